@@ -1,0 +1,17 @@
+#!/bin/sh
+# Makes .venv and installs one pinned set into it: runtime, embedded or dev (see requirements/).
+# uv does the work in seconds; where it cannot reach the package index that pip is set up for, pip does it.
+set -eu
+set_name="$1"
+cd "$(dirname "$0")/.."
+
+python="${PYTHON:-python3}"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "feedback: Python 3.11 or newer is needed; $("$python" --version) found. Set PYTHON=/path/to/python3.11." >&2
+  exit 1
+}
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+.venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r "requirements/$set_name.txt" ||
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$set_name.txt"
+.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
