@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS feedback.feedback;
+DROP TABLE IF EXISTS feedback.feedback_rows;

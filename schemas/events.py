@@ -1,0 +1,113 @@
+"""What the edge publishes: feedback created, updated or deleted, and requests logged.
+
+These models are the contract of the two input topics and the source of their JSON Schema files. The edge has
+already made every choice a reader could disagree about: special metadata fields are lifted out and are strings,
+numbers are in range, times are UTC. A worker checks each record against the same rules and sends what breaks
+them to the dead letters.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+WORKSPACE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+Id = Annotated[str, Field(pattern=ID_PATTERN, description="A UUID of version 8 that carries its trace key's hash.")]
+Workspace = Annotated[str, Field(pattern=WORKSPACE_PATTERN, description="Whose event this is.")]
+TraceId = Annotated[str, Field(min_length=1, max_length=4096, description="The trace the event belongs to.")]
+Value = Annotated[int, Field(ge=-10, le=10, description="How good the answer was, −10 to 10.")]
+Weight = Annotated[
+    float,
+    Field(ge=0, le=1, allow_inf_nan=False, description="How much it counts, 0 to 1, at most nine decimals."),
+]
+Special = Annotated[str | None, Field(description="A special metadata field, as the event carried it.")]
+Metadata = Annotated[dict[str, Any], Field(description="Everything the caller sent as metadata.")]
+
+
+class Event(BaseModel):
+    """What every event has in common."""
+
+    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+
+    workspace: Workspace
+
+
+class Specials(BaseModel):
+    """The four metadata fields that are columns of their own."""
+
+    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+
+    user: Special = Field(None, alias="_user")
+    organisation: Special = Field(None, alias="_organisation")
+    prompt: Special = Field(None, alias="_prompt")
+    environment: Special = Field(None, alias="_environment")
+
+
+class FeedbackCreated(Event, Specials):
+    """Feedback on a trace. A second create of the same id changes nothing."""
+
+    event: Literal["create"]
+    feedback_id: Id
+    trace_id: TraceId
+    value: Value
+    weight: Weight
+    metadata: Metadata
+    home_environment: str = Field(
+        "other",
+        max_length=64,
+        description="The environment if the edge knows it, else `other`: a partition column.",
+    )
+    created_at: AwareDatetime
+
+
+class FeedbackUpdated(Event, Specials):
+    """A later opinion. What is null keeps its stored value; metadata, when given, replaces all of it."""
+
+    event: Literal["update"]
+    feedback_id: Id
+    value: Value | None = None
+    weight: Weight | None = None
+    metadata: Metadata | None = None
+    updated_at: AwareDatetime
+
+
+class FeedbackDeleted(Event):
+    """The end of a feedback. Its id is never used again."""
+
+    event: Literal["delete"]
+    feedback_id: Id
+    deleted_at: AwareDatetime
+
+
+FeedbackEvent = Annotated[FeedbackCreated | FeedbackUpdated | FeedbackDeleted, Field(discriminator="event")]
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class RequestLogged(Event, Specials):
+    """One request an app has served, as its log tells it."""
+
+    event: Literal["request"]
+    request_id: Id
+    trace_id: TraceId
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    span_name: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    method: str = "post"
+    url: str | None = None
+    status: int = Field(200, ge=0, le=65535, description="The HTTP status the app's provider answered with.")
+    response_time_ms: float | None = Field(None, ge=0, allow_inf_nan=False)
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    cost: float | None = Field(None, allow_inf_nan=False, description="In US cents.")
+    metadata: Metadata
+    request_headers: dict[str, Any] | None = None
+    request_body: Any = None
+    response_headers: dict[str, Any] | None = None
+    response_body: Any = None
+    started_at: AwareDatetime = Field(description="When the request began, by the app's clock.")
+    received_at: AwareDatetime = Field(description="When the edge accepted the log.")

@@ -1,0 +1,72 @@
+"""Identities: the trace key, its hash and partition, and the ids of feedback and requests.
+
+An id is a UUID of version 8 that carries the hash of its trace key, so an update or a delete, which names only
+the id, reaches the same partition as the create that made it, without a look-up:
+
+    milliseconds (48) · version 8 (4) · chance (12) · variant (2) · chance (14) · trace hash (32) · chance (16 bits)
+
+The hash stands in the first eight hex digits of the id's last group. Idempotent ids take their other bits from
+a digest of the caller's key instead of from the clock and chance, so the same key always gives the same id.
+"""
+
+import hashlib
+import secrets
+from uuid import UUID
+
+_MURMUR2_SEED = 0x9747B28C
+_MURMUR2_M = 0x5BD1E995
+_MASK_32 = 0xFFFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """The unsigned 32-bit murmur2 that Kafka's default partitioner computes (Java client, `Utils.murmur2`)."""
+    length = len(data)
+    body = length & ~3
+    h = _MURMUR2_SEED ^ length
+    for i in range(0, body, 4):
+        k = (int.from_bytes(data[i : i + 4], "little") * _MURMUR2_M) & _MASK_32
+        k = ((k ^ (k >> 24)) * _MURMUR2_M) & _MASK_32
+        h = ((h * _MURMUR2_M) & _MASK_32) ^ k
+    if body != length:
+        h = ((h ^ int.from_bytes(data[body:], "little")) * _MURMUR2_M) & _MASK_32
+    h = ((h ^ (h >> 13)) * _MURMUR2_M) & _MASK_32
+    return h ^ (h >> 15)
+
+
+def trace_key(workspace: str, trace_id: str) -> bytes:
+    """The Kafka key of everything on one trace. A workspace holds no slash, so keys of two traces never meet."""
+    return f"{workspace}/{trace_id}".encode()
+
+
+def partition_of(trace_hash: int, partitions: int) -> int:
+    """The partition Kafka's default partitioner gives to a key with this murmur2."""
+    return (trace_hash & 0x7FFFFFFF) % partitions
+
+
+def new_id(trace_hash: int, at_ms: int) -> UUID:
+    """A fresh id on the trace with this hash, sorting by `at_ms` (Unix milliseconds)."""
+    return _assemble(at_ms & 0xFFFFFFFFFFFF, secrets.randbits(42), trace_hash)
+
+
+def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, position: int = 0) -> UUID:
+    """The one id that this key, at this position of a bulk call, stands for in this workspace and trace."""
+    text = f"{len(workspace)}:{workspace}:{len(idempotency_key)}:{idempotency_key}:{position}"
+    digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
+    return _assemble((digest >> 42) & 0xFFFFFFFFFFFF, digest & ((1 << 42) - 1), trace_hash)
+
+
+def trace_hash_of(identity: UUID) -> int:
+    """The trace hash that an id carries."""
+    return (identity.int >> 16) & _MASK_32
+
+
+def _assemble(head: int, chance: int, trace_hash: int) -> UUID:
+    return UUID(
+        int=head << 80
+        | 0x8 << 76
+        | (chance >> 30) << 64
+        | 0b10 << 62
+        | ((chance >> 16) & 0x3FFF) << 48
+        | trace_hash << 16
+        | (chance & 0xFFFF)
+    )

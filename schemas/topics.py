@@ -1,0 +1,65 @@
+"""The five topics: their names, how long they keep what, and who keys them how.
+
+Topics carry their version in the name: a change that an existing reader could not follow makes a new topic. All
+five have the same number of partitions, because a trace's events, its feedback and its aggregate live in the
+same partition number of each.
+"""
+
+from dataclasses import dataclass
+
+FEEDBACK_EVENTS = "feedback.events.v1"
+REQUEST_LOGS = "request.logs.v1"
+ENRICHED = "feedback.enriched.v1"
+AGGREGATES = "trace.aggregates.v1"
+DEAD = "feedback.dead.v1"
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic and its Kafka settings, all given explicitly so that no broker default is relied on."""
+
+    name: str
+    keyed_by: str
+    about: str
+    compacted: bool = False
+    retention_ms: int | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Topic settings as Kafka takes them."""
+        common = {"max.message.bytes": str(_MAX_MESSAGE_BYTES), "message.timestamp.type": "CreateTime"}
+        if self.compacted:
+            return common | {"cleanup.policy": "compact", "min.compaction.lag.ms": "0"}
+        return common | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+
+
+TOPICS = (
+    Topic(
+        FEEDBACK_EVENTS,
+        "workspace/trace_id",
+        "Feedback created, updated and deleted, as the edge accepted it.",
+        retention_ms=7 * _DAY_MS,
+    ),
+    Topic(
+        REQUEST_LOGS,
+        "workspace/trace_id",
+        "Requests that apps have served, as the edge accepted them.",
+        retention_ms=7 * _DAY_MS,
+    ),
+    Topic(
+        ENRICHED,
+        "feedback_id",
+        "Each feedback with what its trace's requests add, in its trace's partition.",
+        compacted=True,
+    ),
+    Topic(AGGREGATES, "workspace/trace_id", "The numbers of each trace, absolute.", compacted=True),
+    Topic(
+        DEAD,
+        "topic/partition/offset",
+        "Records that could not become rows, with the reason and their bytes.",
+        retention_ms=30 * _DAY_MS,
+    ),
+)
+INPUTS = (FEEDBACK_EVENTS, REQUEST_LOGS)

@@ -1,0 +1,110 @@
+"""The Faust app: who gets which partitions, and one agent that sees polls through in order."""
+
+import logging
+from typing import Any
+
+import clickhouse_connect
+import faust
+import pyarrow as pa
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from schemas.topics import INPUTS
+from stream_workers.cache import TraceCache
+from stream_workers.lookup import fetch_buckets
+from stream_workers.messages import Message
+from stream_workers.processor import Abandoned, Processor
+from stream_workers.publish import Publisher
+from stream_workers.record_batches import PassThrough, Poll, PollTransport
+from stream_workers.settings import WorkerSettings
+from stream_workers.sink import store
+from stream_workers.state import Bucket
+
+log = logging.getLogger(__name__)
+
+
+class RealEngines:
+    """ClickHouse and Kafka, opened when the worker starts."""
+
+    def __init__(self, clickhouse: AsyncClient, publisher: Publisher) -> None:
+        self.clickhouse = clickhouse
+        self.publisher = publisher
+
+    @classmethod
+    async def open(cls, settings: WorkerSettings) -> "RealEngines":
+        publisher = Publisher(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
+        await publisher.start()
+        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher)
+
+    async def close(self) -> None:
+        await self.publisher.stop()
+        await self.clickhouse.close()
+
+    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+        return await fetch_buckets(self.clickhouse, hashes)
+
+    async def store(self, rows: dict[str, pa.Table]) -> None:
+        await store(self.clickhouse, rows)
+
+    async def publish(self, batch: list[Message]) -> None:
+        await self.publisher.publish(batch)
+
+
+def build_app(settings: WorkerSettings) -> faust.App:
+    """A worker, ready to be run by `faust.Worker`."""
+    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
+    app = faust.App(
+        settings.consumer_group,
+        broker=brokers,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=2,
+        agent_supervisor="mode.CrashingSupervisor",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=8 << 20,
+        broker_max_poll_records=settings.max_poll_records,
+        broker_max_poll_interval=24 * 3600.0,
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_rebalance_timeout=max(settings.session_timeout_s, 30.0),
+        producer_request_timeout=30.0,
+    )
+    app.transport = PollTransport(app.conf.broker_consumer, app)
+    polls = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
+    cache = TraceCache(settings.cache_entries)
+
+    @app.agent(polls, name="join")  # type: ignore[untyped-decorator]
+    async def join(stream: Any) -> None:
+        engines = await RealEngines.open(settings)
+        processor = Processor(
+            engines,
+            cache,
+            lambda poll: bool(poll.assignment != app.consumer.assignment_number),
+            offset_base=settings.offset_base,
+        )
+        try:
+            async for poll in stream.noack():
+                await _see_through(processor, poll, app)
+        finally:
+            await engines.close()
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def forget(*_: Any, **__: Any) -> None:
+        cache.forget()
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def announce(_: Any, assigned: set[Any], **__: Any) -> None:
+        log.warning("worker ready: %d partitions", len(assigned))
+
+    return app
+
+
+async def _see_through(processor: Processor, poll: Poll, app: faust.App) -> None:
+    try:
+        await processor.process(poll)
+    except Abandoned:
+        log.info("a poll was left to the partitions' next owner")
+    else:
+        app.consumer.acknowledge(poll)

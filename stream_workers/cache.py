@@ -1,0 +1,42 @@
+"""The traces a worker remembers between polls, least recently used first out.
+
+A worker owns the partitions assigned to it, so what it remembers of them is the truth and spares the look-up. All
+of it is forgotten when the assignment changes. `capacity` counts feedback, requests and traces, not bytes.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from stream_workers.state import Bucket
+
+
+class TraceCache:
+    """Buckets by trace hash, bounded by what they hold."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._buckets: OrderedDict[int, tuple[Bucket, int]] = OrderedDict()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def known(self, hashes: Iterable[int]) -> dict[int, Bucket]:
+        """Those of the hashes that are remembered."""
+        return {h: self._buckets[h][0] for h in hashes if h in self._buckets}
+
+    def remember(self, buckets: Mapping[int, Bucket]) -> None:
+        """Keep these as the most recent, and let go of the oldest beyond the capacity."""
+        for trace_hash, bucket in buckets.items():
+            _, size_before = self._buckets.pop(trace_hash, (None, 0))
+            size = bucket.size
+            self._buckets[trace_hash] = (bucket, size)
+            self._size += size - size_before
+        while self._size > self._capacity and self._buckets:
+            _, (_, size) = self._buckets.popitem(last=False)
+            self._size -= size
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        self._buckets.clear()
+        self._size = 0

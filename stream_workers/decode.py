@@ -1,0 +1,189 @@
+"""Kafka records → typed events, or the reason why a record is none.
+
+The same contract as `schemas.events`, read the fast way: msgspec structures, metadata and bodies left as the raw
+JSON they came in. A test holds the two readings together. Decoding never raises: what breaks the contract comes
+back as a `Fault` that names the field.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+from msgspec import Meta, Raw, Struct, field
+
+from schemas import ids, topics
+from schemas.events import ID_PATTERN, WORKSPACE_PATTERN
+
+Workspace = Annotated[str, Meta(pattern=WORKSPACE_PATTERN)]
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+TraceId = Annotated[str, Meta(min_length=1, max_length=4096)]
+Value = Annotated[int, Meta(ge=-10, le=10)]
+Weight = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Time = Annotated[datetime, Meta(tz=True)]
+ABSENT = Raw(b"")
+
+
+def given(raw: Raw) -> bytes | None:
+    """The JSON text of a field, or None where it is absent or null."""
+    text = bytes(raw)
+    return None if text in (b"", b"null") else text
+
+
+class _Specials(Struct, kw_only=True):
+    user: str | None = field(name="_user", default=None)
+    organisation: str | None = field(name="_organisation", default=None)
+    prompt: str | None = field(name="_prompt", default=None)
+    environment: str | None = field(name="_environment", default=None)
+
+
+class Created(_Specials, kw_only=True, tag_field="event", tag="create"):
+    workspace: Workspace
+    feedback_id: Id
+    trace_id: TraceId
+    value: Value
+    weight: Weight
+    metadata: Raw
+    home_environment: Annotated[str, Meta(max_length=64)] = "other"
+    created_at: Time
+
+
+class Updated(_Specials, kw_only=True, tag_field="event", tag="update"):
+    workspace: Workspace
+    feedback_id: Id
+    value: Value | None = None
+    weight: Weight | None = None
+    metadata: Raw = ABSENT
+    updated_at: Time
+
+
+class Deleted(Struct, kw_only=True, tag_field="event", tag="delete"):
+    workspace: Workspace
+    feedback_id: Id
+    deleted_at: Time
+
+
+class Requested(_Specials, kw_only=True, tag_field="event", tag="request"):
+    workspace: Workspace
+    request_id: Id
+    trace_id: TraceId
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    span_name: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    method: str = "post"
+    url: str | None = None
+    status: Annotated[int, Meta(ge=0, le=65535)] = 200
+    response_time_ms: Annotated[float, Meta(ge=0)] | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    cost: float | None = None
+    metadata: Raw
+    request_headers: Raw = ABSENT
+    request_body: Raw = ABSENT
+    response_headers: Raw = ABSENT
+    response_body: Raw = ABSENT
+    started_at: Time
+    received_at: Time
+
+
+FeedbackEvent = Created | Updated | Deleted
+AnyEvent = Created | Updated | Deleted | Requested
+
+
+class Arrival(NamedTuple):
+    """An event and its place in the log: `sequence` is the offset plus the log's offset base."""
+
+    event: AnyEvent
+    trace_hash: int
+    sequence: int
+    record: ConsumerRecord
+
+
+class Fault(NamedTuple):
+    """A record that cannot become a row. `reason` is one word, `detail` one sentence that names the field."""
+
+    reason: str
+    detail: str
+    sequence: int
+    record: ConsumerRecord
+
+
+_decoders = {
+    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent),
+    topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
+}
+_OBJECTS = ("metadata", "request_headers", "response_headers")
+_YEARS = range(2000, 2100)
+_TIMES = ("created_at", "updated_at", "deleted_at", "started_at", "received_at")
+
+
+def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[Arrival], list[Fault]]:
+    """Records of the input topics as events, in order, and what could not be read."""
+    arrivals: list[Arrival] = []
+    faults: list[Fault] = []
+    for record in records:
+        sequence = record.offset + offset_base
+        try:
+            event = read(record.topic, record.value)
+        except NotAnEvent as fault:
+            faults.append(Fault(fault.reason, str(fault), sequence, record))
+        else:
+            identity = event.request_id if isinstance(event, Requested) else event.feedback_id
+            arrivals.append(Arrival(event, int(identity[24:32], 16), sequence, record))
+    return arrivals, faults
+
+
+class NotAnEvent(ValueError):
+    """The record breaks the contract of its topic."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def read(topic: str, value: bytes | None) -> Any:
+    """One record's value as an event. Raises NotAnEvent."""
+    if not value:
+        raise NotAnEvent("empty", "The record has no value.")
+    if not value.isascii():
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise NotAnEvent("not_utf8", f"Byte {error.start} of the record is not UTF-8.") from None
+    try:
+        event = _decoders[topic].decode(value)
+    except msgspec.ValidationError as error:
+        raise NotAnEvent("invalid", _sentence(error)) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotAnEvent("not_json", _sentence(error)) from None
+    _check(event)
+    return event
+
+
+def _check(event: Any) -> None:
+    """The rules that the type alone does not say."""
+    for name in _OBJECTS:
+        text = given(getattr(event, name, ABSENT))
+        if text is None and name == "metadata" and isinstance(event, Created | Requested):
+            raise NotAnEvent("invalid", "Expected `object`, got `null` - at `$.metadata`")
+        if text is not None and not text.startswith(b"{"):
+            raise NotAnEvent("invalid", f"Expected `object` - at `$.{name}`")
+    for name in _TIMES:
+        at = getattr(event, name, None)
+        if at is not None and at.year not in _YEARS:
+            raise NotAnEvent("invalid", f"Expected a year from 2000 to 2099 - at `$.{name}`")
+
+
+def home_hash(event: Created | Requested) -> int:
+    """The trace hash that the event's id ought to carry."""
+    return ids.murmur2(ids.trace_key(event.workspace, event.trace_id))
+
+
+def _sentence(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)) or type(error).__name__

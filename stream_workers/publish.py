@@ -1,0 +1,58 @@
+"""Publishing a poll's messages: one record batch per partition, acknowledged by all replicas.
+
+Sending record by record costs more than making the message does; a batch per partition costs little. `publish`
+returns only when the broker has acknowledged everything; a failure leaves some messages published, which their
+versions make harmless when all are published again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from stream_workers.messages import Message
+
+
+class Publisher:
+    """A producer for the output topics."""
+
+    def __init__(self, bootstrap: str, *, idempotent: bool) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=idempotent,
+            max_batch_size=1 << 20,
+            max_request_size=8 << 20,
+            request_timeout_ms=30_000,
+        )
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    async def publish(self, messages: Iterable[Message]) -> None:
+        """Publish and wait for every acknowledgement. Raises the broker's error."""
+        by_partition: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in messages:
+            by_partition[message.topic, message.partition].append(message)
+        await asyncio.gather(*(self._send(*place, batch) for place, batch in by_partition.items()))
+
+    async def _send(self, topic: str, partition: int, messages: list[Message]) -> None:
+        waiting: list[Any] = []
+        batch = self._producer.create_batch()
+        for message in messages:
+            if not self._append(batch, message):
+                waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+                batch = self._producer.create_batch()
+                self._append(batch, message)
+        waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*waiting)
+
+    @staticmethod
+    def _append(batch: Any, message: Message) -> bool:
+        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=list(message.headers))
+        return appended is not None

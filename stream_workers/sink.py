@@ -1,0 +1,28 @@
+"""Writing a poll's rows to ClickHouse.
+
+Inserts are synchronous (`async_insert=0`): when `store` returns, the rows are there. They carry no deduplication
+token and need none, since every row's place and version are functions of the events: a row stored twice replaces
+itself, while a token reused for rows that a later state has changed would drop them in silence.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import pyarrow as pa
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
+
+
+async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
+    """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
+    await asyncio.gather(*(_insert(client, name, rows) for name, rows in tables.items()))
+
+
+async def _insert(client: AsyncClient, name: str, rows: pa.Table) -> None:
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, rows.schema) as writer:
+        writer.write_table(rows)
+    await client.raw_insert(
+        f"feedback.{name}", rows.column_names, stream.getvalue().to_pybytes(), _SETTINGS, "ArrowStream"
+    )
