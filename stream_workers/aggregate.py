@@ -1,10 +1,9 @@
 """The numbers of one trace: exact sums that can be added to and taken from.
 
-Weights are whole billionths, so every sum is an integer and the order of events cannot show in it. Taking a
-feedback out restores the very numbers from before it was put in.
+How often each value stands is counted, which gives the extremes. Weights are whole billionths, so every sum is an
+integer and the order of events cannot show in it: taking a feedback out restores the very numbers from before.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 BILLION = 1_000_000_000
@@ -22,11 +21,8 @@ class Totals:
     weight_sum: int = 0
     value_weight_sum: int = 0
     weight_value_squared_sum: int = 0
-    values: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def count(self) -> int:
-        return self.values.total()
+    count: int = 0
+    values: dict[int, int] = field(default_factory=dict)
 
     @property
     def value_min(self) -> int | None:
@@ -46,6 +42,7 @@ class Totals:
         self.weight_sum += sign * weight
         self.value_weight_sum += sign * value * weight
         self.weight_value_squared_sum += sign * weight * value * value
-        self.values[value] += sign
+        self.count += sign
+        self.values[value] = self.values.get(value, 0) + sign
         if not self.values[value]:
             del self.values[value]

@@ -7,14 +7,14 @@ back as a `Fault` that names the field.
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from aiokafka.structs import ConsumerRecord
 from msgspec import Meta, Raw, Struct, field
 
-from schemas import ids, topics
+from schemas import topics
 from schemas.events import ID_PATTERN, WORKSPACE_PATTERN
 
 Workspace = Annotated[str, Meta(pattern=WORKSPACE_PATTERN)]
@@ -118,9 +118,7 @@ _decoders = {
     topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent),
     topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
 }
-_OBJECTS = ("metadata", "request_headers", "response_headers")
-_YEARS = range(2000, 2100)
-_TIMES = ("created_at", "updated_at", "deleted_at", "started_at", "received_at")
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[Arrival], list[Fault]]:
@@ -166,23 +164,38 @@ def read(topic: str, value: bytes | None) -> Any:
     return event
 
 
-def _check(event: Any) -> None:
-    """The rules that the type alone does not say."""
-    for name in _OBJECTS:
-        text = given(getattr(event, name, ABSENT))
-        if text is None and name == "metadata" and isinstance(event, Created | Requested):
-            raise NotAnEvent("invalid", "Expected `object`, got `null` - at `$.metadata`")
-        if text is not None and not text.startswith(b"{"):
-            raise NotAnEvent("invalid", f"Expected `object` - at `$.{name}`")
-    for name in _TIMES:
-        at = getattr(event, name, None)
-        if at is not None and at.year not in _YEARS:
-            raise NotAnEvent("invalid", f"Expected a year from 2000 to 2099 - at `$.{name}`")
+def _check(event: AnyEvent) -> None:
+    """The rules that the types alone do not say."""
+    match event:
+        case Created():
+            _check_time("created_at", event.created_at)
+            _check_object("metadata", bytes(event.metadata))
+        case Updated():
+            _check_time("updated_at", event.updated_at)
+            _check_object("metadata", given(event.metadata) or b"{}")
+        case Deleted():
+            _check_time("deleted_at", event.deleted_at)
+        case Requested():
+            _check_time("started_at", event.started_at)
+            _check_time("received_at", event.received_at)
+            _check_object("metadata", bytes(event.metadata))
+            _check_object("request_headers", given(event.request_headers) or b"{}")
+            _check_object("response_headers", given(event.response_headers) or b"{}")
 
 
-def home_hash(event: Created | Requested) -> int:
-    """The trace hash that the event's id ought to carry."""
-    return ids.murmur2(ids.trace_key(event.workspace, event.trace_id))
+def _check_object(name: str, text: bytes) -> None:
+    if not text.startswith(b"{"):
+        raise NotAnEvent("invalid", f"Expected `object` - at `$.{name}`")
+
+
+def _check_time(name: str, at: datetime) -> None:
+    if not _FIRST <= at < _LAST:
+        raise NotAnEvent("invalid", f"Expected a time from 2000 to 2099 - at `$.{name}`")
+
+
+def milliseconds(at: datetime) -> int:
+    """A time as Unix milliseconds."""
+    return round(at.timestamp() * 1000)
 
 
 def _sentence(error: Exception) -> str:

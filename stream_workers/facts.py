@@ -4,11 +4,15 @@ Facts are a function of the set of requests, never of the order in which they ca
 for each special field the value of the earliest request that has it.
 """
 
+from bisect import insort
 from dataclasses import dataclass, field
 
 import msgspec
 
-SPECIAL_FIELDS = ("user", "organisation", "prompt", "environment")
+Specials = tuple[str, str, str, str]
+"""User, organisation, prompt and environment; the empty string where there is none."""
+
+NO_SPECIALS: Specials = ("", "", "", "")
 
 
 class RequestFact(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -30,9 +34,10 @@ class Facts:
     """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by."""
 
     requests: dict[str, int] = field(default_factory=dict)
-    models: set[str] = field(default_factory=set)
-    providers: set[str] = field(default_factory=set)
-    earliest: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
+    providers: list[str] = field(default_factory=list)
+    specials: Specials = NO_SPECIALS
+    _earliest: list[tuple[int, str] | None] = field(default_factory=lambda: [None] * 4)
 
     @property
     def count(self) -> int:
@@ -43,23 +48,26 @@ class Facts:
         if request_id in self.requests:
             return False
         self.requests[request_id] = sequence
-        changed = len(self.requests) == 1
-        for found, known in ((fact.model, self.models), (fact.provider, self.providers)):
-            if found and found not in known:
-                known.add(found)
-                changed = True
-        for name in SPECIAL_FIELDS:
-            if value := getattr(fact, name):
-                candidate = (fact.started_at, request_id, value)
-                held = self.earliest.get(name)
-                if held is None or candidate < held:
-                    self.earliest[name] = candidate
-                    changed = changed or held is None or held[2] != value
-        return changed
+        first = len(self.requests) == 1
+        new_model = _add_sorted(self.models, fact.model)
+        new_provider = _add_sorted(self.providers, fact.provider)
+        return self._add_specials(request_id, fact) or new_model or new_provider or first
 
-    def specials(self) -> tuple[str, str, str, str]:
-        """Per special field the earliest request's value, or the empty string."""
-        user, organisation, prompt, environment = (
-            held[2] if (held := self.earliest.get(name)) else "" for name in SPECIAL_FIELDS
-        )
-        return (user, organisation, prompt, environment)
+    def _add_specials(self, request_id: str, fact: RequestFact) -> bool:
+        values = (fact.user, fact.organisation, fact.prompt, fact.environment)
+        if not any(values):
+            return False
+        at, shown = (fact.started_at, request_id), list(self.specials)
+        for i, value in enumerate(values):
+            earliest = self._earliest[i]
+            if value and (earliest is None or at < earliest):
+                self._earliest[i], shown[i] = at, value
+        before, self.specials = self.specials, (shown[0], shown[1], shown[2], shown[3])
+        return before != self.specials
+
+
+def _add_sorted(names: list[str], name: str | None) -> bool:
+    if not name or name in names:
+        return False
+    insort(names, name)
+    return True

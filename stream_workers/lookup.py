@@ -1,4 +1,7 @@
-"""Reading the join's state back from ClickHouse: the journal entries of many trace hashes in one query."""
+"""Reading the join's state back from ClickHouse: the journal entries of many trace hashes in one query.
+
+The hashes travel as a table beside the query, which stays fast where a parameter of as many numbers would not.
+"""
 
 import io
 from collections import defaultdict
@@ -6,8 +9,10 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.external import ExternalData
 
 from schemas import topics
 from stream_workers.decode import FeedbackEvent, read
@@ -17,7 +22,7 @@ from stream_workers.state import Bucket, fold
 _ENTRIES = """
 SELECT trace_hash, kind = 'request' AS is_request, toString(id) AS id, sequence, entry
 FROM feedback.trace_journal
-WHERE trace_hash IN (SELECT arrayJoin({hashes:Array(UInt32)}))
+WHERE trace_hash IN (SELECT h FROM wanted)
 """
 _SETTINGS = {"output_format_arrow_string_as_string": 0, "output_format_arrow_compression_method": "none"}
 _read_fact = msgspec.json.Decoder(RequestFact).decode
@@ -25,9 +30,13 @@ _read_fact = msgspec.json.Decoder(RequestFact).decode
 
 async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[int, Bucket]:
     """The stored state of each hash, an empty bucket where nothing is stored. Raises what the client raises."""
-    body = await client.raw_query(
-        _ENTRIES, parameters={"hashes": sorted(hashes)}, settings=_SETTINGS, fmt="ArrowStream"
+    wanted = ExternalData(
+        file_name="wanted",
+        data=np.fromiter(hashes, dtype="<u4").tobytes(),
+        fmt="RowBinary",
+        structure=["h UInt32"],
     )
+    body = await client.raw_query(_ENTRIES, settings=_SETTINGS, fmt="ArrowStream", external_data=wanted)
     return _buckets(hashes, body)
 
 

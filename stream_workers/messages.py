@@ -7,7 +7,8 @@ trace key. A deleted feedback is a tombstone. The version is in the value, and i
 import base64
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -15,9 +16,8 @@ from msgspec import Raw, Struct, field
 from schemas import ids, topics
 from stream_workers.aggregate import BILLION
 from stream_workers.decode import Fault
-from stream_workers.join import Changes, version_of
-from stream_workers.rows import in_force, join_state
-from stream_workers.state import Feedback, Trace
+from stream_workers.join import Changes
+from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,7 +29,7 @@ class Message(NamedTuple):
     partition: int
     key: bytes
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: list[tuple[str, bytes]]
 
 
 class _Enriched(Struct, kw_only=True):
@@ -51,65 +51,78 @@ class _Enriched(Struct, kw_only=True):
     version: int
 
 
+class _Aggregate(Struct, kw_only=True):
+    workspace: str
+    trace_id: str
+    feedback_count: int
+    weight_sum: float
+    value_weight_sum: float
+    weight_value_squared_sum: float
+    value_min: int | None
+    value_max: int | None
+    value_last: int | None
+    mean_value_weight: float | None
+    weighted_mean: float | None
+    requests: int
+    version: int
+
+
 def messages(changes: Changes, faults: Sequence[Fault]) -> Iterator[Message]:
     """Everything a poll has to say."""
-    for held, feedback in changes.feedback.values():
-        yield _enriched(held, feedback, changes.partitions[held.workspace, held.trace_id])
-    for key, held in changes.traces.items():
-        yield _aggregate(held, changes.partitions[key])
+    for feedback in changes.feedback:
+        yield _enriched(feedback)
+    for trace in changes.traces:
+        yield _aggregate(trace)
     for fault in (*faults, *changes.dead):
         yield _dead(fault)
 
 
-def _enriched(held: Trace, feedback: Feedback, partition: int) -> Message:
-    version = version_of(feedback.sequence, held)
-    key, headers = feedback.feedback_id.encode(), (("version", str(version).encode()),)
+def _enriched(feedback: FeedbackSnapshot) -> Message:
+    key, headers = feedback.feedback_id.encode(), [("version", b"%d" % feedback.version)]
     if feedback.deleted:
-        return Message(topics.ENRICHED, partition, key, None, headers)
-    user, organisation, prompt, environment = (value or None for value in in_force(held, feedback))
-    value = _encode(
-        _Enriched(
-            workspace=held.workspace,
-            feedback_id=feedback.feedback_id,
-            trace_id=held.trace_id,
-            value=feedback.value,
-            weight=feedback.weight / BILLION,
-            join_state=join_state(held),
-            models=sorted(held.facts.models),
-            providers=sorted(held.facts.providers),
-            user=user,
-            organisation=organisation,
-            prompt=prompt,
-            environment=environment,
-            metadata=Raw(feedback.metadata),
-            created_at=rfc3339(feedback.created_at),
-            updated_at=rfc3339(feedback.updated_at),
-            version=version,
-        )
+        return Message(topics.ENRICHED, feedback.partition, key, None, headers)
+    user, organisation, prompt, environment = feedback.specials
+    created_at = rfc3339(feedback.created_at)
+    value = _Enriched(
+        workspace=feedback.workspace,
+        feedback_id=feedback.feedback_id,
+        trace_id=feedback.trace_id,
+        value=feedback.value,
+        weight=feedback.weight / BILLION,
+        join_state=feedback.join_state,
+        models=feedback.models,
+        providers=feedback.providers,
+        user=user or None,
+        organisation=organisation or None,
+        prompt=prompt or None,
+        environment=environment or None,
+        metadata=Raw(feedback.metadata),
+        created_at=created_at,
+        updated_at=created_at if feedback.updated_at == feedback.created_at else rfc3339(feedback.updated_at),
+        version=feedback.version,
     )
-    return Message(topics.ENRICHED, partition, key, value, headers)
+    return Message(topics.ENRICHED, feedback.partition, key, _encode(value), headers)
 
 
-def _aggregate(held: Trace, partition: int) -> Message:
-    totals, version = held.totals, version_of(held.sequence, held)
-    count, weight, value_weight = totals.count, totals.weight_sum, totals.value_weight_sum
-    value: dict[str, Any] = {
-        "workspace": held.workspace,
-        "trace_id": held.trace_id,
-        "feedback_count": count,
-        "weight_sum": weight / BILLION,
-        "value_weight_sum": value_weight / BILLION,
-        "weight_value_squared_sum": totals.weight_value_squared_sum / BILLION,
-        "value_min": totals.value_min,
-        "value_max": totals.value_max,
-        "value_last": held.last.value if held.last else None,
-        "mean_value_weight": value_weight / BILLION / count if count else None,
-        "weighted_mean": value_weight / weight if weight else None,
-        "requests": held.facts.count,
-        "version": version,
-    }
-    key = ids.trace_key(held.workspace, held.trace_id)
-    return Message(topics.AGGREGATES, partition, key, _encode(value), (("version", str(version).encode()),))
+def _aggregate(trace: TraceSnapshot) -> Message:
+    count, weight, value_weight = trace.feedback_count, trace.weight_sum, trace.value_weight_sum
+    value = _Aggregate(
+        workspace=trace.workspace,
+        trace_id=trace.trace_id,
+        feedback_count=count,
+        weight_sum=weight / BILLION,
+        value_weight_sum=value_weight / BILLION,
+        weight_value_squared_sum=trace.weight_value_squared_sum / BILLION,
+        value_min=trace.value_min,
+        value_max=trace.value_max,
+        value_last=trace.value_last,
+        mean_value_weight=value_weight / BILLION / count if count else None,
+        weighted_mean=value_weight / weight if weight else None,
+        requests=trace.requests,
+        version=trace.version,
+    )
+    key = ids.trace_key(trace.workspace, trace.trace_id)
+    return Message(topics.AGGREGATES, trace.partition, key, _encode(value), [("version", b"%d" % trace.version)])
 
 
 def _dead(fault: Fault) -> Message:
@@ -125,7 +138,7 @@ def _dead(fault: Fault) -> Message:
         "timestamp": rfc3339(max(record.timestamp, 0)),
     }
     key = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    return Message(topics.DEAD, record.partition, key, _encode(value))
+    return Message(topics.DEAD, record.partition, key, _encode(value), [])
 
 
 def _base64(data: bytes | None) -> str | None:
@@ -134,4 +147,10 @@ def _base64(data: bytes | None) -> str | None:
 
 def rfc3339(unix_ms: int) -> str:
     """Unix milliseconds as `2026-01-31T12:00:00.000Z`."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(unix_ms, 1000)
+    return f"{_to_the_second(seconds)}.{ms:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

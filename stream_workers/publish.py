@@ -54,5 +54,5 @@ class Publisher:
 
     @staticmethod
     def _append(batch: Any, message: Message) -> bool:
-        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=list(message.headers))
+        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
         return appended is not None

@@ -4,17 +4,17 @@ Columns are built side by side from state that is already decided; nothing here 
 text and weights as 128-bit decimals made from whole billionths, without a Python object per number.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Fault, Requested, Updated, given
+from stream_workers.decode import Arrival, Fault, Requested, Updated, given, milliseconds
 from stream_workers.facts import RequestFact
-from stream_workers.join import Changes, version_of
-from stream_workers.state import Feedback, Specials, Trace, milliseconds
+from stream_workers.join import Changes
+from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _MS = pa.timestamp("ms", tz="UTC")
 _STRINGS = pa.list_(pa.string())
@@ -26,25 +26,11 @@ def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
     built = {
         "trace_journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
-        "feedback_rows": _feedback(list(changes.feedback.values())) if changes.feedback else None,
-        "trace_aggregate_rows": _aggregates(list(changes.traces.values())) if changes.traces else None,
+        "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
+        "trace_aggregate_rows": _aggregates(changes.traces) if changes.traces else None,
         "dead_letters": _dead(dead) if dead else None,
     }
     return {name: table for name, table in built.items() if table is not None}
-
-
-def in_force(held: Trace, feedback: Feedback) -> Specials:
-    """The special fields of a feedback: its own, and where it has none, the earliest request's."""
-    if all(feedback.specials):
-        return feedback.specials
-    user, organisation, prompt, environment = (
-        own or found for own, found in zip(feedback.specials, held.facts.specials(), strict=True)
-    )
-    return (user, organisation, prompt, environment)
-
-
-def join_state(held: Trace) -> str:
-    return "joined" if held.facts.count else "pending"
 
 
 def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
@@ -73,34 +59,32 @@ def _recorded_at(event: Any) -> Any:
     return getattr(event, "created_at", None) or event.deleted_at
 
 
-def _feedback(items: Sequence[tuple[Trace, Feedback]]) -> pa.Table:
-    special = _columns([in_force(held, each) for held, each in items])
-    home = _columns([each.home for _, each in items])
-    feedback = [each for _, each in items]
-    sorted_sets = _SortedSets()
+def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
+    column = FeedbackSnapshot(*zip(*snapshots, strict=True))  # type: ignore[arg-type]
+    special, home = list(zip(*column.specials, strict=True)), list(zip(*column.home, strict=True))
     return pa.table(
         {
-            "workspace": pa.array([held.workspace for held, _ in items]),
-            "feedback_id": pa.array([each.feedback_id for each in feedback]),
-            "trace_id": pa.array([held.trace_id for held, _ in items]),
-            "value": pa.array([each.value for each in feedback], pa.int8()),
-            "weight": decimals([each.weight for each in feedback], 18),
-            "created_at": _times([each.created_at for each in feedback]),
-            "updated_at": _times([each.updated_at for each in feedback]),
-            "join_state": pa.array([join_state(held) for held, _ in items]),
-            "models": pa.array([sorted_sets(held.facts.models) for held, _ in items], _STRINGS),
-            "providers": pa.array([sorted_sets(held.facts.providers) for held, _ in items], _STRINGS),
-            "_user": special[0],
-            "_organisation": special[1],
-            "_prompt": special[2],
-            "_environment": special[3],
-            "metadata": pa.array([each.metadata for each in feedback], pa.binary()),
-            "home_user": home[0],
-            "home_organisation": home[1],
-            "home_prompt": home[2],
-            "home_environment": home[3],
-            "version": pa.array([version_of(each.sequence, held) for held, each in items], pa.uint64()),
-            "is_deleted": pa.array([int(each.deleted) for each in feedback], pa.uint8()),
+            "workspace": pa.array(column.workspace),
+            "feedback_id": pa.array(column.feedback_id),
+            "trace_id": pa.array(column.trace_id),
+            "value": pa.array(column.value, pa.int8()),
+            "weight": decimals(column.weight, 18),
+            "created_at": _times(column.created_at),
+            "updated_at": _times(column.updated_at),
+            "join_state": pa.array(column.join_state),
+            "models": pa.array(column.models, _STRINGS),
+            "providers": pa.array(column.providers, _STRINGS),
+            "_user": pa.array(special[0]),
+            "_organisation": pa.array(special[1]),
+            "_prompt": pa.array(special[2]),
+            "_environment": pa.array(special[3]),
+            "metadata": pa.array(column.metadata, pa.binary()),
+            "home_user": pa.array(home[0]),
+            "home_organisation": pa.array(home[1]),
+            "home_prompt": pa.array(home[2]),
+            "home_environment": pa.array(home[3]),
+            "version": pa.array(column.version, pa.uint64()),
+            "is_deleted": pa.array(column.deleted).cast(pa.uint8()),
         }
     )
 
@@ -127,28 +111,28 @@ def _requests(arrivals: Sequence[Arrival]) -> pa.Table:
         | {name: json(name) for name in ("response_headers", "response_body")}
         | {
             "status": number("status", pa.uint16()),
-            "started_at": _times([milliseconds(log.started_at.timestamp()) for log in logs]),
-            "received_at": _times([milliseconds(log.received_at.timestamp()) for log in logs]),
+            "started_at": _times([milliseconds(log.started_at) for log in logs]),
+            "received_at": _times([milliseconds(log.received_at) for log in logs]),
             "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
         }
     )
 
 
-def _aggregates(traces: Sequence[Trace]) -> pa.Table:
-    totals = [held.totals for held in traces]
+def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
+    column = TraceSnapshot(*zip(*snapshots, strict=True))  # type: ignore[arg-type]
     return pa.table(
         {
-            "workspace": pa.array([held.workspace for held in traces]),
-            "trace_id": pa.array([held.trace_id for held in traces]),
-            "feedback_count": pa.array([each.count for each in totals], pa.uint32()),
-            "weight_sum": decimals([each.weight_sum for each in totals], 38),
-            "value_weight_sum": decimals([each.value_weight_sum for each in totals], 38),
-            "weight_value_squared_sum": decimals([each.weight_value_squared_sum for each in totals], 38),
-            "value_min": pa.array([each.value_min for each in totals], pa.int8()),
-            "value_max": pa.array([each.value_max for each in totals], pa.int8()),
-            "value_last": pa.array([held.last.value if held.last else None for held in traces], pa.int8()),
-            "requests": pa.array([held.facts.count for held in traces], pa.uint32()),
-            "version": pa.array([version_of(held.sequence, held) for held in traces], pa.uint64()),
+            "workspace": pa.array(column.workspace),
+            "trace_id": pa.array(column.trace_id),
+            "feedback_count": pa.array(column.feedback_count, pa.uint32()),
+            "weight_sum": decimals(column.weight_sum, 38),
+            "value_weight_sum": decimals(column.value_weight_sum, 38),
+            "weight_value_squared_sum": decimals(column.weight_value_squared_sum, 38),
+            "value_min": pa.array(column.value_min, pa.int8()),
+            "value_max": pa.array(column.value_max, pa.int8()),
+            "value_last": pa.array(column.value_last, pa.int8()),
+            "requests": pa.array(column.requests, pa.uint32()),
+            "version": pa.array(column.version, pa.uint64()),
         }
     )
 
@@ -169,27 +153,11 @@ def _dead(faults: Sequence[Fault]) -> pa.Table:
     )
 
 
-class _SortedSets:
-    """Sorted lists of small sets, each set sorted once however many rows share it."""
-
-    def __init__(self) -> None:
-        self._seen: dict[int, list[str]] = {}
-
-    def __call__(self, names: set[str]) -> list[str]:
-        if (held := self._seen.get(id(names))) is None:
-            held = self._seen[id(names)] = sorted(names)
-        return held
+def _times(unix_ms: Any) -> pa.Array:
+    return pa.array(unix_ms, pa.int64()).cast(_MS)
 
 
-def _columns(rows: Iterable[Specials]) -> list[pa.Array]:
-    return [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
-
-
-def _times(milliseconds_since_epoch: list[int]) -> pa.Array:
-    return pa.array(milliseconds_since_epoch, pa.int64()).cast(_MS)
-
-
-def decimals(billionths: list[int], precision: int) -> pa.Array:
+def decimals(billionths: Any, precision: int) -> pa.Array:
     """Whole billionths as decimal128(precision, 9). Each must fit in 64 bits."""
     low = np.array(billionths, dtype=np.int64)
     words = np.empty((len(low), 2), dtype=np.int64)

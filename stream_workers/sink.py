@@ -1,4 +1,7 @@
-"""Writing a poll's rows to ClickHouse.
+"""Writing a poll's rows to ClickHouse, the journal before all else.
+
+The journal goes first so that no row can show what the journal does not know: after a crash, a request that is in
+the journal has the feedback it touched written again when its record is read again.
 
 Inserts are synchronous (`async_insert=0`): when `store` returns, the rows are there. They carry no deduplication
 token and need none, since every row's place and version are functions of the events: a row stored twice replaces
@@ -16,7 +19,10 @@ _SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_de
 
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
     """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
-    await asyncio.gather(*(_insert(client, name, rows) for name, rows in tables.items()))
+    rest = dict(tables)
+    if (journal := rest.pop("trace_journal", None)) is not None:
+        await _insert(client, "trace_journal", journal)
+    await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))
 
 
 async def _insert(client: AsyncClient, name: str, rows: pa.Table) -> None:

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stream_workers.aggregate import Totals, billionths
-from stream_workers.decode import Created, Deleted, FeedbackEvent, Updated, given
-from stream_workers.facts import Facts, RequestFact
-
-Specials = tuple[str, str, str, str]
+from stream_workers.decode import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
+from stream_workers.facts import Facts, RequestFact, Specials
 
 
 class Conflict(ValueError):
@@ -28,8 +26,8 @@ def specials_of(event: Created | Updated | RequestFact) -> Specials:
 
 
 def _content(event: Created) -> int:
-    """What two creates of one id must share to be the same feedback sent twice."""
-    return hash((event.trace_id, event.value, event.weight, specials_of(event), bytes(event.metadata)))
+    """What two creates of one id must share to be the same feedback sent twice (Python hashes −1 and −2 alike)."""
+    return hash((event.trace_id, event.value + 10, event.weight, specials_of(event), bytes(event.metadata)))
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Feedback:
     @classmethod
     def create(cls, event: Created, sequence: int) -> "Feedback":
         specials = specials_of(event)
-        at = milliseconds(event.created_at.timestamp())
+        at = milliseconds(event.created_at)
         return cls(
             feedback_id=event.feedback_id,
             home=(*specials[:3], event.home_environment),
@@ -85,12 +83,10 @@ class Feedback:
                 raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
         elif isinstance(event, Deleted):
             self.deleted_by = sequence
-            self.updated_at = milliseconds(event.deleted_at.timestamp())
+            self.updated_at = milliseconds(event.deleted_at)
         else:
             self._update(event)
-        self.sequences = (*self.sequences, sequence) if sequence > self.sequence else tuple(
-            sorted((*self.sequences, sequence))
-        )  # fmt: skip
+        self.sequences = tuple(sorted((*self.sequences, sequence)))
 
     def _update(self, event: Updated) -> None:
         if event.value is not None:
@@ -100,7 +96,7 @@ class Feedback:
         if (metadata := given(event.metadata)) is not None:
             self.metadata = metadata
             self.specials = specials_of(event)
-        self.updated_at = milliseconds(event.updated_at.timestamp())
+        self.updated_at = milliseconds(event.updated_at)
 
 
 @dataclass(slots=True)
@@ -148,11 +144,9 @@ class Bucket:
 
     traces: dict[tuple[str, str], Trace] = field(default_factory=dict)
 
-    def trace(self, workspace: str, trace_id: str) -> Trace:
-        key = (workspace, trace_id)
-        if (held := self.traces.get(key)) is None:
-            held = self.traces[key] = Trace(workspace, trace_id)
-        return held
+    def add(self, workspace: str, trace_id: str) -> Trace:
+        """The trace of this name, made if it was not there."""
+        return self.traces.setdefault((workspace, trace_id), Trace(workspace, trace_id))
 
     def holder_of(self, feedback_id: str, workspace: str) -> Trace | None:
         """The trace in this workspace that has this feedback."""
@@ -172,13 +166,9 @@ def fold(entries: Iterable[tuple[FeedbackEvent | RequestFact, str, int]]) -> Buc
     bucket = Bucket()
     for entry, identity, sequence in sorted(entries, key=lambda item: (item[2], item[1])):
         if isinstance(entry, RequestFact):
-            bucket.trace(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
+            bucket.add(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Created):
-            bucket.trace(entry.workspace, entry.trace_id).take(entry, sequence)
+            bucket.add(entry.workspace, entry.trace_id).take(entry, sequence)
         elif held := bucket.holder_of(entry.feedback_id, entry.workspace):
             held.take(entry, sequence)
     return bucket
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

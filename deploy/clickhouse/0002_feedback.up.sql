@@ -1,5 +1,7 @@
 -- Every version of every feedback. Partition and sort columns come from the create event alone and never change,
 -- so any later version, from whichever worker, replaces the earlier one; edits and late requests change the rest.
+-- The key starts with the partition's own columns: FINAL must read every key range that overlaps those an index
+-- chose, and so it never has to look into other partitions (docs/design.md has the figures).
 CREATE TABLE IF NOT EXISTS feedback.feedback_rows
 (
     workspace         LowCardinality(String),
@@ -32,7 +34,11 @@ CREATE TABLE IF NOT EXISTS feedback.feedback_rows
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY (toYYYYMM(created_at), home_environment, sipHash64(home_organisation) % 4)
-ORDER BY (workspace, home_organisation, home_environment, home_prompt, home_user, created_at, feedback_id)
+ORDER BY (
+    toYYYYMM(created_at), home_environment, sipHash64(home_organisation) % 4,
+    workspace, home_organisation, home_prompt, home_user, created_at, feedback_id
+)
+SETTINGS index_granularity = 1024
 COMMENT 'All versions of all feedback; read the view feedback for the current ones';
 
 CREATE VIEW IF NOT EXISTS feedback.feedback

@@ -1,0 +1,184 @@
+"""chDB, the ClickHouse engine in this process, as something many threads can run statements on.
+
+Every statement gets a connection of its own (opening one costs a fifth of a millisecond), so its settings,
+parameters, current database and external tables die with it, and no two threads ever share one. One process holds
+one data directory: a lock file keeps a second one out and falls with the process, however it ends. SET and
+temporary tables do not outlive their request: there are no sessions.
+"""
+
+import fcntl
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlencode
+
+from chdb import _chdb
+
+from deploy.embedded.clickhouse_statement import ExternalTable, Statement
+
+_SETTING_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)
+_ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
+_APPEND_BYTES = 8 << 20
+
+# The engine's own handle, not the public wrapper: that one turns some format names into data frames.
+_connect: Any = _chdb.connect  # type: ignore[attr-defined]
+
+# chDB takes server settings as start-up arguments. Half of the memory leaves room for the broker and the workers
+# on the same machine; it writes no system.*_log tables, so there is none to expire.
+_SERVER_SETTINGS = {"max_server_memory_usage_to_ram_ratio": "0.5", "mark_cache_size": str(256 << 20)}
+
+
+class EngineUnavailableError(RuntimeError):
+    """The data directory cannot be opened; the message says why and what to do."""
+
+
+class StatementFailedError(RuntimeError):
+    """The engine refused or failed a statement: ClickHouse's error code, its name and its text."""
+
+    def __init__(self, message: str) -> None:
+        found = _ERROR.search(message)
+        text = found[0].strip() if found else f"Code: 1001. DB::Exception: {message.strip()} (STD_EXCEPTION)"
+        super().__init__(text)
+        name = _ERROR_NAME.search(text)
+        self.code = int(found[1]) if found else 1001
+        self.name = name[1] if name else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement gave: the encoded rows, and the counts a server sends as its summary."""
+
+    data: memoryview
+    summary: Mapping[str, str]
+    holder: Any = None  # keeps the engine's buffer behind `data` alive
+
+
+class Engine:
+    """One data directory, open. `run` may be called from any number of threads at once."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Opens the directory, making it if need be. Raises EngineUnavailableError."""
+        self._lock = _lock(data_dir)
+        self._path = str(data_dir.resolve())
+        try:
+            # The engine lives while a connection is open: this one keeps it, and carries the server settings.
+            self._keeper = _connect(f"{self._path}?{urlencode(_SERVER_SETTINGS)}")
+            self.timezone = self._keeper.query("SELECT timezone()", "TSVRaw").bytes().decode().strip()
+        except RuntimeError as error:
+            self._lock.close()
+            raise EngineUnavailableError(
+                f"ClickHouse cannot open its data in {data_dir} ({error}); restore the directory or start on an empty"
+                " one."
+            ) from error
+
+    def close(self) -> None:
+        """Closes the engine and gives the directory free. No statement may be running."""
+        self._keeper.close()
+        self._lock.close()
+
+    def run(self, statement: Statement) -> Result:
+        """Runs one statement to its end. Raises StatementFailedError."""
+        try:
+            connection = _connect(self._path)
+            try:
+                return _run(connection, statement)
+            finally:
+                connection.close()
+        except StatementFailedError:
+            raise
+        except (RuntimeError, ValueError) as error:
+            raise StatementFailedError(str(error)) from error
+
+
+def _run(connection: Any, statement: Statement) -> Result:
+    if statement.database and statement.database != "default":
+        connection.query(f"USE {_quoted(statement.database, '`')}", "Null")
+    settings = dict(statement.settings)
+    read_only = settings.pop("readonly", "0")
+    if statement.read_only and read_only == "0":
+        read_only = "2"  # as on a server, GET reads: settings may change, data may not
+    _set(connection, settings)
+    for table in statement.external_tables:
+        _load(connection, table)
+    if read_only != "0":
+        _set(connection, {"readonly": read_only})
+    if statement.insert_format is None:
+        result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
+        buffer = result.get_memview()
+        return Result(buffer.view(), _summary(result), (result, buffer))
+    _set(connection, {f"param_{name}": value for name, value in statement.parameters.items()})
+    return Result(
+        memoryview(b""), _summary(_insert(connection, statement.sql, statement.insert_format, statement.data))
+    )
+
+
+def _insert(connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
+    stream = connection.send_insert(sql, data_format)
+    try:
+        for start in range(0, len(data), _APPEND_BYTES):
+            connection.insert_append(stream, bytes(data[start : start + _APPEND_BYTES]))
+    except BaseException:
+        connection.insert_cancel(stream)
+        raise
+    return connection.insert_done(stream)
+
+
+def _load(connection: Any, table: ExternalTable) -> None:
+    name = _quoted(table.name, "`")
+    connection.query(f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory", "Null")
+    _insert(connection, f"INSERT INTO {name}".encode(), table.format, memoryview(table.data))
+
+
+def _set(connection: Any, settings: Mapping[str, str]) -> None:
+    for name in settings:
+        if not _SETTING_NAME.match(name):
+            raise StatementFailedError(f"Code: 115. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)")
+    if settings:
+        pairs = ", ".join(f"{name} = {_quoted(value, chr(39))}" for name, value in settings.items())
+        connection.query(f"SET {pairs}", "Null")
+
+
+def _quoted(text: str, quote: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace(quote, "\\" + quote)
+    return f"{quote}{escaped}{quote}"
+
+
+def _summary(result: Any) -> dict[str, str]:
+    counts = {
+        "read_rows": result.storage_rows_read(),
+        "read_bytes": result.storage_bytes_read(),
+        "written_rows": result.rows_written(),
+        "written_bytes": result.bytes_written(),
+        "result_rows": result.rows_read(),
+        "result_bytes": result.size(),
+    }
+    return {name: str(count) for name, count in counts.items()}
+
+
+def summary_header(summary: Mapping[str, str], elapsed_ns: int) -> str:
+    """The value of X-ClickHouse-Summary, counts as strings as a server writes them."""
+    return json.dumps({**summary, "elapsed_ns": str(elapsed_ns)}, separators=(",", ":"))
+
+
+def _lock(data_dir: Path) -> IO[str]:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "feedback.lock").open("a")
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"ClickHouse cannot write to its data directory {data_dir} ({error.strerror}); choose another or grant"
+            " access to it."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise EngineUnavailableError(
+            f"The data directory {data_dir} is in use by another ClickHouse process; stop that one or choose another"
+            " directory."
+        ) from error
+    return lock

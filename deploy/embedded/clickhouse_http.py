@@ -1,0 +1,229 @@
+"""ClickHouse's HTTP interface over the embedded engine: `python -m deploy.embedded.clickhouse_http`.
+
+Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
+is complete before its first byte is sent, so an error is always a status and never a broken stream. It is for one
+machine: users and passwords are accepted and not checked, and requests that a web page makes are refused, since a
+page must not be able to run SQL on its visitor's machine. What a statement means is left to clickhouse_statement,
+running it to clickhouse_engine.
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from deploy.embedded import clickhouse_codecs as codecs
+from deploy.embedded.clickhouse_answers import Answer, content_type, failure, text
+from deploy.embedded.clickhouse_engine import (
+    Engine,
+    EngineUnavailableError,
+    StatementFailedError,
+    summary_header,
+)
+from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_COMPRESS_FROM_BYTES = 4096
+_SEND_BYTES = 1 << 20
+_READERS, _WRITERS = 8, 4
+_DRAIN_SECONDS = 30
+
+
+class ClickHouseHTTP:
+    """The ASGI application over one open engine; statements run in its threads, never in the event loop."""
+
+    def __init__(self, engine: Engine, host: str) -> None:
+        self._engine = engine
+        self._only_loopback = _is_loopback(host)
+        self._running = 0
+        # Two pools, so that slow SELECTs can never hold up the workers' inserts.
+        self._readers = ThreadPoolExecutor(_READERS, "clickhouse-read")
+        self._writers = ThreadPoolExecutor(_WRITERS, "clickhouse-write")
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(f"{scope['type']} is not served")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        chunks: list[bytes] = []
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        answer = await self._answer(scope, headers, chunks)
+        await _send(send, answer)
+
+    async def _answer(self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]) -> Answer:
+        if refusal := self._refusal(headers):
+            return text(403, f"{refusal}\n")
+        if scope["path"] in ("/ping", "/replicas_status"):
+            return text(200, "Ok.\n")
+        if scope["path"] != "/":
+            return text(404, f"There is nothing at {scope['path']}; statements go to / and health checks to /ping.\n")
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            return text(405, "Use GET to read and POST to write.\n")
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            if encoding := headers.get("content-encoding"):
+                body = await run(self._readers, codecs.decode, body, encoding)
+            statement = read_statement(scope["method"], scope["query_string"], headers, body)
+        except BadRequestError as error:
+            return failure(error.code, error.name, f"Code: {error.code}. DB::Exception: {error}. ({error.name})")
+        except (codecs.CodecError, UnicodeDecodeError) as error:
+            return failure(117, "INCORRECT_DATA", f"Code: 117. DB::Exception: {error}. (INCORRECT_DATA)")
+        if not statement.sql.strip():
+            return text(200, "Ok.\n")
+        pool = self._writers if statement.writes_rows else self._readers
+        job = run(pool, self._execute, statement, headers.get("accept-encoding", ""))
+        self._running += 1
+        job.add_done_callback(self._finished)
+        return await asyncio.shield(job)
+
+    def _finished(self, _job: asyncio.Future[Answer]) -> None:
+        self._running -= 1
+
+    def _execute(self, statement: Statement, accept_encoding: str) -> Answer:
+        started = time.perf_counter_ns()
+        common = {
+            "X-ClickHouse-Query-Id": statement.query_id,
+            "X-ClickHouse-Timezone": statement.settings.get("session_timezone") or self._engine.timezone,
+        }
+        try:
+            result = self._engine.run(statement)
+        except StatementFailedError as error:
+            return failure(error.code, error.name, str(error), common)
+        headers = {
+            **common,
+            "Content-Type": content_type(statement.output_format),
+            "X-ClickHouse-Format": statement.output_format,
+            "X-ClickHouse-Summary": summary_header(result.summary, time.perf_counter_ns() - started),
+        }
+        encoding = None
+        if statement.compress_answer and len(result.data) >= _COMPRESS_FROM_BYTES:
+            encoding = codecs.choose(accept_encoding)
+        if encoding is None:
+            return Answer(200, headers, result.data, result)
+        return Answer(200, {**headers, "Content-Encoding": encoding}, codecs.encode(result.data, encoding))
+
+    def _refusal(self, headers: dict[str, str]) -> str | None:
+        if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
+            return "A web page may not query this engine; call it from a program."
+        if self._only_loopback and not _is_local_name(headers.get("host", "")):
+            return f"This engine answers to localhost only, not to {headers['host']!r}."
+        return None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no statement is running, be its client still there or not."""
+        return self._running == 0
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    view = memoryview(answer.body)
+    # In pieces, so that the transport never holds a second copy of a large answer.
+    for start in range(0, max(len(view), 1), _SEND_BYTES):
+        end = start + _SEND_BYTES
+        await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": end < len(view)})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_local_name(host_header: str) -> bool:
+    """Whether a Host header is an address or localhost: a page under a rebound name cannot send either."""
+    host = host_header.rpartition(":")[0] if host_header.rpartition(":")[2].isdigit() else host_header
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host in ("", "localhost")
+    return True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise EngineUnavailableError(
+            f"ClickHouse cannot listen on {host}:{port} ({error.strerror}); free that port or choose another with"
+            " --port."
+        ) from error
+    return listener
+
+
+def serve(host: str, port: int, data_dir: Path) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes the running requests and closes the engine; a statement that runs
+    longer than the drain time is abandoned, and the process ends with 1.
+
+    Raises EngineUnavailableError when the port or the directory cannot be had.
+    """
+    listener = _listen(host, port)
+    engine = Engine(data_dir)
+    app = ClickHouseHTTP(engine, host)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http="httptools",
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    # uvicorn stops on these signals and then raises them again for whoever asked before: here, nobody.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    host_text, port_number = listener.getsockname()[:2]
+    print(f"ClickHouse is ready on http://{host_text}:{port_number}, data in {data_dir}", file=sys.stderr, flush=True)
+    uvicorn.Server(config).run(sockets=[listener])
+    if not app.is_idle:
+        # Neither can the engine be closed under a running statement nor its thread be stopped; stored data are safe.
+        print(
+            f"ClickHouse stopped on a statement that still ran after {_DRAIN_SECONDS} s.", file=sys.stderr, flush=True
+        )
+        os._exit(1)
+    engine.close()
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.embedded.clickhouse_http", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    options = parser.parse_args(None if arguments is None else list(arguments))
+    try:
+        serve(options.host, options.port, options.data_dir)
+    except EngineUnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

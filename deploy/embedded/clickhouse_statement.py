@@ -1,0 +1,220 @@
+"""One ClickHouse HTTP request, read into one statement.
+
+Pure: takes the query string, the headers and the decoded body of a request and says what is to be run, the way
+ClickHouse's own HTTP interface reads them (URL parameters, multipart forms with external tables, the statement split
+over `query=` and the body). It promises that the data of an INSERT is never interpreted, only cut off from the
+statement. Running the statement and checking settings are left to the engine.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.parser import BytesHeaderParser
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+# What the HTTP interface keeps for itself, among it settings that only it reads; every other URL parameter is a
+# setting for the engine.
+_TRANSPORT_PARAMETERS = frozenset(
+    {
+        *("query", "query_id", "database", "default_format", "compress", "decompress", "buffer_size"),
+        *("wait_end_of_query", "client_protocol_version", "session_id", "session_timeout", "session_check"),
+        *("user", "password", "quota_key", "role", "stacktrace", "close_session", "enable_http_compression"),
+        *("send_progress_in_http_headers", "http_headers_progress_interval_ms"),
+        "cancel_http_readonly_queries_on_client_close",
+    }
+)
+
+_TOKEN = re.compile(
+    rb"""\s+ | --[^\n]* | \#[!\s][^\n]* | /\*.*?\*/
+       | '(?:[^'\\]|\\.|'')*' | `(?:[^`\\]|\\.|``)*` | "(?:[^"\\]|\\.|"")*"
+       | \w+ | .""",
+    re.DOTALL | re.VERBOSE,
+)
+_BLANK = (b"--", b"#!", b"# ", b"/*")
+_INSERT_FORMAT = re.compile(rb"\s*(\w+)[ \t]*;?[ \t]*(?:\r?\n)?")
+_TRAILING_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^;]*)?;?\s*\Z", re.IGNORECASE)
+_INPUT_FUNCTION = re.compile(rb"\bFROM\s+input\s*\(", re.IGNORECASE)
+
+
+class BadRequestError(ValueError):
+    """The request cannot be read as a statement; `code` and `name` are ClickHouse's for the like."""
+
+    def __init__(self, message: str, code: int = 36, name: str = "BAD_ARGUMENTS") -> None:
+        super().__init__(message)
+        self.code, self.name = code, name
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalTable:
+    """Rows sent beside a query, readable in it as a temporary table: `structure` is `name Type, …`."""
+
+    name: str
+    structure: str
+    format: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one request asks for. `insert_format` is set when `data` holds the rows of an INSERT in that format."""
+
+    sql: bytes
+    insert_format: str | None = None
+    data: memoryview = field(default_factory=lambda: memoryview(b""))
+    output_format: str = "TabSeparated"
+    database: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    external_tables: tuple[ExternalTable, ...] = ()
+    query_id: str = ""
+    read_only: bool = False
+    compress_answer: bool = False
+
+    @property
+    def writes_rows(self) -> bool:
+        return self.sql.lstrip()[:6].upper() == b"INSERT"
+
+
+def read_statement(method: str, query_string: bytes, headers: Mapping[str, str], body: bytes) -> Statement:
+    """The statement of a request whose body is already decompressed. `headers` has lower-case names.
+
+    Raises BadRequestError for a malformed form or for what this front does not speak.
+    """
+    given = dict(parse_qsl(query_string.decode(), keep_blank_values=True))
+    content_type = headers.get("content-type", "")
+    files: dict[str, bytes] = {}
+    if content_type.lower().startswith("multipart/form-data"):
+        for name, is_file, value in _form_parts(content_type, body):
+            if is_file:
+                files[name] = value
+            else:
+                given[name] = value.decode()
+        body = b""
+    elif content_type.startswith("application/x-www-form-urlencoded") and body.startswith((b"query=", b"param_")):
+        # curl marks every body as a form: it is one only when it starts like one.
+        given.update(parse_qsl(body.decode(), keep_blank_values=True))
+        body = b""
+    if given.get("compress", "0") == "1" or given.get("decompress", "0") == "1":
+        raise BadRequestError(
+            "compress=1 and decompress=1 (ClickHouse's own block framing) are not spoken here; use Accept-Encoding and"
+            " Content-Encoding instead",
+            *(48, "NOT_IMPLEMENTED"),
+        )
+    external = tuple(_external_table(name, data, given) for name, data in files.items())
+    external_keys = {f"{table.name}_{part}" for table in external for part in ("format", "structure", "types")}
+    sql, insert_format, data = split_insert(given.get("query", "").encode(), body)
+    trailing = _TRAILING_FORMAT.search(sql)
+    default_format = headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
+    return Statement(
+        sql=sql,
+        insert_format=insert_format,
+        data=data,
+        output_format=trailing[1].decode() if trailing else default_format,
+        database=given.get("database") or headers.get("x-clickhouse-database"),
+        settings={
+            name: value
+            for name, value in given.items()
+            if name
+            and name not in _TRANSPORT_PARAMETERS
+            and name not in external_keys
+            and not name.startswith("param_")
+        },
+        parameters={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
+        external_tables=external,
+        query_id=given.get("query_id") or str(uuid4()),
+        read_only=method != "POST",
+        compress_answer=given.get("enable_http_compression") in ("1", "true"),
+    )
+
+
+def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryview]:
+    """(statement, format of its data, data) of a statement that starts in `query` and goes on in `body`.
+
+    The format is None when all of it is statement: a SELECT, DDL, or an INSERT … VALUES or … SELECT.
+    """
+    head = query or body
+    end = _insert_format_at(head)
+    if end is None:
+        whole = query + b"\n" + body if query and body else head
+        return whole, None, memoryview(b"")
+    if end == len(head):  # INSERT INTO t, with nothing after it: the data are VALUES
+        return head, "Values", memoryview(body if query else b"")
+    matched = _INSERT_FORMAT.match(head, end + len(b"FORMAT"))
+    if matched is None:
+        return query + b"\n" + body if query else body, None, memoryview(b"")
+    data = memoryview(head)[matched.end() :]
+    if query:
+        data = memoryview(bytes(data) + body) if len(data) else memoryview(body)
+    return head[:end], matched[1].decode(), data
+
+
+def _insert_format_at(sql: bytes) -> int | None:
+    """Where the FORMAT keyword of an INSERT stands, the end if it names neither rows nor source, else None."""
+    depth, seen_insert, at, end = 0, False, 0, len(sql)
+    while at < end:
+        token = _TOKEN.match(sql, at)
+        assert token is not None, "the last alternative matches any byte"
+        text = token[0]
+        word = text.upper()
+        if text in (b"(", b"["):
+            depth += 1
+        elif text in (b")", b"]"):
+            depth -= 1
+        elif not text.isspace() and not text.startswith(_BLANK):
+            if not seen_insert:
+                if word != b"INSERT":
+                    return None
+                seen_insert = True
+            elif depth == 0 and word == b"FORMAT":
+                return at
+            elif depth == 0 and word in (b"SELECT", b"WITH") and _INPUT_FUNCTION.search(sql):
+                raise BadRequestError(
+                    "INSERT … SELECT … FROM input() is not available in the embedded engine; insert the rows as they"
+                    " are, or into a staging table first",
+                    *(48, "NOT_IMPLEMENTED"),
+                )
+            elif depth == 0 and word in (b"VALUES", b"SELECT", b"WITH", b"INFILE", b"WATCH"):
+                return None
+        at = token.end()
+    return end if seen_insert else None
+
+
+def _form_parts(content_type: str, body: bytes) -> Iterator[tuple[str, bool, bytes]]:
+    """(name, is it a file, content) for each part of a multipart/form-data body."""
+    parser = BytesHeaderParser()
+    boundary = parser.parsebytes(b"Content-Type: " + content_type.encode()).get_param("boundary")
+    if not isinstance(boundary, str) or not boundary:
+        raise BadRequestError("a multipart body needs a boundary in its Content-Type header")
+    delimiter = b"\r\n--" + boundary.encode()
+    pieces = (b"\r\n" + body).split(delimiter)
+    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+        raise BadRequestError("the multipart body is cut short: its closing boundary is missing")
+    for piece in pieces[1:-1]:
+        head, separator, content = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        part = parser.parsebytes(head)
+        name = part.get_param("name", header="content-disposition")
+        if not separator or not isinstance(name, str):
+            raise BadRequestError("a part of the multipart body has no name")
+        yield name, part.get_filename() is not None, content
+
+
+def _external_table(name: str, data: bytes, given: Mapping[str, str]) -> ExternalTable:
+    structure = given.get(f"{name}_structure")
+    if structure is None:
+        types = given.get(f"{name}_types")
+        if types is None:
+            raise BadRequestError(f"external table {name!r} needs {name}_structure or {name}_types")
+        structure = ", ".join(f"_{i} {kind}" for i, kind in enumerate(_split_types(types), 1))
+    return ExternalTable(name, structure, given.get(f"{name}_format") or "TabSeparated", data)
+
+
+def _split_types(types: str) -> Iterator[str]:
+    """The comma-separated types of a list, commas inside brackets left alone."""
+    depth, start = 0, 0
+    for at, character in enumerate(types):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            yield types[start:at].strip()
+            start = at + 1
+    yield types[start:].strip()

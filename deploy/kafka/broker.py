@@ -1,0 +1,260 @@
+"""A one-node Apache Kafka (KRaft, broker and controller in one JVM) on loopback ports, without Docker.
+
+Promises that a data directory is formatted once and keeps its records and committed offsets through any crash
+of the process, and that a broker that cannot start says why. `prepare` and `command` serve a supervisor that owns its
+children itself; `KafkaBroker` is one object to start, stop and kill. Topics are left to the caller: none is
+created by use.
+"""
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError as ClientError
+
+from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
+
+HOST = "127.0.0.1"
+LOGGING = Path(__file__).with_name("log4j2.properties")
+
+
+def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
+    """The broker's configuration file: one node, so every internal topic has one replica and few partitions."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+        "log.dirs": str(_log_dir(data_dir).absolute()),
+        # After a crash the controller refuses the broker until its former session has run out (9 s by default).
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        # Allocated at start; the default, 128 MiB, is a quarter of the heap.
+        "log.cleaner.dedupe.buffer.size": str(16 << 20),
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": "0",
+        "offsets.topic.num.partitions": "4",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def command(data_dir: Path, heap: str = "512m") -> list[str]:
+    """The argv of a broker on a prepared directory; `heap` is its upper limit in Java's notation (512m, 2g)."""
+    return [*_jvm(heap), "kafka.Kafka", str(_properties(data_dir).absolute())]
+
+
+def prepare(data_dir: Path, port: int, controller_port: int) -> None:
+    """Fetch the jars, write the configuration and format the directory if it is new; blocking, a second or two.
+
+    KafkaError where Java or Maven is missing, a port is taken, or the directory is in use or cannot be used.
+    """
+    java()
+    for wanted in (port, controller_port):
+        _refuse_taken_port(wanted)
+    ensure_jars()
+    _refuse_unfit_directory(data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        _properties(data_dir).write_text(server_properties(data_dir, port, controller_port))
+    except OSError as error:
+        raise KafkaError(f"Kafka cannot keep its data in {data_dir}: {error.strerror}.") from None
+    # Kafka writes meta.properties last, so its presence means that formatting was finished.
+    if not (_log_dir(data_dir) / "meta.properties").exists():
+        _format(data_dir)
+
+
+async def wait_until_ready(
+    bootstrap: str, deadline: float = 60.0, died: Callable[[], str | None] = lambda: None
+) -> None:
+    """Return once the broker at `bootstrap` lists itself as live in its metadata; KafkaError after `deadline` seconds.
+
+    `died` is asked between attempts; a reason ends the wait at once with that reason.
+    """
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        async with asyncio.timeout(deadline):
+            while not await _answers(host, int(port)):
+                if reason := died():
+                    raise KafkaError(reason)
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise KafkaError(f"Kafka at {bootstrap} was not ready within {deadline:g} s: look into its log.") from None
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct loopback ports that nothing listens on at this moment."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+@dataclass
+class KafkaBroker:
+    """A broker as a child process. A port of 0 becomes a free one at the first start and stays for later starts."""
+
+    data_dir: Path
+    port: int = 0
+    controller_port: int = 0
+    heap: str = "512m"
+    deadline: float = 60.0
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def bootstrap(self) -> str:
+        """What a client connects to, `127.0.0.1:PORT`; meaningful once started."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """The warnings and errors of the latest start."""
+        return self.data_dir / "broker.log"
+
+    def start(self) -> None:
+        """Return when clients can connect; KafkaError with the reason where that does not come to be."""
+        free = free_ports(2)
+        self.port = self.port or free[0]
+        self.controller_port = self.controller_port or free[1]
+        prepare(self.data_dir, self.port, self.controller_port)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command(self.data_dir, self.heap), stdout=log, stderr=log)
+        # A thread of its own, so that start() may be called where an event loop is already running.
+        with ThreadPoolExecutor(1) as thread:
+            waiting = wait_until_ready(self.bootstrap, self.deadline, self.death)
+            try:
+                thread.submit(asyncio.run, waiting).result()
+            except BaseException:
+                self.kill()
+                raise
+
+    def wait(self) -> None:
+        """Return when the broker has ended, for whatever reason."""
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self, deadline: float = 20.0) -> None:
+        """Shut down cleanly; kill after `deadline` seconds."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """kill -9: what a crash looks like."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def death(self) -> str | None:
+        """Why the started broker has ended, in one sentence; None while it runs."""
+        if self.process is None or self.process.poll() is None:
+            return None
+        why = failure_reason(self.log.read_text(errors="replace"))
+        return f"Kafka ended with exit code {self.process.returncode}: {why} (log: {self.log})"
+
+
+def failure_reason(log: str) -> str:
+    """The last line of a JVM's output that is not a stack frame, preferring the innermost cause."""
+    noise = ("\t", "Error: Could not create the Java Virtual Machine", "Error: A fatal exception has occurred")
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not line.startswith(noise)]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    return (causes or lines or ["it printed nothing"])[-1].removeprefix("Caused by:").strip()
+
+
+def _jvm(heap: str) -> list[str]:
+    return [
+        "java",
+        "-Xms256m",
+        f"-Xmx{heap}",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile={LOGGING}",
+        "-cp",
+        f"{LIBS}/*",
+    ]
+
+
+def _format(data_dir: Path) -> None:
+    # Kafka's ids are 16 bytes in base64; a leading "-" would look like an option, so neither sign is used.
+    cluster_id = base64.b64encode(uuid.uuid4().bytes, altchars=b"AB").decode().rstrip("=")
+    tool = [*_jvm("512m"), "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id]
+    run = subprocess.run(
+        [*tool, "-c", str(_properties(data_dir))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise KafkaError(f"Kafka could not format {data_dir}: {failure_reason(run.stdout)}")
+
+
+async def _answers(host: str, port: int) -> bool:
+    # A bare connection first: the client would log an error for every attempt before the port is open.
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}", request_timeout_ms=3000)
+    try:
+        await client.bootstrap()
+        # Until a broker is live, metadata has none and the client may list the address it was given instead.
+        return any(not client.cluster.is_bootstrap(node.nodeId) for node in client.cluster.brokers())
+    except ClientError:
+        return False
+    finally:
+        await client.close()
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise KafkaError(
+                f"Port {port} on {HOST} is in use: stop what listens there or choose another port for Kafka."
+            ) from None
+
+
+def _refuse_unfit_directory(data_dir: Path) -> None:
+    if "," in str(data_dir.absolute()):
+        raise KafkaError(f"Kafka would read {data_dir} as two directories: choose a path without a comma.")
+    # Kafka locks its directory too, but only after it has begun to write to the metadata log in it.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), (_log_dir(data_dir) / ".lock").open("r+") as held:
+        try:
+            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise KafkaError(f"Another Kafka is running on {data_dir}: stop it or choose another directory.") from None
+
+
+def _properties(data_dir: Path) -> Path:
+    return data_dir / "server.properties"
+
+
+def _log_dir(data_dir: Path) -> Path:
+    return data_dir / "log"

@@ -1,0 +1,77 @@
+"""Apache Kafka's jars, fetched once by Maven from the versions pinned in pom.xml beside this file.
+
+Promises that after `ensure_jars` the folder LIBS holds exactly what that pom names, however many processes ask at
+once, and that anything that stands in the way is said in one sentence. Which repository Maven asks is Maven's setting.
+"""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+POM = Path(__file__).with_name("pom.xml")
+TARGET = POM.with_name("target")
+LIBS = TARGET / "libs"
+MINIMUM_JAVA = 17
+
+
+class KafkaError(RuntimeError):
+    """Kafka could not be fetched, started or reached; the message is for a person and says what to do."""
+
+
+def java() -> str:
+    """The path of the PATH's `java`; KafkaError where there is none or it is older than Java 17."""
+    found = shutil.which("java")
+    if found is None:
+        raise KafkaError(f"No java on the PATH: install Java {MINIMUM_JAVA} or newer to run Apache Kafka.")
+    answer = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)
+    version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
+    if version is None:
+        raise KafkaError(f"{found} -version did not name a version: install Java {MINIMUM_JAVA} or newer.")
+    if int(version[1]) < MINIMUM_JAVA:
+        raise KafkaError(f"{found} is Java {version[1]}: Apache Kafka needs Java {MINIMUM_JAVA} or newer.")
+    return found
+
+
+def ensure_jars() -> None:
+    """Have Maven fill LIBS unless it already did for this very pom; KafkaError where it cannot."""
+    try:
+        TARGET.mkdir(exist_ok=True)
+    except OSError as error:
+        raise KafkaError(f"Kafka's jars cannot be kept in {TARGET}: {error.strerror}.") from None
+    stamp = TARGET / "libs.sha256"
+    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    with (TARGET / "libs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        # Jars of two Kafka versions on one class path do not start: begin from an empty folder.
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(LIBS, ignore_errors=True)
+        _run_maven()
+        stamp.write_text(wanted)
+
+
+def _run_maven() -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise KafkaError("No mvn on the PATH: install Maven, which fetches Apache Kafka's jars the first time.")
+    build = subprocess.run(
+        [maven, "-B", "-q", "-Dstyle.color=never", "-f", str(POM), "package"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if build.returncode != 0:
+        raise KafkaError(f"Maven could not fetch Apache Kafka's jars: {_maven_reason(build.stdout)}")
+
+
+def _maven_reason(output: str) -> str:
+    """The line that says what failed: Maven's first that is not a heading; advice about its flags comes after."""
+    heading = r"\[|Some problems were encountered"
+    told = re.findall(rf"\[(?:ERROR|FATAL)\] (?!{heading})(\S.*?)(?: -> \[Help \d+\])?$", output, flags=re.MULTILINE)
+    told += [line for line in output.splitlines() if line.strip()]
+    return told[0] if told else "it printed nothing."

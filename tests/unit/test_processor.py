@@ -1,0 +1,134 @@
+"""A poll is seen through in one order only, and engines that fail are tried again."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from schemas import ids, topics
+from stream_workers.cache import TraceCache
+from stream_workers.messages import Message
+from stream_workers.processor import Abandoned, Backoff, Processor
+from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.state import Bucket
+
+TRACE_HASH = ids.murmur2(b"w/t")
+
+
+class Engines:
+    """Remembers what it is asked for; each call fails as often as it is told to."""
+
+    def __init__(self, **failures: int) -> None:
+        self.failures = failures
+        self.calls: list[str] = []
+        self.rows: dict[str, pa.Table] = {}
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise ConnectionError(f"{name} is away")
+
+    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+        self._call("fetch")
+        return {trace_hash: Bucket() for trace_hash in hashes}
+
+    async def store(self, rows: dict[str, pa.Table]) -> None:
+        self._call("store")
+        self.rows = rows
+
+    async def publish(self, batch: list[Message]) -> None:
+        self._call("publish")
+
+
+class Clock:
+    """Counts the seconds somebody would have slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def poll(n: int = 1) -> Poll:
+    at = "2026-11-22T21:43:29.406Z"
+    event: dict[str, Any] = {
+        "event": "create", "workspace": "w", "trace_id": "t", "value": 1, "weight": 1, "metadata": {}, "created_at": at,
+    }  # fmt: skip
+    values = [json.dumps(event | {"feedback_id": str(ids.new_id(TRACE_HASH, i))}).encode() for i in range(n)]
+    records = [ConsumerRecord(topics.FEEDBACK_EVENTS, 0, i, 0, 0, b"", v, None, 0, 0, ()) for i, v in enumerate(values)]
+    return ProgressOfAssignment().poll({TP(topics.FEEDBACK_EVENTS, 0): records})
+
+
+def processor(engines: Engines, cache: TraceCache | None = None, clock: Clock | None = None) -> Processor:
+    backoff = Backoff(first=1, most=4, sleep=(clock or Clock()).sleep)
+    return Processor(engines, cache or TraceCache(1000), lambda _: False, backoff=backoff)
+
+
+async def test_a_poll_is_done_only_after_its_rows_are_stored_and_then_its_messages_acknowledged() -> None:
+    engines = Engines()
+    await processor(engines).process(poll())
+    assert engines.calls == ["fetch", "store", "publish"]
+    assert set(engines.rows) == {"trace_journal", "feedback_rows", "trace_aggregate_rows"}
+
+
+@pytest.mark.parametrize("engine", ["fetch", "store", "publish"])
+async def test_an_engine_that_is_away_is_tried_again_in_place_with_growing_patience(engine: str) -> None:
+    engines, clock = Engines(**{engine: 4}), Clock()
+    await processor(engines, clock=clock).process(poll())
+    assert engines.calls.count(engine) == 5
+    assert clock.slept == [1, 2, 4, 4]
+    assert [call for i, call in enumerate(engines.calls) if call not in engines.calls[:i]] == [
+        "fetch", "store", "publish",
+    ]  # fmt: skip
+
+
+async def test_a_trace_just_handled_needs_no_second_look_up() -> None:
+    engines, cache = Engines(), TraceCache(1000)
+    work = processor(engines, cache)
+    await work.process(poll())
+    await work.process(poll())
+    assert engines.calls.count("fetch") == 1
+
+
+@pytest.mark.parametrize("engine", ["fetch", "store", "publish"])
+async def test_a_poll_whose_assignment_ends_is_given_up_and_leaves_nothing_remembered(engine: str) -> None:
+    engines, cache, over = Engines(**{engine: 10**9}), TraceCache(1000), False
+
+    async def end_assignment(_: float) -> None:
+        nonlocal over
+        over = True
+
+    work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
+    with pytest.raises(Abandoned):
+        await work.process(poll())
+    assert len(cache) == 0
+
+
+async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_poll() -> None:
+    cache, over = TraceCache(1000), False
+
+    class EndsWhilePublishing(Engines):
+        async def publish(self, batch: list[Message]) -> None:
+            nonlocal over
+            over = True
+
+    with pytest.raises(Abandoned):
+        await Processor(EndsWhilePublishing(), cache, lambda _: over).process(poll())
+    assert len(cache) == 0
+
+
+async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity() -> None:
+    cache = TraceCache(capacity=4)  # a trace and its one feedback count two
+    buckets = {}
+    for trace_hash in range(3):
+        bucket = buckets[trace_hash] = Bucket()
+        bucket.add("w", f"t{trace_hash}").facts.requests["r"] = 0
+    cache.remember({0: buckets[0], 1: buckets[1]})
+    cache.remember({0: buckets[0]})
+    cache.remember({2: buckets[2]})
+    assert set(cache.known([0, 1, 2])) == {0, 2}

@@ -1,0 +1,70 @@
+"""What may be committed: never more than the agent has acknowledged, in order, under the present assignment."""
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_workers.record_batches import ProgressOfAssignment, SkippedRecords
+
+A, B = TP("feedback.events.v1", 0), TP("request.logs.v1", 0)
+
+
+def records(*offsets: int) -> list[ConsumerRecord]:
+    return [ConsumerRecord("t", 0, offset, 0, 0, None, b"", None, 0, 0, ()) for offset in offsets]
+
+
+def test_nothing_can_be_committed_before_it_is_acknowledged() -> None:
+    progress = ProgressOfAssignment()
+    poll = progress.poll({A: records(5, 6, 7)})
+    assert progress.committable(A) is None
+    progress.acknowledge(poll)
+    assert progress.committable(A) == 8
+
+
+def test_acknowledging_past_an_unacknowledged_poll_is_refused() -> None:
+    progress = ProgressOfAssignment()
+    progress.poll({A: records(0, 1)})
+    second = progress.poll({A: records(2)})
+    with pytest.raises(SkippedRecords, match="before offset 2"):
+        progress.acknowledge(second)
+    assert progress.committable(A) is None
+
+
+def test_a_poll_of_an_earlier_assignment_moves_nothing() -> None:
+    progress = ProgressOfAssignment()
+    stale = progress.poll({A: records(0, 1, 2), B: records(0)})
+    progress.start_anew()
+    progress.acknowledge(stale)
+    assert progress.committable(A) is None
+    progress.acknowledge(progress.poll({A: records(0)}))
+    progress.acknowledge(stale)
+    assert progress.committable(A) == 1
+
+
+def test_offsets_the_log_never_had_hold_nothing_up() -> None:
+    progress = ProgressOfAssignment()
+    progress.acknowledge(progress.poll({A: records(0, 3)}))
+    progress.acknowledge(progress.poll({A: records(9)}))
+    assert progress.committable(A) == 10
+
+
+@given(st.lists(st.tuples(st.sampled_from([A, B]), st.integers(1, 3), st.booleans()), max_size=30))
+def test_what_can_be_committed_is_always_a_prefix_of_what_was_acknowledged(
+    steps: list[tuple[TP, int, bool]],
+) -> None:
+    progress = ProgressOfAssignment()
+    offsets, acknowledged, blocked = {A: 0, B: 0}, {A: 0, B: 0}, {A: False, B: False}
+    for tp, size, acknowledge in steps:
+        poll = progress.poll({tp: records(*range(offsets[tp], offsets[tp] + size))})
+        offsets[tp] += size
+        if acknowledge and not blocked[tp]:
+            progress.acknowledge(poll)
+            acknowledged[tp] = offsets[tp]
+        elif acknowledge:
+            with pytest.raises(SkippedRecords):
+                progress.acknowledge(poll)
+        else:
+            blocked[tp] = True
+        assert (progress.committable(tp) or 0) == acknowledged[tp]

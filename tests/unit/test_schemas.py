@@ -1,0 +1,124 @@
+"""The contract: ids, generated files, and the two readings of one event."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2 as kafka_murmur2
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from schemas import ids
+from schemas.events import FeedbackEvent, RequestLogged
+from schemas.export import files
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS, TOPICS
+from stream_workers.decode import NotAnEvent, read
+
+DOCS = Path(__file__).parents[2] / "docs"
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+WORKSPACES = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+PARTITIONS = st.integers(1, 500)
+
+
+@given(st.binary(max_size=200))
+def test_our_murmur2_is_kafkas(data: bytes) -> None:
+    assert ids.murmur2(data) == kafka_murmur2(data) & 0xFFFFFFFF
+
+
+@given(WORKSPACES, NAMES, st.integers(0, 2**48 - 1), PARTITIONS)
+def test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create(
+    workspace: str, trace_id: str, at_ms: int, partitions: int
+) -> None:
+    key = ids.trace_key(workspace, trace_id)
+    create_goes_to = DefaultPartitioner()(key, list(range(partitions)), list(range(partitions)))
+    feedback_id = ids.new_id(ids.murmur2(key), at_ms)
+    assert ids.partition_of(ids.trace_hash_of(UUID(str(feedback_id))), partitions) == create_goes_to
+
+
+@given(WORKSPACES, NAMES, NAMES, st.integers(0, 1000))
+def test_an_idempotency_key_always_gives_the_same_id_on_the_right_partition(
+    workspace: str, trace_id: str, key: str, position: int
+) -> None:
+    trace_hash = ids.murmur2(ids.trace_key(workspace, trace_id))
+    first = ids.idempotent_id(trace_hash, workspace, key, position)
+    assert first == ids.idempotent_id(trace_hash, workspace, key, position)
+    assert ids.trace_hash_of(first) == trace_hash
+    assert first not in (
+        ids.idempotent_id(trace_hash, workspace, key, position + 1),
+        ids.idempotent_id(trace_hash, workspace, key + "x", position),
+        ids.idempotent_id(trace_hash, workspace + "x", key, position),
+    )
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**48 - 1))
+def test_ids_are_uuids_of_version_8_that_sort_by_time_and_never_repeat(trace_hash: int, at_ms: int) -> None:
+    identity = ids.new_id(trace_hash, at_ms)
+    assert (identity.version, identity.variant) == (8, "specified in RFC 4122")
+    assert identity.int >> 80 == at_ms
+    assert str(identity)[24:32] == f"{trace_hash:08x}"
+    assert len({ids.new_id(trace_hash, at_ms) for _ in range(50)}) == 50
+
+
+def test_the_generated_schema_files_are_up_to_date() -> None:
+    for path, text in files().items():
+        assert (DOCS / path).read_text() == text, f"docs/{path} is stale: run python -m schemas.export"
+    assert {p.name for p in (DOCS / "schemas").iterdir()} == {f"{topic.name}.json" for topic in TOPICS}
+
+
+ID = "01a20536-d57e-84bb-8480-fba5892f8715"
+AT = "2026-11-22T21:43:29.406Z"
+CREATE = {
+    "event": "create", "workspace": "default", "feedback_id": ID, "trace_id": "t", "value": 5, "weight": 0.5,
+    "metadata": {"_user": "u"}, "_user": "u", "home_environment": "production", "created_at": AT,
+}  # fmt: skip
+UPDATE = {"event": "update", "workspace": "default", "feedback_id": ID, "value": 1, "updated_at": AT}
+DELETE = {"event": "delete", "workspace": "default", "feedback_id": ID, "deleted_at": AT}
+REQUEST = {
+    "event": "request", "workspace": "default", "request_id": ID, "trace_id": "t", "metadata": {},
+    "started_at": AT, "received_at": AT, "request_body": {"model": "m"}, "total_tokens": 3,
+}  # fmt: skip
+SAMPLES = [(FEEDBACK_EVENTS, CREATE), (FEEDBACK_EVENTS, UPDATE), (FEEDBACK_EVENTS, DELETE), (REQUEST_LOGS, REQUEST)]
+ODD = st.sampled_from(
+    [None, "", "x", 0, 11, -11, 10, 0.5, 1.5, True, [], {}, {"a": [1]}, ID, ID.upper(), AT, "2026-13-01", "a/b"]
+)
+ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    FEEDBACK_EVENTS: TypeAdapter(FeedbackEvent),
+    REQUEST_LOGS: TypeAdapter(RequestLogged),
+}
+
+
+@pytest.mark.parametrize(("topic", "sample"), SAMPLES)
+def test_every_event_of_the_contract_is_read_by_the_worker(topic: str, sample: dict[str, Any]) -> None:
+    ADAPTERS[topic].validate_python(sample)
+    assert read(topic, msgspec.json.encode(sample))
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_the_workers_reading_and_the_published_schema_accept_and_refuse_the_same(
+    sample: tuple[str, dict[str, Any]], data: st.DataObject
+) -> None:
+    topic, event = sample
+    name = data.draw(st.sampled_from(sorted(event.keys() - {"event"})))
+    changed = {**event, name: data.draw(ODD)} if data.draw(st.booleans()) else {k: event[k] for k in event if k != name}
+    text = msgspec.json.encode(changed)
+    assert _worker_accepts(topic, text) == _schema_accepts(topic, text), changed
+
+
+def _worker_accepts(topic: str, text: bytes) -> bool:
+    try:
+        read(topic, text)
+    except NotAnEvent:
+        return False
+    return True
+
+
+def _schema_accepts(topic: str, text: bytes) -> bool:
+    try:
+        ADAPTERS[topic].validate_json(text, strict=True)
+    except ValidationError:
+        return False
+    return True
