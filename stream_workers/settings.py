@@ -11,7 +11,7 @@ class WorkerSettings(BaseSettings):
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
     kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
-    clickhouse_url: str = Field("http://default:@127.0.0.1:8123", description="ClickHouse's HTTP interface.")
+    clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
     consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
     offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
     max_poll_records: int = Field(10_000, ge=1, le=200_000, description="Most records handled in one go.")

@@ -1,0 +1,162 @@
+"""Real engines for pipeline tests, from three sources: embedded, Apache Kafka from its jars, testcontainers.
+
+Each source promises a Kafka and a ClickHouse that are empty when the test session starts, with topics created and
+migrations applied. `kafka` needs Java and Maven; `containers` a Docker engine that answers.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded import broker as embedded_broker
+from deploy.kafka.broker import KafkaBroker, free_ports
+from deploy.migrate import migrate
+from deploy.topics import create_topics
+
+REPOSITORY = Path(__file__).parents[2]
+PARTITIONS = 4
+
+
+@dataclass
+class Engines:
+    """Where a pipeline finds its Kafka and its ClickHouse."""
+
+    kafka: str
+    clickhouse: str
+    idempotence: bool
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "FEEDBACK_KAFKA_BOOTSTRAP": self.kafka,
+            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse,
+            "FEEDBACK_KAFKA_IDEMPOTENCE": str(self.idempotence).lower(),
+        }
+
+    def prepare(self) -> None:
+        asyncio.run(create_topics(self.kafka, PARTITIONS))
+        migrate(self.clickhouse)
+
+
+class Process:
+    """A child of the test with its output in a file."""
+
+    def __init__(self, argv: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self.log = log
+        self._argv, self._environment = argv, {**os.environ, **(environment or {})}
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._argv, env=self._environment, cwd=REPOSITORY, stdout=output, stderr=output
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash does."""
+        self._process.kill()
+        self._process.wait()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Wait until the condition holds; fail naming what did not come to be."""
+    deadline = time.monotonic() + seconds
+    while True:
+        outcome: object
+        try:
+            outcome = condition()
+        except OSError as error:
+            outcome, problem = None, f" ({error})"
+        else:
+            problem = f" (last seen: {outcome!r})"
+        if outcome:
+            return
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}{problem}")
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=2) as reply:
+        return bool(reply.status == 200)
+
+
+@contextmanager
+def clickhouse_front(folder: Path, port: int) -> Iterator[Process]:
+    """chDB behind its HTTP front, in a process of its own."""
+    argv = [sys.executable, "-m", "deploy.embedded.clickhouse_http", "--port", str(port), "--data-dir", str(folder)]
+    process = Process(argv, folder.with_suffix(".log"))
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}/ping"), "the ClickHouse front answers")
+        yield process
+    finally:
+        process.kill()
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Engines]:
+    kafka_port, clickhouse_port = free_ports(2)
+    bootstrap = f"127.0.0.1:{kafka_port}"
+    broker = Process(embedded_broker.command("127.0.0.1", kafka_port), folder / "broker.log")
+    try:
+        with clickhouse_front(folder / "clickhouse", clickhouse_port):
+            asyncio.run(embedded_broker.wait_until_ready(bootstrap))
+            yield Engines(bootstrap, f"http://127.0.0.1:{clickhouse_port}", idempotence=False)
+    finally:
+        broker.kill()
+
+
+@contextmanager
+def kafka(folder: Path) -> Iterator[Engines]:
+    missing = [tool for tool in ("java", "mvn") if not shutil.which(tool)]
+    if missing and os.environ.get("FEEDBACK_REQUIRE_KAFKA") != "1":
+        pytest.skip(f"{' and '.join(missing)} not found")
+    broker = KafkaBroker(folder / "kafka")
+    broker.start()
+    try:
+        (clickhouse_port,) = free_ports(1)
+        with clickhouse_front(folder / "clickhouse", clickhouse_port):
+            yield Engines(broker.bootstrap, f"http://127.0.0.1:{clickhouse_port}", idempotence=True)
+    finally:
+        broker.kill()
+
+
+@contextmanager
+def containers(folder: Path) -> Iterator[Engines]:
+    import docker
+    from testcontainers.clickhouse import ClickHouseContainer
+    from testcontainers.kafka import KafkaContainer
+
+    try:
+        docker.from_env().ping()
+    except docker.errors.DockerException:
+        pytest.skip("no Docker engine answers")
+    with (
+        KafkaContainer("apache/kafka:4.1.2") as broker,
+        ClickHouseContainer("clickhouse/clickhouse-server:26.8", username="feedback", password="feedback") as store,
+    ):
+        address = f"{store.get_container_host_ip()}:{store.get_exposed_port(8123)}"
+        yield Engines(broker.get_bootstrap_server(), f"http://feedback:feedback@{address}", idempotence=True)
+
+
+SOURCES = {"embedded": embedded, "kafka": kafka, "containers": containers}

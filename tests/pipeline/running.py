@@ -1,0 +1,140 @@
+"""A running edge with workers, and ways to send to it and to see what came of it."""
+
+import asyncio
+import base64
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import clickhouse_connect
+import requests
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from deploy.kafka.broker import free_ports
+from deploy.offsets import end_offsets
+from schemas.topics import INPUTS
+from tests.pipeline.engines import Engines, Process, answers, until
+
+
+class Pipeline:
+    """An edge and one worker as processes; more workers on demand."""
+
+    def __init__(self, engines: Engines, folder: Path) -> None:
+        self.engines = engines
+        self.folder = folder
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.workers: list[Process] = []
+        self.sql_client = clickhouse_connect.get_client(dsn=engines.clickhouse)
+
+    def __enter__(self) -> "Pipeline":
+        environment = {**self.engines.environment, "FEEDBACK_PORT": str(self.port)}
+        self.edge = Process([sys.executable, "-m", "ingest_api"], self.folder / "edge.log", environment)
+        self.add_worker()
+        until(lambda: answers(f"{self.url}/readyz"), "the edge is ready")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for process in (self.edge, *self.workers):
+            process.kill()
+
+    def add_worker(self, **environment: str) -> Process:
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        argv = [sys.executable, "-m", "stream_workers"]
+        worker = Process(argv, log, {**self.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", **environment})
+        self.workers.append(worker)
+        until(lambda: "worker ready" in log.read_text(), "the worker is ready")
+        return worker
+
+    def post(self, path: str, body: Any) -> list[str]:
+        """Send and insist on acceptance; the ids."""
+        reply = requests.post(f"{self.url}{path}", json=body, timeout=30)
+        assert reply.status_code == 200, reply.text
+        answer = reply.json()
+        ids: list[str] = answer.get("feedback_ids") or answer["ids"]
+        return ids
+
+    def feedback(self, trace_id: str, value: int, weight: float = 1.0, **metadata: Any) -> str:
+        body = {"trace_id": trace_id, "value": value, "weight": weight, "metadata": metadata}
+        return self.post("/v1/feedback", body)[0]
+
+    def request(self, trace_id: str, model: str = "m", provider: str = "p", **metadata: Any) -> str:
+        start_time = metadata.pop("start_time", None)
+        body = {
+            "request": {"url": "https://api.example.com/v1/chat", "body": {"model": model}, "provider": provider},
+            "response": {"status": 200, "body": {"usage": {"total_tokens": 3}}},
+            "metadata": {"trace_id": trace_id, **metadata},
+        }
+        return self.post("/v1/logs", body | ({"start_time": start_time} if start_time else {}))[0]
+
+    def sql(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        return list(self.sql_client.query(query, parameters=parameters).named_results())
+
+    def stored(self, feedback_id: str) -> dict[str, Any]:
+        """The current row of a feedback; empty where there is none."""
+        rows = self.sql("SELECT * FROM feedback.feedback WHERE feedback_id = {id:UUID}", id=feedback_id)
+        assert len(rows) <= 1, "one id stands twice"
+        return rows[0] if rows else {}
+
+    def aggregate(self, trace_id: str) -> dict[str, Any]:
+        rows = self.sql("SELECT * FROM feedback.trace_aggregates WHERE trace_id = {t:String}", t=trace_id)
+        assert len(rows) <= 1, "one trace stands twice"
+        return rows[0] if rows else {}
+
+    def count(self, query: str, **parameters: Any) -> int:
+        return int(self.sql_client.command(query, parameters=parameters))
+
+    def accounted(self) -> dict[tuple[str, int], int]:
+        """Per input topic and partition: records that are in the journal or in the dead letters."""
+        rows = self.sql("""
+            SELECT topic, kafka_partition, uniqExact(sequence) AS records FROM (
+                SELECT if(kind = 'feedback', 'feedback.events.v1', 'request.logs.v1') AS topic,
+                    kafka_partition, sequence FROM feedback.trace_journal
+                UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.dead_letters
+            ) GROUP BY topic, kafka_partition""")
+        return {(row["topic"], row["kafka_partition"]): row["records"] for row in rows}
+
+    def accepted(self) -> dict[tuple[str, int], int]:
+        """Per input topic and partition: records in the log."""
+        ends = asyncio.run(end_offsets(self.engines.kafka, INPUTS))
+        return {place: end for place, end in ends.items() if end}
+
+    def produce(self, topic: str, partition: int, value: bytes) -> None:
+        """Write a record past the edge, as a producer that is not ours would."""
+        asyncio.run(self._produce(topic, partition, value))
+
+    async def _produce(self, topic: str, partition: int, value: bytes) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.engines.kafka, acks="all")
+        await producer.start()
+        try:
+            await producer.send_and_wait(topic, value, key=b"foreign", partition=partition)
+        finally:
+            await producer.stop()
+
+    def topic(self, name: str) -> dict[str, dict[str, Any] | None]:
+        """What a consumer that keeps the highest version per key holds; None for a tombstone."""
+        return asyncio.run(self._topic(name))
+
+    async def _topic(self, name: str) -> dict[str, dict[str, Any] | None]:
+        consumer = AIOKafkaConsumer(name, bootstrap_servers=self.engines.kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        held: dict[str, tuple[int, dict[str, Any] | None]] = {}
+        try:
+            while batches := await consumer.getmany(timeout_ms=1500):
+                for record in (record for batch in batches.values() for record in batch):
+                    version = int(dict(record.headers).get("version", b"0"))
+                    value = json.loads(record.value) if record.value else None
+                    key = record.key.decode()
+                    if key not in held or version >= held[key][0]:
+                        held[key] = (version, value)
+        finally:
+            await consumer.stop()
+        return {key: value for key, (_, value) in held.items()}
+
+    def dead(self, value: bytes) -> dict[str, Any] | None:
+        """The dead letter with these bytes, as the topic has it."""
+        letters = self.topic("feedback.dead.v1").values()
+        wanted = base64.b64encode(value).decode()
+        return next((letter for letter in letters if letter and letter["value"] == wanted), None)
