@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
+.PHONY: help up test unit lint format clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +13,28 @@ $(VENV)/.runtime: requirements/embedded.txt requirements/uv.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 	./deploy/install.sh dev
 	@touch $@ $(VENV)/.runtime
+
+up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
+	@exec $(VENV)/bin/feedback up $(ARGS)
+
+test: lint ## check style and types, then run every test; ARGS="-k name" runs fewer
+	$(PY) -m pytest $(ARGS)
+
+unit: $(VENV)/.dev ## run the tests that need no engine
+	$(PY) -m pytest tests/unit $(ARGS)
+
+lint: $(VENV)/.dev ## check style, format and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.dev ## bring the code into its format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## remove what was built here; the data of `make up` stay
+	rm -rf deploy/kafka/target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 lock: ## pin every dependency with hashes (needs uv)
 	for set in runtime embedded dev; do \

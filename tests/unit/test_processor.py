@@ -109,6 +109,22 @@ async def test_a_poll_whose_assignment_ends_is_given_up_and_leaves_nothing_remem
     assert len(cache) == 0
 
 
+async def test_a_remembered_trace_that_an_abandoned_poll_has_moved_on_is_forgotten() -> None:
+    engines, cache, over = Engines(), TraceCache(1000), False
+
+    async def end_assignment(_: float) -> None:
+        nonlocal over
+        over = True
+
+    work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
+    await work.process(poll())
+    assert cache.known([TRACE_HASH])
+    engines.failures["store"] = 10**9
+    with pytest.raises(Abandoned):
+        await work.process(poll(2))
+    assert not cache.known([TRACE_HASH])
+
+
 async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_poll() -> None:
     cache, over = TraceCache(1000), False
 

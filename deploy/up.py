@@ -1,0 +1,123 @@
+"""`feedback up`: everything on one machine, in the foreground, until Ctrl-C.
+
+Refuses with one sentence what cannot work, says when all is ready, and on SIGTERM or Ctrl-C finishes what was
+accepted before it goes; a second one stops at once. Which program needs which is up_system's knowledge.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded import broker as embedded_broker
+from deploy.embedded.broker import BrokerUnavailableError
+from deploy.migrate import without_password
+from deploy.up_checks import CannotStartError, locked_folder, refuse_taken_ports, require_embedded_clickhouse
+from deploy.up_system import LOOPBACK, Options, System
+
+__all__ = ["Options", "up"]
+
+
+def up(options: Options) -> int:
+    """Run everything until told to stop; the exit code: 0 if nothing was left undone."""
+    options = replace(options, data_dir=options.data_dir.absolute())
+    try:
+        with locked_folder(options.data_dir):
+            _check(options)
+            _rotate_logs(options.data_dir / "logs")
+            return asyncio.run(_run(options))
+    except (CannotStartError, BrokerUnavailableError) as error:
+        _say(str(error))
+        return 1
+
+
+def _check(options: Options) -> None:
+    ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}
+    if not os.environ.get("FEEDBACK_CLICKHOUSE_URL"):
+        require_embedded_clickhouse()
+        ports["--clickhouse-port"] = (LOOPBACK, options.clickhouse_port)
+    if not os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP"):
+        ports["--kafka-port"] = (LOOPBACK, options.kafka_port)
+        if options.broker == "kafka":
+            ports["--kafka-port (Kafka's controller takes the next one)"] = (LOOPBACK, options.controller_port)
+        else:
+            embedded_broker.command(LOOPBACK, options.kafka_port)
+    refuse_taken_ports(ports)
+
+
+def _rotate_logs(folder: Path) -> None:
+    """Each start gets fresh logs; those of the start before stay beside them."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for log in folder.glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))
+    except OSError as error:
+        raise CannotStartError(f"{folder} cannot hold logs ({error.strerror}): give another --data-dir.") from None
+
+
+async def _run(options: Options) -> int:
+    asked, insisted = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: insisted.set() if asked.is_set() else asked.set())
+    system = System(options, os.environ, _say)
+    trouble = system.trouble
+    system.start()
+    try:
+        ready = asyncio.create_task(system.wait_until_ready())
+        await _first(ready, asked.wait(), trouble)
+        if ready.done() and not ready.cancelled():
+            _announce(system)
+            await _first(asked.wait(), trouble)
+        if trouble.done():
+            _say(_told(trouble.result()))
+        else:
+            _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
+        asked.set()  # from here on, one signal is enough to stop at once
+        stopping = asyncio.create_task(system.stop())
+        await _first(stopping, insisted.wait())
+    finally:
+        await system.kill()
+    if insisted.is_set():
+        _say("stopped at once.")
+        return 130
+    left = stopping.result()
+    if left != 0:
+        count = "an unknown number of" if left is None else f"{left:,}"
+        _say(f"{count} accepted records were not stored and are lost; {options.data_dir / 'logs'} may say why.")
+    return 0 if left == 0 and not trouble.done() else 1
+
+
+async def _first(*awaitables: Awaitable[Any]) -> None:
+    """Return when one of them is done, and cancel those that can be waited for no more. Raises what that one raises."""
+    tasks = [asyncio.ensure_future(each) for each in awaitables]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if isinstance(task, asyncio.Task) and task not in done:
+            task.cancel()
+    for task in done:
+        task.result()
+
+
+def _told(error: Exception) -> str:
+    # Our own errors are sentences; anything else needs its name to be understood.
+    return str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+
+
+def _announce(system: System) -> None:
+    edge = f"http://{system.reachable_host}:{system.options.port}"
+    example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
+    print(
+        f"Feedback API ready: {edge}  ClickHouse {without_password(system.clickhouse_url)}  Kafka {system.bootstrap}\n"
+        f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
+        flush=True,
+    )
+
+
+def _say(sentence: str) -> None:
+    print(f"feedback: {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,70 @@
+"""What must hold before anything is started: a folder that is ours alone, and ports that are free.
+
+Every refusal is one sentence that names the option to change.
+"""
+
+import fcntl
+import importlib.util
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class CannotStartError(RuntimeError):
+    """Something on this machine stands in the way; the message says what to change."""
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Create the folder and hold it against a second supervisor. CannotStartError where either fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise CannotStartError(
+            f"{folder} cannot hold data ({error.strerror}): give another folder with --data-dir."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise CannotStartError(
+                f"{folder} is in use by another feedback up (process {lock.read().strip() or 'unknown'}):"
+                " stop that one, or give another folder with --data-dir."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:
+    """`ports` maps an option to the host and port it stands for. CannotStartError at the first that is not free."""
+    seen: dict[int, str] = {}
+    for option, (host, port) in ports.items():
+        if port in seen:
+            raise CannotStartError(f"{seen[port]} and {option} both mean port {port}: change one of them.")
+        seen[port] = option
+        if port > 65535:
+            raise CannotStartError(f"There is no port {port}: give a lower one with {option}.")
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise CannotStartError(
+                    f"Port {port} on {host} cannot be had ({error.strerror}): stop what listens there, or give another"
+                    f" with {option}."
+                ) from None
+
+
+def require_embedded_clickhouse() -> None:
+    """CannotStartError where chDB is not installed."""
+    if importlib.util.find_spec("chdb") is None:
+        raise CannotStartError(
+            "The embedded ClickHouse is not installed: install feedback-api[embedded], or set FEEDBACK_CLICKHOUSE_URL"
+            " to the address of a ClickHouse."
+        )

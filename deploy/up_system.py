@@ -1,0 +1,237 @@
+"""The programs of one machine and what each needs around it: two engines, the edge and the workers.
+
+The edge starts once the topics exist, the workers once tables and topics do. An engine whose address is in the
+environment is used and not started. The embedded broker forgets all at each start, so its death takes the workers
+with it: they start again on the new log, whose offsets count on from a base above all that is stored.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.embedded import broker as embedded_broker
+from deploy.kafka import broker as kafka
+from deploy.migrate import migrate
+from deploy.supervise import Command, Program
+from deploy.topics import TopicError, create_topics
+from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
+from deploy.up_ready import until_http_200, until_it_has_written
+
+LOOPBACK = "127.0.0.1"
+_PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `feedback up` was told."""
+
+    port: int
+    clickhouse_port: int
+    kafka_port: int
+    data_dir: Path
+    workers: int
+    partitions: int
+    broker: str
+
+    @property
+    def controller_port(self) -> int:
+        """Where Apache Kafka's controller listens: beside the broker, and the same at every start."""
+        return self.kafka_port + 1
+
+
+class System:
+    """All programs; `trouble` becomes the error that none of them can go on after."""
+
+    def __init__(self, options: Options, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self.options = options
+        self.trouble: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._say = say
+        outside_kafka = environment.get("FEEDBACK_KAFKA_BOOTSTRAP")
+        outside_clickhouse = environment.get("FEEDBACK_CLICKHOUSE_URL")
+        self.host = environment.get("FEEDBACK_HOST") or LOOPBACK
+        self.bootstrap = outside_kafka or f"{LOOPBACK}:{options.kafka_port}"
+        self.clickhouse_url = outside_clickhouse or f"http://default:@{LOOPBACK}:{options.clickhouse_port}"
+        self.forgets = not outside_kafka and options.broker == "embedded"
+        self._counts_from_base = not outside_kafka
+        self._environment = {
+            **environment,
+            "FEEDBACK_HOST": self.host,
+            "FEEDBACK_PORT": str(options.port),
+            "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
+            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url,
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.forgets:
+            self._environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
+            # tansu lets whoever joins a group wait for half of this time.
+            self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
+        self._offset_base: int | None = None
+        self._tables_exist = asyncio.Event()
+        self._topics_exist = asyncio.Event()
+        self._workers_started = False
+        self._background: set[asyncio.Task[None]] = set()
+
+        self.edge = self._program("edge", self._edge_command, self._edge_is_ready)
+        self.workers = [
+            self._program(f"worker-{number}", self._worker_command, self._worker_is_ready)
+            for number in range(1, options.workers + 1)
+        ]
+        self.clickhouse = self.broker = None
+        if not outside_clickhouse:
+            self.clickhouse = self._program("clickhouse", self._clickhouse_command, self._clickhouse_is_ready)
+        if self.forgets:
+            self.broker = self._program("broker", self._embedded_command, self._embedded_is_ready)
+        elif not outside_kafka:
+            self.broker = self._program("kafka", self._kafka_command, self._kafka_is_ready)
+
+    @property
+    def programs(self) -> list[Program]:
+        """All that are run here, in the order in which they are stopped."""
+        engines = [program for program in (self.clickhouse, self.broker) if program is not None]
+        return [self.edge, *self.workers, *engines]
+
+    @property
+    def reachable_host(self) -> str:
+        """Where the edge can be asked from this machine."""
+        return LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+
+    def start(self) -> None:
+        """Start everything; what has to wait for something else does so by itself."""
+        if self.clickhouse is None:
+            self._alongside(self._make_tables())
+        else:
+            self.clickhouse.start(self._make_tables)
+        while_broker_is_up = self._serve_one_log if self.forgets else self._serve_lasting_log
+        if self.broker is None:
+            self._alongside(while_broker_is_up())
+        else:
+            self.broker.start(while_broker_is_up)
+        self.edge.start()
+
+    async def wait_until_ready(self) -> None:
+        """Return once every program serves."""
+        for program in self.programs:
+            await program.is_ready.wait()
+
+    async def stop(self) -> int | None:
+        """Stop in an order that loses nothing; how many accepted records are left undone, None if it is not known."""
+        left: int | None = 0
+        await self.edge.stop(grace=15)
+        if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
+            left = await drain(self.bootstrap)
+        await asyncio.gather(*(worker.stop(grace=10) for worker in self.workers))
+        for engine in (self.clickhouse, self.broker):
+            if engine is not None:
+                await engine.stop(grace=20)
+        await self.kill()
+        return left
+
+    async def kill(self) -> None:
+        """End everything at once."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*(program.kill() for program in self.programs))
+
+    async def _make_tables(self) -> None:
+        if not self._tables_exist.is_set():
+            await asyncio.to_thread(migrate, self.clickhouse_url)
+            self._tables_exist.set()
+
+    async def _serve_one_log(self) -> None:
+        """While this embedded broker lives: its topics, its offset base, and workers that know no other log."""
+        try:
+            await self._start_workers()
+            await asyncio.Event().wait()
+        except TopicError as error:
+            # A client that is not ours was quicker and had tansu make a topic in its way: begin with a new log.
+            self._say(str(error))
+            if self.broker is not None:
+                self.broker.signal(signal.SIGKILL)
+        finally:
+            await asyncio.gather(*(worker.kill() for worker in self.workers))
+
+    async def _serve_lasting_log(self) -> None:
+        """Whenever Apache Kafka is up: its topics. The workers start once and see its restarts through."""
+        if not self._workers_started:
+            await self._start_workers()
+            self._workers_started = True
+
+    async def _start_workers(self) -> None:
+        await create_topics(self.bootstrap, self.options.partitions)
+        self._topics_exist.set()
+        self.edge.signal(signal.SIGCONT)
+        await self._tables_exist.wait()
+        if self.forgets:
+            self._offset_base = offset_base(await wait_for_highest_sequence(self.clickhouse_url), self._offset_base)
+        elif self._counts_from_base:
+            kept = self.options.data_dir / "kafka" / "offset_base"
+            self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
+        for worker in self.workers:
+            worker.start()
+
+    async def _edge_command(self) -> Command:
+        await self._topics_exist.wait()
+        return _python("ingest_api"), self._environment
+
+    async def _worker_command(self) -> Command:
+        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
+        return _python("stream_workers"), {**self._environment, **base}
+
+    async def _clickhouse_command(self) -> Command:
+        place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
+        folder = str(self.options.data_dir / "clickhouse")
+        return [*_python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
+
+    async def _embedded_command(self) -> Command:
+        # tansu creates any topic it is asked about, with its own settings. So the edge may not ask until the topics
+        # are there: for that moment it is halted, and its callers wait.
+        self._topics_exist.clear()
+        self.edge.signal(signal.SIGSTOP)
+        return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
+
+    async def _kafka_command(self) -> Command:
+        folder, options = self.options.data_dir / "kafka", self.options
+        await asyncio.to_thread(kafka.prepare, folder, options.kafka_port, options.controller_port)
+        return kafka.command(folder), self._environment
+
+    async def _embedded_is_ready(self, _: Program) -> None:
+        await embedded_broker.wait_until_ready(self.bootstrap, _PATIENCE)
+
+    async def _kafka_is_ready(self, _: Program) -> None:
+        await kafka.wait_until_ready(self.bootstrap, _PATIENCE)
+
+    async def _clickhouse_is_ready(self, _: Program) -> None:
+        await until_http_200(LOOPBACK, self.options.clickhouse_port, "/ping")
+
+    async def _edge_is_ready(self, _: Program) -> None:
+        await until_http_200(self.reachable_host, self.options.port, "/readyz")
+
+    async def _worker_is_ready(self, worker: Program) -> None:
+        await until_it_has_written(worker, "worker ready")
+
+    def _program(
+        self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]
+    ) -> Program:
+        return Program(name, command, ready, self.options.data_dir / "logs" / f"{name}.log", self._fail, self._say)
+
+    def _alongside(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as error:
+                self._fail(error)
+
+        self._background.add(asyncio.create_task(run()))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.trouble.done():
+            self.trouble.set_result(error)
+
+
+def _python(module: str) -> list[str]:
+    # -P: what lies in the folder where the command was given must not shadow a module.
+    return [sys.executable, "-P", "-m", module]

@@ -1,0 +1,82 @@
+"""Runs the edge: `python -m ingest_api`. SIGTERM stops accepting, finishes what is in flight, and exits 0."""
+
+import gc
+import logging
+import signal
+import sys
+from ipaddress import ip_address
+
+import uvicorn
+
+from ingest_api.app import create_app
+from ingest_api.settings import Settings, SettingsError, load_settings
+
+# Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
+_KEEP_ALIVE_S = 75
+
+
+def main() -> int:
+    """Serve until a signal; the exit code. 2 where a setting is faulty, 1 where the address cannot be had."""
+    try:
+        settings = load_settings()
+    except SettingsError as faults:
+        print(faults, file=sys.stderr)
+        return 2
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("ingest_api").setLevel(logging.INFO)
+    # It logs every failed attempt; the Kafka link tells what they come to.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    _tell(settings)
+    # uvicorn raises a signal again after its graceful stop; without a handler that would end in -15 and not 0.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: None)
+    app = create_app(settings)
+    # What is there now stays for ever: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=int(settings.produce_timeout_s) + 5,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+def _tell(settings: Settings) -> None:
+    address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
+    print(
+        f"Feedback API edge at {address}, open to whoever reaches it: no key file is configured.",
+        file=sys.stderr,
+        flush=True,
+    )
+    if not _is_loopback(settings.host):
+        print(
+            f"WARNING: {settings.host} is not a loopback address, so the network can publish here without a key;"
+            " put a proxy that authenticates before it, or set FEEDBACK_HOST=127.0.0.1.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

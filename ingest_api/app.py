@@ -1,0 +1,153 @@
+"""The edge as one FastAPI app: the publishing endpoints, health, and documentation.
+
+`EdgeApp` calls a publishing endpoint straight away and leaves every other request to FastAPI, where the same
+endpoints are mounted as routes, so that methods and unknown paths are answered as FastAPI answers them.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from ingest_api import feedback_body, log_body
+from ingest_api.errors import error_content
+from ingest_api.feedback_body import Call
+from ingest_api.hot import PublishingEndpoint, Receive, Scope, Send, internal_error
+from ingest_api.openapi import openapi_schema
+from ingest_api.publisher import Publisher
+from ingest_api.records import Accepted
+from ingest_api.settings import Settings
+
+# The one workspace there is while callers are not told apart.
+WORKSPACE = "default"
+
+_ONE_FEEDBACK = "/v1/feedback/"
+
+
+class ByMethod:
+    """The endpoints of one path, by HTTP method."""
+
+    def __init__(self, **endpoints: PublishingEndpoint) -> None:
+        self.by_method = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose method is one of these."""
+        await self.by_method[scope["method"]](scope, receive, send)
+
+
+class EdgeApp(FastAPI):
+    """A FastAPI app with paths that are answered ahead of its middleware."""
+
+    hot: dict[str, ByMethod]
+    one_feedback: ByMethod
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            endpoints = self.hot.get(path)
+            if endpoints is None and path.startswith(_ONE_FEEDBACK) and _id_in(path):
+                endpoints = self.one_feedback
+            endpoint = None if endpoints is None else endpoints.by_method.get(scope["method"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> EdgeApp:
+    """The app; its lifespan connects to Kafka in the background and flushes at the end. `now_ms` is the clock."""
+    publisher = Publisher(settings)
+    limits = settings.limits
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        publisher.start()
+        yield
+        await publisher.stop()
+
+    def call() -> Call:
+        return Call(WORKSPACE, now_ms())
+
+    def create(_: str, headers: Mapping[bytes, bytes], body: bytes) -> Accepted:
+        return feedback_body.create(body, headers, call(), limits)
+
+    def update(path: str, _: Mapping[bytes, bytes], body: bytes) -> Accepted:
+        return feedback_body.update(_id_in(path), body, call(), limits)
+
+    def delete(path: str, _: Mapping[bytes, bytes], __: bytes) -> Accepted:
+        return feedback_body.delete(_id_in(path), call())
+
+    def log(_: str, headers: Mapping[bytes, bytes], body: bytes) -> Accepted:
+        return log_body.log(body, headers, call(), limits)
+
+    def endpoint(
+        decide: Callable[[str, Mapping[bytes, bytes], bytes], Accepted], message: str, ids: str
+    ) -> PublishingEndpoint:
+        return PublishingEndpoint(publisher, settings.max_body_bytes, decide, _reply(message, ids))
+
+    app = EdgeApp(
+        title="Feedback API",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _refused, Exception: _internal_error},
+    )
+    feedback = ByMethod(POST=endpoint(create, "Feedback successfully saved", "feedback_ids"))
+    logs = ByMethod(POST=endpoint(log, "Logs successfully saved", "ids"))
+    app.hot = {"/v1/feedback": feedback, "/v1/feedback/": feedback, "/v1/logs": logs, "/v1/logs/": logs}
+    app.one_feedback = ByMethod(
+        PUT=endpoint(update, "Feedback successfully updated", "feedback_ids"),
+        DELETE=endpoint(delete, "Feedback successfully deleted", "feedback_ids"),
+    )
+    for path, endpoints in (app.hot | {_ONE_FEEDBACK + "{feedback_id}": app.one_feedback}).items():
+        app.router.routes.append(Route(path, endpoints, methods=list(endpoints.by_method)))
+
+    @app.get("/healthz", summary="Is the process alive?", tags=["health"])
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Can events be published now?", tags=["health"])
+    async def readyz() -> Response:
+        if publisher.fault:
+            return JSONResponse(error_content(503, publisher.fault), 503)
+        return JSONResponse({"status": "ok"})
+
+    app.openapi = lambda: openapi_schema(app, settings)  # type: ignore[method-assign]
+    return app
+
+
+def _id_in(path: str) -> str:
+    """The id in `/v1/feedback/{id}`, with or without a slash at its end; empty if there is more to the path."""
+    identity = path[len(_ONE_FEEDBACK) :].removesuffix("/")
+    return "" if "/" in identity else identity
+
+
+def _reply(message: str, ids: str) -> Callable[[Accepted], bytes]:
+    opening = orjson.dumps({"status": "success", "message": message})[:-1] + f',"{ids}":'.encode()
+
+    def reply(accepted: Accepted) -> bytes:
+        if not accepted.trace_ids:
+            return opening + orjson.dumps(accepted.ids) + b"}"
+        return opening + orjson.dumps(accepted.ids) + b',"trace_ids":' + orjson.dumps(accepted.trace_ids) + b"}"
+
+    return reply
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = {
+        404: f"there is nothing at {request.url.path}: /docs lists what there is",
+        405: f"{request.method} is not possible at {request.url.path}",
+    }.get(error.status_code, str(error.detail))
+    return JSONResponse(error_content(error.status_code, told), error.status_code, headers=error.headers)
+
+
+async def _internal_error(_: Request, __: Exception) -> Response:
+    status, body, headers = internal_error()
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers}, "application/json")

@@ -1,0 +1,90 @@
+"""JSON in and out, such that what comes in can be passed on exactly.
+
+`parse` refuses what could not be stored as sent: NaN, infinities, lone surrogates, NUL characters, nesting too deep
+for readers downstream. Integers of any length survive. Of equal keys in one object the last one counts.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from ingest_api.errors import RefusedError, field_path
+
+MAX_DEPTH = 100
+
+# orjson turns integers beyond 64 bits into floats; the shortest of them have 19 digits.
+_LONG_INTEGER = re.compile(rb"\d{19}")
+
+
+def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
+    """The value of a JSON text; RefusedError naming the line and column where it is none.
+
+    `what` is what a refusal calls the text, `within` the field that held it.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as fault:
+        if not raw.strip():
+            raise RefusedError(f"{what} is empty, JSON is expected", within) from None
+        raise RefusedError(
+            f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within
+        ) from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
+    # The pattern of an escaped NUL, whose own backslash may be written as an escape as well.
+    if b"u0000" in raw and (place := _nul_at(value, [within] if within else [])) is not None:
+        path = field_path(place)
+        raise RefusedError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
+    if _LONG_INTEGER.search(raw):
+        value = json.loads(raw)
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON of a parsed value."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def shown(value: Any, longest: int = 60) -> str:
+    """A value as a refusal quotes it: JSON, cut where it is long."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    text = dump(value).decode()
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _nul_at(value: Any, place: list[str | int]) -> list[str | int] | None:
+    if isinstance(value, str):
+        return place if "\0" in value else None
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if "\0" in key:
+                return [*place, key.replace("\0", "\\u0000")]
+            if (found := _nul_at(inner, [*place, key])) is not None:
+                return found
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if (found := _nul_at(inner, [*place, index])) is not None:
+                return found
+    return None

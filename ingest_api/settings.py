@@ -1,0 +1,97 @@
+"""Every setting of the edge, from the environment: FEEDBACK_ and the name.
+
+Promises that a faulty one is told at start, each fault in one sentence that names the variable. `Limits` is the
+part that decides what a valid body is.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FEEDBACK_"
+
+# A topic takes messages up to 8 MiB; an event is its call's body and a little more.
+_LARGEST_BODY = 7_500_000
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,\[\]]+):([0-9]{1,5})")
+_ENVIRONMENT = re.compile(r"\S{1,64}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a valid body keeps to. Sizes are characters, bytes of compact JSON, and items."""
+
+    trace_id_chars: int
+    metadata_bytes: int
+    bulk: int
+    environments: frozenset[str]
+
+
+class Settings(BaseSettings):
+    """The edge's settings with their defaults."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8787, ge=1, le=65535)
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_idempotence: bool = True
+    max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
+    max_trace_id_chars: int = Field(512, ge=1, le=4096)
+    max_metadata_bytes: int = Field(65_536, ge=2)
+    max_bulk: int = Field(1000, ge=1, le=100_000)
+    environments: Annotated[tuple[str, ...], NoDecode] = ("production", "staging", "development", "test")
+    produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
+    max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
+    linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _brokers(cls, text: str) -> str:
+        brokers = [each.strip() for each in text.split(",")]
+        for each in brokers:
+            match = _BROKER.fullmatch(each)
+            if match is None or not 1 <= int(match[2]) <= 65535:
+                raise ValueError("must be host:port, or several with commas between them")
+        return ",".join(brokers)
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _environments(cls, value: object) -> object:
+        return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("environments")
+    @classmethod
+    def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        # Each is a partition of the tables, so their number is the operator's own choice and small.
+        if not all(_ENVIRONMENT.fullmatch(name) for name in names) or len(names) > 50:
+            raise ValueError("must be 1 to 50 names with commas between them, each up to 64 characters")
+        return names
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a body."""
+        return Limits(self.max_trace_id_chars, self.max_metadata_bytes, self.max_bulk, frozenset(self.environments))
+
+
+class SettingsError(Exception):
+    """The environment is not usable; one sentence per line, each naming its variable."""
+
+
+def load_settings() -> Settings:
+    """The settings that the environment gives; SettingsError with all that is wrong in it."""
+    try:
+        return Settings()
+    except ValidationError as faults:
+        raise SettingsError("\n".join(_sentence(fault) for fault in faults.errors())) from None
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    variable = f"{PREFIX}{fault['loc'][0]}".upper()
+    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    rule = rule.replace("should", "must", 1).split(", unable to")[0]
+    given = fault["input"]
+    return f"{variable} {rule}, got {given if isinstance(given, str) else repr(given)!s}."

@@ -1,0 +1,155 @@
+"""A real `feedback up` of a test's own: started on free ports, watched, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import clickhouse_connect
+import requests
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from deploy.kafka.broker import free_ports
+from tests.pipeline.engines import until
+
+ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")
+
+
+class Up:
+    """One `feedback up` of the test's own, on free ports."""
+
+    def __init__(self, data_dir: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.data_dir, self.options = data_dir, options
+        self.environment = {k: v for k, v in os.environ.items() if k not in ENGINES} | (environment or {})
+        self.port, self.clickhouse_port, self.kafka_port = free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"
+        self.output = data_dir.with_name(f"{data_dir.name}-output")
+        self.errors = data_dir.with_name(f"{data_dir.name}-errors")
+
+    def start(self) -> None:
+        ports = {"--port": self.port, "--clickhouse-port": self.clickhouse_port, "--kafka-port": self.kafka_port}
+        argv = [sys.executable, "-m", "deploy.cli", "up", "--data-dir", str(self.data_dir), *self.options]
+        for option, port in ports.items():
+            if option not in self.options:
+                argv += [option, str(port)]
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(argv, env=self.environment, stdout=output, stderr=errors, process_group=0)
+
+    def start_and_wait(self) -> "Up":
+        self.start()
+        until(lambda: self.ready_lines() or self.process.poll() is not None, "feedback up is ready")
+        assert self.process.poll() is None, self.errors.read_text()
+        return self
+
+    def ready_lines(self) -> list[str]:
+        text = self.output.read_text()
+        return text.splitlines() if text.endswith("\n") and "curl" in text else []
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def press_ctrl_c(self) -> None:
+        """As a terminal does: the signal goes to the whole process group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def refusal(self) -> str:
+        """What it says when it will not start; it must end by itself, with 1."""
+        self.start()
+        assert self.process.wait(60) == 1, self.errors.read_text()
+        assert self.output.read_text() == ""
+        return self.errors.read_text()
+
+    def children(self) -> dict[int, str]:
+        """Process ids of the supervised programs, and what each runs."""
+        return {pid: line for pid, line in processes() if parent(pid) == self.process.pid}
+
+    def child(self, words: str) -> int:
+        (pid,) = [pid for pid, line in self.children().items() if words in line] or [0]
+        return pid
+
+    def post(self, trace: str) -> str:
+        body = {"trace_id": trace, "value": 5}
+        reply = requests.post(f"{self.url}/v1/feedback", json=body, timeout=30)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["feedback_ids"][0])
+
+    def accepts(self, trace: str) -> bool:
+        try:
+            self.post(trace)
+        except (requests.RequestException, AssertionError):
+            return False
+        return True
+
+    def stored(self, trace: str) -> int:
+        """How many feedbacks of this trace are stored; 0 while ClickHouse does not answer."""
+        try:
+            return stored(self.clickhouse_url, trace)
+        except ClickHouseError:
+            return 0
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+
+def stored(clickhouse_url: str, trace: str) -> int:
+    return number(clickhouse_url, f"SELECT count() FROM feedback.feedback WHERE trace_id = '{trace}'")
+
+
+def number(clickhouse_url: str, query: str) -> int:
+    """The one number that a query answers with."""
+    with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
+        ((answer,),) = client.query(query).result_rows
+        return int(answer)
+
+
+def processes() -> Iterator[tuple[int, str]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+
+
+def parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+Starter = Callable[..., Up]
+
+
+@contextmanager
+def starter(folder: Path) -> Iterator[Starter]:
+    made: list[Up] = []
+
+    def make(name: str = "data", *options: str, environment: dict[str, str] | None = None) -> Up:
+        made.append(Up(folder / name, *options, environment=environment))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if hasattr(each, "process") and each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()

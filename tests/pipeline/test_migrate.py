@@ -1,0 +1,113 @@
+"""Migrations on a real engine: up, down and up again, failures that say where, and two at once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import MigrationError, migrate, migrations
+from tests.pipeline.engines import clickhouse_front
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    (port,) = free_ports(1)
+    with clickhouse_front(tmp_path_factory.mktemp("migrate") / "clickhouse", port):
+        yield f"http://default:@127.0.0.1:{port}"
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    """A client of an engine on which nothing has been migrated yet."""
+    with clickhouse_connect.get_client(dsn=url) as connected:
+        connected.command("DROP DATABASE IF EXISTS feedback")
+        yield connected
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two migrations; the second has two statements."""
+    files = {
+        "0001_fruit.up.sql": "-- Fruit;\nCREATE TABLE IF NOT EXISTS feedback.fruit (name String) ORDER BY name;\n",
+        "0001_fruit.down.sql": "DROP TABLE IF EXISTS feedback.fruit;\n",
+        "0002_colour.up.sql": "ALTER TABLE feedback.fruit ADD COLUMN IF NOT EXISTS colour String;\n"
+        "CREATE VIEW IF NOT EXISTS feedback.red AS\nSELECT * FROM feedback.fruit WHERE colour = 'red';\n",
+        "0002_colour.down.sql": "DROP VIEW IF EXISTS feedback.red;\n"
+        "ALTER TABLE feedback.fruit DROP COLUMN IF EXISTS colour;\n",
+    }
+    for name, sql in files.items():
+        (tmp_path / name).write_text(sql)
+    return tmp_path
+
+
+def tables(client: Client) -> dict[str, str]:
+    """The database's definitions by name, without the record of versions."""
+    found = client.query("SELECT name, create_table_query FROM system.tables WHERE database = 'feedback'").result_rows
+    return {name: sql for name, sql in found if name != "schema_migrations"}
+
+
+def applied(client: Client) -> list[Any]:
+    rows = client.query("SELECT version FROM feedback.schema_migrations FINAL ORDER BY version").result_rows
+    return [row[0] for row in rows]
+
+
+def test_up_down_and_up_again_lead_to_the_same_tables(url: str, client: Client, folder: Path) -> None:
+    assert [str(step) for step in migrate(url, folder=folder)] == ["applied 0001_fruit", "applied 0002_colour"]
+    after_up = tables(client)
+    assert set(after_up) == {"fruit", "red"}
+    assert [str(step) for step in migrate(url, 1, folder)] == ["undone 0002_colour"]
+    assert (set(tables(client)), applied(client)) == ({"fruit"}, [1])
+    migrate(url, 0, folder)
+    assert (tables(client), applied(client)) == ({}, [])
+    migrate(url, folder=folder)
+    assert (tables(client), applied(client)) == (after_up, [1, 2])
+
+
+def test_what_is_applied_is_not_applied_again(url: str, client: Client, folder: Path) -> None:
+    migrate(url, folder=folder)
+    client.command("DROP VIEW feedback.red")
+    assert migrate(url, folder=folder) == []
+    assert set(tables(client)) == {"fruit"}
+
+
+def test_a_failing_statement_is_named_with_the_words_of_the_server(url: str, client: Client, folder: Path) -> None:
+    colour = folder / "0002_colour.up.sql"
+    whole = colour.read_text()
+    colour.write_text(whole.replace("SELECT *", "SELECT nonsense"))
+    with pytest.raises(MigrationError, match=r"^Migration stopped at 0002_colour\.up\.sql, statement 2: .*nonsense"):
+        migrate(url, folder=folder)
+    assert applied(client) == [1]
+    colour.write_text(whole)
+    assert [str(step) for step in migrate(url, folder=folder)] == ["applied 0002_colour"]
+    assert set(tables(client)) == {"fruit", "red"}
+
+
+def test_processes_that_migrate_at_once_leave_what_one_would(url: str, client: Client, folder: Path) -> None:
+    with ThreadPoolExecutor(4) as four:
+        for outcome in [four.submit(migrate, url, None, folder) for _ in range(4)]:
+            outcome.result()
+    assert (set(tables(client)), applied(client)) == ({"fruit", "red"}, [1, 2])
+    assert migrate(url, folder=folder) == []
+
+
+def test_the_migrations_that_ship_go_up_down_and_up(url: str, client: Client) -> None:
+    migrate(url)
+    after_up = tables(client)
+    assert "trace_journal" in after_up
+    for each in reversed(migrations()):
+        migrate(url, each.version - 1)
+    assert tables(client) == {}
+    migrate(url)
+    assert tables(client) == after_up
+
+
+def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(MigrationError) as refusal:
+        migrate(f"http://me:secret@127.0.0.1:{port}", folder=folder)
+    assert str(refusal.value) == f"ClickHouse at http://127.0.0.1:{port} does not answer: is it running there?"

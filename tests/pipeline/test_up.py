@@ -1,0 +1,151 @@
+"""`feedback up` as its user meets it: the ready line, what is started again, and what is refused."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from tests.pipeline.engines import embedded, until
+from tests.pipeline.supervised import Starter, Up, environment_of, is_gone, number, starter, stored
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Starter]:
+    """Makes supervisors of this test; whatever it leaves running is killed."""
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One that several tests share, each leaving it ready."""
+    with starter(tmp_path_factory.mktemp("up")) as start:
+        yield start("data").start_and_wait()
+
+
+def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) -> None:
+    ready, *example = running.ready_lines()
+    assert ready == (
+        f"Feedback API ready: {running.url}  ClickHouse {running.clickhouse_url}  Kafka 127.0.0.1:{running.kafka_port}"
+    )
+    pasted = subprocess.run(["bash", "-c", "\n".join(example)], capture_output=True, text=True, check=True)
+    assert json.loads(pasted.stdout)["status"] == "success"
+    trace = json.loads(shlex.split(example[0])[-1])["trace_id"]
+    until(lambda: running.stored(trace) == 1, "the example is stored")
+
+
+@pytest.mark.parametrize("words", ["ingest_api", "stream_workers", "clickhouse_http"])
+def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up, words: str) -> None:
+    killed = running.child(words)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: running.child(words) not in (0, killed), f"{words} runs again")
+    trace = f"after {words}"
+    until(lambda: running.accepts(trace), "feedback is accepted")
+    until(lambda: running.stored(trace) >= 1, "feedback is stored")
+    assert "died (signal SIGKILL) and is started again" in running.errors.read_text()
+
+
+def test_the_embedded_brokers_next_log_counts_on_from_a_higher_base(running: Up) -> None:
+    running.post("before")
+    until(lambda: running.stored("before") == 1, "feedback is stored")
+    broker, worker, edge = running.child("tansu"), running.child("stream_workers"), running.child("ingest_api")
+    base = int(environment_of(worker)["FEEDBACK_OFFSET_BASE"])
+    os.kill(broker, signal.SIGKILL)
+    until(lambda: running.child("tansu") not in (0, broker), "the broker runs again")
+    until(lambda: running.child("stream_workers") not in (0, worker), "a new worker runs")
+    assert is_gone(worker)
+    assert running.child("ingest_api") == edge
+    assert int(environment_of(running.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > base
+    until(running.is_ready, "the edge is ready again")
+    running.post("after the broker")
+    until(lambda: running.stored("after the broker") == 1, "feedback is stored")
+
+
+def test_what_the_brokers_former_log_held_can_still_be_edited(running: Up) -> None:
+    identity = running.post("edited later")
+    until(lambda: running.stored("edited later") == 1, "feedback is stored")
+    broker = running.child("tansu")
+    os.kill(broker, signal.SIGKILL)
+    until(lambda: running.child("tansu") not in (0, broker) and running.is_ready(), "the broker is back")
+
+    def edit_is_accepted() -> bool:
+        reply = requests.put(f"{running.url}/v1/feedback/{identity}", json={"value": -7}, timeout=30)
+        return reply.status_code == 200
+
+    until(edit_is_accepted, "the edit is accepted")
+    value = "SELECT value FROM feedback.feedback WHERE trace_id = 'edited later'"
+    until(lambda: number(running.clickhouse_url, value) == -7, "the edit shows")
+
+
+def test_a_second_one_on_the_same_folder_is_refused(running: Up, up: Starter) -> None:
+    second = up()
+    second.data_dir = running.data_dir
+    assert second.refusal() == (
+        f"feedback: {running.data_dir} is in use by another feedback up (process {running.process.pid}):"
+        " stop that one, or give another folder with --data-dir.\n"
+    )
+    assert running.is_ready()
+
+
+@pytest.mark.parametrize("option", ["--port", "--clickhouse-port", "--kafka-port"])
+def test_a_taken_port_is_named_with_the_option_that_changes_it(up: Starter, option: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert up("data", option, str(port)).refusal() == (
+            f"feedback: Port {port} on 127.0.0.1 cannot be had (Address already in use): stop what listens there,"
+            f" or give another with {option}.\n"
+        )
+
+
+def test_one_port_for_two_things_is_refused(up: Starter) -> None:
+    (port,) = free_ports(1)
+    said = up("data", "--port", str(port), "--kafka-port", str(port)).refusal()
+    assert said == f"feedback: --port and --kafka-port both mean port {port}: change one of them.\n"
+
+
+def test_a_folder_that_cannot_be_is_refused(up: Starter, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "data"
+    impossible = up()
+    impossible.data_dir = folder
+    assert impossible.refusal() == (
+        f"feedback: {folder} cannot hold data (Not a directory): give another folder with --data-dir.\n"
+    )
+
+
+def test_a_program_that_will_not_start_is_told_with_the_end_of_its_log(up: Starter) -> None:
+    said = up(environment={"FEEDBACK_MAX_BULK": "many"}).refusal()
+    assert "edge did not start: exit code" in said
+    assert "FEEDBACK_MAX_BULK" in said
+    assert "Traceback" not in said
+
+
+def test_an_outside_clickhouse_that_is_not_there_is_told_and_ends_it(up: Starter) -> None:
+    (port,) = free_ports(1)
+    said = up(environment={"FEEDBACK_CLICKHOUSE_URL": f"http://me:secret@127.0.0.1:{port}"}).refusal()
+    assert said == f"feedback: ClickHouse at http://127.0.0.1:{port} does not answer: is it running there?\n"
+
+
+def test_engines_from_the_environment_are_used_and_not_started(up: Starter, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    with embedded(tmp_path / "outside") as outside:
+        given = {**outside.environment, "FEEDBACK_OFFSET_BASE": "77"}
+        mine = up(environment=given).start_and_wait()
+        programs = sorted(mine.children().values())
+        assert [line.split()[-1] for line in programs] == ["ingest_api", "stream_workers"]
+        mine.post("outside")
+        until(lambda: stored(outside.clickhouse, "outside") == 1, "feedback is stored outside")
+        assert environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"] == "77"
+        assert mine.end() == 0, mine.errors.read_text()
+        assert migrate(outside.clickhouse) == []

@@ -1,0 +1,90 @@
+"""JSON at the edge: passed on exactly, or refused with its place."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest_api.errors import RefusedError
+from ingest_api.json_text import MAX_DEPTH, dump, parse, shown
+
+text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def refusal(raw: bytes) -> RefusedError:
+    with pytest.raises(RefusedError) as caught:
+        parse(raw)
+    return caught.value
+
+
+@given(values, st.booleans())
+def test_a_value_is_passed_on_exactly(value: Any, escaped: bool) -> None:
+    raw = json.dumps(value, ensure_ascii=escaped).encode()
+    assert json.loads(dump(parse(raw))) == value
+
+
+@pytest.mark.parametrize("digits", [2**63, 2**64, -(2**63) - 1, 10**300 + 7])
+def test_integers_beyond_64_bits_keep_every_digit(digits: int) -> None:
+    assert dump(parse(b'{"n":[%d]}' % digits)) == b'{"n":[%d]}' % digits
+
+
+@pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b'{"a":-Infinity}', b"[1e999]"])
+def test_numbers_that_json_has_not_are_refused(raw: bytes) -> None:
+    assert "not JSON" in refusal(raw).message
+
+
+@pytest.mark.parametrize("raw", [b'"\\ud800"', b'{"a":"\\udc00x"}', b'"\xff"', b'"\xed\xa0\x80"'])
+def test_text_that_is_not_unicode_is_refused(raw: bytes) -> None:
+    assert "not JSON" in refusal(raw).message
+
+
+def test_a_syntax_error_tells_line_and_column() -> None:
+    assert refusal(b'{"a": 1,\n "b": }').message.endswith("at line 2 column 7")
+
+
+def test_an_empty_body_is_called_empty() -> None:
+    assert refusal(b" ").message == "the body is empty, JSON is expected"
+
+
+@pytest.mark.parametrize(
+    ("raw", "param"),
+    [
+        (b'{"a":{"b":["x","\\u0000"]}}', "a.b[1]"),
+        (b'[{"a":"x\\u0000y"}]', "[0].a"),
+        (b'{"a":{"\\u0000":1}}', "a.\\u0000"),
+        (b'"\\u0000"', None),
+    ],
+)
+def test_a_nul_character_is_refused_by_its_place(raw: bytes, param: str | None) -> None:
+    fault = refusal(raw)
+    assert "NUL" in fault.message
+    assert fault.param == param
+
+
+def test_the_six_characters_of_an_escaped_nul_are_no_nul() -> None:
+    assert parse(b'"\\\\u0000"') == "\\u0000"
+
+
+@given(st.integers(0, 300))
+def test_depth_is_bounded_exactly(depth: int) -> None:
+    raw = b"[" * depth + b"1" + b"]" * depth
+    if depth <= MAX_DEPTH:
+        parse(raw)
+    else:
+        assert "nested deeper" in refusal(raw).message
+
+
+def test_many_siblings_are_not_depth() -> None:
+    assert len(parse(b"[" + b",".join([b"[[]]"] * 1000) + b"]")) == 1000
+
+
+def test_a_refusal_quotes_a_long_value_in_part() -> None:
+    assert shown("x" * 500) == '"' + "x" * 58 + "…"
+    assert shown([1]) == "an array"
