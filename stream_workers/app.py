@@ -1,6 +1,8 @@
 """The Faust app: who gets which partitions, and one agent that sees polls through in order."""
 
 import logging
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -55,6 +57,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
     app = faust.App(
         settings.consumer_group,
         broker=brokers,
+        datadir=Path(tempfile.gettempdir()) / settings.consumer_group,  # Faust insists on one; nothing is kept there
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

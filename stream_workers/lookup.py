@@ -4,12 +4,12 @@ The hashes travel as a table beside the query, which stays fast where a paramete
 """
 
 import io
+import struct
 from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
@@ -32,7 +32,7 @@ async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[in
     """The stored state of each hash, an empty bucket where nothing is stored. Raises what the client raises."""
     wanted = ExternalData(
         file_name="wanted",
-        data=np.fromiter(hashes, dtype="<u4").tobytes(),
+        data=struct.pack(f"<{len(hashes)}I", *hashes),
         fmt="RowBinary",
         structure=["h UInt32"],
     )

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.kafka import jars
 from deploy.kafka.broker import free_ports, wait_until_ready
@@ -78,6 +80,15 @@ def java(main: str, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*command, "-cp", f"{jars.LIBS}/*", main, *arguments], stdout=log, stderr=log)
 
 
+def is_property(variable: str) -> bool:
+    """Whether Kafka's image makes the variable a broker property; the others are for its scripts."""
+    return variable.startswith("KAFKA_") and variable != "KAFKA_HEAP_OPTS"
+
+
+def property_name(variable: str) -> str:
+    return variable.removeprefix("KAFKA_").replace("_", ".").lower()
+
+
 @pytest.fixture(scope="module")
 def composed_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker with the variables of the service `kafka`, made properties as its image does; its inner address.
@@ -88,11 +99,7 @@ def composed_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("composed-kafka")
     inside, outside, controller = free_ports(3)
     environment = services()["kafka"]["environment"]
-    text = "".join(
-        f"{name.removeprefix('KAFKA_').replace('_', '.').lower()}={value}\n"
-        for name, value in environment.items()
-        if name.startswith("KAFKA_") and name != "KAFKA_HEAP_OPTS"
-    )
+    text = "".join(f"{property_name(name)}={value}\n" for name, value in environment.items() if is_property(name))
     for theirs, mine in {
         "//:": "//127.0.0.1:",
         "kafka:19092": "127.0.0.1:19092",
@@ -121,6 +128,21 @@ def composed_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def test_the_settings_of_the_kafka_service_make_a_broker_that_takes_our_topics(composed_kafka: str) -> None:
     await wait_until_ready(composed_kafka)
     assert FEEDBACK_EVENTS in await create_topics(composed_kafka, partitions=2)
+
+
+@needs_kafka
+@pytest.mark.kafka
+async def test_each_variable_of_the_kafka_service_is_a_setting_that_kafka_has(composed_kafka: str) -> None:
+    await wait_until_ready(composed_kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=composed_kafka)
+    await admin.start()
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, "1")])
+    await admin.close()
+    (broker,) = answer.to_object()["resources"]
+    told = {each["config_names"]: each["config_value"] for each in broker["config_entries"]}
+    given = {property_name(name) for name in services()["kafka"]["environment"] if is_property(name)}
+    # Kafka lists a name that it does not know as well, and hides its value, which might be a secret.
+    assert {name for name in given if told[name] is None} == set()
 
 
 @needs_kafka

@@ -3,6 +3,7 @@
 The Dockerfile is read as the list of its instructions; the wheel it would install is built and run in an empty folder.
 """
 
+import ast
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import sysconfig
 import tomllib
 import zipfile
 from fnmatch import fnmatchcase
-from importlib.metadata import requires
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,26 @@ def closure(requirements: list[str]) -> set[str]:
             if each.marker is None or any(each.marker.evaluate(environment) for environment in asked)
         ]
     return found
+
+
+def test_the_image_has_each_package_that_our_programs_import() -> None:
+    installed = closure(PROJECT["project"]["dependencies"])
+    provided_by = packages_distributions()
+    for package in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        # What runs embedded has packages of its own, which no container has.
+        for file in sorted({*(ROOT / package).rglob("*.py")} - {*(ROOT / "deploy/embedded").rglob("*.py")}):
+            for module in imported(file):
+                found = {name.lower().replace("_", "-") for name in provided_by.get(module, ())}
+                assert not found or found & installed, f"{file} imports {module}"
+
+
+def imported(file: Path) -> set[str]:
+    """The top-level modules that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    ours = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return {name.partition(".")[0] for name in names} - {*ours}
 
 
 def test_a_change_of_our_code_leaves_the_installed_dependencies_cached() -> None:

@@ -1,0 +1,89 @@
+"""The engines of a benchmark: the embedded broker and ClickHouse on free ports, pinned away from what is measured."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.embedded import broker
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from deploy.topics import create_topics
+
+REPOSITORY = Path(__file__).parents[1]
+PARTITIONS = 8
+MEASURED_CORE, OTHER_CORE = 0, (os.cpu_count() or 1) - 1
+
+
+@dataclass(frozen=True)
+class Engines:
+    kafka: str
+    clickhouse: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "FEEDBACK_KAFKA_BOOTSTRAP": self.kafka,
+            "FEEDBACK_KAFKA_IDEMPOTENCE": "false",
+            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse,
+        }
+
+
+@contextmanager
+def process(argv: list[str], core: int | None = None, environment: dict[str, str] | None = None) -> Iterator[Path]:
+    """A child, pinned to a core where one is named; yields the file its output goes to and kills it at the end."""
+    pinned = ["taskset", "-c", str(core)] if core is not None and shutil.which("taskset") else []
+    with tempfile.NamedTemporaryFile(suffix=".log") as output:
+        child = subprocess.Popen(
+            [*pinned, *argv],
+            stdout=output,
+            stderr=output,
+            cwd=REPOSITORY,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            yield Path(output.name)
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+
+
+@contextmanager
+def engines() -> Iterator[Engines]:
+    """A broker with topics and a migrated ClickHouse, empty, sharing the core that is not measured."""
+    kafka_port, clickhouse_port = free_ports(2)
+    found = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(process(broker.command("127.0.0.1", kafka_port), OTHER_CORE))
+        front = ["-m", "deploy.embedded.clickhouse_http", "--port", str(clickhouse_port), "--data-dir", str(folder)]
+        stack.enter_context(process([sys.executable, *front], OTHER_CORE))
+        asyncio.run(broker.wait_until_ready(found.kafka))
+        until(lambda: answers(f"{found.clickhouse}/ping"), "ClickHouse answers")
+        asyncio.run(create_topics(found.kafka, PARTITIONS))
+        migrate(found.clickhouse)
+        yield found
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as reply:
+        return bool(reply.status == 200)
+    return False
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 600) -> None:
+    """Wait until the condition holds; RuntimeError naming what did not come to be."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""One edge, one worker and the embedded engines for all contract tests, and ways to wait for what a client sent."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.pipeline.engines import embedded, until
+from tests.pipeline.running import Pipeline
+
+Row = dict[str, Any]
+RowOf = Callable[[str], Row]
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    folder = tmp_path_factory.mktemp("contract")
+    with embedded(folder) as engines:
+        engines.prepare()
+        with Pipeline(engines, folder) as running:
+            yield running
+
+
+@pytest.fixture
+def stored(pipeline: Pipeline) -> RowOf:
+    """The row of a feedback id, as soon as there is one."""
+
+    def row(feedback_id: str) -> Row:
+        until(lambda: pipeline.stored(feedback_id), f"feedback {feedback_id} is stored")
+        return pipeline.stored(feedback_id)
+
+    return row
+
+
+@pytest.fixture
+def logged(pipeline: Pipeline) -> RowOf:
+    """The row of a request id, as soon as there is one."""
+
+    def row(request_id: str) -> Row:
+        query = "SELECT * FROM feedback.request_logs WHERE request_id = {id:UUID}"
+        until(lambda: pipeline.sql(query, id=request_id), f"request {request_id} is stored")
+        (found,) = pipeline.sql(query, id=request_id)
+        return found
+
+    return row
+
+
+@pytest.fixture
+def trace() -> str:
+    """A trace id that nothing else uses."""
+    return f"contract-{uuid.uuid4()}"
+
+
+@pytest.fixture(autouse=True)
+def no_client_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients are told where to go by their base URL alone, whatever this shell exports."""
+    for name in ("PORTKEY_API_KEY", "PORTKEY_PROXY", "PORTKEY_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)

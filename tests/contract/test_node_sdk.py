@@ -1,0 +1,146 @@
+"""Portkey's Node SDK, unmodified, by base URL alone. Installed from its lock file into a temporary folder."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import RowOf
+from tests.pipeline.engines import until
+from tests.pipeline.running import Pipeline
+
+PACKAGE = Path(__file__).parent / "node"
+Outcome = dict[str, Any]
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the script and the SDK."""
+    missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
+    if missing:
+        reason = f"{' and '.join(missing)} not found"
+        if os.environ.get("FEEDBACK_REQUIRE_NODE") == "1":
+            pytest.fail(f"{reason}, and FEEDBACK_REQUIRE_NODE=1 asks for them")
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("node") / "contract"
+    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    run = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture
+def call(installed: Path, pipeline: Pipeline) -> Call:
+    """Call a method of a client that is pointed here; what it answers, or the error it throws."""
+
+    def called(method: str, *arguments: Any, **options: Any) -> Outcome:
+        client = {"baseURL": f"{pipeline.url}/v1", "apiKey": "any", **options}
+        argv = ["node", "call.mjs", json.dumps(client), method, json.dumps(arguments)]
+        run = subprocess.run(argv, cwd=installed, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        outcome: Outcome = json.loads(run.stdout)
+        return outcome
+
+    return called
+
+
+def test_create_stores_what_was_sent(call: Call, stored: RowOf, trace: str) -> None:
+    metadata = {"_user": "fef653", "text": "title was irrelevant", "nested": {"list": [1, None]}}
+    answer = call("feedback.create", {"traceID": trace, "value": -7, "weight": 0.5, "metadata": metadata})["answer"]
+    assert (answer["status"], answer["message"]) == ("success", "Feedback successfully saved")
+    (feedback_id,) = answer["feedback_ids"]
+    row = stored(feedback_id)
+    assert (row["trace_id"], row["value"], row["weight"], row["_user"]) == (trace, -7, Decimal("0.5"), "fef653")
+    assert json.loads(row["metadata"]) == metadata
+
+
+def test_create_with_a_list_answers_ids_in_order(call: Call, stored: RowOf, trace: str) -> None:
+    # More than ten, because the SDK turns the list into an object whose keys do not sort as text.
+    names = ("traceID", "trace_id", "traceId")
+    sent = [{names[n % 3]: f"{trace}-{n}", "value": n - 6} for n in range(12)]
+    rows = [stored(feedback_id) for feedback_id in call("feedback.create", sent)["answer"]["feedback_ids"]]
+    assert [row["trace_id"] for row in rows] == [f"{trace}-{n}" for n in range(12)]
+    assert [row["value"] for row in rows] == list(range(-6, 6))
+
+
+def test_update_changes_what_it_names_and_keeps_the_rest(
+    pipeline: Pipeline, call: Call, stored: RowOf, trace: str
+) -> None:
+    sent = {"traceID": trace, "value": 5, "weight": 0.25, "metadata": {"_user": "fef653"}}
+    (feedback_id,) = call("feedback.create", sent)["answer"]["feedback_ids"]
+    answer = call("feedback.update", {"feedbackID": feedback_id, "value": 3})["answer"]
+    assert (answer["message"], answer["feedback_ids"]) == ("Feedback successfully updated", [feedback_id])
+    until(lambda: pipeline.stored(feedback_id).get("value") == 3, "the update is stored")
+    row = stored(feedback_id)
+    assert (row["weight"], json.loads(row["metadata"])) == (Decimal("0.25"), {"_user": "fef653"})
+
+
+def test_update_with_its_id_misspelt_is_a_typed_error_that_says_how_it_is_spelt(call: Call, trace: str) -> None:
+    (feedback_id,) = call("feedback.create", {"traceID": trace, "value": 5})["answer"]["feedback_ids"]
+    error = call("feedback.update", {"feedbackId": feedback_id, "value": 3})["error"]
+    assert (error["type"], error["status"]) == ("NotFoundError", 404)
+    assert "its parameter is `feedbackID`, with a capital ID" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"value": 12}, "value must be an integer from -10 to 10, got 12"),
+        ({"value": 1, "weight": -0.1}, "weight must be a number from 0 to 1, got -0.1"),
+        ({"traceID": None, "value": 1}, "trace_id is required"),
+        ({}, "value is required"),
+    ],
+)
+def test_a_refused_create_is_a_typed_error_that_names_the_field(
+    call: Call, trace: str, sent: dict[str, Any], message: str
+) -> None:
+    error = call("feedback.create", {"traceID": trace, **sent})["error"]
+    assert (error["type"], error["status"], error["message"]) == ("BadRequestError", 400, message)
+
+
+def test_a_list_with_one_fault_names_its_item(call: Call, trace: str) -> None:
+    error = call("feedback.create", [{"traceID": trace, "value": 1}, {"traceID": trace, "value": 99}])["error"]
+    assert (error["type"], error["message"]) == (
+        "BadRequestError",
+        "item 1: value must be an integer from -10 to 10, got 99",
+    )
+
+
+def test_a_client_without_a_key_stores_feedback(call: Call, stored: RowOf, trace: str) -> None:
+    answer = call("feedback.create", {"traceID": trace, "value": 1}, apiKey=None)["answer"]
+    assert stored(answer["feedback_ids"][0])["trace_id"] == trace
+
+
+def test_the_trace_id_of_the_client_serves_where_the_call_has_none(call: Call, stored: RowOf, trace: str) -> None:
+    answer = call("feedback.create", {"value": 1}, traceID=trace)["answer"]
+    assert stored(answer["feedback_ids"][0])["trace_id"] == trace
+
+
+def test_logs_created_with_the_sdk_join_the_feedback(call: Call, stored: RowOf, logged: RowOf, trace: str) -> None:
+    log = {
+        "request": {"url": "https://api.openai.com/v1/chat/completions", "provider": "openai", "body": {"model": "m"}},
+        "response": {"status": 200, "responseTime": 412, "body": {"usage": {"total_tokens": 57}}},
+        "metadata": {"traceId": trace, "spanId": "s1", "spanName": "title"},
+    }
+    row = logged(call("logs.create", log)["answer"]["ids"][0])
+    assert (row["trace_id"], row["span_id"], row["span_name"], row["model"]) == (trace, "s1", "title", "m")
+    assert (row["response_time_ms"], row["total_tokens"]) == (412, 57)
+    answer = call("feedback.create", {"traceID": trace, "value": 1})["answer"]
+    joined = stored(answer["feedback_ids"][0])
+    assert (joined["join_state"], joined["models"]) == ("joined", ["m"])
+
+
+def test_the_lock_file_pins_every_package_by_hash_and_names_no_registry() -> None:
+    packages = json.loads((PACKAGE / "package-lock.json").read_text())["packages"]
+    assert packages[""]["dependencies"] == {"portkey-ai": "3.1.0"}
+    for path, package in packages.items():
+        assert "resolved" not in package, f"{path}: npm install --omit-lockfile-registry-resolved leaves it out"
+        assert not path or package["integrity"].startswith("sha512-")

@@ -1,0 +1,210 @@
+"""Portkey's Python SDK, unmodified, by base URL alone."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from portkey_ai import AsyncPortkey, Portkey
+from portkey_ai.api_resources.exceptions import BadRequestError, NotFoundError
+
+from ingest_api.settings import Settings
+from tests.contract.conftest import RowOf
+from tests.pipeline.engines import until
+from tests.pipeline.running import Pipeline
+
+SPECIALS = {"_user": "fef653", "_organisation": "o9876", "_prompt": "test_prompt", "_environment": "production"}
+FREE_TEXT = {"text": "ü" * 300, "nested": {"list": [1, 2.5, None, True], "object": {"deep": "er"}}}
+
+
+@pytest.fixture
+def portkey(pipeline: Pipeline) -> Portkey:
+    return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "value", "weight", "metadata"),
+    [
+        pytest.param({"value": 5}, 5, "1", {}, id="value alone"),
+        pytest.param({"value": 0}, 0, "1", {}, id="thumbs down"),
+        pytest.param({"value": "7"}, 7, "1", {}, id="value as a numeric string"),
+        pytest.param({"value": -10, "weight": 0}, -10, "0", {}, id="lowest"),
+        pytest.param({"value": 10, "weight": 1}, 10, "1", {}, id="highest"),
+        pytest.param({"value": 1, "weight": 0.123456789}, 1, "0.123456789", {}, id="fine weight"),
+        pytest.param({"value": 1, "weight": "0.25"}, 1, "0.25", {}, id="weight as a numeric string"),
+        pytest.param({"value": 1, "weight": None}, 1, "1", {}, id="weight None"),
+        pytest.param({"value": 1, "metadata": None}, 1, "1", {}, id="metadata None"),
+        pytest.param({"value": 1, "metadata": {}}, 1, "1", {}, id="metadata empty"),
+        pytest.param({"value": -3, "weight": 0.5, "metadata": SPECIALS}, -3, "0.5", SPECIALS, id="special fields"),
+        pytest.param({"value": 1, "metadata": json.dumps(SPECIALS)}, 1, "1", SPECIALS, id="metadata as a JSON string"),
+        pytest.param({"value": 1, "metadata": FREE_TEXT}, 1, "1", FREE_TEXT, id="metadata long and nested"),
+    ],
+)
+def test_what_create_sends_is_stored(
+    portkey: Portkey,
+    stored: RowOf,
+    trace: str,
+    sent: dict[str, Any],
+    value: int,
+    weight: str,
+    metadata: dict[str, Any],
+) -> None:
+    reply = portkey.feedback.create(trace_id=trace, **sent)
+    assert (reply.status, reply.message) == ("success", "Feedback successfully saved")
+    (feedback_id,) = reply.feedback_ids or []
+    row = stored(feedback_id)
+    assert (row["trace_id"], row["value"], row["weight"]) == (trace, value, Decimal(weight))
+    assert json.loads(row["metadata"]) == metadata
+    for special in SPECIALS:
+        assert row[special] == metadata.get(special, "")
+
+
+def test_bulk_create_answers_ids_in_order(portkey: Portkey, stored: RowOf, trace: str) -> None:
+    feedbacks = [{"trace_id": f"{trace}-{n}", "value": n, "weight": n / 10} for n in range(11)]
+    reply = portkey.feedback.bulk_create(feedbacks=feedbacks)
+    rows = [stored(feedback_id) for feedback_id in reply.feedback_ids or []]
+    assert [row["trace_id"] for row in rows] == [sent["trace_id"] for sent in feedbacks]
+    assert [row["value"] for row in rows] == [sent["value"] for sent in feedbacks]
+    assert [float(row["weight"]) for row in rows] == [sent["weight"] for sent in feedbacks]
+
+
+def test_a_bulk_call_with_one_fault_stores_nothing_and_names_the_item(
+    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str
+) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        portkey.feedback.bulk_create(feedbacks=[{"trace_id": trace, "value": 1}, {"trace_id": trace, "value": -11}])
+    assert refused.value.message == "Error code: 400 - item 1: value must be an integer from -10 to 10, got -11"
+    later = portkey.feedback.create(trace_id=trace, value=2)
+    # One trace is handled in order: where the later one is stored, an earlier one would be.
+    stored((later.feedback_ids or [])[0])
+    count = pipeline.count("SELECT count() FROM feedback.feedback WHERE trace_id = {t:String}", t=trace)
+    assert count == 1
+
+
+def test_update_changes_what_it_names_and_keeps_the_rest(
+    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str
+) -> None:
+    created = portkey.feedback.create(trace_id=trace, value=5, weight=0.5, metadata={"_user": "fef653"})
+    (feedback_id,) = created.feedback_ids or []
+    updated = portkey.feedback.update(feedback_id=feedback_id, value=-2)
+    assert (updated.status, updated.message) == ("success", "Feedback successfully updated")
+    assert updated.feedback_ids == [feedback_id]
+    until(lambda: pipeline.stored(feedback_id).get("value") == -2, "the new value is stored")
+    row = stored(feedback_id)
+    assert (row["weight"], json.loads(row["metadata"])) == (Decimal("0.5"), {"_user": "fef653"})
+    portkey.feedback.update(feedback_id=feedback_id, value=3, weight=0.25, metadata={"text": "second thought"})
+    until(lambda: pipeline.stored(feedback_id).get("value") == 3, "the third value is stored")
+    row = stored(feedback_id)
+    assert (row["weight"], json.loads(row["metadata"])) == (Decimal("0.25"), {"text": "second thought"})
+    assert row["trace_id"] == trace
+
+
+async def test_the_async_client_creates_in_bulk_and_singly_and_updates(
+    pipeline: Pipeline, stored: RowOf, trace: str
+) -> None:
+    portkey = AsyncPortkey(api_key="any", base_url=f"{pipeline.url}/v1")
+    single = await portkey.feedback.create(trace_id=trace, value="4", weight=0.5, metadata={"_user": "fef653"})
+    bulk = await portkey.feedback.bulk_create(feedbacks=[{"trace_id": trace, "value": n} for n in (1, 2)])
+    one, two, three = [*(single.feedback_ids or []), *(bulk.feedback_ids or [])]
+    assert [stored(feedback_id)["value"] for feedback_id in (one, two, three)] == [4, 1, 2]
+    assert (stored(one)["weight"], stored(one)["_user"]) == (Decimal("0.5"), "fef653")
+    await portkey.feedback.update(feedback_id=one, value=-4)
+    until(lambda: pipeline.stored(one)["value"] == -4, "the update is stored")
+    with pytest.raises(NotFoundError, match="feedback_id="):
+        await portkey.feedback.update(value=1)
+    with pytest.raises(BadRequestError, match="value"):
+        await portkey.feedback.create(trace_id=trace, value=11)
+
+
+def test_update_without_an_id_is_a_typed_error_that_says_what_to_pass(portkey: Portkey) -> None:
+    with pytest.raises(NotFoundError) as refused:
+        portkey.feedback.update(value=1)
+    assert refused.value.message.startswith('Error code: 404 - there is no feedback with the id "NOT_GIVEN": ')
+    assert refused.value.message.endswith("pass `feedback_id=…`")
+    assert refused.value.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"value": 11}, "value must be an integer from -10 to 10, got 11"),
+        ({"value": -11}, "value must be an integer from -10 to 10, got -11"),
+        ({"value": 1.5}, "value must be an integer from -10 to 10, got 1.5"),
+        ({"value": "good"}, 'value must be an integer from -10 to 10, got "good"'),
+        ({}, "value is required"),
+        ({"value": 1, "weight": 1.1}, "weight must be a number from 0 to 1, got 1.1"),
+        ({"value": 1, "metadata": "[1]"}, 'metadata must be an object or a string holding the JSON of one, got "[1]"'),
+        # The SDK drops empty strings.
+        ({"value": 1, "trace_id": ""}, "trace_id is required"),
+    ],
+)
+def test_a_refused_create_is_a_typed_error_that_names_the_field(
+    portkey: Portkey, trace: str, sent: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        portkey.feedback.create(**{"trace_id": trace, **sent})
+    # The SDK shows the whole body where it does not find the sentence in it.
+    assert refused.value.message == f"Error code: 400 - {message}"
+    assert refused.value.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        pytest.param({}, "/v1", id="no key"),
+        pytest.param({"api_key": "any"}, "/v1/", id="slash at the end"),
+        pytest.param({"Authorization": "any"}, "/v1", id="bearer token"),
+        pytest.param(
+            {"api_key": "any", "trace_id": "another", "metadata": {"_user": "other"}}, "/v1", id="traced client"
+        ),
+    ],
+)
+def test_every_way_to_point_the_client_here_stores_feedback(
+    pipeline: Pipeline, stored: RowOf, trace: str, options: dict[str, Any], path: str
+) -> None:
+    portkey = Portkey(base_url=pipeline.url + path, **options)
+    reply = portkey.feedback.create(trace_id=trace, value=1)
+    row = stored((reply.feedback_ids or [])[0])
+    assert (row["trace_id"], row["value"], row["_user"]) == (trace, 1, "")
+
+
+def test_the_trace_id_of_the_client_serves_where_the_call_has_none(
+    pipeline: Pipeline, stored: RowOf, trace: str
+) -> None:
+    portkey = Portkey(api_key="any", base_url=f"{pipeline.url}/v1", trace_id=trace)
+    reply = portkey.feedback.create(value=1)
+    assert stored((reply.feedback_ids or [])[0])["trace_id"] == trace
+
+
+def test_a_client_with_neither_key_nor_address_looks_where_the_edge_listens_by_default() -> None:
+    assert str(Portkey().base_url) == f"http://localhost:{Settings.model_fields['port'].default}/v1"
+
+
+def test_logs_created_with_the_sdk_join_the_feedback(
+    pipeline: Pipeline, portkey: Portkey, stored: RowOf, logged: RowOf, trace: str
+) -> None:
+    reply = portkey.logs.create(
+        request={
+            "url": "https://api.openai.com/v1/chat/completions",
+            "provider": "openai",
+            "body": {"model": "gpt-4o", "user": "fef653"},
+            "headers": {"authorization": "Bearer secret"},
+        },
+        response={"status": 201, "response_time": 412, "body": {"usage": {"total_tokens": 57}}},
+        metadata={"traceId": trace, "spanId": "s1", "_prompt": "test_prompt"},
+    )
+    row = logged(reply.json()["ids"][0])
+    assert (row["trace_id"], row["span_id"], row["model"], row["provider"]) == (trace, "s1", "gpt-4o", "openai")
+    assert (row["status"], row["response_time_ms"], row["total_tokens"]) == (201, 412, 57)
+    assert "secret" not in str(row)
+    created = portkey.feedback.create(trace_id=trace, value=1)
+    joined = stored((created.feedback_ids or [])[0])
+    assert (joined["join_state"], joined["models"], joined["providers"]) == ("joined", ["gpt-4o"], ["openai"])
+    assert (joined["_user"], joined["_prompt"]) == ("fef653", "test_prompt")
+
+
+async def test_logs_created_with_the_async_client_are_stored(pipeline: Pipeline, logged: RowOf, trace: str) -> None:
+    portkey = AsyncPortkey(api_key="any", base_url=f"{pipeline.url}/v1")
+    reply = await portkey.logs.create(request={"body": {"model": "m"}}, response={}, metadata={"trace_id": trace})
+    row = logged(reply.json()["ids"][0])
+    assert (row["trace_id"], row["model"], row["method"], row["status"]) == (trace, "m", "post", 200)
