@@ -89,7 +89,7 @@ class Program:
         self._stopping = True
         if (process := self._running()) is not None:
             self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGCONT)  # a halted process would not notice
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), grace)
         await self.kill()

@@ -5,6 +5,7 @@ with another number of partitions is refused: a trace would change its partition
 never touched; whoever wants other partitions makes the topics anew.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from aiokafka.errors import (
 
 from schemas.topics import TOPICS, Topic
 
+_METADATA_DEADLINE_S = 20.0
 _SET_ON_THE_TOPIC = 1  # config_source of a value that somebody gave to this very topic
 
 
@@ -54,13 +56,29 @@ async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -
         before = await _partitions_of_each(admin)
         _refuse_other_counts(before, partitions, bootstrap)
         created = await _create([topic for topic in TOPICS if topic.name not in before], admin, partitions, replication)
-        # Somebody else may have created one in between; those it found are looked at again as well.
-        found = await _partitions_of_each(admin)
+        # Somebody else may have created one in between, so all are looked at again.
+        found = await _all_partitions(admin, bootstrap)
         _refuse_other_counts(found, partitions, bootstrap)
         for topic in TOPICS:
-            if topic.name in found and topic.name not in created:
+            if topic.name not in created:
                 await _keep_settings(admin, topic, replicas=len(found[topic.name][0]["replicas"]))
         return created
+
+
+async def _all_partitions(admin: AIOKafkaAdminClient, bootstrap: str) -> dict[str, list[dict[str, Any]]]:
+    """The partitions of every topic once all five are known: Kafka answers before its metadata show what it did."""
+    try:
+        async with asyncio.timeout(_METADATA_DEADLINE_S):
+            while True:
+                found = await _partitions_of_each(admin)
+                if all(found.get(topic.name) for topic in TOPICS):
+                    return found
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise TopicError(
+            f"Kafka at {bootstrap} created the topics and does not list them after {_METADATA_DEADLINE_S:g} s:"
+            " look into its log and try again."
+        ) from None
 
 
 async def _partitions_of_each(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]]]:
@@ -70,7 +88,7 @@ async def _partitions_of_each(admin: AIOKafkaAdminClient) -> dict[str, list[dict
 
 def _refuse_other_counts(found: Mapping[str, list[Any]], partitions: int, bootstrap: str) -> None:
     for topic in TOPICS:
-        count = len(found.get(topic.name, range(partitions)))
+        count = len(found.get(topic.name) or range(partitions))
         if count != partitions:
             raise TopicError(
                 f"Topic {topic.name} at {bootstrap} has {count} partitions and {partitions} are wanted:"

@@ -27,7 +27,7 @@ GAP = 1_000_000
 def offset_base(stored: int | None, former: int | None) -> int:
     """The base of a new log: above the highest stored sequence and the former log's base; 0 where there is neither."""
     known = [number for number in (stored, former) if number is not None]
-    return 0
+    return max(known) + GAP if known else 0
 
 
 async def base_of_lasting_log(file: Path, clickhouse_url: str) -> int:

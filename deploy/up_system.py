@@ -147,7 +147,8 @@ class System:
             await self._start_workers()
             await asyncio.Event().wait()
         except TopicError as error:
-            # A client that is not ours was quicker and had tansu make a topic in its way: begin with a new log.
+            # tansu makes any topic it is asked about, with a number of partitions of its own, and some client that is
+            # not ours was quicker: begin with a new log.
             self._say(str(error))
             if self.broker is not None:
                 self.broker.signal(signal.SIGKILL)
@@ -155,7 +156,7 @@ class System:
             await asyncio.gather(*(worker.kill() for worker in self.workers))
 
     async def _serve_lasting_log(self) -> None:
-        """Whenever Apache Kafka is up: its topics. The workers start once and see its restarts through."""
+        """Once Apache Kafka is up: topics, offset base, and workers that see its restarts through."""
         if not self._workers_started:
             await self._start_workers()
             self._workers_started = True
@@ -163,7 +164,6 @@ class System:
     async def _start_workers(self) -> None:
         await create_topics(self.bootstrap, self.options.partitions)
         self._topics_exist.set()
-        self.edge.signal(signal.SIGCONT)
         await self._tables_exist.wait()
         if self.forgets:
             self._offset_base = offset_base(await wait_for_highest_sequence(self.clickhouse_url), self._offset_base)
@@ -187,10 +187,6 @@ class System:
         return [*_python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
 
     async def _embedded_command(self) -> Command:
-        # tansu creates any topic it is asked about, with its own settings. So the edge may not ask until the topics
-        # are there: for that moment it is halted, and its callers wait.
-        self._topics_exist.clear()
-        self.edge.signal(signal.SIGSTOP)
         return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
 
     async def _kafka_command(self) -> Command:

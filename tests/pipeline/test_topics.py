@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ async def settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
     return {entry["config_names"]: entry["config_value"] for entry in entries}
 
 
+async def has_settings(admin: AIOKafkaAdminClient, topic: str, wanted: dict[str, str]) -> bool:
+    present = await settings_of(admin, topic)
+    return {name: present.get(name) for name in wanted} == wanted
+
+
 async def partitions_of(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
@@ -95,13 +101,13 @@ async def test_every_topic_is_created_with_its_partitions_and_settings(bootstrap
     partitions = await partitions_of(admin)
     for topic in TOPICS:
         assert partitions[topic.name] == 3
-        present = await settings_of(admin, topic.name)
         wanted = topic.settings() | {"min.insync.replicas": "1"}
-        assert {name: present.get(name) for name in wanted} == wanted
+        await eventually(partial(has_settings, admin, topic.name, wanted))
 
 
 async def test_a_second_time_changes_nothing(bootstrap: str, admin: Any) -> None:
     await create_topics(bootstrap, 3)
+    await eventually(lambda: has_settings(admin, ENRICHED, {"cleanup.policy": "compact"}))
     before = await settings_of(admin, ENRICHED)
     assert await create_topics(bootstrap, 3) == []
     assert await settings_of(admin, ENRICHED) == before
@@ -114,6 +120,11 @@ async def test_creating_at_once_from_two_places_creates_each_topic_once(bootstra
 
 async def test_another_partition_count_is_refused_and_nothing_is_created(bootstrap: str, admin: Any) -> None:
     await admin.create_topics([NewTopic(FEEDBACK_EVENTS, 2, 1)])
+
+    async def is_listed() -> bool:
+        return FEEDBACK_EVENTS in await admin.list_topics()
+
+    await eventually(is_listed)
     with pytest.raises(TopicError) as refusal:
         await create_topics(bootstrap, 3)
     assert str(refusal.value) == (
@@ -130,14 +141,11 @@ async def test_other_settings_are_put_right_and_those_of_the_operator_stay(
         pytest.skip("tansu alters no topic; it is only ever given new ones")
     own = {"retention.ms": "1000", "segment.bytes": "2000000"}
     await admin.create_topics([NewTopic(FEEDBACK_EVENTS, 3, 1, topic_configs=own)])
+    await eventually(lambda: has_settings(admin, FEEDBACK_EVENTS, own))
     await create_topics(bootstrap, 3)
     wanted = {"retention.ms": str(7 * 24 * 3600 * 1000), "segment.bytes": "2000000"}
 
-    async def are_right() -> bool:
-        present = await settings_of(admin, FEEDBACK_EVENTS)
-        return {name: present[name] for name in wanted} == wanted
-
-    await eventually(are_right)
+    await eventually(lambda: has_settings(admin, FEEDBACK_EVENTS, wanted))
 
 
 def test_settings_are_altered_as_a_whole_and_only_when_one_differs() -> None:

@@ -68,6 +68,8 @@ def test_the_embedded_brokers_next_log_counts_on_from_a_higher_base(running: Up)
     until(running.is_ready, "the edge is ready again")
     running.post("after the broker")
     until(lambda: running.stored("after the broker") == 1, "feedback is stored")
+    # Had the edge asked tansu for a topic in between, it would be one with other partitions.
+    assert "partitions" not in running.errors.read_text()
 
 
 def test_what_the_brokers_former_log_held_can_still_be_edited(running: Up) -> None:
