@@ -51,12 +51,12 @@ CREATE VIEW IF NOT EXISTS feedback.feedback
     created_at    DateTime64(3, 'UTC') COMMENT 'When it was accepted',
     updated_at    DateTime64(3, 'UTC') COMMENT 'When its last event was accepted',
     join_state    LowCardinality(String) COMMENT 'pending: no request with this trace id yet; joined: there is one',
-    models        Array(LowCardinality(String)) COMMENT 'Models of all requests on the trace, sorted',
-    providers     Array(LowCardinality(String)) COMMENT 'Providers of all requests on the trace, sorted',
+    models        Array(LowCardinality(String)) COMMENT 'Models of all requests on the trace, sorted; empty if none is known',
+    providers     Array(LowCardinality(String)) COMMENT 'Providers of all requests on the trace, sorted; empty if none is known',
     _user         String COMMENT 'Special field in force: its own, else that of the earliest request; empty if none',
     _organisation String COMMENT 'Special field in force: its own, else that of the earliest request; empty if none',
     _prompt       String COMMENT 'Special field in force: its own, else that of the earliest request; empty if none',
-    _environment  LowCardinality(String) COMMENT 'Special field in force: its own, else that of the earliest request',
+    _environment  LowCardinality(String) COMMENT 'Special field in force: its own, else that of the earliest request; empty if none',
     metadata      String COMMENT 'All metadata of the feedback, as JSON text',
     version       UInt64 COMMENT 'Higher is newer; the same number the Kafka message carries'
 )

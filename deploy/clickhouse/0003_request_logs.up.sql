@@ -32,7 +32,10 @@ CREATE TABLE IF NOT EXISTS feedback.request_log_rows
     INDEX by_trace        trace_id      TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_id           request_id    TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_user         _user         TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX by_organisation _organisation TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX by_organisation _organisation TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_prompt       _prompt       TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_environment  _environment  TYPE set(16) GRANULARITY 1,
+    INDEX by_model        model         TYPE set(100) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(sequence)
 PARTITION BY toYYYYMM(started_at)

@@ -27,7 +27,7 @@ CREATE VIEW IF NOT EXISTS feedback.trace_aggregates
     weight_value_squared_sum Decimal(38, 9) COMMENT 'Sum of weight × value²',
     value_min                Nullable(Int8) COMMENT 'Lowest value; null without feedback',
     value_max                Nullable(Int8) COMMENT 'Highest value; null without feedback',
-    value_last               Nullable(Int8) COMMENT 'Value of the feedback with the latest event; null without feedback',
+    value_last               Nullable(Int8) COMMENT 'Value of the feedback created or edited last; null without feedback',
     mean_value_weight        Nullable(Float64) COMMENT 'Sum of value × weight ÷ count: Portkey''s weighted average',
     weighted_mean            Nullable(Float64) COMMENT 'Sum of value × weight ÷ sum of weight: the textbook weighted mean',
     requests                 UInt32 COMMENT 'Requests known on the trace',
