@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer
 from benchmarks.engines import MEASURED_CORE, PARTITIONS, Engines, engines, process, until
 from schemas import ids, topics
 
+PEER_EVENTS = 5_000
 Event = tuple[str, bytes, int, dict[str, Any]]
 
 
@@ -64,7 +65,7 @@ async def produce(bootstrap: str, batch: list[Event]) -> None:
 
 
 def measure(found: Engines, count: int) -> dict[str, float]:
-    """Feedback a second: ours with a cold and a warm cache, the peer, and the limit."""
+    """Feedback a second: ours with a cold cache, the limit, and the peer."""
     client: Any = clickhouse_connect.get_client(dsn=found.clickhouse)
 
     def stored(kind: str) -> int:
@@ -76,13 +77,8 @@ def measure(found: Engines, count: int) -> dict[str, float]:
         until(lambda: stored("request") == count, "requests are stored")
     asyncio.run(produce(found.kafka, feedback))
     with worker(found):
-        cold = rate(lambda: stored("feedback"), count)
-    limit = bare_consumer(found, count)
-    client.command("TRUNCATE TABLE feedback.trace_journal")
-    with worker(found, FEEDBACK_CONSUMER_GROUP="warm", FEEDBACK_CACHE_ENTRIES="10000000"):
-        warm = rate(lambda: stored("feedback") + stored("request"), 2 * count)
-    peer = plain_faust(found, client, count)
-    return {"cold cache": cold, "requests and feedback, warm cache": warm, "plain Faust": peer, "limit": limit}
+        ours = rate(lambda: stored("feedback"), count)
+    return {"ours, cold cache": ours, "limit": bare_consumer(found, count), "plain Faust": plain_faust(found, client)}
 
 
 def bare_consumer(found: Engines, count: int) -> float:
@@ -92,11 +88,11 @@ def bare_consumer(found: Engines, count: int) -> float:
         return float(log.read_text().split()[-1])
 
 
-def plain_faust(found: Engines, client: Any, count: int) -> float:
+def plain_faust(found: Engines, client: Any) -> float:
     argv = [sys.executable, "-m", "benchmarks.plain_faust", "worker", "-l", "warning"]
     with process(argv, MEASURED_CORE, found.environment) as log:
-        until(lambda: "peer ready" in log.read_text(), "the peer is ready")
-        return rate(lambda: int(client.command("SELECT count() FROM peer_feedback")), count // 10)
+        until(lambda: "peer ready" in log.read_text(), "the peer is ready", seconds=60)
+        return rate(lambda: int(client.command("SELECT count() FROM peer_feedback")), PEER_EVENTS)
 
 
 def rate(stored: Callable[[], int], count: int) -> float:

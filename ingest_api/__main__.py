@@ -16,7 +16,7 @@ _KEEP_ALIVE_S = 75
 
 
 def main() -> int:
-    """Serve until a signal; the exit code. 2 where a setting is faulty, 1 where the address cannot be had."""
+    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken."""
     try:
         settings = load_settings()
     except SettingsError as faults:
@@ -52,7 +52,7 @@ def main() -> int:
         )
     )
     server.run()
-    return 0 if server.started else 1
+    return 0
 
 
 def _tell(settings: Settings) -> None:

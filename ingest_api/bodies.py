@@ -1,6 +1,7 @@
 """What callers send: the types that pydantic holds each body to and that OpenAPI shows.
 
-Every limit that does not depend on a setting stands here once. Unknown keys are ignored, as Portkey's are.
+Every limit that does not depend on a setting stands here once. Numbers may also come as numeric strings, which
+OpenAPI does not show. Unknown keys are ignored, as Portkey's are.
 """
 
 from typing import Annotated, Any, Required
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Required
 from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from ingest_api.json_text import object_in_text
 from ingest_api.numbers import not_boolean, number
 
 TIME_NAMES = ("start_time", "started_at", "created_at")
@@ -23,14 +25,11 @@ TraceIdIn = Annotated[
 ]
 ValueIn = Annotated[
     int,
-    BeforeValidator(number, json_schema_input_type=int | str),
     Field(ge=-10, le=10, description="How good the answer was, −10 to 10.", examples=[5]),
+    BeforeValidator(number),
 ]
 WeightIn = Annotated[
-    Annotated[
-        float, BeforeValidator(number, json_schema_input_type=float | str), Field(ge=0, le=1, allow_inf_nan=False)
-    ]
-    | None,
+    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(number)] | None,
     Field(description="How much it counts, 0 to 1; kept to nine decimals.", examples=[0.5]),
 ]
 MetadataIn = Annotated[
@@ -85,18 +84,12 @@ class ResponseIn(TypedDict, total=False):
     """What the provider answered."""
 
     status: Annotated[
-        Annotated[int, BeforeValidator(number, json_schema_input_type=int | str), Field(ge=0, le=65535, examples=[200])]
-        | None,
+        Annotated[int, Field(ge=0, le=65535, examples=[200]), BeforeValidator(number)] | None,
         Field(description="200 where it is missing."),
     ]
     headers: Annotated[dict[str, Any] | None, Field(description="Values of headers with secrets are not kept.")]
     response_time: Annotated[
-        Annotated[
-            float,
-            BeforeValidator(number, json_schema_input_type=float | str),
-            Field(ge=0, allow_inf_nan=False, examples=[412]),
-        ]
-        | None,
+        Annotated[float, Field(ge=0, allow_inf_nan=False, examples=[412]), BeforeValidator(number)] | None,
         Field(
             validation_alias=AliasChoices("response_time", "responseTime", "response_time_ms"),
             description="Milliseconds.",
@@ -108,16 +101,15 @@ class ResponseIn(TypedDict, total=False):
 class LogIn(TypedDict, total=False):
     """One request that an app has served. Trace and span ids may stand here, in metadata or in headers."""
 
-    request: Required[RequestIn]
-    response: Required[ResponseIn]
+    request: Required[Annotated[RequestIn, BeforeValidator(object_in_text)]]
+    response: Required[Annotated[ResponseIn, BeforeValidator(object_in_text)]]
     metadata: MetadataIn
     trace_id: TraceIdIn
     span_id: Annotated[str | None, Field(validation_alias=AliasChoices("span_id", "spanId"))]
     parent_span_id: Annotated[str | None, Field(validation_alias=AliasChoices("parent_span_id", "parentSpanId"))]
     span_name: Annotated[str | None, Field(validation_alias=AliasChoices("span_name", "spanName"))]
     cost: Annotated[
-        Annotated[float, BeforeValidator(number, json_schema_input_type=float | str), Field(allow_inf_nan=False)]
-        | None,
+        Annotated[float, Field(allow_inf_nan=False), BeforeValidator(number)] | None,
         Field(description="US cents."),
     ]
     start_time: Annotated[

@@ -42,6 +42,17 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
     return value
 
 
+def object_in_text(value: Any) -> Any:
+    """The object whose JSON a string holds, as LlamaIndex's handler sends it; anything else as it is."""
+    if isinstance(value, str):
+        try:
+            inner = parse(value.encode())
+        except RefusedError:
+            return value
+        return inner if isinstance(inner, dict) else value
+    return value
+
+
 def dump(value: Any) -> bytes:
     """Compact JSON of a parsed value."""
     try:

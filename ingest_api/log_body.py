@@ -91,17 +91,18 @@ def _span(
 ) -> dict[str, str]:
     found = {
         "span_id": item.get("span_id")
-        or _text_in(metadata, "span_id", "spanId")
+        or _span_id_in(metadata, "span_id", "spanId")
         or sent.text_of(headers, sent.SPAN_ID),
         "parent_span_id": item.get("parent_span_id")
-        or _text_in(metadata, "parent_span_id", "parentSpanId")
+        or _span_id_in(metadata, "parent_span_id", "parentSpanId")
         or sent.text_of(headers, sent.PARENT_SPAN_ID)
         or (parent[1] if parent else None),
         "span_name": item.get("span_name")
         or _text_in(metadata, "span_name", "spanName")
         or sent.text_of(headers, sent.SPAN_NAME),
     }
-    return {name: text for name, text in found.items() if text}
+    # LangChain's handler writes "None" for the parent of a call outside any chain.
+    return {name: text for name, text in found.items() if text and text != "None"}
 
 
 def _facts(item: LogIn, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,6 +152,12 @@ def _started_at(item: LogIn, given: Mapping[str, Any]) -> str | None:
     if value is None or value == "":
         return None
     return time_of(value, next(name for name in TIME_NAMES if name in given))
+
+
+def _span_id_in(metadata: Mapping[str, Any], *names: str) -> str | None:
+    """A span id as text; Portkey's OpenTelemetry exporter sends integers."""
+    integers = {name: str(value) for name in names if type(value := metadata.get(name)) is int}
+    return _text_in(metadata | integers, *names)
 
 
 def _text_in(metadata: Mapping[str, Any], *names: str) -> str | None:

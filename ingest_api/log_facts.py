@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest_api.errors import RefusedError
-from ingest_api.json_text import parse, shown
+from ingest_api.json_text import object_in_text, shown
 from ingest_api.numbers import number
 from ingest_api.records import rfc3339
 
@@ -32,11 +32,7 @@ def without_secrets(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def opened(body: Any) -> dict[str, Any]:
     """A body to look into: the object it is, or that its text holds; otherwise empty."""
-    if isinstance(body, str):
-        try:
-            body = parse(body.encode())
-        except RefusedError:
-            return {}
+    body = object_in_text(body)
     return body if isinstance(body, dict) else {}
 
 

@@ -68,11 +68,7 @@ class Publisher:
         self._link.start()
 
     async def stop(self) -> None:
-        """Send what waits, then close; whatever is not acknowledged within the produce timeout fails."""
-        self._flush()
-        while sending := [lane.sending for lane in self._lanes.values() if lane.sending]:
-            await asyncio.wait(sending)
-            self._flush()
+        """Close, after the calls that are under way; whatever is then not acknowledged soon fails."""
         await self._link.stop()
         self._fail_all("the edge is shutting down")
 

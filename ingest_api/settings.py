@@ -91,7 +91,7 @@ def load_settings() -> Settings:
 
 def _sentence(fault: ErrorDetails) -> str:
     variable = f"{PREFIX}{fault['loc'][0]}".upper()
-    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     rule = rule.replace("should", "must", 1).split(", unable to")[0]
     given = fault["input"]
     return f"{variable} {rule}, got {given if isinstance(given, str) else repr(given)!s}."

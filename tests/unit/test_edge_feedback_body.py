@@ -17,14 +17,14 @@ from ingest_api.settings import Limits
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated
 from schemas.ids import murmur2, new_id, partition_of, trace_hash_of, trace_key
 from schemas.topics import FEEDBACK_EVENTS
-from tests.unit.test_edge_json import values
+from tests.unit.test_edge_json import storable, values
 
 CALL = Call("default", 1_769_860_800_123)
 LIMITS = Limits(512, 65_536, 1000, frozenset({"production", "staging"}))
 EVENTS: TypeAdapter[Any] = TypeAdapter(FeedbackEvent)
 OURS = str(new_id(murmur2(b"default/t"), CALL.now_ms))
 
-trace_ids = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=512)
+trace_ids = st.text(storable, min_size=1, max_size=512)
 
 
 def posted(body: Any, headers: Mapping[bytes, bytes] | None = None) -> Accepted:
@@ -314,8 +314,8 @@ def test_a_delete_names_its_feedback() -> None:
     ],
 )
 def test_an_id_that_was_never_ours_is_not_found_and_says_why(feedback_id: str, told: str) -> None:
-    for call in (lambda: update(feedback_id, b'{"value":1}', CALL, LIMITS), lambda: delete(feedback_id, CALL)):
-        with pytest.raises(RefusedError) as caught:
-            call()
-        assert caught.value.status == 404
-        assert told in caught.value.message
+    with pytest.raises(RefusedError, match=told) as updating:
+        update(feedback_id, b'{"value":1}', CALL, LIMITS)
+    with pytest.raises(RefusedError, match=told) as deleting:
+        delete(feedback_id, CALL)
+    assert updating.value.status == deleting.value.status == 404

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ingest_api.errors import RefusedError
 from ingest_api.json_text import MAX_DEPTH, dump, parse, shown
 
-text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
+storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+text = st.text(storable)
 values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),

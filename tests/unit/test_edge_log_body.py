@@ -158,7 +158,7 @@ def test_the_trace_id_is_sought_in_metadata_then_at_the_top_then_in_headers(meta
 
 
 def test_without_any_trace_id_a_new_one_is_made_and_told() -> None:
-    body = {"request": {}, "response": {}}
+    body: dict[str, Any] = {"request": {}, "response": {}}
     accepted = posted([body, body])
     assert len({*accepted.trace_ids}) == 2
     for record, trace_id in zip(accepted.records, accepted.trace_ids, strict=True):
@@ -308,10 +308,10 @@ def test_every_time_in_range_survives_writing_and_reading(at_ms: int) -> None:
 
 @pytest.mark.parametrize("name", ["start_time", "started_at", "created_at"])
 def test_every_spelling_of_the_start_is_taken_and_named(name: str) -> None:
-    assert one(**{name: "2026-01-31T00:00:00Z"}).started_at.hour == 0
-    assert faulty(**{name: "soon"}).param == name
-    assert faulty(**{name: True}).param == name
-    assert one(**{name: None}).started_at == one().received_at
+    assert one({}, **{name: "2026-01-31T00:00:00Z"}).started_at.hour == 0
+    assert faulty({}, **{name: "soon"}).param == name
+    assert faulty({}, **{name: True}).param == name
+    assert one({}, **{name: None}).started_at == one().received_at
 
 
 def test_header_metadata_counts_towards_the_bound() -> None:

@@ -1,0 +1,52 @@
+"""A publishing endpoint at its edges: faults of ours, and clients that leave."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ingest_api.hot import Message, PublishingEndpoint
+from ingest_api.publisher import Publisher
+from ingest_api.records import Accepted
+from ingest_api.settings import Settings
+
+
+def failing(_: str, __: Mapping[bytes, bytes], body: bytes) -> Accepted:
+    raise KeyError("the secret of " + body.decode())
+
+
+async def answered(*messages: dict[str, Any]) -> list[Message]:
+    """What a faulty endpoint sends for a request that arrives in these messages."""
+    endpoint = PublishingEndpoint(Publisher(Settings()), 100, failing, lambda _: b"")
+    incoming = iter(messages)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await endpoint({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+    return sent
+
+
+async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start, body = await answered({"type": "http.request", "body": b"mine", "more_body": False})
+    headers = dict(start["headers"])
+    answer = json.loads(body["body"])
+    request_id = headers[b"x-portkey-request-id"].decode()
+    assert (start["status"], answer["error"]["code"]) == (500, "AB04")
+    assert request_id in answer["message"]
+    assert b"secret" not in body["body"]
+    assert request_id in caplog.text
+    assert "the secret of mine" in caplog.text
+
+
+async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:
+    assert await answered({"type": "http.disconnect"}) == []
+    partial = {"type": "http.request", "body": b"x", "more_body": True}
+    assert await answered(partial, {"type": "http.disconnect"}) == []
