@@ -89,7 +89,7 @@ def bare_consumer(found: Engines, count: int) -> float:
 
 
 def plain_faust(found: Engines, client: Any) -> float:
-    argv = [sys.executable, "-m", "benchmarks.plain_faust", "worker", "-l", "warning"]
+    argv = [sys.executable, "-m", "benchmarks.plain_faust", "worker", "-l", "warn"]
     with process(argv, MEASURED_CORE, found.environment) as log:
         until(lambda: "peer ready" in log.read_text(), "the peer is ready", seconds=60)
         return rate(lambda: int(client.command("SELECT count() FROM peer_feedback")), PEER_EVENTS)

@@ -157,7 +157,7 @@ def _started_at(item: LogIn, given: Mapping[str, Any]) -> str | None:
 def _span_id_in(metadata: Mapping[str, Any], *names: str) -> str | None:
     """A span id as text; Portkey's OpenTelemetry exporter sends integers."""
     integers = {name: str(value) for name in names if type(value := metadata.get(name)) is int}
-    return _text_in(metadata | integers, *names)
+    return _text_in({**metadata, **integers}, *names)
 
 
 def _text_in(metadata: Mapping[str, Any], *names: str) -> str | None:
