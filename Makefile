@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-.PHONY: help up test unit lint format clean lock
+.PHONY: help up test unit lint format bench-worker bench-edge clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ lint: $(VENV)/.dev ## check style, format and types
 format: $(VENV)/.dev ## bring the code into its format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+bench-worker: $(VENV)/.dev ## measure the worker beside plain Faust and a bare consumer
+	$(PY) -m benchmarks.worker $(ARGS)
+
+bench-edge: $(VENV)/.dev ## measure the edge beside plain FastAPI and bare ASGI; needs wrk
+	$(PY) -m benchmarks.edge $(ARGS)
 
 clean: ## remove what was built here; the data of `make up` stay
 	rm -rf deploy/kafka/target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
