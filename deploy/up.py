@@ -117,6 +117,7 @@ def _announce(system: System) -> None:
         f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
         flush=True,
     )
+    _say("no keys are configured, so the API is open to every program that reaches it.")
 
 
 def _say(sentence: str) -> None:

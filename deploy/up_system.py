@@ -149,7 +149,8 @@ class System:
         except TopicError as error:
             # tansu makes any topic it is asked about, with a number of partitions of its own, and some client that is
             # not ours was quicker: begin with a new log.
-            self._say(str(error))
+            if not self.trouble.done():
+                self._say(str(error))
             if self.broker is not None:
                 self.broker.signal(signal.SIGKILL)
         finally:
@@ -164,6 +165,7 @@ class System:
     async def _start_workers(self) -> None:
         await create_topics(self.bootstrap, self.options.partitions)
         self._topics_exist.set()
+        self.edge.signal(signal.SIGCONT)
         await self._tables_exist.wait()
         if self.forgets:
             self._offset_base = offset_base(await wait_for_highest_sequence(self.clickhouse_url), self._offset_base)
@@ -187,6 +189,10 @@ class System:
         return [*_python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
 
     async def _embedded_command(self) -> Command:
+        # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
+        # edge is halted until the topics are there, and its callers wait.
+        self._topics_exist.clear()
+        self.edge.signal(signal.SIGSTOP)
         return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
 
     async def _kafka_command(self) -> Command:

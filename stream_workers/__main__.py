@@ -23,6 +23,7 @@ def main() -> int:
     gc.set_threshold(100_000, 50, 1000)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     worker = faust.Worker(build_app(settings), loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # its cursor codes do not belong into a log
     worker.execute_from_commandline()
     return 0
 
