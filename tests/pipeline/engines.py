@@ -144,15 +144,15 @@ def kafka(folder: Path) -> Iterator[Engines]:
 @contextmanager
 def containers(folder: Path) -> Iterator[Engines]:
     import docker
-    from testcontainers.clickhouse import ClickHouseContainer
-    from testcontainers.kafka import KafkaContainer
+    from testcontainers.community.clickhouse import ClickHouseContainer
+    from testcontainers.community.kafka import KafkaContainer
 
     try:
         docker.from_env().ping()
     except docker.errors.DockerException:
         pytest.skip("no Docker engine answers")
     with (
-        KafkaContainer("apache/kafka:4.1.2") as broker,
+        KafkaContainer("confluentinc/cp-kafka:8.0.0").with_kraft() as broker,
         ClickHouseContainer("clickhouse/clickhouse-server:26.8", username="feedback", password="feedback") as store,
     ):
         address = f"{store.get_container_host_ip()}:{store.get_exposed_port(8123)}"
