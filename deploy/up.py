@@ -1,7 +1,7 @@
 """`feedback up`: everything on one machine, in the foreground, until Ctrl-C.
 
 Refuses with one sentence what cannot work, says when all is ready, and on SIGTERM or Ctrl-C finishes what was
-accepted before it goes; a second one stops at once. Which program needs which is up_system's knowledge.
+accepted before it goes; a second Ctrl-C stops at once. Which program needs which is up_system's knowledge.
 """
 
 import asyncio
@@ -63,8 +63,9 @@ def _rotate_logs(folder: Path) -> None:
 async def _run(options: Options) -> int:
     asked, insisted = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: insisted.set() if asked.is_set() else asked.set())
+    # A SIGTERM to a process group arrives twice where make hands it on, so only a second Ctrl-C insists.
+    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
     system = System(options, os.environ, _say)
     trouble = system.trouble
     system.start()
@@ -78,7 +79,7 @@ async def _run(options: Options) -> int:
             _say(_told(trouble.result()))
         else:
             _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
-        asked.set()  # from here on, one signal is enough to stop at once
+        asked.set()  # from here on, one Ctrl-C is enough to stop at once
         stopping = asyncio.create_task(system.stop())
         await _first(stopping, insisted.wait())
     finally:

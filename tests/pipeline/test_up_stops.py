@@ -68,7 +68,14 @@ def test_a_signal_before_it_is_ready_stops_it_cleanly(up: Starter) -> None:
     assert mine.ready_lines() == []
 
 
-def test_a_second_signal_stops_at_once(up: Starter) -> None:
+def test_a_sigterm_that_arrives_twice_still_lets_it_finish(up: Starter) -> None:
+    mine = up().start_and_wait()
+    mine.post("kept")
+    os.kill(mine.process.pid, signal.SIGTERM)
+    assert mine.end(signal.SIGTERM) == 0
+
+
+def test_a_second_ctrl_c_stops_at_once(up: Starter) -> None:
     mine = up().start_and_wait()
     children = mine.children()
     os.kill(mine.child("stream_workers"), signal.SIGSTOP)
