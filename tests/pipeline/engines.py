@@ -78,8 +78,8 @@ class Process:
         self._process.wait()
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait until the condition holds; fail naming what did not come to be."""
+def until(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
+    """Wait until the condition holds; fail naming what did not come to be. Long, for machines that stall."""
     deadline = time.monotonic() + seconds
     while True:
         outcome: object
