@@ -1,9 +1,12 @@
-"""The `pipeline` fixture: an edge and workers over real engines, once per engine source and session."""
+"""Fixtures: `pipeline`, an edge and workers over real engines, once per engine source and session; and, for each
+test that wants to break it, an `edge` of its own over a `broker` of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.pipeline.edge_fixtures import Broker, Edge
 from tests.pipeline.engines import SOURCES, Engines
 from tests.pipeline.running import Pipeline
 
@@ -23,3 +26,18 @@ def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def pipeline(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with Pipeline(engines, tmp_path_factory.mktemp("pipeline")) as running:
         yield running
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    running = Broker(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def edge(broker: Broker, tmp_path: Path) -> Iterator[Edge]:
+    running = Edge(tmp_path, broker.bootstrap, FEEDBACK_PRODUCE_TIMEOUT_S="2")
+    running.until_ready()
+    yield running
+    running.kill()

@@ -4,7 +4,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,21 +18,6 @@ from tests.pipeline.engines import PARTITIONS
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(FeedbackEvent)
 ONE = {"trace_id": "t", "value": 1}
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    running = Broker(tmp_path)
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def edge(broker: Broker, tmp_path: Path) -> Iterator[Edge]:
-    running = Edge(tmp_path, broker.bootstrap, FEEDBACK_PRODUCE_TIMEOUT_S="2")
-    running.until_ready()
-    yield running
-    running.kill()
 
 
 @pytest.fixture(scope="module")

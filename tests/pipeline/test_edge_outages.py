@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,21 +22,6 @@ from tests.pipeline.edge_fixtures import Broker, Edge, failed, feedback_ids, tra
 from tests.pipeline.engines import PARTITIONS, REPOSITORY, Process, until
 
 ONE = {"trace_id": "t", "value": 1}
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    running = Broker(tmp_path)
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def edge(broker: Broker, tmp_path: Path) -> Iterator[Edge]:
-    running = Edge(tmp_path, broker.bootstrap, FEEDBACK_PRODUCE_TIMEOUT_S="2")
-    running.until_ready()
-    yield running
-    running.kill()
 
 
 def test_posts_fail_soon_while_the_broker_is_dead_and_succeed_after_it_is_back(broker: Broker, edge: Edge) -> None:
