@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+DIGEST_PATTERN = r"^[0-9a-f]{32}$"
 WORKSPACE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="A UUID of version 8 that carries its trace key's hash.")]
@@ -58,6 +59,12 @@ class FeedbackCreated(Event, Specials):
         max_length=64,
         description="The environment if the edge knows it, else `other`: a partition column.",
     )
+    idempotency_key: str | None = Field(
+        None, min_length=1, max_length=255, description="What the call was sent under, if anything."
+    )
+    idempotency_digest: str | None = Field(
+        None, pattern=DIGEST_PATTERN, description="Of all that was sent in that call; with the key or not at all."
+    )
     created_at: AwareDatetime
 
 
@@ -80,7 +87,17 @@ class FeedbackDeleted(Event):
     deleted_at: AwareDatetime
 
 
-FeedbackEvent = Annotated[FeedbackCreated | FeedbackUpdated | FeedbackDeleted, Field(discriminator="event")]
+class StateForgotten(Event):
+    """An operator has changed what is stored: who reads this partition forgets what it remembers of it."""
+
+    event: Literal["forget"]
+    feedback_id: Id = Field(description="An id of its own, which names no feedback.")
+    forgotten_at: AwareDatetime
+
+
+FeedbackEvent = Annotated[
+    FeedbackCreated | FeedbackUpdated | FeedbackDeleted | StateForgotten, Field(discriminator="event")
+]
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

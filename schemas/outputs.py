@@ -1,4 +1,4 @@
-"""What the workers publish: joined feedback, per-trace aggregates and dead letters.
+"""What the workers publish: joined feedback, per-trace aggregates, dead letters and hours to roll up.
 
 Every message is an absolute snapshot with a version: a consumer that keeps the highest version per key has the
 truth, however often or late a message arrives. A deleted feedback is a tombstone (no value) whose version is in
@@ -74,8 +74,18 @@ class DeadLetter(BaseModel):
     timestamp: AwareDatetime | None = Field(description="The record's own time.")
 
 
+class RollupTouch(BaseModel):
+    """Feedback created in this hour has changed: its rollups are to be computed anew. Internal."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    workspace: Workspace
+    hour: int = Field(ge=0, description="Start of the hour, Unix seconds.")
+
+
 OUTPUTS: dict[str, type[BaseModel]] = {
     "feedback.enriched.v1": EnrichedFeedback,
     "trace.aggregates.v1": TraceAggregate,
     "feedback.dead.v1": DeadLetter,
+    "rollup.touches.v1": RollupTouch,
 }

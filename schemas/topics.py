@@ -1,7 +1,7 @@
-"""The five topics: their names, how long they keep what, and who keys them how.
+"""The six topics: their names, how long they keep what, and who keys them how.
 
 Topics carry their version in the name: a change that an existing reader could not follow makes a new topic. All
-five have the same number of partitions, because a trace's events, its feedback and its aggregate live in the
+six have the same number of partitions, because a trace's events, its feedback and its aggregate live in the
 same partition number of each.
 """
 
@@ -12,6 +12,7 @@ REQUEST_LOGS = "request.logs.v1"
 ENRICHED = "feedback.enriched.v1"
 AGGREGATES = "trace.aggregates.v1"
 DEAD = "feedback.dead.v1"
+ROLLUP_TOUCHES = "rollup.touches.v1"
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -60,6 +61,12 @@ TOPICS = (
         "topic/partition/offset",
         "Records that could not become rows, with the reason and their bytes.",
         retention_ms=30 * _DAY_MS,
+    ),
+    Topic(
+        ROLLUP_TOUCHES,
+        "workspace/hour",
+        "Hours whose feedback has changed, for the rollups to be computed anew; internal.",
+        retention_ms=7 * _DAY_MS,
     ),
 )
 INPUTS = (FEEDBACK_EVENTS, REQUEST_LOGS)

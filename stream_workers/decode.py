@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from msgspec import Meta, Raw, Struct, field
 
 from schemas import topics
-from schemas.events import ID_PATTERN, WORKSPACE_PATTERN
+from schemas.events import DIGEST_PATTERN, ID_PATTERN, WORKSPACE_PATTERN
 
 Workspace = Annotated[str, Meta(pattern=WORKSPACE_PATTERN)]
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
@@ -48,6 +48,8 @@ class Created(_Specials, kw_only=True, tag_field="event", tag="create"):
     weight: Weight
     metadata: Raw
     home_environment: Annotated[str, Meta(max_length=64)] = "other"
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    idempotency_digest: Annotated[str, Meta(pattern=DIGEST_PATTERN)] | None = None
     created_at: Time
 
 
@@ -64,6 +66,12 @@ class Deleted(Struct, kw_only=True, tag_field="event", tag="delete"):
     workspace: Workspace
     feedback_id: Id
     deleted_at: Time
+
+
+class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget"):
+    workspace: Workspace
+    feedback_id: Id
+    forgotten_at: Time
 
 
 class Requested(_Specials, kw_only=True, tag_field="event", tag="request"):
@@ -93,7 +101,7 @@ class Requested(_Specials, kw_only=True, tag_field="event", tag="request"):
 
 
 FeedbackEvent = Created | Updated | Deleted
-AnyEvent = Created | Updated | Deleted | Requested
+AnyEvent = FeedbackEvent | Forgotten | Requested
 
 
 class Arrival(NamedTuple):
@@ -115,7 +123,7 @@ class Fault(NamedTuple):
 
 
 _decoders = {
-    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent),
+    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | Forgotten),
     topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
 }
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -175,6 +183,8 @@ def _check(event: AnyEvent) -> None:
             _check_object("metadata", given(event.metadata) or b"{}")
         case Deleted():
             _check_time("deleted_at", event.deleted_at)
+        case Forgotten():
+            _check_time("forgotten_at", event.forgotten_at)
         case Requested():
             _check_time("started_at", event.started_at)
             _check_time("received_at", event.received_at)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.ids import murmur2, trace_key
-from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Requested, milliseconds
+from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces
 from stream_workers.state import Bucket, Conflict, Feedback, Trace
@@ -51,6 +51,8 @@ def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival]) -> Changes
         try:
             if isinstance(arrival.event, Requested):
                 _take_request(bucket, arrival, arrival.event, touched)
+            elif isinstance(arrival.event, Forgotten):
+                touched.journal.append((arrival, None))
             else:
                 _take_feedback(bucket, arrival, arrival.event, touched)
         except Conflict as conflict:

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas import topics
-from stream_workers.decode import FeedbackEvent, read
+from stream_workers.decode import FeedbackEvent, Forgotten, read
 from stream_workers.facts import RequestFact
 from stream_workers.state import Bucket, fold
 
@@ -41,7 +41,7 @@ async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[in
 
 
 def _buckets(hashes: Collection[int], body: bytes) -> dict[int, Bucket]:
-    entries: dict[int, list[tuple[FeedbackEvent | RequestFact, str, int]]] = defaultdict(list)
+    entries: dict[int, list[tuple[FeedbackEvent | Forgotten | RequestFact, str, int]]] = defaultdict(list)
     if body:
         table = pa.ipc.open_stream(io.BytesIO(body)).read_all()
         for trace_hash, is_request, identity, sequence, entry in zip(

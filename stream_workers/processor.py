@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.cache import TraceCache
-from stream_workers.decode import decode
+from stream_workers.decode import Forgotten, decode
 from stream_workers.join import apply
 from stream_workers.messages import Message, messages
 from stream_workers.record_batches import Poll
@@ -69,6 +69,8 @@ class Processor:
     async def process(self, poll: Poll) -> None:
         """See a poll through. Raises Abandoned if its assignment ends first."""
         arrivals, faults = decode((r for batch in poll.batches for r in batch.records), self._offset_base)
+        if any(isinstance(arrival.event, Forgotten) for arrival in arrivals):
+            self._cache.forget()
         hashes = {arrival.trace_hash for arrival in arrivals}
         buckets = self._cache.known(hashes)
         if unknown := hashes - buckets.keys():

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Fault, Requested, Updated, given, milliseconds
+from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, Updated, given, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.join import Changes
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
@@ -55,7 +55,9 @@ def _recorded_at(event: Any) -> Any:
         return event.received_at
     if isinstance(event, Updated):
         return event.updated_at
-    return getattr(event, "created_at", None) or event.deleted_at
+    if isinstance(event, Created):
+        return event.created_at
+    return event.forgotten_at if isinstance(event, Forgotten) else event.deleted_at
 
 
 def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stream_workers.aggregate import Totals, billionths
-from stream_workers.decode import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
+from stream_workers.decode import Created, Deleted, FeedbackEvent, Forgotten, Updated, given, milliseconds
 from stream_workers.facts import Facts, RequestFact, Specials
 
 
@@ -161,7 +161,7 @@ class Bucket:
         return sum(1 + len(held.feedback) + len(held.facts.requests) for held in self.traces.values())
 
 
-def fold(entries: Iterable[tuple[FeedbackEvent | RequestFact, str, int]]) -> Bucket:
+def fold(entries: Iterable[tuple[FeedbackEvent | Forgotten | RequestFact, str, int]]) -> Bucket:
     """The state that stored entries (event, id, sequence) of one trace hash amount to."""
     bucket = Bucket()
     for entry, identity, sequence in sorted(entries, key=lambda item: (item[2], item[1])):
@@ -169,6 +169,8 @@ def fold(entries: Iterable[tuple[FeedbackEvent | RequestFact, str, int]]) -> Buc
             bucket.add(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Created):
             bucket.add(entry.workspace, entry.trace_id).take(entry, sequence)
+        elif isinstance(entry, Forgotten):
+            continue
         elif held := bucket.holder_of(entry.feedback_id, entry.workspace):
             held.take(entry, sequence)
     return bucket

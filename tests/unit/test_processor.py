@@ -59,7 +59,11 @@ def poll(n: int = 1) -> Poll:
     event: dict[str, Any] = {
         "event": "create", "workspace": "w", "trace_id": "t", "value": 1, "weight": 1, "metadata": {}, "created_at": at,
     }  # fmt: skip
-    values = [json.dumps(event | {"feedback_id": str(ids.new_id(TRACE_HASH, i))}).encode() for i in range(n)]
+    return one_poll([event | {"feedback_id": str(ids.new_id(TRACE_HASH, i))} for i in range(n)])
+
+
+def one_poll(events: list[dict[str, Any]]) -> Poll:
+    values = [json.dumps(event).encode() for event in events]
     records = [ConsumerRecord(topics.FEEDBACK_EVENTS, 0, i, 0, 0, b"", v, None, 0, 0, ()) for i, v in enumerate(values)]
     return ProgressOfAssignment().poll({TP(topics.FEEDBACK_EVENTS, 0): records})
 
@@ -136,6 +140,20 @@ async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_p
     with pytest.raises(Abandoned):
         await Processor(EndsWhilePublishing(), cache, lambda _: over).process(poll())
     assert len(cache) == 0
+
+
+async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_read_it_anew() -> None:
+    engines, cache = Engines(), TraceCache(1000)
+    work = processor(engines, cache)
+    await work.process(poll())
+    notice = {
+        "event": "forget", "workspace": "w", "feedback_id": str(ids.new_id(0, 0)),
+        "forgotten_at": "2026-11-22T21:43:29.406Z",
+    }  # fmt: skip
+    await work.process(one_poll([notice]))
+    assert set(engines.rows) == {"trace_journal"}
+    await work.process(poll())
+    assert engines.calls.count("fetch") == 3
 
 
 async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity() -> None:

@@ -74,14 +74,17 @@ AT = "2026-11-22T21:43:29.406Z"
 CREATE = {
     "event": "create", "workspace": "default", "feedback_id": ID, "trace_id": "t", "value": 5, "weight": 0.5,
     "metadata": {"_user": "u"}, "_user": "u", "home_environment": "production", "created_at": AT,
+    "idempotency_key": "k", "idempotency_digest": "0123456789abcdef0123456789abcdef",
 }  # fmt: skip
 UPDATE = {"event": "update", "workspace": "default", "feedback_id": ID, "value": 1, "updated_at": AT}
 DELETE = {"event": "delete", "workspace": "default", "feedback_id": ID, "deleted_at": AT}
+FORGET = {"event": "forget", "workspace": "default", "feedback_id": ID, "forgotten_at": AT}
 REQUEST = {
     "event": "request", "workspace": "default", "request_id": ID, "trace_id": "t", "metadata": {},
     "started_at": AT, "received_at": AT, "request_body": {"model": "m"}, "total_tokens": 3,
 }  # fmt: skip
-SAMPLES = [(FEEDBACK_EVENTS, CREATE), (FEEDBACK_EVENTS, UPDATE), (FEEDBACK_EVENTS, DELETE), (REQUEST_LOGS, REQUEST)]
+SAMPLES = [(FEEDBACK_EVENTS, CREATE), (FEEDBACK_EVENTS, UPDATE), (FEEDBACK_EVENTS, DELETE)]
+SAMPLES += [(FEEDBACK_EVENTS, FORGET), (REQUEST_LOGS, REQUEST)]
 ODD = st.sampled_from(
     [None, "", "x", 0, 11, -11, 10, 0.5, 1.5, True, [], {}, {"a": [1]}, ID, ID.upper(), AT, "2026-13-01", "a/b"]
 )
