@@ -56,6 +56,7 @@ class TraceAggregate(BaseModel):
     mean_value_weight: float | None = Field(description="Σ value × weight ÷ count: Portkey's weighted average.")
     weighted_mean: float | None = Field(description="Σ value × weight ÷ Σ weight: the textbook weighted mean.")
     requests: int = Field(ge=0, description="Requests known on the trace.")
+    updated_at: AwareDatetime = Field(description="When the latest feedback event on the trace was accepted.")
     version: Version
 
 

@@ -4,7 +4,8 @@ How often each value stands is counted, which gives the extremes. Weights are wh
 integer and the order of events cannot show in it: taking a feedback out restores the very numbers from before.
 """
 
-from dataclasses import dataclass, field
+import msgspec
+from msgspec import field
 
 BILLION = 1_000_000_000
 
@@ -14,8 +15,7 @@ def billionths(weight: float) -> int:
     return round(weight * BILLION)
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(msgspec.Struct):
     """Sums over the feedback that stands on a trace; weights in billionths."""
 
     weight_sum: int = 0
@@ -33,16 +33,20 @@ class Totals:
         return max(self.values, default=None)
 
     def add(self, value: int, weight: int) -> None:
-        self._move(value, weight, +1)
+        weighted = value * weight
+        self.weight_sum += weight
+        self.value_weight_sum += weighted
+        self.weight_value_squared_sum += value * weighted
+        self.count += 1
+        self.values[value] = self.values.get(value, 0) + 1
 
     def remove(self, value: int, weight: int) -> None:
-        self._move(value, weight, -1)
-
-    def _move(self, value: int, weight: int, sign: int) -> None:
-        self.weight_sum += sign * weight
-        self.value_weight_sum += sign * value * weight
-        self.weight_value_squared_sum += sign * weight * value * value
-        self.count += sign
-        self.values[value] = self.values.get(value, 0) + sign
-        if not self.values[value]:
+        weighted = value * weight
+        self.weight_sum -= weight
+        self.value_weight_sum -= weighted
+        self.weight_value_squared_sum -= value * weighted
+        self.count -= 1
+        if self.values[value] == 1:
             del self.values[value]
+        else:
+            self.values[value] -= 1

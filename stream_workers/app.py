@@ -1,5 +1,6 @@
-"""The Faust app: who gets which partitions, and one agent that sees polls through in order."""
+"""The Faust app: who gets which partitions, and one agent that feeds polls to the conveyor."""
 
+import asyncio
 import logging
 import tempfile
 from pathlib import Path
@@ -12,11 +13,13 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
-from stream_workers.lookup import fetch_buckets
+from stream_workers.conveyor import Conveyor
+from stream_workers.join import Claim
+from stream_workers.lookup import fetch_buckets, fetch_claims
 from stream_workers.messages import Message
-from stream_workers.processor import Abandoned, Processor
+from stream_workers.processor import Processor
 from stream_workers.publish import Publisher
-from stream_workers.record_batches import PassThrough, Poll, PollTransport
+from stream_workers.record_batches import PassThrough, PollTransport
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
 from stream_workers.state import Bucket
@@ -43,6 +46,9 @@ class RealEngines:
 
     async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
         return await fetch_buckets(self.clickhouse, hashes)
+
+    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
+        return await fetch_claims(self.clickhouse, claims)
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         await store(self.clickhouse, rows)
@@ -87,11 +93,17 @@ def build_app(settings: WorkerSettings) -> faust.App:
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,
         )
+        conveyor = Conveyor(processor, lambda poll: app.consumer.acknowledge(poll), fail)
         try:
             async for poll in stream.noack():
-                await _see_through(processor, poll, app)
+                await conveyor.feed(poll)
         finally:
+            await conveyor.stop()
             await engines.close()
+
+    def fail(error: BaseException) -> None:
+        log.critical("the worker cannot go on and stops; another will read its records", exc_info=error)
+        asyncio.get_running_loop().create_task(app.crash(error))
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def forget(*_: Any, **__: Any) -> None:
@@ -102,12 +114,3 @@ def build_app(settings: WorkerSettings) -> faust.App:
         log.warning("worker ready: %d partitions", len(assigned))
 
     return app
-
-
-async def _see_through(processor: Processor, poll: Poll, app: faust.App) -> None:
-    try:
-        await processor.process(poll)
-    except Abandoned:
-        log.info("a poll was left to the partitions' next owner")
-    else:
-        app.consumer.acknowledge(poll)

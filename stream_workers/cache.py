@@ -27,11 +27,12 @@ class TraceCache:
 
     def remember(self, buckets: Mapping[int, Bucket]) -> None:
         """Keep these as the most recent, and let go of the oldest beyond the capacity."""
+        held = self._buckets
         for trace_hash, bucket in buckets.items():
-            _, size_before = self._buckets.pop(trace_hash, (None, 0))
+            before = held.pop(trace_hash, None)
             size = bucket.size
-            self._buckets[trace_hash] = (bucket, size)
-            self._size += size - size_before
+            held[trace_hash] = (bucket, size)
+            self._size += size - (before[1] if before else 0)
         while self._size > self._capacity and self._buckets:
             _, (_, size) = self._buckets.popitem(last=False)
             self._size -= size

@@ -5,9 +5,9 @@ for each special field the value of the earliest request that has it.
 """
 
 from bisect import insort
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import field
 
 Specials = tuple[str, str, str, str]
 """User, organisation, prompt and environment; the empty string where there is none."""
@@ -15,7 +15,7 @@ Specials = tuple[str, str, str, str]
 NO_SPECIALS: Specials = ("", "", "", "")
 
 
-class RequestFact(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RequestFact(msgspec.Struct, omit_defaults=True, tag_field="event", tag="fact"):
     """The part of a request log that the join needs. `started_at` in Unix milliseconds."""
 
     workspace: str
@@ -29,15 +29,14 @@ class RequestFact(msgspec.Struct, kw_only=True, omit_defaults=True):
     environment: str | None = None
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct):
     """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by."""
 
     requests: dict[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     providers: list[str] = field(default_factory=list)
     specials: Specials = NO_SPECIALS
-    _earliest: list[tuple[int, str] | None] = field(default_factory=lambda: [None] * 4)
+    _earliest: tuple[tuple[int, str] | None, ...] = (None, None, None, None)
 
     @property
     def count(self) -> int:
@@ -57,11 +56,12 @@ class Facts:
         values = (fact.user, fact.organisation, fact.prompt, fact.environment)
         if not any(values):
             return False
-        at, shown = (fact.started_at, request_id), list(self.specials)
+        at, shown, earliest = (fact.started_at, request_id), list(self.specials), list(self._earliest)
         for i, value in enumerate(values):
-            earliest = self._earliest[i]
-            if value and (earliest is None or at < earliest):
-                self._earliest[i], shown[i] = at, value
+            first = earliest[i]
+            if value and (first is None or at < first):
+                earliest[i], shown[i] = at, value
+        self._earliest = tuple(earliest)
         before, self.specials = self.specials, (shown[0], shown[1], shown[2], shown[3])
         return before != self.specials
 

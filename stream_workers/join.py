@@ -7,7 +7,7 @@ The caller stores what it returns, and forgets the buckets if that fails.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.ids import murmur2, trace_key
 from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
@@ -15,103 +15,137 @@ from stream_workers.facts import RequestFact
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces
 from stream_workers.state import Bucket, Conflict, Feedback, Trace
 
+Claim = tuple[str, str]
+"""Workspace and idempotency key."""
+
 
 @dataclass
 class Changes:
-    """What a poll led to: events to record, snapshots to store and publish, and records that contradict the rest."""
+    """What a poll led to: events to record, snapshots to store and publish, and records that contradict the rest.
+
+    `claims` are the idempotency keys that were used for the first time, with the digest of their calls.
+    """
 
     journal: list[tuple[Arrival, RequestFact | None]]
     requests: list[Arrival]
     feedback: list[FeedbackSnapshot]
     traces: list[TraceSnapshot]
+    claims: dict[Claim, Created]
     dead: list[Fault]
 
 
-@dataclass
-class _Touched:
-    """What the events so far have touched; each feedback and trace once."""
+def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: Mapping[Claim, str]) -> Changes:
+    """Move `buckets` (by trace hash; one for every arrival) through `arrivals` and say what changed.
 
-    journal: list[tuple[Arrival, RequestFact | None]] = field(default_factory=list)
-    requests: list[Arrival] = field(default_factory=list)
-    feedback: dict[str, tuple[Trace, Feedback]] = field(default_factory=dict)
-    traces: dict[tuple[str, str], Trace] = field(default_factory=dict)
-    partitions: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def touch(self, trace: Trace, arrival: Arrival) -> None:
-        key = (trace.workspace, trace.trace_id)
-        self.traces[key] = trace
-        self.partitions[key] = arrival.record.partition
+    `claimed` has the digest of every idempotency key among the arrivals that was used before.
+    """
+    return _Join(buckets, claimed).through(arrivals)
 
 
-def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival]) -> Changes:
-    """Move `buckets` (by trace hash; one for every arrival) through `arrivals` and say what changed."""
-    touched, dead = _Touched(), []
-    for arrival in arrivals:
-        bucket = buckets[arrival.trace_hash]
-        try:
-            if isinstance(arrival.event, Requested):
-                _take_request(bucket, arrival, arrival.event, touched)
-            elif isinstance(arrival.event, Forgotten):
-                touched.journal.append((arrival, None))
-            else:
-                _take_feedback(bucket, arrival, arrival.event, touched)
-        except Conflict as conflict:
-            dead.append(Fault(conflict.reason, str(conflict), arrival.sequence, arrival.record))
-    return Changes(
-        touched.journal,
-        touched.requests,
-        of_feedback(touched.feedback.values(), touched.partitions),
-        of_traces(touched.traces.values(), touched.partitions),
-        dead,
-    )
+def digest_of(event: Created) -> str:
+    """The digest of the call that the event came by; empty where it names none."""
+    return event.idempotency_digest or ""
 
 
-def _take_feedback(bucket: Bucket, arrival: Arrival, event: FeedbackEvent, touched: _Touched) -> None:
-    trace = bucket.holder_of(event.feedback_id, event.workspace)
-    if trace is None:
-        if not isinstance(event, Created):
-            raise Conflict("unknown_feedback", f"No feedback {event.feedback_id} has been created.")
-        trace = _home(bucket, arrival, event)
-    feedback = trace.take(event, arrival.sequence)
-    touched.journal.append((arrival, None))
-    touched.feedback[feedback.feedback_id] = (trace, feedback)
-    touched.touch(trace, arrival)
+class _Join:
+    """One pass over a poll, and what its events have touched so far: each feedback and trace once."""
 
+    def __init__(self, buckets: Mapping[int, Bucket], claimed: Mapping[Claim, str]) -> None:
+        self._buckets = buckets
+        self._claimed = claimed
+        self._journal: list[tuple[Arrival, RequestFact | None]] = []
+        self._requests: list[Arrival] = []
+        self._feedback: dict[str, tuple[Trace, Feedback]] = {}
+        self._traces: dict[int, Trace] = {}
+        self._claims: dict[Claim, Created] = {}
 
-def _take_request(bucket: Bucket, arrival: Arrival, event: Requested, touched: _Touched) -> None:
-    trace = _home(bucket, arrival, event)
-    fact = RequestFact(
-        workspace=event.workspace,
-        trace_id=event.trace_id,
-        started_at=milliseconds(event.started_at),
-        provider=event.provider,
-        model=event.model,
-        user=event.user,
-        organisation=event.organisation,
-        prompt=event.prompt,
-        environment=event.environment,
-    )
-    touched.journal.append((arrival, fact))
-    first_sequence = trace.facts.requests.get(event.request_id)
-    if first_sequence is None:
-        rewrite = trace.facts.add(event.request_id, fact, arrival.sequence)
-    elif first_sequence == arrival.sequence:
-        rewrite = True  # a replay: what followed from this request may never have been stored
-    else:
-        return
-    touched.requests.append(arrival)
-    if trace.feedback:
-        touched.touch(trace, arrival)
-        if rewrite:
-            touched.feedback |= {each.feedback_id: (trace, each) for each in trace.feedback.values()}
+    def through(self, arrivals: Sequence[Arrival]) -> Changes:
+        dead = []
+        for arrival in arrivals:
+            event = arrival.event
+            try:
+                if isinstance(event, Requested):
+                    self._take_request(arrival, event)
+                elif isinstance(event, Forgotten):
+                    self._journal.append((arrival, None))
+                else:
+                    self._take_feedback(arrival, event)
+            except Conflict as conflict:
+                dead.append(Fault(conflict.reason, str(conflict), arrival.sequence, arrival.record))
+        return Changes(
+            self._journal,
+            self._requests,
+            of_feedback(self._feedback.values()),
+            of_traces(self._traces.values()),
+            self._claims,
+            dead,
+        )
 
+    def _take_feedback(self, arrival: Arrival, event: FeedbackEvent) -> None:
+        bucket, feedback_id = self._buckets[arrival.trace_hash], event.feedback_id
+        if isinstance(event, Created) and event.idempotency_key is not None:
+            self._claim(event)
+        if found := bucket.find(feedback_id, event.workspace):
+            trace, feedback = found
+            trace.take(feedback, event, arrival.sequence)
+        elif isinstance(event, Created):
+            trace = self._trace(bucket, arrival, event)
+            feedback = trace.create(event, arrival.sequence)
+        else:
+            raise Conflict("unknown_feedback", f"No feedback {feedback_id} has been created.")
+        self._journal.append((arrival, None))
+        self._feedback[feedback_id] = (trace, feedback)
+        self._touch(trace, arrival)
 
-def _home(bucket: Bucket, arrival: Arrival, event: Created | Requested) -> Trace:
-    """The event's trace. An id whose hash is not its trace's would join nothing for ever: Conflict."""
-    trace = bucket.traces.get((event.workspace, event.trace_id))
-    if trace is None:
-        if murmur2(trace_key(event.workspace, event.trace_id)) != arrival.trace_hash:
-            name = "request_id" if isinstance(event, Requested) else "feedback_id"
-            raise Conflict("foreign_id", f"`{name}` does not carry the murmur2 of its trace key.")
-        trace = bucket.add(event.workspace, event.trace_id)
-    return trace
+    def _claim(self, event: Created) -> None:
+        """The key is the event's call's, or Conflict: another call has used it before."""
+        claim = (event.workspace, event.idempotency_key or "")
+        first = self._claimed.get(claim)
+        if first is None:
+            first = digest_of(self._claims.setdefault(claim, event))
+        if first != digest_of(event):
+            raise Conflict(
+                "idempotency_key_reused", "The Idempotency-Key was used before, for a call with another body."
+            )
+
+    def _take_request(self, arrival: Arrival, event: Requested) -> None:
+        trace = self._trace(self._buckets[arrival.trace_hash], arrival, event)
+        fact = RequestFact(
+            event.workspace,
+            event.trace_id,
+            milliseconds(event.started_at),
+            event.provider,
+            event.model,
+            event.user,
+            event.organisation,
+            event.prompt,
+            event.environment,
+        )
+        self._journal.append((arrival, fact))
+        first_sequence = trace.facts.requests.get(event.request_id)
+        if first_sequence is None:
+            rewrite = trace.facts.add(event.request_id, fact, arrival.sequence)
+        elif first_sequence == arrival.sequence:
+            rewrite = True  # a replay: what followed from this request may never have been stored
+        else:
+            return
+        self._requests.append(arrival)
+        if trace.feedback:
+            self._touch(trace, arrival)
+            if rewrite:
+                for each in trace.feedback.values():
+                    self._feedback[each.feedback_id] = (trace, each)
+
+    def _trace(self, bucket: Bucket, arrival: Arrival, event: Created | Requested) -> Trace:
+        """The event's trace. An id whose hash is not its trace's would join nothing for ever: Conflict."""
+        trace = bucket.traces.get((event.workspace, event.trace_id))
+        if trace is None:
+            if murmur2(trace_key(event.workspace, event.trace_id)) != arrival.trace_hash:
+                name = "request_id" if isinstance(event, Requested) else "feedback_id"
+                raise Conflict("foreign_id", f"`{name}` does not carry the murmur2 of its trace key.")
+            trace = bucket.add(event.workspace, event.trace_id)
+        return trace
+
+    def _touch(self, trace: Trace, arrival: Arrival) -> None:
+        trace.partition = arrival.record.partition
+        self._traces[id(trace)] = trace

@@ -1,31 +1,54 @@
-"""Reading the join's state back from ClickHouse: the journal entries of many trace hashes in one query.
+"""Reading state back from ClickHouse, for many traces or idempotency keys in one query.
 
-The hashes travel as a table beside the query, which stays fast where a parameter of as many numbers would not.
+What is wanted travels as a table beside the query, which stays fast where a parameter of as many values would not.
+The entries of the journal are JSON already, so the answer is one JSON document that is decoded straight into events.
 """
 
-import io
+import asyncio
 import struct
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
-import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
-from schemas import topics
-from stream_workers.decode import FeedbackEvent, Forgotten, read
+from stream_workers.decode import Created, Deleted, Forgotten, Updated
 from stream_workers.facts import RequestFact
-from stream_workers.state import Bucket, fold
+from stream_workers.join import Claim
+from stream_workers.state import Bucket, Entry, fold
 
 _ENTRIES = """
-SELECT trace_hash, kind = 'request' AS is_request, toString(id) AS id, sequence, entry
+SELECT concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
 FROM feedback.trace_journal
 WHERE trace_hash IN (SELECT h FROM wanted)
 """
-_SETTINGS = {"output_format_arrow_string_as_string": 0, "output_format_arrow_compression_method": "none"}
-_read_fact = msgspec.json.Decoder(RequestFact).decode
+_AS_ONE_DOCUMENT = {
+    "format_custom_escaping_rule": "Raw",
+    "format_custom_result_before_delimiter": "[",
+    "format_custom_row_before_delimiter": "",
+    "format_custom_row_between_delimiter": ",",
+    "format_custom_row_after_delimiter": "",
+    "format_custom_result_after_delimiter": "]",
+}
+_CLAIMS = """
+SELECT workspace, idempotency_key, argMin(digest, (claimed_at, digest))
+FROM feedback.idempotency_claims
+WHERE (workspace, idempotency_key) IN (SELECT w, k FROM wanted)
+GROUP BY workspace, idempotency_key
+"""
+
+
+class _Line(msgspec.Struct, array_like=True):
+    """One entry of the journal."""
+
+    trace_hash: int
+    identity: str
+    sequence: int
+    entry: Created | Updated | Deleted | Forgotten | RequestFact
+
+
+_decode = msgspec.json.Decoder(list[_Line]).decode
 
 
 async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[int, Bucket]:
@@ -36,17 +59,25 @@ async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[in
         fmt="RowBinary",
         structure=["h UInt32"],
     )
-    body = await client.raw_query(_ENTRIES, settings=_SETTINGS, fmt="ArrowStream", external_data=wanted)
-    return _buckets(hashes, body)
+    document = await client.raw_query(_ENTRIES, settings=_AS_ONE_DOCUMENT, fmt="CustomSeparated", external_data=wanted)
+    return await asyncio.to_thread(buckets_of, hashes, document)
 
 
-def _buckets(hashes: Collection[int], body: bytes) -> dict[int, Bucket]:
-    entries: dict[int, list[tuple[FeedbackEvent | Forgotten | RequestFact, str, int]]] = defaultdict(list)
-    if body:
-        table = pa.ipc.open_stream(io.BytesIO(body)).read_all()
-        for trace_hash, is_request, identity, sequence, entry in zip(
-            *(table.column(i).to_pylist() for i in range(table.num_columns)), strict=True
-        ):
-            event: Any = _read_fact(entry) if is_request else read(topics.FEEDBACK_EVENTS, entry)
-            entries[trace_hash].append((event, identity.decode(), sequence))
+def buckets_of(hashes: Collection[int], document: bytes) -> dict[int, Bucket]:
+    """What the journal's answer amounts to."""
+    entries: dict[int, list[Entry]] = defaultdict(list)
+    for line in _decode(document or b"[]"):
+        entries[line.trace_hash].append((line.entry, line.identity, line.sequence))
     return {trace_hash: fold(entries[trace_hash]) if trace_hash in entries else Bucket() for trace_hash in hashes}
+
+
+async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[Claim, str]:
+    """The digest under which each of these keys was first used; those never used are left out."""
+    wanted = ExternalData(
+        file_name="wanted",
+        data=b"\n".join(map(msgspec.json.encode, claims)),
+        fmt="JSONCompactEachRow",
+        structure=["w String", "k String"],
+    )
+    result = await client.query(_CLAIMS, external_data=wanted)
+    return {(workspace, key): digest for workspace, key, digest in result.result_rows}

@@ -5,7 +5,7 @@ trace key. A deleted feedback is a tombstone. The version is in the value, and i
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,19 +20,20 @@ from stream_workers.join import Changes
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
+_HOUR_MS = 3_600_000
 
 
 class Message(NamedTuple):
-    """One record to publish."""
+    """One record to publish. Without a partition, its key decides."""
 
     topic: str
-    partition: int
+    partition: int | None
     key: bytes
     value: bytes | None
     headers: list[tuple[str, bytes]]
 
 
-class _Enriched(Struct, kw_only=True):
+class _Enriched(Struct, gc=False):
     workspace: str
     feedback_id: str
     trace_id: str
@@ -51,7 +52,7 @@ class _Enriched(Struct, kw_only=True):
     version: int
 
 
-class _Aggregate(Struct, kw_only=True):
+class _Aggregate(Struct, gc=False):
     workspace: str
     trace_id: str
     feedback_count: int
@@ -64,17 +65,22 @@ class _Aggregate(Struct, kw_only=True):
     mean_value_weight: float | None
     weighted_mean: float | None
     requests: int
+    updated_at: str
     version: int
 
 
-def messages(changes: Changes, faults: Sequence[Fault]) -> Iterator[Message]:
+class _Touch(Struct, gc=False):
+    workspace: str
+    hour: int
+
+
+def messages(changes: Changes, faults: Sequence[Fault]) -> list[Message]:
     """Everything a poll has to say."""
-    for feedback in changes.feedback:
-        yield _enriched(feedback)
-    for trace in changes.traces:
-        yield _aggregate(trace)
-    for fault in (*faults, *changes.dead):
-        yield _dead(fault)
+    said = [_enriched(feedback) for feedback in changes.feedback]
+    said += [_aggregate(trace) for trace in changes.traces]
+    said += [_touch(*hour) for hour in {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback}]
+    said += [_dead(fault) for fault in (*faults, *changes.dead)]
+    return said
 
 
 def _enriched(feedback: FeedbackSnapshot) -> Message:
@@ -84,22 +90,22 @@ def _enriched(feedback: FeedbackSnapshot) -> Message:
     user, organisation, prompt, environment = feedback.specials
     created_at = rfc3339(feedback.created_at)
     value = _Enriched(
-        workspace=feedback.workspace,
-        feedback_id=feedback.feedback_id,
-        trace_id=feedback.trace_id,
-        value=feedback.value,
-        weight=feedback.weight / BILLION,
-        join_state=feedback.join_state,
-        models=feedback.models,
-        providers=feedback.providers,
-        user=user or None,
-        organisation=organisation or None,
-        prompt=prompt or None,
-        environment=environment or None,
-        metadata=Raw(feedback.metadata),
-        created_at=created_at,
-        updated_at=created_at if feedback.updated_at == feedback.created_at else rfc3339(feedback.updated_at),
-        version=feedback.version,
+        feedback.workspace,
+        feedback.feedback_id,
+        feedback.trace_id,
+        feedback.value,
+        feedback.weight / BILLION,
+        feedback.join_state,
+        feedback.models,
+        feedback.providers,
+        user or None,
+        organisation or None,
+        prompt or None,
+        environment or None,
+        Raw(feedback.metadata),
+        created_at,
+        created_at if feedback.updated_at == feedback.created_at else rfc3339(feedback.updated_at),
+        feedback.version,
     )
     return Message(topics.ENRICHED, feedback.partition, key, _encode(value), headers)
 
@@ -107,22 +113,29 @@ def _enriched(feedback: FeedbackSnapshot) -> Message:
 def _aggregate(trace: TraceSnapshot) -> Message:
     count, weight, value_weight = trace.feedback_count, trace.weight_sum, trace.value_weight_sum
     value = _Aggregate(
-        workspace=trace.workspace,
-        trace_id=trace.trace_id,
-        feedback_count=count,
-        weight_sum=weight / BILLION,
-        value_weight_sum=value_weight / BILLION,
-        weight_value_squared_sum=trace.weight_value_squared_sum / BILLION,
-        value_min=trace.value_min,
-        value_max=trace.value_max,
-        value_last=trace.value_last,
-        mean_value_weight=value_weight / BILLION / count if count else None,
-        weighted_mean=value_weight / weight if weight else None,
-        requests=trace.requests,
-        version=trace.version,
+        trace.workspace,
+        trace.trace_id,
+        count,
+        weight / BILLION,
+        value_weight / BILLION,
+        trace.weight_value_squared_sum / BILLION,
+        trace.value_min,
+        trace.value_max,
+        trace.value_last,
+        value_weight / BILLION / count if count else None,
+        value_weight / weight if weight else None,
+        trace.requests,
+        rfc3339(trace.updated_at),
+        trace.version,
     )
     key = ids.trace_key(trace.workspace, trace.trace_id)
     return Message(topics.AGGREGATES, trace.partition, key, _encode(value), [("version", b"%d" % trace.version)])
+
+
+def _touch(workspace: str, hour: int) -> Message:
+    start = hour * 3600
+    key = f"{workspace}/{start}".encode()
+    return Message(topics.ROLLUP_TOUCHES, None, key, _encode(_Touch(workspace, start)), [])
 
 
 def _dead(fault: Fault) -> Message:

@@ -1,12 +1,14 @@
-"""One poll, start to finish: decode, look up, join, store, publish, and only then acknowledge.
+"""One poll, stage by stage: look up, join, settle. Each stage may run while the poll before is in the next one.
 
-Promises: nothing is acknowledged before its rows are stored and its messages are acknowledged by the broker; an
-engine that is away stops the poll, not the worker: it tries again, with backoff, until it succeeds or the
-assignment is over. A poll given up leaves no trace in the cache.
+Promises: what a poll decides rests on all polls before it, stored or not; a poll is settled only when its rows are
+stored and its messages acknowledged by the broker; an engine that is away stops the poll, not the worker: it is tried
+again, with backoff, until it answers or the assignment is over. What was remembered under one assignment is not
+used under another. Left to the caller: joining polls in the order they came, and settling them in that order.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,8 +16,8 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.cache import TraceCache
-from stream_workers.decode import Forgotten, decode
-from stream_workers.join import apply
+from stream_workers.decode import Arrival, Created, Fault, Forgotten, decode
+from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
 from stream_workers.record_batches import Poll
 from stream_workers.rows import tables
@@ -23,6 +25,9 @@ from stream_workers.state import Bucket
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+
+IN_HAND = 3
+"""Polls that may be under way at once: one in each stage."""
 
 
 class Abandoned(Exception):
@@ -34,9 +39,17 @@ class Engines(Protocol):
 
     async def fetch(self, hashes: set[int]) -> dict[int, Bucket]: ...
 
+    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]: ...
+
     async def store(self, rows: dict[str, pa.Table]) -> None: ...
 
     async def publish(self, batch: list[Message]) -> None: ...
+
+
+class Compute(Protocol):
+    """Runs a computation that takes a while; by default in a thread, so that heartbeats go on."""
+
+    def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
 @dataclass
@@ -48,8 +61,29 @@ class Backoff:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A poll with the state it starts from, as far as that could be known then."""
+
+    poll: Poll
+    arrivals: list[Arrival]
+    faults: list[Fault]
+    buckets: dict[int, Bucket]
+    claims: dict[Claim, str]
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a poll comes to."""
+
+    poll: Poll
+    rows: dict[str, pa.Table]
+    messages: list[Message]
+
+
 class Processor:
-    """Handles polls one after another. `assignment_over(poll)` says whether its partitions were taken away."""
+    """Takes polls through their stages. `assignment_over(poll)` says whether its partitions were taken away."""
 
     def __init__(
         self,
@@ -59,35 +93,95 @@ class Processor:
         *,
         offset_base: int = 0,
         backoff: Backoff | None = None,
+        compute: Compute = asyncio.to_thread,
     ) -> None:
         self._engines = engines
         self._cache = cache
         self._assignment_over = assignment_over
         self._offset_base = offset_base
         self._backoff = backoff or Backoff()
+        self._compute = compute
+        self._assignment: int | None = None
+        # How often everything was forgotten: what was found before the last time may be out of date.
+        self._memory = 0
+        # What the latest polls have left behind; a look-up may have been too early to see it in storage.
+        self._latest: deque[tuple[dict[int, Bucket], dict[Claim, str]]] = deque(maxlen=IN_HAND)
 
-    async def process(self, poll: Poll) -> None:
-        """See a poll through. Raises Abandoned if its assignment ends first."""
-        arrivals, faults = decode((r for batch in poll.batches for r in batch.records), self._offset_base)
-        if any(isinstance(arrival.event, Forgotten) for arrival in arrivals):
-            self._cache.forget()
-        hashes = {arrival.trace_hash for arrival in arrivals}
-        buckets = self._cache.known(hashes)
-        if unknown := hashes - buckets.keys():
-            buckets |= await self._until_done(poll, "look-up", lambda: self._engines.fetch(unknown))
+    async def look_up(self, poll: Poll, earlier_settled: Callable[[], Awaitable[object]]) -> Found:
+        """Decode a poll and find the state it needs. `earlier_settled` waits for all polls before this one."""
+        if poll.assignment != self._assignment:
+            self._assignment = poll.assignment
+            self.forget()
+        records = [record for batch in poll.batches for record in batch.records]
+        arrivals, faults = await self._compute(lambda: decode(records, self._offset_base))
+        if any(type(arrival.event) is Forgotten for arrival in arrivals):
+            await earlier_settled()
+            self.forget()
+        memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
+        buckets = self._remembered(hashes)
+        buckets |= await self._fetch(poll, hashes - buckets.keys())
+        return Found(poll, arrivals, faults, buckets, await self._fetch_claims(poll, arrivals), memory)
+
+    async def join(self, found: Found) -> Decision:
+        """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over."""
+        poll, buckets, claims = found.poll, found.buckets, found.claims
+        if found.memory != self._memory:
+            buckets = self._remembered(set(buckets))
+            buckets |= await self._fetch(poll, found.buckets.keys() - buckets.keys())
+        for latest_buckets, latest_claims in self._latest:
+            buckets |= {h: latest_buckets[h] for h in buckets.keys() & latest_buckets.keys()}
+            claims = latest_claims | claims
+        self._require(poll)
         try:
-            changes = apply(buckets, arrivals)
-            rows, batch = tables(changes, faults), list(messages(changes, faults))
-            await self._until_done(poll, "insert", lambda: self._engines.store(rows))
-            await self._until_done(poll, "publish", lambda: self._engines.publish(batch))
+            changes, decision = await self._compute(lambda: _decide(found, buckets, claims))
+            self._require(poll)
         except BaseException:
-            self._cache.forget()  # the buckets have moved on and storage has not
+            self.forget()  # the buckets have moved on and nothing will be stored
             raise
+        self._latest.append((buckets, {claim: digest_of(event) for claim, event in changes.claims.items()}))
         self._cache.remember(buckets)
+        return decision
+
+    async def settle(self, decision: Decision) -> None:
+        """Store and publish a decision, all polls before it being settled. Raises Abandoned as above."""
+        try:
+            await self._until_done(decision.poll, "insert", lambda: self._engines.store(decision.rows))
+            await self._until_done(decision.poll, "publish", lambda: self._engines.publish(decision.messages))
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Remember nothing: all state is read from storage again."""
+        self._memory += 1
+        self._latest.clear()
+        self._cache.forget()
+
+    def _remembered(self, hashes: set[int]) -> dict[int, Bucket]:
+        buckets = self._cache.known(hashes)
+        for latest, _ in self._latest:
+            buckets |= {h: latest[h] for h in hashes & latest.keys()}
+        return buckets
+
+    async def _fetch(self, poll: Poll, hashes: set[int]) -> dict[int, Bucket]:
+        return await self._until_done(poll, "look-up", lambda: self._engines.fetch(hashes)) if hashes else {}
+
+    async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
+        keys = {
+            (event.workspace, event.idempotency_key)
+            for event, *_ in arrivals
+            if type(event) is Created and event.idempotency_key is not None
+        }
+        return await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(keys)) if keys else {}
+
+    def _require(self, poll: Poll) -> None:
+        if self._assignment_over(poll):
+            raise Abandoned
 
     async def _until_done(self, poll: Poll, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
         delay = self._backoff.first
-        while not self._assignment_over(poll):
+        while True:
+            self._require(poll)
             try:
                 result = await action()
             except Exception as error:
@@ -95,10 +189,13 @@ class Processor:
                 await self._backoff.sleep(delay)
                 delay = min(delay * 2, self._backoff.most)
             else:
-                if self._assignment_over(poll):
-                    break
+                self._require(poll)
                 return result
-        raise Abandoned
+
+
+def _decide(found: Found, buckets: dict[int, Bucket], claims: dict[Claim, str]) -> tuple[Changes, Decision]:
+    changes = apply(buckets, found.arrivals, claims)
+    return changes, Decision(found.poll, tables(changes, found.faults), messages(changes, found.faults))
 
 
 def _one_line(error: Exception) -> str:

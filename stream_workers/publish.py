@@ -7,11 +7,12 @@ versions make harmless when all are published again.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.ids import murmur2, partition_of
 from stream_workers.messages import Message
 
 
@@ -38,19 +39,24 @@ class Publisher:
         """Publish and wait for every acknowledgement. Raises the broker's error."""
         by_partition: dict[tuple[str, int], list[Message]] = defaultdict(list)
         for message in messages:
-            by_partition[message.topic, message.partition].append(message)
-        await asyncio.gather(*(self._send(*place, batch) for place, batch in by_partition.items()))
-
-    async def _send(self, topic: str, partition: int, messages: list[Message]) -> None:
+            partition = message.partition
+            if partition is None:
+                partition = partition_of(murmur2(message.key), len(await self._producer.partitions_for(message.topic)))
+            by_partition[message.topic, partition].append(message)
         waiting: list[Any] = []
+        for (topic, partition), batch in by_partition.items():
+            for records in self._batches(batch):
+                waiting.append(await self._producer.send_batch(records, topic, partition=partition))
+        await asyncio.gather(*waiting)
+
+    def _batches(self, messages: Iterable[Message]) -> Iterator[Any]:
         batch = self._producer.create_batch()
         for message in messages:
             if not self._append(batch, message):
-                waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
+                yield batch
                 batch = self._producer.create_batch()
                 self._append(batch, message)
-        waiting.append(await self._producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*waiting)
+        yield batch
 
     @staticmethod
     def _append(batch: Any, message: Message) -> bool:

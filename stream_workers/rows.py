@@ -4,25 +4,28 @@ Columns are built side by side from state that is already decided; nothing here 
 text and weights as 128-bit decimals made from whole billionths, without a Python object per number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, Updated, given, milliseconds
+from stream_workers.decode import AnyEvent, Arrival, Created, Fault, Forgotten, Requested, Updated, given, milliseconds
 from stream_workers.facts import RequestFact
-from stream_workers.join import Changes
+from stream_workers.join import Changes, Claim, digest_of
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
+_encode = msgspec.json.Encoder().encode
 _MS = pa.timestamp("ms", tz="UTC")
 _STRINGS = pa.list_(pa.string())
 
 
 def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
-    """The rows of a poll by table name, in the order in which they must be stored: the journal first."""
+    """The rows of a poll by table name."""
     dead = [*faults, *changes.dead]
     built = {
+        "idempotency_claims": _claims(changes.claims) if changes.claims else None,
         "trace_journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
         "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
@@ -33,31 +36,47 @@ def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
 
 
 def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
-    encode = msgspec.json.encode
-    events = [arrival.event for arrival, _ in entries]
+    hashes, kinds, identities, sequences, partitions, times, texts = [], [], [], [], [], [], []
+    for (event, trace_hash, sequence, record), fact in entries:
+        hashes.append(trace_hash)
+        kinds.append("feedback" if fact is None else "request")
+        identities.append(event.request_id if isinstance(event, Requested) else event.feedback_id)
+        sequences.append(sequence)
+        partitions.append(record.partition)
+        times.append(int(_recorded_at(event).timestamp()))
+        texts.append(record.value if fact is None else _encode(fact))
     return pa.table(
         {
-            "trace_hash": pa.array([arrival.trace_hash for arrival, _ in entries], pa.uint32()),
-            "kind": pa.array(["feedback" if fact is None else "request" for _, fact in entries]),
-            "id": pa.array([e.request_id if isinstance(e, Requested) else e.feedback_id for e in events]),
-            "sequence": pa.array([arrival.sequence for arrival, _ in entries], pa.uint64()),
-            "kafka_partition": pa.array([arrival.record.partition for arrival, _ in entries], pa.uint16()),
-            "recorded_at": pa.array([int(_recorded_at(e).timestamp()) for e in events], pa.uint32()),
-            "entry": pa.array(
-                [arrival.record.value if fact is None else encode(fact) for arrival, fact in entries], pa.binary()
-            ),
+            "trace_hash": pa.array(hashes, pa.uint32()),
+            "kind": pa.array(kinds),
+            "id": pa.array(identities),
+            "sequence": pa.array(sequences, pa.uint64()),
+            "kafka_partition": pa.array(partitions, pa.uint16()),
+            "recorded_at": pa.array(times, pa.uint32()),
+            "entry": pa.array(texts, pa.binary()),
         }
     )
 
 
-def _recorded_at(event: Any) -> Any:
+def _recorded_at(event: AnyEvent) -> datetime:
+    if isinstance(event, Created):
+        return event.created_at
     if isinstance(event, Requested):
         return event.received_at
     if isinstance(event, Updated):
         return event.updated_at
-    if isinstance(event, Created):
-        return event.created_at
     return event.forgotten_at if isinstance(event, Forgotten) else event.deleted_at
+
+
+def _claims(claims: Mapping[Claim, Created]) -> pa.Table:
+    return pa.table(
+        {
+            "workspace": pa.array([workspace for workspace, _ in claims]),
+            "idempotency_key": pa.array([key for _, key in claims]),
+            "digest": pa.array([digest_of(event) for event in claims.values()]),
+            "claimed_at": _times([milliseconds(event.created_at) for event in claims.values()]),
+        }
+    )
 
 
 def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
@@ -133,6 +152,7 @@ def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
             "value_max": pa.array(column.value_max, pa.int8()),
             "value_last": pa.array(column.value_last, pa.int8()),
             "requests": pa.array(column.requests, pa.uint32()),
+            "updated_at": _times(column.updated_at),
             "version": pa.array(column.version, pa.uint64()),
         }
     )

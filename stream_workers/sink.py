@@ -1,4 +1,4 @@
-"""Writing a poll's rows to ClickHouse, the journal before all else.
+"""Writing a poll's rows to ClickHouse, the journal before all else, and claims on idempotency keys before that.
 
 The journal goes first so that no row can show what the journal does not know: after a crash, a request that is in
 the journal has the feedback it touched written again when its record is read again.
@@ -20,8 +20,9 @@ _SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_de
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
     """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
     rest = dict(tables)
-    if (journal := rest.pop("trace_journal", None)) is not None:
-        await _insert(client, "trace_journal", journal)
+    for name in ("idempotency_claims", "trace_journal"):
+        if (rows := rest.pop(name, None)) is not None:
+            await _insert(client, name, rows)
     await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))
 
 

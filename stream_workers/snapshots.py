@@ -7,7 +7,7 @@ properties of the events that were read, never of a clock, so every worker gives
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stream_workers.facts import Specials
+from stream_workers.facts import NO_SPECIALS, Facts, Specials
 from stream_workers.state import Feedback, Trace
 
 _MOST_REQUESTS = 0xFFFF
@@ -35,7 +35,7 @@ class FeedbackSnapshot(NamedTuple):
 
 
 class TraceSnapshot(NamedTuple):
-    """The numbers of a trace as they stand; weights in billionths."""
+    """The numbers of a trace as they stand; weights in billionths, `updated_at` in Unix milliseconds."""
 
     workspace: str
     trace_id: str
@@ -47,14 +47,13 @@ class TraceSnapshot(NamedTuple):
     value_max: int | None
     value_last: int | None
     requests: int
+    updated_at: int
     version: int
     partition: int
 
 
-def of_feedback(
-    touched: Iterable[tuple[Trace, Feedback]], partitions: dict[tuple[str, str], int]
-) -> list[FeedbackSnapshot]:
-    """Snapshots of these feedbacks; `partitions` gives each trace's partition by workspace and trace id."""
+def of_feedback(touched: Iterable[tuple[Trace, Feedback]]) -> list[FeedbackSnapshot]:
+    """Snapshots of these feedbacks, each with its trace."""
     return [
         FeedbackSnapshot(
             trace.workspace,
@@ -62,24 +61,25 @@ def of_feedback(
             trace.trace_id,
             feedback.value,
             feedback.weight,
-            "joined" if trace.facts.requests else "pending",
-            trace.facts.models,
-            trace.facts.providers,
-            in_force(feedback.specials, trace.facts.specials),
+            "joined" if facts.requests else "pending",
+            facts.models,
+            facts.providers,
+            in_force(feedback.specials, facts.specials),
             feedback.metadata,
             feedback.home,
             feedback.created_at,
             feedback.updated_at,
-            _version(feedback.sequence, trace),
-            feedback.deleted,
-            partitions[trace.workspace, trace.trace_id],
+            _version(feedback.sequences[-1], facts),
+            feedback.deleted_by is not None,
+            trace.partition,
         )
         for trace, feedback in touched
+        for facts in (trace.facts,)
     ]
 
 
-def of_traces(traces: Iterable[Trace], partitions: dict[tuple[str, str], int]) -> list[TraceSnapshot]:
-    """Snapshots of these traces; `partitions` as above."""
+def of_traces(traces: Iterable[Trace]) -> list[TraceSnapshot]:
+    """Snapshots of these traces."""
     return [
         TraceSnapshot(
             trace.workspace,
@@ -92,8 +92,9 @@ def of_traces(traces: Iterable[Trace], partitions: dict[tuple[str, str], int]) -
             totals.value_max,
             trace.last.value if trace.last else None,
             trace.facts.count,
-            _version(trace.sequence, trace),
-            partitions[trace.workspace, trace.trace_id],
+            trace.updated_at,
+            _version(trace.sequence, trace.facts),
+            trace.partition,
         )
         for trace in traces
         for totals in (trace.totals,)
@@ -102,9 +103,11 @@ def of_traces(traces: Iterable[Trace], partitions: dict[tuple[str, str], int]) -
 
 def in_force(own: Specials, found: Specials) -> Specials:
     """The special fields of a feedback: its own, and where it has none, those its requests say."""
+    if found == NO_SPECIALS:
+        return own
     return (own[0] or found[0], own[1] or found[1], own[2] or found[2], own[3] or found[3])
 
 
-def _version(sequence: int, trace: Trace) -> int:
-    requests = len(trace.facts.requests)
+def _version(sequence: int, facts: Facts) -> int:
+    requests = len(facts.requests)
     return sequence << 16 | (requests if requests < _MOST_REQUESTS else _MOST_REQUESTS)

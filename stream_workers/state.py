@@ -6,11 +6,15 @@ counts, and the facts of a trace are a function of the set of its requests. No c
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from stream_workers.aggregate import Totals, billionths
 from stream_workers.decode import Created, Deleted, FeedbackEvent, Forgotten, Updated, given, milliseconds
 from stream_workers.facts import Facts, RequestFact, Specials
+
+Content = tuple[int, int, Specials, bytes]
 
 
 class Conflict(ValueError):
@@ -21,29 +25,26 @@ class Conflict(ValueError):
         self.reason = reason
 
 
-def specials_of(event: Created | Updated | RequestFact) -> Specials:
+def specials_of(event: Created | Updated) -> Specials:
     return (event.user or "", event.organisation or "", event.prompt or "", event.environment or "")
 
 
-def _content(event: Created) -> int:
-    """What two creates of one id must share to be the same feedback sent twice (Python hashes −1 and −2 alike)."""
-    return hash((event.trace_id, event.value + 10, event.weight, specials_of(event), bytes(event.metadata)))
+class Feedback(msgspec.Struct):
+    """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
 
-
-@dataclass(slots=True)
-class Feedback:
-    """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths."""
+    `original` is what it was created with, kept from the first edit on.
+    """
 
     feedback_id: str
     home: Specials
     created_at: int
-    content: int
     value: int
     weight: int
     specials: Specials
     metadata: bytes
     updated_at: int
     sequences: tuple[int, ...]
+    original: Content | None = None
     deleted_by: int | None = None
 
     @classmethod
@@ -51,16 +52,15 @@ class Feedback:
         specials = specials_of(event)
         at = milliseconds(event.created_at)
         return cls(
-            feedback_id=event.feedback_id,
-            home=(*specials[:3], event.home_environment),
-            created_at=at,
-            content=_content(event),
-            value=event.value,
-            weight=billionths(event.weight),
-            specials=specials,
-            metadata=bytes(event.metadata),
-            updated_at=at,
-            sequences=(sequence,),
+            event.feedback_id,
+            (specials[0], specials[1], specials[2], event.home_environment),
+            at,
+            event.value,
+            billionths(event.weight),
+            specials,
+            bytes(event.metadata),
+            at,
+            (sequence,),
         )
 
     @property
@@ -76,8 +76,9 @@ class Feedback:
         if sequence in self.sequences:
             return
         if isinstance(event, Created):
-            if _content(event) != self.content:
-                raise Conflict("id_reused", "This id was created before with another trace, value, weight or metadata.")
+            sent = (event.value, billionths(event.weight), specials_of(event), bytes(event.metadata))
+            if sent != (self.original or self._content()):
+                raise Conflict("id_reused", "This id was created before with another value, weight or metadata.")
         elif self.deleted_by is not None and self.deleted_by < sequence:
             if isinstance(event, Updated):
                 raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
@@ -88,7 +89,11 @@ class Feedback:
             self._update(event)
         self.sequences = tuple(sorted((*self.sequences, sequence)))
 
+    def _content(self) -> Content:
+        return (self.value, self.weight, self.specials, self.metadata)
+
     def _update(self, event: Updated) -> None:
+        self.original = self.original or self._content()
         if event.value is not None:
             self.value = event.value
         if event.weight is not None:
@@ -99,9 +104,11 @@ class Feedback:
         self.updated_at = milliseconds(event.updated_at)
 
 
-@dataclass(slots=True)
-class Trace:
-    """Everything on one trace. `sequence` is that of its latest feedback event, `last` the feedback standing latest."""
+class Trace(msgspec.Struct):
+    """Everything on one trace. `sequence` is that of its latest feedback event, `updated_at` the latest event's time.
+
+    `partition` is where its events come from, known once one has come.
+    """
 
     workspace: str
     trace_id: str
@@ -109,68 +116,93 @@ class Trace:
     facts: Facts = field(default_factory=Facts)
     totals: Totals = field(default_factory=Totals)
     sequence: int = 0
-    last: Feedback | None = None
+    updated_at: int = 0
+    partition: int = 0
+    _last: Feedback | None = None
 
-    def take(self, event: FeedbackEvent, sequence: int) -> Feedback:
-        """Apply a feedback event and keep the numbers true. Raises Conflict and changes nothing."""
-        held = self.feedback.get(event.feedback_id)
-        if held is None:
-            if not isinstance(event, Created):
-                raise Conflict("unknown_feedback", "No feedback with this id has been created.")
-            held = self.feedback[event.feedback_id] = Feedback.create(event, sequence)
-        else:
-            before = None if held.deleted else (held.value, held.weight)
-            held.apply(event, sequence)
-            if before:
-                self.totals.remove(*before)
+    def create(self, event: Created, sequence: int) -> Feedback:
+        """Add a feedback whose id the trace does not hold yet."""
+        made = self.feedback[event.feedback_id] = Feedback.create(event, sequence)
+        self.totals.add(made.value, made.weight)
+        self._have_seen(made)
+        return made
+
+    def take(self, held: Feedback, event: FeedbackEvent, sequence: int) -> None:
+        """Apply one more event to a feedback of this trace. Raises Conflict and changes nothing."""
+        if isinstance(event, Created) and event.trace_id != self.trace_id:
+            raise Conflict("id_reused", "This id was created before with another trace.")
+        before = None if held.deleted else (held.value, held.weight)
+        held.apply(event, sequence)
+        if before:
+            self.totals.remove(*before)
         if not held.deleted:
             self.totals.add(held.value, held.weight)
-        self._keep_last(held)
-        self.sequence = max(self.sequence, sequence)
-        return held
+        self._have_seen(held)
 
-    def _keep_last(self, held: Feedback) -> None:
-        if held.deleted:
-            if held is self.last:
-                standing = (each for each in self.feedback.values() if not each.deleted)
-                self.last = max(standing, key=lambda each: each.sequence, default=None)
-        elif self.last is None or held.sequence >= self.last.sequence:
-            self.last = held
+    def _have_seen(self, held: Feedback) -> None:
+        self.sequence = max(self.sequence, held.sequence)
+        self.updated_at = max(self.updated_at, held.updated_at)
+        if self._last is None or held.sequence >= self._last.sequence:
+            self._last = held
+
+    @property
+    def last(self) -> Feedback | None:
+        """The standing feedback with the latest event."""
+        if self._last is not None and self._last.deleted:
+            standing = (each for each in self.feedback.values() if not each.deleted)
+            self._last = max(standing, key=lambda each: each.sequence, default=None)
+        return self._last
 
 
-@dataclass(slots=True)
-class Bucket:
+class Bucket(msgspec.Struct):
     """The traces that share one trace hash: nearly always one."""
 
     traces: dict[tuple[str, str], Trace] = field(default_factory=dict)
 
     def add(self, workspace: str, trace_id: str) -> Trace:
-        """The trace of this name, made if it was not there."""
-        return self.traces.setdefault((workspace, trace_id), Trace(workspace, trace_id))
+        """A trace that the bucket does not hold yet."""
+        made = self.traces[workspace, trace_id] = Trace(workspace, trace_id)
+        return made
 
-    def holder_of(self, feedback_id: str, workspace: str) -> Trace | None:
-        """The trace in this workspace that has this feedback."""
-        for held in self.traces.values():
-            if feedback_id in held.feedback and held.workspace == workspace:
-                return held
+    def get(self, workspace: str, trace_id: str) -> Trace:
+        """The trace of this name, made if it was not there."""
+        return self.traces.get((workspace, trace_id)) or self.add(workspace, trace_id)
+
+    def find(self, feedback_id: str, workspace: str) -> tuple[Trace, Feedback] | None:
+        """The feedback of this id in this workspace, and its trace."""
+        for trace in self.traces.values():
+            held = trace.feedback.get(feedback_id)
+            if held is not None and trace.workspace == workspace:
+                return trace, held
         return None
 
     @property
     def size(self) -> int:
-        """How much it holds, in feedback and requests."""
-        return sum(1 + len(held.feedback) + len(held.facts.requests) for held in self.traces.values())
+        """How much it holds, in feedback, requests and traces."""
+        size = 0
+        for trace in self.traces.values():
+            size += 1 + len(trace.feedback) + len(trace.facts.requests)
+        return size
 
 
-def fold(entries: Iterable[tuple[FeedbackEvent | Forgotten | RequestFact, str, int]]) -> Bucket:
+Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]
+
+
+def fold(entries: Iterable[Entry]) -> Bucket:
     """The state that stored entries (event, id, sequence) of one trace hash amount to."""
     bucket = Bucket()
-    for entry, identity, sequence in sorted(entries, key=lambda item: (item[2], item[1])):
+    for entry, identity, sequence in sorted(entries, key=_by_sequence):
         if isinstance(entry, RequestFact):
-            bucket.add(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
-        elif isinstance(entry, Created):
-            bucket.add(entry.workspace, entry.trace_id).take(entry, sequence)
+            bucket.get(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Forgotten):
             continue
-        elif held := bucket.holder_of(entry.feedback_id, entry.workspace):
-            held.take(entry, sequence)
+        elif found := bucket.find(entry.feedback_id, entry.workspace):
+            trace, held = found
+            trace.take(held, entry, sequence)
+        elif isinstance(entry, Created):
+            bucket.get(entry.workspace, entry.trace_id).create(entry, sequence)
     return bucket
+
+
+def _by_sequence(entry: Entry) -> tuple[int, str]:
+    return entry[2], entry[1]
