@@ -52,7 +52,8 @@ class Conveyor:
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""
-        await asyncio.gather(*self._tasks)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
         """Give up what is under way; it was not acknowledged and will be read again."""

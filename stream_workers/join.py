@@ -83,9 +83,10 @@ class _Join:
 
     def _take_feedback(self, arrival: Arrival, event: FeedbackEvent) -> None:
         bucket, feedback_id = self._buckets[arrival.trace_hash], event.feedback_id
+        found = bucket.find(feedback_id, event.workspace)
         if isinstance(event, Created) and event.idempotency_key is not None:
-            self._claim(event)
-        if found := bucket.find(feedback_id, event.workspace):
+            self._claim(event, is_replay=found is not None and arrival.sequence in found[1].sequences)
+        if found:
             trace, feedback = found
             trace.take(feedback, event, arrival.sequence)
         elif isinstance(event, Created):
@@ -97,13 +98,13 @@ class _Join:
         self._feedback[feedback_id] = (trace, feedback)
         self._touch(trace, arrival)
 
-    def _claim(self, event: Created) -> None:
-        """The key is the event's call's, or Conflict: another call has used it before."""
+    def _claim(self, event: Created, *, is_replay: bool) -> None:
+        """The key is the event's call's, or Conflict: another call has used it before. What was let pass stays so."""
         claim = (event.workspace, event.idempotency_key or "")
         first = self._claimed.get(claim)
         if first is None:
             first = digest_of(self._claims.setdefault(claim, event))
-        if first != digest_of(event):
+        if first != digest_of(event) and not is_replay:
             raise Conflict(
                 "idempotency_key_reused", "The Idempotency-Key was used before, for a call with another body."
             )

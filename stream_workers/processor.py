@@ -136,9 +136,9 @@ class Processor:
             changes, decision = await self._compute(lambda: _decide(found, buckets, claims))
             self._require(poll)
         except BaseException:
-            self.forget()  # the buckets have moved on and nothing will be stored
+            self._give_up(poll)  # the buckets have moved on and nothing will be stored
             raise
-        self._latest.append((buckets, {claim: digest_of(event) for claim, event in changes.claims.items()}))
+        self._latest.append((buckets, claims | {claim: digest_of(event) for claim, event in changes.claims.items()}))
         self._cache.remember(buckets)
         return decision
 
@@ -148,7 +148,7 @@ class Processor:
             await self._until_done(decision.poll, "insert", lambda: self._engines.store(decision.rows))
             await self._until_done(decision.poll, "publish", lambda: self._engines.publish(decision.messages))
         except BaseException:
-            self.forget()
+            self._give_up(decision.poll)
             raise
 
     def forget(self) -> None:
@@ -156,6 +156,11 @@ class Processor:
         self._memory += 1
         self._latest.clear()
         self._cache.forget()
+
+    def _give_up(self, poll: Poll) -> None:
+        """Forget what the poll has moved on; what is known under a later assignment rests on nothing of it."""
+        if poll.assignment == self._assignment:
+            self.forget()
 
     def _remembered(self, hashes: set[int]) -> dict[int, Bucket]:
         buckets = self._cache.known(hashes)

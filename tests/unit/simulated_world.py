@@ -1,14 +1,16 @@
-"""A world of one partition for replay tests: logs, storage and workers that crash, pause and wake at any step.
+"""A world of one partition for replay tests: logs, storage, and workers that crash, stall, wake and hand over.
 
 Storage keeps what the real engines keep: every journal entry, per place the row of the highest version, per key
-the message of the highest version. Workers run the real `Processor`; each engine call is a point at which the
-scheduler may go on with another worker, or end this one for good.
+the message of the highest version. Workers run the real `Processor` on the real `Conveyor`, several polls in hand.
+Every engine call is a point at which the scheduler may go on with anything else that is under way, fail the call,
+end its worker for good, or take its partitions away.
 """
 
+import asyncio
 import random
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -17,14 +19,19 @@ from faust.types import TP
 
 from schemas import topics
 from stream_workers.cache import TraceCache
+from stream_workers.conveyor import Conveyor
 from stream_workers.decode import read
 from stream_workers.facts import RequestFact
+from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Processor
+from stream_workers.processor import Backoff, Processor
 from stream_workers.record_batches import Poll, ProgressOfAssignment
 from stream_workers.state import Bucket, fold
 
+Result = TypeVar("Result")
+
 PLACES = {
+    "idempotency_claims": ("workspace", "idempotency_key", "digest"),
     "trace_journal": ("trace_hash", "kind", "id", "sequence"),
     "request_log_rows": ("workspace", "started_at", "request_id"),
     "feedback_rows": (
@@ -34,14 +41,7 @@ PLACES = {
     "dead_letters": ("topic", "kafka_partition", "sequence"),
 }  # fmt: skip
 VERSIONED = ("feedback_rows", "trace_aggregate_rows")
-
-
-@dataclass
-class Pause(Awaitable[None]):
-    """A point at which the scheduler decides who goes on."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
+BEFORE_ALL_ELSE = ("idempotency_claims", "trace_journal")
 
 
 @dataclass
@@ -55,9 +55,9 @@ class World:
         default_factory=lambda: {name: {} for name in PLACES}
     )
     published: dict[tuple[str, bytes], tuple[int, bytes | None]] = field(default_factory=dict)
+    contradictions: list[str] = field(default_factory=list)
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
-        await Pause()
+    def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
         found: dict[int, list[tuple[Any, str, int]]] = {trace_hash: [] for trace_hash in hashes}
         for row in self.tables["trace_journal"].values():
             if row["trace_hash"] in hashes:
@@ -68,101 +68,195 @@ class World:
                     else read(topics.FEEDBACK_EVENTS, row["entry"])
                 )
                 found[row["trace_hash"]].append((entry, row["id"], row["sequence"]))
-        await Pause()
         return {trace_hash: fold(entries) for trace_hash, entries in found.items()}
 
-    async def store(self, rows: dict[str, pa.Table]) -> None:
-        rest = sorted(rows.keys() - {"trace_journal"})
-        for name in [*(rows.keys() & {"trace_journal"}), *self.chance.sample(rest, len(rest))]:
-            await Pause()
-            for row in rows[name].to_pylist():
-                self._put(name, row)
-        await Pause()
+    def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
+        rows = sorted(self.tables["idempotency_claims"].values(), key=lambda row: (row["claimed_at"], row["digest"]))
+        first: dict[Claim, str] = {}
+        for row in rows:
+            first.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
+        return {claim: first[claim] for claim in claims & first.keys()}
 
-    def _put(self, name: str, row: dict[str, Any]) -> None:
+    def put(self, name: str, row: dict[str, Any]) -> None:
         place = tuple(row[column] for column in PLACES[name])
         held = self.tables[name].get(place)
         if held is None or name not in VERSIONED or row["version"] > held["version"]:
             self.tables[name][place] = row
-        elif row["version"] == held["version"]:
-            assert row == held, f"two contents under one version of {name}"
+        elif row["version"] == held["version"] and row != held:
+            self.contradictions.append(f"two contents under one version of {name}: {held} and {row}")
 
-    async def publish(self, batch: list[Message]) -> None:
-        await Pause()
-        for message in batch:
-            version = int(dict(message.headers).get("version", b"0"))
-            held = self.published.get((message.topic, message.key))
-            if held is None or version >= held[0]:
-                self.published[message.topic, message.key] = (version, message.value)
-        await Pause()
+    def hear(self, message: Message) -> None:
+        version = int(dict(message.headers).get("version", b"0"))
+        held = self.published.get((message.topic, message.key))
+        if held is None or version >= held[0]:
+            self.published[message.topic, message.key] = (version, message.value)
 
 
 class SimulatedWorker:
-    """Reads from where the group has committed. A zombie goes on, but its commits no longer count."""
+    """One process: reads from where the group has committed, as long as it believes that it may."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.owner = True
-        self.position = dict(world.committed)
+        self.chance = world.chance
+        self.owner = False
+        self.pauses: list[asyncio.Future[None]] = []
+        self.errors: list[BaseException] = []
         self.progress = ProgressOfAssignment()
-        self.processor = Processor(world, TraceCache(world.chance.choice([0, 3, 1000])), lambda _: False)
-        self.running: Coroutine[Any, Any, None] | None = None
+        self.processor = Processor(
+            self,
+            TraceCache(self.chance.choice([0, 3, 1000])),
+            lambda poll: poll.assignment != self.progress.number,
+            backoff=Backoff(sleep=lambda _: self.pause()),
+            compute=at_once,
+        )
+        self.conveyor = Conveyor(self.processor, self._acknowledge, self.errors.append)
+        self._reader: asyncio.Task[None] | None = None
 
-    @property
-    def idle_at_the_end(self) -> bool:
-        return self.running is None and all(self.position[t] >= len(log) for t, log in self.world.logs.items())
+    def assign(self) -> None:
+        """Both partitions are this worker's, from the last commit on."""
+        self.owner = True
+        self._reader = asyncio.create_task(self._read(dict(self.world.committed)))
 
-    def advance(self) -> None:
-        """Do the next thing up to the next engine call."""
-        if self.running is None:
-            if (poll := self._next_poll()) is None:
+    def revoke(self) -> None:
+        """The partitions are taken away, and the worker knows; what is under way has no say in commits any more."""
+        self.owner = False
+        self.progress.start_anew()
+        if self._reader:
+            self._reader.cancel()
+
+    async def crash(self) -> None:
+        """Kill it where it stands."""
+        self.revoke()
+        await self.conveyor.stop()
+
+    def advance(self) -> bool:
+        """Let one of the calls under way go on. False if there is none."""
+        self.pauses = [pause for pause in self.pauses if not pause.done()]
+        if not self.pauses:
+            return False
+        self.pauses.pop(self.chance.randrange(len(self.pauses))).set_result(None)
+        return True
+
+    async def pause(self) -> None:
+        """A point at which the scheduler decides who goes on."""
+        turn = asyncio.get_running_loop().create_future()
+        self.pauses.append(turn)
+        await turn
+
+    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+        await self._engine_call()
+        state = self.world.state_of(hashes)
+        await self.pause()
+        return state
+
+    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
+        await self._engine_call()
+        return self.world.first_use_of(claims)
+
+    async def store(self, rows: dict[str, pa.Table]) -> None:
+        rest = sorted(rows.keys() - set(BEFORE_ALL_ELSE))
+        for name in [*(n for n in BEFORE_ALL_ELSE if n in rows), *self.chance.sample(rest, len(rest))]:
+            await self._engine_call()
+            for row in rows[name].to_pylist():
+                self.world.put(name, row)
+        await self._engine_call()
+
+    async def publish(self, batch: list[Message]) -> None:
+        for message in batch:
+            if self.chance.random() < 0.2:
+                await self._engine_call()
+            self.world.hear(message)
+        await self._engine_call()
+
+    async def _engine_call(self) -> None:
+        await self.pause()
+        if self.chance.random() < 0.03:
+            raise ConnectionError("an engine is away")
+
+    async def _read(self, position: dict[str, int]) -> None:
+        while True:
+            records: dict[TP, list[ConsumerRecord]] = {}
+            for topic in self.chance.sample(topics.INPUTS, 2):
+                start = position[topic]
+                batch = self.world.logs[topic][start : start + self.chance.randint(0, 4)]
+                if batch:
+                    records[TP(topic, 0)] = batch
+                    position[topic] = start + len(batch)
+            if records:
+                await self.conveyor.feed(self.progress.poll(records))
+            elif all(position[topic] >= len(log) for topic, log in self.world.logs.items()):
+                await self.conveyor.drain()
                 return
-            self.running = self._see_through(poll)
-        try:
-            self.running.send(None)
-        except StopIteration:
-            self.running = None
+            await self.pause()
 
-    def _next_poll(self) -> Poll | None:
-        records: dict[TP, list[ConsumerRecord]] = {}
-        for topic in self.world.chance.sample(topics.INPUTS, 2):
-            start = self.position[topic]
-            batch = self.world.logs[topic][start : start + self.world.chance.randint(0, 4)]
-            if batch:
-                records[TP(topic, 0)] = batch
-                self.position[topic] = start + len(batch)
-        return self.progress.poll(records) if records else None
-
-    async def _see_through(self, poll: Poll) -> None:
-        await self.processor.process(poll)
-        await Pause()
+    def _acknowledge(self, poll: Poll) -> None:
         self.progress.acknowledge(poll)
-        if self.owner and self.world.chance.random() < 0.7:
+        if self.owner and self.chance.random() < 0.7:
             for topic in topics.INPUTS:
                 if (offset := self.progress.committable(TP(topic, 0))) is not None:
                     self.world.committed[topic] = offset
 
+    @property
+    def at_the_end(self) -> bool:
+        return self._reader is not None and self._reader.done()
 
-def run(world: World) -> None:
-    """Drive workers through the logs with crashes and zombies until an owner has seen everything through."""
-    owner = SimulatedWorker(world)
-    zombies: list[SimulatedWorker] = []
-    troubles = world.chance.randint(0, 6)
-    while not owner.idle_at_the_end:
-        if zombies and world.chance.random() < 0.4:
-            world.chance.choice(zombies).advance()
+
+async def at_once(work: Callable[[], Result]) -> Result:
+    """A computation takes no time."""
+    return work()
+
+
+async def run(world: World) -> None:
+    """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through."""
+    chance, owner = world.chance, SimulatedWorker(world)
+    others: list[SimulatedWorker] = []
+    owner.assign()
+    troubles = chance.randint(0, 6)
+    for _ in range(100_000):
+        await settle_down()
+        if owner.at_the_end:
+            break
+        busy = [worker for worker in others if worker.pauses]
+        if busy and chance.random() < 0.4:
+            chance.choice(busy).advance()
             continue
         owner.advance()
-        if troubles and world.chance.random() < 0.15:
+        if troubles and chance.random() < 0.1:
             troubles -= 1
-            owner.owner = False
-            if world.chance.random() < 0.5:
-                zombies.append(owner)
-            elif owner.running:
-                owner.running.close()
-            owner = SimulatedWorker(world)
-    for zombie in zombies:
-        for _ in range(world.chance.randint(0, 60)):
-            zombie.advance()
-        if zombie.running:
-            zombie.running.close()
+            match chance.choice(["crash", "believed dead", "hand over"]):
+                case "crash":
+                    await owner.crash()
+                case "believed dead":
+                    owner.owner = False  # it has not heard of it and goes on reading and writing
+                    others.append(owner)
+                case _:
+                    owner.revoke()
+                    others.append(owner)
+            owner = next_owner(world, others)
+            owner.assign()
+    else:
+        raise AssertionError("a worker is stuck")
+    for worker in others:
+        for _ in range(chance.randint(0, 60)):
+            await settle_down()
+            worker.advance()
+        await worker.crash()
+    for worker in (owner, *others):
+        assert not worker.errors, worker.errors
+    assert not world.contradictions, world.contradictions
+
+
+def next_owner(world: World, others: list[SimulatedWorker]) -> SimulatedWorker:
+    """A new process, or one from before that has given its partitions up and remembers what it then knew."""
+    returning = [worker for worker in others[:-1] if world.chance.random() < 0.5]
+    if not returning:
+        return SimulatedWorker(world)
+    others.remove(returning[0])
+    returning[0].revoke()
+    return returning[0]
+
+
+async def settle_down() -> None:
+    """Let everything run that waits for no engine."""
+    for _ in range(12):
+        await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from faust.types import TP
 
 from schemas import ids, topics
 from stream_workers.cache import TraceCache
+from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.processor import Abandoned, Backoff, Processor
 from stream_workers.record_batches import Poll, ProgressOfAssignment
@@ -35,6 +36,10 @@ class Engines:
     async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
         self._call("fetch")
         return {trace_hash: Bucket() for trace_hash in hashes}
+
+    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
+        self._call("fetch_claims")
+        return {}
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         self._call("store")
@@ -73,9 +78,18 @@ def processor(engines: Engines, cache: TraceCache | None = None, clock: Clock | 
     return Processor(engines, cache or TraceCache(1000), lambda _: False, backoff=backoff)
 
 
+async def see_through(processor: Processor, poll: Poll) -> None:
+    """All stages of one poll, with none other in hand."""
+    await processor.settle(await processor.join(await processor.look_up(poll, nothing_before)))
+
+
+async def nothing_before() -> None:
+    pass
+
+
 async def test_a_poll_is_done_only_after_its_rows_are_stored_and_then_its_messages_acknowledged() -> None:
     engines = Engines()
-    await processor(engines).process(poll())
+    await see_through(processor(engines), poll())
     assert engines.calls == ["fetch", "store", "publish"]
     assert set(engines.rows) == {"trace_journal", "feedback_rows", "trace_aggregate_rows"}
 
@@ -83,7 +97,7 @@ async def test_a_poll_is_done_only_after_its_rows_are_stored_and_then_its_messag
 @pytest.mark.parametrize("engine", ["fetch", "store", "publish"])
 async def test_an_engine_that_is_away_is_tried_again_in_place_with_growing_patience(engine: str) -> None:
     engines, clock = Engines(**{engine: 4}), Clock()
-    await processor(engines, clock=clock).process(poll())
+    await see_through(processor(engines, clock=clock), poll())
     assert engines.calls.count(engine) == 5
     assert clock.slept == [1, 2, 4, 4]
     assert [call for i, call in enumerate(engines.calls) if call not in engines.calls[:i]] == [
@@ -94,8 +108,8 @@ async def test_an_engine_that_is_away_is_tried_again_in_place_with_growing_patie
 async def test_a_trace_just_handled_needs_no_second_look_up() -> None:
     engines, cache = Engines(), TraceCache(1000)
     work = processor(engines, cache)
-    await work.process(poll())
-    await work.process(poll())
+    await see_through(work, poll())
+    await see_through(work, poll())
     assert engines.calls.count("fetch") == 1
 
 
@@ -109,7 +123,7 @@ async def test_a_poll_whose_assignment_ends_is_given_up_and_leaves_nothing_remem
 
     work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
     with pytest.raises(Abandoned):
-        await work.process(poll())
+        await see_through(work, poll())
     assert len(cache) == 0
 
 
@@ -121,11 +135,11 @@ async def test_a_remembered_trace_that_an_abandoned_poll_has_moved_on_is_forgott
         over = True
 
     work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
-    await work.process(poll())
+    await see_through(work, poll())
     assert cache.known([TRACE_HASH])
     engines.failures["store"] = 10**9
     with pytest.raises(Abandoned):
-        await work.process(poll(2))
+        await see_through(work, poll(2))
     assert not cache.known([TRACE_HASH])
 
 
@@ -138,21 +152,21 @@ async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_p
             over = True
 
     with pytest.raises(Abandoned):
-        await Processor(EndsWhilePublishing(), cache, lambda _: over).process(poll())
+        await see_through(Processor(EndsWhilePublishing(), cache, lambda _: over), poll())
     assert len(cache) == 0
 
 
 async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_read_it_anew() -> None:
     engines, cache = Engines(), TraceCache(1000)
     work = processor(engines, cache)
-    await work.process(poll())
+    await see_through(work, poll())
     notice = {
         "event": "forget", "workspace": "w", "feedback_id": str(ids.new_id(0, 0)),
         "forgotten_at": "2026-11-22T21:43:29.406Z",
     }  # fmt: skip
-    await work.process(one_poll([notice]))
+    await see_through(work, one_poll([notice]))
     assert set(engines.rows) == {"trace_journal"}
-    await work.process(poll())
+    await see_through(work, poll())
     assert engines.calls.count("fetch") == 3
 
 

@@ -4,6 +4,7 @@ Whatever happens on the way, what is stored and published at the end equals a pl
 log once from start to end.
 """
 
+import asyncio
 import json
 import random
 from decimal import Decimal
@@ -29,9 +30,14 @@ def history(chance: random.Random) -> dict[str, list[dict[str, Any]]]:
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
     for n in range(chance.randint(1, 14)):
-        kind = chance.choice(["create", "create", "update", "delete", "again", "conflict", "unknown"])
-        if kind == "create" or not made:
+        kind = chance.choice(["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown"])
+        if kind in ("create", "keyed") or not made:
             event = created(chance, chance.choice(traces), n)
+            if kind == "keyed":
+                event |= {
+                    "idempotency_key": chance.choice(["k1", "k2"]),
+                    "idempotency_digest": chance.choice("ab") * 32,
+                }
             made.append(event)
         elif kind == "again":
             event = {**chance.choice(made), "created_at": rfc3339(START_MS + n)}
@@ -109,10 +115,15 @@ class Model:
         self.dead: set[tuple[str, int]] = set()
         self.journal: set[tuple[str, int]] = set()
         originals: dict[str, dict[str, Any]] = {}
+        claims: dict[str, str] = {}
         for record in logs[FEEDBACK_EVENTS]:
             event = parsed(record.value)
             identity = event.get("feedback_id", "")
             held = self.feedback.get(identity)
+            key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
+            if key and claims.setdefault(key, digest) != digest:
+                self.dead.add((FEEDBACK_EVENTS, record.offset))
+                continue
             if event.get("event") == "create" and identity and identity not in originals:
                 originals[identity] = event
                 self.feedback[identity] = {**event, "offset": record.offset}
@@ -192,7 +203,7 @@ def test_whatever_crashes_the_end_equals_a_plain_model(seed: int) -> None:
     chance = random.Random(seed)
     logs = {topic: records(topic, events, chance) for topic, events in history(chance).items()}
     world = World(chance, logs)
-    run(world)
+    asyncio.run(run(world))
     model = Model(logs)
 
     rows = world.tables["feedback_rows"].values()
