@@ -18,6 +18,7 @@ from ingest_api import feedback_body, log_body
 from ingest_api.errors import error_content
 from ingest_api.feedback_body import Call
 from ingest_api.hot import PublishingEndpoint, Receive, Scope, Send, internal_error
+from ingest_api.idempotency import KeyMemory
 from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
@@ -64,6 +65,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     """The app; its lifespan connects to Kafka in the background and flushes at the end. `now_ms` is the clock."""
     publisher = Publisher(settings)
     limits = settings.limits
+    keys = KeyMemory(settings.idempotency_entries)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +77,10 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return Call(WORKSPACE, now_ms())
 
     def create(_: str, headers: Mapping[bytes, bytes], body: bytes) -> Accepted:
-        return feedback_body.create(body, headers, call(), limits)
+        accepted = feedback_body.create(body, headers, call(), limits)
+        if accepted.claim is not None:
+            keys.take(accepted.claim)
+        return accepted
 
     def update(path: str, _: Mapping[bytes, bytes], body: bytes) -> Accepted:
         return feedback_body.update(_id_in(path), body, call(), limits)

@@ -24,6 +24,7 @@ from ingest_api.fields import (
     validated,
 )
 from ingest_api.headers import TRACE_ID, text_of
+from ingest_api.idempotency import Claim, digest
 from ingest_api.json_text import parse, shown
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
@@ -75,7 +76,10 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limi
         records.append(Record(FEEDBACK_EVENTS, trace_hash, key, event, call.now_ms))
 
     each(feedback, bulk, decide)
-    return Accepted(ids, records)
+    if idempotency_key is None:
+        return Accepted(ids, records)
+    claim = Claim(call.workspace, idempotency_key, digest(_said(item, fallback) for item in feedback))
+    return Accepted(ids, [_under(claim, record) for record in records], claim=claim)
 
 
 def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepted:
@@ -150,6 +154,23 @@ def _created(
             "created_at": created_at,
         }
     )
+
+
+def _said(item: FeedbackIn, fallback: str | None) -> list[object]:
+    """What a valid item says, however it is written."""
+    weight = item.get("weight")
+    return [
+        item.get("trace_id") or fallback,
+        item["value"],
+        1.0 if weight is None else rounded(weight),
+        metadata_object(item.get("metadata")),
+    ]
+
+
+def _under(claim: Claim, record: Record) -> Record:
+    """The record of an event that came under an idempotency key."""
+    told = orjson.dumps({"idempotency_key": claim.key, "idempotency_digest": claim.digest})
+    return record._replace(value=record.value[:-1] + b"," + told[1:])
 
 
 def _idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:

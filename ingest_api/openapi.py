@@ -91,7 +91,8 @@ _IDEMPOTENCY_HEADER = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key and body give the same ids, so a repeated call stores nothing twice.",
+    "description": "The same key and body give the same ids, so a repeated call stores nothing twice. The same key with"
+    " another body is refused, or ends in the dead letters where the edge did not know the key.",
 }
 _ID_PARAMETER = {
     "name": "feedback_id",
@@ -127,6 +128,7 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
             "bulk": [_FEEDBACK_EXAMPLE, {"trace_id": "request-4712", "value": -1}],
         },
         _saved("FeedbackSaved", "Feedback successfully saved", feedback_ids=[_ID]),
+        keyed=True,
     )
     logs = _operation(
         "log_requests",
@@ -174,6 +176,7 @@ def _operation(
     examples: dict[str, Any],
     saved: dict[str, Any],
     not_found: bool = False,
+    keyed: bool = False,
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": operation_id,
@@ -181,7 +184,7 @@ def _operation(
         "summary": summary,
         "description": description,
         "parameters": list(parameters),
-        "responses": {"200": saved, **_failures(body is not None, not_found)},
+        "responses": {"200": saved, **_failures(body is not None, not_found, keyed)},
     }
     if body is not None:
         named = {name: {"value": value} for name, value in examples.items()}
@@ -201,7 +204,7 @@ def _saved(name: str, message: str, **lists: list[str]) -> dict[str, Any]:
     return _json("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
 
 
-def _failures(has_body: bool, not_found: bool) -> dict[str, Any]:
+def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     told: dict[str, tuple[str, str | None, str]] = {
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),
@@ -210,6 +213,12 @@ def _failures(has_body: bool, not_found: bool) -> dict[str, Any]:
         told["400"] = ("value must be an integer from -10 to 10, got 11", "value", "The body is not valid.")
     if not_found:
         told["404"] = ("there is no feedback with the id", "feedback_id", "The id was never given here.")
+    if keyed:
+        told["409"] = (
+            "this Idempotency-Key was used before with another body",
+            "Idempotency-Key",
+            "The key stands for another call.",
+        )
     failures = {
         status: _json(about, "Failure", error_content(int(status), message, param))
         for status, (message, param, about) in sorted(told.items())

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from ingest_api.idempotency import Claim
+
 # What a record costs in memory beside its key and its value, roughly.
 _OVERHEAD_BYTES = 200
 
@@ -28,11 +30,12 @@ class Record(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What a valid call comes to: its ids in input order, the records to publish, and trace ids to tell."""
+    """What a valid call comes to: its ids in input order, the records to publish, trace ids to tell, and its key."""
 
     ids: list[str]
     records: list[Record]
     trace_ids: Sequence[str] = ()
+    claim: Claim | None = None
 
 
 def rfc3339(at_ms: int) -> str:
