@@ -72,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     topics.add_argument("--replication", type=_count, default=1, help="replicas of each partition (%(default)s)")
     topics.set_defaults(run=_topics)
 
-    commands.add_parser("edge", help="run the HTTP API alone").set_defaults(run=_module("ingest_api"))
+    commands.add_parser("api", help="run the whole HTTP API: the edge and the queries").set_defaults(
+        run=_module("deploy.api")
+    )
+    commands.add_parser(
+        "edge", help="run the publishing half of the HTTP API alone; it needs no ClickHouse"
+    ).set_defaults(run=_module("ingest_api"))
     commands.add_parser("worker", help="run one stream worker alone").set_defaults(run=_module("stream_workers"))
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
@@ -104,15 +109,17 @@ def _up(options: argparse.Namespace) -> int:
 
 def _migrate(options: argparse.Namespace) -> int:
     from deploy.migrate import MigrationError, migrate, without_password
+    from deploy.retention import RetentionError, apply_settings
 
     _quiet_drivers()
     try:
         steps = migrate(options.clickhouse_url, options.to)
-    except MigrationError as error:
+        changed = [] if options.to is not None else apply_settings(options.clickhouse_url, os.environ)
+    except (MigrationError, RetentionError) as error:
         return _refused(error)
-    for step in steps:
-        print(step)
-    if not steps:
+    for line in (*steps, *changed):
+        print(line)
+    if not steps and not changed:
         print(f"ClickHouse at {without_password(options.clickhouse_url)} is already there: nothing to do.")
     return 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
 from deploy.migrate import migrate
+from deploy.retention import apply_settings
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
@@ -139,6 +140,7 @@ class System:
     async def _make_tables(self) -> None:
         if not self._tables_exist.is_set():
             await asyncio.to_thread(migrate, self.clickhouse_url)
+            await asyncio.to_thread(apply_settings, self.clickhouse_url, self._environment)
             self._tables_exist.set()
 
     async def _serve_one_log(self) -> None:
@@ -177,7 +179,7 @@ class System:
 
     async def _edge_command(self) -> Command:
         await self._topics_exist.wait()
-        return _python("ingest_api"), self._environment
+        return _python("deploy.api"), self._environment
 
     async def _worker_command(self) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}

@@ -4,19 +4,23 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import uvicorn
 
-from ingest_api.app import create_app
+from ingest_api.app import EdgeApp, create_app
 from ingest_api.settings import Settings, SettingsError, load_settings
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
 
 
-def main() -> int:
-    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken."""
+def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
+    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken.
+
+    `extend` may add routes to the app before it serves.
+    """
     try:
         settings = load_settings()
     except SettingsError as faults:
@@ -31,6 +35,7 @@ def main() -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
     app = create_app(settings)
+    extend(app)
     # What is there now stays for ever: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()

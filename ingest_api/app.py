@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from ingest_api import feedback_body, log_body
-from ingest_api.errors import error_content
 from ingest_api.feedback_body import Call
 from ingest_api.hot import PublishingEndpoint, Receive, Scope, Send, internal_error
 from ingest_api.idempotency import KeyMemory
@@ -23,6 +22,7 @@ from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
+from schemas.failures import error_content
 
 # The one workspace there is while callers are not told apart.
 WORKSPACE = "default"

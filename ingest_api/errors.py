@@ -1,15 +1,9 @@
-"""What the edge refuses, and the one error body it says so in.
-
-The body carries the sentence where each of Portkey's clients looks for it: `error.message` (Python), `message`
-(Node) and `data.message` (its platform). Which header goes with which status is left to the endpoints.
+"""What the edge refuses. How a refusal is worded as HTTP is `schemas.failures`'; which header goes with which status is
+left to the endpoints.
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
-
-import orjson
-
-_CODES = {401: "AB05", 403: "AB03", 404: "AB02", 409: "AB07", 429: "AB06"}
+from typing import Self
 
 
 class RefusedError(Exception):
@@ -38,28 +32,6 @@ class UnavailableError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.outcome_unknown = outcome_unknown
-
-
-def error_code(status: int) -> str:
-    """The code that Portkey's platform uses for such a status."""
-    return _CODES.get(status, "AB04" if status >= 500 else "AB01")
-
-
-def error_content(status: int, message: str, param: str | None = None) -> dict[str, Any]:
-    """The error body as data."""
-    code = error_code(status)
-    return {
-        "status": "failure",
-        "success": False,
-        "message": message,
-        "error": {"message": message, "code": code, "param": param},
-        "data": {"message": message, "errorCode": code},
-    }
-
-
-def error_body(status: int, message: str, param: str | None = None) -> bytes:
-    """The error body as JSON."""
-    return orjson.dumps(error_content(status, message, param))
 
 
 def field_path(parts: Sequence[str | int]) -> str:

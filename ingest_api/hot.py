@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import uuid4
 
-from ingest_api.errors import RefusedError, UnavailableError, error_body
+from ingest_api.errors import RefusedError, UnavailableError
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
+from schemas.failures import error_body
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

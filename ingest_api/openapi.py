@@ -14,9 +14,9 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
 from ingest_api.bodies import FeedbackChange, FeedbackIn, LogIn
-from ingest_api.errors import error_content
 from ingest_api.hot import REQUEST_ID
 from ingest_api.settings import Settings
+from schemas.failures import error_content
 
 
 class FeedbackSaved(TypedDict):
@@ -159,11 +159,10 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
         _saved("FeedbackSaved", "Feedback successfully deleted", feedback_ids=[_ID]),
         not_found=True,
     )
-    document["paths"] |= {
-        "/v1/feedback": {"post": feedback},
-        "/v1/feedback/{feedback_id}": {"put": update, "delete": delete},
-        "/v1/logs": {"post": logs},
-    }
+    paths = document["paths"]
+    paths.setdefault("/v1/feedback", {}).update(post=feedback)
+    paths.setdefault("/v1/feedback/{feedback_id}", {}).update(put=update, delete=delete)
+    paths.setdefault("/v1/logs", {}).update(post=logs)
     return document
 
 

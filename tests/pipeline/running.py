@@ -31,7 +31,7 @@ class Pipeline:
 
     def __enter__(self) -> "Pipeline":
         environment = {**self.engines.environment, "FEEDBACK_PORT": str(self.port)}
-        self.edge = Process([sys.executable, "-m", "ingest_api"], self.folder / "edge.log", environment)
+        self.edge = Process([sys.executable, "-m", "deploy.api"], self.folder / "edge.log", environment)
         self.add_worker()
         until(lambda: answers(f"{self.url}/readyz"), "the edge is ready")
         return self

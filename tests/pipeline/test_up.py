@@ -43,7 +43,7 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     until(lambda: running.stored(trace) == 1, "the example is stored")
 
 
-@pytest.mark.parametrize("words", ["ingest_api", "stream_workers", "clickhouse_http"])
+@pytest.mark.parametrize("words", ["deploy.api", "stream_workers", "clickhouse_http"])
 def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up, words: str) -> None:
     killed = running.child(words)
     os.kill(killed, signal.SIGKILL)
@@ -57,13 +57,13 @@ def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up,
 def test_the_embedded_brokers_next_log_counts_on_from_a_higher_base(running: Up) -> None:
     running.post("before")
     until(lambda: running.stored("before") == 1, "feedback is stored")
-    broker, worker, edge = running.child("tansu"), running.child("stream_workers"), running.child("ingest_api")
+    broker, worker, edge = running.child("tansu"), running.child("stream_workers"), running.child("deploy.api")
     base = int(environment_of(worker)["FEEDBACK_OFFSET_BASE"])
     os.kill(broker, signal.SIGKILL)
     until(lambda: running.child("tansu") not in (0, broker), "the broker runs again")
     until(lambda: running.child("stream_workers") not in (0, worker), "a new worker runs")
     assert is_gone(worker)
-    assert running.child("ingest_api") == edge
+    assert running.child("deploy.api") == edge
     assert int(environment_of(running.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > base
     until(running.is_ready, "the edge is ready again")
     running.post("after the broker")
@@ -145,7 +145,7 @@ def test_engines_from_the_environment_are_used_and_not_started(up: Starter, tmp_
         given = {**outside.environment, "FEEDBACK_OFFSET_BASE": "77"}
         mine = up(environment=given).start_and_wait()
         programs = sorted(mine.children().values())
-        assert [line.split()[-1] for line in programs] == ["ingest_api", "stream_workers"]
+        assert [line.split()[-1] for line in programs] == ["deploy.api", "stream_workers"]
         mine.post("outside")
         until(lambda: stored(outside.clickhouse, "outside") == 1, "feedback is stored outside")
         assert environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"] == "77"

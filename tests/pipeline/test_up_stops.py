@@ -102,7 +102,7 @@ def test_a_program_that_keeps_dying_ends_everything(up: Starter) -> None:
     children = mine.children()
 
     def ended() -> bool:
-        if edge := mine.child("ingest_api"):
+        if edge := mine.child("deploy.api"):
             os.kill(edge, signal.SIGKILL)
         return mine.process.poll() is not None
 

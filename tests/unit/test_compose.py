@@ -15,7 +15,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,12 +24,16 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from deploy import cli
+from deploy.retention import TABLES
 from ingest_api.app import create_app
+from ingest_api.settings import Settings
+from query_api.settings import QuerySettings
+from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 XML = ROOT / "deploy/docker/clickhouse/feedback.xml"
-SETTINGS = {"edge": "ingest_api.settings", "worker": "stream_workers.settings"}
+SETTINGS: dict[str, list[type[BaseSettings]]] = {"edge": [Settings, QuerySettings], "worker": [WorkerSettings]}
 LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker")
 OURS = ("setup", "edge", "worker")
 PASSWORD = {"CLICKHOUSE_PASSWORD": "s3cret"}
@@ -106,35 +109,39 @@ def test_each_command_is_one_that_the_command_line_takes() -> None:
     assert done == ["topics", "migrate"]
 
 
-def settings_of(service: str) -> type[BaseSettings]:
-    classes = [each for each in vars(import_module(SETTINGS[service])).values() if isinstance(each, type)]
-    (found,) = [each for each in classes if issubclass(each, BaseSettings) and each is not BaseSettings]
-    return found
-
-
-def variables_of(settings: type[BaseSettings]) -> set[str]:
-    return {f"{settings.model_config['env_prefix']}{name}".upper() for name in settings.model_fields}
+def variables_of(service: str) -> set[str]:
+    return {
+        f"{settings.model_config['env_prefix']}{name}".upper()
+        for settings in SETTINGS[service]
+        for name in settings.model_fields
+    }
 
 
 @pytest.mark.parametrize("service", SETTINGS)
 def test_every_setting_of_a_program_can_be_given_and_no_other_is(service: str) -> None:
-    assert set(services()[service]["environment"]) == variables_of(settings_of(service))
+    assert set(services()[service]["environment"]) == variables_of(service)
 
 
 @pytest.mark.parametrize("service", SETTINGS)
 def test_the_program_accepts_the_settings_that_it_gets(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {name: value for name, value in services()[service]["environment"].items() if value is not None}
-    for name in variables_of(settings_of(service)):
+    for name in variables_of(service):
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    settings = settings_of(service)()
-    for name, value in given.items():
-        assert str(getattr(settings, name.removeprefix("FEEDBACK_").lower())) == value
+    for settings in (each() for each in SETTINGS[service]):
+        for name, value in given.items():
+            field = name.removeprefix("FEEDBACK_").lower()
+            assert field not in type(settings).model_fields or str(getattr(settings, field)) == value
 
 
 def test_the_setup_job_is_told_where_the_engines_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in services()["setup"]["environment"].items():
+    policies = {"FEEDBACK_ORPHAN_AFTER_HOURS", *(each.setting for each in TABLES)}
+    environment = services()["setup"]["environment"]
+    assert policies <= environment.keys()
+    for name, value in environment.items():
+        if name in policies:
+            continue
         monkeypatch.setenv(name, value)
         options = [vars(cli._parser().parse_args([command])) for command in ("topics", "migrate")]
         assert any(value in each.values() for each in options), (
@@ -271,7 +278,7 @@ def test_the_edge_is_healthy_exactly_while_it_says_that_it_is_ready() -> None:
     test = services()["edge"]["healthcheck"]["test"]
     assert test[:3] == ["CMD", "python", "-c"]
     assert test[3].count("8787") == 1
-    assert "/readyz" in {getattr(route, "path", "") for route in create_app(settings_of("edge")()).routes}  # type: ignore[arg-type]
+    assert "/readyz" in {getattr(route, "path", "") for route in create_app(Settings()).routes}
 
     def healthy(port: int) -> bool:
         script = test[3].replace("8787", str(port))

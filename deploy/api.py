@@ -1,0 +1,29 @@
+"""The whole HTTP API on one port: the edge, and beside it the queries. `python -m deploy.api`, settings as for both."""
+
+import sys
+
+from pydantic import ValidationError
+
+from ingest_api.__main__ import main as serve
+from ingest_api.app import EdgeApp
+from query_api.app import create_router
+from query_api.settings import QuerySettings
+
+
+def main() -> int:
+    """Serve until a signal; the exit code, 2 where a setting is faulty."""
+    try:
+        settings = QuerySettings()
+    except ValidationError as faults:
+        for fault in faults.errors():
+            print(f"FEEDBACK_{fault['loc'][0]}".upper() + f": {fault['msg']}, got {fault['input']}.", file=sys.stderr)
+        return 2
+
+    def extend(app: EdgeApp) -> None:
+        app.include_router(create_router(settings))
+
+    return serve(extend)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

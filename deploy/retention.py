@@ -1,0 +1,103 @@
+"""How long each table keeps its rows, and when feedback counts as orphaned: settings that `feedback migrate` applies.
+
+Every TTL is on a time that a row of the same place never gives up for an earlier one, so no older version comes back
+when a newer is dropped. ClickHouse drops rows when it merges parts, some time after they are due.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+# Topics keep records for seven days; what may still be read from them must find the state it was joined to.
+_LEAST_WITH_REPLAY = 8
+DEFAULT_ORPHAN_AFTER_HOURS = 168
+
+
+class RetentionError(ValueError):
+    """A setting cannot be applied; the message is for a person."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A table, the column by which its rows age, and the setting with its bounds, in days; no days: for ever."""
+
+    table: str
+    column: str
+    setting: str
+    default_days: int | None = None
+    least_days: int = 1
+
+
+TABLES = (
+    Kept("request_log_rows", "started_at", "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"),
+    Kept("feedback_rows", "created_at", "FEEDBACK_KEEP_FEEDBACK_DAYS"),
+    Kept("trace_aggregate_rows", "updated_at", "FEEDBACK_KEEP_AGGREGATES_DAYS"),
+    Kept("trace_journal", "recorded_at", "FEEDBACK_KEEP_JOURNAL_DAYS", least_days=_LEAST_WITH_REPLAY),
+    Kept("dead_letters", "recorded_at", "FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY),
+    Kept("idempotency_claims", "claimed_at", "FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY),
+)
+
+
+def days_of(environment: Mapping[str, str]) -> dict[Kept, int | None]:
+    """For how many days each table keeps its rows; None for ever. RetentionError names the setting at fault."""
+    return {each: _days(each, environment.get(each.setting, "")) for each in TABLES}
+
+
+def orphan_after_hours(environment: Mapping[str, str]) -> int:
+    """Hours after which pending feedback counts as orphaned. RetentionError where the setting is no such number."""
+    text = environment.get("FEEDBACK_ORPHAN_AFTER_HOURS", "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise RetentionError(f"FEEDBACK_ORPHAN_AFTER_HOURS must be 1 to 1000000 hours, got {text}.")
+    return int(text)
+
+
+def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
+    """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. ClickHouseError if it fails."""
+    wanted, hours = days_of(environment), orphan_after_hours(environment)
+    with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
+        changed = [sentence for each, days in wanted.items() if (sentence := _apply(client, each, days))]
+        stored = client.query(
+            "SELECT value FROM feedback.settings FINAL WHERE name = 'orphan_after_hours'"
+        ).result_rows or [(str(DEFAULT_ORPHAN_AFTER_HOURS),)]
+        if stored[0][0] != str(hours):
+            client.insert(
+                "feedback.settings",
+                [("orphan_after_hours", str(hours))],
+                column_names=["name", "value"],
+                settings={"async_insert": 0},
+            )
+            changed.append(f"feedback without a request counts as orphaned after {hours} hours")
+    return changed
+
+
+def _days(kept: Kept, text: str) -> int | None:
+    if not text:
+        return kept.default_days
+    if text.isdecimal() and int(text) == 0:
+        return None
+    if not text.isdecimal() or not kept.least_days <= int(text) <= 36_500:
+        raise RetentionError(
+            f"{kept.setting} must be {kept.least_days} to 36500 days, or 0 to keep rows for ever, got {text}."
+        )
+    return int(text)
+
+
+def _apply(client: Client, kept: Kept, days: int | None) -> str:
+    made = str(
+        client.command(
+            f"SELECT create_table_query FROM system.tables WHERE database = 'feedback' AND name = '{kept.table}'"
+        )
+    )
+    present = re.search(r" TTL .*?toIntervalDay\((\d+)\)", made, re.DOTALL)
+    in_force = int(present[1]) if present else None
+    if in_force == days:
+        return ""
+    if days is None:
+        client.command(f"ALTER TABLE feedback.{kept.table} REMOVE TTL")
+        return f"{kept.table} keeps its rows for ever"
+    client.command(f"ALTER TABLE feedback.{kept.table} MODIFY TTL toDateTime({kept.column}) + toIntervalDay({days})")
+    return f"{kept.table} keeps its rows for {days} days"

@@ -1,0 +1,65 @@
+"""What ClickHouse holds of one feedback: its events, its current row, and what ended in the dead letters.
+
+The id carries its trace's hash, by which the journal is sorted, and the create event in the journal has every column of
+the row's place: so each look-up is by a table's own key.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+_EVENTS = """
+SELECT entry FROM feedback.trace_journal
+WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
+ORDER BY sequence
+"""
+_ROW = """
+SELECT workspace, toString(feedback_id) AS id, trace_id, value, toFloat64(weight) AS weight, metadata,
+    if(join_state = 'pending' AND created_at < (SELECT orphaned_before FROM feedback.policy),
+        'orphaned', join_state) AS join_state, models, providers,
+    _user, _organisation, _prompt, _environment, created_at, updated_at, is_deleted
+FROM feedback.feedback_rows
+WHERE feedback_id = {id:UUID} AND workspace = {workspace:String}
+    AND created_at = parseDateTime64BestEffort({created_at:String}, 3, 'UTC')
+    AND home_environment = {environment:String} AND home_organisation = {organisation:String}
+    AND home_prompt = {prompt:String} AND home_user = {user:String}
+ORDER BY version DESC LIMIT 1
+"""
+_DEAD = """
+SELECT reason, detail, recorded_at, JSONExtractString(value, 'event') AS event FROM feedback.dead_letters FINAL
+WHERE feedback_id = {id:String} AND JSONExtractString(value, 'workspace') = {workspace:String}
+ORDER BY kafka_partition, sequence
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """All that is stored of one feedback. `row` is None until its create event has been joined."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    row: dict[str, Any] | None = None
+    dead: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def stored(client: AsyncClient, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
+    """Read it. Raises what the client raises."""
+    entries = (await client.query(_EVENTS, {"hash": trace_hash, "id": feedback_id})).result_rows
+    events = [event for (entry,) in entries if (event := json.loads(entry))["workspace"] == workspace]
+    dead = await client.query(_DEAD, {"id": feedback_id, "workspace": workspace})
+    create = next((event for event in events if event["event"] == "create"), None)
+    row = None if create is None else await _row(client, create)
+    return Stored(events, row, list(dead.named_results()))
+
+
+async def _row(client: AsyncClient, create: dict[str, Any]) -> dict[str, Any] | None:
+    place = {
+        "id": create["feedback_id"],
+        "workspace": create["workspace"],
+        "created_at": create["created_at"],
+        "environment": create["home_environment"],
+        **{name: create.get(f"_{name}") or "" for name in ("organisation", "prompt", "user")},
+    }
+    found = (await client.query(_ROW, place)).named_results()
+    return next(iter(found), None)
