@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-KAFKA = "127.0.0.1:9092"
-CLICKHOUSE = "http://default:@127.0.0.1:8123"
+from deploy import operator_commands
+from deploy.operator_commands import CLICKHOUSE, KAFKA
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "edge", help="run the publishing half of the HTTP API alone; it needs no ClickHouse"
     ).set_defaults(run=_module("ingest_api"))
     commands.add_parser("worker", help="run one stream worker alone").set_defaults(run=_module("stream_workers"))
+    operator_commands.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 

@@ -35,6 +35,18 @@ async def end_offsets(bootstrap: str, topics: Iterable[str], deadline: float = 2
         await consumer.stop()
 
 
+async def start_offsets(bootstrap: str, topics: Iterable[str]) -> Offsets:
+    """The offset of each partition's first record that the log still has. KafkaError."""
+    partitions = await _partitions(bootstrap, topics)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        starts = await consumer.beginning_offsets(partitions)
+    finally:
+        await consumer.stop()
+    return {(partition.topic, partition.partition): offset for partition, offset in starts.items()}
+
+
 async def committed_offsets(bootstrap: str, group: str, topics: Iterable[str]) -> Offsets:
     """What the group has committed of each partition; a partition without a commit is left out. KafkaError."""
     # Each partition is named: tansu cannot decode the question for all of them.

@@ -64,14 +64,19 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
             "SELECT value FROM feedback.settings FINAL WHERE name = 'orphan_after_hours'"
         ).result_rows or [(str(DEFAULT_ORPHAN_AFTER_HOURS),)]
         if stored[0][0] != str(hours):
-            client.insert(
-                "feedback.settings",
-                [("orphan_after_hours", str(hours))],
-                column_names=["name", "value"],
-                settings={"async_insert": 0},
-            )
+            _note(client, "orphan_after_hours", str(hours))
             changed.append(f"feedback without a request counts as orphaned after {hours} hours")
     return changed
+
+
+def note_offset_base(url: str, base: int) -> None:
+    """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. ClickHouseError."""
+    with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
+        _note(client, "offset_base", str(base))
+
+
+def _note(client: Client, name: str, value: str) -> None:
+    client.insert("feedback.settings", [(name, value)], column_names=["name", "value"], settings={"async_insert": 0})
 
 
 def _days(kept: Kept, text: str) -> int | None:

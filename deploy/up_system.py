@@ -15,7 +15,7 @@ from pathlib import Path
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
 from deploy.migrate import migrate
-from deploy.retention import apply_settings
+from deploy.retention import apply_settings, note_offset_base
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
@@ -174,6 +174,8 @@ class System:
         elif self._counts_from_base:
             kept = self.options.data_dir / "kafka" / "offset_base"
             self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
+        if self._offset_base is not None:
+            await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
         for worker in self.workers:
             worker.start()
 

@@ -22,7 +22,8 @@ SELECT workspace, toString(feedback_id) AS id, trace_id, value, toFloat64(weight
     _user, _organisation, _prompt, _environment, created_at, updated_at, is_deleted
 FROM feedback.feedback_rows
 WHERE feedback_id = {id:UUID} AND workspace = {workspace:String}
-    AND created_at = parseDateTime64BestEffort({created_at:String}, 3, 'UTC')
+    AND created_at BETWEEN parseDateTime64BestEffort({created_at:String}, 3, 'UTC') - INTERVAL 1 MILLISECOND
+        AND parseDateTime64BestEffort({created_at:String}, 3, 'UTC') + INTERVAL 1 MILLISECOND
     AND home_environment = {environment:String} AND home_organisation = {organisation:String}
     AND home_prompt = {prompt:String} AND home_user = {user:String}
 ORDER BY version DESC LIMIT 1
@@ -58,7 +59,7 @@ async def _row(client: AsyncClient, create: dict[str, Any]) -> dict[str, Any] | 
         "id": create["feedback_id"],
         "workspace": create["workspace"],
         "created_at": create["created_at"],
-        "environment": create["home_environment"],
+        "environment": create.get("home_environment", "other"),
         **{name: create.get(f"_{name}") or "" for name in ("organisation", "prompt", "user")},
     }
     found = (await client.query(_ROW, place)).named_results()

@@ -5,6 +5,7 @@ to the end that the partition had when it was asked.
 """
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.ids import partition_of
 from schemas.topics import FEEDBACK_EVENTS
@@ -12,18 +13,11 @@ from schemas.topics import FEEDBACK_EVENTS
 
 async def is_waiting(bootstrap: str, group: str, feedback_id: str, trace_hash: int) -> bool:
     """Whether an event of this feedback waits for a worker. Raises KafkaError where the broker does not answer."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, fetch_max_wait_ms=100
-    )
+    place, committed = await _place_and_commit(bootstrap, group, trace_hash)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=100)
     await consumer.start()
     try:
-        await consumer.topics()
-        partitions = consumer.partitions_for_topic(FEEDBACK_EVENTS) or set()
-        if not partitions:
-            return False
-        place = TopicPartition(FEEDBACK_EVENTS, partition_of(trace_hash, len(partitions)))
         consumer.assign([place])
-        committed = await consumer.committed(place)
         if committed is None:
             await consumer.seek_to_beginning(place)
         else:
@@ -38,3 +32,18 @@ async def is_waiting(bootstrap: str, group: str, feedback_id: str, trace_hash: i
                 return False
     finally:
         await consumer.stop()
+
+
+async def _place_and_commit(bootstrap: str, group: str, trace_hash: int) -> tuple[TopicPartition, int | None]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        # Asked without naming topics, and of one partition: the embedded broker makes any topic that it is asked about,
+        # and cannot tell of all partitions at once.
+        topics = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
+        place = TopicPartition(FEEDBACK_EVENTS, partition_of(trace_hash, topics.get(FEEDBACK_EVENTS, 1)))
+        offsets = await admin.list_consumer_group_offsets(group, partitions=[place])
+    finally:
+        await admin.close()
+    committed = offsets[place].offset
+    return place, committed if committed >= 0 else None

@@ -1,0 +1,132 @@
+"""Conservation, counted: every record of the input topics is stored, dead, erased, or still waits for a worker.
+
+Offsets come from Kafka, rows from ClickHouse. A record below the workers' commits that is nowhere is missing; one that
+is in two places is doubled; a row above the end of its log is a stranger. Any of these makes the books wrong.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from clickhouse_connect.driver.client import Client
+
+from deploy.engines import clickhouse, kafka, offset_base
+from deploy.offsets import Offsets, committed_offsets, end_offsets, start_offsets
+from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
+
+# Where a record may be: bits, so that a record in two places shows.
+_STORED, _DEAD, _ERASED = 1, 2, 4
+_PLACES = f"""
+    SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence,
+        toUInt8({_STORED}) AS place FROM feedback.trace_journal
+    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_DEAD}) FROM feedback.dead_letters
+    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_ERASED}) FROM feedback.erased_records
+"""
+_COUNTS = f"""
+SELECT
+    countIf(place = {_STORED}), countIf(place = {_DEAD}), countIf(bitAnd(place, {_ERASED}) != 0),
+    countIf(place = {_STORED | _DEAD}), countIf(sequence < {{commit:UInt64}}), countIf(sequence >= {{commit:UInt64}})
+FROM (
+    SELECT sequence, groupBitOr(place) AS place FROM ({_PLACES})
+    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
+        AND sequence >= {{start:UInt64}} AND sequence < {{end:UInt64}}
+    GROUP BY sequence
+)
+"""
+_MISSING = f"""
+SELECT number FROM numbers({{start:UInt64}}, {{count:UInt64}}) WHERE number NOT IN (
+    SELECT sequence FROM ({_PLACES}) WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
+) LIMIT 5
+"""
+_STRANGERS = f"""
+SELECT uniqExact(sequence) FROM ({_PLACES})
+WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence >= {{end:UInt64}}
+"""
+
+
+@dataclass(frozen=True)
+class Log:
+    """One partition's log: offsets of its first record and its next one, and how far the workers have committed."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    committed: int
+
+    @property
+    def expired(self) -> int:
+        """Records that the log dropped before a worker had read them."""
+        return max(0, self.start - self.committed)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What has become of a log's records. `missing_offsets` are the first of those that are nowhere."""
+
+    log: Log
+    stored: int
+    dead: int
+    erased: int
+    waiting: int
+    missing: int
+    doubled: int
+    strangers: int
+    missing_offsets: list[int] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        return self.log.end - self.log.start
+
+    @property
+    def difference(self) -> int:
+        """Records whose place in the books is wrong: 0 where all is well."""
+        return self.missing + self.doubled + self.strangers + self.log.expired
+
+
+def audit(clickhouse_url: str, bootstrap: str, group: str, base: str | None) -> list[Account]:
+    """The account of every partition that holds or held a record. CommandError where an engine does not answer.
+
+    It may be taken while workers work: commits are read first, and what is stored since then only waits no longer.
+    """
+    logs = kafka(bootstrap, _logs(bootstrap, group))
+    with clickhouse(clickhouse_url) as client:
+        first = offset_base(client, base)
+        accounts = [_account(client, log, first) for log in logs]
+        ends = kafka(bootstrap, end_offsets(bootstrap, INPUTS))
+        return [_with_strangers(client, each, first, ends) for each in accounts]
+
+
+async def _logs(bootstrap: str, group: str) -> list[Log]:
+    committed = await committed_offsets(bootstrap, group, INPUTS)
+    starts = await start_offsets(bootstrap, INPUTS)
+    ends = await end_offsets(bootstrap, INPUTS)
+    return list(logs_of(starts, ends, committed))
+
+
+def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[Log]:
+    """The logs in order; one that was never committed counts from its start."""
+    for topic, partition in sorted(ends):
+        start, end = starts[topic, partition], ends[topic, partition]
+        yield Log(topic, partition, start, end, min(committed.get((topic, partition), start), end))
+
+
+def _account(client: Client, log: Log, base: int) -> Account:
+    commit = max(log.committed, log.start)
+    bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
+    place = {"topic": log.topic, "partition": log.partition}
+    stored, dead, erased, doubled, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
+    missing = commit - log.start - below
+    offsets = []
+    if missing:
+        wanted = place | {"start": base + log.start, "count": commit - log.start}
+        offsets = [row[0] - base for row in client.query(_MISSING, wanted).result_rows]
+    waiting = log.end - commit - above
+    return Account(log, stored + doubled, dead + doubled, erased, waiting, missing, doubled, 0, offsets)
+
+
+def _with_strangers(client: Client, account: Account, base: int, ends: Offsets) -> Account:
+    log = account.log
+    end = base + ends[log.topic, log.partition]
+    query = {"topic": log.topic, "partition": log.partition, "end": end}
+    strangers = int(client.query(_STRANGERS, query).result_rows[0][0])
+    return Account(**{**vars(account), "strangers": strangers})

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS feedback.redrives;
+DROP TABLE IF EXISTS feedback.erased_records;

@@ -1,0 +1,202 @@
+"""An operator's commands over a running pipeline: the books, the dead letters, and what never joined."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from deploy import cli
+from deploy.retention import TABLES, apply_settings
+from schemas import ids
+from schemas.topics import FEEDBACK_EVENTS
+from tests.pipeline.engines import until
+from tests.pipeline.running import Pipeline
+from tests.pipeline.test_pipeline import a_trace
+
+
+@pytest.fixture(autouse=True)
+def environment(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in pipeline.engines.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def everything_is_accounted_for(pipeline: Pipeline) -> None:
+    until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+    until(lambda: cli.main(["audit"]) == 0, "all is committed and the books are right")
+
+
+def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    body = {"trace_id": a_trace(), "value": 1}
+    for _ in range(3):
+        requests.post(f"{pipeline.url}/v1/feedback", json=body, headers=key, timeout=30).raise_for_status()
+    pipeline.produce(FEEDBACK_EVENTS, 1, b"poison")
+    everything_is_accounted_for(pipeline)
+    capsys.readouterr()
+    assert cli.main(["audit"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    accepted, stored, dead, erased, waiting, difference = (int(n.replace(",", "")) for n in last[1:])
+    assert accepted == sum(pipeline.accepted().values()) == stored + dead + erased + waiting
+    assert dead >= 1
+    assert difference == 0
+
+
+@contextmanager
+def without(pipeline: Pipeline, table: str, condition: str) -> Iterator[None]:
+    """The table as if these rows had been lost."""
+    client = pipeline.sql_client
+    client.command(f"CREATE TABLE feedback.aside AS feedback.{table}")
+    client.command(f"INSERT INTO feedback.aside SELECT * FROM feedback.{table} WHERE {condition}")
+    client.command(f"ALTER TABLE feedback.{table} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
+    try:
+        yield
+    finally:
+        client.command(f"INSERT INTO feedback.{table} SELECT * FROM feedback.aside")
+        client.command("DROP TABLE feedback.aside")
+
+
+def test_a_lost_row_is_found_with_its_partition_and_offset(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feedback = pipeline.feedback(a_trace(), 3)
+    until(lambda: pipeline.stored(feedback), "the feedback is stored")
+    everything_is_accounted_for(pipeline)
+    (row,) = pipeline.sql(f"SELECT kafka_partition, sequence FROM feedback.trace_journal WHERE id = '{feedback}'")
+    capsys.readouterr()
+    with without(pipeline, "trace_journal", f"id = '{feedback}'"):
+        assert cli.main(["audit"]) == 1
+    told = f"{FEEDBACK_EVENTS}/{row['kafka_partition']}: 1 records are nowhere, first at offsets [{row['sequence']}]"
+    assert told in capsys.readouterr().out
+    assert cli.main(["audit"]) == 0
+
+
+def test_a_record_in_two_places_is_found(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    feedback = pipeline.feedback(a_trace(), 3)
+    until(lambda: pipeline.stored(feedback), "the feedback is stored")
+    everything_is_accounted_for(pipeline)
+    pipeline.sql_client.command(
+        "INSERT INTO feedback.dead_letters (topic, kafka_partition, sequence, reason)"
+        f" SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence, 'planted' FROM feedback.trace_journal"
+        f" WHERE id = '{feedback}'"
+    )
+    capsys.readouterr()
+    assert cli.main(["audit"]) == 1
+    assert "1 records are both stored and dead" in capsys.readouterr().out
+    pipeline.sql_client.command(
+        "ALTER TABLE feedback.dead_letters DELETE WHERE reason = 'planted' SETTINGS mutations_sync = 2"
+    )
+    assert cli.main(["audit"]) == 0
+
+
+def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mended(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = a_trace()
+    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    partition = ids.partition_of(trace_hash, 4)
+    feedback = str(ids.new_id(trace_hash, 1_780_000_000_000))
+    common = {"workspace": "default", "feedback_id": feedback}
+    at = datetime.now(UTC).isoformat()
+    update = json.dumps({"event": "update", **common, "value": 7, "updated_at": at}).encode()
+    pipeline.produce(FEEDBACK_EVENTS, partition, update)
+    letter = f"SELECT sequence FROM feedback.dead_letters WHERE feedback_id = '{feedback}'"
+    until(lambda: pipeline.sql(letter), "the update of what is not there is dead")
+    place = f"{FEEDBACK_EVENTS}/{partition}/{pipeline.sql(letter)[0]['sequence']}"
+
+    assert cli.main(["dead", "list", "--reason", "unknown_feedback"]) == 0
+    assert place in capsys.readouterr().out
+    assert cli.main(["dead", "show", place]) == 0
+    shown = capsys.readouterr().out
+    assert feedback in shown
+    assert update.decode() in shown
+
+    created = {
+        "event": "create",
+        **common,
+        "trace_id": trace,
+        "value": 1,
+        "weight": 1,
+        "metadata": {},
+        "created_at": at,
+    }
+    pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(created).encode())
+    until(lambda: pipeline.stored(feedback).get("value") == 1, "the feedback is there after all")
+    assert cli.main(["dead", "redrive", place]) == 0
+    assert f"left {place}: feedback {feedback} has changed since" in capsys.readouterr().out
+    assert cli.main(["dead", "redrive", place, "--force", "--dry-run"]) == 0
+    assert f"would send {place}" in capsys.readouterr().out
+    assert cli.main(["dead", "redrive", place, "--force"]) == 0
+    until(lambda: pipeline.stored(feedback).get("value") == 7, "the update is carried out")
+    capsys.readouterr()
+    assert cli.main(["dead", "redrive", place, "--force"]) == 0
+    assert f"left {place}: it was sent through before" in capsys.readouterr().out
+    everything_is_accounted_for(pipeline)
+
+
+def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = a_trace()
+    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    feedback = str(ids.new_id(trace_hash, 1_780_000_000_000))
+    created = {
+        "event": "create", "workspace": "default", "feedback_id": feedback, "trace_id": trace, "value": 1, "weight": 1,
+        "metadata": {}, "created_at": (datetime.now(UTC) - timedelta(hours=200)).isoformat(),
+    }  # fmt: skip
+    pipeline.produce(FEEDBACK_EVENTS, ids.partition_of(trace_hash, 4), json.dumps(created).encode())
+    until(lambda: pipeline.stored(feedback).get("join_state") == "orphaned", "it is orphaned after 168 hours")
+    receipt = requests.get(f"{pipeline.url}/v1/feedback/{feedback}", timeout=30).json()
+    assert receipt["feedback"]["join_state"] == "orphaned"
+    capsys.readouterr()
+    assert cli.main(["orphans"]) == 0
+    assert any("7 d to 30 d" in line and trace in line for line in capsys.readouterr().out.splitlines())
+    try:
+        apply_settings(pipeline.engines.clickhouse, {"FEEDBACK_ORPHAN_AFTER_HOURS": "300"})
+        assert pipeline.stored(feedback)["join_state"] == "pending"
+    finally:
+        apply_settings(pipeline.engines.clickhouse, {})
+    pipeline.request(trace)
+    until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "it joins")
+
+
+def test_tables_keep_their_rows_as_long_as_the_settings_say(pipeline: Pipeline) -> None:
+    url = pipeline.engines.clickhouse
+    for each in TABLES:
+        days = "40" if each.table != "feedback_rows" else "50"
+        (said,) = apply_settings(url, {each.setting: days}) if each.default_days is None else ("keeps",)
+        assert "keeps" in said
+        apply_settings(url, {})
+    assert apply_settings(url, {}) == []
+    old = datetime.now(UTC) - timedelta(days=60)
+    insert = (
+        "INSERT INTO feedback.request_log_rows (workspace, request_id, trace_id, started_at)"
+        f" VALUES ('ttl', generateUUIDv4(), 't', '{old:%Y-%m-%d %H:%M:%S}')"
+    )
+    pipeline.sql_client.command(insert)
+    kept = "SELECT count() FROM feedback.request_log_rows WHERE workspace = 'ttl'"
+    assert pipeline.count(kept) == 1
+    try:
+        apply_settings(url, {"FEEDBACK_KEEP_REQUEST_LOGS_DAYS": "30"})
+        pipeline.sql_client.command("OPTIMIZE TABLE feedback.request_log_rows FINAL")
+        assert pipeline.count(kept) == 0
+    finally:
+        assert apply_settings(url, {}) == ["request_log_rows keeps its rows for ever"]
+
+
+def test_an_engine_that_is_away_is_one_sentence_and_exit_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEEDBACK_CLICKHOUSE_URL", "http://default:s3cret@127.0.0.1:1")
+    for command in (["orphans"], ["dead", "list"]):
+        assert cli.main(command) == 1
+        told = capsys.readouterr().err
+        assert told == "feedback: ClickHouse at http://127.0.0.1:1 does not answer: is it running there?\n"
+    monkeypatch.setenv("FEEDBACK_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert cli.main(["audit"]) == 1
+    assert "Kafka at 127.0.0.1:1 does not answer" in capsys.readouterr().err
