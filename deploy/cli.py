@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         "edge", help="run the publishing half of the HTTP API alone; it needs no ClickHouse"
     ).set_defaults(run=_module("ingest_api"))
     commands.add_parser("worker", help="run one stream worker alone").set_defaults(run=_module("stream_workers"))
+    commands.add_parser("rollup", help="run the program that keeps hourly and daily numbers").set_defaults(
+        run=_module("stream_workers.rollup_app")
+    )
     operator_commands.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser

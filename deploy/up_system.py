@@ -81,6 +81,7 @@ class System:
             self._program(f"worker-{number}", self._worker_command, self._worker_is_ready)
             for number in range(1, options.workers + 1)
         ]
+        self.rollup = self._program("rollup", self._rollup_command, self._rollup_is_ready)
         self.clickhouse = self.broker = None
         if not outside_clickhouse:
             self.clickhouse = self._program("clickhouse", self._clickhouse_command, self._clickhouse_is_ready)
@@ -93,7 +94,7 @@ class System:
     def programs(self) -> list[Program]:
         """All that are run here, in the order in which they are stopped."""
         engines = [program for program in (self.clickhouse, self.broker) if program is not None]
-        return [self.edge, *self.workers, *engines]
+        return [self.edge, *self.workers, self.rollup, *engines]
 
     @property
     def reachable_host(self) -> str:
@@ -124,7 +125,7 @@ class System:
         await self.edge.stop(grace=15)
         if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
             left = await drain(self.bootstrap)
-        await asyncio.gather(*(worker.stop(grace=10) for worker in self.workers))
+        await asyncio.gather(*(each.stop(grace=10) for each in (*self.workers, self.rollup)))
         for engine in (self.clickhouse, self.broker):
             if engine is not None:
                 await engine.stop(grace=20)
@@ -156,7 +157,7 @@ class System:
             if self.broker is not None:
                 self.broker.signal(signal.SIGKILL)
         finally:
-            await asyncio.gather(*(worker.kill() for worker in self.workers))
+            await asyncio.gather(*(each.kill() for each in (*self.workers, self.rollup)))
 
     async def _serve_lasting_log(self) -> None:
         """Once Apache Kafka is up: topics, offset base, and workers that see its restarts through."""
@@ -176,8 +177,8 @@ class System:
             self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
         if self._offset_base is not None:
             await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
-        for worker in self.workers:
-            worker.start()
+        for each in (*self.workers, self.rollup):
+            each.start()
 
     async def _edge_command(self) -> Command:
         await self._topics_exist.wait()
@@ -186,6 +187,9 @@ class System:
     async def _worker_command(self) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
         return _python("stream_workers"), {**self._environment, **base}
+
+    async def _rollup_command(self) -> Command:
+        return _python("stream_workers.rollup_app"), self._environment
 
     async def _clickhouse_command(self) -> Command:
         place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
@@ -218,6 +222,9 @@ class System:
 
     async def _worker_is_ready(self, worker: Program) -> None:
         await until_it_has_written(worker, "worker ready")
+
+    async def _rollup_is_ready(self, rollup: Program) -> None:
+        await until_it_has_written(rollup, "rollup ready")
 
     def _program(
         self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]

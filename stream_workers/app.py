@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -14,12 +12,13 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
+from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
 from stream_workers.lookup import fetch_buckets, fetch_claims
 from stream_workers.messages import Message
 from stream_workers.processor import Processor
 from stream_workers.publish import Publisher
-from stream_workers.record_batches import PassThrough, PollTransport
+from stream_workers.record_batches import PassThrough
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
 from stream_workers.state import Bucket
@@ -59,28 +58,7 @@ class RealEngines:
 
 def build_app(settings: WorkerSettings) -> faust.App:
     """A worker, ready to be run by `faust.Worker`."""
-    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
-    app = faust.App(
-        settings.consumer_group,
-        broker=brokers,
-        datadir=Path(tempfile.gettempdir()) / settings.consumer_group,  # Faust insists on one; nothing is kept there
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        stream_wait_empty=False,
-        stream_buffer_maxsize=2,
-        agent_supervisor="mode.CrashingSupervisor",
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=8 << 20,
-        broker_max_poll_records=settings.max_poll_records,
-        broker_max_poll_interval=24 * 3600.0,
-        broker_commit_interval=settings.commit_interval_s,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 4,
-        broker_rebalance_timeout=max(settings.session_timeout_s, 30.0),
-        producer_request_timeout=30.0,
-    )
-    app.transport = PollTransport(app.conf.broker_consumer, app)
+    app = poll_app(settings, settings.consumer_group, settings.max_poll_records)
     polls = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
     cache = TraceCache(settings.cache_entries)
 

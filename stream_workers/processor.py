@@ -7,7 +7,6 @@ used under another. Left to the caller: joining polls in the order they came, an
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from stream_workers.decode import Arrival, Created, Fault, Forgotten, decode
 from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
 from stream_workers.record_batches import Poll
+from stream_workers.retry import Backoff, until_done
 from stream_workers.rows import tables
 from stream_workers.state import Bucket
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 IN_HAND = 3
@@ -50,15 +49,6 @@ class Compute(Protocol):
     """Runs a computation that takes a while; by default in a thread, so that heartbeats go on."""
 
     def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
-
-
-@dataclass
-class Backoff:
-    """Waits between tries, in seconds: doubling from `first` up to `most`."""
-
-    first: float = 0.1
-    most: float = 5.0
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,25 +174,9 @@ class Processor:
             raise Abandoned
 
     async def _until_done(self, poll: Poll, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
-        delay = self._backoff.first
-        while True:
-            self._require(poll)
-            try:
-                result = await action()
-            except Exception as error:
-                log.warning("%s failed, trying again in %.1f s: %s", what, delay, _one_line(error))
-                await self._backoff.sleep(delay)
-                delay = min(delay * 2, self._backoff.most)
-            else:
-                self._require(poll)
-                return result
+        return await until_done(what, action, self._backoff, lambda: self._require(poll))
 
 
 def _decide(found: Found, buckets: dict[int, Bucket], claims: dict[Claim, str]) -> tuple[Changes, Decision]:
     changes = apply(buckets, found.arrivals, claims)
     return changes, Decision(found.poll, tables(changes, found.faults), messages(changes, found.faults))
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:500]

@@ -4,18 +4,13 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class WorkerSettings(BaseSettings):
-    """Every setting has a default that suits one machine."""
+class ProgramSettings(BaseSettings):
+    """What both programs need. Every setting has a default that suits one machine."""
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
-    kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
     clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
-    consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
-    offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
-    max_poll_records: int = Field(10_000, ge=1, le=200_000, description="Most records handled in one go.")
-    cache_entries: int = Field(200_000, ge=0, description="Feedback, requests and traces remembered between polls.")
     commit_interval_s: float = Field(0.5, gt=0, description="Seconds between offset commits.")
     session_timeout_s: float = Field(10.0, ge=3, description="Seconds until a silent worker loses its partitions.")
 
@@ -25,3 +20,20 @@ class WorkerSettings(BaseSettings):
         if not url.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://, as in http://user:password@host:8123")
         return url
+
+
+class RollupSettings(ProgramSettings):
+    """Of the program that computes rollups."""
+
+    rollup_group: str = Field("feedback-rollups", min_length=1, description="Kafka group that shares the hours.")
+    rollup_interval_s: float = Field(1.0, ge=0, le=3600, description="Seconds between computations.")
+
+
+class WorkerSettings(ProgramSettings):
+    """Of a worker."""
+
+    kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
+    consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
+    offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
+    max_poll_records: int = Field(10_000, ge=1, le=200_000, description="Most records handled in one go.")
+    cache_entries: int = Field(200_000, ge=0, description="Feedback, requests and traces remembered between polls.")

@@ -24,8 +24,9 @@ from stream_workers.decode import read
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Backoff, Processor
+from stream_workers.processor import Processor
 from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.retry import Backoff
 from stream_workers.state import Bucket, fold
 
 Result = TypeVar("Result")

@@ -12,8 +12,9 @@ from schemas import ids, topics
 from stream_workers.cache import TraceCache
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Abandoned, Backoff, Processor
+from stream_workers.processor import Abandoned, Processor
 from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
 TRACE_HASH = ids.murmur2(b"w/t")

@@ -1,0 +1,36 @@
+"""A Faust app whose events are whole polls of the consumer, and which commits only what we acknowledge."""
+
+import tempfile
+from pathlib import Path
+
+import faust
+
+from stream_workers.record_batches import PollTransport
+from stream_workers.settings import ProgramSettings
+
+
+def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
+    """An app of this consumer group; its topics and agents are the caller's to add."""
+    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
+    app = faust.App(
+        group,
+        broker=brokers,
+        datadir=Path(tempfile.gettempdir()) / group,  # Faust insists on one; nothing is kept there
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=2,
+        agent_supervisor="mode.CrashingSupervisor",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=8 << 20,
+        broker_max_poll_records=max_poll_records,
+        broker_max_poll_interval=24 * 3600.0,
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_rebalance_timeout=max(settings.session_timeout_s, 30.0),
+        producer_request_timeout=30.0,
+    )
+    app.transport = PollTransport(app.conf.broker_consumer, app)
+    return app

@@ -1,0 +1,92 @@
+"""The program that keeps rollups true: `python -m stream_workers.rollup_app`, until SIGTERM.
+
+It reads which hours have changed and computes each once, however often it was named meanwhile. Every hour has one
+owner, since its notices lie in one partition. A notice is acknowledged once its hour and day are written. At its start
+it looks for hours that were changed and never computed, whose notices a broker has lost or nobody has sent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import clickhouse_connect
+import faust
+import msgspec
+
+from schemas.topics import ROLLUP_TOUCHES
+from stream_workers.faust_app import poll_app
+from stream_workers.processor import Abandoned
+from stream_workers.record_batches import PassThrough, Poll
+from stream_workers.retry import Backoff, until_done
+from stream_workers.rollups import Hour, compute, stale_hours
+from stream_workers.settings import RollupSettings
+from stream_workers.start import run
+
+log = logging.getLogger(__name__)
+
+_MOST_NOTICES = 100_000
+
+
+class _Touch(msgspec.Struct):
+    workspace: str
+    hour: int
+
+
+_decode = msgspec.json.Decoder(_Touch).decode
+
+
+def hours_of(values: Iterable[bytes | None]) -> set[Hour]:
+    """The hours that these notices name. What is none is passed over: it is not one of the workers'."""
+    hours = set()
+    for value in values:
+        try:
+            touch = _decode(value or b"")
+        except msgspec.DecodeError:
+            log.warning("a record of %s names no hour and is passed over: %r", ROLLUP_TOUCHES, (value or b"")[:80])
+        else:
+            hours.add(Hour(touch.workspace, touch.hour - touch.hour % 3600))
+    return hours
+
+
+def build_app(settings: RollupSettings) -> faust.App:
+    """The program, ready to be run by `faust.Worker`."""
+    app = poll_app(settings, settings.rollup_group, _MOST_NOTICES)
+    polls = app.topic(ROLLUP_TOUCHES, schema=PassThrough(), key_type=None, value_type=None)
+
+    @app.agent(polls, name="roll-up")  # type: ignore[untyped-decorator]
+    async def roll_up(stream: Any) -> None:
+        client = await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url, autogenerate_session_id=False)
+
+        async def see_through(poll: Poll) -> None:
+            def require() -> None:
+                if poll.assignment != app.consumer.assignment_number:
+                    raise Abandoned
+
+            hours = hours_of(record.value for batch in poll.batches for record in batch.records)
+            await until_done("rollup", lambda: compute(client, hours), Backoff(), require)
+            app.consumer.acknowledge(poll)
+
+        async def catch_up() -> None:
+            await compute(client, await stale_hours(client))
+
+        try:
+            await until_done("catching up", catch_up, Backoff(), lambda: None)
+            async for poll in stream.noack():
+                with contextlib.suppress(Abandoned):
+                    await see_through(poll)
+                await asyncio.sleep(settings.rollup_interval_s)
+        finally:
+            await client.close()
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def announce(_: Any, assigned: set[Any], **__: Any) -> None:
+        log.warning("rollup ready: %d partitions", len(assigned))
+
+    return app
+
+
+if __name__ == "__main__":
+    sys.exit(run("rollup", RollupSettings, build_app))

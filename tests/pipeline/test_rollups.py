@@ -1,0 +1,192 @@
+"""Hours and days equal a plain model, whatever was edited, deleted or joined late, and whoever writes too late."""
+
+import asyncio
+import random
+import sys
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import requests
+from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from stream_workers.rollups import COLUMNS, Hour, compute, hours_query, stale_hours
+from tests.pipeline.engines import Process, clickhouse_front, until
+from tests.pipeline.running import Pipeline
+from tests.pipeline.test_pipeline import a_trace
+
+START = datetime(2026, 11, 1, 22, tzinfo=UTC)
+Row = dict[str, Any]
+Group = tuple[str, str, datetime, str, str]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    (port,) = free_ports(1)
+    with clickhouse_front(tmp_path_factory.mktemp("rollups") / "clickhouse", port):
+        url = f"http://127.0.0.1:{port}"
+        migrate(url)
+        yield clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+
+
+def a_row(chance: random.Random, workspace: str, feedback_id: uuid.UUID, at: datetime, version: int) -> Row:
+    return {
+        "workspace": workspace, "feedback_id": feedback_id, "trace_id": "t", "value": chance.randint(-10, 10),
+        "weight": Decimal(chance.randint(0, 10)) / 10, "created_at": at, "updated_at": at,
+        "join_state": chance.choice(["pending", "joined"]), "models": chance.choice([[], ["a"], ["a", "b"]]),
+        "_user": chance.choice(["", "u"]), "_organisation": chance.choice(["", "o1", "o2"]), "_prompt": "p",
+        "_environment": chance.choice(["", "production"]), "version": version, "is_deleted": chance.random() < 0.2,
+    }  # fmt: skip
+
+
+def insert(client: Client, rows: list[Row]) -> None:
+    columns = list(rows[0])
+    client.insert("feedback.feedback_rows", [list(row.values()) for row in rows], column_names=columns)
+
+
+def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
+    """The plain model: the highest version of each id, grouped the long way."""
+    newest: dict[uuid.UUID, Row] = {}
+    for row in rows:
+        if row["feedback_id"] not in newest or row["version"] > newest[row["feedback_id"]]["version"]:
+            newest[row["feedback_id"]] = row
+    groups: dict[Group, list[Row]] = defaultdict(list)
+    for row in newest.values():
+        if row["is_deleted"]:
+            continue
+        keys = [("all", ""), ("organisation", row["_organisation"]), ("prompt", row["_prompt"]), ("user", row["_user"])]
+        keys += [("model", model) for model in row["models"] or [""]]
+        for dimension, key in keys:
+            hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
+            for period, start in (("hour", hour), ("day", hour.replace(hour=0))):
+                groups[period, dimension, start.replace(tzinfo=None), row["_environment"], key].append(row)
+    return {
+        group: (
+            len(members), sum(row["join_state"] == "joined" for row in members),
+            sum((row["weight"] for row in members), Decimal(0)),
+            sum((row["weight"] * row["value"] for row in members), Decimal(0)),
+            sum((row["weight"] * row["value"] ** 2 for row in members), Decimal(0)),
+            [sum(row["value"] == value for row in members) for value in range(-10, 11)],
+        )
+        for group, members in groups.items()
+    }  # fmt: skip
+
+
+def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
+    found = client.query(
+        "SELECT period, dimension, start, environment, key, feedback_count, joined_count, weight_sum, value_weight_sum,"
+        " weight_value_squared_sum, value_counts FROM feedback.rollups WHERE workspace = {w:String}",
+        parameters={"w": workspace},
+    ).result_rows
+    return {(row[0], row[1], row[2].replace(tzinfo=None), *row[3:5]): tuple(row[5:]) for row in found}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**63))
+def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
+    asyncio.run(history(client, random.Random(seed)))
+
+
+async def history(client: Client, chance: random.Random) -> None:
+    """Versions of feedback come in any order; computations are read, held back, and written in any order."""
+    workspace = uuid.uuid4().hex
+    places = [(uuid.UUID(int=chance.getrandbits(128)), START + timedelta(minutes=37 * n)) for n in range(6)]
+    hours = {Hour(workspace, int(at.timestamp()) // 3600 * 3600) for _, at in places}
+    url = client.url
+    rows: list[Row] = []
+    held_back: list[tuple[list[Any], ...]] = []
+    asynchronous = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+    try:
+        for version in range(1, chance.randint(3, 9)):
+            written = [
+                a_row(chance, workspace, *place, version) for place in chance.sample(places, chance.randint(1, 3))
+            ]
+            rows += written
+            insert(client, written)
+            hour = chance.choice(sorted(hours))
+            condition = f"workspace = '{workspace}' AND toUnixTimestamp(hour) = {hour.start}"
+            if chance.random() < 0.5:
+                held_back.append(tuple(client.query(hours_query(condition)).result_rows))
+            else:
+                await compute(asynchronous, [hour])
+            if held_back and chance.random() < 0.3:
+                write_late(client, held_back.pop(chance.randrange(len(held_back))))
+        await compute(asynchronous, hours)
+        chance.shuffle(held_back)
+        for computed in held_back:
+            write_late(client, computed)
+        stale = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
+    finally:
+        await asynchronous.close()
+    assert shown(client, workspace) == expected(rows)
+    assert stale == []
+
+
+def write_late(client: Client, computed: tuple[list[Any], ...]) -> None:
+    if computed:
+        client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
+
+
+def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
+    workspace, chance = uuid.uuid4().hex, random.Random(3)
+    row = a_row(chance, workspace, uuid.uuid4(), START, 1) | {"is_deleted": False}
+    insert(client, [row])
+
+    async def found() -> list[Hour]:
+        asynchronous = await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
+        try:
+            before = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
+            await compute(asynchronous, before)
+            assert [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace] == []
+            return before
+        finally:
+            await asynchronous.close()
+
+    assert asyncio.run(found()) == [Hour(workspace, int(START.timestamp()))]
+    assert shown(client, workspace) == expected([row])
+
+
+def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    rollup = Process(
+        [sys.executable, "-m", "stream_workers.rollup_app"],
+        tmp_path / "rollup.log",
+        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
+    )
+    organisation = uuid.uuid4().hex
+
+    def numbers(dimension: str, key: str) -> Row:
+        rows = pipeline.sql(
+            "SELECT sum(feedback_count) AS count, sum(value_weight_sum) AS total FROM feedback.rollups"
+            " WHERE period = 'day' AND dimension = {d:String} AND key = {k:String}", d=dimension, k=key,
+        )  # fmt: skip
+        return rows[0]
+
+    try:
+        trace, model = a_trace(), f"m-{organisation}"
+        first, second = (pipeline.feedback(trace, value, 0.5, _organisation=organisation) for value in (4, 6))
+        until(lambda: numbers("organisation", organisation)["total"] == 5, "both are counted")
+        rollup.kill()
+        requests.put(f"{pipeline.url}/v1/feedback/{first}", json={"value": -4}, timeout=30).raise_for_status()
+        pipeline.request(trace, model)
+        until(lambda: pipeline.stored(first).get("join_state") == "joined", "the request has joined")
+        rollup.start()
+        until(lambda: numbers("organisation", organisation)["total"] == 1, "the edit counts")
+        until(lambda: numbers("model", model)["count"] == 2, "the late join counts")
+        for each in (first, second):
+            requests.delete(f"{pipeline.url}/v1/feedback/{each}", timeout=30).raise_for_status()
+        gone = "SELECT count() FROM feedback.rollups WHERE key IN {k:Array(String)}"
+        until(lambda: pipeline.count(gone, k=[organisation, model]) == 0, "groups that have become empty are gone")
+    finally:
+        rollup.kill()
