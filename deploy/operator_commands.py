@@ -22,6 +22,18 @@ _AUDIT = (
 )
 
 
+_RECONCILE = (
+    "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
+    " --repair where they still do afterwards. Workers may go on working."
+)
+
+
+_ERASE = (
+    "Deletes the person's feedback through the workers, which must run, then removes their rows from every table and"
+    " leaves tombstones on the topics that keep the latest. For good. Exits 1 where something is left."
+)
+
+
 def add_to(commands: Any) -> None:
     """Register the commands with the subparsers of `feedback`."""
     audit = commands.add_parser("audit", help="count that every accepted record is stored or dead", description=_AUDIT)
@@ -54,6 +66,20 @@ def add_to(commands: Any) -> None:
     redrive.add_argument("--again", action="store_true", help="also those that were sent through before")
     redrive.add_argument("--force", action="store_true", help="also changes of feedback that has changed since")
     redrive.set_defaults(run=told(_dead_redrive))
+
+    reconcile = commands.add_parser(
+        "reconcile", help="compute everything again from the journal, and compare", description=_RECONCILE
+    )
+    _engines(reconcile)
+    reconcile.add_argument("--repair", action="store_true", help="put right what differs")
+    reconcile.set_defaults(run=told(_reconcile))
+
+    erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ERASE)
+    _engines(erase, with_kafka=True)
+    erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
+    erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
+    erase.add_argument("--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", GROUP), help="the workers' group")
+    erase.set_defaults(run=told(_erase))
 
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")
     _engines(orphans)
@@ -165,6 +191,39 @@ def _dead_redrive(options: argparse.Namespace) -> int:
         print(f"{'would send' if options.dry_run else 'sent'} {letter.place}")
     print(f"{len(chosen)} of {len(found)} letters {'would be sent' if options.dry_run else 'sent'} through again.")
     return 0
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    from deploy.reconcile import reconcile
+
+    with clickhouse(options.clickhouse_url):
+        found = reconcile(options.clickhouse_url, repair=options.repair, say=print)
+        for each in found:
+            print(each)
+        if found and options.repair:
+            print("Repaired; comparing again.")
+            found = reconcile(options.clickhouse_url, repair=False, say=print)
+            for each in found:
+                print(each)
+    print("There are differences: --repair puts them right." if found else "Nothing differs.")
+    return 1 if found else 0
+
+
+def _erase(options: argparse.Namespace) -> int:
+    from deploy.erase import erase
+
+    before, after = erase(
+        options.clickhouse_url, options.bootstrap, options.group, options.workspace, options.user, say=print
+    )
+    for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
+        print(line)
+    left = sum(after.values())
+    print(
+        f"{left} rows are left: erase again." if left else
+        "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after"
+        " they were accepted, and dead letters on feedback.dead.v1 for 30."
+    )  # fmt: skip
+    return 1 if left else 0
 
 
 def _orphans(options: argparse.Namespace) -> int:

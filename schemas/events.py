@@ -88,10 +88,13 @@ class FeedbackDeleted(Event):
 
 
 class StateForgotten(Event):
-    """An operator has changed what is stored: who reads this partition forgets what it remembers of it."""
+    """An operator has changed what is stored of a trace: its numbers are to be read and told anew.
+
+    Whoever reads this partition forgets what it remembers of it.
+    """
 
     event: Literal["forget"]
-    feedback_id: Id = Field(description="An id of its own, which names no feedback.")
+    feedback_id: Id = Field(description="An id of its own, which names no feedback and carries the trace's hash.")
     forgotten_at: AwareDatetime
 
 

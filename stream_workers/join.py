@@ -67,7 +67,7 @@ class _Join:
                 if isinstance(event, Requested):
                     self._take_request(arrival, event)
                 elif isinstance(event, Forgotten):
-                    self._journal.append((arrival, None))
+                    self._take_notice(arrival)
                 else:
                     self._take_feedback(arrival, event)
             except Conflict as conflict:
@@ -136,6 +136,14 @@ class _Join:
             if rewrite:
                 for each in trace.feedback.values():
                     self._feedback[each.feedback_id] = (trace, each)
+
+    def _take_notice(self, arrival: Arrival) -> None:
+        """Say the numbers of these traces anew: what they rest on was changed from outside."""
+        self._journal.append((arrival, None))
+        for trace in self._buckets[arrival.trace_hash].traces.values():
+            trace.notice(arrival.sequence)
+            if trace.feedback:
+                self._touch(trace, arrival)
 
     def _trace(self, bucket: Bucket, arrival: Arrival, event: Created | Requested) -> Trace:
         """The event's trace. An id whose hash is not its trace's would join nothing for ever: Conflict."""

@@ -21,9 +21,9 @@ from stream_workers.state import Bucket, Entry, fold
 _ENTRIES = """
 SELECT concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
 FROM feedback.trace_journal
-WHERE trace_hash IN (SELECT h FROM wanted)
+WHERE {condition}
 """
-_AS_ONE_DOCUMENT = {
+AS_ONE_DOCUMENT = {
     "format_custom_escaping_rule": "Raw",
     "format_custom_result_before_delimiter": "[",
     "format_custom_row_before_delimiter": "",
@@ -59,16 +59,28 @@ async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[in
         fmt="RowBinary",
         structure=["h UInt32"],
     )
-    document = await client.raw_query(_ENTRIES, settings=_AS_ONE_DOCUMENT, fmt="CustomSeparated", external_data=wanted)
+    query = entries_query("trace_hash IN (SELECT h FROM wanted)")
+    document = await client.raw_query(query, settings=AS_ONE_DOCUMENT, fmt="CustomSeparated", external_data=wanted)
     return await asyncio.to_thread(buckets_of, hashes, document)
 
 
+def entries_query(condition: str) -> str:
+    """Entries of the journal that meet the condition, to be asked AS_ONE_DOCUMENT in the format CustomSeparated."""
+    return _ENTRIES.replace("{condition}", condition)
+
+
 def buckets_of(hashes: Collection[int], document: bytes) -> dict[int, Bucket]:
-    """What the journal's answer amounts to."""
+    """What the journal's answer amounts to, for each of these hashes."""
+    found = fold_document(document)
+    return {trace_hash: found.get(trace_hash) or Bucket() for trace_hash in hashes}
+
+
+def fold_document(document: bytes) -> dict[int, Bucket]:
+    """What the journal's answer amounts to, by trace hash."""
     entries: dict[int, list[Entry]] = defaultdict(list)
     for line in _decode(document or b"[]"):
         entries[line.trace_hash].append((line.entry, line.identity, line.sequence))
-    return {trace_hash: fold(entries[trace_hash]) if trace_hash in entries else Bucket() for trace_hash in hashes}
+    return {trace_hash: fold(of_trace) for trace_hash, of_trace in entries.items()}
 
 
 async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[Claim, str]:

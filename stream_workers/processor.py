@@ -118,6 +118,7 @@ class Processor:
         if found.memory != self._memory:
             buckets = self._remembered(set(buckets))
             buckets |= await self._fetch(poll, found.buckets.keys() - buckets.keys())
+            claims = await self._fetch_claims(poll, found.arrivals)
         for latest_buckets, latest_claims in self._latest:
             buckets |= {h: latest_buckets[h] for h in buckets.keys() & latest_buckets.keys()}
             claims = latest_claims | claims

@@ -79,6 +79,12 @@ ORDER BY workspace, hour
 """
 
 
+# An hour whose rows have all been erased has a bucket too, or what was computed before would stand.
+_BUCKET = """
+SELECT {workspace:String}, 'hour', 'bucket', {start:DateTime}, '', '', 0, 0, 0, 0, 0, [], generation AS computed_from
+"""
+
+
 class Hour(NamedTuple):
     """One bucket: a workspace's feedback created in the hour from `start`, Unix seconds."""
 
@@ -97,7 +103,9 @@ async def compute(client: AsyncClient, hours: Iterable[Hour]) -> None:
     for hour in hours:
         await client.command(
             f"INSERT INTO feedback.rollup_rows ({COLUMNS}) "
-            + hours_query("workspace = {workspace:String} AND hour = {start:DateTime}"),
+            + hours_query("workspace = {workspace:String} AND hour = {start:DateTime}")
+            + "UNION ALL"
+            + _BUCKET.replace("generation AS", f"{_GENERATION} AS"),
             parameters={"workspace": hour.workspace, "start": _time(hour.start)},
             settings=_SETTINGS,
         )

@@ -105,7 +105,7 @@ class Feedback(msgspec.Struct):
 
 
 class Trace(msgspec.Struct):
-    """Everything on one trace. `sequence` is that of its latest feedback event, `updated_at` the latest event's time.
+    """Everything on one trace. `sequence` is that of its latest feedback event or notice, `updated_at` its latest time.
 
     `partition` is where its events come from, known once one has come.
     """
@@ -138,6 +138,10 @@ class Trace(msgspec.Struct):
         if not held.deleted:
             self.totals.add(held.value, held.weight)
         self._have_seen(held)
+
+    def notice(self, sequence: int) -> None:
+        """The trace was changed from outside: its numbers are newer than any that were told before."""
+        self.sequence = max(self.sequence, sequence)
 
     def _have_seen(self, held: Feedback) -> None:
         self.sequence = max(self.sequence, held.sequence)
@@ -195,7 +199,8 @@ def fold(entries: Iterable[Entry]) -> Bucket:
         if isinstance(entry, RequestFact):
             bucket.get(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Forgotten):
-            continue
+            for trace in bucket.traces.values():
+                trace.notice(sequence)
         elif found := bucket.find(entry.feedback_id, entry.workspace):
             trace, held = found
             trace.take(held, entry, sequence)

@@ -1,7 +1,8 @@
-"""`python -m deploy.docker.worker_health`: is a worker at this address a member of its Kafka group?
+"""`python -m deploy.docker.worker_health [rollup]`: is a worker at this address a member of its Kafka group?
 
-For a worker container's health check, as a worker serves no HTTP. A worker's heartbeats come from the event loop
-that does its work, so one that hangs is dropped from the group after its session timeout, and is unhealthy here.
+For the health check of a worker's or a rollup's container, which serve no HTTP. A worker's heartbeats come from the
+event loop that does its work, so one that hangs is dropped from the group after its session timeout, and is unhealthy
+here.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import sys
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from stream_workers.settings import WorkerSettings
+from stream_workers.settings import RollupSettings, WorkerSettings
 
 
 async def is_member(bootstrap: str, group: str) -> bool:
@@ -41,13 +42,14 @@ def _own_address(bootstrap: str) -> str:
 
 def main() -> int:
     logging.disable()  # the reason below is all that `docker inspect` is to show
-    settings = WorkerSettings()
+    bootstrap = WorkerSettings().kafka_bootstrap
+    group = RollupSettings().rollup_group if sys.argv[1:] == ["rollup"] else WorkerSettings().consumer_group
     try:
-        member = asyncio.run(is_member(settings.kafka_bootstrap, settings.consumer_group))
+        member = asyncio.run(is_member(bootstrap, group))
     except (KafkaError, OSError) as error:
-        print(f"Kafka at {settings.kafka_bootstrap} cannot be asked: {error}")
+        print(f"Kafka at {bootstrap} cannot be asked: {error}")
         return 1
-    print("member" if member else f"no member of {settings.consumer_group} speaks from here")
+    print("member" if member else f"no member of {group} speaks from here")
     return 0 if member else 1
 
 

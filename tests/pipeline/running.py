@@ -87,12 +87,13 @@ class Pipeline:
         return int(self.sql_client.command(query, parameters=parameters))
 
     def accounted(self) -> dict[tuple[str, int], int]:
-        """Per input topic and partition: records that are in the journal or in the dead letters."""
+        """Per input topic and partition: records that are in the journal, in the dead letters, or erased."""
         rows = self.sql("""
             SELECT topic, kafka_partition, uniqExact(sequence) AS records FROM (
                 SELECT if(kind = 'feedback', 'feedback.events.v1', 'request.logs.v1') AS topic,
                     kafka_partition, sequence FROM feedback.trace_journal
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.dead_letters
+                UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.erased_records
             ) GROUP BY topic, kafka_partition""")
         return {(row["topic"], row["kafka_partition"]): row["records"] for row in rows}
 

@@ -1,6 +1,7 @@
 """A real `feedback up` of a test's own: started on free ports, watched, and never left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,9 @@ class Up:
         return {pid: line for pid, line in processes() if parent(pid) == self.process.pid}
 
     def child(self, words: str) -> int:
-        (pid,) = [pid for pid, line in self.children().items() if words in line] or [0]
+        """The process id of the program that runs this module or binary; 0 where there is none."""
+        named = re.compile(re.escape(words) + r"(?![.\w])")
+        (pid,) = [pid for pid, line in self.children().items() if named.search(line)] or [0]
         return pid
 
     def post(self, trace: str) -> str:

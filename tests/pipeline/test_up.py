@@ -145,7 +145,7 @@ def test_engines_from_the_environment_are_used_and_not_started(up: Starter, tmp_
         given = {**outside.environment, "FEEDBACK_OFFSET_BASE": "77"}
         mine = up(environment=given).start_and_wait()
         programs = sorted(mine.children().values())
-        assert [line.split()[-1] for line in programs] == ["deploy.api", "stream_workers"]
+        assert [line.split()[-1] for line in programs] == ["deploy.api", "stream_workers", "stream_workers.rollup_app"]
         mine.post("outside")
         until(lambda: stored(outside.clickhouse, "outside") == 1, "feedback is stored outside")
         assert environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"] == "77"

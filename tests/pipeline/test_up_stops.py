@@ -25,7 +25,7 @@ def up(tmp_path: Path) -> Iterator[Starter]:
 def test_what_was_accepted_before_sigterm_is_stored_and_no_process_is_left(up: Starter, tmp_path: Path) -> None:
     mine = up("data", "--workers", "2", "--partitions", "4").start_and_wait()
     children = mine.children()
-    assert len(children) == 5
+    assert len(children) == 6
     body = [{"trace_id": "last", "value": 1} for _ in range(1000)]
     reply = requests.post(f"{mine.url}/v1/feedback", json=body, timeout=30)
     assert reply.status_code == 200, reply.text
@@ -41,7 +41,7 @@ def test_no_process_outlives_a_killed_supervisor_and_its_folder_can_be_used_agai
     mine.post("kept")
     until(lambda: mine.stored("kept") == 1, "feedback is stored")
     children = mine.children()
-    assert len(children) == 4
+    assert len(children) == 5
     mine.process.kill()
     mine.process.wait()
     until(lambda: all(is_gone(pid) for pid in children), "all programs are gone")

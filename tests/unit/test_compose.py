@@ -28,14 +28,18 @@ from deploy.retention import TABLES
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
-from stream_workers.settings import WorkerSettings
+from stream_workers.settings import RollupSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 XML = ROOT / "deploy/docker/clickhouse/feedback.xml"
-SETTINGS: dict[str, list[type[BaseSettings]]] = {"edge": [Settings, QuerySettings], "worker": [WorkerSettings]}
-LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker")
-OURS = ("setup", "edge", "worker")
+SETTINGS: dict[str, list[type[BaseSettings]]] = {
+    "edge": [Settings, QuerySettings],
+    "worker": [WorkerSettings],
+    "rollup": [RollupSettings],
+}
+LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker", "rollup")
+OURS = ("setup", "edge", "worker", "rollup")
 PASSWORD = {"CLICKHOUSE_PASSWORD": "s3cret"}
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<word>[^{}]*))?\})")
@@ -94,7 +98,7 @@ def test_each_key_of_a_service_is_one_that_compose_has() -> None:
 
 def test_each_command_is_one_that_the_command_line_takes() -> None:
     parser = cli._parser()
-    for name in ("edge", "worker"):
+    for name in ("edge", "worker", "rollup"):
         assert "entrypoint" not in services()[name], "the image's entry point is `feedback`"
         parser.parse_args(services()[name]["command"])
     setup = services()["setup"]

@@ -30,7 +30,9 @@ def history(chance: random.Random) -> dict[str, list[dict[str, Any]]]:
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
     for n in range(chance.randint(1, 14)):
-        kind = chance.choice(["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown"])
+        kind = chance.choice(
+            ["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown", "forget"]
+        )
         if kind in ("create", "keyed") or not made:
             event = created(chance, chance.choice(traces), n)
             if kind == "keyed":
@@ -43,6 +45,9 @@ def history(chance: random.Random) -> dict[str, list[dict[str, Any]]]:
             event = {**chance.choice(made), "created_at": rfc3339(START_MS + n)}
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
+        elif kind == "forget":
+            notice = {"event": "forget", "workspace": "w", "forgotten_at": rfc3339(START_MS + n)}
+            event = notice | {"feedback_id": identity(chance, chance.choice(traces))}
         else:
             known = chance.choice(made)["feedback_id"]
             unknown = str(ids.idempotent_id(ids.trace_hash_of(UUID(known)), "w", "unknown"))
@@ -134,6 +139,9 @@ class Model:
                 if "metadata" in event:
                     held |= {name: event.get(name) for name in SPECIALS}
                 held["offset"] = record.offset
+            elif event.get("event") == "forget":
+                self.journal.add(("feedback", record.offset))
+                continue
             elif event.get("event") == "delete" and identity in originals:
                 if held:
                     self.deleted[identity] = self.feedback.pop(identity)

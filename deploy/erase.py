@@ -1,0 +1,283 @@
+"""Removing a person: every row that is theirs, wherever it lies, and a tombstone where a topic keeps the latest.
+
+Theirs is feedback whose `_user`, as it was sent, changed, or taken from a request of its trace, names them, every
+request that names them, and every dead letter that does. Their feedback is first deleted as anyone deletes it, so that
+workers take it out of all numbers and publish tombstones; then the rows themselves are removed, versions and all, and
+the workers told to read anew. What a request has said about its trace stays without the person: its model and time.
+
+Each step may be repeated; an erasure that was cut off is simply run again. Records in the input topics and in the topic
+of dead letters cannot be removed one by one: they go with their retention.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import clickhouse_connect
+import msgspec
+from aiokafka import AIOKafkaProducer
+from clickhouse_connect.driver.client import Client
+
+from deploy.engines import CommandError, clickhouse, kafka
+from deploy.offsets import committed_offsets, end_offsets
+from schemas import ids
+from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
+from stream_workers.rollups import Hour, compute
+
+_ROUNDS = 5
+
+
+@dataclass
+class Person:
+    """Whose rows, and which feedback and requests were found to be theirs."""
+
+    workspace: str
+    user: str
+    feedback: set[str] = field(default_factory=set)
+    requests: set[str] = field(default_factory=set)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "workspace": self.workspace,
+            "user": self.user,
+            "feedback": sorted(self.feedback),
+            "requests": sorted(self.requests),
+            "fact": ',"user":' + msgspec.json.encode(self.user).decode(),
+        }
+
+
+_ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
+_FOUND_FEEDBACK = f"""
+SELECT toString(feedback_id) FROM feedback.feedback_rows
+WHERE workspace = {{workspace:String}} AND (_user = {{user:String}} OR home_user = {{user:String}})
+UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
+WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
+UNION DISTINCT SELECT toString(id) FROM feedback.trace_journal
+WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {_ENTRY_OF}
+"""
+_FOUND_REQUESTS = f"""
+SELECT toString(request_id) FROM feedback.request_log_rows
+WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
+UNION DISTINCT SELECT toString(id) FROM feedback.trace_journal
+WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {_ENTRY_OF}
+"""
+_OF_FEEDBACK = "toString({column}) IN {{feedback:Array(String)}}"
+_LETTERS = (
+    "JSONExtractString(value, 'workspace') = {workspace:String} AND (JSONExtractString(value, '_user') = {user:String}"
+    " OR feedback_id IN {feedback:Array(String)})"
+)
+_FACTS = "kind = 'request' AND toString(id) IN {requests:Array(String)} AND position(entry, {fact:String}) > 0"
+
+# What is theirs in each table.
+THEIRS = {
+    "feedback_rows": _OF_FEEDBACK.format(column="feedback_id"),
+    "feedback_hour_rows": _OF_FEEDBACK.format(column="feedback_id"),
+    "request_log_rows": "toString(request_id) IN {requests:Array(String)}",
+    "trace_journal": f"kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')} OR {_FACTS}",
+    "dead_letters": _LETTERS,
+    "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
+}
+
+
+def erase(
+    clickhouse_url: str,
+    bootstrap: str,
+    group: str,
+    workspace: str,
+    user: str,
+    *,
+    say: Callable[[str], None],
+    patience_s: float = 60,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Erase; the rows that were theirs per table, before and after. CommandError where it cannot be completed."""
+    if not user:
+        raise CommandError("Name the person: --user must not be empty.")
+    with clickhouse(clickhouse_url) as client:
+        person = Person(workspace, user)
+        _find(client, person)
+        before = after = _count(client, person)
+        for _ in range(_ROUNDS):
+            if not any(after.values()):
+                break
+            _delete_through_the_pipeline(client, bootstrap, group, person, patience_s, say)
+            _remove(client, clickhouse_url, bootstrap, person)
+            _find(client, person)
+            after = _count(client, person)
+    return before, after
+
+
+def _find(client: Client, person: Person) -> None:
+    person.feedback |= {row[0] for row in client.query(_FOUND_FEEDBACK, person.parameters).result_rows}
+    person.requests |= {row[0] for row in client.query(_FOUND_REQUESTS, person.parameters).result_rows}
+
+
+def _count(client: Client, person: Person) -> dict[str, int]:
+    wanted = person.parameters
+    return {
+        table: int(client.query(f"SELECT count() FROM feedback.{table} WHERE {theirs}", wanted).result_rows[0][0])
+        for table, theirs in THEIRS.items()
+    }
+
+
+def _delete_through_the_pipeline(
+    client: Client, bootstrap: str, group: str, person: Person, patience_s: float, say: Callable[[str], None]
+) -> None:
+    """Delete their feedback as anyone would, and wait until workers have done that and all that came before."""
+    standing = [
+        row[0]
+        for row in client.query(
+            "SELECT DISTINCT toString(id) FROM feedback.trace_journal WHERE kind = 'feedback'"
+            " AND toString(id) IN {feedback:Array(String)} AND id NOT IN (SELECT id FROM feedback.trace_journal"
+            " WHERE kind = 'feedback' AND JSONExtractString(entry, 'event') = 'delete')",
+            person.parameters,
+        ).result_rows
+    ]
+    at = datetime.now(UTC).isoformat()
+    events = [
+        (each, {"event": "delete", "workspace": person.workspace, "feedback_id": each, "deleted_at": at})
+        for each in standing
+    ]
+    kafka(bootstrap, _publish_events(bootstrap, events))
+    say(f"{len(standing)} feedbacks deleted; waiting for the workers")
+    kafka(bootstrap, _until_committed(bootstrap, group, patience_s))
+
+
+async def _publish_events(bootstrap: str, events: list[tuple[str, dict[str, str]]]) -> None:
+    """Publish feedback events, each in the partition that its id carries."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
+        for feedback_id, event in events:
+            partition = ids.partition_of(_hash(feedback_id), partitions)
+            value = msgspec.json.encode(event)
+            await producer.send_and_wait(FEEDBACK_EVENTS, value, key=feedback_id.encode(), partition=partition)
+    finally:
+        await producer.stop()
+
+
+async def _until_committed(bootstrap: str, group: str, patience_s: float) -> None:
+    """Return when the workers have committed all that the input topics hold now: none of it will be read again."""
+    ends = await end_offsets(bootstrap, INPUTS)
+    deadline = time.monotonic() + patience_s
+    while True:
+        committed = await committed_offsets(bootstrap, group, INPUTS)
+        if all(committed.get(place, 0) >= end for place, end in ends.items()):
+            return
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"the workers of {group} have not caught up within {patience_s:g} s: see that they run, and erase again"
+            )
+        await asyncio.sleep(0.2)
+
+
+def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person) -> None:
+    """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
+    wanted = person.parameters
+    traces = _traces(client, person)
+    hours = [
+        Hour(*row)
+        for row in client.query(
+            "SELECT DISTINCT workspace, toUnixTimestamp(hour) FROM feedback.feedback_hour_rows"
+            f" WHERE {THEIRS['feedback_hour_rows']}",
+            wanted,
+        ).result_rows
+    ]
+    client.command(
+        "INSERT INTO feedback.erased_records"
+        f" SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence, now64(3) FROM feedback.trace_journal"
+        f" WHERE kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')}",
+        parameters=wanted,
+    )
+    client.command(
+        "INSERT INTO feedback.erased_records SELECT topic, kafka_partition, sequence, now64(3)"
+        f" FROM feedback.dead_letters WHERE {_LETTERS}",
+        parameters=wanted,
+    )
+    now = {"mutations_sync": 2}
+    facts = f"ALTER TABLE feedback.trace_journal UPDATE entry = replaceOne(entry, {{fact:String}}, '') WHERE {_FACTS}"
+    client.command(facts, parameters=wanted, settings=now)
+    for table, theirs in THEIRS.items():
+        client.command(f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}", parameters=wanted, settings=now)
+    alone = [trace for trace, others in traces.items() if not others]
+    gone = {"workspace": person.workspace, "traces": alone}
+    their_aggregates = "workspace = {workspace:String} AND trace_id IN {traces:Array(String)}"
+    newest = (
+        f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {their_aggregates} GROUP BY trace_id"
+    )
+    versions = {trace: int(version) for trace, version in client.query(newest, gone).result_rows}
+    client.command(
+        f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {their_aggregates}", parameters=gone, settings=now
+    )
+    kafka(bootstrap, _tell(bootstrap, person, versions, [trace for trace, others in traces.items() if others]))
+    asyncio.run(_roll_up(clickhouse_url, hours))
+
+
+def _traces(client: Client, person: Person) -> dict[str, bool]:
+    """The traces of their feedback and requests, and whether feedback of others is on each."""
+    rows = client.query(
+        "SELECT trace_id, max(toString(feedback_id) NOT IN {feedback:Array(String)}) FROM feedback.feedback_rows"
+        " WHERE workspace = {workspace:String} AND trace_id IN ("
+        "  SELECT trace_id FROM feedback.feedback_rows WHERE toString(feedback_id) IN {feedback:Array(String)}"
+        "  UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows"
+        "  WHERE toString(request_id) IN {requests:Array(String)}"
+        ") GROUP BY trace_id",
+        person.parameters,
+    ).result_rows
+    return {trace: bool(others) for trace, others in rows}
+
+
+async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: list[str]) -> None:
+    """Tombstones for feedback and traces that are gone, and a notice to the workers for each trace that changed."""
+    at_ms = time.time_ns() // 1_000_000
+    at = datetime.now(UTC).isoformat()
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
+        hashes = {ids.murmur2(ids.trace_key(person.workspace, trace)) for trace in (*gone, *changed)}
+        hashes |= {_hash(each) for each in (*person.feedback, *person.requests)}
+        for trace_hash in hashes:
+            notice_id = str(ids.new_id(trace_hash, at_ms))
+            notice = {
+                "event": "forget",
+                "workspace": person.workspace,
+                "feedback_id": notice_id,
+                "forgotten_at": at,
+            }
+            partition = ids.partition_of(trace_hash, partitions)
+            await producer.send_and_wait(
+                FEEDBACK_EVENTS, msgspec.json.encode(notice), key=notice_id.encode(), partition=partition
+            )
+        for trace, version in gone.items():
+            key = ids.trace_key(person.workspace, trace)
+            await producer.send_and_wait(
+                AGGREGATES,
+                None,
+                key=key,
+                partition=ids.partition_of(ids.murmur2(key), partitions),
+                headers=[("version", b"%d" % (version + 1))],
+            )
+    finally:
+        await producer.stop()
+
+
+async def _roll_up(clickhouse_url: str, hours: list[Hour]) -> None:
+    """Compute these hours anew, under a generation that no earlier computation can outdo."""
+    client = await clickhouse_connect.get_async_client(dsn=clickhouse_url, autogenerate_session_id=False)
+    try:
+        await client.command(
+            "INSERT INTO feedback.settings (name, value) SELECT 'rollup_generation', toString(1 + toUInt64OrZero("
+            " anyLast(value))) FROM feedback.settings FINAL WHERE name = 'rollup_generation'"
+        )
+        await compute(client, hours)
+    finally:
+        await client.close()
+
+
+def _hash(identity: str) -> int:
+    return int(identity[24:32], 16)
