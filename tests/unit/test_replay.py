@@ -1,15 +1,20 @@
 """Exactness under every crash: random histories, random batches, workers that die or wake too late.
 
 Whatever happens on the way, what is stored and published at the end equals a plain in-memory model that sees each
-log once from start to end.
+log once from start to end. REPLAY_EXAMPLES sets how many histories are tried, REPLAY_SEED where to begin, and
+REPLAY_HISTORY names a JSON file with a history of one's own, `{"feedback.events.v1": [event, …], "request.logs.v1":
+[event, …]}`, to be tried under as many crash schedules. A failure names its seed.
 """
 
 import asyncio
 import json
+import os
 import random
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from aiokafka.structs import ConsumerRecord
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,17 +28,19 @@ from tests.unit.simulated_world import World, run
 START_MS = 1_780_000_000_000
 
 
-def history(chance: random.Random) -> dict[str, list[dict[str, Any]]]:
-    """Events of both topics: creates, edits, deletes, duplicates, conflicts, unknown ids, requests."""
-    traces = [f"t{i}" for i in range(chance.randint(1, 3))]
+def history(
+    chance: random.Random, workspace: str = "w", traces: int = 3, events: int = 14
+) -> dict[str, list[dict[str, Any]]]:
+    """Events of both topics: creates, edits, deletes, duplicates, conflicts, unknown ids, requests; at most so many."""
+    traces_of = [f"t{i}" for i in range(chance.randint(1, traces))]
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
-    for n in range(chance.randint(1, 14)):
+    for n in range(chance.randint(1, events)):
         kind = chance.choice(
             ["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown", "forget"]
         )
         if kind in ("create", "keyed") or not made:
-            event = created(chance, chance.choice(traces), n)
+            event = created(chance, chance.choice(traces_of), n, workspace)
             if kind == "keyed":
                 event |= {
                     "idempotency_key": chance.choice(["k1", "k2"]),
@@ -45,39 +52,41 @@ def history(chance: random.Random) -> dict[str, list[dict[str, Any]]]:
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
         elif kind == "forget":
-            notice = {"event": "forget", "workspace": "w", "forgotten_at": rfc3339(START_MS + n)}
-            event = notice | {"feedback_id": identity(chance, chance.choice(traces))}
+            notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339(START_MS + n)}
+            event = notice | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
         else:
             known = chance.choice(made)["feedback_id"]
-            unknown = str(ids.idempotent_id(ids.trace_hash_of(UUID(known)), "w", "unknown"))
-            event = later(chance, unknown if kind == "unknown" else known, n, delete=kind == "delete")
+            unknown = str(ids.idempotent_id(ids.trace_hash_of(UUID(known)), workspace, "unknown"))
+            event = later(chance, unknown if kind == "unknown" else known, n, workspace, delete=kind == "delete")
         feedback.append(event)
-    requests = [requested(chance, chance.choice(traces), n) for n in range(chance.randint(0, 8))]
+    requests = [
+        requested(chance, chance.choice(traces_of), n, workspace) for n in range(chance.randint(0, events // 2 + 1))
+    ]
     if requests and chance.random() < 0.3:
         requests.append({**chance.choice(requests), "model": "another"})
     return {FEEDBACK_EVENTS: feedback, REQUEST_LOGS: requests}
 
 
-def identity(chance: random.Random, trace_id: str) -> str:
-    return str(ids.idempotent_id(ids.murmur2(ids.trace_key("w", trace_id)), "w", str(chance.random())))
+def identity(chance: random.Random, trace_id: str, workspace: str) -> str:
+    return str(ids.idempotent_id(ids.murmur2(ids.trace_key(workspace, trace_id)), workspace, str(chance.random())))
 
 
 def special_fields(chance: random.Random) -> dict[str, str]:
     return {name: chance.choice("ab") for name in SPECIALS if chance.random() < 0.4}
 
 
-def created(chance: random.Random, trace_id: str, n: int) -> dict[str, Any]:
+def created(chance: random.Random, trace_id: str, n: int, workspace: str) -> dict[str, Any]:
     specials = special_fields(chance)
     return {
-        "event": "create", "workspace": "w", "feedback_id": identity(chance, trace_id),
+        "event": "create", "workspace": workspace, "feedback_id": identity(chance, trace_id, workspace),
         "trace_id": trace_id, "value": chance.randint(-10, 10), "weight": chance.randint(0, 10) / 10,
         "metadata": specials, "home_environment": specials.get("_environment", ""),
         "created_at": rfc3339(START_MS + n), **specials,
     }  # fmt: skip
 
 
-def later(chance: random.Random, feedback_id: str, n: int, *, delete: bool) -> dict[str, Any]:
-    common = {"workspace": "w", "feedback_id": feedback_id}
+def later(chance: random.Random, feedback_id: str, n: int, workspace: str, *, delete: bool) -> dict[str, Any]:
+    common = {"workspace": workspace, "feedback_id": feedback_id}
     if delete:
         return {"event": "delete", **common, "deleted_at": rfc3339(START_MS + n)}
     event: dict[str, Any] = {"event": "update", **common, "updated_at": rfc3339(START_MS + n)}
@@ -91,11 +100,11 @@ def later(chance: random.Random, feedback_id: str, n: int, *, delete: bool) -> d
     return event
 
 
-def requested(chance: random.Random, trace_id: str, n: int) -> dict[str, Any]:
+def requested(chance: random.Random, trace_id: str, n: int, workspace: str) -> dict[str, Any]:
     specials = special_fields(chance)
     at = START_MS + chance.randint(-5, 5) * 3_600_000
     return {
-        "event": "request", "workspace": "w", "request_id": identity(chance, trace_id),
+        "event": "request", "workspace": workspace, "request_id": identity(chance, trace_id, workspace),
         "trace_id": trace_id, "model": chance.choice(["m1", "m2", None]), "provider": chance.choice(["p1", None]),
         "metadata": specials, "started_at": rfc3339(at), "received_at": rfc3339(START_MS + n), **specials,
     }  # fmt: skip
@@ -109,14 +118,30 @@ def records(topic: str, events: list[dict[str, Any]], chance: random.Random) -> 
     return [ConsumerRecord(topic, 0, i, START_MS, 0, b"k", v, None, 1, len(v), ()) for i, v in enumerate(values)]
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**63))
+EXAMPLES = int(os.environ.get("REPLAY_EXAMPLES", "1500"))
+SEED = int(os.environ.get("REPLAY_SEED", "0"))
+GIVEN = os.environ.get("REPLAY_HISTORY")
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(SEED, SEED + 2**63))
 def test_whatever_crashes_the_end_equals_a_plain_model(seed: int) -> None:
     chance = random.Random(seed)
-    logs = {topic: records(topic, events, chance) for topic, events in history(chance).items()}
+    replay(chance, history(chance))
+
+
+@pytest.mark.skipif(GIVEN is None, reason="REPLAY_HISTORY names no file")
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(SEED, SEED + 2**63))
+def test_whatever_crashes_a_given_history_ends_as_the_plain_model_does(seed: int) -> None:
+    replay(random.Random(seed), json.loads(Path(GIVEN or "").read_text()))
+
+
+def replay(chance: random.Random, events: dict[str, list[dict[str, Any]]]) -> None:
+    """Run workers over the logs of these events, and compare."""
+    logs = {topic: records(topic, events.get(topic, []), chance) for topic in topics.INPUTS}
     world = World(chance, logs)
     asyncio.run(run(world))
     model = Model(logs)
     check(model, world.outcome())
     assert sum(map(len, logs.values())) == len(model.dead) + len(world.tables["trace_journal"]), "an event is lost"
-    assert tuple(logs) == topics.INPUTS
