@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-.PHONY: help up test unit lint format bench-worker bench-edge clean lock
+.PHONY: help up test unit chaos lint format bench-worker bench-edge clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: lint ## check style and types, then run every test; ARGS="-k name" runs fe
 
 unit: $(VENV)/.dev ## run the tests that need no engine
 	$(PY) -m pytest tests/unit $(ARGS)
+
+chaos: $(VENV)/.dev ## kill everything for ten minutes and count; SEED=, EVENTS=, ROUNDS=, SCHEDULE=file
+	SEED=$(SEED) EVENTS=$(or $(EVENTS),200000) ROUNDS=$(or $(ROUNDS),6) SCHEDULE=$(SCHEDULE) \
+	  $(PY) -m pytest -s tests/chaos $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format and types
 	$(PY) -m ruff check .

@@ -5,7 +5,8 @@ transport the event an agent sees is a `Poll`: every record that one fetch retur
 by partition. Assignment, rebalances, commits and supervision stay Faust's own.
 
 Promises:
-- Within a partition, polls arrive in offset order; after a rebalance each partition starts at its committed offset.
+- Within a partition, polls arrive in offset order; in each assignment a partition starts at its committed offset, or at
+  the beginning of its log where nothing was committed. Nothing is read before it has been placed there.
 - An offset is committed only after `acknowledge(poll)`, and never past a batch that was not acknowledged: Faust's
   own acknowledgements, which happen even when an agent raises, are not listened to.
 - A poll of an earlier assignment cannot move an offset: acknowledging it does nothing.
@@ -14,15 +15,19 @@ Left to the agent: acknowledging polls in the order they came, and only once eve
 Written against faust-streaming 0.15.3; it overrides `Consumer` internals of that version.
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord
 from faust.events import Event
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +110,20 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.progress = ProgressOfAssignment()
+        self._placed_in: int | None = None
 
     @property
     def assignment_number(self) -> int:
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        generation = self.app.consumer_generation_id
+        generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._wait_next_records(timeout)
         if not records or self.should_stop:
             return
-        if not self.flow_active or generation != self.app.consumer_generation_id:
-            await self.perform_seek()
+        moved = generation != self.app.consumer_generation_id or number != self.progress.number
+        if not self.flow_active or moved or self._placed_in != number:
+            await self._place()
             return
         assigned = {tp: batch for tp, batch in records.items() if tp in active or tp in self._buffered_partitions}
         if not assigned:
@@ -137,13 +144,30 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         """Allow the poll's offsets to be committed; nothing happens if its assignment is over."""
         self.progress.acknowledge(poll)
 
+    async def _place(self) -> None:
+        """Begin anew at the commits; if the assignment changes meanwhile, the next call tries again."""
+        try:
+            await self.perform_seek()
+        except (IllegalStateError, KafkaError, AssertionError) as error:
+            log.info("partitions could not be placed yet: %s", error)
+
     async def perform_seek(self) -> None:
-        await super().perform_seek()
         self.progress.start_anew()
+        number = self.progress.number
+        await super().perform_seek()
+        # aiokafka leaves a partition without a commit where it stands, which may be past what was read in vain.
+        without = [tp for tp in self.assignment() if not self._committed_offset.get(tp)]
+        if without:
+            await self._thread.seek_to_beginning(*without)
+        self._placed_in = number
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self.progress.start_anew()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.progress.start_anew()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
         return [tp for tp in self.progress.partitions if topics is None or tp in topics or tp.topic in topics]

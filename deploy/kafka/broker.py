@@ -27,12 +27,16 @@ HOST = "127.0.0.1"
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
-def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
-    """The broker's configuration file: one node, so every internal topic has one replica and few partitions."""
+def server_properties(data_dir: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
+    """The broker's configuration file: one node, so every internal topic has one replica and few partitions.
+
+    Clients are sent on to `advertised_port`, the broker's own unless something stands before it.
+    """
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "listeners": f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"BROKER://{HOST}:{advertised_port or port}",
         "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "BROKER",
         "controller.listener.names": "CONTROLLER",
@@ -62,7 +66,7 @@ def command(data_dir: Path, heap: str = "512m") -> list[str]:
     return [*_jvm(heap), "kafka.Kafka", str(_properties(data_dir).absolute())]
 
 
-def prepare(data_dir: Path, port: int, controller_port: int) -> None:
+def prepare(data_dir: Path, port: int, controller_port: int, advertised_port: int | None = None) -> None:
     """Fetch the jars, write the configuration and format the directory if it is new; blocking, a second or two.
 
     KafkaError where Java or Maven is missing, a port is taken, or the directory is in use or cannot be used.
@@ -74,7 +78,7 @@ def prepare(data_dir: Path, port: int, controller_port: int) -> None:
     _refuse_unfit_directory(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        _properties(data_dir).write_text(server_properties(data_dir, port, controller_port))
+        _properties(data_dir).write_text(server_properties(data_dir, port, controller_port, advertised_port))
     except OSError as error:
         raise KafkaError(f"Kafka cannot keep its data in {data_dir}: {error.strerror}.") from None
     # Kafka writes meta.properties last, so its presence means that formatting was finished.
@@ -116,6 +120,7 @@ class KafkaBroker:
     data_dir: Path
     port: int = 0
     controller_port: int = 0
+    advertised_port: int | None = None
     heap: str = "512m"
     deadline: float = 60.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
@@ -135,7 +140,7 @@ class KafkaBroker:
         free = free_ports(2)
         self.port = self.port or free[0]
         self.controller_port = self.controller_port or free[1]
-        prepare(self.data_dir, self.port, self.controller_port)
+        prepare(self.data_dir, self.port, self.controller_port, self.advertised_port)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command(self.data_dir, self.heap), stdout=log, stderr=log)
         # A thread of its own, so that start() may be called where an event loop is already running.
