@@ -22,7 +22,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import IllegalStateError, KafkaError
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.events import Event
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -156,7 +156,7 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         number = self.progress.number
         await super().perform_seek()
         # aiokafka leaves a partition without a commit where it stands, which may be past what was read in vain.
-        without = [tp for tp in self.assignment() if not self._committed_offset.get(tp)]
+        without = [TopicPartition(*tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
         if without:
             await self._thread.seek_to_beginning(*without)
         self._placed_in = number
