@@ -25,7 +25,7 @@ from deploy.engines import CommandError, clickhouse, kafka
 from deploy.offsets import committed_offsets, end_offsets
 from schemas import ids
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
-from stream_workers.rollups import Hour, compute
+from stream_workers.rollups import touch_after_removal
 
 _ROUNDS = 5
 
@@ -180,10 +180,9 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     wanted = person.parameters
     traces = _traces(client, person)
     hours = [
-        Hour(*row)
+        row[0]
         for row in client.query(
-            "SELECT DISTINCT workspace, toUnixTimestamp(hour) FROM feedback.feedback_hour_rows"
-            f" WHERE {THEIRS['feedback_hour_rows']}",
+            f"SELECT DISTINCT toUnixTimestamp(hour) FROM feedback.feedback_hour_rows WHERE {THEIRS['feedback_hour_rows']}",
             wanted,
         ).result_rows
     ]
@@ -214,7 +213,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
         f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {their_aggregates}", parameters=gone, settings=now
     )
     kafka(bootstrap, _tell(bootstrap, person, versions, [trace for trace, others in traces.items() if others]))
-    asyncio.run(_roll_up(clickhouse_url, hours))
+    asyncio.run(_roll_up(clickhouse_url, person.workspace, hours))
 
 
 def _traces(client: Client, person: Person) -> dict[str, bool]:
@@ -266,15 +265,10 @@ async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: l
         await producer.stop()
 
 
-async def _roll_up(clickhouse_url: str, hours: list[Hour]) -> None:
-    """Compute these hours anew, under a generation that no earlier computation can outdo."""
+async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> None:
     client = await clickhouse_connect.get_async_client(dsn=clickhouse_url, autogenerate_session_id=False)
     try:
-        await client.command(
-            "INSERT INTO feedback.settings (name, value) SELECT 'rollup_generation', toString(1 + toUInt64OrZero("
-            " anyLast(value))) FROM feedback.settings FINAL WHERE name = 'rollup_generation'"
-        )
-        await compute(client, hours)
+        await touch_after_removal(client, workspace, hours)
     finally:
         await client.close()
 

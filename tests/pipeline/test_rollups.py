@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
-from stream_workers.rollups import COLUMNS, Hour, compute, hours_query, stale_hours
+from stream_workers.rollup_statements import COLUMNS, READ
+from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
 from tests.pipeline.engines import Process, clickhouse_front, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
@@ -94,47 +95,85 @@ def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
-    asyncio.run(history(client, random.Random(seed)))
+    asyncio.run(History(client, random.Random(seed)).play())
 
 
-async def history(client: Client, chance: random.Random) -> None:
-    """Versions of feedback come in any order; computations are read, held back, and written in any order."""
-    workspace = uuid.uuid4().hex
-    places = [(uuid.UUID(int=chance.getrandbits(128)), START + timedelta(minutes=37 * n)) for n in range(6)]
-    hours = {Hour(workspace, int(at.timestamp()) // 3600 * 3600) for _, at in places}
-    url = client.url
-    rows: list[Row] = []
-    held_back: list[tuple[list[Any], ...]] = []
-    asynchronous = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
-    try:
-        for version in range(1, chance.randint(3, 9)):
-            written = [
-                a_row(chance, workspace, *place, version) for place in chance.sample(places, chance.randint(1, 3))
-            ]
-            rows += written
-            insert(client, written)
-            hour = chance.choice(sorted(hours))
-            condition = f"workspace = '{workspace}' AND toUnixTimestamp(hour) = {hour.start}"
-            if chance.random() < 0.5:
-                held_back.append(tuple(client.query(hours_query(condition)).result_rows))
-            else:
-                await compute(asynchronous, [hour])
-            if held_back and chance.random() < 0.3:
-                write_late(client, held_back.pop(chance.randrange(len(held_back))))
-        await compute(asynchronous, hours)
-        chance.shuffle(held_back)
-        for computed in held_back:
-            write_late(client, computed)
-        stale = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
-    finally:
-        await asynchronous.close()
-    assert shown(client, workspace) == expected(rows)
-    assert stale == []
+class History:
+    """Versions of feedback come in any order, rows are removed for good, and computations are read, held back, and
+    written in any order, by programs that were believed dead."""
 
+    def __init__(self, client: Client, chance: random.Random) -> None:
+        self.client, self.chance, self.workspace = client, chance, uuid.uuid4().hex
+        self.places = [(uuid.UUID(int=chance.getrandbits(128)), START + timedelta(minutes=37 * n)) for n in range(6)]
+        self.hours = {Hour(self.workspace, int(at.timestamp()) // 3600 * 3600) for _, at in self.places}
+        self.rows: list[Row] = []
+        self.held_back: list[list[Any]] = []
 
-def write_late(client: Client, computed: tuple[list[Any], ...]) -> None:
-    if computed:
-        client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
+    async def play(self) -> None:
+        self.asynchronous = await clickhouse_connect.get_async_client(
+            dsn=self.client.url, autogenerate_session_id=False
+        )
+        try:
+            for version in self.chance.sample(range(20), self.chance.randint(3, 9)):
+                self._store(version)
+                if self.chance.random() < 0.5:
+                    self._hold_back()
+                else:
+                    await compute(self.asynchronous, [self.chance.choice(sorted(self.hours))])
+                if self.held_back and self.chance.random() < 0.3:
+                    self._write_late(self.held_back.pop(self.chance.randrange(len(self.held_back))))
+                if self.chance.random() < 0.03:
+                    await self._remove()
+            await compute(self.asynchronous, self.hours)
+            self.chance.shuffle(self.held_back)
+            for computed in self.held_back:
+                self._write_late(computed)
+            stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
+        finally:
+            await self.asynchronous.close()
+        assert shown(self.client, self.workspace) == expected(self.rows)
+        assert stale == []
+
+    def _store(self, version: int) -> None:
+        written = [
+            a_row(self.chance, self.workspace, *place, version)
+            for place in self.chance.sample(self.places, self.chance.randint(1, 3))
+        ]
+        self.rows += written
+        insert(self.client, written)
+
+    def _hold_back(self) -> None:
+        """What a program has read, of an hour or a day, and not written yet."""
+        period, hour = self.chance.choice(["hour", "day"]), self.chance.choice(sorted(self.hours))
+        bucket = hour if period == "hour" else hour.day
+        epochs = dict(
+            self.client.query(
+                "SELECT (period, toUnixTimestamp(start)), count() FROM feedback.rollup_void_epochs"
+                " WHERE workspace = {w:String} GROUP BY 1", {"w": self.workspace},
+            ).result_rows
+        )  # fmt: skip
+        parameters = {"period": period, "epoch": epochs.get((period, bucket.start), 0), **bucket._asdict()}
+        self.held_back.append(list(self.client.query(READ[period], parameters).result_rows))
+
+    def _write_late(self, computed: list[Any]) -> None:
+        if computed:
+            self.client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
+
+    async def _remove(self) -> None:
+        gone, at = self.chance.choice(self.places)
+        for table in ("feedback_rows", "feedback_hour_rows"):
+            self.client.command(
+                f"ALTER TABLE feedback.{table} DELETE WHERE feedback_id = {{id:UUID}} SETTINGS mutations_sync = 2",
+                {"id": gone},
+            )
+        self.rows = [row for row in self.rows if row["feedback_id"] != gone]
+        await touch_after_removal(self.asynchronous, self.workspace, [int(at.timestamp())])
+        void = (
+            "SELECT count() FROM feedback.rollup_rows WHERE (workspace, period, start, toUInt32(bitShiftRight(version,"
+            " 104))) IN (SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs"
+            " WHERE workspace = {w:String})"
+        )
+        assert self.client.command(void, {"w": self.workspace}) == 0, "void rows are still there"
 
 
 def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
