@@ -8,6 +8,7 @@ end its worker for good, or take its partitions away.
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from stream_workers.processor import Processor
 from stream_workers.record_batches import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket, fold
+from tests.model import Outcome
 
 Result = TypeVar("Result")
 
@@ -42,6 +44,7 @@ PLACES = {
     "dead_letters": ("topic", "kafka_partition", "sequence"),
 }  # fmt: skip
 VERSIONED = ("feedback_rows", "trace_aggregate_rows")
+STUCK_AFTER_S = 120
 BEFORE_ALL_ELSE = ("idempotency_claims", "trace_journal")
 
 
@@ -56,9 +59,10 @@ class World:
         default_factory=lambda: {name: {} for name in PLACES}
     )
     published: dict[tuple[str, bytes], tuple[int, bytes | None]] = field(default_factory=dict)
+    most_records: int = 4
     contradictions: list[str] = field(default_factory=list)
 
-    def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
         found: dict[int, list[tuple[Any, str, int]]] = {trace_hash: [] for trace_hash in hashes}
         for row in self.tables["trace_journal"].values():
             if row["trace_hash"] in hashes:
@@ -71,20 +75,36 @@ class World:
                 found[row["trace_hash"]].append((entry, row["id"], row["sequence"]))
         return {trace_hash: fold(entries) for trace_hash, entries in found.items()}
 
-    def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
+    async def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
         rows = sorted(self.tables["idempotency_claims"].values(), key=lambda row: (row["claimed_at"], row["digest"]))
         first: dict[Claim, str] = {}
         for row in rows:
             first.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
         return {claim: first[claim] for claim in claims & first.keys()}
 
-    def put(self, name: str, row: dict[str, Any]) -> None:
+    async def put(self, name: str, rows: pa.Table) -> None:
+        for row in rows.to_pylist():
+            self._put(name, row)
+
+    def _put(self, name: str, row: dict[str, Any]) -> None:
         place = tuple(row[column] for column in PLACES[name])
         held = self.tables[name].get(place)
         if held is None or name not in VERSIONED or row["version"] > held["version"]:
             self.tables[name][place] = row
         elif row["version"] == held["version"] and row != held:
             self.contradictions.append(f"two contents under one version of {name}: {held} and {row}")
+
+    def outcome(self) -> Outcome:
+        """What is stored and published now."""
+        tables = {name: list(rows.values()) for name, rows in self.tables.items()}
+        return Outcome(
+            tables["feedback_rows"],
+            tables["trace_aggregate_rows"],
+            {row["request_id"] for row in tables["request_log_rows"]},
+            {(row["topic"], row["sequence"]) for row in tables["dead_letters"]},
+            {(row["kind"], row["sequence"]) for row in tables["trace_journal"]},
+            self.published,
+        )
 
     def hear(self, message: Message) -> None:
         version = int(dict(message.headers).get("version", b"0"))
@@ -146,20 +166,19 @@ class SimulatedWorker:
 
     async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
         await self._engine_call()
-        state = self.world.state_of(hashes)
+        state = await self.world.state_of(hashes)
         await self.pause()
         return state
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         await self._engine_call()
-        return self.world.first_use_of(claims)
+        return await self.world.first_use_of(claims)
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         rest = sorted(rows.keys() - set(BEFORE_ALL_ELSE))
         for name in [*(n for n in BEFORE_ALL_ELSE if n in rows), *self.chance.sample(rest, len(rest))]:
             await self._engine_call()
-            for row in rows[name].to_pylist():
-                self.world.put(name, row)
+            await self.world.put(name, rows[name])
         await self._engine_call()
 
     async def publish(self, batch: list[Message]) -> None:
@@ -179,7 +198,7 @@ class SimulatedWorker:
             records: dict[TP, list[ConsumerRecord]] = {}
             for topic in self.chance.sample(topics.INPUTS, 2):
                 start = position[topic]
-                batch = self.world.logs[topic][start : start + self.chance.randint(0, 4)]
+                batch = self.world.logs[topic][start : start + self.chance.randint(0, self.world.most_records)]
                 if batch:
                     records[TP(topic, 0)] = batch
                     position[topic] = start + len(batch)
@@ -213,10 +232,13 @@ async def run(world: World) -> None:
     others: list[SimulatedWorker] = []
     owner.assign()
     troubles = chance.randint(0, 6)
-    for _ in range(100_000):
+    begun = time.monotonic()
+    while not owner.at_the_end:
+        assert time.monotonic() - begun < STUCK_AFTER_S, "a worker is stuck"
         await settle_down()
-        if owner.at_the_end:
-            break
+        if not any(worker.pauses for worker in (owner, *others)):
+            await asyncio.sleep(0.0005)  # an engine that is real takes its time
+            continue
         busy = [worker for worker in others if worker.pauses]
         if busy and chance.random() < 0.4:
             chance.choice(busy).advance()
@@ -235,8 +257,6 @@ async def run(world: World) -> None:
                     others.append(owner)
             owner = next_owner(world, others)
             owner.assign()
-    else:
-        raise AssertionError("a worker is stuck")
     for worker in others:
         for _ in range(chance.randint(0, 60)):
             await settle_down()

@@ -1,0 +1,190 @@
+"""What must be there in the end, computed the plain way: each log once, first to last, and no engine.
+
+`Model` reads the logs of one partition. `check` holds what is stored and published against it and names the first thing
+that differs.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+
+from schemas.topics import AGGREGATES, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
+
+SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
+Row = dict[str, Any]
+
+
+class Model:
+    """The state that the logs of one partition amount to."""
+
+    def __init__(self, logs: Mapping[str, Iterable[ConsumerRecord]]) -> None:
+        self.feedback: dict[str, Row] = {}
+        self.deleted: dict[str, Row] = {}
+        self.requests: dict[str, Row] = {}
+        self.dead: set[tuple[str, int]] = set()
+        self.journal: set[tuple[str, int]] = set()
+        self._originals: dict[str, Row] = {}
+        self._claims: dict[tuple[str, str], str] = {}
+        self._of_trace: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for record in logs[FEEDBACK_EVENTS]:
+            kept = self._takes(parsed(record.value), record.offset)
+            (self.journal if kept else self.dead).add(("feedback" if kept else FEEDBACK_EVENTS, record.offset))
+        for record in logs[REQUEST_LOGS]:
+            event = parsed(record.value)
+            if event.get("event") == "request":
+                if event["request_id"] not in self.requests:
+                    self._of_trace[event["workspace"], event["trace_id"]].append(event)
+                self.requests.setdefault(event["request_id"], event)
+                self.journal.add(("request", record.offset))
+            else:
+                self.dead.add((REQUEST_LOGS, record.offset))
+        for requests in self._of_trace.values():
+            requests.sort(key=lambda r: (r["started_at"], r["request_id"]))
+
+    def _takes(self, event: Row, offset: int) -> bool:
+        """Carry out one feedback event; False where it belongs to the dead letters."""
+        identity, kind = event.get("feedback_id", ""), event.get("event")
+        held = self.feedback.get(identity)
+        if not identity:
+            return False
+        if kind == "create":
+            key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
+            if key and self._claims.setdefault((event["workspace"], key), digest) != digest:
+                return False
+            if identity not in self._originals:
+                self._originals[identity] = event
+                self.feedback[identity] = {**event, "offset": offset}
+            elif not same(self._originals[identity], event):
+                return False
+            else:
+                (held or self.deleted[identity])["offset"] = offset
+        elif kind == "update":
+            if not held:
+                return False
+            held |= {name: event[name] for name in ("value", "weight", "metadata") if event.get(name) is not None}
+            if event.get("metadata") is not None:
+                held |= {name: event.get(name) for name in SPECIALS}
+            held["offset"] = offset
+        elif kind == "delete":
+            if identity not in self._originals:
+                return False
+            if held:
+                self.deleted[identity] = self.feedback.pop(identity)
+            self.deleted[identity]["offset"] = offset
+        return kind in ("create", "update", "delete", "forget")
+
+    def current(self, identity: str) -> Row:
+        """A standing feedback with what its trace's requests add."""
+        event = self.feedback[identity]
+        of_trace = self._of_trace.get((event["workspace"], event["trace_id"]), [])
+        found = {
+            name: event.get(name) or next((r[name] for r in of_trace if r.get(name)), None) for name in SPECIALS
+        }  # fmt: skip
+        return {
+            "trace_id": event["trace_id"], "value": event["value"], "weight": event["weight"],
+            "join_state": "joined" if of_trace else "pending", "metadata": event["metadata"], **found,
+            "models": sorted({r["model"] for r in of_trace if r.get("model")}),
+            "providers": sorted({r["provider"] for r in of_trace if r.get("provider")}),
+        }  # fmt: skip
+
+    def aggregates(self) -> dict[tuple[str, str], Row]:
+        """By workspace and trace id, of every trace that has or had feedback."""
+        standing: dict[tuple[str, str], list[Row]] = {
+            (f["workspace"], f["trace_id"]): [] for f in (*self.feedback.values(), *self.deleted.values())
+        }
+        for feedback in self.feedback.values():
+            standing[feedback["workspace"], feedback["trace_id"]].append(feedback)
+        return {trace: self._aggregate(trace, feedback) for trace, feedback in standing.items()}
+
+    def _aggregate(self, trace: tuple[str, str], standing: list[Row]) -> Row:
+        pairs = [(f["value"], Decimal(str(f["weight"]))) for f in standing]
+        return {
+            "feedback_count": len(pairs),
+            "weight_sum": sum((w for _, w in pairs), Decimal(0)),
+            "value_weight_sum": sum((v * w for v, w in pairs), Decimal(0)),
+            "weight_value_squared_sum": sum((w * v * v for v, w in pairs), Decimal(0)),
+            "value_min": min((v for v, _ in pairs), default=None),
+            "value_max": max((v for v, _ in pairs), default=None),
+            "value_last": max(standing, key=lambda f: f["offset"])["value"] if standing else None,
+            "requests": len(self._of_trace.get(trace, [])),
+        }
+
+
+@dataclass
+class Outcome:
+    """What a run has left behind of one partition.
+
+    Rows are the newest of each place, deleted feedback with them. `dead` and `journal` are (topic or kind, sequence).
+    `published` has, per topic and key, the message of the highest version; None for a tombstone.
+    """
+
+    feedback: list[Row]
+    aggregates: list[Row]
+    requests: set[str]
+    dead: set[tuple[str, int]]
+    journal: set[tuple[str, int]]
+    published: dict[tuple[str, bytes], tuple[int, bytes | None]]
+
+
+def check(model: Model, outcome: Outcome) -> None:
+    """AssertionError at the first thing that is not as the model says."""
+    standing = {row["feedback_id"]: row for row in outcome.feedback if not row["is_deleted"]}
+    places = len(outcome.feedback)
+    assert places == len({row["feedback_id"] for row in outcome.feedback}), "a feedback stands in two places"
+    assert standing.keys() == model.feedback.keys(), _sets("feedback", standing.keys(), model.feedback.keys())
+    assert places == len(model.feedback) + len(model.deleted), "a deleted feedback has left no row"
+    for each, row in standing.items():
+        expected = model.current(each)
+        shown = {name: row[name] for name in expected} | {
+            "weight": float(row["weight"]), "metadata": json.loads(row["metadata"]),
+        } | {name: row[name] or None for name in SPECIALS}  # fmt: skip
+        assert shown == expected, f"feedback {each}"
+        version, value = outcome.published[ENRICHED, each.encode()]
+        message = json.loads(value or b"null")
+        assert {name: message[name] for name in expected} == expected, f"message of feedback {each}"
+        assert message["version"] == version
+        assert version >> 16 == row["version"] >> 16, "the row and the message are of different events"
+    for each in model.deleted:
+        assert outcome.published[ENRICHED, each.encode()][1] is None, f"no tombstone for {each}"
+
+    aggregates = {(row["workspace"], row["trace_id"]): row for row in outcome.aggregates}
+    expected_aggregates = model.aggregates()
+    assert aggregates.keys() == expected_aggregates.keys()
+    for (workspace, trace_id), expected in expected_aggregates.items():
+        row = aggregates[workspace, trace_id]
+        assert {name: row[name] for name in expected} == expected, f"aggregate of {trace_id}"
+        message = json.loads(outcome.published[AGGREGATES, f"{workspace}/{trace_id}".encode()][1] or b"")
+        assert {name: message[name] for name in expected} == {
+            name: float(n) if isinstance(n, Decimal) else n for name, n in expected.items()
+        }, f"message of the aggregate of {trace_id}"  # fmt: skip
+
+    assert outcome.requests == model.requests.keys(), _sets("requests", outcome.requests, model.requests.keys())
+    assert outcome.dead == model.dead, _sets("dead letters", outcome.dead, model.dead)
+    assert outcome.journal == model.journal, _sets("journal", outcome.journal, model.journal)
+
+
+def parsed(value: bytes | None) -> Row:
+    """A record's event; empty where it is none."""
+    try:
+        event: Row = json.loads(value or b"")
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) and "workspace" in event else {}
+
+
+def same(first: Row, second: Row) -> bool:
+    """Whether two creates of one id say the same."""
+    compared = ("trace_id", "value", "weight", "metadata", *SPECIALS)
+    return all(first.get(name) == second.get(name) for name in compared)
+
+
+def _sets(what: str, found: Iterable[Any], expected: Iterable[Any]) -> str:
+    found, expected = set(found), set(expected)
+    return f"{what}: {len(found - expected)} too many {sorted(found - expected)[:3]}, " + (
+        f"{len(expected - found)} missing {sorted(expected - found)[:3]}"
+    )
