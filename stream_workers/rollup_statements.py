@@ -1,8 +1,8 @@
 """The SQL behind rollups: what the rows of an hour come to, what the hours of a day do, and how either is written.
 
-A group's numbers and its version are read together, by one statement. In an hour, a row that stands counts 2·version + 1
-towards the version of each group it is in, and 2·version + 2 once it does not stand any more, be it that the feedback
-was deleted or that a later event moved it to other groups. In a day, the versions of the hours add up.
+A group's numbers and its version are read together, by one statement. In an hour, a row that stands counts
+2·version + 1 towards the version of each group it is in, and 2·version + 2 once it does not stand any more, be it that
+the feedback was deleted or that a later event moved it to other groups. In a day, the versions of the hours add up.
 """
 
 KEY = "dimension, environment, key"

@@ -66,8 +66,8 @@ async def stale_hours(client: AsyncClient) -> list[Hour]:
 
 
 async def touch_after_removal(client: AsyncClient, workspace: str, hours: Iterable[int]) -> None:
-    """Void the rollups of these hours (starts in Unix seconds) and of their days, compute both anew, and delete the void
-    rows for good. To be called once rows are gone from `feedback_rows` and `feedback_hour_rows` (`mutations_sync = 2`),
+    """Void the rollups of these hours (starts in Unix seconds) and of their days, compute both anew, and delete what is
+    void for good. To be called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2),
     with every hour in which the removed feedback was created. May be repeated. Raises what the client raises.
     """
     touched = sorted({Hour(workspace, start // 3600 * 3600) for start in hours})
