@@ -14,6 +14,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 import requests
+from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -92,15 +93,24 @@ def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
     return {(row[0], row[1], row[2].replace(tzinfo=None), *row[3:5]): tuple(row[5:]) for row in found}
 
 
+async def connected(client: Client) -> AsyncClient:
+    return await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
     asyncio.run(History(client, random.Random(seed)).play())
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_read_before_a_removal_counts_no_more(client: Client, seed: int) -> None:
+    asyncio.run(History(client, random.Random(seed)).play_with_a_removal())
+
+
 class History:
-    """Versions of feedback come in any order, rows are removed for good, and computations are read, held back, and
-    written in any order, by programs that were believed dead."""
+    """Versions of feedback come in any order; computations are read, held back, and written in any order, by programs
+    that were believed dead."""
 
     def __init__(self, client: Client, chance: random.Random) -> None:
         self.client, self.chance, self.workspace = client, chance, uuid.uuid4().hex
@@ -110,10 +120,7 @@ class History:
         self.held_back: list[list[Any]] = []
 
     async def play(self) -> None:
-        self.asynchronous = await clickhouse_connect.get_async_client(
-            dsn=self.client.url, autogenerate_session_id=False
-        )
-        try:
+        async with await connected(self.client) as self.asynchronous:
             for version in self.chance.sample(range(20), self.chance.randint(3, 9)):
                 self._store(version)
                 if self.chance.random() < 0.5:
@@ -122,15 +129,39 @@ class History:
                     await compute(self.asynchronous, [self.chance.choice(sorted(self.hours))])
                 if self.held_back and self.chance.random() < 0.3:
                     self._write_late(self.held_back.pop(self.chance.randrange(len(self.held_back))))
-                if self.chance.random() < 0.03:
-                    await self._remove()
+            await self._settle()
+
+    async def play_with_a_removal(self) -> None:
+        """The numbers of an hour shrink, and what was read before comes late; once a removal is cut off."""
+        async with await connected(self.client) as self.asynchronous:
+            for version in range(6):
+                self._store(version)
             await compute(self.asynchronous, self.hours)
-            self.chance.shuffle(self.held_back)
-            for computed in self.held_back:
-                self._write_late(computed)
+            self._store(6)
+            for _ in range(12):
+                self._hold_back()
+            for place in self.places[:2]:
+                self._remove_rows(place[0])
+                await touch_after_removal(self.asynchronous, self.workspace, [int(place[1].timestamp())])
+                assert self._void_rows() == 0
+                for _ in range(3):
+                    self._hold_back()
+                for _ in range(4):
+                    self._write_late(self.held_back.pop(0))
+            gone, at = self.places[2]
+            self._remove_rows(gone)
+            hour = at.replace(minute=0, second=0)
+            self.client.insert("feedback.rollup_removals", [(self.workspace, hour, uuid.uuid4())])
             stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
-        finally:
-            await self.asynchronous.close()
+            assert stale, "nobody would ever compute the hour whose removal was cut off"
+            await self._settle()
+
+    async def _settle(self) -> None:
+        await compute(self.asynchronous, self.hours)
+        self.chance.shuffle(self.held_back)
+        for computed in self.held_back:
+            self._write_late(computed)
+        stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
         assert shown(self.client, self.workspace) == expected(self.rows)
         assert stale == []
 
@@ -159,21 +190,24 @@ class History:
         if computed:
             self.client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
 
-    async def _remove(self) -> None:
-        gone, at = self.chance.choice(self.places)
+    def _remove_rows(self, gone: uuid.UUID) -> None:
         for table in ("feedback_rows", "feedback_hour_rows"):
             self.client.command(
                 f"ALTER TABLE feedback.{table} DELETE WHERE feedback_id = {{id:UUID}} SETTINGS mutations_sync = 2",
                 {"id": gone},
             )
         self.rows = [row for row in self.rows if row["feedback_id"] != gone]
-        await touch_after_removal(self.asynchronous, self.workspace, [int(at.timestamp())])
-        void = (
-            "SELECT count() FROM feedback.rollup_rows WHERE (workspace, period, start, toUInt32(bitShiftRight(version,"
-            " 104))) IN (SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs"
-            " WHERE workspace = {w:String})"
+
+    def _void_rows(self) -> int:
+        return int(
+            self.client.command(
+                "SELECT count() FROM feedback.rollup_rows"
+                " WHERE (workspace, period, start, toUInt32(bitShiftRight(version, 104))) IN"
+                " (SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs"
+                " WHERE workspace = {w:String})",
+                {"w": self.workspace},
+            )
         )
-        assert self.client.command(void, {"w": self.workspace}) == 0, "void rows are still there"
 
 
 def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
@@ -182,14 +216,11 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
     insert(client, [row])
 
     async def found() -> list[Hour]:
-        asynchronous = await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
-        try:
+        async with await connected(client) as asynchronous:
             before = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
             await compute(asynchronous, before)
             assert [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace] == []
             return before
-        finally:
-            await asynchronous.close()
 
     assert asyncio.run(found()) == [Hour(workspace, int(START.timestamp()))]
     assert shown(client, workspace) == expected([row])
