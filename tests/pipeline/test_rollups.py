@@ -260,3 +260,68 @@ def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
         until(lambda: pipeline.count(gone, k=[organisation, model]) == 0, "groups that have become empty are gone")
     finally:
         rollup.kill()
+
+
+def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_middle(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """Feedback, edits, deletes and late requests while both are killed; then rollups are what the feedback says."""
+    tag, chance = uuid.uuid4().hex, random.Random(11)
+    environment = {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0"}
+    argv = [sys.executable, "-m", "stream_workers.rollup_app"]
+    rollup = Process(argv, tmp_path / "rollup.log", environment)
+    shared = (
+        "sum(weight), sum(value * weight), sum(value * value * weight), countIf(join_state = 'joined'), count()"
+        " FROM feedback.feedback WHERE startsWith(_organisation, {t:String}) GROUP BY key, environment"
+    )
+    rolled = (
+        "SELECT key, environment, sum(weight_sum), sum(value_weight_sum), sum(weight_value_squared_sum),"
+        " sum(joined_count), sum(feedback_count) FROM feedback.rollups WHERE period = {p:String}"
+        " AND dimension = 'organisation' AND startsWith(key, {t:String}) GROUP BY key, environment"
+    )
+
+    def numbers(query: str, period: str = "") -> set[tuple[Any, ...]]:
+        return set(map(tuple, pipeline.sql_client.query(query, {"t": tag, "p": period}).result_rows))
+
+    try:
+        for turn in range(12):
+            traces = [a_trace() for _ in range(40)]
+            metadata = [
+                {"_organisation": f"{tag}-{chance.randrange(5)}", "_environment": chance.choice(["production", "x"])}
+                for _ in traces
+            ]
+            made = pipeline.post(
+                "/v1/feedback",
+                [
+                    {
+                        "trace_id": t,
+                        "value": chance.randint(-10, 10),
+                        "weight": chance.randint(0, 10) / 10,
+                        "metadata": m,
+                    }
+                    for t, m in zip(traces, metadata, strict=True)
+                ],
+            )
+            for trace in traces[:3]:
+                pipeline.request(trace, f"model-{turn}")
+            for each in made[:4]:
+                moved = {"value": 1, "metadata": {"_organisation": f"{tag}-moved-{turn % 3}"}}
+                requests.put(f"{pipeline.url}/v1/feedback/{each}", json=moved, timeout=30).raise_for_status()
+            requests.delete(f"{pipeline.url}/v1/feedback/{made[5]}", timeout=30).raise_for_status()
+            if turn == 4:
+                until(lambda: numbers(rolled, "hour"), "rolling up has begun")
+                rollup.kill()
+                pipeline.workers[0].kill()
+            elif turn == 7:
+                pipeline.workers[0].start()
+                rollup.start()
+            elif turn == 10:
+                rollup.kill()
+                rollup.start()
+        until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+        standing = numbers(f"SELECT _organisation AS key, _environment::String AS environment, {shared}")
+        assert sum(row[-1] for row in standing) == 12 * 39
+        for period in ("hour", "day"):
+            until(lambda p=period: numbers(rolled, p) == standing, f"{period}s are what the feedback says")  # type: ignore[misc]
+    finally:
+        rollup.kill()
