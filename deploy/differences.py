@@ -1,6 +1,6 @@
 """What a comparison finds, within which bounds, and looking twice, so that work under way is not taken for a fault."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -50,10 +50,13 @@ class Difference:
         return f"{len(self.keys):>9,}  {self.what}: {shown}"
 
 
-def lasting(look: Callable[[], dict[Key, Found]], pause: Pause) -> dict[Key, Found]:
-    """What is found, by key, if it is found again after a pause, as it is then."""
+def lasting(look: Callable[[], dict[Key, tuple[Hashable, Found]]], pause: Pause) -> dict[Key, Found]:
+    """What is found, by key, if it is found again after a pause and has not moved meanwhile.
+
+    With each thing goes a mark, such as its version, that tells whether work on it goes on.
+    """
     first = look()
     if not first:
         return {}
     pause(_PAUSE_S)
-    return {key: found for key, found in look().items() if key in first}
+    return {key: found for key, (mark, found) in look().items() if key in first and first[key][0] == mark}

@@ -25,8 +25,8 @@ _AUDIT = (
 _RECONCILE = (
     "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
     " --repair where they still do afterwards. Workers may go on working: what differs is looked at again after three"
-    " seconds, and counts only if it still does. Give FEEDBACK_ROLLUP_INTERVAL_S less than that, or stop the workers"
-    " first."
+    " seconds, and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
+    " compare it later, or stop what sends."
 )
 
 

@@ -5,7 +5,7 @@ so a row that the journal does not account for is a fault at first sight, while 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -103,7 +103,7 @@ def requests_without_rows(client: Client, scope: Scope, pause: Pause) -> Differe
 
     bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
 
-    def look(part: Range) -> dict[str, None]:
+    def look(part: Range) -> dict[str, tuple[Hashable, None]]:
         query = f"""
             SELECT DISTINCT toString(id) FROM feedback.trace_journal
             WHERE kind = 'request' AND {part.condition("bitAnd(trace_hash, 2147483647)")} AND {bounds}
@@ -114,7 +114,7 @@ def requests_without_rows(client: Client, scope: Scope, pause: Pause) -> Differe
                 AND (kafka_partition, sequence) NOT IN (
                     SELECT kafka_partition, sequence FROM feedback.erased_records WHERE topic = '{REQUEST_LOGS}')
         """
-        return dict.fromkeys(row[0] for row in client.query(query, scope.parameters).result_rows)
+        return {row[0]: (None, None) for row in client.query(query, scope.parameters).result_rows}
 
     missing = [key for part in _ranges(client) for key in lasting(partial(look, part), pause)]
     return Difference("request_log_rows missing (their bodies are in Kafka alone)", missing)
@@ -132,20 +132,22 @@ def _ranges(client: Client) -> Iterator[Range]:
         yield Range(low, following - 1)
 
 
-def _faults(client: Client, scope: Scope, part: Range) -> dict[tuple[_Table, str], _Fault]:
-    """By table and key: what is stored and should not be so, or should be and is not."""
+def _faults(client: Client, scope: Scope, part: Range) -> dict[tuple[_Table, str], tuple[Hashable, _Fault]]:
+    """By table and key what is stored and should not be so, or should be and is not; marked by the versions of both."""
     stored = {table: _stored(client, scope, part, table) for table in _TABLES}
     expected = _expected(client, scope, part)
-    faults: dict[tuple[_Table, str], _Fault] = {}
+    faults: dict[tuple[_Table, str], tuple[Hashable, _Fault]] = {}
     for table, rows in stored.items():
         unknown = dict(rows)
         wanted: Any = expected.get(table.name)
         for number, row in enumerate([] if wanted is None else wanted.to_pylist()):
             key = _key(table, row)
-            if kind := _kind(row, unknown.pop(key, [])):
-                faults[table, key] = _Fault(table, kind, wanted.slice(number, 1), must_go=kind == _UNKNOWN)
+            found = unknown.pop(key, [])
+            if kind := _kind(row, found):
+                fault = _Fault(table, kind, wanted.slice(number, 1), must_go=kind == _UNKNOWN)
+                faults[table, key] = (row["version"], *(each["version"] for each in found)), fault
         if table.created_at is not None or scope.is_all_time:
-            faults |= {(table, key): _Fault(table, _UNKNOWN, must_go=True) for key in unknown}
+            faults |= {(table, key): (None, _Fault(table, _UNKNOWN, must_go=True)) for key in unknown}
     return faults
 
 

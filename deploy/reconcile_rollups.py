@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -55,7 +55,7 @@ def rollups(client: Client, url: str, scope: Scope, pause: Pause, *, repair: boo
                 _in_engine(url, partial(_compute, hours=list(differing.values())))
                 if still := look():
                     # Wrong numbers under the right version: only a new epoch outdoes them.
-                    _in_engine(url, partial(_touch, hours=list(still.values())))
+                    _in_engine(url, partial(_touch, hours=[hour for _, hour in still.values()]))
         yield found
 
 
@@ -78,7 +78,11 @@ def _stretches(client: Client, scope: Scope, rows: str) -> Iterator[Scope]:
         yield Scope(scope.workspace, starts[0], starts[-1] + 1)
 
 
-def _copied_wrong(client: Client, part: Scope) -> dict[str, Hour]:
+_Marked = dict[str, tuple[Hashable, Hour]]
+
+
+def _copied_wrong(client: Client, part: Scope) -> _Marked:
+    """Hours whose copies are not as the rows, marked by what the rows say."""
     # `until` lies within the last hour, whose rows are all meant.
     until_end = Scope(part.workspace, part.since, part.until + 3599)
     rows = (
@@ -94,13 +98,15 @@ def _copied_wrong(client: Client, part: Scope) -> dict[str, Hour]:
     return _hours(
         client,
         part,
-        f"SELECT workspace, toUnixTimestamp(hour) FROM ({rows} UNION ALL {copies}) GROUP BY workspace, hour"
+        "SELECT workspace, toUnixTimestamp(hour), sumIf(content, is_row = 1)"
+        f" FROM ({rows} UNION ALL {copies}) GROUP BY workspace, hour"
         " HAVING sumIf(content, is_row = 1) != sumIf(content, is_row = 0)"
         " OR countIf(is_row = 1) != countIf(is_row = 0)",
     )
 
 
-def _computed_wrong(client: Client, part: Scope, period: str, computed: str) -> dict[str, Hour]:
+def _computed_wrong(client: Client, part: Scope, period: str, computed: str) -> _Marked:
+    """Buckets whose groups are not as computed, marked by which of either stand alone."""
     stored = (
         f"SELECT workspace, start, dimension::String, environment::String, key, {NUMBERS}, -1 FROM feedback.rollups"
         f" WHERE period = '{period}' AND {part.condition('start')}"
@@ -108,9 +114,11 @@ def _computed_wrong(client: Client, part: Scope, period: str, computed: str) -> 
     return _hours(
         client,
         part,
-        "SELECT DISTINCT workspace, toUnixTimestamp(start) FROM ("
+        f"SELECT workspace, toUnixTimestamp(start), sum(cityHash64({KEY}, {NUMBERS}, number)) FROM ("
+        f"SELECT workspace, start, {KEY}, {NUMBERS}, sum(side) AS number FROM ("
         f"SELECT workspace, start, {KEY}, {NUMBERS}, 1 AS side FROM ({computed}) WHERE feedback_count > 0"
-        f" UNION ALL {stored}) GROUP BY workspace, start, {KEY}, {NUMBERS} HAVING sum(side) != 0",
+        f" UNION ALL {stored}) GROUP BY workspace, start, {KEY}, {NUMBERS} HAVING number != 0)"
+        " GROUP BY workspace, start",
     )
 
 
@@ -124,9 +132,12 @@ def _of_days(part: Scope) -> str:
     return f"SELECT workspace, day AS start, {KEY}, {NUMBERS} FROM ({of_days(hours.condition('start'))})"
 
 
-def _hours(client: Client, part: Scope, query: str) -> dict[str, Hour]:
-    found = [Hour(*row) for row in client.query(query, part.parameters).result_rows]
-    return {f"{hour.workspace}/{datetime.fromtimestamp(hour.start, UTC):%Y-%m-%dT%HZ}": hour for hour in sorted(found)}
+def _hours(client: Client, part: Scope, query: str) -> _Marked:
+    found: list[tuple[str, int, int]] = sorted(map(tuple, client.query(query, part.parameters).result_rows))
+    return {
+        f"{workspace}/{datetime.fromtimestamp(start, UTC):%Y-%m-%dT%HZ}": (mark, Hour(workspace, start))
+        for workspace, start, mark in found
+    }
 
 
 def _copy_anew(client: Client, hours: Iterable[Hour]) -> None:
@@ -138,13 +149,14 @@ def _copy_anew(client: Client, hours: Iterable[Hour]) -> None:
             parameters=parameters,
             settings={"mutations_sync": 2},
         )
-        client.command(
-            f"INSERT INTO feedback.feedback_hour_rows ({_COLUMNS}) SELECT {_FROM_ROWS}"
-            " FROM feedback.feedback_rows WHERE workspace = {workspace:String}"
-            " AND toUnixTimestamp(hour) IN {starts:Array(UInt32)}",
-            parameters=parameters,
-            settings={"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0},
-        )
+        # All there is, tombstones too; then, of rows under one version, once more those that stand: the last counts.
+        for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
+            client.command(
+                f"INSERT INTO feedback.feedback_hour_rows ({_COLUMNS}) SELECT {_FROM_ROWS} FROM {rows}"
+                " WHERE workspace = {workspace:String} AND toUnixTimestamp(hour) IN {starts:Array(UInt32)}",
+                parameters=parameters,
+                settings={"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0},
+            )
 
 
 def _by_workspace(hours: Iterable[Hour]) -> dict[str, list[int]]:
