@@ -12,22 +12,17 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 
 from deploy.differences import Difference, Pause, Scope, lasting
-from stream_workers.rollup_statements import KEY, NUMBERS, of_days, of_hours
+from stream_workers.rollup_statements import HOUR_COLUMNS, KEY, NUMBERS, copied, of_days, of_hours, standing
 from stream_workers.rollups import Hour, compute, touch_after_removal
 
 _ROWS_AT_ONCE = 2_000_000
 _CONTENT = (
-    "cityHash64(feedback_id, version, value, weight, join_state, arrayMap(m -> m::String, models),"
+    "cityHash64(feedback_id, version, value, weight, join_state, model::String, model_number, model_count,"
     " _user, _organisation, _prompt, _environment::String)"
 )
 _ROWS = "SELECT workspace, toStartOfHour(created_at) AS at FROM feedback.feedback_rows"
 _COPIES = "SELECT workspace, hour AS at FROM feedback.feedback_hour_rows"
 _HOURS = "SELECT workspace, toStartOfDay(start) AS at FROM feedback.rollup_rows WHERE period = 'hour'"
-_COLUMNS = (
-    "workspace, hour, feedback_id, value, weight, join_state, models, _user, _organisation, _prompt, _environment,"
-    " version, is_deleted"
-)
-_FROM_ROWS = _COLUMNS.replace("hour", "toDateTime(toStartOfHour(created_at), 'UTC') AS hour", 1)
 
 
 def hour_rows(client: Client, url: str, scope: Scope, pause: Pause, *, repair: bool) -> Difference:
@@ -85,21 +80,16 @@ def _copied_wrong(client: Client, part: Scope) -> _Marked:
     """Hours whose copies are not as the rows, marked by what the rows say."""
     # `until` lies within the last hour, whose rows are all meant.
     until_end = Scope(part.workspace, part.since, part.until + 3599)
-    rows = (
-        f"SELECT workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, {_CONTENT} AS content, 1 AS is_row"
-        f" FROM feedback.feedback_rows FINAL WHERE {until_end.condition('created_at')}"
-    )
-    copies = f"""
-        SELECT workspace, hour, newest.1, 0 FROM (
-            SELECT workspace, hour, argMax(({_CONTENT}, is_deleted), version) AS newest
-            FROM feedback.feedback_hour_rows FINAL WHERE {part.condition("hour")}
-            GROUP BY workspace, hour, feedback_id
-        ) WHERE newest.2 = 0"""
+    rows = copied("feedback.feedback_rows FINAL", until_end.condition("created_at"))
+    content = f"SELECT workspace, hour, {_CONTENT} AS content"
+    both = f"""
+        {content}, 1 AS is_row FROM ({rows})
+        UNION ALL {content}, 0 FROM ({standing(part.condition("hour"))}) WHERE stands"""
     return _hours(
         client,
         part,
         "SELECT workspace, toUnixTimestamp(hour), sumIf(content, is_row = 1)"
-        f" FROM ({rows} UNION ALL {copies}) GROUP BY workspace, hour"
+        f" FROM ({both}) GROUP BY workspace, hour"
         " HAVING sumIf(content, is_row = 1) != sumIf(content, is_row = 0)"
         " OR countIf(is_row = 1) != countIf(is_row = 0)",
     )
@@ -150,10 +140,10 @@ def _copy_anew(client: Client, hours: Iterable[Hour]) -> None:
             settings={"mutations_sync": 2},
         )
         # All there is, tombstones too; then, of rows under one version, once more those that stand: the last counts.
+        chosen = "workspace = {workspace:String} AND toUnixTimestamp(hour) IN {starts:Array(UInt32)}"
         for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
             client.command(
-                f"INSERT INTO feedback.feedback_hour_rows ({_COLUMNS}) SELECT {_FROM_ROWS} FROM {rows}"
-                " WHERE workspace = {workspace:String} AND toUnixTimestamp(hour) IN {starts:Array(UInt32)}",
+                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {copied(rows, chosen)}",
                 parameters=parameters,
                 settings={"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0},
             )

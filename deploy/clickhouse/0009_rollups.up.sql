@@ -1,7 +1,7 @@
--- Every feedback by the hour it was created in, narrow: what an hour's rollups are computed from. A feedback stands here
--- once for each set of groups it has ever counted under: what an edit or a late request moves elsewhere leaves its former
--- row behind, and deleted feedback stays as well. So whoever reads an hour knows every group that can ever have been
--- written for it, and writes zeros where nothing is left.
+-- Every feedback by the hour it was created in, narrow: what an hour's rollups are computed from. A feedback has a row for
+-- each model of its trace (one with the empty string where none is known) under the special fields in force. What an edit
+-- or a late request moves elsewhere leaves its former rows behind, and deleted feedback stays as well: so whoever reads an
+-- hour knows every group that can ever have been written for it, and writes zeros where nothing is left.
 CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
 (
     workspace     LowCardinality(String),
@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
     value         Int8,
     weight        Decimal(18, 9),
     join_state    LowCardinality(String),
-    models        Array(LowCardinality(String)),
+    model         LowCardinality(String),
+    model_number  UInt32,
+    model_count   UInt32,
     _user         String,
     _organisation String,
     _prompt       String,
@@ -21,22 +23,26 @@ CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(hour)
 PRIMARY KEY (workspace, hour, feedback_id)
-ORDER BY (workspace, hour, feedback_id, _environment, _organisation, _prompt, _user, models)
+ORDER BY (workspace, hour, feedback_id, _environment, _organisation, _prompt, _user, model)
 SETTINGS index_granularity = 1024
 COMMENT 'Feedback by the hour of its creation and the groups it has ever been in, as rollups need it';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS feedback.feedback_into_hours TO feedback.feedback_hour_rows
 AS SELECT
-    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state, models,
+    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state,
+    model, model_number, toUInt32(length(models)) AS model_count,
     _user, _organisation, _prompt, _environment, version, is_deleted
-FROM feedback.feedback_rows;
+FROM feedback.feedback_rows
+ARRAY JOIN if(empty(models), [''], models) AS model, arrayEnumerate(if(empty(models), [''], models)) AS model_number;
 
 -- What was stored before. The rollup program computes these hours when it starts.
 INSERT INTO feedback.feedback_hour_rows
 SELECT
-    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state, models,
+    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state,
+    model, model_number, toUInt32(length(models)) AS model_count,
     _user, _organisation, _prompt, _environment, version, is_deleted
-FROM feedback.feedback_rows;
+FROM feedback.feedback_rows
+ARRAY JOIN if(empty(models), [''], models) AS model, arrayEnumerate(if(empty(models), [''], models)) AS model_number;
 
 -- One mark for each time that rows of an hour were physically removed. The epoch of an hour is the number of its marks,
 -- that of a day the number of its hours' marks.
