@@ -1,11 +1,41 @@
-"""What a comparison finds, and looking twice, so that work that is under way is not taken for a fault."""
+"""What a comparison finds, within which bounds, and looking twice, so that work under way is not taken for a fault."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-
-from clickhouse_connect.driver.client import Client
+from typing import TypeVar
 
 Pause = Callable[[float], None]
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+_PAUSE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is compared: feedback of one workspace, or of all, created from `since` to before `until`, Unix seconds."""
+
+    workspace: str | None = None
+    since: int = 0
+    until: int = 2**32 - 1
+
+    @property
+    def is_all_time(self) -> bool:
+        return (self.since, self.until) == (0, 2**32 - 1)
+
+    def holds(self, workspace: str, created_at_ms: int) -> bool:
+        return self.workspace in (None, workspace) and self.since * 1000 <= created_at_ms < self.until * 1000
+
+    def condition(self, time: str | None) -> str:
+        """The scope in SQL, where this column of time is compared as well, or none is."""
+        bounds = [] if self.workspace is None else ["workspace = {workspace:String}"]
+        if time is not None and not self.is_all_time:
+            bounds += [f"{time} >= toDateTime({self.since}, 'UTC')", f"{time} < toDateTime({self.until}, 'UTC')"]
+        return " AND ".join(bounds) or "1"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {} if self.workspace is None else {"workspace": self.workspace}
 
 
 @dataclass
@@ -20,14 +50,13 @@ class Difference:
         return f"{len(self.keys):>9,}  {self.what}: {shown}"
 
 
-def lasting(client: Client, what: str, query: str, pause: Pause) -> Difference:
-    """What the query finds, if it finds it again after a pause."""
+def lasting(look: Callable[[], dict[Key, tuple[Hashable, Found]]], pause: Pause) -> dict[Key, Found]:
+    """What is found, by key, if it is found again after a pause and has not moved meanwhile.
 
-    def keys() -> set[str]:
-        return {str(row[0]) for row in client.query(query).result_rows}
-
-    found = keys()
-    if found:
-        pause(2)
-        found &= keys()
-    return Difference(what, sorted(found))
+    With each thing goes a mark, such as its version, that tells whether work on it goes on.
+    """
+    first = look()
+    if not first:
+        return {}
+    pause(_PAUSE_S)
+    return {key: found for key, (mark, found) in look().items() if key in first and first[key][0] == mark}

@@ -24,8 +24,8 @@ from clickhouse_connect.driver.client import Client
 from deploy.engines import CommandError, clickhouse, kafka
 from deploy.offsets import committed_offsets, end_offsets
 from schemas import ids
-from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
-from stream_workers.rollups import Hour, compute
+from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
+from stream_workers.rollups import touch_after_removal
 
 _ROUNDS = 5
 
@@ -180,17 +180,20 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     wanted = person.parameters
     traces = _traces(client, person)
     hours = [
-        Hour(*row)
+        row[0]
         for row in client.query(
-            "SELECT DISTINCT workspace, toUnixTimestamp(hour) FROM feedback.feedback_hour_rows"
-            f" WHERE {THEIRS['feedback_hour_rows']}",
+            f"SELECT toUnixTimestamp(hour) FROM feedback.feedback_hour_rows WHERE {THEIRS['feedback_hour_rows']}"
+            # An erasure that was cut off has left only these to tell which hours are to be computed anew.
+            " UNION DISTINCT SELECT toUnixTimestamp(start) FROM feedback.rollup_rows"
+            f" WHERE period = 'hour' AND {THEIRS['rollup_rows']}",
             wanted,
         ).result_rows
     ]
     client.command(
         "INSERT INTO feedback.erased_records"
-        f" SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence, now64(3) FROM feedback.trace_journal"
-        f" WHERE kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')}",
+        f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
+        f" FROM feedback.trace_journal WHERE kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')}"
+        " OR kind = 'request' AND toString(id) IN {requests:Array(String)}",
         parameters=wanted,
     )
     client.command(
@@ -202,7 +205,11 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     facts = f"ALTER TABLE feedback.trace_journal UPDATE entry = replaceOne(entry, {{fact:String}}, '') WHERE {_FACTS}"
     client.command(facts, parameters=wanted, settings=now)
     for table, theirs in THEIRS.items():
-        client.command(f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}", parameters=wanted, settings=now)
+        if table != "rollup_rows":
+            client.command(f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}", parameters=wanted, settings=now)
+    asyncio.run(_roll_up(clickhouse_url, person.workspace, hours))
+    rollups = f"ALTER TABLE feedback.rollup_rows DELETE WHERE {THEIRS['rollup_rows']}"
+    client.command(rollups, parameters=wanted, settings=now)
     alone = [trace for trace, others in traces.items() if not others]
     gone = {"workspace": person.workspace, "traces": alone}
     their_aggregates = "workspace = {workspace:String} AND trace_id IN {traces:Array(String)}"
@@ -214,7 +221,6 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
         f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {their_aggregates}", parameters=gone, settings=now
     )
     kafka(bootstrap, _tell(bootstrap, person, versions, [trace for trace, others in traces.items() if others]))
-    asyncio.run(_roll_up(clickhouse_url, hours))
 
 
 def _traces(client: Client, person: Person) -> dict[str, bool]:
@@ -266,15 +272,10 @@ async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: l
         await producer.stop()
 
 
-async def _roll_up(clickhouse_url: str, hours: list[Hour]) -> None:
-    """Compute these hours anew, under a generation that no earlier computation can outdo."""
+async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> None:
     client = await clickhouse_connect.get_async_client(dsn=clickhouse_url, autogenerate_session_id=False)
     try:
-        await client.command(
-            "INSERT INTO feedback.settings (name, value) SELECT 'rollup_generation', toString(1 + toUInt64OrZero("
-            " anyLast(value))) FROM feedback.settings FINAL WHERE name = 'rollup_generation'"
-        )
-        await compute(client, hours)
+        await touch_after_removal(client, workspace, hours)
     finally:
         await client.close()
 

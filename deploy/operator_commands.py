@@ -24,7 +24,9 @@ _AUDIT = (
 
 _RECONCILE = (
     "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
-    " --repair where they still do afterwards. Workers may go on working."
+    " --repair where they still do afterwards. Workers may go on working: what differs is looked at again after three"
+    " seconds, and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
+    " compare it later, or stop what sends."
 )
 
 
@@ -71,7 +73,13 @@ def add_to(commands: Any) -> None:
         "reconcile", help="compute everything again from the journal, and compare", description=_RECONCILE
     )
     _engines(reconcile)
-    reconcile.add_argument("--repair", action="store_true", help="put right what differs")
+    reconcile.add_argument("--workspace", help="whose feedback (all)")
+    reconcile.add_argument("--since", type=_time, metavar="TIME", help="created since, as 2026-01-31T12:00Z (ever)")
+    reconcile.add_argument("--until", type=_time, metavar="TIME", help="created before (now)")
+    reconcile.add_argument("--repair", action="store_true", help="write what is missing or wrong")
+    reconcile.add_argument(
+        "--remove", action="store_true", help="with --repair, also remove rows that the journal does not account for"
+    )
     reconcile.set_defaults(run=told(_reconcile))
 
     erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ERASE)
@@ -194,19 +202,36 @@ def _dead_redrive(options: argparse.Namespace) -> int:
 
 
 def _reconcile(options: argparse.Namespace) -> int:
+    from deploy.differences import Scope
     from deploy.reconcile import reconcile
 
+    if options.remove and not options.repair:
+        raise CommandError("--remove goes with --repair.")
+    start, end = Scope().since, Scope().until
+    scope = Scope(
+        options.workspace,
+        int(options.since.timestamp()) // 3600 * 3600 if options.since else start,
+        -(-int(options.until.timestamp()) // 3600) * 3600 if options.until else end,
+    )
     with clickhouse(options.clickhouse_url):
-        found = reconcile(options.clickhouse_url, repair=options.repair, say=print)
+        found = reconcile(options.clickhouse_url, scope, repair=options.repair, remove=options.remove, say=print)
         for each in found:
             print(each)
         if found and options.repair:
             print("Repaired; comparing again.")
-            found = reconcile(options.clickhouse_url, repair=False, say=print)
+            found = reconcile(options.clickhouse_url, scope, repair=False, say=print)
             for each in found:
                 print(each)
-    print("There are differences: --repair puts them right." if found else "Nothing differs.")
+    print(_what_to_do(options) if found else "Nothing differs.")
     return 1 if found else 0
+
+
+def _what_to_do(options: argparse.Namespace) -> str:
+    if not options.repair:
+        return "There are differences: --repair writes what is missing or wrong."
+    if not options.remove:
+        return "What is left, the journal does not account for: see why, and if it may go, add --remove."
+    return "These differences remain: see what the logs of ClickHouse and of the workers say."
 
 
 def _erase(options: argparse.Namespace) -> int:

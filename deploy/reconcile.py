@@ -1,28 +1,43 @@
 """Everything computed again from the journal, compared with what is stored, and put right if asked.
 
 The journal is what was accepted, so it decides: rows and aggregates must be its fold, the narrow copy by hour must
-equal the rows, and hours and days must be what those rows come to. Workers may work meanwhile: what differs is looked
-at again after a pause, and counts only if it still does.
+equal the rows, hours must be what those rows come to, and days what their hours do. Workers may work meanwhile: what
+differs is looked at again after a pause, and counts only if it still does.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import clickhouse_connect
 
-from deploy.differences import Difference, Pause
+from deploy.differences import Difference, Pause, Scope
 from deploy.reconcile_journal import against_journal, requests_without_rows
 from deploy.reconcile_rollups import hour_rows, rollups
+from deploy.retention import days_in_force
 
 
-def reconcile(url: str, *, repair: bool, say: Callable[[str], None], pause: Pause = time.sleep) -> list[Difference]:
-    """The differences that were found; with `repair`, mended. ClickHouseError where the engine refuses."""
+def reconcile(
+    url: str,
+    scope: Scope,
+    *,
+    repair: bool,
+    say: Callable[[str], None],
+    remove: bool = False,
+    pause: Pause = time.sleep,
+) -> list[Difference]:
+    """The differences that were found; with `repair`, mended, and with `remove` also by removing what the journal does
+    not account for. ClickHouseError where the engine refuses.
+    """
     client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
     try:
-        found = [*against_journal(client, repair, say, pause), *requests_without_rows(client, pause)]
-        found += hour_rows(client, repair, pause)
-        found += asyncio.run(rollups(url, client, repair, pause))
+        found = against_journal(client, scope, pause, repair=repair, remove=remove, say=say)
+        found.append(requests_without_rows(client, scope, pause))
+        if days := days_in_force(client, "feedback_rows"):
+            kept = int(time.time()) - (days - 1) * 86_400
+            scope = replace(scope, since=max(scope.since, kept - kept % 86_400))
+        found.append(hour_rows(client, url, scope, pause, repair=repair))
+        found += rollups(client, url, scope, pause, repair=repair)
         return [each for each in found if each.keys]
     finally:
         client.close()

@@ -35,6 +35,7 @@ class Kept:
 TABLES = (
     Kept("request_log_rows", "started_at", "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"),
     Kept("feedback_rows", "created_at", "FEEDBACK_KEEP_FEEDBACK_DAYS"),
+    Kept("feedback_hour_rows", "hour", "FEEDBACK_KEEP_FEEDBACK_DAYS"),
     Kept("trace_aggregate_rows", "updated_at", "FEEDBACK_KEEP_AGGREGATES_DAYS"),
     Kept("trace_journal", "recorded_at", "FEEDBACK_KEEP_JOURNAL_DAYS", least_days=_LEAST_WITH_REPLAY),
     Kept("dead_letters", "recorded_at", "FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY),
@@ -91,15 +92,17 @@ def _days(kept: Kept, text: str) -> int | None:
     return int(text)
 
 
-def _apply(client: Client, kept: Kept, days: int | None) -> str:
-    made = str(
-        client.command(
-            f"SELECT create_table_query FROM system.tables WHERE database = 'feedback' AND name = '{kept.table}'"
-        )
+def days_in_force(client: Client, table: str) -> int | None:
+    """For how many days the table keeps its rows; None for ever."""
+    made = client.command(
+        f"SELECT create_table_query FROM system.tables WHERE database = 'feedback' AND name = '{table}'"
     )
-    present = re.search(r" TTL .*?toIntervalDay\((\d+)\)", made, re.DOTALL)
-    in_force = int(present[1]) if present else None
-    if in_force == days:
+    present = re.search(r" TTL .*?toIntervalDay\((\d+)\)", str(made), re.DOTALL)
+    return int(present[1]) if present else None
+
+
+def _apply(client: Client, kept: Kept, days: int | None) -> str:
+    if days_in_force(client, kept.table) == days:
         return ""
     if days is None:
         client.command(f"ALTER TABLE feedback.{kept.table} REMOVE TTL")

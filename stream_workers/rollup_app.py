@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,9 +76,11 @@ def build_app(settings: RollupSettings) -> faust.App:
         try:
             await until_done("catching up", catch_up, Backoff(), lambda: None)
             async for poll in stream.noack():
+                began = time.monotonic()
                 with contextlib.suppress(Abandoned):
                     await see_through(poll)
-                await asyncio.sleep(settings.rollup_interval_s)
+                # What costs much is done the less often: notices gather meanwhile, and each hour is computed once.
+                await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
         finally:
             await client.close()
 

@@ -1,88 +1,31 @@
-"""Hours and days computed anew from what is stored, inside ClickHouse.
+"""Hours and days computed anew from what is stored, inside ClickHouse, so that a stale computation can never win.
 
-Promises: what is written is absolute and carries the sum of the versions it was computed from, under the generation
-that an erasure raises; one statement reads rows and versions together. Versions of stored rows only grow, so of two
-computations the one that has read more has the higher version, whoever writes last.
+What is written is absolute. A group's numbers and version are functions of one reading (rollup_statements.py), and of
+two readings the later has seen no less: the version of a group is the higher exactly if anything in it has changed, and
+no group is ever lost from sight. So whoever has read less loses, in whatever order results arrive; and a group whose
+version is stored already need not be written again.
+
+That rests on rows only being added. Whoever physically removes some calls `touch_after_removal`: each removal leaves a
+mark, and a version begins with the number of marks (the epoch), which is read before the rows are. Rows of an earlier
+epoch than their bucket's count no more.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import uuid4
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-COLUMNS = (
-    "workspace, period, dimension, start, environment, key, feedback_count, joined_count,"
-    " weight_sum, value_weight_sum, weight_value_squared_sum, value_counts, version"
-)
-_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "min_insert_block_size_rows": 10_000_000}
+from stream_workers.rollup_statements import DELETE_VOID_ROWS, EPOCHS, STALE, WRITE
 
-# Beyond the reach of any sum of versions: 2^36 rows of 2^64 each.
-_GENERATION = """
-bitShiftLeft(toUInt128(ifNull(
-    (SELECT toUInt64OrZero(anyLast(value)) FROM feedback.settings FINAL WHERE name = 'rollup_generation'), 0
-)), 100)
-"""
-HOURS = """
-SELECT
-    workspace, 'hour' AS period, place.1 AS dimension, hour AS start, place.2 AS environment, place.3 AS key,
-    countIf(NOT is_deleted) AS feedback_count,
-    countIf(NOT is_deleted AND join_state = 'joined') AS joined_count,
-    sumIf(toDecimal128(weight, 9), NOT is_deleted) AS weight_sum,
-    sumIf(toDecimal128(weight, 9) * value, NOT is_deleted) AS value_weight_sum,
-    sumIf(toDecimal128(weight, 9) * value * value, NOT is_deleted) AS weight_value_squared_sum,
-    sumForEachIf(arrayMap(v -> toUInt64(v = value), range(-10, 11)), NOT is_deleted) AS value_counts,
-    max(if(place.1 = 'bucket', sum(toUInt128(version)), 0)) OVER (PARTITION BY workspace, hour)
-        + generation AS computed_from
-FROM (
-    SELECT *, arrayJoin(arrayConcat(
-        [('bucket', '', '')],
-        if(is_deleted, [], [
-            ('all', _environment::String, ''), ('organisation', _environment::String, _organisation),
-            ('prompt', _environment::String, _prompt), ('user', _environment::String, _user)
-        ]),
-        if(is_deleted, [], arrayMap(m -> ('model', _environment::String, m::String), if(empty(models), [''], models)))
-    )) AS place
-    FROM feedback.feedback_hour_rows FINAL
-    WHERE {condition}
-)
-GROUP BY workspace, hour, place
-"""
-_DAY = """
-SELECT
-    workspace, 'day' AS period, dimension, toDateTime(toStartOfDay(start), 'UTC') AS day, environment, key,
-    sum(feedback_count), sum(joined_count), sum(weight_sum), sum(value_weight_sum), sum(weight_value_squared_sum),
-    sumForEach(value_counts),
-    max(if(dimension = 'bucket', sum(version), 0)) OVER (PARTITION BY workspace, day) AS computed_from
-FROM (
-    SELECT *, max(version) OVER (PARTITION BY start) AS newest
-    FROM feedback.rollup_rows FINAL
-    WHERE workspace = {workspace:String} AND period = 'hour' AND start >= {start:DateTime} AND start < {end:DateTime}
-)
-WHERE version = newest
-GROUP BY workspace, dimension, day, environment, key
-"""
-
-
-# The generation aside, a bucket's version is the sum of the versions of its rows.
-_STALE = """
-SELECT workspace, toUnixTimestamp(hour) FROM (
-    SELECT workspace, hour, sum(toUInt128(version)) AS stored FROM feedback.feedback_hour_rows FINAL
-    GROUP BY workspace, hour
-) AS rows
-LEFT JOIN (
-    SELECT workspace, start AS hour, max(version) AS computed FROM feedback.rollup_rows
-    WHERE period = 'hour' AND dimension = 'bucket' GROUP BY workspace, start
-) AS rollups USING (workspace, hour)
-WHERE stored != bitAnd(computed, bitShiftLeft(toUInt128(1), 100) - 1)
-ORDER BY workspace, hour
-"""
-
-
-# An hour whose rows have all been erased has a bucket too, or what was computed before would stand.
-_BUCKET = """
-SELECT {workspace:String}, 'hour', 'bucket', {start:DateTime}, '', '', 0, 0, 0, 0, 0, [], generation AS computed_from
-"""
+_DAY = 86_400
+_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "max_partitions_per_insert_block": 0,
+    "do_not_merge_across_partitions_select_final": 1,
+}
 
 
 class Hour(NamedTuple):
@@ -94,39 +37,57 @@ class Hour(NamedTuple):
     @property
     def day(self) -> "Hour":
         """The first hour of its day."""
-        return Hour(self.workspace, self.start - self.start % 86_400)
+        return Hour(self.workspace, self.start // _DAY * _DAY)
 
 
 async def compute(client: AsyncClient, hours: Iterable[Hour]) -> None:
-    """Write the rollups of these hours and of the days they lie in. Raises what the client raises; may be repeated."""
+    """Bring the rollups of these hours, and of the days they lie in, up to what is stored.
+
+    May be done by anyone, at any time and again: at worst in vain. Raises what the client raises.
+    """
     hours = sorted(set(hours))
-    for hour in hours:
-        await client.command(
-            f"INSERT INTO feedback.rollup_rows ({COLUMNS}) "
-            + hours_query("workspace = {workspace:String} AND hour = {start:DateTime}")
-            + "UNION ALL"
-            + _BUCKET.replace("generation AS", f"{_GENERATION} AS"),
-            parameters={"workspace": hour.workspace, "start": _time(hour.start)},
-            settings=_SETTINGS,
-        )
-    for day in sorted({hour.day for hour in hours}):
-        start = _time(day.start)
-        await client.command(
-            f"INSERT INTO feedback.rollup_rows ({COLUMNS}) {_DAY}",
-            parameters={"workspace": day.workspace, "start": start, "end": start + timedelta(days=1)},
-            settings=_SETTINGS,
-        )
+    if not hours:
+        return
+    epochs = await _epochs(client, {hour.workspace for hour in hours})
+    for period, buckets in (("hour", hours), ("day", sorted({hour.day for hour in hours}))):
+        for bucket in buckets:
+            await compute_bucket(client, period, bucket, epochs.get((period, bucket), 0))
+
+
+async def compute_bucket(client: AsyncClient, period: str, bucket: Hour, epoch: int) -> None:
+    """Write those groups of an hour or day whose version is not stored, under an epoch that was read before."""
+    parameters = {"period": period, "epoch": epoch, **bucket._asdict()}
+    await client.command(WRITE[period], parameters=parameters, settings=_SETTINGS)
 
 
 async def stale_hours(client: AsyncClient) -> list[Hour]:
-    """Hours whose rollups were not computed from what is stored now."""
-    return [Hour(*row) for row in (await client.query(_STALE)).result_rows]
+    """Hours whose rollups, or whose day's, do not know all that is stored."""
+    return sorted({Hour(*row) for row in (await client.query(STALE)).result_rows})
 
 
-def hours_query(condition: str) -> str:
-    """A SELECT of COLUMNS that computes the hours whose rows meet the condition."""
-    return HOURS.replace("{condition}", condition).replace("generation AS", f"{_GENERATION} AS")
+async def touch_after_removal(client: AsyncClient, workspace: str, hours: Iterable[int]) -> None:
+    """Void the rollups of these hours (starts in Unix seconds) and of their days, compute both anew, and delete what is
+    void for good. To be called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2),
+    with every hour in which the removed feedback was created. May be repeated. Raises what the client raises.
+    """
+    touched = sorted({Hour(workspace, start // 3600 * 3600) for start in hours})
+    if not touched:
+        return
+    removal = uuid4()
+    await client.insert(
+        "feedback.rollup_removals",
+        [(workspace, datetime.fromtimestamp(hour.start, UTC), removal) for hour in touched],
+        column_names=["workspace", "hour", "removal"],
+        settings={"async_insert": 0},
+    )
+    await compute(client, touched)
+    await client.command(
+        DELETE_VOID_ROWS,
+        parameters={"workspace": workspace},
+        settings={"mutations_sync": 2, "allow_nondeterministic_mutations": 1},
+    )
 
 
-def _time(unix_seconds: int) -> datetime:
-    return datetime.fromtimestamp(unix_seconds, UTC)
+async def _epochs(client: AsyncClient, workspaces: Collection[str]) -> dict[tuple[str, Hour], int]:
+    found = await client.query(EPOCHS, parameters={"workspaces": sorted(workspaces)})
+    return {(period, Hour(workspace, start)): epoch for workspace, period, start, epoch in found.result_rows}

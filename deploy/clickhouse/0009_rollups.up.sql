@@ -1,5 +1,7 @@
--- The newest version of each feedback by the hour it was created in, narrow: what an hour's rollups are computed from.
--- Deleted feedback stays, so that the sum of an hour's versions can only grow.
+-- Every feedback by the hour it was created in, narrow: what an hour's rollups are computed from. A feedback has a row for
+-- each model of its trace (one with the empty string where none is known) under the special fields in force. What an edit
+-- or a late request moves elsewhere leaves its former rows behind, and deleted feedback stays as well: so whoever reads an
+-- hour knows every group that can ever have been written for it, and writes zeros where nothing is left.
 CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
 (
     workspace     LowCardinality(String),
@@ -8,7 +10,9 @@ CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
     value         Int8,
     weight        Decimal(18, 9),
     join_state    LowCardinality(String),
-    models        Array(LowCardinality(String)),
+    model         LowCardinality(String),
+    model_number  UInt32,
+    model_count   UInt32,
     _user         String,
     _organisation String,
     _prompt       String,
@@ -18,31 +22,56 @@ CREATE TABLE IF NOT EXISTS feedback.feedback_hour_rows
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(hour)
-ORDER BY (workspace, hour, feedback_id)
+PRIMARY KEY (workspace, hour, feedback_id)
+ORDER BY (workspace, hour, feedback_id, _environment, _organisation, _prompt, _user, model)
 SETTINGS index_granularity = 1024
-COMMENT 'Feedback by the hour of its creation, as rollups need it';
+COMMENT 'Feedback by the hour of its creation and the groups it has ever been in, as rollups need it';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS feedback.feedback_into_hours TO feedback.feedback_hour_rows
 AS SELECT
-    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state, models,
+    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state,
+    model, model_number, toUInt32(length(models)) AS model_count,
     _user, _organisation, _prompt, _environment, version, is_deleted
-FROM feedback.feedback_rows;
+FROM feedback.feedback_rows
+ARRAY JOIN if(empty(models), [''], models) AS model, arrayEnumerate(if(empty(models), [''], models)) AS model_number;
 
+-- What was stored before. The rollup program computes these hours when it starts.
 INSERT INTO feedback.feedback_hour_rows
 SELECT
-    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state, models,
+    workspace, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, feedback_id, value, weight, join_state,
+    model, model_number, toUInt32(length(models)) AS model_count,
     _user, _organisation, _prompt, _environment, version, is_deleted
-FROM feedback.feedback_rows;
+FROM feedback.feedback_rows
+ARRAY JOIN if(empty(models), [''], models) AS model, arrayEnumerate(if(empty(models), [''], models)) AS model_number;
 
--- Absolute numbers per hour and day. All rows of one computation carry one version, the sum of the versions that were
--- read, and with them goes a row of dimension `bucket`. Who reads takes, of each bucket, the rows of the highest version
--- and no others: so a group that has become empty is gone, and a computation that comes late changes nothing.
--- One computation is one block of one partition, and becomes visible whole.
+-- One mark for each time that rows of an hour were physically removed. The epoch of an hour is the number of its marks,
+-- that of a day the number of its hours' marks.
+CREATE TABLE IF NOT EXISTS feedback.rollup_removals
+(
+    workspace LowCardinality(String) COMMENT 'Whose feedback was removed',
+    hour      DateTime('UTC') COMMENT 'Start of the hour in which it was created',
+    removal   UUID COMMENT 'Which removal this was'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (workspace, hour, removal)
+COMMENT 'Hours of which feedback has been physically removed, once for each time';
+
+CREATE VIEW IF NOT EXISTS feedback.rollup_void_epochs
+AS SELECT workspace, period, start, arrayJoin(range(toUInt32(count()))) AS epoch
+FROM (SELECT workspace, hour, toDateTime(toStartOfDay(hour), 'UTC') AS day FROM feedback.rollup_removals FINAL)
+ARRAY JOIN
+    CAST(['hour', 'day'], 'Array(Enum8(\'hour\' = 1, \'day\' = 2))') AS period,
+    [hour, day] AS start
+GROUP BY workspace, period, start
+COMMENT 'Epochs of a bucket whose rollup rows count no more; how many there are is the epoch that does';
+
+-- The numbers of each group in an hour or a day, absolute. A version is the epoch of the bucket << 104, plus a sum over
+-- what was read that grows with every change (stream_workers/rollups.py).
 CREATE TABLE IF NOT EXISTS feedback.rollup_rows
 (
     workspace                LowCardinality(String),
     period                   Enum8('hour' = 1, 'day' = 2),
-    dimension                Enum8('bucket' = 0, 'all' = 1, 'organisation' = 2, 'prompt' = 3, 'user' = 4, 'model' = 5),
+    dimension                Enum8('all' = 1, 'organisation' = 2, 'prompt' = 3, 'user' = 4, 'model' = 5),
     start                    DateTime('UTC'),
     environment              LowCardinality(String),
     key                      String,
@@ -52,19 +81,20 @@ CREATE TABLE IF NOT EXISTS feedback.rollup_rows
     value_weight_sum         Decimal(38, 9),
     weight_value_squared_sum Decimal(38, 9),
     value_counts             Array(UInt64),
-    version                  UInt128
+    version                  UInt128,
+    INDEX by_key key TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
-PARTITION BY toYYYYMM(start)
+PARTITION BY (toYYYYMM(start), sipHash64(environment) % 4, sipHash64(key) % 4)
 ORDER BY (workspace, period, dimension, start, environment, key)
 SETTINGS index_granularity = 1024
-COMMENT 'All versions of all rollups; read the view rollups';
+COMMENT 'All versions of all rollups; read the view rollups for the current ones';
 
 CREATE VIEW IF NOT EXISTS feedback.rollups
 (
     workspace                LowCardinality(String) COMMENT 'Whose feedback this is',
     period                   Enum8('hour' = 1, 'day' = 2) COMMENT 'Length of the bucket, UTC',
-    dimension                Enum8('bucket' = 0, 'all' = 1, 'organisation' = 2, 'prompt' = 3, 'user' = 4, 'model' = 5) COMMENT 'What key is; with all it is empty. Add up rows of one dimension only',
+    dimension                Enum8('all' = 1, 'organisation' = 2, 'prompt' = 3, 'user' = 4, 'model' = 5) COMMENT 'What key is; with all it is empty. Add up rows of one dimension only',
     start                    DateTime('UTC') COMMENT 'Start of the hour or day in which the feedback was created',
     environment              LowCardinality(String) COMMENT 'Environment in force; empty if none',
     key                      String COMMENT 'Organisation, prompt or user in force, or a model of the trace; empty if none',
@@ -79,8 +109,7 @@ AS SELECT
     workspace, period, dimension, start, environment, key, feedback_count, joined_count,
     weight_sum, value_weight_sum, weight_value_squared_sum, value_counts
 FROM feedback.rollup_rows FINAL
-WHERE dimension != 'bucket' AND (workspace, period, start, version) IN (
-    SELECT workspace, period, start, max(version) FROM feedback.rollup_rows WHERE dimension = 'bucket'
-    GROUP BY workspace, period, start
+WHERE feedback_count > 0 AND (workspace, period, start, toUInt32(bitShiftRight(version, 104))) NOT IN (
+    SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
 )
 COMMENT 'Exact numbers per hour and day, by environment and one more dimension';

@@ -1,12 +1,16 @@
 """What is stored is compared with what was accepted; each kind of difference is found, told, and put right."""
 
+import sys
+import threading
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from deploy import cli
-from tests.pipeline.engines import Engines, until
+from tests.pipeline.engines import Engines, Process, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -39,7 +43,7 @@ def addresses(pipeline: Pipeline, *, kafka: bool = False) -> list[str]:
 DAMAGES = {
     "feedback_rows missing": "ALTER TABLE feedback.feedback_rows DELETE WHERE trace_id = '{t}'",
     "feedback_rows wrong": "ALTER TABLE feedback.feedback_rows UPDATE value = 9 WHERE trace_id = '{t}'",
-    "feedback_rows that the journal does not know": (
+    "feedback_rows that the journal does not account for": (
         "INSERT INTO feedback.feedback_rows SELECT * REPLACE (generateUUIDv4() AS feedback_id)"
         " FROM feedback.feedback_rows WHERE trace_id = '{t}'"
     ),
@@ -48,16 +52,18 @@ DAMAGES = {
         "INSERT INTO feedback.trace_aggregate_rows SELECT * REPLACE (toUInt32(77) AS feedback_count)"
         " FROM feedback.trace_aggregate_rows WHERE trace_id = '{t}'"
     ),
-    "trace_aggregate_rows that the journal does not know": (
+    "trace_aggregate_rows that the journal does not account for": (
         "INSERT INTO feedback.trace_aggregate_rows SELECT * REPLACE ('not a trace' AS trace_id)"
         " FROM (SELECT * FROM feedback.trace_aggregate_rows WHERE trace_id = '{t}')"
     ),
-    "feedback_hour_rows that are not": "ALTER TABLE feedback.feedback_hour_rows DELETE WHERE feedback_id = '{f}'",
-    "rollups of a hour": (
+    "hours whose feedback_hour_rows are not": (
+        "ALTER TABLE feedback.feedback_hour_rows DELETE WHERE feedback_id = '{f}'"
+    ),
+    "rollups of hours": (
         "INSERT INTO feedback.rollup_rows SELECT * REPLACE (toUInt64(77) AS feedback_count, version + 1 AS version)"
         " FROM feedback.rollup_rows WHERE period = 'hour'"
     ),
-    "rollups of a day": "ALTER TABLE feedback.rollup_rows DELETE WHERE period = 'day' AND dimension = 'user'",
+    "rollups of days": "ALTER TABLE feedback.rollup_rows DELETE WHERE period = 'day' AND dimension = 'user'",
 }
 
 
@@ -74,7 +80,70 @@ def test_each_kind_of_damage_is_found_and_put_right(
     capsys.readouterr()
     assert cli.main(["reconcile", *addresses(stored)]) == 1
     assert told in capsys.readouterr().out
-    assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 0
+    may_remove = ["--remove"] if "account for" in told else []
+    if may_remove:
+        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 1
+        assert "add --remove" in capsys.readouterr().out
+    assert cli.main(["reconcile", "--repair", *may_remove, *addresses(stored)]) == 0
+    capsys.readouterr()
     assert cli.main(["reconcile", *addresses(stored)]) == 0
     assert "Nothing differs." in capsys.readouterr().out
     assert stored.sql("SELECT * FROM feedback.feedback ORDER BY feedback_id") == before
+
+
+def test_only_what_was_asked_for_is_compared(stored: Pipeline) -> None:
+    (row,) = stored.sql("SELECT trace_id AS t FROM feedback.feedback WHERE _user = 'r' LIMIT 1")
+    stored.sql_client.command(DAMAGES["feedback_rows wrong"].format(**row) + " SETTINGS mutations_sync = 2")
+    try:
+        for bounds in (["--workspace", "other"], ["--until", "2020-01-01"], ["--since", "2090-01-01"]):
+            assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 0
+        bounds = ["--workspace", "default", "--since", "2020-01-01", "--until", "2090-01-01"]
+        assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 1
+    finally:
+        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 0
+
+
+def test_nothing_is_removed_because_the_journal_has_forgotten_it(
+    stored: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = "SELECT count() FROM feedback.feedback"
+    before = stored.count(count)
+    keep = "ALTER TABLE feedback.trace_journal MODIFY TTL toDateTime(recorded_at) + toIntervalDay(30)"
+    stored.sql_client.command("CREATE TABLE feedback.journal_kept AS feedback.trace_journal")
+    stored.sql_client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.trace_journal")
+    stored.sql_client.command(keep)
+    try:
+        stored.sql_client.command("TRUNCATE TABLE feedback.trace_journal")
+        assert cli.main(["reconcile", "--repair", "--remove", *addresses(stored)]) == 0
+        assert "Rows are not compared with the journal" in capsys.readouterr().out
+        assert stored.count(count) == before > 0
+    finally:
+        stored.sql_client.command("ALTER TABLE feedback.trace_journal REMOVE TTL")
+        stored.sql_client.command("INSERT INTO feedback.trace_journal SELECT * FROM feedback.journal_kept")
+        stored.sql_client.command("DROP TABLE feedback.journal_kept")
+
+
+def test_work_under_way_is_taken_for_no_difference(pipeline: Pipeline, tmp_path: Path) -> None:
+    """One trace and one hour that never rest, and thousands of feedbacks that come in the middle of it."""
+    rollup = Process(
+        [sys.executable, "-m", "stream_workers.rollup_app"],
+        tmp_path / "rollup.log",
+        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
+    )
+    hot, done = a_trace(), threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in (hot, *(a_trace() for _ in range(20)))])
+            pipeline.request(hot, f"model-{uuid.uuid4()}")
+
+    sender = threading.Thread(target=send)
+    try:
+        until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
+        sender.start()
+        until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
+        assert [cli.main(["reconcile", *addresses(pipeline)]) for _ in range(3)] == [0, 0, 0]
+    finally:
+        done.set()
+        sender.join()
+        rollup.kill()

@@ -14,13 +14,15 @@ from typing import Any
 import clickhouse_connect
 import pytest
 import requests
+from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
-from stream_workers.rollups import COLUMNS, Hour, compute, hours_query, stale_hours
+from stream_workers.rollup_statements import COLUMNS, READ
+from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
 from tests.pipeline.engines import Process, clickhouse_front, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
@@ -91,50 +93,121 @@ def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
     return {(row[0], row[1], row[2].replace(tzinfo=None), *row[3:5]): tuple(row[5:]) for row in found}
 
 
+async def connected(client: Client) -> AsyncClient:
+    return await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
-    asyncio.run(history(client, random.Random(seed)))
+    asyncio.run(History(client, random.Random(seed)).play())
 
 
-async def history(client: Client, chance: random.Random) -> None:
-    """Versions of feedback come in any order; computations are read, held back, and written in any order."""
-    workspace = uuid.uuid4().hex
-    places = [(uuid.UUID(int=chance.getrandbits(128)), START + timedelta(minutes=37 * n)) for n in range(6)]
-    hours = {Hour(workspace, int(at.timestamp()) // 3600 * 3600) for _, at in places}
-    url = client.url
-    rows: list[Row] = []
-    held_back: list[tuple[list[Any], ...]] = []
-    asynchronous = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
-    try:
-        for version in range(1, chance.randint(3, 9)):
-            written = [
-                a_row(chance, workspace, *place, version) for place in chance.sample(places, chance.randint(1, 3))
-            ]
-            rows += written
-            insert(client, written)
-            hour = chance.choice(sorted(hours))
-            condition = f"workspace = '{workspace}' AND toUnixTimestamp(hour) = {hour.start}"
-            if chance.random() < 0.5:
-                held_back.append(tuple(client.query(hours_query(condition)).result_rows))
-            else:
-                await compute(asynchronous, [hour])
-            if held_back and chance.random() < 0.3:
-                write_late(client, held_back.pop(chance.randrange(len(held_back))))
-        await compute(asynchronous, hours)
-        chance.shuffle(held_back)
-        for computed in held_back:
-            write_late(client, computed)
-        stale = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
-    finally:
-        await asynchronous.close()
-    assert shown(client, workspace) == expected(rows)
-    assert stale == []
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_read_before_a_removal_counts_no_more(client: Client, seed: int) -> None:
+    asyncio.run(History(client, random.Random(seed)).play_with_a_removal())
 
 
-def write_late(client: Client, computed: tuple[list[Any], ...]) -> None:
-    if computed:
-        client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
+class History:
+    """Versions of feedback come in any order; computations are read, held back, and written in any order, by programs
+    that were believed dead."""
+
+    def __init__(self, client: Client, chance: random.Random) -> None:
+        self.client, self.chance, self.workspace = client, chance, uuid.uuid4().hex
+        self.places = [(uuid.UUID(int=chance.getrandbits(128)), START + timedelta(minutes=37 * n)) for n in range(6)]
+        self.hours = {Hour(self.workspace, int(at.timestamp()) // 3600 * 3600) for _, at in self.places}
+        self.rows: list[Row] = []
+        self.held_back: list[list[Any]] = []
+
+    async def play(self) -> None:
+        async with await connected(self.client) as self.asynchronous:
+            for version in self.chance.sample(range(20), self.chance.randint(3, 9)):
+                self._store(version)
+                if self.chance.random() < 0.5:
+                    self._hold_back()
+                else:
+                    await compute(self.asynchronous, [self.chance.choice(sorted(self.hours))])
+                if self.held_back and self.chance.random() < 0.3:
+                    self._write_late(self.held_back.pop(self.chance.randrange(len(self.held_back))))
+            await self._settle()
+
+    async def play_with_a_removal(self) -> None:
+        """The numbers of an hour shrink, and what was read before comes late; once a removal is cut off."""
+        async with await connected(self.client) as self.asynchronous:
+            for version in range(6):
+                self._store(version)
+            await compute(self.asynchronous, self.hours)
+            self._store(6)
+            for _ in range(12):
+                self._hold_back()
+            for place in self.places[:2]:
+                self._remove_rows(place[0])
+                await touch_after_removal(self.asynchronous, self.workspace, [int(place[1].timestamp())])
+                assert self._void_rows() == 0
+                for _ in range(3):
+                    self._hold_back()
+                for _ in range(4):
+                    self._write_late(self.held_back.pop(0))
+            gone, at = self.places[2]
+            self._remove_rows(gone)
+            hour = at.replace(minute=0, second=0)
+            self.client.insert("feedback.rollup_removals", [(self.workspace, hour, uuid.uuid4())])
+            stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
+            assert stale, "nobody would ever compute the hour whose removal was cut off"
+            await self._settle()
+
+    async def _settle(self) -> None:
+        await compute(self.asynchronous, self.hours)
+        self.chance.shuffle(self.held_back)
+        for computed in self.held_back:
+            self._write_late(computed)
+        stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
+        assert shown(self.client, self.workspace) == expected(self.rows)
+        assert stale == []
+
+    def _store(self, version: int) -> None:
+        written = [
+            a_row(self.chance, self.workspace, *place, version)
+            for place in self.chance.sample(self.places, self.chance.randint(1, 3))
+        ]
+        self.rows += written
+        insert(self.client, written)
+
+    def _hold_back(self) -> None:
+        """What a program has read, of an hour or a day, and not written yet."""
+        period, hour = self.chance.choice(["hour", "day"]), self.chance.choice(sorted(self.hours))
+        bucket = hour if period == "hour" else hour.day
+        epochs = dict(
+            self.client.query(
+                "SELECT (period, toUnixTimestamp(start)), count() FROM feedback.rollup_void_epochs"
+                " WHERE workspace = {w:String} GROUP BY 1", {"w": self.workspace},
+            ).result_rows
+        )  # fmt: skip
+        parameters = {"period": period, "epoch": epochs.get((period, bucket.start), 0), **bucket._asdict()}
+        self.held_back.append(list(self.client.query(READ[period], parameters).result_rows))
+
+    def _write_late(self, computed: list[Any]) -> None:
+        if computed:
+            self.client.insert("feedback.rollup_rows", computed, column_names=COLUMNS.split(", "))
+
+    def _remove_rows(self, gone: uuid.UUID) -> None:
+        for table in ("feedback_rows", "feedback_hour_rows"):
+            self.client.command(
+                f"ALTER TABLE feedback.{table} DELETE WHERE feedback_id = {{id:UUID}} SETTINGS mutations_sync = 2",
+                {"id": gone},
+            )
+        self.rows = [row for row in self.rows if row["feedback_id"] != gone]
+
+    def _void_rows(self) -> int:
+        return int(
+            self.client.command(
+                "SELECT count() FROM feedback.rollup_rows"
+                " WHERE (workspace, period, start, toUInt32(bitShiftRight(version, 104))) IN"
+                " (SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs"
+                " WHERE workspace = {w:String})",
+                {"w": self.workspace},
+            )
+        )
 
 
 def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
@@ -143,14 +216,11 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
     insert(client, [row])
 
     async def found() -> list[Hour]:
-        asynchronous = await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
-        try:
+        async with await connected(client) as asynchronous:
             before = [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
             await compute(asynchronous, before)
             assert [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace] == []
             return before
-        finally:
-            await asynchronous.close()
 
     assert asyncio.run(found()) == [Hour(workspace, int(START.timestamp()))]
     assert shown(client, workspace) == expected([row])
@@ -188,5 +258,70 @@ def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
             requests.delete(f"{pipeline.url}/v1/feedback/{each}", timeout=30).raise_for_status()
         gone = "SELECT count() FROM feedback.rollups WHERE key IN {k:Array(String)}"
         until(lambda: pipeline.count(gone, k=[organisation, model]) == 0, "groups that have become empty are gone")
+    finally:
+        rollup.kill()
+
+
+def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_middle(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """Feedback, edits, deletes and late requests while both are killed; then rollups are what the feedback says."""
+    tag, chance = uuid.uuid4().hex, random.Random(11)
+    environment = {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0"}
+    argv = [sys.executable, "-m", "stream_workers.rollup_app"]
+    rollup = Process(argv, tmp_path / "rollup.log", environment)
+    shared = (
+        "sum(weight), sum(value * weight), sum(value * value * weight), countIf(join_state = 'joined'), count()"
+        " FROM feedback.feedback WHERE startsWith(_organisation, {t:String}) GROUP BY key, environment"
+    )
+    rolled = (
+        "SELECT key, environment, sum(weight_sum), sum(value_weight_sum), sum(weight_value_squared_sum),"
+        " sum(joined_count), sum(feedback_count) FROM feedback.rollups WHERE period = {p:String}"
+        " AND dimension = 'organisation' AND startsWith(key, {t:String}) GROUP BY key, environment"
+    )
+
+    def numbers(query: str, period: str = "") -> set[tuple[Any, ...]]:
+        return set(map(tuple, pipeline.sql_client.query(query, {"t": tag, "p": period}).result_rows))
+
+    try:
+        for turn in range(12):
+            traces = [a_trace() for _ in range(40)]
+            metadata = [
+                {"_organisation": f"{tag}-{chance.randrange(5)}", "_environment": chance.choice(["production", "x"])}
+                for _ in traces
+            ]
+            made = pipeline.post(
+                "/v1/feedback",
+                [
+                    {
+                        "trace_id": t,
+                        "value": chance.randint(-10, 10),
+                        "weight": chance.randint(0, 10) / 10,
+                        "metadata": m,
+                    }
+                    for t, m in zip(traces, metadata, strict=True)
+                ],
+            )
+            for trace in traces[:3]:
+                pipeline.request(trace, f"model-{turn}")
+            for each in made[:4]:
+                moved = {"value": 1, "metadata": {"_organisation": f"{tag}-moved-{turn % 3}"}}
+                requests.put(f"{pipeline.url}/v1/feedback/{each}", json=moved, timeout=30).raise_for_status()
+            requests.delete(f"{pipeline.url}/v1/feedback/{made[5]}", timeout=30).raise_for_status()
+            if turn == 4:
+                until(lambda: numbers(rolled, "hour"), "rolling up has begun")
+                rollup.kill()
+                pipeline.workers[0].kill()
+            elif turn == 7:
+                pipeline.workers[0].start()
+                rollup.start()
+            elif turn == 10:
+                rollup.kill()
+                rollup.start()
+        until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+        standing = numbers(f"SELECT _organisation AS key, _environment::String AS environment, {shared}")
+        assert sum(row[-1] for row in standing) == 12 * 39
+        for period in ("hour", "day"):
+            until(lambda p=period: numbers(rolled, p) == standing, f"{period}s are what the feedback says")  # type: ignore[misc]
     finally:
         rollup.kill()

@@ -1,0 +1,150 @@
+"""The SQL behind rollups: what the rows of an hour come to, what the hours of a day do, and how either is written.
+
+A group's numbers and its version are read together, by one statement. In an hour the newest rows of each feedback
+stand. A row that stands counts 2·version + 1 towards the version of each group it is in, and 2·version + 2 once it does
+not stand any more, be it that the feedback was deleted or that a later event moved it to other groups. In a day, the
+versions of the hours add up.
+"""
+
+KEY = "dimension, environment, key"
+NUMBERS = "feedback_count, joined_count, weight_sum, value_weight_sum, weight_value_squared_sum, value_counts"
+COLUMNS = f"workspace, period, start, {KEY}, {NUMBERS}, version"
+
+HOUR_COLUMNS = (
+    "workspace, hour, feedback_id, value, weight, join_state, model, model_number, model_count,"
+    " _user, _organisation, _prompt, _environment, version, is_deleted"
+)
+
+EPOCH_BITS = 104
+"""Where a version's epoch begins: beyond any sum of versions of 2^64, over 2^30 rows and 24 hours."""
+
+SUM = f"bitAnd(version, bitShiftLeft(toUInt128(1), {EPOCH_BITS}) - 1)"
+IS_VALID = f"""
+(workspace, period, start, toUInt32(bitShiftRight(version, {EPOCH_BITS}))) NOT IN (
+    SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
+)
+"""
+_FORM = "(version, model_count, _environment, _organisation, _prompt, _user)"
+_GROUPS = """
+[('all', ''), ('organisation', _organisation), ('prompt', _prompt), ('user', _user), ('model', model::String)]
+"""
+
+
+def copied(source: str, condition: str) -> str:
+    """HOUR_COLUMNS of the feedback in a table like feedback_rows that meets the condition."""
+    return f"""
+    SELECT {HOUR_COLUMNS} FROM (
+        SELECT *, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, toUInt32(length(models)) AS model_count
+        FROM {source} WHERE {condition}
+    )
+    ARRAY JOIN if(empty(models), [''], models) AS model, arrayEnumerate(if(empty(models), [''], models)) AS model_number
+    """
+
+
+def standing(condition: str) -> str:
+    """Those of feedback_hour_rows that meet the condition, whole hours, and whether each stands."""
+    return f"""
+    SELECT *, NOT is_deleted AND {_FORM} = max({_FORM}) OVER (PARTITION BY workspace, hour, feedback_id) AS stands
+    FROM feedback.feedback_hour_rows FINAL WHERE {condition}
+    """
+
+
+def of_hours(condition: str) -> str:
+    """Workspace, hour, KEY, NUMBERS and sum of versions of each group, in the hours whose rows meet the condition."""
+    return f"""
+    SELECT
+        workspace, hour, group.1 AS dimension, _environment::String AS environment, group.2 AS key,
+        countIf(counts) AS feedback_count,
+        countIf(counts AND join_state = 'joined') AS joined_count,
+        sumIf(weight, counts) AS weight_sum,
+        sumIf(weight * value, counts) AS value_weight_sum,
+        sumIf(weight * (value * value), counts) AS weight_value_squared_sum,
+        sumForEach(arrayMap(v -> toUInt64(counts AND v = value), range(-10, 11))) AS value_counts,
+        sum(toUInt128(version) * 2 + 2 - stands) AS version_sum
+    FROM (
+        SELECT *, group, group.1 = 'model' ? stands : stands AND model_number = 1 AS counts
+        FROM ({standing(condition)})
+        ARRAY JOIN {_GROUPS} AS group
+    )
+    GROUP BY workspace, hour, dimension, environment, key
+    """
+
+
+def of_days(condition: str) -> str:
+    """Workspace, day, KEY, NUMBERS and sum of versions of each group, from the stored hours that meet the condition."""
+    return f"""
+    SELECT
+        workspace, toDateTime(toStartOfDay(hours.start), 'UTC') AS day, dimension::String AS dimension,
+        environment::String AS environment, key,
+        sum(hours.feedback_count) AS feedback_count,
+        sum(hours.joined_count) AS joined_count,
+        sum(hours.weight_sum) AS weight_sum,
+        sum(hours.value_weight_sum) AS value_weight_sum,
+        sum(hours.weight_value_squared_sum) AS weight_value_squared_sum,
+        sumForEach(hours.value_counts) AS value_counts,
+        sum({SUM}) AS version_sum
+    FROM (
+        SELECT * FROM feedback.rollup_rows FINAL WHERE period = 'hour' AND {condition} AND {IS_VALID}
+    ) AS hours
+    GROUP BY workspace, day, dimension, environment, key
+    """
+
+
+def _read(numbers: str) -> str:
+    bucket = "workspace = {workspace:String} AND period = {period:String} AND start = toDateTime({start:UInt32}, 'UTC')"
+    return f"""
+    SELECT {{workspace:String}}, {{period:String}}, toDateTime({{start:UInt32}}, 'UTC'), {KEY}, {NUMBERS}, new_version
+    FROM (
+        SELECT {KEY}, {NUMBERS}, bitShiftLeft(toUInt128({{epoch:UInt32}}), {EPOCH_BITS}) + version_sum AS new_version
+        FROM ({numbers})
+    )
+    WHERE ({KEY}, new_version) NOT IN (
+        SELECT dimension::String, environment::String, key, version FROM feedback.rollup_rows WHERE {bucket}
+    )
+    """
+
+
+# COLUMNS of those groups of one bucket whose version is not stored.
+READ = {
+    "hour": _read(of_hours("workspace = {workspace:String} AND hour = toDateTime({start:UInt32}, 'UTC')")),
+    "day": _read(
+        of_days(
+            "workspace = {workspace:String} AND start >= toDateTime({start:UInt32}, 'UTC')"
+            " AND start < toDateTime({start:UInt32} + 86400, 'UTC')"
+        )
+    ),
+}
+WRITE = {period: f"INSERT INTO feedback.rollup_rows ({COLUMNS}) {select}" for period, select in READ.items()}
+EPOCHS = """
+SELECT workspace, period::String, toUnixTimestamp(start), count() FROM feedback.rollup_void_epochs
+WHERE workspace IN {workspaces:Array(String)}
+GROUP BY workspace, period, start
+"""
+
+# Each row of an hour is in one group of dimension `model`, and counts 2·version + 2 where what stands is added again.
+STALE = f"""
+SELECT workspace, toUnixTimestamp(hour) FROM (
+    SELECT workspace, hour, sum(toUInt128(version) * 2 + 2) AS known FROM feedback.feedback_hour_rows FINAL
+    GROUP BY workspace, hour
+) AS rows
+LEFT JOIN (
+    SELECT workspace, start AS hour, sum({SUM} + feedback_count) AS computed FROM feedback.rollup_rows FINAL
+    WHERE period = 'hour' AND dimension = 'model' AND {IS_VALID}
+    GROUP BY workspace, hour
+) AS hours USING (workspace, hour)
+WHERE known > ifNull(computed, 0)
+UNION DISTINCT
+SELECT workspace, toUnixTimestamp(day) FROM (
+    SELECT workspace, toDateTime(toStartOfDay(start), 'UTC') AS day, sum(if(period = 'hour', {SUM}, 0)) AS known,
+        sum(if(period = 'day', {SUM}, 0)) AS computed
+    FROM feedback.rollup_rows FINAL WHERE dimension = 'model' AND {IS_VALID}
+    GROUP BY workspace, day
+)
+WHERE known > computed
+"""
+DELETE_VOID_ROWS = f"""
+ALTER TABLE feedback.rollup_rows DELETE
+WHERE workspace = {{workspace:String}} AND (period, start, toUInt32(bitShiftRight(version, {EPOCH_BITS}))) IN (
+    SELECT period, start, epoch FROM feedback.rollup_void_epochs WHERE workspace = {{workspace:String}}
+)
+"""
