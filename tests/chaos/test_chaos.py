@@ -21,6 +21,7 @@ from aiokafka.structs import ConsumerRecord
 from deploy import cli
 from deploy.audit import audit
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, INPUTS, REQUEST_LOGS
+from stream_workers.rollup_statements import STALE
 from tests.chaos.load import Client
 from tests.chaos.schedule import carry_out, load, schedule
 from tests.chaos.system import PARTITIONS, System
@@ -98,13 +99,7 @@ def settle(system: System, say: Any) -> None:
             )
         raise
     client = clickhouse_connect.get_client(dsn=system.clickhouse_url)
-    stale = (
-        "SELECT count() FROM (SELECT workspace, hour, sum(toUInt128(version)) AS v"
-        " FROM feedback.feedback_hour_rows FINAL GROUP BY workspace, hour)"
-        " WHERE (workspace, hour, v) NOT IN (SELECT workspace, start, max(version)"
-        " FROM feedback.rollup_rows WHERE period = 'hour' AND dimension = 'bucket' GROUP BY workspace, start)"
-    )
-    until(lambda: client.query(stale).result_rows[0][0] == 0, "the rollups have caught up", 120)
+    until(lambda: not client.query(STALE).result_rows, "the rollups have caught up", 120)
 
 
 def verify(system: System, clients: list[Client], say: Any) -> None:

@@ -13,7 +13,7 @@ import requests
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from deploy.kafka.broker import free_ports
-from deploy.offsets import end_offsets
+from deploy.offsets import committed_offsets, end_offsets
 from schemas.topics import INPUTS
 from tests.pipeline.engines import Engines, Process, answers, until
 
@@ -96,6 +96,12 @@ class Pipeline:
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.erased_records
             ) GROUP BY topic, kafka_partition""")
         return {(row["topic"], row["kafka_partition"]): row["records"] for row in rows}
+
+    def is_settled(self) -> bool:
+        """Whether workers have stored, published and committed every record there is."""
+        ends = asyncio.run(end_offsets(self.engines.kafka, INPUTS))
+        committed = asyncio.run(committed_offsets(self.engines.kafka, "feedback-workers", INPUTS))
+        return all(committed.get(place, 0) >= end for place, end in ends.items())
 
     def accepted(self) -> dict[tuple[str, int], int]:
         """Per input topic and partition: records in the log."""

@@ -148,7 +148,8 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
     pipeline.add_worker()
     sender.join()
 
-    until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+    until(pipeline.is_settled, "the workers have seen everything through")
+    assert pipeline.accounted() == pipeline.accepted()
     rows = pipeline.sql("SELECT * FROM feedback.trace_aggregates WHERE trace_id IN {t:Array(String)}", t=traces)
     touched = [trace for trace in traces if expected[trace]]
     assert {row["trace_id"] for row in rows} == set(touched)
