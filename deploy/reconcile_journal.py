@@ -194,7 +194,7 @@ def _expected(client: Client, scope: Scope, part: Range) -> dict[str, pa.Table]:
     feedback = [
         (trace, each)
         for bucket in fold_document(document).values()
-        for trace in bucket.traces.values()
+        for trace in bucket.traces
         for each in trace.feedback.values()
         if scope.holds(trace.workspace, each.created_at)
     ]

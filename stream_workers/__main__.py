@@ -9,8 +9,11 @@ from stream_workers.start import run
 
 
 def main() -> int:
-    # A poll makes hundreds of thousands of objects and hardly a cycle: the default thresholds cost half the time.
-    gc.set_threshold(100_000, 50, 1000)
+    # State holds no cycles and a poll makes hundreds of thousands of objects: looking for cycles among them after every
+    # few hundred costs a tenth of all time. The agent looks once in many polls.
+    gc.disable()
+    # pyarrow imports pandas where it is installed, to see whether it was given any: half a second at the first poll.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     return run("worker", WorkerSettings, build_app)
 
 

@@ -5,9 +5,9 @@ integer and the order of events cannot show in it: taking a feedback out restore
 """
 
 import msgspec
-from msgspec import field
 
 BILLION = 1_000_000_000
+_LEAST_VALUE, _COUNT_BITS = -10, 40
 
 
 def billionths(weight: float) -> int:
@@ -15,22 +15,27 @@ def billionths(weight: float) -> int:
     return round(weight * BILLION)
 
 
-class Totals(msgspec.Struct):
-    """Sums over the feedback that stands on a trace; weights in billionths."""
+class Totals(msgspec.Struct, gc=False):
+    """Sums over the feedback that stands on a trace; weights in billionths.
+
+    `value_counts` is one integer: 40 bits for each value, from the least up, that count how often it stands.
+    """
 
     weight_sum: int = 0
     value_weight_sum: int = 0
     weight_value_squared_sum: int = 0
     count: int = 0
-    values: dict[int, int] = field(default_factory=dict)
+    value_counts: int = 0
 
     @property
     def value_min(self) -> int | None:
-        return min(self.values, default=None)
+        counts = self.value_counts
+        return ((counts & -counts).bit_length() - 1) // _COUNT_BITS + _LEAST_VALUE if counts else None
 
     @property
     def value_max(self) -> int | None:
-        return max(self.values, default=None)
+        counts = self.value_counts
+        return (counts.bit_length() - 1) // _COUNT_BITS + _LEAST_VALUE if counts else None
 
     def add(self, value: int, weight: int) -> None:
         weighted = value * weight
@@ -38,7 +43,7 @@ class Totals(msgspec.Struct):
         self.value_weight_sum += weighted
         self.weight_value_squared_sum += value * weighted
         self.count += 1
-        self.values[value] = self.values.get(value, 0) + 1
+        self.value_counts += 1 << (value - _LEAST_VALUE) * _COUNT_BITS
 
     def remove(self, value: int, weight: int) -> None:
         weighted = value * weight
@@ -46,7 +51,4 @@ class Totals(msgspec.Struct):
         self.value_weight_sum -= weighted
         self.weight_value_squared_sum -= value * weighted
         self.count -= 1
-        if self.values[value] == 1:
-            del self.values[value]
-        else:
-            self.values[value] -= 1
+        self.value_counts -= 1 << (value - _LEAST_VALUE) * _COUNT_BITS

@@ -1,6 +1,7 @@
 """The Faust app: who gets which partitions, and one agent that feeds polls to the conveyor."""
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
@@ -24,6 +25,8 @@ from stream_workers.sink import store
 from stream_workers.state import Bucket
 
 log = logging.getLogger(__name__)
+
+_POLLS_PER_COLLECTION = 200
 
 
 class RealEngines:
@@ -73,8 +76,12 @@ def build_app(settings: WorkerSettings) -> faust.App:
         )
         conveyor = Conveyor(processor, lambda poll: app.consumer.acknowledge(poll), fail)
         try:
+            number = 0
             async for poll in stream.noack():
                 await conveyor.feed(poll)
+                number += 1
+                if number % _POLLS_PER_COLLECTION == 0:
+                    gc.collect()
         finally:
             await conveyor.stop()
             await engines.close()

@@ -33,8 +33,9 @@ class TraceCache:
             size = bucket.size
             held[trace_hash] = (bucket, size)
             self._size += size - (before[1] if before else 0)
-        while self._size > self._capacity and self._buckets:
-            _, (_, size) = self._buckets.popitem(last=False)
+        # The newest stays, however large: a trace of more than fits would otherwise be read anew for every poll.
+        while self._size > self._capacity and len(held) > 1:
+            _, (_, size) = held.popitem(last=False)
             self._size -= size
 
     def forget(self) -> None:

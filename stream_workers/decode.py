@@ -17,8 +17,14 @@ from msgspec import Meta, Raw, Struct, field
 from schemas import topics
 from schemas.events import DIGEST_PATTERN, ID_PATTERN, WORKSPACE_PATTERN
 
-Workspace = Annotated[str, Meta(pattern=WORKSPACE_PATTERN)]
-Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+
+def _all_of(pattern: str) -> str:
+    """The pattern for the whole text: to Python, `$` also matches before a line's end."""
+    return pattern.removesuffix("$") + r"\Z"
+
+
+Workspace = Annotated[str, Meta(pattern=_all_of(WORKSPACE_PATTERN))]
+Id = Annotated[str, Meta(pattern=_all_of(ID_PATTERN))]
 TraceId = Annotated[str, Meta(min_length=1, max_length=4096)]
 Value = Annotated[int, Meta(ge=-10, le=10)]
 Weight = Annotated[float, Meta(ge=0, le=1)]
@@ -33,14 +39,14 @@ def given(raw: Raw) -> bytes | None:
     return None if text in (b"", b"null") else text
 
 
-class _Specials(Struct, kw_only=True):
+class _Specials(Struct, kw_only=True, gc=False):
     user: str | None = field(name="_user", default=None)
     organisation: str | None = field(name="_organisation", default=None)
     prompt: str | None = field(name="_prompt", default=None)
     environment: str | None = field(name="_environment", default=None)
 
 
-class Created(_Specials, kw_only=True, tag_field="event", tag="create"):
+class Created(_Specials, kw_only=True, tag_field="event", tag="create", gc=False):
     workspace: Workspace
     feedback_id: Id
     trace_id: TraceId
@@ -49,32 +55,32 @@ class Created(_Specials, kw_only=True, tag_field="event", tag="create"):
     metadata: Raw
     home_environment: Annotated[str, Meta(max_length=64)] = "other"
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    idempotency_digest: Annotated[str, Meta(pattern=DIGEST_PATTERN)] | None = None
-    created_at: Time
+    idempotency_digest: Annotated[str, Meta(pattern=_all_of(DIGEST_PATTERN))] | None = None
+    at: Time = field(name="created_at")
 
 
-class Updated(_Specials, kw_only=True, tag_field="event", tag="update"):
+class Updated(_Specials, kw_only=True, tag_field="event", tag="update", gc=False):
     workspace: Workspace
     feedback_id: Id
     value: Value | None = None
     weight: Weight | None = None
     metadata: Raw = ABSENT
-    updated_at: Time
+    at: Time = field(name="updated_at")
 
 
-class Deleted(Struct, kw_only=True, tag_field="event", tag="delete"):
+class Deleted(Struct, kw_only=True, tag_field="event", tag="delete", gc=False):
     workspace: Workspace
     feedback_id: Id
-    deleted_at: Time
+    at: Time = field(name="deleted_at")
 
 
-class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget"):
+class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget", gc=False):
     workspace: Workspace
     feedback_id: Id
-    forgotten_at: Time
+    at: Time = field(name="forgotten_at")
 
 
-class Requested(_Specials, kw_only=True, tag_field="event", tag="request"):
+class Requested(_Specials, kw_only=True, tag_field="event", tag="request", gc=False):
     workspace: Workspace
     request_id: Id
     trace_id: TraceId
@@ -97,7 +103,7 @@ class Requested(_Specials, kw_only=True, tag_field="event", tag="request"):
     response_headers: Raw = ABSENT
     response_body: Raw = ABSENT
     started_at: Time
-    received_at: Time
+    at: Time = field(name="received_at")
 
 
 FeedbackEvent = Created | Updated | Deleted
@@ -105,9 +111,10 @@ AnyEvent = FeedbackEvent | Forgotten | Requested
 
 
 class Arrival(NamedTuple):
-    """An event and its place in the log: `sequence` is the offset plus the log's offset base."""
+    """An event, the id of what it is about, and its place in the log: the offset plus the log's offset base."""
 
     event: AnyEvent
+    identity: str
     trace_hash: int
     sequence: int
     record: ConsumerRecord
@@ -141,7 +148,7 @@ def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[Ar
             faults.append(Fault(fault.reason, str(fault), sequence, record))
         else:
             identity = event.request_id if type(event) is Requested else event.feedback_id
-            arrivals.append(Arrival(event, int(identity[24:32], 16), sequence, record))
+            arrivals.append(Arrival(event, identity, int(identity[24:32], 16), sequence, record))
     return arrivals, faults
 
 
@@ -175,21 +182,22 @@ def read(topic: str, value: bytes | None) -> Any:
 def _check(event: AnyEvent) -> None:
     """The rules that the types alone do not say."""
     kind = type(event)
-    for name in _TIMES[kind]:
-        if not _FIRST <= getattr(event, name) < _LAST:
-            raise NotAnEvent("invalid", f"Expected a time from 2000 to 2099 - at `$.{name}`")
+    if not _FIRST <= event.at < _LAST:
+        raise NotAnEvent("invalid", f"Expected a time from 2000 to 2099 - at `$.{_RECORDED_AT[kind]}`")
+    if isinstance(event, Requested) and not _FIRST <= event.started_at < _LAST:
+        raise NotAnEvent("invalid", "Expected a time from 2000 to 2099 - at `$.started_at`")
     for name in _OBJECTS[kind]:
         text = bytes(getattr(event, name))
         if text[:1] != b"{" and not (text in (b"", b"null") and name in _MAY_BE_ABSENT.get(kind, ())):
             raise NotAnEvent("invalid", f"Expected `object` - at `$.{name}`")
 
 
-_TIMES: dict[type, tuple[str, ...]] = {
-    Created: ("created_at",),
-    Updated: ("updated_at",),
-    Deleted: ("deleted_at",),
-    Forgotten: ("forgotten_at",),
-    Requested: ("started_at", "received_at"),
+_RECORDED_AT: dict[type, str] = {
+    Created: "created_at",
+    Updated: "updated_at",
+    Deleted: "deleted_at",
+    Forgotten: "forgotten_at",
+    Requested: "received_at",
 }
 _OBJECTS: dict[type, tuple[str, ...]] = {
     Created: ("metadata",),

@@ -82,7 +82,7 @@ class _Join:
         )
 
     def _take_feedback(self, arrival: Arrival, event: FeedbackEvent) -> None:
-        bucket, feedback_id = self._buckets[arrival.trace_hash], event.feedback_id
+        bucket, feedback_id = self._buckets[arrival.trace_hash], arrival.identity
         found = bucket.find(feedback_id, event.workspace)
         if isinstance(event, Created) and event.idempotency_key is not None:
             self._claim(event, is_replay=found is not None and arrival.sequence in found[1].sequences)
@@ -140,14 +140,14 @@ class _Join:
     def _take_notice(self, arrival: Arrival) -> None:
         """Say the numbers of these traces anew: what they rest on was changed from outside."""
         self._journal.append((arrival, None))
-        for trace in self._buckets[arrival.trace_hash].traces.values():
+        for trace in self._buckets[arrival.trace_hash].traces:
             trace.notice(arrival.sequence)
             if trace.feedback:
                 self._touch(trace, arrival)
 
     def _trace(self, bucket: Bucket, arrival: Arrival, event: Created | Requested) -> Trace:
         """The event's trace. An id whose hash is not its trace's would join nothing for ever: Conflict."""
-        trace = bucket.traces.get((event.workspace, event.trace_id))
+        trace = bucket.trace(event.workspace, event.trace_id)
         if trace is None:
             if murmur2(trace_key(event.workspace, event.trace_id)) != arrival.trace_hash:
                 name = "request_id" if isinstance(event, Requested) else "feedback_id"

@@ -39,7 +39,7 @@ GROUP BY workspace, idempotency_key
 """
 
 
-class _Line(msgspec.Struct, array_like=True):
+class _Line(msgspec.Struct, array_like=True, gc=False):
     """One entry of the journal."""
 
     trace_hash: int

@@ -8,7 +8,6 @@ import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -23,14 +22,14 @@ _encode = msgspec.json.Encoder().encode
 _HOUR_MS = 3_600_000
 
 
-class Message(NamedTuple):
-    """One record to publish. Without a partition, its key decides."""
+class Message(Struct, gc=False):
+    """One record to publish. Without a partition, its key decides; a version goes along as a header."""
 
     topic: str
     partition: int | None
     key: bytes
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    version: int | None = None
 
 
 class _Enriched(Struct, gc=False):
@@ -40,8 +39,8 @@ class _Enriched(Struct, gc=False):
     value: int
     weight: float
     join_state: str
-    models: list[str]
-    providers: list[str]
+    models: tuple[str, ...]
+    providers: tuple[str, ...]
     user: str | None = field(name="_user")
     organisation: str | None = field(name="_organisation")
     prompt: str | None = field(name="_prompt")
@@ -84,9 +83,9 @@ def messages(changes: Changes, faults: Sequence[Fault]) -> list[Message]:
 
 
 def _enriched(feedback: FeedbackSnapshot) -> Message:
-    key, headers = feedback.feedback_id.encode(), [("version", b"%d" % feedback.version)]
+    key = feedback.feedback_id.encode()
     if feedback.deleted:
-        return Message(topics.ENRICHED, feedback.partition, key, None, headers)
+        return Message(topics.ENRICHED, feedback.partition, key, None, feedback.version)
     user, organisation, prompt, environment = feedback.specials
     created_at = rfc3339(feedback.created_at)
     value = _Enriched(
@@ -107,7 +106,7 @@ def _enriched(feedback: FeedbackSnapshot) -> Message:
         created_at if feedback.updated_at == feedback.created_at else rfc3339(feedback.updated_at),
         feedback.version,
     )
-    return Message(topics.ENRICHED, feedback.partition, key, _encode(value), headers)
+    return Message(topics.ENRICHED, feedback.partition, key, _encode(value), feedback.version)
 
 
 def _aggregate(trace: TraceSnapshot) -> Message:
@@ -129,13 +128,13 @@ def _aggregate(trace: TraceSnapshot) -> Message:
         trace.version,
     )
     key = ids.trace_key(trace.workspace, trace.trace_id)
-    return Message(topics.AGGREGATES, trace.partition, key, _encode(value), [("version", b"%d" % trace.version)])
+    return Message(topics.AGGREGATES, trace.partition, key, _encode(value), trace.version)
 
 
 def _touch(workspace: str, hour: int) -> Message:
     start = hour * 3600
     key = f"{workspace}/{start}".encode()
-    return Message(topics.ROLLUP_TOUCHES, None, key, _encode(_Touch(workspace, start)), [])
+    return Message(topics.ROLLUP_TOUCHES, None, key, _encode(_Touch(workspace, start)))
 
 
 def _dead(fault: Fault) -> Message:
@@ -151,19 +150,15 @@ def _dead(fault: Fault) -> Message:
         "timestamp": rfc3339(max(record.timestamp, 0)),
     }
     key = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    return Message(topics.DEAD, record.partition, key, _encode(value), [])
+    return Message(topics.DEAD, record.partition, key, _encode(value))
 
 
 def _base64(data: bytes | None) -> str | None:
     return None if data is None else base64.b64encode(data).decode()
 
 
+@lru_cache(maxsize=16_384)
 def rfc3339(unix_ms: int) -> str:
     """Unix milliseconds as `2026-01-31T12:00:00.000Z`."""
     seconds, ms = divmod(unix_ms, 1000)
-    return f"{_to_the_second(seconds)}.{ms:03}Z"
-
-
-@lru_cache(maxsize=4096)
-def _to_the_second(unix_seconds: int) -> str:
-    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"

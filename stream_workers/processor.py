@@ -104,7 +104,7 @@ class Processor:
             self.forget()
         records = [record for batch in poll.batches for record in batch.records]
         arrivals, faults = await self._compute(lambda: decode(records, self._offset_base))
-        if any(type(arrival.event) is Forgotten for arrival in arrivals):
+        if Forgotten in {type(arrival.event) for arrival in arrivals}:
             await earlier_settled()
             self.forget()
         memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}

@@ -60,5 +60,6 @@ class Publisher:
 
     @staticmethod
     def _append(batch: Any, message: Message) -> bool:
-        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
+        headers = [] if message.version is None else [("version", b"%d" % message.version)]
+        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=headers)
         return appended is not None

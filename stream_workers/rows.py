@@ -5,13 +5,12 @@ text and weights as 128-bit decimals made from whole billionths, without a Pytho
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import AnyEvent, Arrival, Created, Fault, Forgotten, Requested, Updated, given, milliseconds
+from stream_workers.decode import Arrival, Created, Fault, given, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.join import Changes, Claim, digest_of
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
@@ -36,36 +35,20 @@ def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
 
 
 def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
-    hashes, kinds, identities, sequences, partitions, times, texts = [], [], [], [], [], [], []
-    for (event, trace_hash, sequence, record), fact in entries:
-        hashes.append(trace_hash)
-        kinds.append("feedback" if fact is None else "request")
-        identities.append(event.request_id if isinstance(event, Requested) else event.feedback_id)
-        sequences.append(sequence)
-        partitions.append(record.partition)
-        times.append(int(_recorded_at(event).timestamp()))
-        texts.append(record.value if fact is None else _encode(fact))
+    arrivals = [arrival for arrival, _ in entries]
     return pa.table(
         {
-            "trace_hash": pa.array(hashes, pa.uint32()),
-            "kind": pa.array(kinds),
-            "id": pa.array(identities),
-            "sequence": pa.array(sequences, pa.uint64()),
-            "kafka_partition": pa.array(partitions, pa.uint16()),
-            "recorded_at": pa.array(times, pa.uint32()),
-            "entry": pa.array(texts, pa.binary()),
+            "trace_hash": pa.array([arrival.trace_hash for arrival in arrivals], pa.uint32()),
+            "kind": pa.array(["feedback" if fact is None else "request" for _, fact in entries]),
+            "id": pa.array([arrival.identity for arrival in arrivals]),
+            "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
+            "kafka_partition": pa.array([arrival.record.partition for arrival in arrivals], pa.uint16()),
+            "recorded_at": pa.array([int(arrival.event.at.timestamp()) for arrival in arrivals], pa.uint32()),
+            "entry": pa.array(
+                [arrival.record.value if fact is None else _encode(fact) for arrival, fact in entries], pa.binary()
+            ),
         }
     )
-
-
-def _recorded_at(event: AnyEvent) -> datetime:
-    if isinstance(event, Created):
-        return event.created_at
-    if isinstance(event, Requested):
-        return event.received_at
-    if isinstance(event, Updated):
-        return event.updated_at
-    return event.forgotten_at if isinstance(event, Forgotten) else event.deleted_at
 
 
 def _claims(claims: Mapping[Claim, Created]) -> pa.Table:
@@ -74,37 +57,37 @@ def _claims(claims: Mapping[Claim, Created]) -> pa.Table:
             "workspace": pa.array([workspace for workspace, _ in claims]),
             "idempotency_key": pa.array([key for _, key in claims]),
             "digest": pa.array([digest_of(event) for event in claims.values()]),
-            "claimed_at": _times([milliseconds(event.created_at) for event in claims.values()]),
+            "claimed_at": _times([milliseconds(event.at) for event in claims.values()]),
         }
     )
 
 
 def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
-    column = FeedbackSnapshot(*zip(*snapshots, strict=True))  # type: ignore[arg-type]
-    special, home = list(zip(*column.specials, strict=True)), list(zip(*column.home, strict=True))
+    special = list(zip(*[each.specials for each in snapshots], strict=True))
+    home = list(zip(*[each.home for each in snapshots], strict=True))
     return pa.table(
         {
-            "workspace": pa.array(column.workspace),
-            "feedback_id": pa.array(column.feedback_id),
-            "trace_id": pa.array(column.trace_id),
-            "value": pa.array(column.value, pa.int8()),
-            "weight": decimals(column.weight, 18),
-            "created_at": _times(column.created_at),
-            "updated_at": _times(column.updated_at),
-            "join_state": pa.array(column.join_state),
-            "models": pa.array(column.models, _STRINGS),
-            "providers": pa.array(column.providers, _STRINGS),
+            "workspace": pa.array([each.workspace for each in snapshots]),
+            "feedback_id": pa.array([each.feedback_id for each in snapshots]),
+            "trace_id": pa.array([each.trace_id for each in snapshots]),
+            "value": pa.array([each.value for each in snapshots], pa.int8()),
+            "weight": decimals([each.weight for each in snapshots], 18),
+            "created_at": _times([each.created_at for each in snapshots]),
+            "updated_at": _times([each.updated_at for each in snapshots]),
+            "join_state": pa.array([each.join_state for each in snapshots]),
+            "models": pa.array([each.models for each in snapshots], _STRINGS),
+            "providers": pa.array([each.providers for each in snapshots], _STRINGS),
             "_user": pa.array(special[0]),
             "_organisation": pa.array(special[1]),
             "_prompt": pa.array(special[2]),
             "_environment": pa.array(special[3]),
-            "metadata": pa.array(column.metadata, pa.binary()),
+            "metadata": pa.array([each.metadata for each in snapshots], pa.binary()),
             "home_user": pa.array(home[0]),
             "home_organisation": pa.array(home[1]),
             "home_prompt": pa.array(home[2]),
             "home_environment": pa.array(home[3]),
-            "version": pa.array(column.version, pa.uint64()),
-            "is_deleted": pa.array(column.deleted).cast(pa.uint8()),
+            "version": pa.array([each.version for each in snapshots], pa.uint64()),
+            "is_deleted": pa.array([each.deleted for each in snapshots]).cast(pa.uint8()),
         }
     )
 
@@ -132,28 +115,27 @@ def _requests(arrivals: Sequence[Arrival]) -> pa.Table:
         | {
             "status": number("status", pa.uint16()),
             "started_at": _times([milliseconds(log.started_at) for log in logs]),
-            "received_at": _times([milliseconds(log.received_at) for log in logs]),
+            "received_at": _times([milliseconds(log.at) for log in logs]),
             "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
         }
     )
 
 
 def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
-    column = TraceSnapshot(*zip(*snapshots, strict=True))  # type: ignore[arg-type]
     return pa.table(
         {
-            "workspace": pa.array(column.workspace),
-            "trace_id": pa.array(column.trace_id),
-            "feedback_count": pa.array(column.feedback_count, pa.uint32()),
-            "weight_sum": decimals(column.weight_sum, 38),
-            "value_weight_sum": decimals(column.value_weight_sum, 38),
-            "weight_value_squared_sum": decimals(column.weight_value_squared_sum, 38),
-            "value_min": pa.array(column.value_min, pa.int8()),
-            "value_max": pa.array(column.value_max, pa.int8()),
-            "value_last": pa.array(column.value_last, pa.int8()),
-            "requests": pa.array(column.requests, pa.uint32()),
-            "updated_at": _times(column.updated_at),
-            "version": pa.array(column.version, pa.uint64()),
+            "workspace": pa.array([each.workspace for each in snapshots]),
+            "trace_id": pa.array([each.trace_id for each in snapshots]),
+            "feedback_count": pa.array([each.feedback_count for each in snapshots], pa.uint32()),
+            "weight_sum": decimals([each.weight_sum for each in snapshots], 38),
+            "value_weight_sum": decimals([each.value_weight_sum for each in snapshots], 38),
+            "weight_value_squared_sum": decimals([each.weight_value_squared_sum for each in snapshots], 38),
+            "value_min": pa.array([each.value_min for each in snapshots], pa.int8()),
+            "value_max": pa.array([each.value_max for each in snapshots], pa.int8()),
+            "value_last": pa.array([each.value_last for each in snapshots], pa.int8()),
+            "requests": pa.array([each.requests for each in snapshots], pa.uint32()),
+            "updated_at": _times([each.updated_at for each in snapshots]),
+            "version": pa.array([each.version for each in snapshots], pa.uint64()),
         }
     )
 

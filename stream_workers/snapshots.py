@@ -5,15 +5,17 @@ properties of the events that were read, never of a clock, so every worker gives
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from msgspec import Struct
+
+from stream_workers.aggregate import Totals
 from stream_workers.facts import NO_SPECIALS, Facts, Specials
 from stream_workers.state import Feedback, Trace
 
 _MOST_REQUESTS = 0xFFFF
 
 
-class FeedbackSnapshot(NamedTuple):
+class FeedbackSnapshot(Struct, gc=False):
     """A feedback as it stands. Weight in billionths, times in Unix milliseconds, special fields those in force."""
 
     workspace: str
@@ -22,8 +24,8 @@ class FeedbackSnapshot(NamedTuple):
     value: int
     weight: int
     join_state: str
-    models: list[str]
-    providers: list[str]
+    models: tuple[str, ...]
+    providers: tuple[str, ...]
     specials: Specials
     metadata: bytes
     home: Specials
@@ -34,7 +36,7 @@ class FeedbackSnapshot(NamedTuple):
     partition: int
 
 
-class TraceSnapshot(NamedTuple):
+class TraceSnapshot(Struct, gc=False):
     """The numbers of a trace as they stand; weights in billionths, `updated_at` in Unix milliseconds."""
 
     workspace: str
@@ -54,51 +56,51 @@ class TraceSnapshot(NamedTuple):
 
 def of_feedback(touched: Iterable[tuple[Trace, Feedback]]) -> list[FeedbackSnapshot]:
     """Snapshots of these feedbacks, each with its trace."""
-    return [
-        FeedbackSnapshot(
-            trace.workspace,
-            feedback.feedback_id,
-            trace.trace_id,
-            feedback.value,
-            feedback.weight,
-            "joined" if facts.requests else "pending",
-            facts.models,
-            facts.providers,
-            in_force(feedback.specials, facts.specials),
-            feedback.metadata,
-            feedback.home,
-            feedback.created_at,
-            feedback.updated_at,
-            _version(feedback.sequences[-1], facts),
-            feedback.deleted_by is not None,
-            trace.partition,
-        )
-        for trace, feedback in touched
-        for facts in (trace.facts,)
-    ]
+    return [_feedback_snapshot(trace, feedback, trace.facts) for trace, feedback in touched]
+
+
+def _feedback_snapshot(trace: Trace, feedback: Feedback, facts: Facts) -> FeedbackSnapshot:
+    return FeedbackSnapshot(
+        trace.workspace,
+        feedback.feedback_id,
+        trace.trace_id,
+        feedback.value,
+        feedback.weight,
+        "joined" if facts.requests else "pending",
+        facts.models,
+        facts.providers,
+        in_force(feedback.specials, facts.specials),
+        feedback.metadata,
+        feedback.home,
+        feedback.created_at,
+        feedback.updated_at,
+        _version(feedback.sequences[-1], facts),
+        feedback.deleted_by is not None,
+        trace.partition,
+    )
 
 
 def of_traces(traces: Iterable[Trace]) -> list[TraceSnapshot]:
     """Snapshots of these traces."""
-    return [
-        TraceSnapshot(
-            trace.workspace,
-            trace.trace_id,
-            totals.count,
-            totals.weight_sum,
-            totals.value_weight_sum,
-            totals.weight_value_squared_sum,
-            totals.value_min,
-            totals.value_max,
-            trace.last.value if trace.last else None,
-            trace.facts.count,
-            trace.updated_at,
-            _version(trace.sequence, trace.facts),
-            trace.partition,
-        )
-        for trace in traces
-        for totals in (trace.totals,)
-    ]
+    return [_trace_snapshot(trace, trace.totals, trace.last) for trace in traces]
+
+
+def _trace_snapshot(trace: Trace, totals: Totals, last: Feedback | None) -> TraceSnapshot:
+    return TraceSnapshot(
+        trace.workspace,
+        trace.trace_id,
+        totals.count,
+        totals.weight_sum,
+        totals.value_weight_sum,
+        totals.weight_value_squared_sum,
+        totals.value_min,
+        totals.value_max,
+        last.value if last else None,
+        len(trace.facts.requests),
+        trace.updated_at,
+        _version(trace.sequence, trace.facts),
+        trace.partition,
+    )
 
 
 def in_force(own: Specials, found: Specials) -> Specials:

@@ -5,7 +5,7 @@ an event whose sequence was already applied changes nothing, the first create or
 counts, and the facts of a trace are a function of the set of its requests. No clock, no engine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import field
@@ -29,7 +29,7 @@ def specials_of(event: Created | Updated) -> Specials:
     return (event.user or "", event.organisation or "", event.prompt or "", event.environment or "")
 
 
-class Feedback(msgspec.Struct):
+class Feedback(msgspec.Struct, gc=False):
     """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
 
     `original` is what it was created with, kept from the first edit on.
@@ -49,11 +49,11 @@ class Feedback(msgspec.Struct):
 
     @classmethod
     def create(cls, event: Created, sequence: int) -> "Feedback":
-        specials = specials_of(event)
-        at = milliseconds(event.created_at)
+        specials = user, organisation, prompt, _ = specials_of(event)
+        at = milliseconds(event.at)
         return cls(
             event.feedback_id,
-            (specials[0], specials[1], specials[2], event.home_environment),
+            (user, organisation, prompt, event.home_environment),
             at,
             event.value,
             billionths(event.weight),
@@ -84,7 +84,7 @@ class Feedback(msgspec.Struct):
                 raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
         elif isinstance(event, Deleted):
             self.deleted_by = sequence
-            self.updated_at = milliseconds(event.deleted_at)
+            self.updated_at = milliseconds(event.at)
         else:
             self._update(event)
         self.sequences = tuple(sorted((*self.sequences, sequence)))
@@ -101,10 +101,10 @@ class Feedback(msgspec.Struct):
         if (metadata := given(event.metadata)) is not None:
             self.metadata = metadata
             self.specials = specials_of(event)
-        self.updated_at = milliseconds(event.updated_at)
+        self.updated_at = milliseconds(event.at)
 
 
-class Trace(msgspec.Struct):
+class Trace(msgspec.Struct, gc=False):
     """Everything on one trace. `sequence` is that of its latest feedback event or notice, `updated_at` its latest time.
 
     `partition` is where its events come from, known once one has come.
@@ -144,9 +144,12 @@ class Trace(msgspec.Struct):
         self.sequence = max(self.sequence, sequence)
 
     def _have_seen(self, held: Feedback) -> None:
-        self.sequence = max(self.sequence, held.sequence)
-        self.updated_at = max(self.updated_at, held.updated_at)
-        if self._last is None or held.sequence >= self._last.sequence:
+        sequence = held.sequences[-1]
+        if sequence > self.sequence:
+            self.sequence = sequence
+        if held.updated_at > self.updated_at:
+            self.updated_at = held.updated_at
+        if self._last is None or sequence >= self._last.sequences[-1]:
             self._last = held
 
     @property
@@ -158,23 +161,31 @@ class Trace(msgspec.Struct):
         return self._last
 
 
-class Bucket(msgspec.Struct):
+class Bucket(msgspec.Struct, gc=False):
     """The traces that share one trace hash: nearly always one."""
 
-    traces: dict[tuple[str, str], Trace] = field(default_factory=dict)
+    traces: list[Trace] = field(default_factory=list)
 
     def add(self, workspace: str, trace_id: str) -> Trace:
         """A trace that the bucket does not hold yet."""
-        made = self.traces[workspace, trace_id] = Trace(workspace, trace_id)
+        made = Trace(workspace, trace_id)
+        self.traces.append(made)
         return made
+
+    def trace(self, workspace: str, trace_id: str) -> Trace | None:
+        """The trace of this name, if it is there."""
+        for trace in self.traces:
+            if trace.trace_id == trace_id and trace.workspace == workspace:
+                return trace
+        return None
 
     def get(self, workspace: str, trace_id: str) -> Trace:
         """The trace of this name, made if it was not there."""
-        return self.traces.get((workspace, trace_id)) or self.add(workspace, trace_id)
+        return self.trace(workspace, trace_id) or self.add(workspace, trace_id)
 
     def find(self, feedback_id: str, workspace: str) -> tuple[Trace, Feedback] | None:
         """The feedback of this id in this workspace, and its trace."""
-        for trace in self.traces.values():
+        for trace in self.traces:
             held = trace.feedback.get(feedback_id)
             if held is not None and trace.workspace == workspace:
                 return trace, held
@@ -183,23 +194,22 @@ class Bucket(msgspec.Struct):
     @property
     def size(self) -> int:
         """How much it holds, in feedback, requests and traces."""
-        size = 0
-        for trace in self.traces.values():
-            size += 1 + len(trace.feedback) + len(trace.facts.requests)
-        return size
+        return sum([1 + len(trace.feedback) + len(trace.facts.requests) for trace in self.traces])
 
 
 Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]
 
 
-def fold(entries: Iterable[Entry]) -> Bucket:
+def fold(entries: Sequence[Entry]) -> Bucket:
     """The state that stored entries (event, id, sequence) of one trace hash amount to."""
     bucket = Bucket()
-    for entry, identity, sequence in sorted(entries, key=_by_sequence):
+    if len(entries) > 1:
+        entries = sorted(entries, key=_by_sequence)
+    for entry, identity, sequence in entries:
         if isinstance(entry, RequestFact):
             bucket.get(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Forgotten):
-            for trace in bucket.traces.values():
+            for trace in bucket.traces:
                 trace.notice(sequence)
         elif found := bucket.find(entry.feedback_id, entry.workspace):
             trace, held = found
