@@ -35,5 +35,5 @@ class WorkerSettings(ProgramSettings):
     kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
     consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
     offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
-    max_poll_records: int = Field(10_000, ge=1, le=200_000, description="Most records handled in one go.")
-    cache_entries: int = Field(200_000, ge=0, description="Feedback, requests and traces remembered between polls.")
+    max_poll_records: int = Field(20_000, ge=1, le=200_000, description="Most records handled in one go.")
+    cache_entries: int = Field(100_000, ge=0, description="Feedback, requests and traces remembered between polls.")

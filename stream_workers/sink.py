@@ -14,7 +14,13 @@ from collections.abc import Mapping
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
+# A poll has no two rows of one place, so nothing can be merged before it is written.
+_SETTINGS = {
+    "async_insert": 0,
+    "max_partitions_per_insert_block": 0,
+    "insert_deduplicate": 0,
+    "optimize_on_insert": 0,
+}
 
 
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:

@@ -107,7 +107,7 @@ class World:
         )
 
     def hear(self, message: Message) -> None:
-        version = int(dict(message.headers).get("version", b"0"))
+        version = message.version or 0
         held = self.published.get((message.topic, message.key))
         if held is None or version >= held[0]:
             self.published[message.topic, message.key] = (version, message.value)
