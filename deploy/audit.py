@@ -83,7 +83,7 @@ class Account:
         return self.missing + self.doubled + self.strangers + self.log.expired
 
 
-def audit(clickhouse_url: str, bootstrap: str, group: str, base: str | None) -> list[Account]:
+def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:
     """The account of every partition that holds or held a record. CommandError where an engine does not answer.
 
     It may be taken while workers work: commits are read first, and what is stored since then only waits no longer.

@@ -45,10 +45,10 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
         raise CommandError(f"Kafka at {bootstrap} does not answer: is it running there? ({why})") from error
 
 
-def offset_base(client: Client, given: str | None) -> int:
+def offset_base(client: Client, given: int | None) -> int:
     """What workers add to offsets: as given, else as `feedback up` has left it in ClickHouse, else 0."""
-    if given:
-        return int(given)
+    if given is not None:
+        return given
     rows = client.query("SELECT value FROM feedback.settings FINAL WHERE name = 'offset_base'").result_rows
     return int(rows[0][0]) if rows else 0
 

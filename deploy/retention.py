@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
 # Topics keep records for seven days; what may still be read from them must find the state it was joined to.
 _LEAST_WITH_REPLAY = 8
 DEFAULT_ORPHAN_AFTER_HOURS = 168
@@ -50,9 +51,9 @@ def days_of(environment: Mapping[str, str]) -> dict[Kept, int | None]:
 
 def orphan_after_hours(environment: Mapping[str, str]) -> int:
     """Hours after which pending feedback counts as orphaned. RetentionError where the setting is no such number."""
-    text = environment.get("FEEDBACK_ORPHAN_AFTER_HOURS", "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
+    text = environment.get(ORPHAN_SETTING, "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise RetentionError(f"FEEDBACK_ORPHAN_AFTER_HOURS must be 1 to 1000000 hours, got {text}.")
+        raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text}.")
     return int(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from deploy import cli
-from deploy.retention import TABLES, apply_settings
+from deploy.retention import apply_settings
 from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import until
@@ -163,30 +163,6 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
         apply_settings(pipeline.engines.clickhouse, {})
     pipeline.request(trace)
     until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "it joins")
-
-
-def test_tables_keep_their_rows_as_long_as_the_settings_say(pipeline: Pipeline) -> None:
-    url = pipeline.engines.clickhouse
-    for each in TABLES:
-        days = "40" if each.table != "feedback_rows" else "50"
-        (said,) = apply_settings(url, {each.setting: days}) if each.default_days is None else ("keeps",)
-        assert "keeps" in said
-        apply_settings(url, {})
-    assert apply_settings(url, {}) == []
-    old = datetime.now(UTC) - timedelta(days=60)
-    insert = (
-        "INSERT INTO feedback.request_log_rows (workspace, request_id, trace_id, started_at)"
-        f" VALUES ('ttl', generateUUIDv4(), 't', '{old:%Y-%m-%d %H:%M:%S}')"
-    )
-    pipeline.sql_client.command(insert)
-    kept = "SELECT count() FROM feedback.request_log_rows WHERE workspace = 'ttl'"
-    assert pipeline.count(kept) == 1
-    try:
-        apply_settings(url, {"FEEDBACK_KEEP_REQUEST_LOGS_DAYS": "30"})
-        pipeline.sql_client.command("OPTIMIZE TABLE feedback.request_log_rows FINAL")
-        assert pipeline.count(kept) == 0
-    finally:
-        assert apply_settings(url, {}) == ["request_log_rows keeps its rows for ever"]
 
 
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(

@@ -10,34 +10,44 @@ import pytest
 import requests
 
 from deploy import cli
-from tests.pipeline.engines import Engines, Process, until
+from tests.pipeline.engines import Process, embedded, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
 
 @pytest.fixture(scope="module")
-def stored(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A pipeline whose workers have stored a little of everything, and have stopped."""
-    with Pipeline(engines, tmp_path_factory.mktemp("reconcile")) as pipeline:
-        traces = [a_trace() for _ in range(20)]
-        made = pipeline.post(
-            "/v1/feedback",
-            [{"trace_id": t, "value": n % 9, "weight": 0.5, "metadata": {"_user": "r"}} for n, t in enumerate(traces)],
-        )
-        for trace in traces[:10]:
-            pipeline.request(trace, "model-r")
-        requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": -7}, timeout=30).raise_for_status()
-        requests.delete(f"{pipeline.url}/v1/feedback/{made[1]}", timeout=30).raise_for_status()
-        until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
-        until(lambda: cli.main(["audit", *addresses(pipeline, kafka=True)]) == 0, "all is committed")
-        for worker in pipeline.workers:
-            worker.kill()
-        cli.main(["reconcile", "--repair", *addresses(pipeline)])  # hours that no rollup program has computed yet
-        yield pipeline
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline whose workers have stored a little of everything, and have stopped; on engines of its own, since what
+    is damaged here is nobody else's."""
+    folder = tmp_path_factory.mktemp("reconcile")
+    with embedded(folder) as engines:
+        engines.prepare()
+        with Pipeline(engines, folder) as pipeline:
+            traces = [a_trace() for _ in range(20)]
+            metadata = {"_user": "r"}
+            made = pipeline.post(
+                "/v1/feedback",
+                [{"trace_id": t, "value": n % 9, "weight": 0.5, "metadata": metadata} for n, t in enumerate(traces)],
+            )
+            for trace in traces[:10]:
+                pipeline.request(trace, "model-r")
+            requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": -7}, timeout=30).raise_for_status()
+            requests.delete(f"{pipeline.url}/v1/feedback/{made[1]}", timeout=30).raise_for_status()
+            until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+            until(lambda: cli.main(["audit", *addresses(pipeline, kafka=True)]) == 0, "all is committed")
+            for worker in pipeline.workers:
+                worker.kill()
+            reconcile(pipeline, "--repair")  # hours that no rollup program has computed yet
+            yield pipeline
 
 
 def addresses(pipeline: Pipeline, *, kafka: bool = False) -> list[str]:
     return ["--clickhouse-url", pipeline.engines.clickhouse, *(["--bootstrap", pipeline.engines.kafka] * kafka)]
+
+
+def reconcile(pipeline: Pipeline, *arguments: str) -> int:
+    """The command's exit code. Nothing moves in this pipeline any more, so nothing is waited for."""
+    return cli.main(["reconcile", "--settle", "0", *arguments, *addresses(pipeline)])
 
 
 DAMAGES = {
@@ -78,15 +88,15 @@ def test_each_kind_of_damage_is_found_and_put_right(
     before = stored.sql("SELECT * FROM feedback.feedback ORDER BY feedback_id")
     stored.sql_client.command(damage)
     capsys.readouterr()
-    assert cli.main(["reconcile", *addresses(stored)]) == 1
+    assert reconcile(stored) == 1
     assert told in capsys.readouterr().out
     may_remove = ["--remove"] if "account for" in told else []
     if may_remove:
-        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 1
+        assert reconcile(stored, "--repair") == 1
         assert "add --remove" in capsys.readouterr().out
-    assert cli.main(["reconcile", "--repair", *may_remove, *addresses(stored)]) == 0
+    assert reconcile(stored, "--repair", *may_remove) == 0
     capsys.readouterr()
-    assert cli.main(["reconcile", *addresses(stored)]) == 0
+    assert reconcile(stored) == 0
     assert "Nothing differs." in capsys.readouterr().out
     assert stored.sql("SELECT * FROM feedback.feedback ORDER BY feedback_id") == before
 
@@ -96,11 +106,11 @@ def test_only_what_was_asked_for_is_compared(stored: Pipeline) -> None:
     stored.sql_client.command(DAMAGES["feedback_rows wrong"].format(**row) + " SETTINGS mutations_sync = 2")
     try:
         for bounds in (["--workspace", "other"], ["--until", "2020-01-01"], ["--since", "2090-01-01"]):
-            assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 0
+            assert reconcile(stored, *bounds) == 0
         bounds = ["--workspace", "default", "--since", "2020-01-01", "--until", "2090-01-01"]
-        assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 1
+        assert reconcile(stored, *bounds) == 1
     finally:
-        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 0
+        assert reconcile(stored, "--repair") == 0
 
 
 def test_nothing_is_removed_because_the_journal_has_forgotten_it(
@@ -114,7 +124,7 @@ def test_nothing_is_removed_because_the_journal_has_forgotten_it(
     stored.sql_client.command(keep)
     try:
         stored.sql_client.command("TRUNCATE TABLE feedback.trace_journal")
-        assert cli.main(["reconcile", "--repair", "--remove", *addresses(stored)]) == 0
+        assert reconcile(stored, "--repair", "--remove") == 0
         assert "Rows are not compared with the journal" in capsys.readouterr().out
         assert stored.count(count) == before > 0
     finally:
