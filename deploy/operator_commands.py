@@ -19,7 +19,7 @@ GROUP = "feedback-workers"
 
 _AUDIT = (
     "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits 1 where a record is"
-    " missing, doubled, unknown to its log, or was dropped by Kafka before a worker read it."
+    " missing, doubled, back although it was erased, unknown to its log, or expired in Kafka before a worker read it."
 )
 
 
@@ -135,6 +135,8 @@ def _audit(options: argparse.Namespace) -> int:
             print(f"{where}: {a.missing} records are nowhere, first at offsets {a.missing_offsets}")
         if a.doubled:
             print(f"{where}: {a.doubled} records are both stored and dead")
+        if a.returned:
+            print(f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again")
         if a.strangers:
             print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")
         if a.log.expired:

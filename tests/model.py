@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka.structs import ConsumerRecord
 
-from schemas.topics import AGGREGATES, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
+from schemas.topics import AGGREGATES, DEAD, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 Row = dict[str, Any]
@@ -50,7 +50,8 @@ class Model:
         """Carry out one feedback event; False where it belongs to the dead letters."""
         identity, kind = event.get("feedback_id", ""), event.get("event")
         held = self.feedback.get(identity)
-        if not identity:
+        original = self._originals.get(identity, event)
+        if not identity or (kind != "create" and original["workspace"] != event["workspace"]):
             return False
         if kind == "create":
             key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
@@ -162,6 +163,14 @@ def check(model: Model, outcome: Outcome) -> None:
         assert {name: message[name] for name in expected} == {
             name: float(n) if isinstance(n, Decimal) else n for name, n in expected.items()
         }, f"message of the aggregate of {trace_id}"  # fmt: skip
+
+    by_topic: dict[str, set[str]] = defaultdict(set)
+    for topic, key in outcome.published:
+        by_topic[topic].add(key.decode())
+    assert by_topic[ENRICHED] == model.feedback.keys() | model.deleted.keys(), "messages of what was never created"
+    assert by_topic[AGGREGATES] == {"/".join(trace) for trace in expected_aggregates}
+    letters = {(topic, int(offset)) for topic, _, offset in (key.split("/") for key in by_topic[DEAD])}
+    assert letters == model.dead, _sets("dead letters on the topic", letters, model.dead)
 
     assert outcome.requests == model.requests.keys(), _sets("requests", outcome.requests, model.requests.keys())
     assert outcome.dead == model.dead, _sets("dead letters", outcome.dead, model.dead)

@@ -1,15 +1,13 @@
 """A person's rows are gone from every table, their numbers from every sum, and nobody else's are touched."""
 
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
 import requests
 
 from deploy import cli
 from deploy.audit import audit
-from tests.pipeline.engines import Process, until
+from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -34,15 +32,10 @@ def mentions(pipeline: Pipeline, text: str) -> dict[str, int]:
 
 
 def test_nothing_of_an_erased_person_is_left_in_any_table(
-    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     person, other = f"person-{uuid.uuid4().hex}", f"other-{uuid.uuid4().hex}"
-    rollup = Process(
-        [sys.executable, "-m", "stream_workers.rollup_app"],
-        tmp_path / "rollup.log",
-        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
-    )
-    try:
+    with pipeline.rollup():
         alone, shared, tagged = a_trace(), a_trace(), a_trace()
         theirs = [
             pipeline.feedback(alone, 9, 0.5, _user=person, text=f"I am {person}"),
@@ -96,5 +89,3 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         engines = pipeline.engines
         accounts = audit(engines.clickhouse, engines.kafka, "feedback-workers", None)
         assert [account for account in accounts if account.missing or account.doubled] == []
-    finally:
-        rollup.kill()

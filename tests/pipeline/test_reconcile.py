@@ -1,6 +1,5 @@
 """What is stored is compared with what was accepted; each kind of difference is found, told, and put right."""
 
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 import requests
 
 from deploy import cli
-from tests.pipeline.engines import Process, embedded, until
+from tests.pipeline.engines import embedded, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -137,12 +136,7 @@ def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
     """One trace and one hour that never rest, and thousands of feedbacks that come in the middle of it."""
     with embedded(tmp_path) as engines:
         engines.prepare()
-        with Pipeline(engines, tmp_path) as pipeline:
-            rollup = Process(
-                [sys.executable, "-m", "stream_workers.rollup_app"],
-                tmp_path / "rollup.log",
-                {**engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
-            )
+        with Pipeline(engines, tmp_path) as pipeline, pipeline.rollup() as rollup:
             hot, done = a_trace(), threading.Event()
 
             def send() -> None:
@@ -160,4 +154,3 @@ def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
             finally:
                 done.set()
                 sender.join()
-                rollup.kill()

@@ -40,14 +40,14 @@ def days_of_all(client: Client) -> dict[str, int | None]:
 @pytest.mark.parametrize("setting", sorted(SETTINGS))
 def test_a_setting_rules_its_tables_and_no_other_and_is_taken_back(url: str, client: Client, setting: str) -> None:
     before = days_of_all(client)
-    told = apply_settings(url, {setting: "40"})
-    ruled = {each.table for each in TABLES if each.setting == setting}
+    # Rollups cannot go before what they are made of.
+    needed = {"FEEDBACK_KEEP_FEEDBACK_DAYS": "40"} if setting == "FEEDBACK_KEEP_ROLLUPS_DAYS" else {}
+    told = apply_settings(url, {setting: "40", **needed})
+    ruled = {each.table for each in TABLES if each.setting in (setting, *needed)}
     assert sorted(told) == sorted(f"{table} keeps its rows for 40 days" for table in ruled)
     assert days_of_all(client) == before | dict.fromkeys(ruled, 40)
-    assert apply_settings(url, {setting: "40"}) == []
-    assert apply_settings(url, {setting: "0"}) == [
-        f"{each.table} keeps its rows for ever" for each in TABLES if each.setting == setting
-    ]
+    assert apply_settings(url, {setting: "40", **needed}) == []
+    assert sorted(apply_settings(url, {setting: "0"})) == sorted(f"{table} keeps its rows for ever" for table in ruled)
     apply_settings(url, {})
     assert days_of_all(client) == before == {each.table: each.default_days for each in TABLES}
 
@@ -63,6 +63,13 @@ def test_a_setting_that_is_no_number_of_days_is_refused(url: str, setting: str, 
 def test_what_a_replay_rests_on_outlives_the_records_of_the_input_topics(url: str, setting: str) -> None:
     with pytest.raises(RetentionError, match=f"^{setting} must be 8 to"):
         apply_settings(url, {setting: "7"})
+
+
+@pytest.mark.parametrize("feedback", ["", "31"])
+def test_rollups_are_not_dropped_before_the_feedback_they_would_be_computed_from_again(url: str, feedback: str) -> None:
+    wanted = {"FEEDBACK_KEEP_ROLLUPS_DAYS": "30", "FEEDBACK_KEEP_FEEDBACK_DAYS": feedback}
+    with pytest.raises(RetentionError, match=r"^FEEDBACK_KEEP_ROLLUPS_DAYS must be at least FEEDBACK_KEEP_FEEDBACK"):
+        apply_settings(url, wanted)
 
 
 def test_rows_that_are_due_are_dropped_and_younger_ones_stay(url: str, client: Client) -> None:
