@@ -125,10 +125,13 @@ def _audit(options: argparse.Namespace) -> int:
     rows: list[list[Any]] = [
         [a.log.topic, str(a.log.partition), a.accepted, a.stored, a.dead, a.erased, a.waiting, a.difference]
         for a in accounts
+        if a.accepted or a.difference
     ]
     total: list[Any] = ["all", "", *(sum(row[i] for row in rows) for i in range(2, len(header)))]
     for line in table(header, [*rows, total]):
         print(line)
+    if sum(a.accepted for a in accounts) and all(a.log.committed == a.log.start for a in accounts):
+        print(f"The group {options.group} has committed nothing: is it the workers'?")
     for a in accounts:
         where = f"{a.log.topic}/{a.log.partition}"
         if a.missing:
@@ -255,6 +258,9 @@ def _erase(options: argparse.Namespace) -> int:
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())
+    if not any(before.values()):
+        print(f"Nothing names the user {options.user!r} in the workspace {options.workspace!r}: are both spelt right?")
+        return 0
     print(
         f"{left} rows are left: erase again." if left else
         "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after"

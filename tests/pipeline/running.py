@@ -143,7 +143,7 @@ class Pipeline:
         await consumer.start()
         held: dict[str, tuple[int, dict[str, Any] | None]] = {}
         try:
-            consumer.assign(ends)
+            consumer.assign(list(ends))
             await consumer.seek_to_beginning(*ends)
             while any([await consumer.position(place) < end for place, end in ends.items()]):
                 for record in (

@@ -32,16 +32,16 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
                 pipeline.request(trace, "model-r")
             requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": -7}, timeout=30).raise_for_status()
             requests.delete(f"{pipeline.url}/v1/feedback/{made[1]}", timeout=30).raise_for_status()
-            until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
-            until(lambda: cli.main(["audit", *addresses(pipeline, kafka=True)]) == 0, "all is committed")
+            until(pipeline.is_settled, "the workers have stored and committed everything")
+            assert cli.main(["audit", *addresses(pipeline), "--bootstrap", engines.kafka]) == 0
             for worker in pipeline.workers:
                 worker.kill()
             reconcile(pipeline, "--repair")  # hours that no rollup program has computed yet
             yield pipeline
 
 
-def addresses(pipeline: Pipeline, *, kafka: bool = False) -> list[str]:
-    return ["--clickhouse-url", pipeline.engines.clickhouse, *(["--bootstrap", pipeline.engines.kafka] * kafka)]
+def addresses(pipeline: Pipeline) -> list[str]:
+    return ["--clickhouse-url", pipeline.engines.clickhouse]
 
 
 def reconcile(pipeline: Pipeline, *arguments: str) -> int:

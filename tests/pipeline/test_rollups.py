@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from stream_workers.rollup_statements import COLUMNS, READ
 from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
-from tests.pipeline.engines import clickhouse_front, until
+from tests.pipeline.engines import REPOSITORY, clickhouse_front, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -222,6 +223,37 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
 
     assert asyncio.run(found()) == [Hour(workspace, int(START.timestamp()))]
     assert shown(client, workspace) == expected([row])
+
+
+def test_the_queries_of_the_document_say_what_the_feedback_itself_does(client: Client) -> None:
+    workspace, chance = uuid.uuid4().hex, random.Random(5)
+    now = datetime.now(UTC).replace(microsecond=0)
+    ages = [timedelta(days=chance.choice([0.01, 1, 40, 85, 91, 300])) for _ in range(80)]
+    insert(client, [a_row(chance, workspace, uuid.uuid4(), now - age, 1) for age in ages])
+
+    async def computed() -> None:
+        async with await connected(client) as asynchronous:
+            await compute(asynchronous, await stale_hours(asynchronous))
+
+    asyncio.run(computed())
+    document = (REPOSITORY / "docs/sql.md").read_text().split("\n## Hours and days\n")[1]
+    organisations, values = re.findall(r"```sql\n(.+?)```", document, re.DOTALL)
+    only = {
+        "additional_table_filters": "{" + ", ".join(
+            rf"'feedback.{view}': 'workspace = \'{workspace}\''" for view in ("rollups", "feedback")
+        ) + "}"
+    }  # fmt: skip
+    recent = "FROM feedback.feedback WHERE created_at >= toStartOfDay(now('UTC')) - INTERVAL 89 DAY"
+    by_hand = {
+        organisations: "SELECT _organisation, count() AS n, countIf(join_state = 'joined'),"
+        f" sum(value * weight) / count(), sum(value * weight) / nullIf(sum(weight), 0) {recent}"
+        " GROUP BY _organisation ORDER BY n DESC, _organisation",
+        values: f"SELECT value, count() {recent} GROUP BY value ORDER BY value",
+    }
+    for query, same in by_hand.items():
+        answer = client.query(query, settings=only).result_rows
+        assert len(answer) > 2
+        assert answer == client.query(same, settings=only).result_rows
 
 
 def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(pipeline: Pipeline) -> None:
