@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from aiokafka.structs import ConsumerRecord
 
+from schemas.ids import murmur2, trace_hash_of, trace_key
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
@@ -36,7 +38,7 @@ class Model:
             (self.journal if kept else self.dead).add(("feedback" if kept else FEEDBACK_EVENTS, record.offset))
         for record in logs[REQUEST_LOGS]:
             event = parsed(record.value)
-            if event.get("event") == "request":
+            if event.get("event") == "request" and of_its_trace(event, event["request_id"]):
                 if event["request_id"] not in self.requests:
                     self._of_trace[event["workspace"], event["trace_id"]].append(event)
                 self.requests.setdefault(event["request_id"], event)
@@ -56,6 +58,8 @@ class Model:
         if kind == "create":
             key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
             if key and self._claims.setdefault((event["workspace"], key), digest) != digest:
+                return False
+            if not of_its_trace(event, identity):
                 return False
             if identity not in self._originals:
                 self._originals[identity] = event
@@ -184,6 +188,11 @@ def parsed(value: bytes | None) -> Row:
     except ValueError:
         return {}
     return event if isinstance(event, dict) and "workspace" in event else {}
+
+
+def of_its_trace(event: Row, identity: str) -> bool:
+    """Whether the id carries the hash of the event's own trace."""
+    return trace_hash_of(UUID(identity)) == murmur2(trace_key(event["workspace"], event["trace_id"]))
 
 
 def same(first: Row, second: Row) -> bool:
