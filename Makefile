@@ -17,8 +17,13 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
 	@exec $(VENV)/bin/feedback up $(ARGS)
 
-test: lint ## check style and types, then run every test; ARGS="-k name" runs fewer
+test: lint ## check style and types, then run every test; ARGS="-k name" runs fewer, one after the other
+ifdef ARGS
 	$(PY) -m pytest $(ARGS)
+else
+	$(PY) -m pytest -n 2 --dist loadfile --ignore tests/chaos
+	$(PY) -m pytest -s tests/chaos
+endif
 
 unit: $(VENV)/.dev ## run the tests that need no engine
 	$(PY) -m pytest tests/unit $(ARGS)

@@ -1,7 +1,8 @@
 """Conservation, counted: every record of the input topics is stored, dead, erased, or still waits for a worker.
 
 Offsets come from Kafka, rows from ClickHouse. A record below the workers' commits that is nowhere is missing; one that
-is in two places is doubled; a row above the end of its log is a stranger. Any of these makes the books wrong.
+is in two places is doubled; one that was erased and stands again has returned, by a worker that was late or read it
+anew; a row above the end of its log is a stranger. Any of these makes the books wrong.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,8 @@ from deploy.engines import clickhouse, kafka, offset_base
 from deploy.offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
-# Where a record may be: bits, so that a record in two places shows.
+# Where a record may be: bits, so that a record in two places shows. An erased request stays in the journal without the
+# person.
 _STORED, _DEAD, _ERASED = 1, 2, 4
 _PLACES = f"""
     SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence,
@@ -24,7 +26,10 @@ _PLACES = f"""
 _COUNTS = f"""
 SELECT
     countIf(place = {_STORED}), countIf(place = {_DEAD}), countIf(bitAnd(place, {_ERASED}) != 0),
-    countIf(place = {_STORED | _DEAD}), countIf(sequence < {{commit:UInt64}}), countIf(sequence >= {{commit:UInt64}})
+    countIf(place = {_STORED | _DEAD}),
+    countIf(place IN ({_ERASED | _DEAD}, {_ERASED | _DEAD | _STORED})
+        OR place = {_ERASED | _STORED} AND {{topic:String}} = '{FEEDBACK_EVENTS}'),
+    countIf(sequence < {{commit:UInt64}}), countIf(sequence >= {{commit:UInt64}})
 FROM (
     SELECT sequence, groupBitOr(place) AS place FROM ({_PLACES})
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
@@ -70,6 +75,7 @@ class Account:
     waiting: int
     missing: int
     doubled: int
+    returned: int
     strangers: int
     missing_offsets: list[int] = field(default_factory=list)
 
@@ -80,10 +86,10 @@ class Account:
     @property
     def difference(self) -> int:
         """Records whose place in the books is wrong: 0 where all is well."""
-        return self.missing + self.doubled + self.strangers + self.log.expired
+        return self.missing + self.doubled + self.returned + self.strangers + self.log.expired
 
 
-def audit(clickhouse_url: str, bootstrap: str, group: str, base: str | None) -> list[Account]:
+def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:
     """The account of every partition that holds or held a record. CommandError where an engine does not answer.
 
     It may be taken while workers work: commits are read first, and what is stored since then only waits no longer.
@@ -114,14 +120,14 @@ def _account(client: Client, log: Log, base: int) -> Account:
     commit = max(log.committed, log.start)
     bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
     place = {"topic": log.topic, "partition": log.partition}
-    stored, dead, erased, doubled, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
+    stored, dead, erased, doubled, returned, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
     missing = commit - log.start - below
     offsets = []
     if missing:
         wanted = place | {"start": base + log.start, "count": commit - log.start}
         offsets = [row[0] - base for row in client.query(_MISSING, wanted).result_rows]
     waiting = log.end - commit - above
-    return Account(log, stored + doubled, dead + doubled, erased, waiting, missing, doubled, 0, offsets)
+    return Account(log, stored + doubled, dead + doubled, erased, waiting, missing, doubled, returned, 0, offsets)
 
 
 def _with_strangers(client: Client, account: Account, base: int, ends: Offsets) -> Account:

@@ -4,11 +4,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-Pause = Callable[[float], None]
+Pause = Callable[[], None]
 Key = TypeVar("Key")
 Found = TypeVar("Found")
-
-_PAUSE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -58,5 +56,5 @@ def lasting(look: Callable[[], dict[Key, tuple[Hashable, Found]]], pause: Pause)
     first = look()
     if not first:
         return {}
-    pause(_PAUSE_S)
+    pause()
     return {key: found for key, (mark, found) in look().items() if key in first and first[key][0] == mark}

@@ -22,6 +22,8 @@ class CommandError(RuntimeError):
 @contextmanager
 def clickhouse(url: str) -> Iterator[Client]:
     """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or lacks a table."""
+    # The driver logs each failed attempt; what it comes to is told in one sentence instead.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
     shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
     try:
         with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
@@ -36,7 +38,7 @@ def clickhouse(url: str) -> Iterator[Client]:
 
 def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
     """Run what speaks to Kafka. CommandError where the broker does not answer."""
-    # aiokafka logs each failed attempt; what it comes to is told in one sentence instead.
+    # As above.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     try:
         return asyncio.run(work)
@@ -45,10 +47,10 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
         raise CommandError(f"Kafka at {bootstrap} does not answer: is it running there? ({why})") from error
 
 
-def offset_base(client: Client, given: str | None) -> int:
+def offset_base(client: Client, given: int | None) -> int:
     """What workers add to offsets: as given, else as `feedback up` has left it in ClickHouse, else 0."""
-    if given:
-        return int(given)
+    if given is not None:
+        return given
     rows = client.query("SELECT value FROM feedback.settings FINAL WHERE name = 'offset_base'").result_rows
     return int(rows[0][0]) if rows else 0
 

@@ -32,12 +32,13 @@ _ROUNDS = 5
 
 @dataclass
 class Person:
-    """Whose rows, and which feedback and requests were found to be theirs."""
+    """Whose rows, which feedback and requests were found to be theirs, and traces on which is no feedback of others."""
 
     workspace: str
     user: str
     feedback: set[str] = field(default_factory=set)
     requests: set[str] = field(default_factory=set)
+    traces: set[str] = field(default_factory=set)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -46,6 +47,7 @@ class Person:
             "user": self.user,
             "feedback": sorted(self.feedback),
             "requests": sorted(self.requests),
+            "traces": sorted(self.traces),
             "fact": ',"user":' + msgspec.json.encode(self.user).decode(),
         }
 
@@ -72,7 +74,13 @@ _LETTERS = (
 )
 _FACTS = "kind = 'request' AND toString(id) IN {requests:Array(String)} AND position(entry, {fact:String}) > 0"
 
-# What is theirs in each table.
+_AGGREGATES = (
+    "workspace = {workspace:String} AND trace_id IN {traces:Array(String)} AND trace_id NOT IN ("
+    "SELECT trace_id FROM feedback.feedback_rows WHERE workspace = {workspace:String}"
+    " AND toString(feedback_id) NOT IN {feedback:Array(String)})"
+)
+
+# What is theirs in each table, and goes before what is left is computed anew.
 THEIRS = {
     "feedback_rows": _OF_FEEDBACK.format(column="feedback_id"),
     "feedback_hour_rows": _OF_FEEDBACK.format(column="feedback_id"),
@@ -116,10 +124,11 @@ def _find(client: Client, person: Person) -> None:
 
 
 def _count(client: Client, person: Person) -> dict[str, int]:
+    person.traces |= {trace for trace, others in _traces(client, person).items() if not others}
     wanted = person.parameters
     return {
         table: int(client.query(f"SELECT count() FROM feedback.{table} WHERE {theirs}", wanted).result_rows[0][0])
-        for table, theirs in THEIRS.items()
+        for table, theirs in (THEIRS | {"trace_aggregate_rows": _AGGREGATES}).items()
     }
 
 
@@ -210,16 +219,10 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     asyncio.run(_roll_up(clickhouse_url, person.workspace, hours))
     rollups = f"ALTER TABLE feedback.rollup_rows DELETE WHERE {THEIRS['rollup_rows']}"
     client.command(rollups, parameters=wanted, settings=now)
-    alone = [trace for trace, others in traces.items() if not others]
-    gone = {"workspace": person.workspace, "traces": alone}
-    their_aggregates = "workspace = {workspace:String} AND trace_id IN {traces:Array(String)}"
-    newest = (
-        f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {their_aggregates} GROUP BY trace_id"
-    )
-    versions = {trace: int(version) for trace, version in client.query(newest, gone).result_rows}
-    client.command(
-        f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {their_aggregates}", parameters=gone, settings=now
-    )
+    newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {_AGGREGATES} GROUP BY trace_id"
+    versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
+    gone = f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {_AGGREGATES}"
+    client.command(gone, parameters=wanted, settings=now | {"allow_nondeterministic_mutations": 1})
     kafka(bootstrap, _tell(bootstrap, person, versions, [trace for trace, others in traces.items() if others]))
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from deploy.engines import CommandError, clickhouse, table
@@ -18,14 +19,14 @@ GROUP = "feedback-workers"
 
 _AUDIT = (
     "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits 1 where a record is"
-    " missing, doubled, unknown to its log, or was dropped by Kafka before a worker read it."
+    " missing, doubled, back although it was erased, unknown to its log, or expired in Kafka before a worker read it."
 )
 
 
 _RECONCILE = (
     "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
-    " --repair where they still do afterwards. Workers may go on working: what differs is looked at again after three"
-    " seconds, and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
+    " --repair where they still do afterwards. Workers may go on working: what differs is looked at again later"
+    " (--settle), and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
     " compare it later, or stop what sends."
 )
 
@@ -43,7 +44,8 @@ def add_to(commands: Any) -> None:
     audit.add_argument("--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", GROUP), help="the workers' group")
     audit.add_argument(
         "--offset-base",
-        default=os.environ.get("FEEDBACK_OFFSET_BASE"),
+        type=_whole,
+        default=os.environ.get("FEEDBACK_OFFSET_BASE") or None,
         metavar="N",
         help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
     )
@@ -54,7 +56,7 @@ def add_to(commands: Any) -> None:
     listing = actions.add_parser("list", help="the letters by reason, and the latest of them")
     _engines(listing)
     _narrow(listing)
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many letters (%(default)s)")
+    listing.add_argument("--limit", type=_whole, default=20, metavar="N", help="how many letters (%(default)s)")
     listing.set_defaults(run=told(_dead_list))
     show = actions.add_parser("show", help="all of one letter, and what to do about it")
     _engines(show)
@@ -76,6 +78,13 @@ def add_to(commands: Any) -> None:
     reconcile.add_argument("--workspace", help="whose feedback (all)")
     reconcile.add_argument("--since", type=_time, metavar="TIME", help="created since, as 2026-01-31T12:00Z (ever)")
     reconcile.add_argument("--until", type=_time, metavar="TIME", help="created before (now)")
+    reconcile.add_argument(
+        "--settle",
+        type=_seconds,
+        default=3,
+        metavar="S",
+        help="seconds after which what differs is looked at again (3)",
+    )
     reconcile.add_argument("--repair", action="store_true", help="write what is missing or wrong")
     reconcile.add_argument(
         "--remove", action="store_true", help="with --repair, also remove rows that the journal does not account for"
@@ -116,16 +125,21 @@ def _audit(options: argparse.Namespace) -> int:
     rows: list[list[Any]] = [
         [a.log.topic, str(a.log.partition), a.accepted, a.stored, a.dead, a.erased, a.waiting, a.difference]
         for a in accounts
+        if a.accepted or a.difference
     ]
     total: list[Any] = ["all", "", *(sum(row[i] for row in rows) for i in range(2, len(header)))]
     for line in table(header, [*rows, total]):
         print(line)
+    if sum(a.accepted for a in accounts) and all(a.log.committed == a.log.start for a in accounts):
+        print(f"The group {options.group} has committed nothing: is it the workers'?")
     for a in accounts:
         where = f"{a.log.topic}/{a.log.partition}"
         if a.missing:
             print(f"{where}: {a.missing} records are nowhere, first at offsets {a.missing_offsets}")
         if a.doubled:
             print(f"{where}: {a.doubled} records are both stored and dead")
+        if a.returned:
+            print(f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again")
         if a.strangers:
             print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")
         if a.log.expired:
@@ -214,12 +228,13 @@ def _reconcile(options: argparse.Namespace) -> int:
         -(-int(options.until.timestamp()) // 3600) * 3600 if options.until else end,
     )
     with clickhouse(options.clickhouse_url):
-        found = reconcile(options.clickhouse_url, scope, repair=options.repair, remove=options.remove, say=print)
+        compare = partial(reconcile, options.clickhouse_url, scope, settle_s=options.settle, say=print)
+        found = compare(repair=options.repair, remove=options.remove)
         for each in found:
             print(each)
         if found and options.repair:
             print("Repaired; comparing again.")
-            found = reconcile(options.clickhouse_url, scope, repair=False, say=print)
+            found = compare(repair=False)
             for each in found:
                 print(each)
     print(_what_to_do(options) if found else "Nothing differs.")
@@ -243,6 +258,9 @@ def _erase(options: argparse.Namespace) -> int:
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())
+    if not any(before.values()):
+        print(f"Nothing names the user {options.user!r} in the workspace {options.workspace!r}: are both spelt right?")
+        return 0
     print(
         f"{left} rows are left: erase again." if left else
         "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after"
@@ -303,6 +321,22 @@ def _time(text: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: give it as 2026-01-31T12:00Z") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 0 to 3600")
+    return seconds
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) < 2**47:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {2**47 - 1}")
+    return int(text)
 
 
 def _shown(at: datetime) -> str:

@@ -8,10 +8,11 @@ differs is looked at again after a pause, and counts only if it still does.
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import clickhouse_connect
 
-from deploy.differences import Difference, Pause, Scope
+from deploy.differences import Difference, Scope
 from deploy.reconcile_journal import against_journal, requests_without_rows
 from deploy.reconcile_rollups import hour_rows, rollups
 from deploy.retention import days_in_force
@@ -24,12 +25,12 @@ def reconcile(
     repair: bool,
     say: Callable[[str], None],
     remove: bool = False,
-    pause: Pause = time.sleep,
+    settle_s: float = 3,
 ) -> list[Difference]:
     """The differences that were found; with `repair`, mended, and with `remove` also by removing what the journal does
-    not account for. ClickHouseError where the engine refuses.
+    not account for. What differs must still do so after `settle_s` seconds. ClickHouseError where the engine refuses.
     """
-    client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+    client, pause = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False), partial(time.sleep, settle_s)
     try:
         found = against_journal(client, scope, pause, repair=repair, remove=remove, say=say)
         found.append(requests_without_rows(client, scope, pause))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+_FEEDBACK, _ROLLUPS = "FEEDBACK_KEEP_FEEDBACK_DAYS", "FEEDBACK_KEEP_ROLLUPS_DAYS"
+ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
 # Topics keep records for seven days; what may still be read from them must find the state it was joined to.
 _LEAST_WITH_REPLAY = 8
 DEFAULT_ORPHAN_AFTER_HOURS = 168
@@ -34,8 +36,9 @@ class Kept:
 
 TABLES = (
     Kept("request_log_rows", "started_at", "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"),
-    Kept("feedback_rows", "created_at", "FEEDBACK_KEEP_FEEDBACK_DAYS"),
-    Kept("feedback_hour_rows", "hour", "FEEDBACK_KEEP_FEEDBACK_DAYS"),
+    Kept("feedback_rows", "created_at", _FEEDBACK),
+    Kept("feedback_hour_rows", "hour", _FEEDBACK),
+    Kept("rollup_rows", "start", _ROLLUPS),
     Kept("trace_aggregate_rows", "updated_at", "FEEDBACK_KEEP_AGGREGATES_DAYS"),
     Kept("trace_journal", "recorded_at", "FEEDBACK_KEEP_JOURNAL_DAYS", least_days=_LEAST_WITH_REPLAY),
     Kept("dead_letters", "recorded_at", "FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY),
@@ -45,14 +48,22 @@ TABLES = (
 
 def days_of(environment: Mapping[str, str]) -> dict[Kept, int | None]:
     """For how many days each table keeps its rows; None for ever. RetentionError names the setting at fault."""
-    return {each: _days(each, environment.get(each.setting, "")) for each in TABLES}
+    days = {each: _days(each, environment.get(each.setting, "")) for each in TABLES}
+    of = {each.setting: wanted for each, wanted in days.items()}
+    if (rollups := of[_ROLLUPS]) is not None and ((feedback := of[_FEEDBACK]) is None or feedback > rollups):
+        kept = "for ever" if feedback is None else f"{feedback} days"
+        raise RetentionError(
+            f"{_ROLLUPS} must be at least {_FEEDBACK}, or 0: feedback that is kept {kept} is always rolled up,"
+            f" got {rollups}."
+        )
+    return days
 
 
 def orphan_after_hours(environment: Mapping[str, str]) -> int:
     """Hours after which pending feedback counts as orphaned. RetentionError where the setting is no such number."""
-    text = environment.get("FEEDBACK_ORPHAN_AFTER_HOURS", "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
+    text = environment.get(ORPHAN_SETTING, "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise RetentionError(f"FEEDBACK_ORPHAN_AFTER_HOURS must be 1 to 1000000 hours, got {text}.")
+        raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text}.")
     return int(text)
 
 

@@ -14,7 +14,9 @@ from schemas.topics import FEEDBACK_EVENTS
 async def is_waiting(bootstrap: str, group: str, feedback_id: str, trace_hash: int) -> bool:
     """Whether an event of this feedback waits for a worker. Raises KafkaError where the broker does not answer."""
     place, committed = await _place_and_commit(bootstrap, group, trace_hash)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=100)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=100, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         consumer.assign([place])

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from aiokafka.structs import ConsumerRecord
 
-from schemas.topics import AGGREGATES, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
+from schemas.ids import murmur2, trace_hash_of, trace_key
+from schemas.topics import AGGREGATES, DEAD, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 Row = dict[str, Any]
@@ -36,7 +38,7 @@ class Model:
             (self.journal if kept else self.dead).add(("feedback" if kept else FEEDBACK_EVENTS, record.offset))
         for record in logs[REQUEST_LOGS]:
             event = parsed(record.value)
-            if event.get("event") == "request":
+            if event.get("event") == "request" and of_its_trace(event, event["request_id"]):
                 if event["request_id"] not in self.requests:
                     self._of_trace[event["workspace"], event["trace_id"]].append(event)
                 self.requests.setdefault(event["request_id"], event)
@@ -50,11 +52,14 @@ class Model:
         """Carry out one feedback event; False where it belongs to the dead letters."""
         identity, kind = event.get("feedback_id", ""), event.get("event")
         held = self.feedback.get(identity)
-        if not identity:
+        original = self._originals.get(identity, event)
+        if not identity or (kind != "create" and original["workspace"] != event["workspace"]):
             return False
         if kind == "create":
             key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
             if key and self._claims.setdefault((event["workspace"], key), digest) != digest:
+                return False
+            if not of_its_trace(event, identity):
                 return False
             if identity not in self._originals:
                 self._originals[identity] = event
@@ -163,6 +168,14 @@ def check(model: Model, outcome: Outcome) -> None:
             name: float(n) if isinstance(n, Decimal) else n for name, n in expected.items()
         }, f"message of the aggregate of {trace_id}"  # fmt: skip
 
+    by_topic: dict[str, set[str]] = defaultdict(set)
+    for topic, key in outcome.published:
+        by_topic[topic].add(key.decode())
+    assert by_topic[ENRICHED] == model.feedback.keys() | model.deleted.keys(), "messages of what was never created"
+    assert by_topic[AGGREGATES] == {"/".join(trace) for trace in expected_aggregates}
+    letters = {(topic, int(offset)) for topic, _, offset in (key.split("/") for key in by_topic[DEAD])}
+    assert letters == model.dead, _sets("dead letters on the topic", letters, model.dead)
+
     assert outcome.requests == model.requests.keys(), _sets("requests", outcome.requests, model.requests.keys())
     assert outcome.dead == model.dead, _sets("dead letters", outcome.dead, model.dead)
     assert outcome.journal == model.journal, _sets("journal", outcome.journal, model.journal)
@@ -175,6 +188,11 @@ def parsed(value: bytes | None) -> Row:
     except ValueError:
         return {}
     return event if isinstance(event, dict) and "workspace" in event else {}
+
+
+def of_its_trace(event: Row, identity: str) -> bool:
+    """Whether the id carries the hash of the event's own trace."""
+    return trace_hash_of(UUID(identity)) == murmur2(trace_key(event["workspace"], event["trace_id"]))
 
 
 def same(first: Row, second: Row) -> bool:

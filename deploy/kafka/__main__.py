@@ -23,7 +23,7 @@ def main() -> int:
     args = parser.parse_args()
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    broker = KafkaBroker(args.data_dir, args.port, args.controller_port, args.heap)
+    broker = KafkaBroker(args.data_dir, args.port, args.controller_port, heap=args.heap)
     try:
         broker.start()
         print(f"Kafka ready on {broker.bootstrap}", flush=True)

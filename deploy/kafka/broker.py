@@ -120,9 +120,9 @@ class KafkaBroker:
     data_dir: Path
     port: int = 0
     controller_port: int = 0
-    advertised_port: int | None = None
-    heap: str = "512m"
-    deadline: float = 60.0
+    advertised_port: int | None = field(default=None, kw_only=True)
+    heap: str = field(default="512m", kw_only=True)
+    deadline: float = field(default=60.0, kw_only=True)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property

@@ -4,13 +4,15 @@ import asyncio
 import base64
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import clickhouse_connect
 import requests
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.kafka.broker import free_ports
 from deploy.offsets import committed_offsets, end_offsets
@@ -47,6 +49,17 @@ class Pipeline:
         self.workers.append(worker)
         until(lambda: "worker ready" in log.read_text(), "the worker is ready")
         return worker
+
+    @contextmanager
+    def rollup(self, interval_s: float = 0.1) -> Iterator[Process]:
+        """The program that keeps rollups. It leaves its group in the end, so that the next one need not wait for it."""
+        settings = {"FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": str(interval_s)}
+        argv = [sys.executable, "-m", "stream_workers.rollup_app"]
+        rollup = Process(argv, self.folder / "rollup.log", {**self.engines.environment, **settings})
+        try:
+            yield rollup
+        finally:
+            rollup.stop()
 
     def post(self, path: str, body: Any) -> list[str]:
         """Send and insist on acceptance; the ids."""
@@ -125,12 +138,17 @@ class Pipeline:
         return asyncio.run(self._topic(name))
 
     async def _topic(self, name: str) -> dict[str, dict[str, Any] | None]:
-        consumer = AIOKafkaConsumer(name, bootstrap_servers=self.engines.kafka, auto_offset_reset="earliest")
+        ends = {TopicPartition(*place): end for place, end in (await end_offsets(self.engines.kafka, [name])).items()}
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.engines.kafka, auto_offset_reset="earliest")
         await consumer.start()
         held: dict[str, tuple[int, dict[str, Any] | None]] = {}
         try:
-            while batches := await consumer.getmany(timeout_ms=1500):
-                for record in (record for batch in batches.values() for record in batch):
+            consumer.assign(list(ends))
+            await consumer.seek_to_beginning(*ends)
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for record in (
+                    record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch
+                ):
                     version = int(dict(record.headers).get("version", b"0"))
                     value = json.loads(record.value) if record.value else None
                     key = record.key.decode()

@@ -25,6 +25,9 @@ class Up:
     def __init__(self, data_dir: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.data_dir, self.options = data_dir, options
         self.environment = {k: v for k, v in os.environ.items() if k not in ENGINES} | (environment or {})
+        if "kafka" not in options:
+            # The embedded broker lets whoever joins a group wait for half of this time.
+            self.environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "3")
         self.port, self.clickhouse_port, self.kafka_port = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"

@@ -1,15 +1,14 @@
 """A person's rows are gone from every table, their numbers from every sum, and nobody else's are touched."""
 
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
 import requests
 
 from deploy import cli
 from deploy.audit import audit
-from tests.pipeline.engines import Process, until
+from deploy.erase import THEIRS
+from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -33,16 +32,15 @@ def mentions(pipeline: Pipeline, text: str) -> dict[str, int]:
     return {table: count for table, count in found.items() if count}
 
 
+def address(pipeline: Pipeline) -> list[str]:
+    return ["--clickhouse-url", pipeline.engines.clickhouse, "--bootstrap", pipeline.engines.kafka]
+
+
 def test_nothing_of_an_erased_person_is_left_in_any_table(
-    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     person, other = f"person-{uuid.uuid4().hex}", f"other-{uuid.uuid4().hex}"
-    rollup = Process(
-        [sys.executable, "-m", "stream_workers.rollup_app"],
-        tmp_path / "rollup.log",
-        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
-    )
-    try:
+    with pipeline.rollup():
         alone, shared, tagged = a_trace(), a_trace(), a_trace()
         theirs = [
             pipeline.feedback(alone, 9, 0.5, _user=person, text=f"I am {person}"),
@@ -67,10 +65,17 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         )
 
         capsys.readouterr()
-        address = ["--clickhouse-url", pipeline.engines.clickhouse, "--bootstrap", pipeline.engines.kafka]
-        assert cli.main(["erase", "--user", person, *address]) == 0
+        assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
         told = capsys.readouterr().out
         assert "Nothing is left" in told
+        counts = {
+            row.split()[0]: row.split()[1:]
+            for row in told.splitlines()
+            if row.startswith((*THEIRS, "trace_aggregate_rows"))
+        }
+        assert counts["feedback_rows"][1:] == counts["trace_aggregate_rows"][1:] == ["0"]
+        assert int(counts["feedback_rows"][0]) >= 4
+        assert int(counts["trace_aggregate_rows"][0]) >= 2
         assert mentions(pipeline, person) == {}
         for each in (*theirs, edited):
             assert set(mentions(pipeline, each)) <= {"trace_journal"}, "only notices may name a feedback"
@@ -96,5 +101,46 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         engines = pipeline.engines
         accounts = audit(engines.clickhouse, engines.kafka, "feedback-workers", None)
         assert [account for account in accounts if account.missing or account.doubled] == []
+
+
+def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_they_are_erased_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person, sql = f"person-{uuid.uuid4().hex}", pipeline.sql_client
+    feedback = pipeline.feedback(a_trace(), 9, 0.5, _user=person)
+    until(lambda: pipeline.stored(feedback), "it is stored")
+    tables = {"trace_journal": "id", "feedback_rows": "feedback_id"}
+    for table, column in tables.items():
+        sql.command(f"CREATE TABLE feedback.late_{table} AS feedback.{table}")
+        sql.command(
+            f"INSERT INTO feedback.late_{table} SELECT * FROM feedback.{table} WHERE {column} = {{id:UUID}}",
+            {"id": feedback},
+        )
+    try:
+        assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+        assert pipeline.stored(feedback) == {}
+        for table in tables:
+            sql.command(f"INSERT INTO feedback.{table} SELECT * FROM feedback.late_{table}")
+        assert pipeline.stored(feedback)["_user"] == person
+        capsys.readouterr()
+        assert cli.main(["audit", *address(pipeline)]) == 1
+        assert "records stand again that were erased: run the same `feedback erase` again" in capsys.readouterr().out
+        assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
     finally:
-        rollup.kill()
+        for table in tables:
+            sql.command(f"DROP TABLE feedback.late_{table}")
+    assert pipeline.stored(feedback) == {}
+    assert mentions(pipeline, person) == {}
+    capsys.readouterr()
+    assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+    assert f"Nothing names the user '{person}' in the workspace 'default'" in capsys.readouterr().out
+    change = {"value": 1, "metadata": {"text": "I am back"}}
+    requests.put(f"{pipeline.url}/v1/feedback/{feedback}", json=change, timeout=30).raise_for_status()
+
+    def receipt() -> tuple[str, str]:
+        told = requests.get(f"{pipeline.url}/v1/feedback/{feedback}", timeout=30).json()
+        return told["status"], told.get("reason")
+
+    until(lambda: receipt() == ("dead", "unknown_feedback"), "a change that comes later finds nothing to change")

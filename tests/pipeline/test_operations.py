@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from deploy import cli
-from deploy.retention import TABLES, apply_settings
+from deploy.retention import apply_settings
 from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import until
@@ -25,8 +25,9 @@ def environment(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def everything_is_accounted_for(pipeline: Pipeline) -> None:
-    until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
-    until(lambda: cli.main(["audit"]) == 0, "all is committed and the books are right")
+    until(pipeline.is_settled, "the workers have stored and committed everything")
+    assert pipeline.accounted() == pipeline.accepted()
+    assert cli.main(["audit"]) == 0, "the books are wrong"
 
 
 def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
@@ -45,6 +46,34 @@ def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
     assert accepted == sum(pipeline.accepted().values()) == stored + dead + erased + waiting
     assert dead >= 1
     assert difference == 0
+
+
+def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def books() -> tuple[int, list[int]]:
+        capsys.readouterr()
+        code = cli.main(["audit"])
+        numbers = capsys.readouterr().out.splitlines()[-1].split()[1:]
+        return code, [int(number.replace(",", "")) for number in numbers]
+
+    pipeline.feedback(a_trace(), 1)
+    everything_is_accounted_for(pipeline)
+    _, (accepted, stored, *_) = books()
+    for worker in pipeline.workers:
+        worker.kill()
+    try:
+        pipeline.post("/v1/feedback", [{"trace_id": a_trace(), "value": 1} for _ in range(30)])
+        code, (now_accepted, now_stored, _, _, waiting, difference) = books()
+        assert (code, now_accepted - accepted, now_stored - stored, waiting, difference) == (0, 30, 0, 30, 0)
+        assert cli.main(["audit", "--offset-base", "1000000000"]) == 1
+        assert "records are nowhere" in capsys.readouterr().out
+        assert cli.main(["audit", "--group", "not-theirs"]) == 0
+        assert "The group not-theirs has committed nothing" in capsys.readouterr().out
+    finally:
+        pipeline.workers[0].start()
+    everything_is_accounted_for(pipeline)
+    assert books()[1][1] - stored == 30
 
 
 @contextmanager
@@ -139,6 +168,41 @@ def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mende
     everything_is_accounted_for(pipeline)
 
 
+def test_a_create_that_is_sent_through_any_number_of_times_counts_once(pipeline: Pipeline) -> None:
+    """As long as nothing is mended it is dead again each time; once it was let pass, more of it changes nothing."""
+    trace, key = a_trace(), uuid.uuid4().hex
+    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    partition, feedback = ids.partition_of(trace_hash, 4), str(ids.idempotent_id(trace_hash, "default", key))
+    claimed = {"idempotency_key": key, "idempotency_digest": "0" * 32}
+    created = {
+        "event": "create", "workspace": "default", "feedback_id": feedback, "trace_id": trace, "value": 3, "weight": 1,
+        "metadata": {}, "created_at": datetime.now(UTC).isoformat(), **claimed,
+    }  # fmt: skip
+    other = created | {"feedback_id": str(ids.idempotent_id(trace_hash, "default", "other")), "value": 4}
+    other["idempotency_digest"] = "1" * 32
+    for event in (created, other):
+        pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(event).encode())
+    letters = f"SELECT DISTINCT sequence FROM feedback.dead_letters WHERE feedback_id = '{other['feedback_id']}'"
+    until(lambda: pipeline.sql(letters), "the key's second call is dead")
+    place = f"{FEEDBACK_EVENTS}/{partition}/{pipeline.sql(letters)[0]['sequence']}"
+    for sent in (2, 3):
+        assert cli.main(["dead", "redrive", place, "--again"]) == 0
+        until(lambda n=sent: len(pipeline.sql(letters)) == n, "it is dead again, for nothing was mended")  # type: ignore[misc]
+    until(pipeline.is_settled, "none of it will be read, and judged, again")
+    pipeline.sql_client.command(
+        "ALTER TABLE feedback.idempotency_claims DELETE WHERE idempotency_key = {k:String} SETTINGS mutations_sync = 2",
+        {"k": key},
+    )
+    pipeline.workers[0].kill()
+    pipeline.workers[0].start()
+    for _ in range(2):
+        assert cli.main(["dead", "redrive", place, "--again"]) == 0
+    until(lambda: pipeline.stored(other["feedback_id"]), "the key is free again, and it is stored")
+    everything_is_accounted_for(pipeline)
+    assert pipeline.aggregate(trace)["feedback_count"] == 2
+    assert pipeline.aggregate(trace)["value_weight_sum"] == 7
+
+
 def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,30 +227,6 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
         apply_settings(pipeline.engines.clickhouse, {})
     pipeline.request(trace)
     until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "it joins")
-
-
-def test_tables_keep_their_rows_as_long_as_the_settings_say(pipeline: Pipeline) -> None:
-    url = pipeline.engines.clickhouse
-    for each in TABLES:
-        days = "40" if each.table != "feedback_rows" else "50"
-        (said,) = apply_settings(url, {each.setting: days}) if each.default_days is None else ("keeps",)
-        assert "keeps" in said
-        apply_settings(url, {})
-    assert apply_settings(url, {}) == []
-    old = datetime.now(UTC) - timedelta(days=60)
-    insert = (
-        "INSERT INTO feedback.request_log_rows (workspace, request_id, trace_id, started_at)"
-        f" VALUES ('ttl', generateUUIDv4(), 't', '{old:%Y-%m-%d %H:%M:%S}')"
-    )
-    pipeline.sql_client.command(insert)
-    kept = "SELECT count() FROM feedback.request_log_rows WHERE workspace = 'ttl'"
-    assert pipeline.count(kept) == 1
-    try:
-        apply_settings(url, {"FEEDBACK_KEEP_REQUEST_LOGS_DAYS": "30"})
-        pipeline.sql_client.command("OPTIMIZE TABLE feedback.request_log_rows FINAL")
-        assert pipeline.count(kept) == 0
-    finally:
-        assert apply_settings(url, {}) == ["request_log_rows keeps its rows for ever"]
 
 
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(

@@ -2,6 +2,7 @@
 
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def test_a_receipt_follows_a_feedback_from_the_queue_to_its_end(pipeline: Pipeli
     assert status(pipeline, feedback) == "deleted"
 
 
-@pytest.mark.parametrize("form", ["not-an-id", str(uuid.uuid4()), "01970000-0000-8000-8000-9b11edf90000"])
+@pytest.mark.parametrize(
+    "form", ["not-an-id", "0b6ff5c2-5a3c-4f0e-9d3f-2f4f6f1d7c11", "01970000-0000-8000-8000-9b11edf90000"]
+)
 def test_an_id_that_was_never_accepted_is_a_404(pipeline: Pipeline, form: str) -> None:
     reply = requests.get(f"{pipeline.url}/v1/feedback/{form}", timeout=30)
     assert (reply.status_code, reply.json()["error"]["param"]) == (404, "feedback_id")
@@ -73,32 +76,67 @@ def test_a_call_repeated_under_its_key_is_stored_once_and_another_body_is_refuse
     assert pipeline.stored(first.json()["feedback_ids"][0])["value"] == 2
 
 
-@pytest.mark.parametrize("same_trace", [True, False])
-def test_a_key_reused_at_another_edge_ends_in_the_dead_letters_and_changes_nothing(
-    pipeline: Pipeline, tmp_path: Path, same_trace: bool
-) -> None:
+@pytest.fixture
+def other_edge(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
+    """An edge that knows nothing of the keys that the pipeline's own has seen."""
     (port,) = free_ports(1)
     environment = {**pipeline.engines.environment, "FEEDBACK_PORT": str(port)}
     other = Process([sys.executable, "-m", "deploy.api"], tmp_path / "edge.log", environment)
     try:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the other edge is ready")
-        trace, headers = a_trace(), {"Idempotency-Key": uuid.uuid4().hex}
-        body = {"trace_id": trace, "value": 2}
-        first = requests.post(f"{pipeline.url}/v1/feedback", json=body, headers=headers, timeout=30)
-        (stored,) = first.json()["feedback_ids"]
-        until(lambda: status(pipeline, stored) == "stored", "the first call is stored")
-        changed = {"trace_id": trace if same_trace else a_trace(), "value": 9}
-        second = requests.post(f"http://127.0.0.1:{port}/v1/feedback", json=changed, headers=headers, timeout=30)
-        (dead,) = second.json()["feedback_ids"]
-        assert (dead == stored) == same_trace
-        if same_trace:
-            until(lambda: receipt(pipeline, stored)["refused"], "the second call is told as refused")
-            reason = receipt(pipeline, stored)["refused"][0]["reason"]
-        else:
-            until(lambda: status(pipeline, dead) == "dead", "the second call is dead")
-            reason = receipt(pipeline, dead)["reason"]
-        assert reason == "idempotency_key_reused"
-        assert receipt(pipeline, stored)["feedback"]["value"] == 2
-        assert pipeline.aggregate(trace)["feedback_count"] == 1
+        yield f"http://127.0.0.1:{port}"
     finally:
         other.kill()
+
+
+def post(url: str, body: Any, key: str) -> list[str]:
+    reply = requests.post(f"{url}/v1/feedback", json=body, headers={"Idempotency-Key": key}, timeout=30)
+    assert reply.status_code == 200, reply.text
+    ids: list[str] = reply.json()["feedback_ids"]
+    return ids
+
+
+@pytest.mark.parametrize("same_trace", [True, False])
+def test_a_key_reused_at_another_edge_ends_in_the_dead_letters_and_changes_nothing(
+    pipeline: Pipeline, other_edge: str, same_trace: bool
+) -> None:
+    trace, key = a_trace(), uuid.uuid4().hex
+    (stored,) = post(pipeline.url, {"trace_id": trace, "value": 2}, key)
+    until(lambda: status(pipeline, stored) == "stored", "the first call is stored")
+    (dead,) = post(other_edge, {"trace_id": trace if same_trace else a_trace(), "value": 9}, key)
+    assert (dead == stored) == same_trace
+    if same_trace:
+        until(lambda: receipt(pipeline, stored)["refused"], "the second call is told as refused")
+        reason = receipt(pipeline, stored)["refused"][0]["reason"]
+    else:
+        until(lambda: status(pipeline, dead) == "dead", "the second call is dead")
+        reason = receipt(pipeline, dead)["reason"]
+    assert reason == "idempotency_key_reused"
+    assert receipt(pipeline, stored)["feedback"]["value"] == 2
+    assert pipeline.aggregate(trace)["feedback_count"] == 1
+
+
+def test_a_bulk_call_is_known_by_all_of_its_items_at_every_edge(pipeline: Pipeline, other_edge: str) -> None:
+    """Repeated at another edge it is the same call; with one item changed none of it is stored, not even the rest."""
+    traces, key = [a_trace() for _ in range(4)], uuid.uuid4().hex
+    body = [{"trace_id": trace, "value": n, "metadata": {"n": n}} for n, trace in enumerate(traces[:3])]
+    made = post(pipeline.url, body, key)
+    assert post(other_edge, body, key) == made
+    until(lambda: all(status(pipeline, each) == "stored" for each in made), "the call is stored")
+    headers = {"Idempotency-Key": key}
+    for changed in (body[:2], [*body, body[0]], body[::-1], body[0]):
+        refused = requests.post(f"{pipeline.url}/v1/feedback", json=changed, headers=headers, timeout=30)
+        assert refused.status_code == 409
+
+    another_key = uuid.uuid4().hex
+    first = post(pipeline.url, body, another_key)
+    until(lambda: all(status(pipeline, each) == "stored" for each in first), "the call is stored")
+    second = post(other_edge, [*body[:2], {"trace_id": traces[3], "value": 9}], another_key)
+    assert second[:2] == first[:2]
+    until(lambda: status(pipeline, second[2]) == "dead", "what is only in the second call is dead")
+    until(lambda: all(receipt(pipeline, each)["refused"] for each in second[:2]), "what is in both is told as refused")
+    reasons = {receipt(pipeline, each)["refused"][0]["reason"] for each in second[:2]}
+    assert reasons | {receipt(pipeline, second[2])["reason"]} == {"idempotency_key_reused"}
+    until(pipeline.is_settled, "the workers have seen everything through")
+    assert [pipeline.aggregate(trace).get("feedback_count") for trace in traces] == [2, 2, 2, None]
+    assert receipt(pipeline, first[2])["status"] == "stored"

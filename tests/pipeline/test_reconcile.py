@@ -1,6 +1,5 @@
 """What is stored is compared with what was accepted; each kind of difference is found, told, and put right."""
 
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -10,34 +9,44 @@ import pytest
 import requests
 
 from deploy import cli
-from tests.pipeline.engines import Engines, Process, until
+from tests.pipeline.engines import embedded, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
 
 @pytest.fixture(scope="module")
-def stored(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A pipeline whose workers have stored a little of everything, and have stopped."""
-    with Pipeline(engines, tmp_path_factory.mktemp("reconcile")) as pipeline:
-        traces = [a_trace() for _ in range(20)]
-        made = pipeline.post(
-            "/v1/feedback",
-            [{"trace_id": t, "value": n % 9, "weight": 0.5, "metadata": {"_user": "r"}} for n, t in enumerate(traces)],
-        )
-        for trace in traces[:10]:
-            pipeline.request(trace, "model-r")
-        requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": -7}, timeout=30).raise_for_status()
-        requests.delete(f"{pipeline.url}/v1/feedback/{made[1]}", timeout=30).raise_for_status()
-        until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
-        until(lambda: cli.main(["audit", *addresses(pipeline, kafka=True)]) == 0, "all is committed")
-        for worker in pipeline.workers:
-            worker.kill()
-        cli.main(["reconcile", "--repair", *addresses(pipeline)])  # hours that no rollup program has computed yet
-        yield pipeline
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline whose workers have stored a little of everything, and have stopped; on engines of its own, since what
+    is damaged here is nobody else's."""
+    folder = tmp_path_factory.mktemp("reconcile")
+    with embedded(folder) as engines:
+        engines.prepare()
+        with Pipeline(engines, folder) as pipeline:
+            traces = [a_trace() for _ in range(20)]
+            metadata = {"_user": "r"}
+            made = pipeline.post(
+                "/v1/feedback",
+                [{"trace_id": t, "value": n % 9, "weight": 0.5, "metadata": metadata} for n, t in enumerate(traces)],
+            )
+            for trace in traces[:10]:
+                pipeline.request(trace, "model-r")
+            requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": -7}, timeout=30).raise_for_status()
+            requests.delete(f"{pipeline.url}/v1/feedback/{made[1]}", timeout=30).raise_for_status()
+            until(pipeline.is_settled, "the workers have stored and committed everything")
+            assert cli.main(["audit", *addresses(pipeline), "--bootstrap", engines.kafka]) == 0
+            for worker in pipeline.workers:
+                worker.kill()
+            reconcile(pipeline, "--repair")  # hours that no rollup program has computed yet
+            yield pipeline
 
 
-def addresses(pipeline: Pipeline, *, kafka: bool = False) -> list[str]:
-    return ["--clickhouse-url", pipeline.engines.clickhouse, *(["--bootstrap", pipeline.engines.kafka] * kafka)]
+def addresses(pipeline: Pipeline) -> list[str]:
+    return ["--clickhouse-url", pipeline.engines.clickhouse]
+
+
+def reconcile(pipeline: Pipeline, *arguments: str) -> int:
+    """The command's exit code. Nothing moves in this pipeline any more, so nothing is waited for."""
+    return cli.main(["reconcile", "--settle", "0", *arguments, *addresses(pipeline)])
 
 
 DAMAGES = {
@@ -78,15 +87,15 @@ def test_each_kind_of_damage_is_found_and_put_right(
     before = stored.sql("SELECT * FROM feedback.feedback ORDER BY feedback_id")
     stored.sql_client.command(damage)
     capsys.readouterr()
-    assert cli.main(["reconcile", *addresses(stored)]) == 1
+    assert reconcile(stored) == 1
     assert told in capsys.readouterr().out
     may_remove = ["--remove"] if "account for" in told else []
     if may_remove:
-        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 1
+        assert reconcile(stored, "--repair") == 1
         assert "add --remove" in capsys.readouterr().out
-    assert cli.main(["reconcile", "--repair", *may_remove, *addresses(stored)]) == 0
+    assert reconcile(stored, "--repair", *may_remove) == 0
     capsys.readouterr()
-    assert cli.main(["reconcile", *addresses(stored)]) == 0
+    assert reconcile(stored) == 0
     assert "Nothing differs." in capsys.readouterr().out
     assert stored.sql("SELECT * FROM feedback.feedback ORDER BY feedback_id") == before
 
@@ -96,11 +105,11 @@ def test_only_what_was_asked_for_is_compared(stored: Pipeline) -> None:
     stored.sql_client.command(DAMAGES["feedback_rows wrong"].format(**row) + " SETTINGS mutations_sync = 2")
     try:
         for bounds in (["--workspace", "other"], ["--until", "2020-01-01"], ["--since", "2090-01-01"]):
-            assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 0
+            assert reconcile(stored, *bounds) == 0
         bounds = ["--workspace", "default", "--since", "2020-01-01", "--until", "2090-01-01"]
-        assert cli.main(["reconcile", *bounds, *addresses(stored)]) == 1
+        assert reconcile(stored, *bounds) == 1
     finally:
-        assert cli.main(["reconcile", "--repair", *addresses(stored)]) == 0
+        assert reconcile(stored, "--repair") == 0
 
 
 def test_nothing_is_removed_because_the_journal_has_forgotten_it(
@@ -114,7 +123,7 @@ def test_nothing_is_removed_because_the_journal_has_forgotten_it(
     stored.sql_client.command(keep)
     try:
         stored.sql_client.command("TRUNCATE TABLE feedback.trace_journal")
-        assert cli.main(["reconcile", "--repair", "--remove", *addresses(stored)]) == 0
+        assert reconcile(stored, "--repair", "--remove") == 0
         assert "Rows are not compared with the journal" in capsys.readouterr().out
         assert stored.count(count) == before > 0
     finally:
@@ -123,27 +132,25 @@ def test_nothing_is_removed_because_the_journal_has_forgotten_it(
         stored.sql_client.command("DROP TABLE feedback.journal_kept")
 
 
-def test_work_under_way_is_taken_for_no_difference(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
     """One trace and one hour that never rest, and thousands of feedbacks that come in the middle of it."""
-    rollup = Process(
-        [sys.executable, "-m", "stream_workers.rollup_app"],
-        tmp_path / "rollup.log",
-        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
-    )
-    hot, done = a_trace(), threading.Event()
+    with embedded(tmp_path) as engines:
+        engines.prepare()
+        with Pipeline(engines, tmp_path) as pipeline, pipeline.rollup() as rollup:
+            hot, done = a_trace(), threading.Event()
 
-    def send() -> None:
-        while not done.is_set():
-            pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in (hot, *(a_trace() for _ in range(20)))])
-            pipeline.request(hot, f"model-{uuid.uuid4()}")
+            def send() -> None:
+                while not done.is_set():
+                    traces = (hot, *(a_trace() for _ in range(20)))
+                    pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in traces])
+                    pipeline.request(hot, f"model-{uuid.uuid4()}")
 
-    sender = threading.Thread(target=send)
-    try:
-        until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
-        sender.start()
-        until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
-        assert [cli.main(["reconcile", *addresses(pipeline)]) for _ in range(3)] == [0, 0, 0]
-    finally:
-        done.set()
-        sender.join()
-        rollup.kill()
+            sender = threading.Thread(target=send)
+            try:
+                until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
+                sender.start()
+                until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
+                assert [cli.main(["reconcile", *addresses(pipeline)]) for _ in range(2)] == [0, 0]
+            finally:
+                done.set()
+                sender.join()

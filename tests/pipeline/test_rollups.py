@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-import sys
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -23,7 +22,7 @@ from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from stream_workers.rollup_statements import COLUMNS, READ
 from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
-from tests.pipeline.engines import Process, clickhouse_front, until
+from tests.pipeline.engines import REPOSITORY, clickhouse_front, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
 
@@ -226,14 +225,38 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
     assert shown(client, workspace) == expected([row])
 
 
-def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
-    rollup = Process(
-        [sys.executable, "-m", "stream_workers.rollup_app"],
-        tmp_path / "rollup.log",
-        {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0.1"},
-    )
+def test_the_queries_of_the_document_say_what_the_feedback_itself_does(client: Client) -> None:
+    workspace, chance = uuid.uuid4().hex, random.Random(5)
+    now = datetime.now(UTC).replace(microsecond=0)
+    ages = [timedelta(days=chance.choice([0.01, 1, 40, 85, 91, 300])) for _ in range(80)]
+    insert(client, [a_row(chance, workspace, uuid.uuid4(), now - age, 1) for age in ages])
+
+    async def computed() -> None:
+        async with await connected(client) as asynchronous:
+            await compute(asynchronous, await stale_hours(asynchronous))
+
+    asyncio.run(computed())
+    document = (REPOSITORY / "docs/sql.md").read_text().split("\n## Hours and days\n")[1]
+    organisations, values = re.findall(r"```sql\n(.+?)```", document, re.DOTALL)
+    only = {
+        "additional_table_filters": "{" + ", ".join(
+            rf"'feedback.{view}': 'workspace = \'{workspace}\''" for view in ("rollups", "feedback")
+        ) + "}"
+    }  # fmt: skip
+    recent = "FROM feedback.feedback WHERE created_at >= toStartOfDay(now('UTC')) - INTERVAL 89 DAY"
+    by_hand = {
+        organisations: "SELECT _organisation, count() AS n, countIf(join_state = 'joined'),"
+        f" sum(value * weight) / count(), sum(value * weight) / nullIf(sum(weight), 0) {recent}"
+        " GROUP BY _organisation ORDER BY n DESC, _organisation",
+        values: f"SELECT value, count() {recent} GROUP BY value ORDER BY value",
+    }
+    for query, same in by_hand.items():
+        answer = client.query(query, settings=only).result_rows
+        assert len(answer) > 2
+        assert answer == client.query(same, settings=only).result_rows
+
+
+def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(pipeline: Pipeline) -> None:
     organisation = uuid.uuid4().hex
 
     def numbers(dimension: str, key: str) -> Row:
@@ -243,7 +266,7 @@ def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
         )  # fmt: skip
         return rows[0]
 
-    try:
+    with pipeline.rollup() as rollup:
         trace, model = a_trace(), f"m-{organisation}"
         first, second = (pipeline.feedback(trace, value, 0.5, _organisation=organisation) for value in (4, 6))
         until(lambda: numbers("organisation", organisation)["total"] == 5, "both are counted")
@@ -258,18 +281,11 @@ def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(
             requests.delete(f"{pipeline.url}/v1/feedback/{each}", timeout=30).raise_for_status()
         gone = "SELECT count() FROM feedback.rollups WHERE key IN {k:Array(String)}"
         until(lambda: pipeline.count(gone, k=[organisation, model]) == 0, "groups that have become empty are gone")
-    finally:
-        rollup.kill()
 
 
-def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_middle(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_middle(pipeline: Pipeline) -> None:
     """Feedback, edits, deletes and late requests while both are killed; then rollups are what the feedback says."""
     tag, chance = uuid.uuid4().hex, random.Random(11)
-    environment = {**pipeline.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": "0"}
-    argv = [sys.executable, "-m", "stream_workers.rollup_app"]
-    rollup = Process(argv, tmp_path / "rollup.log", environment)
     shared = (
         "sum(weight), sum(value * weight), sum(value * value * weight), countIf(join_state = 'joined'), count()"
         " FROM feedback.feedback WHERE startsWith(_organisation, {t:String}) GROUP BY key, environment"
@@ -283,7 +299,7 @@ def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_mi
     def numbers(query: str, period: str = "") -> set[tuple[Any, ...]]:
         return set(map(tuple, pipeline.sql_client.query(query, {"t": tag, "p": period}).result_rows))
 
-    try:
+    with pipeline.rollup() as rollup:
         for turn in range(12):
             traces = [a_trace() for _ in range(40)]
             metadata = [
@@ -323,5 +339,3 @@ def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_mi
         assert sum(row[-1] for row in standing) == 12 * 39
         for period in ("hour", "day"):
             until(lambda p=period: numbers(rolled, p) == standing, f"{period}s are what the feedback says")  # type: ignore[misc]
-    finally:
-        rollup.kill()

@@ -20,7 +20,7 @@ from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.sql_data import SPECIALS, DataSet, Given, grouped, invented, send, total
 
-DOCUMENT = (REPOSITORY / "docs/sql.md").read_text()
+DOCUMENT, FROM_ROLLUPS = (REPOSITORY / "docs/sql.md").read_text().split("\n## Hours and days\n")
 QUERIES = dict(re.findall(r"^### (.+\?)\n\n.+\n\n```sql\n((?:.+\n)+)```$", DOCUMENT, re.MULTILINE))
 Row = dict[str, Any]
 

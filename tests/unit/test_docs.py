@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from deploy.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, TABLES
 from ingest_api.settings import Settings as EdgeSettings
+from query_api.settings import QuerySettings
 from schemas.topics import TOPICS
-from stream_workers.settings import WorkerSettings
+from stream_workers.settings import RollupSettings, WorkerSettings
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
+
+
+PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings)
+RETENTION = {each.setting: each.default_days or 0 for each in TABLES} | {ORPHAN_SETTING: DEFAULT_ORPHAN_AFTER_HOURS}
 
 
 def shown(default: object) -> str:
@@ -20,15 +26,20 @@ def shown(default: object) -> str:
     return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
-@pytest.mark.parametrize("settings", [EdgeSettings, WorkerSettings])
+@pytest.mark.parametrize("settings", PROGRAMS)
 def test_every_setting_is_documented_with_its_default(settings: type[BaseSettings]) -> None:
     for name, field in settings.model_fields.items():
         assert f"| `FEEDBACK_{name.upper()}` | `{shown(field.default)}` |" in OPERATIONS
 
 
+@pytest.mark.parametrize("setting", RETENTION)
+def test_every_retention_setting_is_documented_with_its_default(setting: str) -> None:
+    assert f"| `{setting}` | `{RETENTION[setting]}` | migrate |" in OPERATIONS
+
+
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    known = {f"FEEDBACK_{name.upper()}" for each in (EdgeSettings, WorkerSettings) for name in each.model_fields}
-    assert set(re.findall(r"^\| `(FEEDBACK_\w+)`", OPERATIONS, re.MULTILINE)) == known
+    known = {f"FEEDBACK_{name.upper()}" for each in PROGRAMS for name in each.model_fields}
+    assert set(re.findall(r"^\| `(FEEDBACK_\w+)`", OPERATIONS, re.MULTILINE)) == known | RETENTION.keys()
 
 
 def test_the_readme_names_every_topic() -> None:

@@ -31,13 +31,14 @@ START_MS = 1_780_000_000_000
 def history(
     chance: random.Random, workspace: str = "w", traces: int = 3, events: int = 14
 ) -> dict[str, list[dict[str, Any]]]:
-    """Events of both topics: creates, edits, deletes, duplicates, conflicts, unknown ids, requests; at most so many."""
+    """Events of both topics, at most so many: creates, edits, deletes, duplicates, conflicts, unknown ids, ids of
+    another workspace, notices, and requests."""
     traces_of = [f"t{i}" for i in range(chance.randint(1, traces))]
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
     for n in range(chance.randint(1, events)):
         kind = chance.choice(
-            ["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown", "forget"]
+            ["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown", "elsewhere", "forget"]
         )
         if kind in ("create", "keyed") or not made:
             event = created(chance, chance.choice(traces_of), n, workspace)
@@ -58,6 +59,8 @@ def history(
             known = chance.choice(made)["feedback_id"]
             unknown = str(ids.idempotent_id(ids.trace_hash_of(UUID(known)), workspace, "unknown"))
             event = later(chance, unknown if kind == "unknown" else known, n, workspace, delete=kind == "delete")
+            if kind == "elsewhere":
+                event["workspace"] = f"not-{workspace}"
         feedback.append(event)
     requests = [
         requested(chance, chance.choice(traces_of), n, workspace) for n in range(chance.randint(0, events // 2 + 1))
