@@ -63,7 +63,8 @@ TABLE = "(SELECT * FROM feedback.feedback_rows FINAL SETTINGS do_not_merge_acros
 
 
 def fill(client: Any, rows: int, first_day: datetime) -> None:
-    """Feedback of thirty days, a day at a time: 3 environments, 400 organisations, 60 prompts, 20,000 users, 12 models."""
+    """Feedback of thirty days, a day at a time: 3 environments, 400 organisations, 60 prompts, 20,000 users, 12"
+    " models."""
     for day in range(DAYS):
         first, count = rows * day // DAYS, rows * (day + 1) // DAYS - rows * day // DAYS
         start_ms = int((first_day + timedelta(days=day)).timestamp() * 1000)
@@ -72,13 +73,17 @@ def fill(client: Any, rows: int, first_day: datetime) -> None:
             INSERT INTO feedback.feedback_rows
             WITH number + {first} AS n, cityHash64(n) AS h,
                 ['production', 'staging', 'development'][1 + (h % 10 >= 7) + (h % 10 = 9)] AS env,
-                concat('o', toString(intHash32(n) % 400)) AS org, concat('prompt-', toString(bitShiftRight(h, 8) % 60)) AS prompt,
-                concat('u', toString(bitShiftRight(h, 16) % 20000)) AS user, concat('model-', toString(bitShiftRight(h, 32) % 12)) AS m,
+                concat('o', toString(intHash32(n) % 400)) AS org,
+                concat('prompt-', toString(bitShiftRight(h, 8) % 60)) AS prompt,
+                concat('u', toString(bitShiftRight(h, 16) % 20000)) AS user,
+                concat('model-', toString(bitShiftRight(h, 32) % 12)) AS m,
                 fromUnixTimestamp64Milli(toInt64({start_ms} + intDiv(number * 86400000, {count})), 'UTC') AS at
-            SELECT '{WORKSPACE}', reinterpretAsUUID(concat(reinterpretAsString(h), reinterpretAsString(n))), concat('trace-', toString(n)),
-                toInt8(bitShiftRight(h, 40) % 21) - 10, toDecimal64(1 + bitShiftRight(h, 48) % 100, 9) / 100, at, at, 'joined',
+            SELECT '{WORKSPACE}', reinterpretAsUUID(concat(reinterpretAsString(h), reinterpretAsString(n))),
+                concat('trace-', toString(n)), toInt8(bitShiftRight(h, 40) % 21) - 10,
+                toDecimal64(1 + bitShiftRight(h, 48) % 100, 9) / 100, at, at, 'joined',
                 bitShiftRight(h, 56) % 10 = 0 ? arraySort(arrayDistinct([m, 'model-0'])) : [m], ['openai'],
-                user, org, prompt, env, '{{"text": "title was irrelevant"}}', user, org, prompt, env, (n + 1) * 65536 + 1, 0
+                user, org, prompt, env, '{{"text": "title was irrelevant"}}', user, org, prompt, env,
+                (n + 1) * 65536 + 1, 0
             FROM numbers({count})
             """,
             settings={"max_partitions_per_insert_block": 0, "max_insert_threads": 1},
@@ -137,7 +142,8 @@ def report(options: Namespace, took: dict[str, dict[str, list[float]]], made: di
     for name, rounds in took.items():
         view, table = (median(rounds[source]) / median(rounds["rollups"]) for source in ("view", "table"))
         figures += [
-            Figure(f"{name}, rollups", "ms", rounds["rollups"], None, {"sooner than the table": table, "sooner than the view": view},
+            Figure(f"{name}, rollups", "ms", rounds["rollups"], None,
+                   {"sooner than the table": table, "sooner than the view": view},
                    [Goal("× sooner than the raw table", table, 20)]),
             Figure(f"{name}, raw table", "ms", rounds["table"]),
         ]  # fmt: skip
@@ -146,9 +152,12 @@ def report(options: Namespace, took: dict[str, dict[str, list[float]]], made: di
         "Analytics",
         "make bench-analytics",
         [
-            f"The same numbers (count, Σ weight, Σ value × weight, Σ weight × value²; for the distribution the count of each value)"
-            f" of {options.rows:,} feedbacks of {DAYS} days: 3 environments, 400 organisations, 60 prompts, 20,000 users, 12 models."
-            " Asked of `feedback.rollups`, of `feedback_rows FINAL` with partitions taken one by one (its fastest exact form), and"
+            "The same numbers (count, Σ weight, Σ value × weight, Σ weight × value²; for the distribution the count"
+            " of each value)"
+            f" of {options.rows:,} feedbacks of {DAYS} days: 3 environments, 400 organisations, 60 prompts, 20,000"
+            " users, 12 models."
+            " Asked of `feedback.rollups`, of `feedback_rows FINAL` with partitions taken one by one (its fastest"
+            " exact form), and"
             " of the view `feedback.feedback`. The three answers are compared in every round and must be equal.",
             f"The rollups were computed by the product's own code: {made['hours']:,.0f} hours and {DAYS} days in"
             f" {made['seconds']:,.0f} s, into {made['rows']:,.0f} rows.",

@@ -1,8 +1,8 @@
 """The limit: read the same records and insert ready-made rows, with nothing decided in between.
 
-Takes the rows that a worker has stored for one poll, as Arrow, and inserts those same bytes once per 10,000 records that
-a bare aiokafka consumer returns. `python -m benchmarks.bare_consumer RECORDS`, settings as for a worker; prints the
-records a second after the first tenth.
+Takes the rows that a worker has stored for one poll, as Arrow, and inserts those same bytes once per poll's worth of
+records that a bare aiokafka consumer returns. `python -m benchmarks.bare_consumer RECORDS POLL`, settings as for a
+worker; prints the records a second after the first tenth.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How a worker with an empty cache joins feedback on traces stored long ago: `python -m benchmarks.cold_join`.
 
-Millions of traces are stored; feedback comes on random ones, so that nearly every trace must be looked up. Measured with
-a fifth of the traces stored and with all: the rate, the worker's memory, and the cost of ten times the events.
+Millions of traces are stored; feedback comes on random ones, so that nearly every trace must be looked up. Measured
+with a fifth of the traces stored and with all: the rate, the worker's memory, and the cost of ten times the events.
 """
 
 import random
@@ -99,9 +99,12 @@ def report(options: Namespace, found: Found) -> Benchmark:
         "Cold join",
         "make bench-cold-join",
         [
-            f"Feedback on random ones of {options.stored:,} stored traces, {options.events:,} of them at each start of a worker,"
-            " whose cache is then empty: each trace is looked up in the journal. Worker on one core, broker and ClickHouse on the"
-            " other; the rate is that of rows appearing, from the first fifth to four fifths. Memory is the most that the worker"
+            f"Feedback on random ones of {options.stored:,} stored traces, {options.events:,} of them at each start"
+            " of a worker,"
+            " whose cache is then empty: each trace is looked up in the journal. Worker on one core, broker and"
+            " ClickHouse on the"
+            " other; the rate is that of rows appearing, from the first fifth to four fifths. Memory is the most"
+            " that the worker"
             " held in its life. Every feedback was joined; the run fails otherwise.",
         ],
         [

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -40,8 +40,13 @@ class Clock(NamedTuple):
 
     @classmethod
     def now(cls) -> "Clock":
-        now = datetime.now(UTC)
-        return cls(now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), int(now.timestamp() * 1000))
+        return cls.before(hours=0)
+
+    @classmethod
+    def before(cls, hours: int) -> "Clock":
+        """That many hours before now."""
+        at = datetime.now(UTC) - timedelta(hours=hours)
+        return cls(at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), int(at.timestamp() * 1000))
 
 
 def request(trace_id: str, n: int, at: Clock) -> Event:

@@ -1,7 +1,8 @@
 """From a call to the edge until its feedback shows in SQL, under load: `python -m benchmarks.latency`.
 
-First the most that the worker does is measured, by a backlog. Then calls are sent at half of that, each at its appointed
-time whether or not earlier ones were answered, and latency counts from the appointed time: what waits in a queue counts.
+First the most that the worker does is measured, by a backlog. Then calls are sent at half of that, each at its
+appointed time whether or not earlier ones were answered, and latency counts from the appointed time: what waits in a
+queue counts.
 """
 
 import asyncio
@@ -161,12 +162,16 @@ def report(options: Namespace, found: Found) -> Benchmark:
         "Latency",
         "make bench-latency",
         [
-            f"Feedback that the edge takes until it shows in the view `feedback.feedback`, at {found.offered:,.0f} a second:"
-            f" half of the {found.maximum:,.0f} a second that the same worker reaches with a backlog here. Edge, worker, embedded"
+            f"Feedback that the edge takes until it shows in the view `feedback.feedback`, at {found.offered:,.0f} a"
+            " second:"
+            f" half of the {found.maximum:,.0f} a second that the same worker reaches with a backlog here. Edge,"
+            " worker, embedded"
             " engines and the load itself share the machine, pinned nowhere.",
             f"Open loop: calls of {options.call_size} feedbacks on random stored traces, each sent when it is due, for"
-            f" {options.seconds:g} s a round. The view is asked every {LOOK_EVERY_S * 1000:.0f} ms for one feedback of each call;"
-            " the answer's arrival is the time at which it shows. *Due* is the time at which the call should have been sent.",
+            f" {options.seconds:g} s a round. The view is asked every {LOOK_EVERY_S * 1000:.0f} ms for one feedback"
+            " of each call;"
+            " the answer's arrival is the time at which it shows. *Due* is the time at which the call should have"
+            " been sent.",
         ],
         [
             figure("due until visible, p99", 99, from_due, 1.5),

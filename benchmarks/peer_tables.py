@@ -14,8 +14,10 @@ CREATE = (
     f"CREATE TABLE IF NOT EXISTS {FEEDBACK} (feedback_id UUID, workspace LowCardinality(String), trace_id String,"
     " value Int8, weight Float64, created_at DateTime64(3, 'UTC'), join_state LowCardinality(String),"
     " model LowCardinality(String), provider LowCardinality(String), user String, organisation String, prompt String,"
-    " environment LowCardinality(String), metadata String) ENGINE = ReplacingMergeTree ORDER BY (workspace, feedback_id)",
-    f"CREATE TABLE IF NOT EXISTS {AGGREGATES} (workspace LowCardinality(String), trace_id String, feedback_count UInt32,"
+    " environment LowCardinality(String), metadata String) ENGINE = ReplacingMergeTree ORDER BY (workspace,"
+    " feedback_id)",
+    f"CREATE TABLE IF NOT EXISTS {AGGREGATES} (workspace LowCardinality(String), trace_id String, feedback_count"
+    " UInt32,"
     " weight_sum Float64, value_weight_sum Float64, value_min Int8, value_max Int8, value_last Int8, version UInt64)"
     " ENGINE = ReplacingMergeTree(version) ORDER BY (workspace, trace_id)",
 )

@@ -43,7 +43,7 @@ def plain_faust(found: Engines, requests: int, state_dir: str) -> Iterator[Child
 def quix_streams(found: Engines, requests: int, state_dir: str) -> Iterator[Child]:
     """The Quix Streams peer, all requests read."""
     if not QUIX_PYTHON.exists():
-        sys.exit("Quix Streams is not installed: make .venv/quix/.installed")
+        sys.exit("Quix Streams is not installed: make .venv/.quix")
     yield from _peer([str(QUIX_PYTHON), "-m", "benchmarks.quix_streams"], found, requests, state_dir)
 
 

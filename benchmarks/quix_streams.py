@@ -2,8 +2,9 @@
 
 Requests and feedback are one concatenated stream, so that both see one state per trace key: what the request said, and
 the trace's numbers. Each feedback is joined with that state and brings it up to date; the enriched feedback and the
-numbers go to their topics, and to ClickHouse through a batching sink at each checkpoint. Its packages want other versions than ours, so it
-has an environment of its own. Settings as for a worker; `PEER_REQUESTS` is how many requests it reads before it says so.
+numbers go to their topics, and to ClickHouse through a batching sink at each checkpoint. Its packages want other
+versions than ours, so it has an environment of its own. Settings as for a worker; `PEER_REQUESTS` is how many requests
+it reads before it says so.
 """
 
 import json

@@ -80,11 +80,15 @@ def report(options: Namespace, took: list[float], peer: list[float]) -> Benchmar
         "Restart",
         "make bench-restart",
         [
-            "Seconds from the start of the process to its first commit, after a clean stop, with feedback waiting; on one core,"
-            " broker and ClickHouse on the other. The embedded broker lets a starting group wait up to half a session timeout,"
+            "Seconds from the start of the process to its first commit, after a clean stop, with feedback waiting;"
+            " on one core,"
+            " broker and ClickHouse on the other. The embedded broker lets a starting group wait up to half a"
+            " session timeout,"
             " both alike.",
-            "Ours has nothing to recover: what it knows of a trace is looked up when the trace's next event comes. The Faust app"
-            " keeps its tables in memory, as its default is, and reads them back from their changelog before it goes on.",
+            "Ours has nothing to recover: what it knows of a trace is looked up when the trace's next event comes."
+            " The Faust app"
+            " keeps its tables in memory, as its default is, and reads them back from their changelog before it goes"
+            " on.",
         ],
         [
             Figure(ours_what, "s", took, of_peer={"sooner": sooner}, goals=[Goal("× sooner", sooner, 10)]),

@@ -5,6 +5,7 @@ is called after its number, so that anyone can give feedback on it.
 """
 
 from typing import Any
+from uuid import UUID
 
 import clickhouse_connect
 import msgspec
@@ -45,8 +46,8 @@ def settle(found: Engines) -> None:
 
 _ID = """
 toUUID(concat(
-    substring(at_hex, 1, 8), '-', substring(at_hex, 9, 4), '-8', substring(chance, 1, 3), '-8', substring(chance, 4, 3), '-',
-    leftPad(lower(hex(trace_hash)), 8, '0'), substring(chance, 7, 4)
+    substring(at_hex, 1, 8), '-', substring(at_hex, 9, 4), '-8', substring(chance, 1, 3), '-8', substring(chance, 4, 3),
+    '-', leftPad(lower(hex(trace_hash)), 8, '0'), substring(chance, 7, 4)
 ))
 """
 _JOURNAL = """
@@ -55,10 +56,10 @@ SELECT trace_hash, 'request', id, number, partition, fromUnixTimestamp64Milli(at
 FROM ({rows})
 """
 _LOGS = """
-(workspace, request_id, trace_id, started_at, received_at, provider, model, method, status, total_tokens, _user, metadata,
- request_body, response_body, sequence)
-SELECT workspace, id, trace_id, fromUnixTimestamp64Milli(at_ms), fromUnixTimestamp64Milli(at_ms), 'openai', model, 'post',
-    200, 57, user, concat('{{"_user": "', user, '"}}'), concat('{{"model": "', model, '"}}'), '{{}}', number
+(workspace, request_id, trace_id, started_at, received_at, provider, model, method, status, total_tokens, _user,
+ metadata, request_body, response_body, sequence)
+SELECT workspace, id, trace_id, fromUnixTimestamp64Milli(at_ms), fromUnixTimestamp64Milli(at_ms), 'openai', model,
+    'post', 200, 57, user, concat('{{"_user": "', user, '"}}'), concat('{{"model": "', model, '"}}'), '{{}}', number
 FROM ({rows})
 """
 
@@ -107,5 +108,5 @@ def _check(client: Any, number: int) -> None:
     statement = f"SELECT trace_id, trace_hash, toString(id) FROM ({_rows(number, 100, Clock.now())})"
     for trace_id, trace_hash, identity in client.query(statement).result_rows:
         wanted = ids.murmur2(ids.trace_key(WORKSPACE, trace_id))
-        if trace_hash != wanted or ids.trace_hash_of(ids.UUID(identity)) != wanted:
+        if trace_hash != wanted or ids.trace_hash_of(UUID(identity)) != wanted:
             raise RuntimeError(f"{trace_id} has the hash {wanted}, not {trace_hash} (id {identity})")

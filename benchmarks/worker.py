@@ -110,14 +110,19 @@ def report(options: Namespace, rounds: list[Rates]) -> Benchmark:
         [
             "Feedback joined with its request, stored and published, a second, by one program on one core, broker and"
             f" ClickHouse on the other. One request and one feedback on each trace ({options.events:,} of ours,"
-            f" {options.faust_events:,} of plain Faust, {options.quix_events:,} of Quix Streams); requests are read before"
+            f" {options.faust_events:,} of plain Faust, {options.quix_events:,} of Quix Streams); requests are read"
+            " before"
             " feedback is sent; the rate is that of rows appearing in ClickHouse, from the first fifth to four fifths.",
-            "*State remembered*: the same worker has read the requests, and its cache is large enough. *State looked up*:"
+            "*State remembered*: the same worker has read the requests, and its cache is large enough. *State looked"
+            " up*:"
             " the worker has just been started and asks ClickHouse for each trace.",
-            "The limit is a bare aiokafka consumer that reads the same records and inserts ready-made Arrow bytes into the"
+            "The limit is a bare aiokafka consumer that reads the same records and inserts ready-made Arrow bytes"
+            " into the"
             " same three tables, 10,000 rows at a time; it decodes, decides and publishes nothing.",
-            "Both peers join from state (a table of Faust's in memory, a RocksDB store of Quix Streams'), keep each trace's"
-            " count, sums, extremes and last value in state, publish both enriched feedback and numbers, and insert both in"
+            "Both peers join from state (a table of Faust's in memory, a RocksDB store of Quix Streams'), keep each"
+            " trace's"
+            " count, sums, extremes and last value in state, publish both enriched feedback and numbers, and insert"
+            " both in"
             " batches into two tables. They keep no journal, no versions and no history, and survive no crash exactly.",
             f"CPU microseconds per feedback of the program alone: {spent}.",
         ],
