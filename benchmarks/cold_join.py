@@ -14,10 +14,12 @@ from typing import Any
 import clickhouse_connect
 
 from benchmarks import events, stored_traces
-from benchmarks.engines import Engines, engines, stand_aside, until
+from benchmarks.commits import WORKERS, committed, until_committed
+from benchmarks.engines import Engines, engines, stand_aside
 from benchmarks.options import keep, parser
 from benchmarks.programs import counter, steady_rate, worker
 from benchmarks.report import Benchmark, Figure, Goal
+from schemas.topics import FEEDBACK_EVENTS
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ def feedback(stored: int, count: int, seed: int) -> list[events.Event]:
 
 def run(found: Engines, stored: int, count: int, seed: int) -> Run:
     """A worker that starts with a backlog of `count` feedbacks, until all are stored."""
+    wanted = committed(found, WORKERS, [FEEDBACK_EVENTS]) + count
     events.send(found.kafka, feedback(stored, count, seed))
     rows = counter(found, "feedback.feedback_rows")
-    before = rows()
     with worker(found, FEEDBACK_OFFSET_BASE="1000000000") as child:
         rate = steady_rate(child, rows, count)
-        until(lambda: rows() - before >= count, "all are stored", pause=0.1, child=child)
+        until_committed(found, wanted - 1, "all are committed", child=child)
         status = Path(f"/proc/{child.pid}/status").read_text()
         peak_kib = int(status.partition("VmHWM:")[2].split()[0])
         child.terminate()

@@ -64,10 +64,10 @@ class Child:
     def ended(self) -> bool:
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
-    def terminate(self) -> None:
-        """SIGTERM, and wait until it has ended."""
+    def terminate(self, patience: float = 30) -> None:
+        """SIGTERM, and wait until it has ended; RuntimeError if it has not after so many seconds."""
         os.kill(self.pid, signal.SIGTERM)
-        until(lambda: self.ended, "it has ended")
+        until(lambda: self.ended, "the program has ended", patience)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import aiohttp
 import clickhouse_connect
 
 from benchmarks import cold_join, events, stored_traces
+from benchmarks.commits import until_committed
 from benchmarks.engines import Engines, answers, engines, running, until
 from benchmarks.options import keep, parser
 from benchmarks.programs import counter, steady_rate
@@ -107,7 +108,7 @@ def maximum(found: Engines, count: int) -> float:
     with running([sys.executable, "-m", "stream_workers"], None, _settings(found)) as child:
         rows = counter(found, "feedback.feedback_rows")
         rate = steady_rate(child, rows, count).per_second
-        until(lambda: rows() >= count, "all are stored", child=child)
+        until_committed(found, count - 1, "all are committed", child=child)
         child.terminate()
     return rate
 

@@ -35,7 +35,7 @@ def worker(found: Engines, **settings: str) -> Iterator[Child]:
 @contextmanager
 def plain_faust(found: Engines, requests: int, state_dir: str) -> Iterator[Child]:
     """The Faust peer, all requests read."""
-    argv = [sys.executable, "-m", "benchmarks.plain_faust", "-L", "uvloop", "worker", "-l", "warn"]
+    argv = [sys.executable, "-m", "benchmarks.plain_faust", "-L", "uvloop", "worker", "--without-web", "-l", "warn"]
     yield from _peer(argv, found, requests, state_dir)
 
 
@@ -65,9 +65,11 @@ def counter(found: Engines, table: str) -> Callable[[], int]:
 
 def steady_rate(child: Child, rows: Callable[[], int], count: int) -> Rate:
     """The rate from the first fifth of `count` rows, for warming up, until four fifths."""
-    before = rows()
+    before, began, cpu = rows(), time.perf_counter(), child.cpu_seconds
+    first = before
     until(lambda: rows() - before >= count * WARM_UP, "rows appear", pause=0.05, child=child)
-    began, first, cpu = time.perf_counter(), rows(), child.cpu_seconds
+    if rows() - before < count * WINDOW_END:  # else it was all there at once: too few to warm up
+        began, first, cpu = time.perf_counter(), rows(), child.cpu_seconds
     until(lambda: rows() - before >= count * WINDOW_END, "most rows are there", pause=0.05, child=child)
     seconds, last, spent = time.perf_counter() - began, rows(), child.cpu_seconds - cpu
     return Rate((last - first) / seconds, spent / (last - first) * 1e6)

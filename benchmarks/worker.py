@@ -10,10 +10,12 @@ from argparse import Namespace
 from statistics import median
 
 from benchmarks import events
+from benchmarks.commits import until_committed
 from benchmarks.engines import MEASURED_CORE, Engines, engines, running, stand_aside, until
 from benchmarks.options import keep, parser
 from benchmarks.programs import Rate, counter, plain_faust, quix_streams, steady_rate, worker
 from benchmarks.report import Benchmark, Figure, Goal
+from schemas.topics import REQUEST_LOGS
 
 POLL = 10_000
 LARGE_CACHE = {"FEEDBACK_CACHE_ENTRIES": "1000000"}
@@ -42,6 +44,7 @@ def ours_cold(count: int) -> Rates:
         stored = counter(found, "feedback.request_log_rows")
         with worker(found) as child:
             until(lambda: stored() >= count, "requests are stored", pause=0.1, child=child)
+            until_committed(found, count - 1, "requests are committed", topics=[REQUEST_LOGS], child=child)
             child.terminate()
         events.send(found.kafka, feedback)
         aggregates = counter(found, "feedback.trace_aggregate_rows")

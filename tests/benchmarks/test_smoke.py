@@ -1,4 +1,4 @@
-"""Every benchmark runs to its end on a tiny scale, checks its own answers, and saves figures, so that none of them rots.
+"""Every benchmark runs to its end on a tiny scale, checks its own answers and saves figures, so that none of them rots.
 
 What the figures say at this size means nothing.
 """
@@ -15,7 +15,7 @@ TINY = {
     "worker": ["--events", "2000", "--faust-events", "1000", "--quix-events", "1000"],
     "cold_join": ["--stored", "5000", "--events", "1000"],
     "restart": ["--stored", "5000", "--keys", "5000"],
-    "analytics": ["--rows", "3000"],
+    "analytics": ["--rows", "3000", "--days", "2"],
     "latency": ["--seconds", "2", "--backlog", "2000", "--call-size", "10"],
     "hot_trace": ["--feedback", "1000", "--requests", "100"],
 }
