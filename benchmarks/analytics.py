@@ -14,7 +14,7 @@ from typing import Any
 
 import clickhouse_connect
 
-from benchmarks.engines import Engines, engines, stand_aside, until
+from benchmarks.engines import Engines, engines, until
 from benchmarks.options import keep, parser
 from benchmarks.report import Benchmark, Figure, Goal
 from stream_workers.rollups import compute, stale_hours
@@ -127,10 +127,12 @@ def measure(options: Namespace, found: Engines) -> dict[str, dict[str, list[floa
         for n in range(options.rounds + 1):
             answers = {}
             for name, statement in sources.items():
+                if name == "view" and n > 1:
+                    continue  # it does what the table does; once is enough
                 ms, answers[name] = ask(client, statement)
                 if n:  # the first round warms up
                     rounds[name].append(ms)
-            if not answers["view"] == answers["table"] == answers["rollups"]:
+            if any(answer != answers["rollups"] for answer in answers.values()):
                 raise RuntimeError(f"{question.name}: rollups and raw rows do not agree: {answers}")
         took[question.name] = rounds
         print(question.name, {name: round(median(ms), 1) for name, ms in rounds.items()}, flush=True)
@@ -173,8 +175,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=20_000_000, help="feedback rows")
     options.add_argument("--days", type=int, default=30, help="days over which they are spread")
     given = options.parse_args()
-    stand_aside()
-    with engines() as found:
+    with engines(pinned=False) as found:
         client: Any = clickhouse_connect.get_client(dsn=found.clickhouse, send_receive_timeout=600)
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         began = time.perf_counter()

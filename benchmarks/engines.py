@@ -103,15 +103,16 @@ def stand_aside() -> None:
 
 
 @contextmanager
-def engines() -> Iterator[Engines]:
-    """A broker with topics and a migrated ClickHouse, empty, sharing the core that is not measured."""
+def engines(*, pinned: bool = True) -> Iterator[Engines]:
+    """A broker with topics and a migrated ClickHouse, empty; pinned, they share the core that is not measured."""
+    core = OTHER_CORE if pinned else None
     kafka_port, clickhouse_port = free_ports(2)
     found = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(process(broker.command("127.0.0.1", kafka_port), OTHER_CORE))
+        stack.enter_context(process(broker.command("127.0.0.1", kafka_port), core))
         front = ["-m", "deploy.embedded.clickhouse_http", "--port", str(clickhouse_port), "--data-dir", str(folder)]
-        stack.enter_context(process([sys.executable, *front], OTHER_CORE))
+        stack.enter_context(process([sys.executable, *front], core))
         asyncio.run(broker.wait_until_ready(found.kafka))
         until(lambda: answers(f"{found.clickhouse}/ping"), "ClickHouse answers")
         asyncio.run(create_topics(found.kafka, PARTITIONS))

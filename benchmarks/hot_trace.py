@@ -97,7 +97,7 @@ def measure(options: Namespace) -> tuple[dict[str, list[dict[str, float]]], dict
                 print(f"round {n + 1}, {case}: {took}", flush=True)
                 check(found, loads, options)
             if n == options.rounds - 1:
-                read = reads.measure(found, loads[ORDINARY], loads[HOT], options.rounds)
+                read = reads.measure(found, loads[ORDINARY], loads[HOT], options.reads)
     return stream, read
 
 
@@ -158,6 +158,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--feedback", type=int, default=100_000)
     options.add_argument("--requests", type=int, default=10_000)
+    options.add_argument("--reads", type=int, default=9, help="how often each read is measured")
     given = options.parse_args()
     stand_aside()
     keep(given, report(given, *measure(given)))

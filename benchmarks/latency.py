@@ -114,7 +114,7 @@ def maximum(found: Engines, count: int) -> float:
 
 
 def measure(options: Namespace) -> Found:
-    with engines() as found, ExitStack() as stack:
+    with engines(pinned=False) as found, ExitStack() as stack:
         stored_traces.load(found, 0, STORED)
         stored_traces.settle(found)
         most = maximum(found, options.backlog)

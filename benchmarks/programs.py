@@ -12,6 +12,7 @@ import clickhouse_connect
 from benchmarks.engines import MEASURED_CORE, REPOSITORY, Child, Engines, running, until
 
 QUIX_PYTHON = REPOSITORY / ".venv" / "quix" / "bin" / "python"
+SESSION = {"FEEDBACK_SESSION_TIMEOUT_S": "6"}  # the embedded broker lets a group wait for half of it
 WARM_UP, WINDOW_END = 0.2, 0.8
 
 
@@ -27,7 +28,7 @@ class Rate:
 def worker(found: Engines, **settings: str) -> Iterator[Child]:
     """Our worker on the measured core, its partitions assigned."""
     argv = [sys.executable, "-m", "stream_workers"]
-    with running(argv, MEASURED_CORE, {**found.environment, **settings}) as child:
+    with running(argv, MEASURED_CORE, {**found.environment, **SESSION, **settings}) as child:
         until(lambda: child.says("worker ready"), "the worker is ready", child=child)
         yield child
 

@@ -17,6 +17,7 @@ from benchmarks.cold_join import feedback
 from benchmarks.commits import WORKERS, committed, until_committed
 from benchmarks.engines import MEASURED_CORE, Child, Engines, engines, running, stand_aside
 from benchmarks.options import keep, parser
+from benchmarks.programs import SESSION
 from benchmarks.report import Benchmark, Figure, Goal
 from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS
@@ -44,7 +45,7 @@ def ours(stored: int, rounds: int) -> list[float]:
     with engines() as found:
         stored_traces.load(found, 0, stored)
         stored_traces.settle(found)
-        settings = {**found.environment, "FEEDBACK_OFFSET_BASE": "1000000000"}
+        settings = {**found.environment, **SESSION, "FEEDBACK_OFFSET_BASE": "1000000000"}
         took = []
         for n in range(rounds + 1):
             events.send(found.kafka, feedback(stored, BACKLOG, seed=n))
