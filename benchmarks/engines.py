@@ -106,6 +106,7 @@ def stand_aside() -> None:
 def engines(*, pinned: bool = True) -> Iterator[Engines]:
     """A broker with topics and a migrated ClickHouse, empty; pinned, they share the core that is not measured."""
     core = OTHER_CORE if pinned else None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no child outlives this process
     kafka_port, clickhouse_port = free_ports(2)
     found = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}")
     with ExitStack() as stack:
