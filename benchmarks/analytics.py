@@ -86,7 +86,7 @@ def fill(client: Any, rows: int, days: int, first_day: datetime) -> None:
                 (n + 1) * 65536 + 1, 0
             FROM numbers({count})
             """,
-            settings={"max_partitions_per_insert_block": 0, "max_insert_threads": 1},
+            settings={"max_partitions_per_insert_block": 0, "max_insert_threads": 2},
         )
 
 

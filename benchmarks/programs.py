@@ -69,8 +69,9 @@ def steady_rate(child: Child, rows: Callable[[], int], count: int) -> Rate:
     before, began, cpu = rows(), time.perf_counter(), child.cpu_seconds
     first = before
     until(lambda: rows() - before >= count * WARM_UP, "rows appear", pause=0.05, child=child)
-    if rows() - before < count * WINDOW_END:  # else it was all there at once: too few to warm up
-        began, first, cpu = time.perf_counter(), rows(), child.cpu_seconds
+    warm = rows()
+    if warm - before < count * WINDOW_END:  # else most of it was there at once: too few to warm up
+        began, first, cpu = time.perf_counter(), warm, child.cpu_seconds
     until(lambda: rows() - before >= count * WINDOW_END, "most rows are there", pause=0.05, child=child)
     seconds, last, spent = time.perf_counter() - began, rows(), child.cpu_seconds - cpu
     return Rate((last - first) / seconds, spent / (last - first) * 1e6)
