@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-.PHONY: help up test unit chaos lint format bench-worker bench-edge clean lock
+.PHONY: help up test unit chaos lint format clean lock bench bench-worker bench-edge \
+  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +18,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
 	@exec $(VENV)/bin/feedback up $(ARGS)
 
-test: lint ## check style and types, then run every test; ARGS="-k name" runs fewer, one after the other
+test: lint $(VENV)/.quix ## check style and types, then run every test; ARGS="-k name" runs fewer, one after the other
 ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
@@ -41,11 +42,34 @@ format: $(VENV)/.dev ## bring the code into its format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench-worker: $(VENV)/.dev ## measure the worker beside plain Faust and a bare consumer
+bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace ## all below, half an hour; ARGS="--rounds 2" and the like go along
+
+bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
 	$(PY) -m benchmarks.worker $(ARGS)
 
 bench-edge: $(VENV)/.dev ## measure the edge beside plain FastAPI and bare ASGI; needs wrk
 	$(PY) -m benchmarks.edge $(ARGS)
+
+bench-cold-join: $(VENV)/.dev ## measure a worker that must look up every trace among five million
+	$(PY) -m benchmarks.cold_join $(ARGS)
+
+bench-restart: $(VENV)/.dev ## measure a restart beside Faust with a million keys in a table
+	$(PY) -m benchmarks.restart $(ARGS)
+
+bench-analytics: $(VENV)/.dev ## measure rollups beside twenty million raw rows
+	$(PY) -m benchmarks.analytics $(ARGS)
+
+bench-latency: $(VENV)/.dev ## measure how soon feedback shows in SQL under load
+	$(PY) -m benchmarks.latency $(ARGS)
+
+bench-hot-trace: $(VENV)/.dev ## measure a trace with 100,000 feedbacks beside ordinary ones
+	$(PY) -m benchmarks.hot_trace $(ARGS)
+
+$(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
+	$(PY) -m venv $(VENV)/quix
+	$(VENV)/bin/uv pip install -q --python $(VENV)/quix/bin/python --require-hashes -r $< || \
+	  $(VENV)/quix/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 clean: ## remove what was built here; the data of `make up` stay
 	rm -rf deploy/kafka/target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -61,4 +85,6 @@ lock: ## pin every dependency with hashes (needs uv)
 	  uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    $$extras pyproject.toml -o requirements/$$set.txt; \
 	done
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  benchmarks/quix_requirements.in -o benchmarks/quix_requirements.txt
 	echo uv | uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o requirements/uv.txt

@@ -1,65 +1,144 @@
 """The peer: the same job as Faust's documentation teaches it, a record at a time.
 
-A table of requests by trace id, an agent that joins each feedback with it and forwards the result, and a second agent
-that takes rows in thousands and inserts them. `python -m benchmarks.plain_faust`, settings as for a worker.
+A table of requests by trace and a table of each trace's numbers, both partitioned as the topics are; an agent that
+fills the first; an agent that joins each feedback with it, brings the numbers up to date, and forwards both; and agents
+that take rows by the thousand and insert them. `python -m benchmarks.plain_faust worker`, settings as for a worker;
+`PEER_REQUESTS` is how many requests it reads before it says so.
 """
 
 import json
 import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import clickhouse_connect
 import faust
 
+from benchmarks.peer_tables import AGGREGATE_COLUMNS, AGGREGATES, CREATE, FEEDBACK, FEEDBACK_COLUMNS
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+
+ROWS_AN_INSERT = 5000
+REQUESTS = int(os.environ.get("PEER_REQUESTS", "0"))
 
 app = faust.App(
     "plain-faust",
     broker=f"kafka://{os.environ['FEEDBACK_KAFKA_BOOTSTRAP']}",
     store="memory://",
-    datadir="/tmp/plain-faust",
+    datadir=os.environ.get("PEER_STATE_DIR", "/tmp/plain-faust"),
     web_enabled=False,
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
     topic_partitions=8,
+    broker_commit_interval=0.5,
+    broker_session_timeout=6,  # the embedded broker lets a group wait for half of it
+    broker_heartbeat_interval=2,
+    broker_max_poll_records=1000,
     producer_linger=0.005,
     producer_max_batch_size=1 << 19,
 )
 requests = app.topic(REQUEST_LOGS, value_serializer="raw", key_serializer="raw")
 feedback = app.topic(FEEDBACK_EVENTS, value_serializer="raw", key_serializer="raw")
 enriched = app.topic("peer.enriched", value_serializer="raw", key_serializer="raw", partitions=8)
+aggregates = app.topic("peer.aggregates", value_serializer="raw", key_serializer="raw", partitions=8)
+feedback_rows, aggregate_rows = app.channel(), app.channel()
 facts = app.Table("facts", default=dict, partitions=8)
-COLUMNS = ["feedback_id", "trace_id", "value", "weight", "join_state", "model", "user"]
+numbers = app.Table("numbers", default=dict, partitions=8)
+seen = 0
 
 
 @app.agent(requests)  # type: ignore[untyped-decorator]
 async def remember(stream: Any) -> None:
+    global seen
     async for value in stream:
         event = json.loads(value)
-        facts[event["trace_id"]] = {"model": event["model"], "user": event["_user"]}
+        facts[event["trace_id"]] = {"model": event["model"], "provider": event["provider"], "user": event["_user"]}
+        seen += 1
+        if seen == REQUESTS:
+            print("requests read", flush=True)
 
 
 @app.agent(feedback)  # type: ignore[untyped-decorator]
 async def join(stream: Any) -> None:
     async for value in stream:
         event = json.loads(value)
-        known = facts[event["trace_id"]]
-        joined = {**event, **known, "join_state": "joined" if known else "pending"}
+        trace_id = event["trace_id"]
+        known = facts[trace_id]
+        joined = {
+            **event,
+            "join_state": "joined" if known else "pending",
+            "model": known.get("model", ""),
+            "provider": known.get("provider", ""),
+            "_user": event.get("_user") or known.get("user", ""),
+        }
+        total = updated(numbers[trace_id], event)
+        numbers[trace_id] = total
         await enriched.send(key=event["feedback_id"].encode(), value=json.dumps(joined).encode())
-        await insert.send(value=joined)
+        await aggregates.send(key=trace_id.encode(), value=json.dumps(total).encode())
+        await feedback_rows.send(value=joined)
+        await aggregate_rows.send(value=total)
 
 
-@app.agent(app.channel())  # type: ignore[untyped-decorator]
-async def insert(stream: Any) -> None:
+def updated(total: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a trace with one more feedback."""
+    value, weight = event["value"], event["weight"]
+    if not total:
+        total = {"feedback_count": 0, "weight_sum": 0.0, "value_weight_sum": 0.0, "value_min": 10, "value_max": -10}
+    count = total["feedback_count"] + 1
+    return {
+        "workspace": event["workspace"],
+        "trace_id": event["trace_id"],
+        "feedback_count": count,
+        "weight_sum": total["weight_sum"] + weight,
+        "value_weight_sum": total["value_weight_sum"] + value * weight,
+        "value_min": min(total["value_min"], value),
+        "value_max": max(total["value_max"], value),
+        "value_last": value,
+        "version": count,
+    }
+
+
+@app.agent(feedback_rows)  # type: ignore[untyped-decorator]
+async def insert_feedback(stream: Any) -> None:
     client = await clickhouse_connect.get_async_client(dsn=os.environ["FEEDBACK_CLICKHOUSE_URL"])
-    await client.command(
-        "CREATE TABLE IF NOT EXISTS peer_feedback (feedback_id UUID, trace_id String, value Int8, weight Float64,"
-        " join_state String, model String, user String) ENGINE = ReplacingMergeTree ORDER BY feedback_id"
-    )
+    for statement in CREATE:
+        await client.command(statement)
     print("peer ready", flush=True)
-    async for batch in stream.take(1000, within=0.5):
-        rows = [[row.get(column, "") for column in COLUMNS] for row in batch]
-        await client.insert("peer_feedback", rows, column_names=COLUMNS)
+    async for batch in stream.take(ROWS_AN_INSERT, within=0.5):
+        await client.insert(FEEDBACK, feedback_columns(batch), column_names=FEEDBACK_COLUMNS, column_oriented=True)
+
+
+@app.agent(aggregate_rows)  # type: ignore[untyped-decorator]
+async def insert_aggregates(stream: Any) -> None:
+    client = await clickhouse_connect.get_async_client(dsn=os.environ["FEEDBACK_CLICKHOUSE_URL"])
+    async for batch in stream.take(ROWS_AN_INSERT, within=0.5):
+        latest = {total["trace_id"]: total for total in batch}
+        columns = [[total[name] for total in latest.values()] for name in AGGREGATE_COLUMNS]
+        await client.insert(AGGREGATES, columns, column_names=AGGREGATE_COLUMNS, column_oriented=True)
+
+
+def feedback_columns(rows: Iterable[dict[str, Any]]) -> Sequence[list[Any]]:
+    """FEEDBACK_COLUMNS of joined feedback."""
+    values = [
+        (
+            row["feedback_id"],
+            row["workspace"],
+            row["trace_id"],
+            row["value"],
+            row["weight"],
+            datetime.fromisoformat(row["created_at"]),
+            row["join_state"],
+            row["model"],
+            row["provider"],
+            row["_user"],
+            row.get("_organisation", ""),
+            row.get("_prompt", ""),
+            row.get("_environment", ""),
+            json.dumps(row["metadata"]),
+        )
+        for row in rows
+    ]
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 if __name__ == "__main__":

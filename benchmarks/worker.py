@@ -1,136 +1,147 @@
-"""How many feedbacks a second a worker joins, stores and publishes: `python -m benchmarks.worker [--events N]`.
+"""How many feedbacks a second a worker joins, stores and publishes: `python -m benchmarks.worker`.
 
-Side by side in one run, each on one core with the engines on another: our worker; a plain Faust app that does the same
-job a record at a time; and the limit, a bare consumer that inserts ready-made rows for all our tables.
+Beside the same job in plain Faust and in Quix Streams, and beside the limit. Each has engines of its own, fresh and
+empty, on the other core; its requests are read before the clock starts.
 """
 
-import argparse
-import asyncio
-import json
 import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+import tempfile
+from argparse import Namespace
 from statistics import median
-from typing import Any
 
-import clickhouse_connect
-from aiokafka import AIOKafkaProducer
+from benchmarks import events
+from benchmarks.commits import until_committed
+from benchmarks.engines import MEASURED_CORE, Engines, engines, running, stand_aside, until
+from benchmarks.options import keep, parser
+from benchmarks.programs import Rate, counter, plain_faust, quix_streams, steady_rate, worker
+from benchmarks.report import Benchmark, Figure, Goal
+from schemas.topics import REQUEST_LOGS
 
-from benchmarks.engines import MEASURED_CORE, PARTITIONS, Engines, engines, process, until
-from schemas import ids, topics
-
-PEER_EVENTS = 5_000
-Event = tuple[str, bytes, int, dict[str, Any]]
-
-
-def events(count: int) -> tuple[list[Event], list[Event]]:
-    """One request and one feedback for each of `count` traces."""
-    now = datetime.now(UTC)
-    at, at_ms = now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), int(now.timestamp() * 1000)
-    requests, feedback = [], []
-    for n in range(count):
-        trace_id = f"trace-{at_ms}-{n}"
-        key = ids.trace_key("default", trace_id)
-        trace_hash = ids.murmur2(key)
-        common = {"workspace": "default", "trace_id": trace_id}
-        request = {
-            "event": "request", "request_id": str(ids.new_id(trace_hash, at_ms)), **common, "provider": "openai",
-            "model": f"model-{n % 5}", "total_tokens": 57, "metadata": {"_user": f"u{n % 1000}"},
-            "_user": f"u{n % 1000}", "request_body": {"model": f"model-{n % 5}"}, "response_body": {},
-            "started_at": at, "received_at": at,
-        }  # fmt: skip
-        tags = {"_organisation": f"o{n % 40}", "_environment": "production"}
-        given = {
-            "event": "create", "feedback_id": str(ids.new_id(trace_hash, at_ms)), **common, "value": n % 21 - 10,
-            "weight": 0.5, "metadata": {"text": "title was irrelevant", **tags}, **tags,
-            "home_environment": "production", "created_at": at,
-        }  # fmt: skip
-        requests.append((topics.REQUEST_LOGS, key, trace_hash, request))
-        feedback.append((topics.FEEDBACK_EVENTS, key, trace_hash, given))
-    return requests, feedback
+POLL = 10_000
+LARGE_CACHE = {"FEEDBACK_CACHE_ENTRIES": "1000000"}
+Rates = dict[str, Rate]
+WARM, COLD, LIMIT = "ours, state remembered", "ours, state looked up", "the limit"
+FAUST, QUIX = "plain Faust", "Quix Streams"
 
 
-async def produce(bootstrap: str, batch: list[Event]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=1 << 19, linger_ms=5)
-    await producer.start()
-    waiting = [
-        await producer.send(
-            topic, json.dumps(event).encode(), key=key, partition=ids.partition_of(trace_hash, PARTITIONS)
+def ours_warm(count: int) -> Rates:
+    """Feedback on traces whose requests this worker has just read."""
+    requests, feedback = events.on_traces(count)
+    with engines() as found:
+        events.send(found.kafka, requests)
+        stored = counter(found, "feedback.request_log_rows")
+        with worker(found, **LARGE_CACHE) as child:
+            until(lambda: stored() >= count, "requests are stored", pause=0.1, child=child)
+            events.send(found.kafka, feedback)
+            return {WARM: steady_rate(child, counter(found, "feedback.trace_aggregate_rows"), count)}
+
+
+def ours_cold(count: int) -> Rates:
+    """Feedback on traces that another worker has read the requests of, then the limit on the same records."""
+    requests, feedback = events.on_traces(count)
+    with engines() as found:
+        events.send(found.kafka, requests)
+        stored = counter(found, "feedback.request_log_rows")
+        with worker(found) as child:
+            until(lambda: stored() >= count, "requests are stored", pause=0.1, child=child)
+            until_committed(found, count - 1, "requests are committed", topics=[REQUEST_LOGS], child=child)
+            child.terminate()
+        events.send(found.kafka, feedback)
+        aggregates = counter(found, "feedback.trace_aggregate_rows")
+        with worker(found) as child:
+            cold = steady_rate(child, aggregates, count)
+            until(lambda: aggregates() >= count, "all are stored", pause=0.1, child=child)
+        return {COLD: cold, LIMIT: limit(found, count)}
+
+
+def limit(found: Engines, count: int) -> Rate:
+    argv = [sys.executable, "-m", "benchmarks.bare_consumer", str(count), str(min(POLL, count // 10))]
+    with running(argv, MEASURED_CORE, found.environment) as child:
+        before = child.cpu_seconds
+        until(lambda: child.says("rate"), "the bare consumer is done", child=child)
+        spent = child.cpu_seconds - before
+        return Rate(float(child.log.read_text().split()[-1]), spent / count * 1e6)
+
+
+def peer(name: str, count: int) -> Rates:
+    """A peer that has read its requests before the clock starts."""
+    start = {FAUST: plain_faust, QUIX: quix_streams}[name]
+    requests, feedback = events.on_traces(count)
+    with engines() as found, tempfile.TemporaryDirectory() as state_dir:
+        events.send(found.kafka, requests)
+        with start(found, count, state_dir) as child:
+            events.send(found.kafka, feedback)
+            return {name: steady_rate(child, counter(found, "default.peer_feedback"), count)}
+
+
+def measure(options: Namespace) -> list[Rates]:
+    rounds = []
+    for number in range(options.rounds):
+        rates = ours_warm(options.events) | ours_cold(options.events)
+        rates |= peer(FAUST, options.faust_events) | peer(QUIX, options.quix_events)
+        rounds.append(rates)
+        said = ", ".join(f"{name} {rate.per_second:,.0f}/s ({rate.cpu_us:.0f} µs)" for name, rate in rates.items())
+        print(f"round {number + 1}: {said}", flush=True)
+    return rounds
+
+
+def report(options: Namespace, rounds: list[Rates]) -> Benchmark:
+    def rounds_of(name: str) -> list[float]:
+        return [each[name].per_second for each in rounds]
+
+    def rate(name: str) -> float:
+        return median(rounds_of(name))
+
+    def ours(name: str) -> Figure:
+        of_faust, of_quix = rate(name) / rate(FAUST), rate(name) / rate(QUIX)
+        of_limit = rate(name) / rate(LIMIT)
+        goals = (
+            Goal(f"× {FAUST}", of_faust, 40),
+            Goal(f"× {QUIX}", of_quix, 4),
+            Goal("of the limit", of_limit, 0.5),
         )
-        for topic, key, trace_hash, event in batch
-    ]
-    await asyncio.gather(*waiting)
-    await producer.stop()
+        return Figure(name, "feedback/s", rounds_of(name), of_limit, {FAUST: of_faust, QUIX: of_quix}, goals)
 
+    def beside(name: str) -> Figure:
+        return Figure(name, "feedback/s", rounds_of(name), rate(name) / rate(LIMIT))
 
-def measure(found: Engines, count: int) -> dict[str, float]:
-    """Feedback a second: ours with a cold cache, the limit, and the peer."""
-    client: Any = clickhouse_connect.get_client(dsn=found.clickhouse)
-
-    def stored(kind: str) -> int:
-        return int(client.command(f"SELECT count() FROM feedback.trace_journal WHERE kind = '{kind}'"))
-
-    requests, feedback = events(count)
-    asyncio.run(produce(found.kafka, requests))
-    with worker(found):
-        until(lambda: stored("request") == count, "requests are stored")
-    asyncio.run(produce(found.kafka, feedback))
-    with worker(found):
-        ours = rate(lambda: stored("feedback"), count)
-    return {"ours, cold cache": ours, "limit": bare_consumer(found, count), "plain Faust": plain_faust(found, client)}
-
-
-def bare_consumer(found: Engines, count: int) -> float:
-    argv = [sys.executable, "-m", "benchmarks.bare_consumer", str(count)]
-    with process(argv, MEASURED_CORE, found.environment) as log:
-        until(lambda: "rate" in log.read_text(), "the bare consumer is done")
-        return float(log.read_text().split()[-1])
-
-
-def plain_faust(found: Engines, client: Any) -> float:
-    argv = [sys.executable, "-m", "benchmarks.plain_faust", "worker", "-l", "warn"]
-    with process(argv, MEASURED_CORE, found.environment) as log:
-        until(lambda: "peer ready" in log.read_text(), "the peer is ready", seconds=60)
-        return rate(lambda: int(client.command("SELECT count() FROM peer_feedback")), PEER_EVENTS)
-
-
-def rate(stored: Callable[[], int], count: int) -> float:
-    """Per second, from the first stored row until `count` are."""
-    until(lambda: stored() > 0, "work begins")
-    begun, first = time.perf_counter(), stored()
-    until(lambda: stored() >= count, "all are stored")
-    return (count - first) / (time.perf_counter() - begun)
-
-
-class worker:  # noqa: N801 - reads as what it is
-    """A worker process on the measured core, ready when entered."""
-
-    def __init__(self, found: Engines, **environment: str) -> None:
-        self._process = process(
-            [sys.executable, "-m", "stream_workers"], MEASURED_CORE, {**found.environment, **environment}
-        )
-
-    def __enter__(self) -> None:
-        log = self._process.__enter__()
-        until(lambda: "worker ready" in log.read_text(), "the worker is ready")
-
-    def __exit__(self, *error: Any) -> None:
-        self._process.__exit__(*error)
+    spent = ", ".join(f"{name} {median(each[name].cpu_us for each in rounds):.0f}" for name in rounds[0])
+    return Benchmark(
+        "worker",
+        "Worker",
+        "make bench-worker",
+        [
+            "Feedback joined with its request, stored and published, a second, by one program on one core, broker and"
+            f" ClickHouse on the other. One request and one feedback on each trace ({options.events:,} of ours,"
+            f" {options.faust_events:,} of plain Faust, {options.quix_events:,} of Quix Streams); requests are read"
+            " before"
+            " feedback is sent; the rate is that of rows appearing in ClickHouse, from the first fifth to four fifths.",
+            "*State remembered*: the same worker has read the requests, and its cache is large enough. *State looked"
+            " up*:"
+            " the worker has just been started and asks ClickHouse for each trace.",
+            "The limit is a bare aiokafka consumer that reads the same records and inserts ready-made Arrow bytes"
+            " into the"
+            " same three tables, 10,000 rows at a time; it decodes, decides and publishes nothing.",
+            "Both peers join from state (a table of Faust's in memory, a RocksDB store of Quix Streams'), keep each"
+            " trace's"
+            " count, sums, extremes and last value in state, publish both enriched feedback and numbers, and insert"
+            " both in"
+            " batches into two tables. They keep no journal, no versions and no history, and survive no crash exactly.",
+            f"CPU microseconds per feedback of the program alone: {spent}.",
+        ],
+        [*map(ours, (WARM, COLD)), *map(beside, (LIMIT, FAUST, QUIX))],
+        {"quixstreams": "3.28.1"},
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=1)
-    options = parser.parse_args()
-    rounds = []
-    for _ in range(options.rounds):
-        with engines() as found:
-            rounds.append(measure(found, options.events))
-    figures = {name: median(each[name] for each in rounds) for name in rounds[0]}
-    for name, figure in figures.items():
-        print(f"{name:36} {figure:10,.0f}/s   {figure / figures['limit']:.2f} of the limit")
+    options = parser(__doc__)
+    options.add_argument("--events", type=int, default=120_000, help="feedback for ours and the limit")
+    options.add_argument("--faust-events", type=int, default=10_000)
+    options.add_argument("--quix-events", type=int, default=60_000)
+    given = options.parse_args()
+    stand_aside()
+    keep(given, report(given, measure(given)))
 
 
 if __name__ == "__main__":

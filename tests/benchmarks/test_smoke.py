@@ -1,0 +1,38 @@
+"""Every benchmark runs to its end on a tiny scale, checks its own answers and saves figures, so that none of them rots.
+
+What the figures say at this size means nothing.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = {
+    "worker": ["--events", "2000", "--faust-events", "1000", "--quix-events", "1000"],
+    "cold_join": ["--stored", "5000", "--events", "1000"],
+    "restart": ["--stored", "5000", "--keys", "5000"],
+    "analytics": ["--rows", "3000", "--days", "2"],
+    "latency": ["--seconds", "2", "--backlog", "2000", "--call-size", "10"],
+    "hot_trace": ["--feedback", "1000", "--requests", "100", "--reads", "1"],
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_run_saves_its_figures(name: str, tmp_path: Path) -> None:
+    if name == "worker" and not (REPOSITORY / ".venv" / "quix").exists():
+        pytest.skip("Quix Streams is not installed: make .venv/.quix")
+    argv = [sys.executable, "-m", f"benchmarks.{name}", "--rounds", "1", "--results", str(tmp_path), *TINY[name]]
+    run = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=240)
+    assert run.returncode == 0, run.stderr[-3000:]
+    kept = json.loads((tmp_path / f"{name}.json").read_text())
+    assert all(figure["median"] > 0 for figure in kept["figures"])
+    assert kept["title"] in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_every_benchmark_has_a_tiny_run() -> None:
+    programs = {path.stem for path in (REPOSITORY / "benchmarks").glob("*.py") if "keep(" in path.read_text()}
+    assert programs - {"options", "edge"} == set(TINY)
