@@ -181,3 +181,12 @@ async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity(
     cache.remember({0: buckets[0]})
     cache.remember({2: buckets[2]})
     assert set(cache.known([0, 1, 2])) == {0, 2}
+
+
+async def test_the_newest_trace_stays_however_large_or_each_poll_would_read_it_anew() -> None:
+    cache = TraceCache(capacity=4)
+    large = Bucket()
+    large.add("w", "t").facts.requests.update({f"r{n}": n for n in range(10)})
+    cache.remember({0: Bucket()})
+    cache.remember({1: large})
+    assert set(cache.known([0, 1])) == {1}

@@ -86,7 +86,28 @@ REQUEST = {
 SAMPLES = [(FEEDBACK_EVENTS, CREATE), (FEEDBACK_EVENTS, UPDATE), (FEEDBACK_EVENTS, DELETE)]
 SAMPLES += [(FEEDBACK_EVENTS, FORGET), (REQUEST_LOGS, REQUEST)]
 ODD = st.sampled_from(
-    [None, "", "x", 0, 11, -11, 10, 0.5, 1.5, True, [], {}, {"a": [1]}, ID, ID.upper(), AT, "2026-13-01", "a/b"]
+    [
+        None,
+        "",
+        "x",
+        f"{ID}\n",
+        "default\n",
+        0,
+        11,
+        -11,
+        10,
+        0.5,
+        1.5,
+        True,
+        [],
+        {},
+        {"a": [1]},
+        ID,
+        ID.upper(),
+        AT,
+        "2026-13-01",
+        "a/b",
+    ]
 )
 ADAPTERS: dict[str, TypeAdapter[Any]] = {
     FEEDBACK_EVENTS: TypeAdapter(FeedbackEvent),
