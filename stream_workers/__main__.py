@@ -12,8 +12,6 @@ def main() -> int:
     # State holds no cycles and a poll makes hundreds of thousands of objects: looking for cycles among them after every
     # few hundred costs a tenth of all time. The agent looks once in many polls.
     gc.disable()
-    # pyarrow imports pandas where it is installed, to see whether it was given any: half a second at the first poll.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
     return run("worker", WorkerSettings, build_app)
 
 
