@@ -106,6 +106,14 @@ async def test_an_engine_that_is_away_is_tried_again_in_place_with_growing_patie
     ]  # fmt: skip
 
 
+async def test_what_was_known_under_one_assignment_is_read_again_under_the_next() -> None:
+    engines = Engines()
+    mine, first = processor(engines), poll()
+    await see_through(mine, first)
+    await see_through(mine, Poll(first.batches, first.assignment + 1))
+    assert engines.calls.count("fetch") == 2, "another worker may have moved the trace on meanwhile"
+
+
 async def test_a_trace_just_handled_needs_no_second_look_up() -> None:
     engines, cache = Engines(), TraceCache(1000)
     work = processor(engines, cache)
