@@ -5,30 +5,25 @@ that is at fault, so nothing of a refused call can be published.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 from uuid import RFC_4122, UUID
 
 import orjson
 
-from ingest_api.bodies import CHANGE, FEEDBACK, FEEDBACK_RULES, FeedbackIn
+from ingest_api.bodies import CHANGE, FEEDBACK_RULES
 from ingest_api.errors import RefusedError
-from ingest_api.fields import (
-    checked_trace_id,
-    each,
-    home_environment,
-    items_of,
-    metadata_json,
-    metadata_object,
-    specials_of,
-    validated,
-)
+from ingest_api.feedback_item import Feedback, rounded
+from ingest_api.feedback_reader import read_feedback
+from ingest_api.fields import home_environment, metadata_json, metadata_object, specials_of, validated
 from ingest_api.headers import TRACE_ID, text_of
 from ingest_api.idempotency import Claim, digest
 from ingest_api.json_text import parse, shown
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
-from schemas.ids import idempotent_id, murmur2, new_id, trace_hash_of, trace_key
+from schemas.ids import idempotent_id, new_ids, trace_hash_of, trace_key
+from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -53,33 +48,26 @@ class Call(NamedTuple):
 
 def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
     """The events of a POST; RefusedError if any of its items is at fault."""
-    items, bulk = items_of(parse(body), limits)
-    feedback = validated(FEEDBACK, items, bulk, FEEDBACK_RULES, "feedback must be an object with trace_id and value")
-    fallback = text_of(headers, TRACE_ID)
-    idempotency_key = _idempotency_key(headers)
+    feedback = read_feedback(body, text_of(headers, TRACE_ID), limits)
+    keys = [trace_key(call.workspace, each.trace_id) for each in feedback]
+    hashes = murmur2_all(keys)
+    claim = _claim(headers, feedback, call.workspace)
+    if claim is None:
+        ids = new_ids(hashes, call.now_ms)
+    else:
+        ids = [
+            str(idempotent_id(trace_hash, call.workspace, claim.key, position))
+            for position, trace_hash in enumerate(hashes)
+        ]
     created_at = rfc3339(call.now_ms)
-    ids: list[str] = []
-    records: list[Record] = []
-
-    def decide(index: int, item: FeedbackIn) -> None:
-        trace_id = item.get("trace_id") or fallback
-        if not trace_id:
-            raise RefusedError("trace_id is required", "trace_id")
-        key = trace_key(call.workspace, checked_trace_id(trace_id, "trace_id", limits))
-        trace_hash = murmur2(key)
-        if idempotency_key is None:
-            feedback_id = str(new_id(trace_hash, call.now_ms))
-        else:
-            feedback_id = str(idempotent_id(trace_hash, call.workspace, idempotency_key, index))
-        event = _created(item, trace_id, feedback_id, created_at, call.workspace, limits)
-        ids.append(feedback_id)
-        records.append(Record(FEEDBACK_EVENTS, trace_hash, key, event, call.now_ms))
-
-    each(feedback, bulk, decide)
-    if idempotency_key is None:
-        return Accepted(ids, records)
-    claim = Claim(call.workspace, idempotency_key, digest(_said(item, fallback) for item in feedback))
-    return Accepted(ids, [_under(claim, record) for record in records], claim=claim)
+    events = [
+        _created(each, feedback_id, created_at, call.workspace, limits)
+        for each, feedback_id in zip(feedback, ids, strict=True)
+    ]
+    if claim is not None:
+        events = [_under(claim, event) for event in events]
+    records = list(map(Record, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
+    return Accepted(ids, records, claim=claim)
 
 
 def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepted:
@@ -129,58 +117,41 @@ def known_form(feedback_id: str) -> UUID:
     raise RefusedError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
 
 
-def rounded(weight: float) -> float:
-    """The weight to nine decimals, without a negative zero."""
-    return round(weight, 9) + 0.0
-
-
-def _created(
-    item: FeedbackIn, trace_id: str, feedback_id: str, created_at: str, workspace: str, limits: Limits
-) -> bytes:
-    weight = item.get("weight")
-    metadata = metadata_object(item.get("metadata"))
-    specials = specials_of(metadata)
+def _created(feedback: Feedback, feedback_id: str, created_at: str, workspace: str, limits: Limits) -> bytes:
     return orjson.dumps(
         {
             "event": "create",
             "workspace": workspace,
             "feedback_id": feedback_id,
-            "trace_id": trace_id,
-            "value": item["value"],
-            "weight": 1.0 if weight is None else rounded(weight),
-            "metadata": orjson.Fragment(metadata_json(metadata, limits)),
-            **specials,
-            "home_environment": home_environment(specials.get("_environment"), limits),
+            "trace_id": feedback.trace_id,
+            "value": feedback.value,
+            "weight": feedback.weight,
+            "metadata": orjson.Fragment(feedback.metadata_json),
+            **feedback.specials,
+            "home_environment": home_environment(feedback.specials.get("_environment"), limits),
             "created_at": created_at,
         }
     )
 
 
-def _said(item: FeedbackIn, fallback: str | None) -> list[object]:
-    """What a valid item says, however it is written."""
-    weight = item.get("weight")
-    return [
-        item.get("trace_id") or fallback,
-        item["value"],
-        1.0 if weight is None else rounded(weight),
-        metadata_object(item.get("metadata")),
-    ]
-
-
-def _under(claim: Claim, record: Record) -> Record:
-    """The record of an event that came under an idempotency key."""
-    told = orjson.dumps({"idempotency_key": claim.key, "idempotency_digest": claim.digest})
-    return record._replace(value=record.value[:-1] + b"," + told[1:])
-
-
-def _idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
+def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
+    """What the call stands for, if it came under an idempotency key."""
     key = text_of(headers, b"idempotency-key")
-    if key is not None and len(key) > MAX_IDEMPOTENCY_KEY_CHARS:
+    if key is None:
+        return None
+    if len(key) > MAX_IDEMPOTENCY_KEY_CHARS:
         raise RefusedError(
             f"Idempotency-Key must have at most {MAX_IDEMPOTENCY_KEY_CHARS} characters, got {len(key)}",
             "Idempotency-Key",
         )
-    return key
+    said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
+    return Claim(workspace, key, said)
+
+
+def _under(claim: Claim, event: bytes) -> bytes:
+    """An event that came under an idempotency key."""
+    told = orjson.dumps({"idempotency_key": claim.key, "idempotency_digest": claim.digest})
+    return event[:-1] + b"," + told[1:]
 
 
 def _later(identity: UUID, event: dict[str, object], call: Call) -> Accepted:

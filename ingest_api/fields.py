@@ -85,11 +85,9 @@ def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata
     return value
 
 
-def metadata_json(metadata: dict[str, Any], limits: Limits) -> bytes:
-    """Metadata as compact JSON, if it is small enough."""
-    if not metadata:
-        return b"{}"
-    text = dump(metadata)
+def metadata_json(metadata: dict[str, Any], limits: Limits, dumps: Callable[[Any], bytes] = dump) -> bytes:
+    """Metadata as compact JSON, written by `dumps`, if it is small enough."""
+    text = dumps(metadata)
     if len(text) > limits.metadata_bytes:
         raise RefusedError(
             f"metadata must have at most {limits.metadata_bytes} bytes as JSON, got {len(text)}", "metadata"
@@ -101,7 +99,11 @@ def specials_of(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The special fields that metadata carries, as text."""
     found = {}
     for name in SPECIALS:
-        if name in metadata and (text := special_text(metadata[name], f"metadata.{name}")) is not None:
+        value = metadata.get(name)
+        if value is None:
+            continue
+        text = special_text(value, f"metadata.{name}")
+        if text is not None:
             found[name] = text
     return found
 
@@ -110,9 +112,12 @@ def special_text(value: Any, name: str) -> str | None:
     """A special field's text: a string as it is, a number or boolean as JSON, null and "" as nothing."""
     if value is None or value == "":
         return None
-    if isinstance(value, dict | list):
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, dict | list):
         raise RefusedError(f"{name} must be a string, a number or a boolean, got {shown(value)}", name)
-    text = value if isinstance(value, str) else dump(value).decode()
+    else:
+        text = dump(value).decode()
     if len(text) > MAX_SPECIAL_CHARS:
         raise RefusedError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {len(text)}", name)
     return text

@@ -31,7 +31,7 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
         raise RefusedError(
             f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within
         ) from None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
     # The pattern of an escaped NUL, whose own backslash may be written as an escape as well.
     if b"u0000" in raw and (place := _nul_at(value, [within] if within else [])) is not None:
@@ -71,7 +71,8 @@ def shown(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether arrays and objects are nested in a value more than `limit` deep."""
     level = [value]
     for _ in range(limit + 1):
         level = [

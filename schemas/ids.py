@@ -10,27 +10,26 @@ a digest of the caller's key instead of from the clock and chance, so the same k
 """
 
 import hashlib
+import os
 import secrets
+import struct
+from collections.abc import Sequence
+from itertools import chain, repeat
 from uuid import UUID
 
-_MURMUR2_SEED = 0x9747B28C
-_MURMUR2_M = 0x5BD1E995
+from schemas.murmur2 import murmur2 as murmur2
+
 _MASK_32 = 0xFFFFFFFF
+# An id as text: milliseconds, chance, variant and chance, trace hash, chance.
+_TEXT = "%08x-%04x-8%03x-%04x-%08x%04x"
 
 
-def murmur2(data: bytes) -> int:
-    """The unsigned 32-bit murmur2 that Kafka's default partitioner computes (Java client, `Utils.murmur2`)."""
-    length = len(data)
-    body = length & ~3
-    h = _MURMUR2_SEED ^ length
-    for i in range(0, body, 4):
-        k = (int.from_bytes(data[i : i + 4], "little") * _MURMUR2_M) & _MASK_32
-        k = ((k ^ (k >> 24)) * _MURMUR2_M) & _MASK_32
-        h = ((h * _MURMUR2_M) & _MASK_32) ^ k
-    if body != length:
-        h = ((h ^ int.from_bytes(data[body:], "little")) * _MURMUR2_M) & _MASK_32
-    h = ((h ^ (h >> 13)) * _MURMUR2_M) & _MASK_32
-    return h ^ (h >> 15)
+def _more_chance(_: None) -> tuple[int, ...]:
+    return struct.unpack("<512Q", os.urandom(4096))
+
+
+# Endless numbers of 64 bits, of which the system is asked for many at a time: a call to it costs more than an id.
+_chances = chain.from_iterable(map(_more_chance, repeat(None)))
 
 
 def trace_key(workspace: str, trace_id: str) -> bytes:
@@ -46,6 +45,15 @@ def partition_of(trace_hash: int, partitions: int) -> int:
 def new_id(trace_hash: int, at_ms: int) -> UUID:
     """A fresh id on the trace with this hash, sorting by `at_ms` (Unix milliseconds)."""
     return _assemble(at_ms & 0xFFFFFFFFFFFF, secrets.randbits(42), trace_hash)
+
+
+def new_ids(trace_hashes: Sequence[int], at_ms: int) -> list[str]:
+    """Fresh ids as text, one on each of the traces with these hashes; in their order."""
+    head, tail = at_ms >> 16 & _MASK_32, at_ms & 0xFFFF
+    return [
+        _TEXT % (head, tail, chance & 0xFFF, 0x8000 | chance >> 12 & 0x3FFF, trace_hash, chance >> 26 & 0xFFFF)
+        for trace_hash, chance in zip(trace_hashes, _chances, strict=False)
+    ]
 
 
 def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, position: int = 0) -> UUID:

@@ -1,0 +1,67 @@
+"""The shape that nearly every feedback call has, read in C.
+
+Promises that a body is read here to what `feedback_reader` would read it to, or not at all: None says nothing but that
+the body is not of the plain shape, and then that reader judges it and words the refusal. Plain is a body whose keys
+are all known, whose value and weight are JSON numbers, and which holds nothing that needs a second look: no NUL, no
+integer beyond 64 bits, no deep nesting.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+from msgspec import UNSET, Meta, UnsetType
+
+from ingest_api.errors import RefusedError
+from ingest_api.feedback_item import Feedback, feedback_of
+from ingest_api.json_text import MAX_DEPTH, deeper_than
+from ingest_api.settings import Limits
+
+
+class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    value: Annotated[int, Meta(ge=-10, le=10)]
+    trace_id: str | UnsetType | None = UNSET
+    weight: Annotated[float, Meta(ge=0, le=1)] | None = None
+    metadata: dict[str, Any] | None = None
+    traceID: str | UnsetType | None = UNSET  # noqa: N815
+    traceId: str | UnsetType | None = UNSET  # noqa: N815
+    trace_dash_id: str | UnsetType | None = msgspec.field(default=UNSET, name="trace-id")
+
+
+_DECODER = msgspec.json.Decoder(list[_Item] | _Item)
+
+
+def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedback] | None:
+    """The feedback of a POST; None if it is not plain. `fallback` is the trace id where an item has none."""
+    # How a NUL may be escaped; a bare one is no JSON.
+    if b"u0000" in body:
+        return None
+    try:
+        found = _DECODER.decode(body)
+        items = found if isinstance(found, list) else [found]
+        if not 0 < len(items) <= limits.bulk or _deep(body, items):
+            return None
+        return [
+            feedback_of(_trace_id(item) or fallback, item.value, item.weight, item.metadata, limits, orjson.dumps)
+            for item in items
+        ]
+    # orjson's TypeError is about an integer beyond 64 bits.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, RefusedError):
+        return None
+
+
+def _trace_id(item: _Item) -> str | None:
+    """The trace id by the first of its names that is there."""
+    for trace_id in (item.trace_id, item.traceID, item.traceId, item.trace_dash_id):
+        if trace_id is not UNSET:
+            return trace_id
+    return None
+
+
+def _deep(body: bytes, items: list[_Item]) -> bool:
+    """Whether anything may be nested deeper than is allowed; only metadata can be."""
+    nested = [item.metadata for item in items if item.metadata]
+    # Each item and each of its metadata opens one, so this is the most that one metadata can hold.
+    if body.count(b"{") + body.count(b"[") - len(items) - len(nested) <= MAX_DEPTH - 2:
+        return False
+    return deeper_than(nested, MAX_DEPTH - 1)
