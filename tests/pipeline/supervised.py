@@ -3,10 +3,11 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import clickhouse_connect
@@ -19,6 +20,14 @@ from tests.pipeline.engines import until
 ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")
 
 
+def _followed_by_a_free_one() -> int:
+    """A free port whose next one is free as well: Kafka's controller takes that."""
+    while True:
+        (port,) = free_ports(1)
+        with suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
+
+
 class Up:
     """One `feedback up` of the test's own, on free ports."""
 
@@ -28,7 +37,8 @@ class Up:
         if "kafka" not in options:
             # The embedded broker lets whoever joins a group wait for half of this time.
             self.environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "3")
-        self.port, self.clickhouse_port, self.kafka_port = free_ports(3)
+        self.port, self.clickhouse_port = free_ports(2)
+        self.kafka_port = _followed_by_a_free_one()
         self.url = f"http://127.0.0.1:{self.port}"
         self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"
         self.output = data_dir.with_name(f"{data_dir.name}-output")
