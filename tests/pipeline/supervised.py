@@ -1,8 +1,10 @@
 """A real `feedback up` of a test's own: started on free ports, watched, and never left behind."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +21,14 @@ from tests.pipeline.engines import until
 ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")
 
 
+def port_with_a_free_neighbour() -> int:
+    """Apache Kafka's controller takes the port after the broker's."""
+    while True:
+        (port,) = free_ports(1)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
+
+
 class Up:
     """One `feedback up` of the test's own, on free ports."""
 
@@ -28,7 +38,8 @@ class Up:
         if "kafka" not in options:
             # The embedded broker lets whoever joins a group wait for half of this time.
             self.environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "3")
-        self.port, self.clickhouse_port, self.kafka_port = free_ports(3)
+        self.port, self.clickhouse_port = free_ports(2)
+        self.kafka_port = port_with_a_free_neighbour()
         self.url = f"http://127.0.0.1:{self.port}"
         self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"
         self.output = data_dir.with_name(f"{data_dir.name}-output")
