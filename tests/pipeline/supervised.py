@@ -1,5 +1,6 @@
 """A real `feedback up` of a test's own: started on free ports, watched, and never left behind."""
 
+import contextlib
 import os
 import re
 import signal
@@ -20,11 +21,11 @@ from tests.pipeline.engines import until
 ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")
 
 
-def _followed_by_a_free_one() -> int:
-    """A free port whose next one is free as well: Kafka's controller takes that."""
+def port_with_a_free_neighbour() -> int:
+    """Apache Kafka's controller takes the port after the broker's."""
     while True:
         (port,) = free_ports(1)
-        with suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
             return port
 
 
@@ -38,7 +39,7 @@ class Up:
             # The embedded broker lets whoever joins a group wait for half of this time.
             self.environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "3")
         self.port, self.clickhouse_port = free_ports(2)
-        self.kafka_port = _followed_by_a_free_one()
+        self.kafka_port = port_with_a_free_neighbour()
         self.url = f"http://127.0.0.1:{self.port}"
         self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"
         self.output = data_dir.with_name(f"{data_dir.name}-output")

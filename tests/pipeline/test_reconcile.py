@@ -150,7 +150,8 @@ def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
                 until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
                 sender.start()
                 until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
-                assert [cli.main(["reconcile", *addresses(pipeline)]) for _ in range(2)] == [0, 0]
+                compare = ["reconcile", "--settle", "1.5", *addresses(pipeline)]
+                assert [cli.main(compare) for _ in range(2)] == [0, 0]
             finally:
                 done.set()
                 sender.join()
