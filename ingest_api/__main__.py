@@ -39,6 +39,8 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     # What is there now stays for ever: the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
+    # Events in flight are no garbage, and are too many to be looked through after every 700 objects.
+    gc.set_threshold(100_000, 50, 1000)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from ingest_api.settings import Settings
@@ -56,10 +56,23 @@ class KafkaLink:
         self._lost.set()
         self._on_loss(why)
 
-    def require(self, topic: str) -> None:
-        """KafkaError if the topic has gone: aiokafka would ask for it by name, and a broker may create it then."""
-        if not self.producer.client.cluster.partitions_for_topic(topic):
-            raise UnknownTopicOrPartitionError(topic)
+    def new_batch(self) -> Any:
+        """An empty batch, aiokafka's builder."""
+        return self.producer.create_batch()
+
+    def send(self, batch: Any, place: TopicPartition) -> "asyncio.Future[Any]":
+        """Send a batch to a partition that has none under way; done when it is acknowledged.
+
+        KafkaError if the topic has gone: aiokafka would ask for it by name, and a broker may create it then. This is
+        what aiokafka's `send_batch` comes to where nothing has to be waited for; that costs a third of a small batch.
+        """
+        if not self.producer.client.cluster.partitions_for_topic(place.topic):
+            raise UnknownTopicOrPartitionError(place.topic)
+        accumulator = self.producer._message_accumulator
+        if accumulator._exception is not None:
+            raise accumulator._exception
+        delivery: asyncio.Future[Any] = accumulator._append_batch(batch, place).future
+        return delivery
 
     async def stop(self) -> None:
         """Close the connection after what has been handed to the producer is acknowledged, or soon anyway."""

@@ -8,16 +8,17 @@ here it still grows.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest_api.errors import RefusedError, UnavailableError
 from ingest_api.kafka_link import MAX_REQUEST_BYTES, KafkaLink
-from ingest_api.records import Record
+from ingest_api.lanes import Call, Lane, Share
+from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from schemas.ids import partition_of
 
@@ -27,36 +28,17 @@ MAX_EVENT_BYTES = MAX_REQUEST_BYTES - 8192
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One publish: resolved when nothing of it is unacknowledged."""
-
-    unacknowledged: int
-    done: asyncio.Future[None]
-    handed_over: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """One partition of one topic: what waits, and the calls of the batch that is under way."""
-
-    topic: str
-    partition: int
-    waiting: deque[tuple[Record, _Call]] = field(default_factory=deque)
-    under_way: list[_Call] = field(default_factory=list)
-    sending: asyncio.Task[None] | None = None
-
-
 class Publisher:
     """Publishes the records of calls. `start` and `stop` frame its life; Kafka may be away during all of it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._link = KafkaLink(settings, self._fail_all)
-        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._lanes: dict[tuple[str, int], Lane] = {}
         self._in_flight_bytes = 0
-        self._gathering: asyncio.TimerHandle | None = None
-        self._gathered: list[_Call] = []
+        self._busy_lanes = 0
+        self._gathered: list[Call] = []
+        self._next_flush: asyncio.Handle | None = None
 
     @property
     def fault(self) -> str:
@@ -65,6 +47,8 @@ class Publisher:
 
     def start(self) -> None:
         """Connect in the background."""
+        # Kept, because asking for the running loop costs a system call in Python 3.11.
+        self._loop = asyncio.get_running_loop()
         self._link.start()
 
     async def stop(self) -> None:
@@ -77,106 +61,127 @@ class Publisher:
         link = self._link
         if link.fault or link.producer is None:
             raise UnavailableError(link.fault)
+        shares: dict[tuple[str, int], Share] = {}
+        call = Call(0, self._loop.create_future())
         size = 0
         for record in records:
-            size += record.size
-            if len(record.value) > MAX_EVENT_BYTES:
+            record_size = OVERHEAD_BYTES + len(record.key) + len(record.value)
+            if record_size > MAX_EVENT_BYTES and len(record.value) > MAX_EVENT_BYTES:
                 raise RefusedError(
                     f"an event of this call has {len(record.value)} bytes, and Kafka takes at most {MAX_EVENT_BYTES}",
                     status=413,
                 )
+            size += record_size
+            place = record.topic, partition_of(record.trace_hash, link.partitions)
+            share = shares.get(place)
+            if share is None:
+                shares[place] = Share(call, [record], record_size)
+            else:
+                share.records.append(record)
+                share.size += record_size
         # A call that is larger than the whole bound may still pass alone.
         if self._in_flight_bytes and self._in_flight_bytes + size > self._settings.max_in_flight_bytes:
             raise UnavailableError(f"{self._in_flight_bytes} bytes of events already wait for Kafka")
-        loop = asyncio.get_running_loop()
-        call = _Call(len(records), loop.create_future())
         self._in_flight_bytes += size
-        for record in records:
-            self._lane(record.topic, partition_of(record.trace_hash, link.partitions)).waiting.append((record, call))
-        if self._gathering is None:
-            self._gathering = loop.call_later(self._settings.linger_ms / 1000, self._flush)
-            # One timer for all calls that gather together: one for each would cost more than its share of a batch.
-            self._gathered = []
-            loop.call_later(self._settings.produce_timeout_s, self._expire, self._gathered)
-        self._gathered.append(call)
+        call.shares = len(shares)
+        for place, share in shares.items():
+            lane = self._lanes.get(place)
+            if lane is None:
+                lane = self._lanes[place] = Lane(TopicPartition(*place))
+            lane.waiting.append(share)
+        self._gather(call)
         await call.done
 
-    def _expire(self, calls: list[_Call]) -> None:
+    def _gather(self, call: Call) -> None:
+        """Let the call be sent: at once if nothing is under way, else when it has arrived or the linger is over."""
+        if self._next_flush is None:
+            if self._busy_lanes:
+                self._next_flush = self._loop.call_later(self._settings.linger_ms / 1000, self._flush)
+            else:
+                self._next_flush = self._loop.call_soon(self._flush)
+        if not self._gathered:
+            # One timer for all calls that gather together: one for each would cost more than its share of a batch.
+            self._loop.call_later(self._settings.produce_timeout_s, self._expire, self._gathered)
+        self._gathered.append(call)
+
+    def _expire(self, calls: list[Call]) -> None:
         why = f"Kafka did not acknowledge within {self._settings.produce_timeout_s:g} s"
         for call in calls:
             if not call.done.done():
                 call.done.set_exception(UnavailableError(why, call.handed_over))
 
-    def _lane(self, topic: str, partition: int) -> _Lane:
-        lane = self._lanes.get((topic, partition))
-        if lane is None:
-            lane = self._lanes[topic, partition] = _Lane(topic, partition)
-        return lane
-
     def _flush(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        for lane in self._lanes.values():
-            if lane.waiting and lane.sending is None:
-                lane.sending = asyncio.create_task(self._send(lane))
-
-    async def _send(self, lane: _Lane) -> None:
-        """Send one batch of what waits in a lane; then the next, which has grown meanwhile."""
-        link = self._link
-        producer = link.producer
-        timeout_s = self._settings.produce_timeout_s
+        """Send one batch of every lane in which something waits; a busy lane's is due when that lane is free."""
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+            self._next_flush = None
+        self._gathered = []
+        link, under_way = self._link, []
         try:
-            batch = producer.create_batch()
-            size = self._fill(batch, lane)
-            if lane.under_way:
-                link.require(lane.topic)
-                async with asyncio.timeout(timeout_s):
-                    await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
-                acknowledged, lane.under_way = lane.under_way, []
-                self._in_flight_bytes -= size
-                for call in acknowledged:
-                    call.unacknowledged -= 1
-                    if not call.unacknowledged and not call.done.done():
-                        call.done.set_result(None)
-        except TimeoutError:
-            link.replace(f"Kafka did not acknowledge within {timeout_s:g} s")
-        except KafkaError as error:
-            link.replace(f"Kafka did not take a batch ({type(error).__name__})")
-        except Exception:
-            log.exception("a batch could not be sent")
-            link.replace("a batch could not be sent: see the log")
-        finally:
-            lane.sending = None
-            if lane.waiting:
-                self._flush()
+            for lane in self._lanes.values():
+                if not lane.waiting:
+                    continue
+                lane.due = lane.busy
+                if not lane.busy and (delivery := self._hand_over(lane)) is not None:
+                    under_way.append(delivery)
+        except Exception as error:
+            self._lose(error)
+            return
+        if under_way:
+            self._loop.call_later(self._settings.produce_timeout_s, self._end_overdue, link.producer, under_way)
 
-    def _fill(self, batch: Any, lane: _Lane) -> int:
-        """Move what fits from the lane into the batch; its size in bytes. A first record always fits."""
-        size = 0
-        while lane.waiting:
-            record, call = lane.waiting[0]
-            if call.done.done():
-                # Its caller has been told that it timed out, so it must not be published after all.
-                self._in_flight_bytes -= record.size
-            elif batch.append(timestamp=record.at_ms, key=record.key, value=record.value) is None:
-                break
-            else:
-                call.handed_over = True
-                lane.under_way.append(call)
-                size += record.size
-            lane.waiting.popleft()
-        return size
+    def _hand_over(self, lane: Lane) -> "asyncio.Future[Any] | None":
+        """Hand what waits in a lane to the producer; nothing if all of it is over by now."""
+        batch = self._link.new_batch()
+        self._in_flight_bytes -= lane.fill(batch)
+        if not lane.under_way:
+            return None
+        lane.busy = True
+        self._busy_lanes += 1
+        delivery = self._link.send(batch, lane.place)
+        delivery.add_done_callback(partial(self._settle, lane))
+        return delivery
+
+    def _end_overdue(self, producer: Any, deliveries: "list[asyncio.Future[Any]]") -> None:
+        if self._link.producer is producer and any(not each.done() for each in deliveries):
+            self._link.replace(f"Kafka did not acknowledge within {self._settings.produce_timeout_s:g} s")
+
+    def _settle(self, lane: Lane, delivery: "asyncio.Future[Any]") -> None:
+        """A lane's batch has been acknowledged, or has failed."""
+        error = None if delivery.cancelled() else delivery.exception()
+        if self._lanes.get(lane.place) is not lane:
+            return  # its calls have failed already, with the producer
+        if error is not None or delivery.cancelled():
+            self._lose(error or asyncio.CancelledError())
+            return
+        acknowledged, lane.under_way, lane.busy = lane.under_way, [], False
+        self._busy_lanes -= 1
+        for share in acknowledged:
+            self._in_flight_bytes -= share.size
+            share.call.acknowledge_share()
+        if lane.due or (not self._busy_lanes and self._next_flush is not None):
+            # Not at once: other lanes of the same round are acknowledged in this very moment, and go along.
+            lane.due = False
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+        self._next_flush = self._loop.call_soon(self._flush)
+
+    def _lose(self, error: BaseException) -> None:
+        """Give the producer up."""
+        if isinstance(error, KafkaError):
+            self._link.replace(f"Kafka did not take a batch ({type(error).__name__})")
+        else:
+            log.error("a batch could not be sent", exc_info=error)
+            self._link.replace("a batch could not be sent: see the log")
 
     def _fail_all(self, why: str) -> None:
         """Fail every call, because the producer that held their records is gone, and begin with empty lanes."""
         lanes, self._lanes = self._lanes, {}
-        self._in_flight_bytes = 0
+        self._in_flight_bytes = self._busy_lanes = 0
         for lane in lanes.values():
-            calls = lane.under_way + [call for _, call in lane.waiting]
-            lane.waiting.clear()
-            if lane.sending is not None and lane.sending is not asyncio.current_task():
-                lane.sending.cancel()
-            for call in calls:
+            for call in lane.calls():
                 if not call.done.done():
                     call.done.set_exception(UnavailableError(why, call.handed_over))

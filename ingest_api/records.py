@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ingest_api.idempotency import Claim
 
 # What a record costs in memory beside its key and its value, roughly.
-_OVERHEAD_BYTES = 200
+OVERHEAD_BYTES = 200
 
 
 class Record(NamedTuple):
@@ -22,11 +22,6 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     at_ms: int
-
-    @property
-    def size(self) -> int:
-        """Bytes that it holds while it is in flight."""
-        return len(self.key) + len(self.value) + _OVERHEAD_BYTES
 
 
 class Accepted(NamedTuple):
