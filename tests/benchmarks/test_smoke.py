@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
     "worker": ["--events", "2000", "--faust-events", "1000", "--quix-events", "1000"],
-    "cold_join": ["--stored", "5000", "--events", "1000"],
+    "cold_join": ["--stored", "5000", "--events", "400"],
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
     "latency": ["--seconds", "2", "--backlog", "2000", "--call-size", "10"],
