@@ -10,6 +10,7 @@ from ipaddress import ip_address
 import uvicorn
 
 from ingest_api.app import EdgeApp, create_app
+from ingest_api.one_write import OneWriteProtocol
 from ingest_api.settings import Settings, SettingsError, load_settings
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
@@ -47,7 +48,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="on",
             access_log=False,

@@ -7,9 +7,10 @@ that is at fault, so nothing of a refused call can be published.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import RFC_4122, UUID
 
+import msgspec
 import orjson
 
 from ingest_api.bodies import CHANGE, FEEDBACK_RULES
@@ -39,6 +40,28 @@ _MISSING_ID = {
 }
 
 
+class _Created(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", tag="create"):
+    """The event, as `schemas.events.FeedbackCreated` describes it."""
+
+    workspace: str
+    feedback_id: str
+    trace_id: str
+    value: int
+    weight: float
+    metadata: dict[str, Any]
+    home_environment: str
+    created_at: str
+    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    _user: str | None = None
+    _organisation: str | None = None
+    _prompt: str | None = None
+    _environment: str | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
 class Call(NamedTuple):
     """Who calls and when; `now_ms` is in Unix milliseconds."""
 
@@ -54,18 +77,29 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limi
     claim = _claim(headers, feedback, call.workspace)
     if claim is None:
         ids = new_ids(hashes, call.now_ms)
+        key = told = None
     else:
-        ids = [
-            str(idempotent_id(trace_hash, call.workspace, claim.key, position))
-            for position, trace_hash in enumerate(hashes)
-        ]
+        key, told = claim.key, claim.digest
+        ids = [str(idempotent_id(each, call.workspace, key, position)) for position, each in enumerate(hashes)]
     created_at = rfc3339(call.now_ms)
     events = [
-        _created(each, feedback_id, created_at, call.workspace, limits)
+        _ENCODER.encode(
+            _Created(
+                call.workspace,
+                feedback_id,
+                each.trace_id,
+                each.value,
+                each.weight,
+                each.metadata,
+                home_environment(each.specials.get("_environment"), limits),
+                created_at,
+                key,
+                told,
+                **each.specials,
+            )
+        )
         for each, feedback_id in zip(feedback, ids, strict=True)
     ]
-    if claim is not None:
-        events = [_under(claim, event) for event in events]
     records = list(map(Record, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
     return Accepted(ids, records, claim=claim)
 
@@ -117,23 +151,6 @@ def known_form(feedback_id: str) -> UUID:
     raise RefusedError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
 
 
-def _created(feedback: Feedback, feedback_id: str, created_at: str, workspace: str, limits: Limits) -> bytes:
-    return orjson.dumps(
-        {
-            "event": "create",
-            "workspace": workspace,
-            "feedback_id": feedback_id,
-            "trace_id": feedback.trace_id,
-            "value": feedback.value,
-            "weight": feedback.weight,
-            "metadata": orjson.Fragment(feedback.metadata_json),
-            **feedback.specials,
-            "home_environment": home_environment(feedback.specials.get("_environment"), limits),
-            "created_at": created_at,
-        }
-    )
-
-
 def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
     """What the call stands for, if it came under an idempotency key."""
     key = text_of(headers, b"idempotency-key")
@@ -146,12 +163,6 @@ def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspa
         )
     said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
     return Claim(workspace, key, said)
-
-
-def _under(claim: Claim, event: bytes) -> bytes:
-    """An event that came under an idempotency key."""
-    told = orjson.dumps({"idempotency_key": claim.key, "idempotency_digest": claim.digest})
-    return event[:-1] + b"," + told[1:]
 
 
 def _later(identity: UUID, event: dict[str, object], call: Call) -> Accepted:

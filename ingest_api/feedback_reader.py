@@ -6,7 +6,7 @@ valid; `plain_feedback` only knows the most frequent of it by a shorter way.
 
 from ingest_api.bodies import FEEDBACK, FEEDBACK_RULES, FeedbackIn
 from ingest_api.feedback_item import Feedback, feedback_of
-from ingest_api.fields import each, items_of, metadata_object, validated
+from ingest_api.fields import each, items_of, metadata_json, metadata_object, validated
 from ingest_api.json_text import parse
 from ingest_api.plain_feedback import read_plain
 from ingest_api.settings import Limits
@@ -28,6 +28,7 @@ def read_by_rules(body: bytes, fallback: str | None, limits: Limits) -> list[Fee
     def decide(_: int, item: FeedbackIn) -> None:
         trace_id = item.get("trace_id") or fallback
         metadata = metadata_object(item.get("metadata"))
+        metadata_json(metadata, limits)
         read.append(feedback_of(trace_id, item["value"], item.get("weight"), metadata, limits))
 
     each(

@@ -85,9 +85,9 @@ def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata
     return value
 
 
-def metadata_json(metadata: dict[str, Any], limits: Limits, dumps: Callable[[Any], bytes] = dump) -> bytes:
-    """Metadata as compact JSON, written by `dumps`, if it is small enough."""
-    text = dumps(metadata)
+def metadata_json(metadata: dict[str, Any], limits: Limits) -> bytes:
+    """Metadata as compact JSON, if it is small enough."""
+    text = dump(metadata)
     if len(text) > limits.metadata_bytes:
         raise RefusedError(
             f"metadata must have at most {limits.metadata_bytes} bytes as JSON, got {len(text)}", "metadata"

@@ -1,11 +1,12 @@
-"""What waits for one partition, in the order of its calls, and what of it is under way.
+"""What waits for one partition, already in aiokafka's batches, and which of them is under way.
 
-A call has a share in each partition that it reaches. Whether a lane's batch is sent, and what comes of it, is the
-publisher's.
+An event is written into its partition's batch as it comes and kept nowhere else. So a batch cannot give a single call's
+events back: it is sent, or given up, as a whole. When it is sent, and what comes of it, is the publisher's.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,72 +17,66 @@ from ingest_api.records import Record
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One publish. `shares` are those that Kafka has not acknowledged."""
+    """One publish. `batches` counts those with events of it that are neither acknowledged nor given up."""
 
-    shares: int
     done: asyncio.Future[None]
+    size: int
+    batches: int = 0
     handed_over: bool = False
-
-    def acknowledge_share(self) -> None:
-        """One share has arrived; after the last one the call is done."""
-        self.shares -= 1
-        if not self.shares and not self.done.done():
-            self.done.set_result(None)
 
 
 @dataclass(slots=True, eq=False)
-class Share:
-    """What a call has in one partition. `size` is in bytes and counts as in flight until the share is acknowledged."""
+class Batch:
+    """Events of one partition in order, and the calls that they are of."""
 
-    call: Call
-    records: list[Record]
-    size: int
+    builder: Any
+    calls: list[Call] = field(default_factory=list)
+
+    def append(self, record: Record, call: Call) -> bool:
+        """Add an event; False if the batch is full. The first event always fits, and those of a call come together."""
+        # The wrapper around the C builder costs as much as the builder itself.
+        builder = self.builder
+        added = builder._builder.append(builder._relative_offset, record.at_ms, record.key, record.value, [])
+        if added is None:
+            return False
+        builder._relative_offset += 1
+        if not self.calls or self.calls[-1] is not call:
+            self.calls.append(call)
+            call.batches += 1
+        return True
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One partition of one topic; `busy` while a batch is under way, and `due` if it should have been sent then."""
+    """One partition of one topic. It is `due` if it should have been sent while a batch of it was under way."""
 
     place: TopicPartition
-    waiting: deque[Share] = field(default_factory=deque)
-    under_way: list[Share] = field(default_factory=list)
-    busy: bool = False
+    new_builder: Callable[[], Any]
+    waiting: deque[Batch] = field(default_factory=deque)
+    under_way: Batch | None = None
     due: bool = False
 
-    def fill(self, batch: Any) -> int:
-        """Move what fits from what waits into the batch; the bytes of calls that were over before. A first record fits.
+    def append(self, record: Record, call: Call) -> None:
+        """Add an event to what waits."""
+        if not self.waiting or not self.waiting[-1].append(record, call):
+            batch = Batch(self.new_builder())
+            self.waiting.append(batch)
+            batch.append(record, call)
 
-        `batch` is aiokafka's builder.
-        """
-        dropped = 0
-        while self.waiting:
-            share = self.waiting[0]
-            if share.call.done.done():
-                # Its caller has been told that it timed out, so it must not be published after all.
-                dropped += share.size
-            else:
-                taken = _append(share.records, batch)
-                if taken:
-                    share.call.handed_over = True
-                if taken < len(share.records):
-                    if taken:
-                        self.under_way.append(Share(share.call, share.records[:taken], 0))
-                        share.call.shares += 1
-                        share.records = share.records[taken:]
-                    break
-                self.under_way.append(share)
-            self.waiting.popleft()
-        return dropped
+    def hand_over(self) -> Any:
+        """Take the first batch that waits to be under way now; its builder."""
+        batch = self.under_way = self.waiting.popleft()
+        for call in batch.calls:
+            call.handed_over = True
+        return batch.builder
+
+    def settle(self) -> list[Call]:
+        """The batch under way has been acknowledged; the calls that have events in it."""
+        assert self.under_way is not None
+        batch, self.under_way = self.under_way, None
+        return batch.calls
 
     def calls(self) -> list[Call]:
         """The calls of everything that is not acknowledged."""
-        return [share.call for share in (*self.under_way, *self.waiting)]
-
-
-def _append(records: list[Record], batch: Any) -> int:
-    """Append records until the batch is full; how many fitted."""
-    append = batch.append
-    for count, record in enumerate(records):
-        if append(timestamp=record.at_ms, key=record.key, value=record.value) is None:
-            return count
-    return len(records)
+        under_way = self.under_way.calls if self.under_way else []
+        return [*under_way, *(call for batch in self.waiting for call in batch.calls)]

@@ -39,29 +39,34 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
     try:
         found = _DECODER.decode(body)
         items = found if isinstance(found, list) else [found]
-        if not 0 < len(items) <= limits.bulk or _deep(body, items):
+        if not 0 < len(items) <= limits.bulk or not _plain_metadata(body, items, limits):
             return None
         return [
-            feedback_of(_trace_id(item) or fallback, item.value, item.weight, item.metadata, limits, orjson.dumps)
-            for item in items
+            feedback_of(_trace_id(item) or fallback, item.value, item.weight, item.metadata, limits) for item in items
         ]
-    # orjson's TypeError is about an integer beyond 64 bits.
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, RefusedError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RefusedError):
         return None
 
 
 def _trace_id(item: _Item) -> str | None:
     """The trace id by the first of its names that is there."""
-    for trace_id in (item.trace_id, item.traceID, item.traceId, item.trace_dash_id):
+    if item.trace_id is not UNSET:
+        return item.trace_id
+    for trace_id in (item.traceID, item.traceId, item.trace_dash_id):
         if trace_id is not UNSET:
             return trace_id
     return None
 
 
-def _deep(body: bytes, items: list[_Item]) -> bool:
-    """Whether anything may be nested deeper than is allowed; only metadata can be."""
-    nested = [item.metadata for item in items if item.metadata]
-    # Each item and each of its metadata opens one, so this is the most that one metadata can hold.
-    if body.count(b"{") + body.count(b"[") - len(items) - len(nested) <= MAX_DEPTH - 2:
+def _plain_metadata(body: bytes, items: list[_Item], limits: Limits) -> bool:
+    """Whether all metadata is small, flat enough, and without integers beyond 64 bits."""
+    given = [item.metadata for item in items if item.metadata]
+    try:
+        size = len(orjson.dumps(given))
+    except TypeError:
         return False
-    return deeper_than(nested, MAX_DEPTH - 1)
+    if size > limits.metadata_bytes and any(len(orjson.dumps(each)) > limits.metadata_bytes for each in given):
+        return False
+    opened = body.count(b"{") + body.count(b"[")
+    # Each item and each metadata of another opens one, which bounds what a single one can hold.
+    return opened - len(items) - len(given) <= MAX_DEPTH - 2 or not deeper_than(given, MAX_DEPTH - 1)

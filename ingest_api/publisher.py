@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from ingest_api.errors import RefusedError, UnavailableError
 from ingest_api.kafka_link import MAX_REQUEST_BYTES, KafkaLink
-from ingest_api.lanes import Call, Lane, Share
+from ingest_api.lanes import Call, Lane
 from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from schemas.ids import partition_of
@@ -61,34 +61,27 @@ class Publisher:
         link = self._link
         if link.fault or link.producer is None:
             raise UnavailableError(link.fault)
-        shares: dict[tuple[str, int], Share] = {}
-        call = Call(0, self._loop.create_future())
-        size = 0
+        size = OVERHEAD_BYTES * len(records)
         for record in records:
-            record_size = OVERHEAD_BYTES + len(record.key) + len(record.value)
-            if record_size > MAX_EVENT_BYTES and len(record.value) > MAX_EVENT_BYTES:
+            value_size = len(record.value)
+            if value_size > MAX_EVENT_BYTES:
                 raise RefusedError(
-                    f"an event of this call has {len(record.value)} bytes, and Kafka takes at most {MAX_EVENT_BYTES}",
+                    f"an event of this call has {value_size} bytes, and Kafka takes at most {MAX_EVENT_BYTES}",
                     status=413,
                 )
-            size += record_size
-            place = record.topic, partition_of(record.trace_hash, link.partitions)
-            share = shares.get(place)
-            if share is None:
-                shares[place] = Share(call, [record], record_size)
-            else:
-                share.records.append(record)
-                share.size += record_size
+            size += value_size
         # A call that is larger than the whole bound may still pass alone.
         if self._in_flight_bytes and self._in_flight_bytes + size > self._settings.max_in_flight_bytes:
             raise UnavailableError(f"{self._in_flight_bytes} bytes of events already wait for Kafka")
         self._in_flight_bytes += size
-        call.shares = len(shares)
-        for place, share in shares.items():
-            lane = self._lanes.get(place)
+        call = Call(self._loop.create_future(), size)
+        lanes, partitions = self._lanes, link.partitions
+        for record in records:
+            place = record.topic, partition_of(record.trace_hash, partitions)
+            lane = lanes.get(place)
             if lane is None:
-                lane = self._lanes[place] = Lane(TopicPartition(*place))
-            lane.waiting.append(share)
+                lane = lanes[place] = Lane(TopicPartition(*place), link.new_batch)
+            lane.append(record, call)
         self._gather(call)
         await call.done
 
@@ -105,10 +98,9 @@ class Publisher:
         self._gathered.append(call)
 
     def _expire(self, calls: list[Call]) -> None:
-        why = f"Kafka did not acknowledge within {self._settings.produce_timeout_s:g} s"
-        for call in calls:
-            if not call.done.done():
-                call.done.set_exception(UnavailableError(why, call.handed_over))
+        # A batch cannot give back what has waited too long in it, so then all is given up, with the producer.
+        if not all(call.done.done() for call in calls):
+            self._link.replace(f"Kafka did not acknowledge within {self._settings.produce_timeout_s:g} s")
 
     def _flush(self) -> None:
         """Send one batch of every lane in which something waits; a busy lane's is due when that lane is free."""
@@ -116,35 +108,17 @@ class Publisher:
             self._next_flush.cancel()
             self._next_flush = None
         self._gathered = []
-        link, under_way = self._link, []
         try:
             for lane in self._lanes.values():
                 if not lane.waiting:
                     continue
-                lane.due = lane.busy
-                if not lane.busy and (delivery := self._hand_over(lane)) is not None:
-                    under_way.append(delivery)
+                lane.due = lane.under_way is not None
+                if not lane.due:
+                    self._busy_lanes += 1
+                    delivery = self._link.send(lane.hand_over(), lane.place)
+                    delivery.add_done_callback(partial(self._settle, lane))
         except Exception as error:
             self._lose(error)
-            return
-        if under_way:
-            self._loop.call_later(self._settings.produce_timeout_s, self._end_overdue, link.producer, under_way)
-
-    def _hand_over(self, lane: Lane) -> "asyncio.Future[Any] | None":
-        """Hand what waits in a lane to the producer; nothing if all of it is over by now."""
-        batch = self._link.new_batch()
-        self._in_flight_bytes -= lane.fill(batch)
-        if not lane.under_way:
-            return None
-        lane.busy = True
-        self._busy_lanes += 1
-        delivery = self._link.send(batch, lane.place)
-        delivery.add_done_callback(partial(self._settle, lane))
-        return delivery
-
-    def _end_overdue(self, producer: Any, deliveries: "list[asyncio.Future[Any]]") -> None:
-        if self._link.producer is producer and any(not each.done() for each in deliveries):
-            self._link.replace(f"Kafka did not acknowledge within {self._settings.produce_timeout_s:g} s")
 
     def _settle(self, lane: Lane, delivery: "asyncio.Future[Any]") -> None:
         """A lane's batch has been acknowledged, or has failed."""
@@ -154,11 +128,13 @@ class Publisher:
         if error is not None or delivery.cancelled():
             self._lose(error or asyncio.CancelledError())
             return
-        acknowledged, lane.under_way, lane.busy = lane.under_way, [], False
         self._busy_lanes -= 1
-        for share in acknowledged:
-            self._in_flight_bytes -= share.size
-            share.call.acknowledge_share()
+        for call in lane.settle():
+            call.batches -= 1
+            if not call.batches:
+                self._in_flight_bytes -= call.size
+                if not call.done.done():
+                    call.done.set_result(None)
         if lane.due or (not self._busy_lanes and self._next_flush is not None):
             # Not at once: other lanes of the same round are acknowledged in this very moment, and go along.
             lane.due = False

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from ingest_api.idempotency import Claim
 
-# What a record costs in memory beside its key and its value, roughly.
+# What a record costs in memory beside its value, roughly.
 OVERHEAD_BYTES = 200
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, gc=False):
     """An event as Kafka takes it. `at_ms` is its time in Unix milliseconds."""
 
     topic: str

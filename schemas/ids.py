@@ -20,15 +20,17 @@ from uuid import UUID
 from schemas.murmur2 import murmur2 as murmur2
 
 _MASK_32 = 0xFFFFFFFF
-# An id as text: milliseconds, chance, variant and chance, trace hash, chance.
-_TEXT = "%08x-%04x-8%03x-%04x-%08x%04x"
+# Makes the variant's two bits of any byte.
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
+# Below this, making ids one after the other is faster.
+_WORTH_WHILE = 4
 
 
 def _more_chance(_: None) -> tuple[int, ...]:
     return struct.unpack("<512Q", os.urandom(4096))
 
 
-# Endless numbers of 64 bits, of which the system is asked for many at a time: a call to it costs more than an id.
+# Endless numbers of 64 bits, of which the system is asked for many at a time: a call to it costs as much as an id.
 _chances = chain.from_iterable(map(_more_chance, repeat(None)))
 
 
@@ -48,12 +50,28 @@ def new_id(trace_hash: int, at_ms: int) -> UUID:
 
 
 def new_ids(trace_hashes: Sequence[int], at_ms: int) -> list[str]:
-    """Fresh ids as text, one on each of the traces with these hashes; in their order."""
-    head, tail = at_ms >> 16 & _MASK_32, at_ms & 0xFFFF
+    """Fresh ids as text, one on each of the traces with these hashes, in their order.
+
+    What `new_id` makes, but for all at once: bytes 6 to 15 of each id lie side by side.
+    """
+    count = len(trace_hashes)
+    head = f"{at_ms >> 16 & _MASK_32:08x}-{at_ms & 0xFFFF:04x}-8"
+    if count < _WORTH_WHILE:
+        return [head + _tail(trace_hash, next(_chances)) for trace_hash in trace_hashes]
+    tails = bytearray(os.urandom(10 * count))
+    hashes = struct.pack(f">{count}I", *trace_hashes)
+    tails[2::10] = tails[2::10].translate(_VARIANT)
+    for place in range(4):
+        tails[4 + place :: 10] = hashes[place::4]
+    text = tails.hex()
     return [
-        _TEXT % (head, tail, chance & 0xFFF, 0x8000 | chance >> 12 & 0x3FFF, trace_hash, chance >> 26 & 0xFFFF)
-        for trace_hash, chance in zip(trace_hashes, _chances, strict=False)
+        f"{head}{text[start + 1 : start + 4]}-{text[start + 4 : start + 8]}-{text[start + 8 : start + 20]}"
+        for start in range(0, 20 * count, 20)
     ]
+
+
+def _tail(trace_hash: int, chance: int) -> str:
+    return f"{chance & 0xFFF:03x}-{0x8000 | chance >> 12 & 0x3FFF:04x}-{trace_hash << 16 | chance >> 26 & 0xFFFF:012x}"
 
 
 def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, position: int = 0) -> UUID:
