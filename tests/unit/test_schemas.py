@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas import ids
 from schemas.events import FeedbackEvent, RequestLogged
 from schemas.export import files
+from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS, TOPICS
 from stream_workers.decode import NotAnEvent, read
 
@@ -27,6 +28,11 @@ PARTITIONS = st.integers(1, 500)
 @given(st.binary(max_size=200))
 def test_our_murmur2_is_kafkas(data: bytes) -> None:
     assert ids.murmur2(data) == kafka_murmur2(data) & 0xFFFFFFFF
+
+
+@given(st.lists(st.binary(max_size=60) | st.binary(min_size=11, max_size=12), max_size=60))
+def test_many_keys_are_hashed_as_each_of_them(keys: list[bytes]) -> None:
+    assert murmur2_all(keys) == [ids.murmur2(key) for key in keys]
 
 
 @given(WORKSPACES, NAMES, st.integers(0, 2**48 - 1), PARTITIONS)
@@ -61,6 +67,29 @@ def test_ids_are_uuids_of_version_8_that_sort_by_time_and_never_repeat(trace_has
     assert identity.int >> 80 == at_ms
     assert str(identity)[24:32] == f"{trace_hash:08x}"
     assert len({ids.new_id(trace_hash, at_ms) for _ in range(50)}) == 50
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=30), st.integers(0, 2**48 - 1))
+def test_many_ids_are_each_as_one_would_be(trace_hashes: list[int], at_ms: int) -> None:
+    made = ids.new_ids(trace_hashes, at_ms)
+    found = [UUID(text) for text in made]
+    assert made == [str(identity) for identity in found]
+    assert all((identity.version, identity.variant) == (8, "specified in RFC 4122") for identity in found)
+    assert [(identity.int >> 80, ids.trace_hash_of(identity)) for identity in found] == [
+        (at_ms, trace_hash) for trace_hash in trace_hashes
+    ]
+
+
+@pytest.mark.parametrize("together", [1, 100])
+def test_ids_made_at_one_moment_on_one_trace_differ_in_all_their_chance(together: int) -> None:
+    made = [UUID(text).int for _ in range(1000 // together) for text in ids.new_ids([7] * together, 5)]
+    assert len({*made}) == len(made)
+    either = made[0]
+    both = made[0]
+    for each in made:
+        either, both = either | each, both & each
+    # Bits that were now 0 and now 1: 12 after the version, 14 after the variant, 16 at the end.
+    assert either & ~both == 0xFFF << 64 | 0x3FFF << 48 | 0xFFFF
 
 
 def test_the_generated_schema_files_are_up_to_date() -> None:
