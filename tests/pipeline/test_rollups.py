@@ -15,7 +15,7 @@ import pytest
 import requests
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.kafka.broker import free_ports
@@ -96,7 +96,7 @@ async def connected(client: Client) -> AsyncClient:
     return await clickhouse_connect.get_async_client(dsn=client.url, autogenerate_session_id=False)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
     asyncio.run(History(client, random.Random(seed)).play())
