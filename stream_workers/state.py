@@ -5,6 +5,7 @@ an event whose sequence was already applied changes nothing, the first create or
 counts, and the facts of a trace are a function of the set of its requests. No clock, no engine.
 """
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -75,9 +76,12 @@ class Feedback(msgspec.Struct, gc=False):
         """Take in one more event of this feedback. Raises Conflict when it contradicts what is stored."""
         if sequence in self.sequences:
             return
+        if sequence < self.sequences[0] and not isinstance(event, Created):
+            # A replay finds the create that came after this event: when it came, there was nothing to change.
+            raise Conflict("unknown_feedback", "The feedback was created after this change of it.")
         if isinstance(event, Created):
             sent = (event.value, billionths(event.weight), specials_of(event), bytes(event.metadata))
-            if sent != (self.original or self._content()):
+            if not _same(sent, self.original or self._content()):
                 raise Conflict("id_reused", "This id was created before with another value, weight or metadata.")
         elif self.deleted_by is not None and self.deleted_by < sequence:
             if isinstance(event, Updated):
@@ -102,6 +106,15 @@ class Feedback(msgspec.Struct, gc=False):
             self.metadata = metadata
             self.specials = specials_of(event)
         self.updated_at = milliseconds(event.at)
+
+
+def _same(sent: Content, held: Content) -> bool:
+    """Whether both say the same; the keys of metadata may come in another order."""
+    return sent == held or (sent[:3] == held[:3] and _canonical(sent[3]) == _canonical(held[3]))
+
+
+def _canonical(metadata: bytes) -> str:
+    return json.dumps(json.loads(metadata), sort_keys=True)
 
 
 class Trace(msgspec.Struct, gc=False):

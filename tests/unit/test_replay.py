@@ -48,8 +48,12 @@ def history(
                     "idempotency_digest": chance.choice("ab") * 32,
                 }
             made.append(event)
+            if chance.random() < 0.2:  # a change of what is created only later
+                feedback.append(later(chance, event["feedback_id"], n, workspace, delete=chance.random() < 0.5))
         elif kind == "again":
-            event = {**chance.choice(made), "created_at": rfc3339(START_MS + n)}
+            first = chance.choice(made)
+            reordered = dict(reversed(first["metadata"].items()))
+            event = {**first, "metadata": reordered, "created_at": rfc3339(START_MS + n)}
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
         elif kind == "forget":
