@@ -6,6 +6,7 @@ are all known, whose value and weight are JSON numbers, and which holds nothing 
 integer beyond 64 bits, no deep nesting.
 """
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -28,13 +29,18 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     trace_dash_id: str | UnsetType | None = msgspec.field(default=UNSET, name="trace-id")
 
 
+# Beyond what a float holds, and so refused by the rules, even where a later key of the same name overrules it.
+_MOST_DIGITS = 308
+_HUGE_NUMBER = re.compile(rb"\d{%d}" % (_MOST_DIGITS + 1))
+# The rules' parser refuses 1,024 levels, be they in what is overruled.
+_MOST_OPENED = 1000
 _DECODER = msgspec.json.Decoder(list[_Item] | _Item)
 
 
 def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedback] | None:
     """The feedback of a POST; None if it is not plain. `fallback` is the trace id where an item has none."""
     # How a NUL may be escaped; a bare one is no JSON.
-    if b"u0000" in body:
+    if b"u0000" in body or (len(body) > _MOST_DIGITS and _HUGE_NUMBER.search(body)):
         return None
     try:
         found = _DECODER.decode(body)
@@ -44,7 +50,7 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
         return [
             feedback_of(_trace_id(item) or fallback, item.value, item.weight, item.metadata, limits) for item in items
         ]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RefusedError):
+    except (msgspec.MsgspecError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError, RefusedError):
         return None
 
 
@@ -69,4 +75,9 @@ def _plain_metadata(body: bytes, items: list[_Item], limits: Limits) -> bool:
         return False
     opened = body.count(b"{") + body.count(b"[")
     # Each item and each metadata of another opens one, which bounds what a single one can hold.
-    return opened - len(items) - len(given) <= MAX_DEPTH - 2 or not deeper_than(given, MAX_DEPTH - 1)
+    deepest = opened - len(items) - len(given)
+    if deepest <= MAX_DEPTH - 2:
+        return True
+    if deepest >= _MOST_OPENED:
+        orjson.loads(body)
+    return not deeper_than(given, MAX_DEPTH - 1)
