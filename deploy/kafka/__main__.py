@@ -22,7 +22,9 @@ def main() -> int:
     parser.add_argument("--heap", default="512m", help="the JVM's upper limit; default: %(default)s")
     args = parser.parse_args()
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell starts what runs in the background with it ignored.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.default_int_handler)
     broker = KafkaBroker(args.data_dir, args.port, args.controller_port, heap=args.heap)
     try:
         broker.start()
