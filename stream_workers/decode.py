@@ -111,7 +111,7 @@ AnyEvent = FeedbackEvent | Forgotten | Requested
 
 
 class Arrival(NamedTuple):
-    """An event, the id of what it is about, and its place in the log: the offset plus the log's offset base."""
+    """An event, the id of what it is about, and its place in the log: `sequence` is the offset plus the offset base."""
 
     event: AnyEvent
     identity: str

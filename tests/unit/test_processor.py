@@ -198,3 +198,15 @@ async def test_the_newest_trace_stays_however_large_or_each_poll_would_read_it_a
     cache.remember({0: Bucket()})
     cache.remember({1: large})
     assert set(cache.known([0, 1])) == {1}
+
+
+@pytest.mark.parametrize("odd", ["9" * 5000, "[" * 900 + "]" * 900])
+async def test_metadata_too_odd_to_be_compared_is_a_dead_letter_and_no_end_of_the_worker(odd: str) -> None:
+    engines = Engines()
+    work, first = processor(engines), poll()
+    await see_through(work, first)
+    event = json.loads(first.batches[0].records[0].value)
+    value = json.dumps(event | {"metadata": "odd"}).replace('"odd"', f'{{"n": {odd}}}').encode()
+    record = ConsumerRecord(topics.FEEDBACK_EVENTS, 0, 1, 0, 0, b"", value, None, 0, 0, ())
+    await see_through(work, ProgressOfAssignment().poll({TP(topics.FEEDBACK_EVENTS, 0): [record]}))
+    assert set(engines.rows) == {"dead_letters"}
