@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.engines import PARTITIONS
 from schemas import ids, topics
+from schemas.murmur2 import murmur2
 
 WORKSPACE = "default"
 
@@ -109,4 +110,4 @@ async def _send(bootstrap: str, events: Sequence[Event]) -> None:
 
 def _key(trace_id: str) -> tuple[bytes, int]:
     key = ids.trace_key(WORKSPACE, trace_id)
-    return key, ids.murmur2(key)
+    return key, murmur2(key)

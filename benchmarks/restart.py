@@ -20,6 +20,7 @@ from benchmarks.options import keep, parser
 from benchmarks.programs import SESSION
 from benchmarks.report import Benchmark, Figure, Goal
 from schemas import ids
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 
 BACKLOG = 5_000
@@ -72,7 +73,7 @@ def changelog(keys: int) -> Iterator[events.Event]:
     for number in range(keys):
         trace_id = stored_traces.name_of(number)
         value = {"model": f"model-{number % 5}", "provider": "openai", "user": f"u{number % 1000}"}
-        trace_hash = ids.murmur2(ids.trace_key(events.WORKSPACE, trace_id))
+        trace_hash = murmur2(ids.trace_key(events.WORKSPACE, trace_id))
         yield events.Event(CHANGELOG, json.dumps(trace_id).encode(), trace_hash, json.dumps(value).encode())
 
 

@@ -13,6 +13,7 @@ import msgspec
 from benchmarks.engines import PARTITIONS, Engines
 from benchmarks.events import WORKSPACE, Clock
 from schemas import ids
+from schemas.murmur2 import murmur2
 from stream_workers.facts import RequestFact
 
 BLOCK = 1_000_000
@@ -107,6 +108,6 @@ def murmur2_sql(length: int) -> str:
 def _check(client: Any, number: int) -> None:
     statement = f"SELECT trace_id, trace_hash, toString(id) FROM ({_rows(number, 100, Clock.now())})"
     for trace_id, trace_hash, identity in client.query(statement).result_rows:
-        wanted = ids.murmur2(ids.trace_key(WORKSPACE, trace_id))
+        wanted = murmur2(ids.trace_key(WORKSPACE, trace_id))
         if trace_hash != wanted or ids.trace_hash_of(UUID(identity)) != wanted:
             raise RuntimeError(f"{trace_id} has the hash {wanted}, not {trace_hash} (id {identity})")

@@ -24,6 +24,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.engines import CommandError, clickhouse, kafka
 from deploy.offsets import committed_offsets, end_offsets
 from schemas import ids
+from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 from stream_workers.rollups import touch_after_removal
 
@@ -248,7 +249,7 @@ async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: l
     await producer.start()
     try:
         partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
-        hashes = {ids.murmur2(ids.trace_key(person.workspace, trace)) for trace in (*gone, *changed)}
+        hashes = {murmur2(ids.trace_key(person.workspace, trace)) for trace in (*gone, *changed)}
         hashes |= {_hash(each) for each in (*person.feedback, *person.requests)}
         for trace_hash in hashes:
             notice_id = str(ids.new_id(trace_hash, at_ms))
@@ -268,7 +269,7 @@ async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: l
                 AGGREGATES,
                 None,
                 key=key,
-                partition=ids.partition_of(ids.murmur2(key), partitions),
+                partition=ids.partition_of(murmur2(key), partitions),
                 headers=[("version", b"%d" % (version + 1))],
             )
     finally:

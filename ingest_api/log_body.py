@@ -28,7 +28,8 @@ from ingest_api.json_text import dump, parse, shown
 from ingest_api.log_facts import model_of, opened, time_of, tokens_of, without_secrets
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
-from schemas.ids import murmur2, new_id, trace_key
+from schemas.ids import new_id, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
 
 _TRACE_NAMES = ("trace_id", "traceId", "traceID")

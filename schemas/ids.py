@@ -11,13 +11,10 @@ a digest of the caller's key instead of from the clock and chance, so the same k
 
 import hashlib
 import os
-import secrets
 import struct
 from collections.abc import Sequence
 from itertools import chain, repeat
 from uuid import UUID
-
-from schemas.murmur2 import murmur2 as murmur2
 
 _MASK_32 = 0xFFFFFFFF
 # Makes the variant's two bits of any byte.
@@ -46,13 +43,13 @@ def partition_of(trace_hash: int, partitions: int) -> int:
 
 def new_id(trace_hash: int, at_ms: int) -> UUID:
     """A fresh id on the trace with this hash, sorting by `at_ms` (Unix milliseconds)."""
-    return _assemble(at_ms & 0xFFFFFFFFFFFF, secrets.randbits(42), trace_hash)
+    return UUID(new_ids([trace_hash], at_ms)[0])
 
 
 def new_ids(trace_hashes: Sequence[int], at_ms: int) -> list[str]:
     """Fresh ids as text, one on each of the traces with these hashes, in their order.
 
-    What `new_id` makes, but for all at once: bytes 6 to 15 of each id lie side by side.
+    Many are made at once: bytes 6 to 15 of each id lie side by side.
     """
     count = len(trace_hashes)
     head = f"{at_ms >> 16 & _MASK_32:08x}-{at_ms & 0xFFFF:04x}-8"
@@ -78,15 +75,7 @@ def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, positio
     """The one id that this key, at this position of a bulk call, stands for in this workspace and trace."""
     text = f"{len(workspace)}:{workspace}:{len(idempotency_key)}:{idempotency_key}:{position}"
     digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
-    return _assemble((digest >> 42) & 0xFFFFFFFFFFFF, digest & ((1 << 42) - 1), trace_hash)
-
-
-def trace_hash_of(identity: UUID) -> int:
-    """The trace hash that an id carries."""
-    return (identity.int >> 16) & _MASK_32
-
-
-def _assemble(head: int, chance: int, trace_hash: int) -> UUID:
+    head, chance = (digest >> 42) & 0xFFFFFFFFFFFF, digest & ((1 << 42) - 1)
     return UUID(
         int=head << 80
         | 0x8 << 76
@@ -96,3 +85,8 @@ def _assemble(head: int, chance: int, trace_hash: int) -> UUID:
         | trace_hash << 16
         | (chance & 0xFFFF)
     )
+
+
+def trace_hash_of(identity: UUID) -> int:
+    """The trace hash that an id carries."""
+    return (identity.int >> 16) & _MASK_32

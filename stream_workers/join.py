@@ -9,7 +9,8 @@ The caller stores what it returns, and forgets the buckets if that fails.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.ids import murmur2, trace_key
+from schemas.ids import trace_key
+from schemas.murmur2 import murmur2
 from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces

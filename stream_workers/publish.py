@@ -12,7 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.ids import murmur2, partition_of
+from schemas.ids import partition_of
+from schemas.murmur2 import murmur2
 from stream_workers.messages import Message
 
 

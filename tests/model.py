@@ -14,7 +14,8 @@ from uuid import UUID
 
 from aiokafka.structs import ConsumerRecord
 
-from schemas.ids import murmur2, trace_hash_of, trace_key
+from schemas.ids import trace_hash_of, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, FEEDBACK_EVENTS, REQUEST_LOGS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from schemas import ids
+from schemas.murmur2 import murmur2
 
 WORKSPACE = "default"
 
@@ -141,5 +142,5 @@ class Client(threading.Thread):
 
     @staticmethod
     def _id(item: dict[str, Any], key: str, position: int) -> str:
-        trace_hash = ids.murmur2(ids.trace_key(WORKSPACE, item["trace_id"]))
+        trace_hash = murmur2(ids.trace_key(WORKSPACE, item["trace_id"]))
         return str(ids.idempotent_id(trace_hash, WORKSPACE, key, position))

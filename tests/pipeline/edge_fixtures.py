@@ -20,7 +20,8 @@ from deploy.embedded.broker import command, wait_until_ready
 from deploy.kafka.broker import free_ports
 from deploy.topics import create_topics
 from schemas.events import FeedbackEvent
-from schemas.ids import murmur2, partition_of, trace_key
+from schemas.ids import partition_of, trace_key
+from schemas.murmur2 import murmur2
 from tests.pipeline.engines import PARTITIONS, Process, until
 
 _FEEDBACK: TypeAdapter[Any] = TypeAdapter(FeedbackEvent)

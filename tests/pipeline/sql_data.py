@@ -18,7 +18,8 @@ import requests
 from aiokafka import AIOKafkaProducer
 
 from schemas.events import FeedbackCreated
-from schemas.ids import murmur2, new_id, partition_of, trace_key
+from schemas.ids import new_id, partition_of, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import PARTITIONS
 from tests.pipeline.running import Pipeline

@@ -11,7 +11,8 @@ import requests
 from pydantic import TypeAdapter
 
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated, RequestLogged
-from schemas.ids import murmur2, partition_of, trace_key
+from schemas.ids import partition_of, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from tests.pipeline.edge_fixtures import Broker, Edge, failed, feedback_ids, trace_in
 from tests.pipeline.engines import PARTITIONS

@@ -12,6 +12,7 @@ import requests
 from deploy import cli
 from deploy.retention import apply_settings
 from schemas import ids
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
@@ -127,7 +128,7 @@ def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mende
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trace = a_trace()
-    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    trace_hash = murmur2(ids.trace_key("default", trace))
     partition = ids.partition_of(trace_hash, 4)
     feedback = str(ids.new_id(trace_hash, 1_780_000_000_000))
     common = {"workspace": "default", "feedback_id": feedback}
@@ -171,7 +172,7 @@ def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mende
 def test_a_create_that_is_sent_through_any_number_of_times_counts_once(pipeline: Pipeline) -> None:
     """As long as nothing is mended it is dead again each time; once it was let pass, more of it changes nothing."""
     trace, key = a_trace(), uuid.uuid4().hex
-    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    trace_hash = murmur2(ids.trace_key("default", trace))
     partition, feedback = ids.partition_of(trace_hash, 4), str(ids.idempotent_id(trace_hash, "default", key))
     claimed = {"idempotency_key": key, "idempotency_digest": "0" * 32}
     created = {
@@ -207,7 +208,7 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trace = a_trace()
-    trace_hash = ids.murmur2(ids.trace_key("default", trace))
+    trace_hash = murmur2(ids.trace_key("default", trace))
     feedback = str(ids.new_id(trace_hash, 1_780_000_000_000))
     created = {
         "event": "create", "workspace": "default", "feedback_id": feedback, "trace_id": trace, "value": 1, "weight": 1,

@@ -15,7 +15,8 @@ from ingest_api.feedback_body import Call, create, delete, update
 from ingest_api.records import Accepted
 from ingest_api.settings import Limits
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated
-from schemas.ids import idempotent_id, murmur2, partition_of, trace_hash_of, trace_key
+from schemas.ids import idempotent_id, partition_of, trace_hash_of, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from tests.unit.test_edge_json import storable, values
 

@@ -16,7 +16,8 @@ from ingest_api.log_facts import REDACTED, time_of, without_secrets
 from ingest_api.records import Accepted, rfc3339
 from ingest_api.settings import Limits
 from schemas.events import RequestLogged
-from schemas.ids import murmur2, trace_hash_of, trace_key
+from schemas.ids import trace_hash_of, trace_key
+from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
 from tests.unit.test_edge_json import values
 

@@ -9,6 +9,7 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from schemas import ids, topics
+from schemas.murmur2 import murmur2
 from stream_workers.cache import TraceCache
 from stream_workers.join import Claim
 from stream_workers.messages import Message
@@ -17,7 +18,7 @@ from stream_workers.record_batches import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
-TRACE_HASH = ids.murmur2(b"w/t")
+TRACE_HASH = murmur2(b"w/t")
 
 
 class Engines:

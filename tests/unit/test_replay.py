@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from schemas import ids, topics
+from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.messages import rfc3339
 from tests.model import SPECIALS, Model, check
@@ -75,7 +76,7 @@ def history(
 
 
 def identity(chance: random.Random, trace_id: str, workspace: str) -> str:
-    return str(ids.idempotent_id(ids.murmur2(ids.trace_key(workspace, trace_id)), workspace, str(chance.random())))
+    return str(ids.idempotent_id(murmur2(ids.trace_key(workspace, trace_id)), workspace, str(chance.random())))
 
 
 def special_fields(chance: random.Random) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas import ids
 from schemas.events import FeedbackEvent, RequestLogged
 from schemas.export import files
-from schemas.murmur2 import murmur2_all
+from schemas.murmur2 import murmur2, murmur2_all
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS, TOPICS
 from stream_workers.decode import NotAnEvent, read
 
@@ -27,12 +27,12 @@ PARTITIONS = st.integers(1, 500)
 
 @given(st.binary(max_size=200))
 def test_our_murmur2_is_kafkas(data: bytes) -> None:
-    assert ids.murmur2(data) == kafka_murmur2(data) & 0xFFFFFFFF
+    assert murmur2(data) == kafka_murmur2(data) & 0xFFFFFFFF
 
 
 @given(st.lists(st.binary(max_size=60) | st.binary(min_size=11, max_size=12), max_size=60))
 def test_many_keys_are_hashed_as_each_of_them(keys: list[bytes]) -> None:
-    assert murmur2_all(keys) == [ids.murmur2(key) for key in keys]
+    assert murmur2_all(keys) == [murmur2(key) for key in keys]
 
 
 @given(WORKSPACES, NAMES, st.integers(0, 2**48 - 1), PARTITIONS)
@@ -41,7 +41,7 @@ def test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create(
 ) -> None:
     key = ids.trace_key(workspace, trace_id)
     create_goes_to = DefaultPartitioner()(key, list(range(partitions)), list(range(partitions)))
-    feedback_id = ids.new_id(ids.murmur2(key), at_ms)
+    feedback_id = ids.new_id(murmur2(key), at_ms)
     assert ids.partition_of(ids.trace_hash_of(UUID(str(feedback_id))), partitions) == create_goes_to
 
 
@@ -49,7 +49,7 @@ def test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create(
 def test_an_idempotency_key_always_gives_the_same_id_on_the_right_partition(
     workspace: str, trace_id: str, key: str, position: int
 ) -> None:
-    trace_hash = ids.murmur2(ids.trace_key(workspace, trace_id))
+    trace_hash = murmur2(ids.trace_key(workspace, trace_id))
     first = ids.idempotent_id(trace_hash, workspace, key, position)
     assert first == ids.idempotent_id(trace_hash, workspace, key, position)
     assert ids.trace_hash_of(first) == trace_hash
