@@ -8,13 +8,12 @@ that take rows by the thousand and insert them. `python -m benchmarks.plain_faus
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import clickhouse_connect
 import faust
 
+from benchmarks.peer_job import facts_of, feedback_row, joined, updated
 from benchmarks.peer_tables import AGGREGATE_COLUMNS, AGGREGATES, CREATE, FEEDBACK, FEEDBACK_COLUMNS
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
@@ -52,7 +51,7 @@ async def remember(stream: Any) -> None:
     global seen
     async for value in stream:
         event = json.loads(value)
-        facts[event["trace_id"]] = {"model": event["model"], "provider": event["provider"], "user": event["_user"]}
+        facts[event["trace_id"]] = facts_of(event)
         seen += 1
         if seen == REQUESTS:
             print("requests read", flush=True)
@@ -63,39 +62,13 @@ async def join(stream: Any) -> None:
     async for value in stream:
         event = json.loads(value)
         trace_id = event["trace_id"]
-        known = facts[trace_id]
-        joined = {
-            **event,
-            "join_state": "joined" if known else "pending",
-            "model": known.get("model", ""),
-            "provider": known.get("provider", ""),
-            "_user": event.get("_user") or known.get("user", ""),
-        }
+        enriched_event = joined(event, facts[trace_id])
         total = updated(numbers[trace_id], event)
         numbers[trace_id] = total
-        await enriched.send(key=event["feedback_id"].encode(), value=json.dumps(joined).encode())
+        await enriched.send(key=event["feedback_id"].encode(), value=json.dumps(enriched_event).encode())
         await aggregates.send(key=trace_id.encode(), value=json.dumps(total).encode())
-        await feedback_rows.send(value=joined)
+        await feedback_rows.send(value=enriched_event)
         await aggregate_rows.send(value=total)
-
-
-def updated(total: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a trace with one more feedback."""
-    value, weight = event["value"], event["weight"]
-    if not total:
-        total = {"feedback_count": 0, "weight_sum": 0.0, "value_weight_sum": 0.0, "value_min": 10, "value_max": -10}
-    count = total["feedback_count"] + 1
-    return {
-        "workspace": event["workspace"],
-        "trace_id": event["trace_id"],
-        "feedback_count": count,
-        "weight_sum": total["weight_sum"] + weight,
-        "value_weight_sum": total["value_weight_sum"] + value * weight,
-        "value_min": min(total["value_min"], value),
-        "value_max": max(total["value_max"], value),
-        "value_last": value,
-        "version": count,
-    }
 
 
 @app.agent(feedback_rows)  # type: ignore[untyped-decorator]
@@ -105,7 +78,8 @@ async def insert_feedback(stream: Any) -> None:
         await client.command(statement)
     print("peer ready", flush=True)
     async for batch in stream.take(ROWS_AN_INSERT, within=0.5):
-        await client.insert(FEEDBACK, feedback_columns(batch), column_names=FEEDBACK_COLUMNS, column_oriented=True)
+        columns = [list(column) for column in zip(*map(feedback_row, batch), strict=True)]
+        await client.insert(FEEDBACK, columns, column_names=FEEDBACK_COLUMNS, column_oriented=True)
 
 
 @app.agent(aggregate_rows)  # type: ignore[untyped-decorator]
@@ -115,30 +89,6 @@ async def insert_aggregates(stream: Any) -> None:
         latest = {total["trace_id"]: total for total in batch}
         columns = [[total[name] for total in latest.values()] for name in AGGREGATE_COLUMNS]
         await client.insert(AGGREGATES, columns, column_names=AGGREGATE_COLUMNS, column_oriented=True)
-
-
-def feedback_columns(rows: Iterable[dict[str, Any]]) -> Sequence[list[Any]]:
-    """FEEDBACK_COLUMNS of joined feedback."""
-    values = [
-        (
-            row["feedback_id"],
-            row["workspace"],
-            row["trace_id"],
-            row["value"],
-            row["weight"],
-            datetime.fromisoformat(row["created_at"]),
-            row["join_state"],
-            row["model"],
-            row["provider"],
-            row["_user"],
-            row.get("_organisation", ""),
-            row.get("_prompt", ""),
-            row.get("_environment", ""),
-            json.dumps(row["metadata"]),
-        )
-        for row in rows
-    ]
-    return [list(column) for column in zip(*values, strict=True)]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ versions than ours, so it has an environment of its own. Settings as for a worke
 it reads before it says so.
 """
 
-import json
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import clickhouse_connect
 from quixstreams import Application, State
 from quixstreams.sinks.base import BatchingSink, SinkBatch
 
+from benchmarks.peer_job import facts_of, feedback_row, joined, updated
 from benchmarks.peer_tables import AGGREGATE_COLUMNS, AGGREGATES, CREATE, FEEDBACK, FEEDBACK_COLUMNS
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
@@ -33,9 +32,9 @@ class ClickHouseSink(BatchingSink):  # type: ignore[misc]
             self._client.command(statement)
 
     def write(self, batch: SinkBatch) -> None:
-        joined = [item.value["feedback"] for item in batch]
+        feedback = [item.value["feedback"] for item in batch]
         latest = {item.value["numbers"]["trace_id"]: item.value["numbers"] for item in batch}
-        self._insert(FEEDBACK, FEEDBACK_COLUMNS, [feedback_row(each) for each in joined])
+        self._insert(FEEDBACK, FEEDBACK_COLUMNS, list(map(feedback_row, feedback)))
         self._insert(AGGREGATES, AGGREGATE_COLUMNS, [[n[name] for name in AGGREGATE_COLUMNS] for n in latest.values()])
 
     def _insert(self, table: str, names: tuple[str, ...], rows: list[Any]) -> None:
@@ -43,64 +42,18 @@ class ClickHouseSink(BatchingSink):  # type: ignore[misc]
         self._client.insert(table, columns, column_names=names, column_oriented=True)
 
 
-def feedback_row(row: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        row["feedback_id"],
-        row["workspace"],
-        row["trace_id"],
-        row["value"],
-        row["weight"],
-        datetime.fromisoformat(row["created_at"]),
-        row["join_state"],
-        row["model"],
-        row["provider"],
-        row["_user"],
-        row.get("_organisation", ""),
-        row.get("_prompt", ""),
-        row.get("_environment", ""),
-        json.dumps(row["metadata"]),
-    )
-
-
 def join(event: dict[str, Any], state: State) -> dict[str, Any] | None:
     """Remember a request; join a feedback with what is remembered."""
     global seen
     if event["event"] == "request":
-        state.set("facts", {"model": event["model"], "provider": event["provider"], "user": event["_user"]})
+        state.set("facts", facts_of(event))
         seen += 1
         if seen == REQUESTS:
             print("requests read", flush=True)
         return None
-    known = state.get("facts", {})
-    joined = {
-        **event,
-        "join_state": "joined" if known else "pending",
-        "model": known.get("model", ""),
-        "provider": known.get("provider", ""),
-        "_user": event.get("_user") or known.get("user", ""),
-    }
     numbers = updated(state.get("numbers"), event)
     state.set("numbers", numbers)
-    return {"feedback": joined, "numbers": numbers}
-
-
-def updated(total: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a trace with one more feedback."""
-    value, weight = event["value"], event["weight"]
-    if total is None:
-        total = {"feedback_count": 0, "weight_sum": 0.0, "value_weight_sum": 0.0, "value_min": 10, "value_max": -10}
-    count = total["feedback_count"] + 1
-    return {
-        "workspace": event["workspace"],
-        "trace_id": event["trace_id"],
-        "feedback_count": count,
-        "weight_sum": total["weight_sum"] + weight,
-        "value_weight_sum": total["value_weight_sum"] + value * weight,
-        "value_min": min(total["value_min"], value),
-        "value_max": max(total["value_max"], value),
-        "value_last": value,
-        "version": count,
-    }
+    return {"feedback": joined(event, state.get("facts", {})), "numbers": numbers}
 
 
 def main() -> None:
@@ -118,11 +71,11 @@ def main() -> None:
     feedback = app.topic(FEEDBACK_EVENTS, key_deserializer="str", value_deserializer="json")
     enriched = app.topic("peer.enriched", key_serializer="str", value_serializer="json")
     aggregates = app.topic("peer.aggregates", key_serializer="str", value_serializer="json")
-    joined = app.dataframe(requests).concat(app.dataframe(feedback)).apply(join, stateful=True)
-    joined = joined.filter(lambda value: value is not None)
-    joined.apply(lambda value: value["feedback"]).to_topic(enriched, key=lambda value: value["feedback_id"])
-    joined.apply(lambda value: value["numbers"]).to_topic(aggregates, key=lambda value: value["trace_id"])
-    joined.sink(ClickHouseSink())
+    stream = app.dataframe(requests).concat(app.dataframe(feedback)).apply(join, stateful=True)
+    stream = stream.filter(lambda value: value is not None)
+    stream.apply(lambda value: value["feedback"]).to_topic(enriched, key=lambda value: value["feedback_id"])
+    stream.apply(lambda value: value["numbers"]).to_topic(aggregates, key=lambda value: value["trace_id"])
+    stream.sink(ClickHouseSink())
     app.run()
 
 
