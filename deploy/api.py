@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
-from query_api.app import create_router
+from query_api.app import add_queries
 from query_api.settings import QuerySettings
 
 
@@ -20,7 +20,7 @@ def main() -> int:
         return 2
 
     def extend(app: EdgeApp) -> None:
-        app.include_router(create_router(settings))
+        add_queries(app, settings)
 
     return serve(extend)
 

@@ -1,5 +1,5 @@
 """Answers questions over HTTP: what became of a feedback.
 
-Reads ClickHouse, and Kafka for what has been accepted and not stored yet; writes nothing. It is a router, so that it
-can share a port with the edge, of which it knows nothing.
+Reads ClickHouse, and Kafka for what has been accepted and not stored yet; writes nothing. Its routes are added to an
+app that has its own, so that it can share a port with the edge, of which it knows nothing.
 """

@@ -1,0 +1,55 @@
+"""ClickHouse as the queries reach it: connected at the first question; a 503 that says so where it does not answer."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import clickhouse_connect
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from query_api.answers import QueryError
+from query_api.settings import QuerySettings
+
+RETRY_AFTER_S = 1
+
+log = logging.getLogger(__name__)
+
+
+class Engines:
+    """ClickHouse, connected when it is first needed."""
+
+    def __init__(self, settings: QuerySettings) -> None:
+        self._settings = settings
+        self._client: AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def clickhouse(self) -> AsyncClient:
+        """Raises ClickHouseError where it does not answer."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await clickhouse_connect.get_async_client(
+                    dsn=self._settings.clickhouse_url, autogenerate_session_id=False
+                )
+            return self._client
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._client is not None:
+            await self._client.close()
+
+
+@asynccontextmanager
+async def told_in_time(what: str, seconds: float) -> AsyncIterator[None]:
+    """Let what is done inside take this long; QueryError 503 with `what` where an engine does not answer until then."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (ClickHouseError, KafkaError, TimeoutError, OSError) as error:
+        log.warning("%s: %s", what, " ".join(str(error).split())[:300] or type(error).__name__)
+        away = {KafkaError: "Kafka", TimeoutError: "Kafka or ClickHouse"}
+        engine = next((name for kind, name in away.items() if isinstance(error, kind)), "ClickHouse")
+        message = f"{engine} does not answer in time, so {what}"
+        raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error

@@ -1,0 +1,63 @@
+"""`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
+
+from uuid import RFC_4122, UUID
+
+from fastapi import APIRouter
+
+from query_api.answers import QueryError, example
+from query_api.callers import FeedbackReader
+from query_api.engines import Engines, told_in_time
+from query_api.receipts import Receipt, queued, receipt
+from query_api.settings import QuerySettings
+from query_api.stored import stored
+from query_api.waiting import is_waiting
+from schemas.ids import trace_hash_of
+
+
+def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
+    """The route."""
+    router = APIRouter(tags=["reading"])
+
+    async def find(workspace: str, identity: UUID) -> Receipt | None:
+        feedback_id, trace_hash = str(identity), trace_hash_of(identity)
+        client = await engines.clickhouse()
+        told = receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))
+        if told is not None:
+            return told
+        if await is_waiting(settings.kafka_bootstrap, settings.consumer_group, feedback_id, trace_hash):
+            return queued(feedback_id)
+        # It may have been stored while Kafka was asked.
+        return receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))
+
+    @router.get(
+        "/v1/feedback/{feedback_id}",
+        summary="What became of a feedback",
+        response_model_by_alias=True,
+        responses={
+            404: {"description": "No such feedback was ever accepted.", **example(404, "there is no feedback")},
+            503: {"description": "An engine does not answer.", **example(503, "ClickHouse does not answer")},
+        },
+    )
+    async def get_feedback(feedback_id: str, caller: FeedbackReader) -> Receipt:
+        identity = _known_form(feedback_id)
+        if identity is None:
+            raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
+        async with told_in_time("it cannot be told what became of it", settings.receipt_timeout_s):
+            told = await find(caller.workspace, identity)
+        if told is None:
+            raise _none(feedback_id, "none was accepted under it, or it has been erased")
+        return told
+
+    return router
+
+
+def _known_form(text: str) -> UUID | None:
+    try:
+        identity = UUID(text)
+    except ValueError:
+        return None
+    return identity if identity.version == 8 and identity.variant == RFC_4122 and len(text) == 36 else None
+
+
+def _none(feedback_id: str, why: str) -> QueryError:
+    return QueryError(f"there is no feedback with the id {feedback_id[:60]!r}: {why}", "feedback_id", status=404)
