@@ -74,7 +74,12 @@ def build_app(settings: WorkerSettings) -> faust.App:
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,
         )
-        conveyor = Conveyor(processor, lambda poll: app.consumer.acknowledge(poll), fail)
+        conveyor = Conveyor(
+            processor,
+            lambda poll: app.consumer.ask_for_next(poll),
+            lambda poll: app.consumer.acknowledge(poll),
+            fail,
+        )
         try:
             number = 0
             async for poll in stream.noack():

@@ -1,52 +1,46 @@
-"""Polls under way, each in another stage: while one is stored and published, the next is joined and a third looked up.
+"""Polls under way, one in each stage: while one is stored and published, the next is joined and a third looked up.
 
-Promises that stages are entered in the order in which polls came, that a poll is acknowledged only after all before
+Promises that polls pass every stage in the order in which they came, that a poll is acknowledged only after all before
 it, and that when one fails for good no later one is stored: a later update must never be in the journal without the
-earlier. What a stage does is the processor's.
+earlier. A poll moves on only when the next stage is free, and the next is asked for only when the first one is: what
+arrives meanwhile makes that poll the larger, so polls come out even in size. What a stage does is the processor's.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from stream_workers.processor import IN_HAND, Abandoned, Processor
+from stream_workers.processor import Abandoned, Processor
 from stream_workers.record_batches import Poll
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """How far a poll has come."""
-
-    joined: asyncio.Event = field(default_factory=asyncio.Event)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def skip_all(self) -> None:
-        self.joined.set()
-        self.settled.set()
-
-
 class Conveyor:
-    """Sees polls through. `acknowledge` is told of each settled poll, `fail` of an error that nothing here can mend."""
+    """Sees polls through.
+
+    `ask_for_next` is told of each poll that makes room for another, `acknowledge` of each that is settled, and `fail`
+    of an error that nothing here can mend.
+    """
 
     def __init__(
-        self, processor: Processor, acknowledge: Callable[[Poll], None], fail: Callable[[BaseException], None]
+        self,
+        processor: Processor,
+        ask_for_next: Callable[[Poll], None],
+        acknowledge: Callable[[Poll], None],
+        fail: Callable[[BaseException], None],
     ) -> None:
         self._processor = processor
+        self._ask_for_next = ask_for_next
         self._acknowledge = acknowledge
         self._fail = fail
-        self._room = asyncio.Semaphore(IN_HAND)
+        self._looking_up, self._joining, self._settling = (asyncio.Lock() for _ in range(3))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._before = _Steps()
-        self._before.skip_all()
 
     async def feed(self, poll: Poll) -> None:
         """Take one more poll; returns as soon as there was room for it."""
-        await self._room.acquire()
-        before, self._before = self._before, _Steps()
-        task = asyncio.create_task(self._see_through(poll, before, self._before))
+        await self._looking_up.acquire()
+        task = asyncio.create_task(self._see_through(poll))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -61,13 +55,14 @@ class Conveyor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _see_through(self, poll: Poll, before: _Steps, steps: _Steps) -> None:
+    async def _see_through(self, poll: Poll) -> None:
+        stage = self._looking_up
         try:
-            found = await self._processor.look_up(poll, before.settled.wait)
-            await before.joined.wait()
+            found = await self._processor.look_up(poll, self._earlier_settled)
+            stage = await self._move_on(stage, self._joining)
+            self._ask_for_next(poll)
             decision = await self._processor.join(found)
-            steps.joined.set()
-            await before.settled.wait()
+            stage = await self._move_on(stage, self._settling)
             await self._processor.settle(decision)
             self._acknowledge(poll)
         except Abandoned:
@@ -79,5 +74,15 @@ class Conveyor:
                 task.cancel()
             self._fail(error)
             return
-        steps.skip_all()
-        self._room.release()
+        stage.release()
+
+    @staticmethod
+    async def _move_on(stage: asyncio.Lock, following: asyncio.Lock) -> asyncio.Lock:
+        await following.acquire()
+        stage.release()
+        return following
+
+    async def _earlier_settled(self) -> None:
+        """Wait for all polls before the one that is being looked up."""
+        async with self._joining, self._settling:
+            pass

@@ -10,11 +10,16 @@ Promises:
 - An offset is committed only after `acknowledge(poll)`, and never past a batch that was not acknowledged: Faust's
   own acknowledgements, which happen even when an agent raises, are not listened to.
 - A poll of an earlier assignment cannot move an offset: acknowledging it does nothing.
+- The next poll is fetched only when the agent has asked for it. What arrives until then waits in the fetcher and makes
+  that poll the larger, so that a record waits for a few large polls and not for many small ones.
 
-Left to the agent: acknowledging polls in the order they came, and only once everything they led to is stored.
+Left to the agent: asking for the next poll, and acknowledging polls in the order they came, only once everything they
+led to is stored.
 Written against faust-streaming 0.15.3; it overrides `Consumer` internals of that version.
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -85,8 +90,11 @@ class ProgressOfAssignment:
 
     number: int = 0
     partitions: dict[TP, Progress] = field(default_factory=dict)
+    next_wanted: bool = True
+    """Whether the agent has asked for the poll after the one delivered last."""
 
     def poll(self, records: Mapping[TP, list[ConsumerRecord]]) -> Poll:
+        self.next_wanted = False
         batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in records.items()]
         return Poll(batches, self.number)
 
@@ -95,6 +103,10 @@ class ProgressOfAssignment:
             for batch in poll.batches:
                 self.partitions[batch.tp].acknowledge(batch)
 
+    def ask_for_next(self, poll: Poll) -> None:
+        if poll.assignment == self.number:
+            self.next_wanted = True
+
     def committable(self, tp: TP) -> int | None:
         progress = self.partitions.get(tp)
         return progress.committable if progress else None
@@ -102,6 +114,7 @@ class ProgressOfAssignment:
     def start_anew(self) -> None:
         self.number += 1
         self.partitions.clear()
+        self.next_wanted = True
 
 
 class PollConsumer(driver.Consumer):  # type: ignore[misc]
@@ -110,6 +123,7 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.progress = ProgressOfAssignment()
+        self._asked = asyncio.Event()
         self._placed_in: int | None = None
 
     @property
@@ -117,6 +131,8 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        if not await self._is_wanted(timeout):
+            return
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._wait_next_records(timeout)
         if not records or self.should_stop:
@@ -143,6 +159,19 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
     def acknowledge(self, poll: Poll) -> None:
         """Allow the poll's offsets to be committed; nothing happens if its assignment is over."""
         self.progress.acknowledge(poll)
+
+    def ask_for_next(self, poll: Poll) -> None:
+        """Have the poll after this one fetched; nothing happens if its assignment is over."""
+        self.progress.ask_for_next(poll)
+        self._asked.set()
+
+    async def _is_wanted(self, timeout: float) -> bool:
+        """Whether the agent wants another poll, or asks for it within `timeout` seconds."""
+        if not self.progress.next_wanted:
+            self._asked.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), timeout)
+        return self.progress.next_wanted
 
     async def _place(self) -> None:
         """Begin anew at the commits; if the assignment changes meanwhile, the next call tries again."""

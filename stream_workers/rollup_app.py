@@ -81,6 +81,7 @@ def build_app(settings: RollupSettings) -> faust.App:
                     await see_through(poll)
                 # What costs much is done the less often: notices gather meanwhile, and each hour is computed once.
                 await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
+                app.consumer.ask_for_next(poll)
         finally:
             await client.close()
 

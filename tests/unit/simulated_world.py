@@ -130,7 +130,7 @@ class SimulatedWorker:
             backoff=Backoff(sleep=lambda _: self.pause()),
             compute=at_once,
         )
-        self.conveyor = Conveyor(self.processor, self._acknowledge, self.errors.append)
+        self.conveyor = Conveyor(self.processor, lambda _: None, self._acknowledge, self.errors.append)
         self._reader: asyncio.Task[None] | None = None
 
     def assign(self) -> None:

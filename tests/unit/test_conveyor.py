@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from stream_workers.conveyor import Conveyor
-from stream_workers.processor import IN_HAND, Abandoned, Processor
+from stream_workers.processor import Abandoned, Processor
 from stream_workers.record_batches import Poll
 
 POLLS = [cast(Poll, name) for name in "abcdef"]
@@ -53,11 +53,21 @@ class Line:
         self.stages = Stages()
         self.acknowledged: list[Any] = []
         self.failures: list[BaseException] = []
-        self.conveyor = Conveyor(cast(Processor, self.stages), self.acknowledged.append, self.failures.append)
+        self.asked_after: list[Any] = []
+        self.conveyor = Conveyor(
+            cast(Processor, self.stages), self.asked_after.append, self.acknowledged.append, self.failures.append
+        )
 
-    async def feed(self, *polls: Poll) -> None:
-        for poll in polls:
-            await asyncio.wait_for(self.conveyor.feed(poll), 5)
+    def feed(self, *polls: Poll) -> "asyncio.Task[None]":
+        """Feed them one after the other, as room is made."""
+
+        async def feed_each() -> None:
+            for poll in polls:
+                await self.conveyor.feed(poll)
+
+        return asyncio.create_task(feed_each())
+
+    async def run(self) -> None:
         await everything_that_can_run()
 
 
@@ -69,55 +79,68 @@ async def everything_that_can_run() -> None:
 async def test_the_next_poll_is_joined_while_the_one_before_is_being_stored() -> None:
     line = Line()
     line.stages.let_go("look_up a", "look_up b", "look_up c", "join a")
-    await line.feed(*POLLS[:3])
-    assert {"settle a", "join b"} <= set(line.stages.begun)
+    line.feed(*POLLS[:3])
+    await line.run()
+    assert {"settle a", "join b", "look_up c"} <= set(line.stages.begun)
     assert not {"join c", "settle b"} & set(line.stages.begun)
 
 
 async def test_polls_are_settled_and_acknowledged_in_the_order_they_came() -> None:
     line = Line()
-    await line.feed(*POLLS[:3])
-    for stage in ("look_up", "join"):
-        line.stages.let_go(f"{stage} c", f"{stage} b", f"{stage} a")
-    await everything_that_can_run()
+    feeding = line.feed(*POLLS[:4])
+    for stage in ("look_up", "join", "settle"):
+        line.stages.let_go(f"{stage} d", f"{stage} c", f"{stage} b")
+    line.stages.let_go("look_up a", "join a")
+    await line.run()
+    assert "settle a" in line.stages.begun
     assert "settle b" not in line.stages.begun
-    line.stages.let_go("settle c", "settle b")
-    await everything_that_can_run()
     assert line.acknowledged == []
     line.stages.let_go("settle a")
+    await feeding
     await line.conveyor.drain()
-    assert line.acknowledged == POLLS[:3]
+    assert line.acknowledged == POLLS[:4]
+    assert [name for name in line.stages.begun if name.startswith("settle")] == [f"settle {p}" for p in "abcd"]
 
 
-async def test_no_more_polls_are_taken_than_can_be_in_hand() -> None:
+async def test_the_next_poll_is_asked_for_when_the_first_stage_is_free_and_not_before() -> None:
     line = Line()
-    await line.feed(*POLLS[:IN_HAND])
-    more = asyncio.create_task(line.conveyor.feed(POLLS[IN_HAND]))
-    await everything_that_can_run()
-    assert not more.done()
-    line.stages.let_go("look_up a", "join a", "settle a")
-    await asyncio.wait_for(more, 5)
+    feeding = line.feed(*POLLS[:2])
+    await line.run()
+    assert line.asked_after == []
+    assert not feeding.done()
+    line.stages.let_go("look_up a", "look_up b")
+    await line.run()
+    assert line.asked_after == POLLS[:1]
+    assert feeding.done()
+    line.stages.let_go("join a")
+    await line.run()
+    assert line.asked_after == POLLS[:2]
     await line.conveyor.stop()
 
 
 @pytest.mark.parametrize("stage", ["look_up", "join", "settle"])
 async def test_when_a_poll_fails_for_good_no_later_one_is_stored(stage: str) -> None:
     line, bug = Line(), ZeroDivisionError()
-    await line.feed(*POLLS[:3])
+    feeding = line.feed(*POLLS[:3])
     line.stages.let_go(*(f"{s} {poll}" for s in ("look_up", "join", "settle") for poll in "bc"))
     line.stages.let_go(*(f"{s} a" for s in ("look_up", "join", "settle") if s != stage))
     line.stages.let_go(f"{stage} a", error=bug)
-    await everything_that_can_run()
+    await line.run()
     assert line.failures == [bug]
     assert line.acknowledged == []
     assert not {"settle b", "settle c"} & set(line.stages.begun)
+    feeding.cancel()
 
 
-async def test_a_poll_whose_assignment_is_over_makes_way_for_those_of_the_next() -> None:
+@pytest.mark.parametrize("stage", ["look_up", "join", "settle"])
+async def test_a_poll_whose_assignment_is_over_makes_way_for_those_of_the_next(stage: str) -> None:
     line = Line()
-    await line.feed(*POLLS[:2])
-    line.stages.let_go("look_up a", "look_up b", "join b", "settle b")
-    line.stages.let_go("join a", error=Abandoned())
+    feeding = line.feed(*POLLS[:2])
+    line.stages.let_go(
+        *(f"{s} {poll}" for s in ("look_up", "join", "settle") for poll in "ab" if (s, poll) != (stage, "a"))
+    )
+    line.stages.let_go(f"{stage} a", error=Abandoned())
+    await feeding
     await line.conveyor.drain()
     assert line.acknowledged == POLLS[1:2]
     assert line.failures == []
@@ -126,7 +149,8 @@ async def test_a_poll_whose_assignment_is_over_makes_way_for_those_of_the_next()
 async def test_stopping_gives_up_what_is_under_way_without_acknowledging_it() -> None:
     line = Line()
     line.stages.let_go("look_up a", "join a")
-    await line.feed(*POLLS[:2])
+    line.feed(*POLLS[:2])
+    await line.run()
     await line.conveyor.stop()
     assert line.acknowledged == []
     assert line.failures == []

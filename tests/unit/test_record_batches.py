@@ -50,6 +50,20 @@ def test_offsets_the_log_never_had_hold_nothing_up() -> None:
     assert progress.committable(A) == 10
 
 
+def test_the_next_poll_is_wanted_once_the_agent_asks_for_it_or_the_assignment_is_over() -> None:
+    progress = ProgressOfAssignment()
+    first = progress.poll({A: records(0)})
+    assert not progress.next_wanted
+    progress.ask_for_next(first)
+    assert progress.next_wanted
+    second = progress.poll({A: records(1)})
+    progress.start_anew()
+    assert progress.next_wanted
+    progress.poll({A: records(0)})
+    progress.ask_for_next(second)
+    assert not progress.next_wanted, "a poll of an earlier assignment asks for nothing"
+
+
 @given(st.lists(st.tuples(st.sampled_from([A, B]), st.integers(1, 3), st.booleans()), max_size=30))
 def test_what_can_be_committed_is_always_a_prefix_of_what_was_acknowledged(
     steps: list[tuple[TP, int, bool]],
