@@ -34,6 +34,8 @@ from faust.types import TP, ConsumerMessage
 
 log = logging.getLogger(__name__)
 
+_FETCH_WAIT_MS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
@@ -117,6 +119,15 @@ class ProgressOfAssignment:
         self.next_wanted = True
 
 
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust lets a broker hold a fetch for 1.5 s, and the embedded broker does so even when it has records."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        return consumer
+
+
 class PollConsumer(driver.Consumer):  # type: ignore[misc]
     """The aiokafka consumer of Faust, delivering polls and committing what the agent acknowledged."""
 
@@ -125,6 +136,9 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         self.progress = ProgressOfAssignment()
         self._asked = asyncio.Event()
         self._placed_in: int | None = None
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def assignment_number(self) -> int:
