@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import clickhouse_connect
@@ -15,9 +17,9 @@ from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
-from stream_workers.lookup import fetch_buckets, fetch_claims
+from stream_workers.lookup import buckets_of, fetch_claims, fetch_entries
 from stream_workers.messages import Message
-from stream_workers.processor import Processor
+from stream_workers.processor import Compute, Processor, Result
 from stream_workers.publish import Publisher
 from stream_workers.record_batches import PassThrough
 from stream_workers.settings import WorkerSettings
@@ -32,22 +34,24 @@ _POLLS_PER_COLLECTION = 200
 class RealEngines:
     """ClickHouse and Kafka, opened when the worker starts."""
 
-    def __init__(self, clickhouse: AsyncClient, publisher: Publisher) -> None:
+    def __init__(self, clickhouse: AsyncClient, publisher: Publisher, compute: Compute) -> None:
         self.clickhouse = clickhouse
         self.publisher = publisher
+        self._compute = compute
 
     @classmethod
-    async def open(cls, settings: WorkerSettings) -> "RealEngines":
+    async def open(cls, settings: WorkerSettings, compute: Compute) -> "RealEngines":
         publisher = Publisher(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
         await publisher.start()
-        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher)
+        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher, compute)
 
     async def close(self) -> None:
         await self.publisher.stop()
         await self.clickhouse.close()
 
     async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
-        return await fetch_buckets(self.clickhouse, hashes)
+        document = await fetch_entries(self.clickhouse, hashes)
+        return await self._compute(lambda: buckets_of(hashes, document))
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.clickhouse, claims)
@@ -64,15 +68,21 @@ def build_app(settings: WorkerSettings) -> faust.App:
     app = poll_app(settings, settings.consumer_group, settings.max_poll_records)
     polls = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
     cache = TraceCache(settings.cache_entries)
+    # One thread: several would take the interpreter's lock from each other, and all of them from the event loop.
+    thread = ThreadPoolExecutor(1, "compute")
+
+    def compute(work: Callable[[], Result]) -> Awaitable[Result]:
+        return asyncio.get_running_loop().run_in_executor(thread, work)
 
     @app.agent(polls, name="join")  # type: ignore[untyped-decorator]
     async def join(stream: Any) -> None:
-        engines = await RealEngines.open(settings)
+        engines = await RealEngines.open(settings, compute)
         processor = Processor(
             engines,
             cache,
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,
+            compute=compute,
         )
         conveyor = Conveyor(
             processor,

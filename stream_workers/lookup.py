@@ -4,7 +4,6 @@ What is wanted travels as a table beside the query, which stays fast where a par
 The entries of the journal are JSON already, so the answer is one JSON document that is decoded straight into events.
 """
 
-import asyncio
 import struct
 from collections import defaultdict
 from collections.abc import Collection
@@ -51,8 +50,8 @@ class _Line(msgspec.Struct, array_like=True, gc=False):
 _decode = msgspec.json.Decoder(list[_Line]).decode
 
 
-async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[int, Bucket]:
-    """The stored state of each hash, an empty bucket where nothing is stored. Raises what the client raises."""
+async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:
+    """All that the journal holds of these hashes, as one document for `buckets_of`. Raises what the client raises."""
     wanted = ExternalData(
         file_name="wanted",
         data=struct.pack(f"<{len(hashes)}I", *hashes),
@@ -60,8 +59,7 @@ async def fetch_buckets(client: AsyncClient, hashes: Collection[int]) -> dict[in
         structure=["h UInt32"],
     )
     query = entries_query("trace_hash IN (SELECT h FROM wanted)")
-    document = await client.raw_query(query, settings=AS_ONE_DOCUMENT, fmt="CustomSeparated", external_data=wanted)
-    return await asyncio.to_thread(buckets_of, hashes, document)
+    return await client.raw_query(query, settings=AS_ONE_DOCUMENT, fmt="CustomSeparated", external_data=wanted)
 
 
 def entries_query(condition: str) -> str:

@@ -34,7 +34,7 @@ from faust.types import TP, ConsumerMessage
 
 log = logging.getLogger(__name__)
 
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class ProgressOfAssignment:
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust lets a broker hold a fetch for 1.5 s, and the embedded broker does so even when it has records."""
+    """Faust lets a broker hold a fetch for 1.5 s, and the embedded broker does so even where it has records."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -135,6 +135,7 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.progress = ProgressOfAssignment()
         self._asked = asyncio.Event()
+        self._enough: int = self.app.conf.broker_max_poll_records // 2
         self._placed_in: int | None = None
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -149,6 +150,10 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
             return
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._wait_next_records(timeout)
+        if records and sum(map(len, records.values())) < self._enough:
+            # These were fetched when the poll before was taken; what has come since would wait for the poll after.
+            for tp, later in (await self._getmany(active, timeout=2 * _FETCH_WAIT_MS / 1000)).items():
+                records.setdefault(tp, []).extend(later)
         if not records or self.should_stop:
             return
         moved = generation != self.app.consumer_generation_id or number != self.progress.number
