@@ -4,7 +4,12 @@ A group's numbers and its version are read together, by one statement. In an hou
 stand. A row that stands counts 2·version + 1 towards the version of each group it is in, and 2·version + 2 once it does
 not stand any more, be it that the feedback was deleted or that a later event moved it to other groups. In a day, the
 versions of the hours add up.
+
+The rows of an hour are looked at twice, and the second look may see what came after the first. So it only names rows that
+something newer has overtaken: whatever one look has missed, the version is lower than that of a reading which has not.
 """
+
+from stream_workers.snapshots import MOST_REQUESTS
 
 KEY = "dimension, environment, key"
 NUMBERS = "feedback_count, joined_count, weight_sum, value_weight_sum, weight_value_squared_sum, value_counts"
@@ -24,7 +29,7 @@ IS_VALID = f"""
     SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
 )
 """
-_FORM = "(version, model_count, _environment, _organisation, _prompt, _user)"
+_FORM = "(model_count, _environment, _organisation, _prompt, _user)"
 _GROUPS = """
 [('all', ''), ('organisation', _organisation), ('prompt', _prompt), ('user', _user), ('model', model::String)]
 """
@@ -41,30 +46,61 @@ def copied(source: str, condition: str) -> str:
     """
 
 
-def standing(condition: str) -> str:
-    """Those of feedback_hour_rows that meet the condition, whole hours, and whether each stands."""
+def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+    """Those of feedback_hour_rows that meet the condition, whole hours, and whether each stands. `feedback` are the
+    columns that tell feedbacks apart, of which feedback_id is enough, and cheaper, in one hour of one workspace."""
+    rows = f"feedback.feedback_hour_rows WHERE {condition}"
+    # Only versions that cannot count their requests any more are of several forms; of these one stands.
+    is_full = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
     return f"""
-    SELECT *, NOT is_deleted AND {_FORM} = max({_FORM}) OVER (PARTITION BY workspace, hour, feedback_id) AS stands
+    SELECT *, NOT is_deleted AND ({feedback}, version) NOT IN (
+        SELECT {feedback}, arrayJoin(arrayFilter(version -> version < newest, versions)) FROM (
+            SELECT {feedback}, groupUniqArray(version) AS versions, max(version) AS newest
+            FROM {rows} GROUP BY {feedback}
+        )
+    ) AND ({feedback}, version, {_FORM}) NOT IN (
+        SELECT {feedback}, version, arrayJoin(arrayPopBack(arraySort(groupUniqArray({_FORM}))))
+        FROM {rows} AND {is_full} GROUP BY {feedback}, version
+    ) AS stands
     FROM feedback.feedback_hour_rows FINAL WHERE {condition}
     """
 
 
-def of_hours(condition: str) -> str:
+def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
     """Workspace, hour, KEY, NUMBERS and sum of versions of each group, in the hours whose rows meet the condition."""
+    # Rows alike in all that groups them are added up before they are expanded into groups.
+    alike = "_environment, _organisation, _prompt, _user, model, value"
     return f"""
     SELECT
-        workspace, hour, group.1 AS dimension, _environment::String AS environment, group.2 AS key,
-        countIf(counts) AS feedback_count,
-        countIf(counts AND join_state = 'joined') AS joined_count,
-        sumIf(weight, counts) AS weight_sum,
-        sumIf(weight * value, counts) AS value_weight_sum,
-        sumIf(weight * (value * value), counts) AS weight_value_squared_sum,
-        sumForEach(arrayMap(v -> toUInt64(counts AND v = value), range(-10, 11))) AS value_counts,
-        sum(toUInt128(version) * 2 + 2 - stands) AS version_sum
+        workspace, hour, dimension, environment, key,
+        sum(number) AS feedback_count,
+        sum(joined) AS joined_count,
+        sum(weights) AS weight_sum,
+        sum(weights * value) AS value_weight_sum,
+        sum(weights * (value * value)) AS weight_value_squared_sum,
+        sumForEach(arrayMap(v -> v = value ? number : 0, range(-10, 11))) AS value_counts,
+        sum(versions) AS version_sum
     FROM (
-        SELECT *, group, group.1 = 'model' ? stands : stands AND model_number = 1 AS counts
-        FROM ({standing(condition)})
+        SELECT
+            workspace, hour, group.1 AS dimension, _environment::String AS environment, group.2 AS key, value,
+            sum(dimension = 'model' ? of_models.1 : of_feedback.1) AS number,
+            sum(dimension = 'model' ? of_models.2 : of_feedback.2) AS joined,
+            sum(dimension = 'model' ? of_models.3 : of_feedback.3) AS weights,
+            sum(alike.versions) AS versions
+        FROM (
+            SELECT
+                workspace, hour, {alike},
+                (countIf(stands), countIf(stands AND is_joined), sumIf(weight, stands)) AS of_models,
+                (countIf(counts), countIf(counts AND is_joined), sumIf(weight, counts)) AS of_feedback,
+                sum(toUInt128(version) * 2 + 2 - stands) AS versions
+            FROM (
+                SELECT *, join_state = 'joined' AS is_joined, stands AND model_number = 1 AS counts
+                FROM ({standing(condition, feedback)})
+            )
+            GROUP BY workspace, hour, {alike}
+        ) AS alike
         ARRAY JOIN {_GROUPS} AS group
+        GROUP BY workspace, hour, dimension, environment, key, value
     )
     GROUP BY workspace, hour, dimension, environment, key
     """
@@ -106,7 +142,9 @@ def _read(numbers: str) -> str:
 
 # COLUMNS of those groups of one bucket whose version is not stored.
 READ = {
-    "hour": _read(of_hours("workspace = {workspace:String} AND hour = toDateTime({start:UInt32}, 'UTC')")),
+    "hour": _read(
+        of_hours("workspace = {workspace:String} AND hour = toDateTime({start:UInt32}, 'UTC')", feedback="feedback_id")
+    ),
     "day": _read(
         of_days(
             "workspace = {workspace:String} AND start >= toDateTime({start:UInt32}, 'UTC')"

@@ -12,7 +12,7 @@ from stream_workers.aggregate import Totals
 from stream_workers.facts import NO_SPECIALS, Facts, Specials
 from stream_workers.state import Feedback, Trace
 
-_MOST_REQUESTS = 0xFFFF
+MOST_REQUESTS = 0xFFFF
 
 
 class FeedbackSnapshot(Struct, gc=False):
@@ -112,4 +112,4 @@ def in_force(own: Specials, found: Specials) -> Specials:
 
 def _version(sequence: int, facts: Facts) -> int:
     requests = len(facts.requests)
-    return sequence << 16 | (requests if requests < _MOST_REQUESTS else _MOST_REQUESTS)
+    return sequence << 16 | (requests if requests < MOST_REQUESTS else MOST_REQUESTS)

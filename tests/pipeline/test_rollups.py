@@ -225,6 +225,59 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
     assert shown(client, workspace) == expected([row])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_reading_during_which_rows_come_is_outdone_by_the_next(client: Client, seed: int) -> None:
+    """The rows of an hour are looked at twice: either look may have seen less than the other."""
+    workspace, chance = uuid.uuid4().hex, random.Random(seed)
+    places = [uuid.UUID(int=chance.getrandbits(128)) for _ in range(5)]
+    hour = Hour(workspace, int(START.timestamp()))
+    condition = f"workspace = '{workspace}' AND hour = toDateTime({hour.start}, 'UTC')"
+
+    def come(versions: range) -> None:
+        for version in versions:
+            full = version << 16 | 0xFFFF if chance.random() < 0.5 else version << 16
+            for place in chance.sample(places, 3):
+                # Beyond 65,535 requests, several under one version.
+                insert(client, [a_row(chance, workspace, place, START, full) for _ in range(chance.randint(1, 2))])
+
+    def read(rows: str, overtaken: str) -> dict[Any, Any]:
+        query = READ["hour"].replace("FROM feedback.feedback_hour_rows WHERE", f"FROM {overtaken} WHERE")
+        query = query.replace("FROM feedback.feedback_hour_rows FINAL", f"FROM {rows} FINAL")
+        found = client.query(query, {"period": "hour", "epoch": 0, **hour._asdict()}).result_rows
+        return {row[3:6]: (row[-1], row[6:-1]) for row in found}
+
+    come(range(3))
+    client.command("DROP TABLE IF EXISTS feedback.hour_rows_before")
+    client.command("CREATE TABLE feedback.hour_rows_before AS feedback.feedback_hour_rows")
+    copy = f"SELECT * FROM feedback.feedback_hour_rows WHERE {condition}"
+    client.command(f"INSERT INTO feedback.hour_rows_before {copy}")
+    come(range(3, 6))
+    before, now = "feedback.hour_rows_before", "feedback.feedback_hour_rows"
+    last = read(now, now)
+    for early in (read(before, before), read(before, now), read(now, before)):
+        assert early != last
+        for group, (version, numbers) in early.items():
+            assert version < last[group][0] or (version, numbers) == last[group], group
+    client.command("DROP TABLE feedback.hour_rows_before")
+
+
+def test_of_several_forms_under_one_version_one_counts(client: Client) -> None:
+    """Beyond 65,535 requests a version counts them no more, and a late one may still move a feedback."""
+    workspace, chance, at = uuid.uuid4().hex, random.Random(1), START
+    first = a_row(chance, workspace, uuid.uuid4(), at, 7 << 16 | 0xFFFF) | {"is_deleted": False, "models": ["a"]}
+    moved = first | {"_organisation": "moved", "models": ["a", "b"]}
+    insert(client, [moved])
+    insert(client, [first])
+
+    async def computed() -> list[Hour]:
+        async with await connected(client) as asynchronous:
+            await compute(asynchronous, [Hour(workspace, int(at.timestamp()))])
+            return [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
+
+    assert asyncio.run(computed()) == []
+    assert shown(client, workspace) == expected([moved])
+
+
 def test_the_queries_of_the_document_say_what_the_feedback_itself_does(client: Client) -> None:
     workspace, chance = uuid.uuid4().hex, random.Random(5)
     now = datetime.now(UTC).replace(microsecond=0)
