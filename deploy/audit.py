@@ -15,7 +15,7 @@ from deploy.offsets import Offsets, committed_offsets, end_offsets, start_offset
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
 # Where a record may be: bits, so that a record in two places shows. An erased request stays in the journal without the
-# person.
+# person; whether it has come back with them is asked apart.
 _STORED, _DEAD, _ERASED = 1, 2, 4
 _PLACES = f"""
     SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence,
@@ -41,6 +41,18 @@ _MISSING = f"""
 SELECT number FROM numbers({{start:UInt64}}, {{count:UInt64}}) WHERE number NOT IN (
     SELECT sequence FROM ({_PLACES}) WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
 ) LIMIT 5
+"""
+_RETURNED_REQUESTS = f"""
+WITH erased AS (
+    SELECT id, entry FROM feedback.trace_journal WHERE kind = 'request' AND kafka_partition = {{partition:UInt16}}
+        AND sequence >= {{start:UInt64}} AND sequence < {{end:UInt64}} AND sequence IN (
+            SELECT sequence FROM feedback.erased_records
+            WHERE topic = '{REQUEST_LOGS}' AND kafka_partition = {{partition:UInt16}}
+        )
+)
+SELECT uniqExactIf(id, JSONHas(entry, 'user') OR id IN (
+    SELECT request_id FROM feedback.request_log_rows WHERE request_id IN (SELECT id FROM erased)
+)) FROM erased
 """
 _STRANGERS = f"""
 SELECT uniqExact(sequence) FROM ({_PLACES})
@@ -121,6 +133,8 @@ def _account(client: Client, log: Log, base: int) -> Account:
     bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
     place = {"topic": log.topic, "partition": log.partition}
     stored, dead, erased, doubled, returned, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
+    if log.topic == REQUEST_LOGS:
+        returned += client.query(_RETURNED_REQUESTS, bounds | place).result_rows[0][0]
     missing = commit - log.start - below
     offsets = []
     if missing:

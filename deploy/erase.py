@@ -5,8 +5,9 @@ request that names them, and every dead letter that does. Their feedback is firs
 workers take it out of all numbers and publish tombstones; then the rows themselves are removed, versions and all, and
 the workers told to read anew. What a request has said about its trace stays without the person: its model and time.
 
-Each step may be repeated; an erasure that was cut off is simply run again. Records in the input topics and in the topic
-of dead letters cannot be removed one by one: they go with their retention.
+What was found is kept in `erasures_under_way` until all is done, since the rows that tell it are removed on the way.
+Each step may be repeated, and an erasure that was cut off is simply run again. Records in the input topics and in the
+topic of dead letters cannot be removed one by one: they go with their retention.
 """
 
 import asyncio
@@ -33,13 +34,20 @@ _ROUNDS = 5
 
 @dataclass
 class Person:
-    """Whose rows, which feedback and requests were found to be theirs, and traces on which is no feedback of others."""
+    """Whose rows, which feedback and requests were found to be theirs, and the traces and hours (starts, Unix seconds)
+    these are in."""
 
     workspace: str
     user: str
     feedback: set[str] = field(default_factory=set)
     requests: set[str] = field(default_factory=set)
     traces: set[str] = field(default_factory=set)
+    hours: set[str] = field(default_factory=set)
+
+    @property
+    def found(self) -> dict[str, set[str]]:
+        """What is kept of an erasure under way, by kind."""
+        return {"feedback": self.feedback, "request": self.requests, "trace": self.traces, "hour": self.hours}
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -68,6 +76,13 @@ WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
 UNION DISTINCT SELECT toString(id) FROM feedback.trace_journal
 WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {_ENTRY_OF}
 """
+_FOUND_TRACES = """
+SELECT DISTINCT trace_id FROM feedback.feedback_rows WHERE workspace = {workspace:String} AND trace_id IN (
+    SELECT trace_id FROM feedback.feedback_rows WHERE toString(feedback_id) IN {feedback:Array(String)}
+    UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows
+    WHERE toString(request_id) IN {requests:Array(String)}
+)
+"""
 _OF_FEEDBACK = "toString({column}) IN {{feedback:Array(String)}}"
 _LETTERS = (
     "JSONExtractString(value, 'workspace') = {workspace:String} AND (JSONExtractString(value, '_user') = {user:String}"
@@ -75,11 +90,13 @@ _LETTERS = (
 )
 _FACTS = "kind = 'request' AND toString(id) IN {requests:Array(String)} AND position(entry, {fact:String}) > 0"
 
-_AGGREGATES = (
-    "workspace = {workspace:String} AND trace_id IN {traces:Array(String)} AND trace_id NOT IN ("
-    "SELECT trace_id FROM feedback.feedback_rows WHERE workspace = {workspace:String}"
-    " AND toString(feedback_id) NOT IN {feedback:Array(String)})"
+_TRACES = "workspace = {workspace:String} AND trace_id IN {traces:Array(String)}"
+_SHARED = (
+    f"SELECT DISTINCT trace_id FROM feedback.feedback_rows WHERE {_TRACES}"
+    " AND toString(feedback_id) NOT IN {feedback:Array(String)}"
 )
+_AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({_SHARED})"
+_UNDER_WAY = "workspace = {workspace:String} AND user = {user:String}"
 
 # What is theirs in each table, and goes before what is left is computed anew.
 THEIRS = {
@@ -112,6 +129,7 @@ def erase(
         for _ in range(_ROUNDS):
             if not any(after.values()):
                 break
+            _note(client, person)
             _delete_through_the_pipeline(client, bootstrap, group, person, patience_s, say)
             _remove(client, clickhouse_url, bootstrap, person)
             _find(client, person)
@@ -120,17 +138,38 @@ def erase(
 
 
 def _find(client: Client, person: Person) -> None:
-    person.feedback |= {row[0] for row in client.query(_FOUND_FEEDBACK, person.parameters).result_rows}
-    person.requests |= {row[0] for row in client.query(_FOUND_REQUESTS, person.parameters).result_rows}
+    def ids(query: str) -> set[str]:
+        return {row[0] for row in client.query(query, person.parameters).result_rows}
+
+    for kind, known in person.found.items():
+        known |= ids(f"SELECT id FROM feedback.erasures_under_way WHERE {_UNDER_WAY} AND kind = '{kind}'")
+    person.feedback |= ids(_FOUND_FEEDBACK)
+    person.requests |= ids(_FOUND_REQUESTS)
+    person.traces |= ids(_FOUND_TRACES)
+    person.hours |= ids(
+        f"SELECT toString(toUnixTimestamp(hour)) FROM feedback.feedback_hour_rows WHERE {THEIRS['feedback_hour_rows']}"
+        " UNION DISTINCT SELECT toString(toUnixTimestamp(start)) FROM feedback.rollup_rows"
+        f" WHERE period = 'hour' AND {THEIRS['rollup_rows']}"
+    )
 
 
 def _count(client: Client, person: Person) -> dict[str, int]:
-    person.traces |= {trace for trace, others in _traces(client, person).items() if not others}
     wanted = person.parameters
+    everywhere = THEIRS | {"trace_aggregate_rows": _AGGREGATES, "erasures_under_way": _UNDER_WAY}
     return {
         table: int(client.query(f"SELECT count() FROM feedback.{table} WHERE {theirs}", wanted).result_rows[0][0])
-        for table, theirs in (THEIRS | {"trace_aggregate_rows": _AGGREGATES}).items()
+        for table, theirs in everywhere.items()
     }
+
+
+def _note(client: Client, person: Person) -> None:
+    """Keep what was found, for the case that this erasure is cut off."""
+    client.insert(
+        "feedback.erasures_under_way",
+        [(person.workspace, person.user, kind, each) for kind, ids in person.found.items() for each in sorted(ids)],
+        column_names=["workspace", "user", "kind", "id"],
+        settings={"async_insert": 0},
+    )
 
 
 def _delete_through_the_pipeline(
@@ -188,17 +227,6 @@ async def _until_committed(bootstrap: str, group: str, patience_s: float) -> Non
 def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person) -> None:
     """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
     wanted = person.parameters
-    traces = _traces(client, person)
-    hours = [
-        row[0]
-        for row in client.query(
-            f"SELECT toUnixTimestamp(hour) FROM feedback.feedback_hour_rows WHERE {THEIRS['feedback_hour_rows']}"
-            # An erasure that was cut off has left only these to tell which hours are to be computed anew.
-            " UNION DISTINCT SELECT toUnixTimestamp(start) FROM feedback.rollup_rows"
-            f" WHERE period = 'hour' AND {THEIRS['rollup_rows']}",
-            wanted,
-        ).result_rows
-    ]
     client.command(
         "INSERT INTO feedback.erased_records"
         f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
@@ -217,28 +245,16 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     for table, theirs in THEIRS.items():
         if table != "rollup_rows":
             client.command(f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}", parameters=wanted, settings=now)
-    asyncio.run(_roll_up(clickhouse_url, person.workspace, hours))
+    asyncio.run(_roll_up(clickhouse_url, person.workspace, sorted(map(int, person.hours))))
     rollups = f"ALTER TABLE feedback.rollup_rows DELETE WHERE {THEIRS['rollup_rows']}"
     client.command(rollups, parameters=wanted, settings=now)
     newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {_AGGREGATES} GROUP BY trace_id"
     versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
-    gone = f"ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE {_AGGREGATES}"
-    client.command(gone, parameters=wanted, settings=now | {"allow_nondeterministic_mutations": 1})
-    kafka(bootstrap, _tell(bootstrap, person, versions, [trace for trace, others in traces.items() if others]))
-
-
-def _traces(client: Client, person: Person) -> dict[str, bool]:
-    """The traces of their feedback and requests, and whether feedback of others is on each."""
-    rows = client.query(
-        "SELECT trace_id, max(toString(feedback_id) NOT IN {feedback:Array(String)}) FROM feedback.feedback_rows"
-        " WHERE workspace = {workspace:String} AND trace_id IN ("
-        "  SELECT trace_id FROM feedback.feedback_rows WHERE toString(feedback_id) IN {feedback:Array(String)}"
-        "  UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows"
-        "  WHERE toString(request_id) IN {requests:Array(String)}"
-        ") GROUP BY trace_id",
-        person.parameters,
-    ).result_rows
-    return {trace: bool(others) for trace, others in rows}
+    shared = [row[0] for row in client.query(_SHARED, wanted).result_rows]
+    kafka(bootstrap, _tell(bootstrap, person, versions, shared))
+    for table, theirs in (("trace_aggregate_rows", _AGGREGATES), ("erasures_under_way", _UNDER_WAY)):
+        gone = f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}"
+        client.command(gone, parameters=wanted, settings=now | {"allow_nondeterministic_mutations": 1})
 
 
 async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: list[str]) -> None:

@@ -3,7 +3,8 @@
 Promises: what a poll decides rests on all polls before it, stored or not; a poll is settled only when its rows are
 stored and its messages acknowledged by the broker; an engine that is away stops the poll, not the worker: it is tried
 again, with backoff, until it answers or the assignment is over. What was remembered under one assignment is not
-used under another. Left to the caller: joining polls in the order they came, and settling them in that order.
+used under another, so a poll that is abandoned need take nothing back. Left to the caller: joining polls in the order
+they came, settling them in that order, and joining no more once any but an abandoned one has failed.
 """
 
 import asyncio
@@ -123,35 +124,22 @@ class Processor:
             buckets |= {h: latest_buckets[h] for h in buckets.keys() & latest_buckets.keys()}
             claims = latest_claims | claims
         self._require(poll)
-        try:
-            changes, decision = await self._compute(lambda: _decide(found, buckets, claims))
-            self._require(poll)
-        except BaseException:
-            self._give_up(poll)  # the buckets have moved on and nothing will be stored
-            raise
+        changes, decision = await self._compute(lambda: _decide(found, buckets, claims))
+        self._require(poll)
         self._latest.append((buckets, claims | {claim: digest_of(event) for claim, event in changes.claims.items()}))
         self._cache.remember(buckets)
         return decision
 
     async def settle(self, decision: Decision) -> None:
         """Store and publish a decision, all polls before it being settled. Raises Abandoned as above."""
-        try:
-            await self._until_done(decision.poll, "insert", lambda: self._engines.store(decision.rows))
-            await self._until_done(decision.poll, "publish", lambda: self._engines.publish(decision.messages))
-        except BaseException:
-            self._give_up(decision.poll)
-            raise
+        await self._until_done(decision.poll, "insert", lambda: self._engines.store(decision.rows))
+        await self._until_done(decision.poll, "publish", lambda: self._engines.publish(decision.messages))
 
     def forget(self) -> None:
         """Remember nothing: all state is read from storage again."""
         self._memory += 1
         self._latest.clear()
         self._cache.forget()
-
-    def _give_up(self, poll: Poll) -> None:
-        """Forget what the poll has moved on; what is known under a later assignment rests on nothing of it."""
-        if poll.assignment == self._assignment:
-            self.forget()
 
     def _remembered(self, hashes: set[int]) -> dict[int, Bucket]:
         buckets = self._cache.known(hashes)

@@ -5,8 +5,8 @@ stand. A row that stands counts 2·version + 1 towards the version of each group
 not stand any more, be it that the feedback was deleted or that a later event moved it to other groups. In a day, the
 versions of the hours add up.
 
-The rows of an hour are looked at twice, and the second look may see what came after the first. So it only names rows that
-something newer has overtaken: whatever one look has missed, the version is lower than that of a reading which has not.
+The rows of an hour are looked at twice, and one look may see what comes after the other. So the second only names rows
+that something newer has overtaken: where a look has missed something, the version is lower than where none has.
 """
 
 from stream_workers.snapshots import MOST_REQUESTS

@@ -1,11 +1,14 @@
 """A person's rows are gone from every table, their numbers from every sum, and nobody else's are touched."""
 
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
+from clickhouse_connect.driver.httpclient import HttpClient
 
-from deploy import cli
+from deploy import cli, erase
 from deploy.audit import audit
 from deploy.erase import THEIRS
 from tests.pipeline.engines import until
@@ -103,29 +106,100 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         assert [account for account in accounts if account.missing or account.doubled] == []
 
 
+class Killed(BaseException):
+    """The command ends here, whatever it was about to do."""
+
+
+def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run after the other is killed before its next write, one write later each time."""
+    person, other, words = (f"{name}-{uuid.uuid4().hex}" for name in ("person", "other", "words"))
+    with pipeline.rollup():
+        alone, tagged, shared = a_trace(), a_trace(), a_trace()
+        theirs = [pipeline.feedback(alone, 9, _user=person), pipeline.feedback(tagged, 3, text=words)]
+        kept = pipeline.feedback(shared, 4, _user=other)
+        for trace in (tagged, shared):
+            pipeline.request(trace, "model", _user=person)
+        until(lambda: pipeline.stored(theirs[1]).get("_user") == person, "the request has tagged the feedback")
+        until(lambda: pipeline.aggregate(shared).get("requests") == 1, "the other's trace has the request")
+        by_user = "SELECT count() FROM feedback.rollups WHERE key = {k:String}"
+        until(lambda: pipeline.count(by_user, k=person) > 0, "the rollups know them")
+        left = 0
+
+        def killed_in_time(write: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*given: Any, **named: Any) -> Any:
+                nonlocal left
+                if write is not command or str(given[1]).lstrip().startswith(("INSERT", "ALTER")):
+                    if left == 0:
+                        raise Killed
+                    left -= 1
+                return write(*given, **named)
+
+            return run
+
+        command = HttpClient.command
+        with monkeypatch.context() as patched:
+            for owner, name in (
+                (HttpClient, "command"), (HttpClient, "insert"),
+                (erase, "_publish_events"), (erase, "_tell"), (erase, "_roll_up"),
+            ):  # fmt: skip
+                patched.setattr(owner, name, killed_in_time(getattr(owner, name)))
+            for writes in range(40):
+                left = writes
+                try:
+                    code = cli.main(["erase", "--user", person, *address(pipeline)])
+                except Killed:
+                    continue
+                break
+        assert code == 0
+        assert writes > 10, "each table and topic is a write"
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+        assert mentions(pipeline, person) == mentions(pipeline, words) == {}
+        for each in theirs:
+            assert set(mentions(pipeline, each)) <= {"trace_journal"}, "only notices may name a feedback"
+            assert pipeline.topic("feedback.enriched.v1")[each] is None
+        rows = "SELECT count() FROM feedback.trace_aggregate_rows WHERE trace_id IN {t:Array(String)}"
+        assert pipeline.count(rows, t=[alone, tagged]) == 0
+        for trace in (alone, tagged):
+            assert pipeline.topic("trace.aggregates.v1")[f"default/{trace}"] is None
+        assert pipeline.count(by_user, k=person) == 0
+        until(lambda: pipeline.count(by_user, k=other) == 2, "the other's rollups stand")
+        assert pipeline.stored(kept)["models"] == ["model"]
+        assert pipeline.aggregate(shared)["requests"] == 1
+
+
 def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_they_are_erased_again(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     person, sql = f"person-{uuid.uuid4().hex}", pipeline.sql_client
-    feedback = pipeline.feedback(a_trace(), 9, 0.5, _user=person)
-    until(lambda: pipeline.stored(feedback), "it is stored")
-    tables = {"trace_journal": "id", "feedback_rows": "feedback_id"}
+    trace = a_trace()
+    feedback, request = pipeline.feedback(trace, 9, 0.5, _user=person), pipeline.request(trace, _user=person)
+    until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "both are stored")
+    tables = {"feedback_rows": "feedback_id", "request_log_rows": "request_id", "trace_journal": "id"}
     for table, column in tables.items():
         sql.command(f"CREATE TABLE feedback.late_{table} AS feedback.{table}")
         sql.command(
-            f"INSERT INTO feedback.late_{table} SELECT * FROM feedback.{table} WHERE {column} = {{id:UUID}}",
-            {"id": feedback},
+            f"INSERT INTO feedback.late_{table} SELECT * FROM feedback.{table} WHERE {column} IN {{id:Array(UUID)}}",
+            {"id": [feedback, request]},
         )
     try:
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
         until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
         assert pipeline.stored(feedback) == {}
-        for table in tables:
-            sql.command(f"INSERT INTO feedback.{table} SELECT * FROM feedback.late_{table}")
+        returned = "records stand again that were erased: run the same `feedback erase` again"
+        # Of the request alone, its row or what it said of its trace; then of the feedback as well.
+        for late in (["request_log_rows"], ["trace_journal WHERE kind = 'request'"], tables):
+            for each in late:
+                table = each.split()[0]
+                sql.command(f"INSERT INTO feedback.{table} SELECT * FROM feedback.late_{each}")
+            capsys.readouterr()
+            assert cli.main(["audit", *address(pipeline)]) == 1
+            assert f"1 {returned}" in capsys.readouterr().out
+            if late is not tables:
+                assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+                until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
         assert pipeline.stored(feedback)["_user"] == person
-        capsys.readouterr()
-        assert cli.main(["audit", *address(pipeline)]) == 1
-        assert "records stand again that were erased: run the same `feedback erase` again" in capsys.readouterr().out
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
         until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
     finally:

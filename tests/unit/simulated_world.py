@@ -2,8 +2,8 @@
 
 Storage keeps what the real engines keep: every journal entry, per place the row of the highest version, per key
 the message of the highest version. Workers run the real `Processor` on the real `Conveyor`, several polls in hand.
-Every engine call is a point at which the scheduler may go on with anything else that is under way, fail the call,
-end its worker for good, or take its partitions away.
+Every engine call, and the end of every computation, is a point at which the scheduler may go on with anything else that
+is under way, fail the call, end its worker for good, or take its partitions away.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ class SimulatedWorker:
             TraceCache(self.chance.choice([0, 3, 1000])),
             lambda poll: poll.assignment != self.progress.number,
             backoff=Backoff(sleep=lambda _: self.pause()),
-            compute=at_once,
+            compute=self._compute,
         )
         self.conveyor = Conveyor(self.processor, lambda _: None, self._acknowledge, self.errors.append)
         self._reader: asyncio.Task[None] | None = None
@@ -188,6 +188,11 @@ class SimulatedWorker:
             self.world.hear(message)
         await self._engine_call()
 
+    async def _compute(self, work: Callable[[], Result]) -> Result:
+        result = work()
+        await self.pause()
+        return result
+
     async def _engine_call(self) -> None:
         await self.pause()
         if self.chance.random() < 0.03:
@@ -219,11 +224,6 @@ class SimulatedWorker:
     @property
     def at_the_end(self) -> bool:
         return self._reader is not None and self._reader.done()
-
-
-async def at_once(work: Callable[[], Result]) -> Result:
-    """A computation takes no time."""
-    return work()
 
 
 async def run(world: World) -> None:

@@ -1,7 +1,9 @@
 """A poll is seen through in one order only, and engines that fail are tried again."""
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pytest
@@ -19,6 +21,7 @@ from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
 TRACE_HASH = murmur2(b"w/t")
+Result = TypeVar("Result")
 
 
 class Engines:
@@ -123,47 +126,75 @@ async def test_a_trace_just_handled_needs_no_second_look_up() -> None:
     assert engines.calls.count("fetch") == 1
 
 
+class Assignments:
+    """A worker whose assignment ends when it next waits for an engine that is away, or when it is told to."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.engines, self.number = engines, poll().assignment
+        backoff = Backoff(sleep=self._end)
+        self.processor = Processor(
+            engines, TraceCache(1000), lambda each: each.assignment != self.number, backoff=backoff
+        )
+
+    async def see_through(self, given: Poll) -> None:
+        await see_through(self.processor, Poll(given.batches, self.number))
+
+    def end(self) -> None:
+        self.number += 1
+
+    async def _end(self, _: float) -> None:
+        self.end()
+        self.engines.failures.clear()
+
+
 @pytest.mark.parametrize("engine", ["fetch", "store", "publish"])
-async def test_a_poll_whose_assignment_ends_is_given_up_and_leaves_nothing_remembered(engine: str) -> None:
-    engines, cache, over = Engines(**{engine: 10**9}), TraceCache(1000), False
-
-    async def end_assignment(_: float) -> None:
-        nonlocal over
-        over = True
-
-    work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
+async def test_a_poll_whose_assignment_ends_is_given_up_and_nothing_of_it_used_under_the_next(engine: str) -> None:
+    engines = Engines()
+    work = Assignments(engines)
+    await work.see_through(poll())
+    work.end()
+    engines.failures[engine] = 1
     with pytest.raises(Abandoned):
-        await see_through(work, poll())
-    assert len(cache) == 0
-
-
-async def test_a_remembered_trace_that_an_abandoned_poll_has_moved_on_is_forgotten() -> None:
-    engines, cache, over = Engines(), TraceCache(1000), False
-
-    async def end_assignment(_: float) -> None:
-        nonlocal over
-        over = True
-
-    work = Processor(engines, cache, lambda _: over, backoff=Backoff(sleep=end_assignment))
-    await see_through(work, poll())
-    assert cache.known([TRACE_HASH])
-    engines.failures["store"] = 10**9
-    with pytest.raises(Abandoned):
-        await see_through(work, poll(2))
-    assert not cache.known([TRACE_HASH])
+        await work.see_through(poll(2))
+    engines.calls.clear()
+    await work.see_through(poll(2))
+    assert engines.calls == ["fetch", "store", "publish"]
+    assert engines.rows["feedback_rows"].num_rows == 2, "what the abandoned poll has moved on counts as new"
 
 
 async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_poll() -> None:
-    cache, over = TraceCache(1000), False
-
     class EndsWhilePublishing(Engines):
         async def publish(self, batch: list[Message]) -> None:
-            nonlocal over
-            over = True
+            work.end()
 
+    work = Assignments(EndsWhilePublishing())
     with pytest.raises(Abandoned):
-        await see_through(Processor(EndsWhilePublishing(), cache, lambda _: over), poll())
-    assert len(cache) == 0
+        await work.see_through(poll())
+
+
+async def test_a_computation_that_ends_after_its_assignment_leaves_nothing_to_the_next() -> None:
+    release, number, given = asyncio.Event(), poll().assignment, poll()
+
+    async def held(work: Callable[[], Result]) -> Result:
+        result = work()
+        await release.wait()
+        return result
+
+    engines = Engines()
+    work = Processor(engines, TraceCache(1000), lambda each: each.assignment != number, compute=held)
+    release.set()
+    found = await work.look_up(given, nothing_before)
+    release.clear()
+    late = asyncio.create_task(work.join(found))
+    await asyncio.sleep(0)
+    number += 1
+    again = asyncio.create_task(work.look_up(Poll(given.batches, number), nothing_before))
+    await asyncio.sleep(0)
+    release.set()
+    with pytest.raises(Abandoned):
+        await late
+    await work.settle(await work.join(await again))
+    assert engines.rows["feedback_rows"].num_rows == 1, "it is stored by whom it was read again"
 
 
 async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_read_it_anew() -> None:

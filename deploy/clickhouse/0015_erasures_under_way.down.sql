@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS feedback.erasures_under_way;
