@@ -65,15 +65,12 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
 
 def _tell(settings: Settings) -> None:
     address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
-    print(
-        f"Feedback API edge at {address}, open to whoever reaches it: no key file is configured.",
-        file=sys.stderr,
-        flush=True,
-    )
-    if not _is_loopback(settings.host):
+    open_until = "every call needs an API key" if settings.require_keys else "open until the first API key is made"
+    print(f"Feedback API edge at {address}, {open_until}.", file=sys.stderr, flush=True)
+    if not settings.require_keys and not _is_loopback(settings.host):
         print(
-            f"WARNING: {settings.host} is not a loopback address, so the network can publish here without a key;"
-            " put a proxy that authenticates before it, or set FEEDBACK_HOST=127.0.0.1.",
+            f"WARNING: {settings.host} is not a loopback address, so the network can publish here while there is no"
+            " key: make one (feedback keys create), or set FEEDBACK_REQUIRE_KEYS=true or FEEDBACK_HOST=127.0.0.1.",
             file=sys.stderr,
             flush=True,
         )

@@ -205,6 +205,8 @@ def _saved(name: str, message: str, **lists: list[str]) -> dict[str, Any]:
 
 def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     told: dict[str, tuple[str, str | None, str]] = {
+        "401": ("an API key is needed", "x-portkey-api-key", "No valid API key came with the call."),
+        "403": ("the API key lacks the scope", "x-portkey-api-key", "The key lacks the scope of this call."),
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),
     }

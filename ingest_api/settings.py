@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
     linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
+    require_keys: bool = False
 
     @field_validator("kafka_bootstrap")
     @classmethod
