@@ -22,6 +22,7 @@ from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
 from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
+from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.failures import error_content
@@ -69,6 +70,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     limits = settings.limits
     idempotency_keys = KeyMemory(settings.idempotency_entries)
     ring = KeyRing(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", settings.require_keys)
+    rate_limits = RateLimits(settings.rate_limit_per_s)
     feed = KeyFeed(settings.kafka_bootstrap, ring, now_ms)
 
     @asynccontextmanager
@@ -103,7 +105,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return log_body.log(body, headers, call(caller), limits)
 
     def endpoint(decide: Decide, message: str, ids: str, scope: Scope = "feedback.write") -> PublishingEndpoint:
-        admission = Admission(ring, scope, now_ms, fault)
+        admission = Admission(ring, rate_limits, scope, now_ms, fault)
         return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids))
 
     app = EdgeApp(

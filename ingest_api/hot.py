@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from ingest_api.admission import Admission
-from ingest_api.errors import RefusedError, UnavailableError
+from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from schemas.failures import error_body
@@ -61,16 +61,21 @@ class PublishingEndpoint:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         extra: Headers = []
+        bucket = None
         try:
             headers = dict(scope["headers"])
-            caller = self._admission.admit(headers)
+            caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
             accepted = self._decide(scope["path"], headers, body, caller)
+            if bucket is not None:
+                bucket.take(len(accepted.records) - 1)
             await self._publisher.publish(accepted.records)
             status, answer = 200, self._reply(accepted)
         except RefusedError as refusal:
             status, answer = refusal.status, error_body(refusal.status, refusal.message, refusal.param)
-            if status == 401:
+            if isinstance(refusal, RateLimitedError):
+                extra = refusal.headers
+            elif status == 401:
                 extra = [_AUTHENTICATE]
         except UnavailableError as fault:
             status, answer, extra = _unavailable(fault)
@@ -78,6 +83,8 @@ class PublishingEndpoint:
             return
         except Exception:
             status, answer, extra = internal_error()
+        if bucket is not None:
+            extra = [*extra, *bucket.headers()]
         await send(
             {
                 "type": "http.response.start",

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
     linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
     require_keys: bool = False
+    rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
 
     @field_validator("kafka_bootstrap")
     @classmethod

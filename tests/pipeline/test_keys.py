@@ -308,3 +308,22 @@ def test_a_secret_is_in_no_table_no_topic_and_no_log(keyed: Keyed, capsys: pytes
     logs = list(keyed.folder.glob("*.log")) + list(keyed.folder.parent.glob("keys*/*.log"))
     assert len(logs) >= 3
     assert [log for log in logs if part in log.read_text(errors="replace")] == []
+
+
+def test_a_key_with_a_limit_is_told_what_is_left_and_when_to_come_back(
+    keyed: Keyed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = create(keyed, capsys, "--scope", "admin", "--rate-limit", "20")
+    until(lambda: keyed.call("POST", "/v1/feedback", secret, []).status_code == 400, "the key is known")
+    bulk = [ONE] * 100
+    reply = keyed.call("POST", "/v1/feedback", secret, bulk)
+    assert reply.status_code == 200, reply.text
+    assert [reply.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining")] == ["20", "0"]
+    assert 4 <= int(reply.headers["RateLimit-Reset"]) <= 6
+    for method, path in (("POST", "/v1/feedback"), ("POST", "/v1/logs"), ("DELETE", "/v1/feedback/x")):
+        reply = keyed.call(method, path, secret, ONE)
+        assert "20 events a second" in failed(reply, 429, "AB06")["message"]
+        assert 1 <= int(reply.headers["Retry-After"]) <= 6
+        assert reply.headers["RateLimit-Remaining"] == "0"
+    assert keyed.call("GET", "/v1/feedback/x", secret).status_code == 404
+    until(lambda: accepted(keyed, secret), "it may send again", seconds=20)
