@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy import operator_commands
+from deploy import key_commands, operator_commands
 from deploy.operator_commands import CLICKHOUSE, KAFKA
 
 
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("rollup", help="run the program that keeps hourly and daily numbers").set_defaults(
         run=_module("stream_workers.rollup_app")
     )
+    key_commands.add_to(commands)
     operator_commands.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser

@@ -40,7 +40,7 @@ _ERASE = (
 def add_to(commands: Any) -> None:
     """Register the commands with the subparsers of `feedback`."""
     audit = commands.add_parser("audit", help="count that every accepted record is stored or dead", description=_AUDIT)
-    _engines(audit, with_kafka=True)
+    add_engines(audit, with_kafka=True)
     audit.add_argument("--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", GROUP), help="the workers' group")
     audit.add_argument(
         "--offset-base",
@@ -54,16 +54,16 @@ def add_to(commands: Any) -> None:
     dead = commands.add_parser("dead", help="list, show and redrive dead letters")
     actions = dead.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the letters by reason, and the latest of them")
-    _engines(listing)
+    add_engines(listing)
     _narrow(listing)
     listing.add_argument("--limit", type=_whole, default=20, metavar="N", help="how many letters (%(default)s)")
     listing.set_defaults(run=told(_dead_list))
     show = actions.add_parser("show", help="all of one letter, and what to do about it")
-    _engines(show)
+    add_engines(show)
     show.add_argument("place", type=_place, metavar="TOPIC/PARTITION/SEQUENCE")
     show.set_defaults(run=told(_dead_show))
     redrive = actions.add_parser("redrive", help="send letters through again")
-    _engines(redrive, with_kafka=True)
+    add_engines(redrive, with_kafka=True)
     redrive.add_argument("places", type=_place, nargs="*", metavar="TOPIC/PARTITION/SEQUENCE")
     _narrow(redrive)
     redrive.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
@@ -74,7 +74,7 @@ def add_to(commands: Any) -> None:
     reconcile = commands.add_parser(
         "reconcile", help="compute everything again from the journal, and compare", description=_RECONCILE
     )
-    _engines(reconcile)
+    add_engines(reconcile)
     reconcile.add_argument("--workspace", help="whose feedback (all)")
     reconcile.add_argument("--since", type=_time, metavar="TIME", help="created since, as 2026-01-31T12:00Z (ever)")
     reconcile.add_argument("--until", type=_time, metavar="TIME", help="created before (now)")
@@ -92,14 +92,14 @@ def add_to(commands: Any) -> None:
     reconcile.set_defaults(run=told(_reconcile))
 
     erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ERASE)
-    _engines(erase, with_kafka=True)
+    add_engines(erase, with_kafka=True)
     erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
     erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
     erase.add_argument("--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", GROUP), help="the workers' group")
     erase.set_defaults(run=told(_erase))
 
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")
-    _engines(orphans)
+    add_engines(orphans)
     orphans.add_argument("--workspace", default="default", help="whose feedback (%(default)s)")
     orphans.set_defaults(run=told(_orphans))
 
@@ -282,7 +282,8 @@ def _orphans(options: argparse.Namespace) -> int:
     return 0
 
 
-def _engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
+def add_engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
+    """Let the command be told where ClickHouse is, and Kafka if it needs it."""
     parser.add_argument(
         "--clickhouse-url",
         default=os.environ.get("FEEDBACK_CLICKHOUSE_URL", CLICKHOUSE),

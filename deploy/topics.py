@@ -1,4 +1,4 @@
-"""Creates the six topics on whatever speaks Kafka, and keeps their settings what schemas/topics.py says.
+"""Creates the topics on whatever speaks Kafka, and keeps their settings what schemas/topics.py says.
 
 Promises that running it again changes nothing, that settings an operator added to a topic stay, and that a topic
 with another number of partitions is refused: a trace would change its partition, and with it its order. Data is
@@ -48,7 +48,7 @@ def altered_settings(wanted: Mapping[str, str], present: Mapping[str, tuple[str,
 
 
 async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
-    """Have all six topics with this many partitions; the names of those that were created now.
+    """Have all topics with this many partitions; the names of those that were created now.
 
     TopicError where Kafka cannot be reached or refuses, or where a topic has another number of partitions.
     """
@@ -66,7 +66,7 @@ async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -
 
 
 async def _all_partitions(admin: AIOKafkaAdminClient, bootstrap: str) -> dict[str, list[dict[str, Any]]]:
-    """The partitions of every topic once all six are known: Kafka answers before its metadata show what it did."""
+    """The partitions of every topic once all are known: Kafka answers before its metadata show what it did."""
     try:
         async with asyncio.timeout(_METADATA_DEADLINE_S):
             while True:

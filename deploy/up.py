@@ -11,9 +11,11 @@ import signal
 import sys
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
 from deploy.migrate import without_password
@@ -118,7 +120,19 @@ def _announce(system: System) -> None:
         f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
         flush=True,
     )
-    _say("no keys are configured, so the API is open to every program that reaches it.")
+    _say(_who_may_call(system))
+
+
+def _who_may_call(system: System) -> str:
+    if system.keys:
+        count = len(valid(system.keys, datetime.now(UTC)))
+        return f"{count} of {len(system.keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
+    if system.requires_keys:
+        return "every call needs an API key, and there is none: make one with `feedback keys create`."
+    return (
+        "there is no API key, so the API is open to every program that reaches it, until you make one with"
+        " `feedback keys create`."
+    )
 
 
 def _say(sentence: str) -> None:

@@ -1,8 +1,8 @@
 """The programs of one machine and what each needs around it: two engines, the edge and the workers.
 
-The edge starts once the topics exist, the workers once tables and topics do. An engine whose address is in the
-environment is used and not started. The embedded broker forgets all at each start, so its death takes the workers
-with it: they start again on the new log, whose offsets count on from a base above all that is stored.
+The edge starts once the topics exist and hold the API keys, the workers once tables and topics do. An engine whose
+address is in the environment is used and not started. The embedded broker forgets all at each start, so its death takes
+the workers with it: they start again on the new log, whose offsets count on from a base above all that is stored.
 """
 
 import asyncio
@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from deploy.api_keys import publish_all
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
 from deploy.migrate import migrate
@@ -20,6 +23,7 @@ from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
 from deploy.up_ready import until_http_200, until_it_has_written
+from schemas.keys import ApiKey
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
@@ -70,9 +74,10 @@ class System:
             self._environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
             # tansu lets whoever joins a group wait for half of this time.
             self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
+        self.keys: list[ApiKey] = []
         self._offset_base: int | None = None
         self._tables_exist = asyncio.Event()
-        self._topics_exist = asyncio.Event()
+        self._log_is_ready = asyncio.Event()
         self._workers_started = False
         self._background: set[asyncio.Task[None]] = set()
 
@@ -100,6 +105,11 @@ class System:
     def reachable_host(self) -> str:
         """Where the edge can be asked from this machine."""
         return LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+
+    @property
+    def requires_keys(self) -> bool:
+        """Whether the edge lets nobody in without a key, even if there is none."""
+        return TypeAdapter(bool).validate_python(self._environment.get("FEEDBACK_REQUIRE_KEYS") or "false")
 
     def start(self) -> None:
         """Start everything; what has to wait for something else does so by itself."""
@@ -167,9 +177,11 @@ class System:
 
     async def _start_workers(self) -> None:
         await create_topics(self.bootstrap, self.options.partitions)
-        self._topics_exist.set()
-        self.edge.signal(signal.SIGCONT)
         await self._tables_exist.wait()
+        # Before the edge serves: to one that finds no keys in the log, there are none.
+        self.keys = await publish_all(self.clickhouse_url, self.bootstrap)
+        self._log_is_ready.set()
+        self.edge.signal(signal.SIGCONT)
         if self.forgets:
             self._offset_base = offset_base(await wait_for_highest_sequence(self.clickhouse_url), self._offset_base)
         elif self._counts_from_base:
@@ -181,7 +193,7 @@ class System:
             each.start()
 
     async def _edge_command(self) -> Command:
-        await self._topics_exist.wait()
+        await self._log_is_ready.wait()
         return _python("deploy.api"), self._environment
 
     async def _worker_command(self) -> Command:
@@ -198,8 +210,8 @@ class System:
 
     async def _embedded_command(self) -> Command:
         # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
-        # edge is halted until the topics are there, and its callers wait.
-        self._topics_exist.clear()
+        # edge is halted until the topics and the API keys are there, and its callers wait.
+        self._log_is_ready.clear()
         self.edge.signal(signal.SIGSTOP)
         return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
 

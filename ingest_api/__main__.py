@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from ipaddress import ip_address
 import uvicorn
 
 from ingest_api.app import EdgeApp, create_app
-from ingest_api.one_write import OneWriteProtocol
+from ingest_api.connections import Connections
 from ingest_api.settings import Settings, SettingsError, load_settings
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
+# Beside connections of clients: those to the engines, logs, libraries.
+_OTHER_FILES = 150
 
 
 def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
@@ -42,13 +45,14 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     gc.freeze()
     # Events in flight are no garbage, and are too many to be looked through after every 700 objects.
     gc.set_threshold(100_000, 50, 1000)
+    connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http=OneWriteProtocol,
+            http=connections.protocol,  # type: ignore[arg-type]
             ws="none",
             lifespan="on",
             access_log=False,
@@ -65,18 +69,33 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
 
 def _tell(settings: Settings) -> None:
     address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
-    print(
-        f"Feedback API edge at {address}, open to whoever reaches it: no key file is configured.",
-        file=sys.stderr,
-        flush=True,
-    )
-    if not _is_loopback(settings.host):
+    open_until = "every call needs an API key" if settings.require_keys else "open until the first API key is made"
+    print(f"Feedback API edge at {address}, {open_until}.", file=sys.stderr, flush=True)
+    if not settings.require_keys and not _is_loopback(settings.host):
         print(
-            f"WARNING: {settings.host} is not a loopback address, so the network can publish here without a key;"
-            " put a proxy that authenticates before it, or set FEEDBACK_HOST=127.0.0.1.",
+            f"WARNING: {settings.host} is not a loopback address, so the network can publish here while there is no"
+            " key: make one (feedback keys create), or set FEEDBACK_REQUIRE_KEYS=true or FEEDBACK_HOST=127.0.0.1.",
             file=sys.stderr,
             flush=True,
         )
+
+
+def _allowed(connections: int) -> int:
+    """So many connections, or fewer if the system gives this process no more files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    if files < wanted:
+        connections = max(1, files - _OTHER_FILES)
+        print(
+            f"WARNING: this process may open {hard} files, so it takes {connections} connections at once:"
+            " raise ulimit -n for FEEDBACK_MAX_CONNECTIONS.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return connections
 
 
 def _is_loopback(host: str) -> bool:

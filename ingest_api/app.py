@@ -15,17 +15,20 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from ingest_api import feedback_body, log_body
+from ingest_api.admission import Admission
 from ingest_api.feedback_body import Call
-from ingest_api.hot import PublishingEndpoint, Receive, Scope, Send, internal_error
+from ingest_api.hot import AsgiScope, Decide, PublishingEndpoint, Receive, Send, internal_error
 from ingest_api.idempotency import KeyMemory
+from ingest_api.key_feed import KeyFeed
 from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
+from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.failures import error_content
-
-# The one workspace there is while callers are not told apart.
-WORKSPACE = "default"
+from schemas.key_ring import Caller, KeyRing
+from schemas.keys import Scope
+from schemas.topics import API_KEYS
 
 _ONE_FEEDBACK = "/v1/feedback/"
 
@@ -36,7 +39,7 @@ class ByMethod:
     def __init__(self, **endpoints: PublishingEndpoint) -> None:
         self.by_method = endpoints
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request, whose method is one of these."""
         await self.by_method[scope["method"]](scope, receive, send)
 
@@ -47,7 +50,7 @@ class EdgeApp(FastAPI):
     hot: dict[str, ByMethod]
     one_feedback: ByMethod
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "http":
             path = scope["path"]
@@ -65,36 +68,45 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     """The app; its lifespan connects to Kafka in the background and flushes at the end. `now_ms` is the clock."""
     publisher = Publisher(settings)
     limits = settings.limits
-    keys = KeyMemory(settings.idempotency_entries)
+    idempotency_keys = KeyMemory(settings.idempotency_entries)
+    ring = KeyRing(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", settings.require_keys)
+    rate_limits = RateLimits(settings.rate_limit_per_s)
+    feed = KeyFeed(settings.kafka_bootstrap, ring, now_ms)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         publisher.start()
+        feed.start()
         yield
+        await feed.stop()
         await publisher.stop()
 
-    def call() -> Call:
-        return Call(WORKSPACE, now_ms())
+    def fault() -> str:
+        """Why nothing can be published now; empty when it can."""
+        unknown_keys = ring.fault(now_ms())
+        return publisher.fault or (unknown_keys and (feed.fault or unknown_keys))
 
-    def create(_: str, headers: Mapping[bytes, bytes], body: bytes) -> Accepted:
-        accepted = feedback_body.create(body, headers, call(), limits)
+    def call(caller: Caller) -> Call:
+        return Call(caller.workspace, now_ms())
+
+    def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
+        accepted = feedback_body.create(body, headers, call(caller), limits)
         if accepted.claim is not None:
-            keys.take(accepted.claim)
+            idempotency_keys.take(accepted.claim)
         return accepted
 
-    def update(path: str, _: Mapping[bytes, bytes], body: bytes) -> Accepted:
-        return feedback_body.update(_id_in(path), body, call(), limits)
+    def update(path: str, _: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
+        return feedback_body.update(_id_in(path), body, call(caller), limits)
 
-    def delete(path: str, _: Mapping[bytes, bytes], __: bytes) -> Accepted:
-        return feedback_body.delete(_id_in(path), call())
+    def delete(path: str, _: Mapping[bytes, bytes], __: bytes, caller: Caller) -> Accepted:
+        return feedback_body.delete(_id_in(path), call(caller))
 
-    def log(_: str, headers: Mapping[bytes, bytes], body: bytes) -> Accepted:
-        return log_body.log(body, headers, call(), limits)
+    def log(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
+        return log_body.log(body, headers, call(caller), limits)
 
-    def endpoint(
-        decide: Callable[[str, Mapping[bytes, bytes], bytes], Accepted], message: str, ids: str
-    ) -> PublishingEndpoint:
-        return PublishingEndpoint(publisher, settings.max_body_bytes, decide, _reply(message, ids))
+    def endpoint(decide: Decide, message: str, ids: str, scope: Scope = "feedback.write") -> PublishingEndpoint:
+        admission = Admission(ring, rate_limits, scope, now_ms, fault)
+        return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids))
 
     app = EdgeApp(
         title="Feedback API",
@@ -104,7 +116,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
     )
     feedback = ByMethod(POST=endpoint(create, "Feedback successfully saved", "feedback_ids"))
-    logs = ByMethod(POST=endpoint(log, "Logs successfully saved", "ids"))
+    logs = ByMethod(POST=endpoint(log, "Logs successfully saved", "ids", "logs.write"))
     app.hot = {"/v1/feedback": feedback, "/v1/feedback/": feedback, "/v1/logs": logs, "/v1/logs/": logs}
     app.one_feedback = ByMethod(
         PUT=endpoint(update, "Feedback successfully updated", "feedback_ids"),
@@ -119,8 +131,8 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
 
     @app.get("/readyz", summary="Can events be published now?", tags=["health"])
     async def readyz() -> Response:
-        if publisher.fault:
-            return JSONResponse(error_content(503, publisher.fault), 503)
+        if told := fault():
+            return JSONResponse(error_content(503, told), 503)
         return JSONResponse({"status": "ok"})
 
     app.openapi = lambda: openapi_schema(app, settings)  # type: ignore[method-assign]

@@ -21,6 +21,14 @@ class RefusedError(Exception):
         return type(self)(f"item {index}: {self.message}", f"[{index}]{inside}", self.status)
 
 
+class RateLimitedError(RefusedError):
+    """A call too many: to be repeated after so many seconds, and told by these headers."""
+
+    def __init__(self, message: str, wait_s: int, headers: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(message, status=429)
+        self.headers = [(b"retry-after", b"%d" % wait_s), *headers]
+
+
 class UnavailableError(Exception):
     """Kafka cannot take or acknowledge events now.
 

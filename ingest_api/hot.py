@@ -1,4 +1,4 @@
-"""The publishing endpoints as plain ASGI: read the body, decide, publish, answer.
+"""The publishing endpoints as plain ASGI: tell the caller, read the body, decide, publish, answer.
 
 FastAPI's own handling of a route costs more than all of this together. Promises an answer in the one error body
 for whatever goes wrong, a 200 only after Kafka's acknowledgement, and never more of a body in memory than the limit.
@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import uuid4
 
-from ingest_api.errors import RefusedError, UnavailableError
+from ingest_api.admission import Admission
+from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from schemas.failures import error_body
+from schemas.key_ring import Caller
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Decide = Callable[[str, Mapping[bytes, bytes], bytes], Accepted]
+Decide = Callable[[str, Mapping[bytes, bytes], bytes, Caller], Accepted]
 Headers = list[tuple[bytes, bytes]]
 
 RETRY_AFTER_S = 1
@@ -26,6 +28,7 @@ REQUEST_ID = "x-portkey-request-id"
 
 _JSON = (b"content-type", b"application/json")
 _RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
+_AUTHENTICATE = (b"www-authenticate", b"Bearer")
 
 log = logging.getLogger(__name__)
 
@@ -37,35 +40,51 @@ class _ClientGoneError(Exception):
 class PublishingEndpoint:
     """One ASGI endpoint.
 
-    `decide` makes of path, headers and body what to publish, or raises RefusedError; `reply` makes of it the body of
-    the 200.
+    `admission` tells the caller or refuses; `decide` makes of path, headers, body and caller what to publish, or raises
+    RefusedError; `reply` makes of it the body of the 200.
     """
 
     def __init__(
-        self, publisher: Publisher, max_body_bytes: int, decide: Decide, reply: Callable[[Accepted], bytes]
+        self,
+        publisher: Publisher,
+        admission: Admission,
+        max_body_bytes: int,
+        decide: Decide,
+        reply: Callable[[Accepted], bytes],
     ) -> None:
         self._publisher = publisher
+        self._admission = admission
         self._max_body_bytes = max_body_bytes
         self._decide = decide
         self._reply = reply
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         extra: Headers = []
+        bucket = None
         try:
             headers = dict(scope["headers"])
+            caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
-            accepted = self._decide(scope["path"], headers, body)
+            accepted = self._decide(scope["path"], headers, body, caller)
+            if bucket is not None:
+                bucket.take(len(accepted.records) - 1)
             await self._publisher.publish(accepted.records)
             status, answer = 200, self._reply(accepted)
         except RefusedError as refusal:
             status, answer = refusal.status, error_body(refusal.status, refusal.message, refusal.param)
+            if isinstance(refusal, RateLimitedError):
+                extra = refusal.headers
+            elif status == 401:
+                extra = [_AUTHENTICATE]
         except UnavailableError as fault:
             status, answer, extra = _unavailable(fault)
         except _ClientGoneError:
             return
         except Exception:
             status, answer, extra = internal_error()
+        if bucket is not None:
+            extra = [*extra, *bucket.headers()]
         await send(
             {
                 "type": "http.response.start",

@@ -104,6 +104,20 @@ _ID_PARAMETER = {
 }
 
 
+RATE_LIMIT_HEADERS = {
+    name: {"schema": {"type": "integer"}, "description": f"{about} Only where the key is limited."}
+    for name, about in (
+        ("RateLimit-Limit", "Events a second, and at most at once."),
+        ("RateLimit-Remaining", "Events that are left now."),
+        ("RateLimit-Reset", "Seconds until all of them are there again."),
+    )
+}
+SECURITY_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "x-portkey-api-key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+
+
 def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The whole document."""
     document = get_openapi(
@@ -116,7 +130,11 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _, schemas = TypeAdapter.json_schemas(
         [(each, mode, TypeAdapter(each)) for each in _TYPES], ref_template="#/components/schemas/{model}"
     )
-    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(schemas["$defs"])
+    # None of them is needed while the server is open.
+    components["securitySchemes"] = SECURITY_SCHEMES
+    document["security"] = [{"key": []}, {"bearer": []}, {}]
     feedback = _operation(
         "create_feedback",
         "Give feedback",
@@ -200,11 +218,15 @@ def _one_or_many(name: str, most: int) -> dict[str, Any]:
 
 
 def _saved(name: str, message: str, **lists: list[str]) -> dict[str, Any]:
-    return _json("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
+    saved = _json("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
+    return saved | {"headers": RATE_LIMIT_HEADERS}
 
 
 def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     told: dict[str, tuple[str, str | None, str]] = {
+        "401": ("an API key is needed", "x-portkey-api-key", "No valid API key came with the call."),
+        "403": ("the API key lacks the scope", "x-portkey-api-key", "The key lacks the scope of this call."),
+        "429": ("this key's limit of 100 events a second is used up: wait 1 s", None, "Too many events."),
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),
     }
@@ -222,8 +244,9 @@ def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
         status: _json(about, "Failure", error_content(int(status), message, param))
         for status, (message, param, about) in sorted(told.items())
     }
-    failures["503"]["headers"] = {
-        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
+    retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+    failures["429"]["headers"] = retry_after | RATE_LIMIT_HEADERS
+    failures["503"]["headers"] = retry_after | {
         REQUEST_ID: {
             "schema": {"type": "string"},
             "description": "Only when the outcome is not known: part or all may have been stored.",

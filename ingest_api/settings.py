@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
     linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
+    require_keys: bool = False
+    receive_timeout_s: float = Field(30, gt=0, le=3600, allow_inf_nan=False)
+    max_connections: int = Field(2000, ge=10, le=1_000_000)
+    rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
 
     @field_validator("kafka_bootstrap")
     @classmethod

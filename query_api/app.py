@@ -10,20 +10,26 @@ from fastapi import APIRouter, FastAPI
 
 from query_api import feedback_receipt
 from query_api.answers import answer_refusals
+from query_api.callers import REFUSALS, told_by
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
+from query_api.stored_keys import following
+from schemas.key_ring import KeyRing
 
 
 def add_queries(app: FastAPI, settings: QuerySettings) -> None:
     """Add the routes to an app that has its own; what they open is closed with the app."""
     engines = Engines(settings)
+    ring = KeyRing("ClickHouse", settings.require_keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with following(ring, engines):
+            yield
         await engines.close()
 
-    router = APIRouter(lifespan=lifespan)
+    router = APIRouter(lifespan=lifespan, responses=REFUSALS)
     router.include_router(feedback_receipt.create_router(settings, engines))
     app.include_router(router)
     answer_refusals(app)
+    told_by(app, ring)

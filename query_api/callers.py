@@ -1,28 +1,53 @@
-"""Who asks: the workspace whose data an answer may hold, and what the caller may do there."""
+"""Who asks: the workspace whose data an answer may hold, and what the caller's key allows there."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, FastAPI, Request
+
+from query_api.answers import QueryError, example
+from query_api.engines import RETRY_AFTER_S
+from query_api.stored_keys import now_ms
+from schemas.key_ring import BEARER_HEADER, KEY_HEADER, Caller, KeyRefusedError, KeyRing
+from schemas.keys import Scope
+
+__all__ = ["REFUSALS", "AnalyticsReader", "Caller", "FeedbackReader", "LogsReader", "told_by"]
+
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(RETRY_AFTER_S)}}
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {
+        "description": "No valid API key came with the call.",
+        **example(401, "an API key is needed", KEY_HEADER.decode()),
+    },
+    403: {"description": "The key lacks the scope.", **example(403, "the API key … lacks the scope feedback.read")},
+}
+"""The OpenAPI responses of every route that asks who calls."""
 
 
-@dataclass(frozen=True)
-class Caller:
-    """One caller. Every query is confined to `workspace`."""
-
-    workspace: str
+def told_by(app: FastAPI, ring: KeyRing) -> None:
+    """Have the app's callers told by this ring."""
+    app.state.key_ring = ring
 
 
-async def _caller() -> Caller:
-    # The one workspace there is while callers are not told apart.
-    return Caller("default")
+def _with(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    async def caller(request: Request) -> Caller:
+        ring: KeyRing = request.app.state.key_ring
+        names = (KEY_HEADER, BEARER_HEADER)
+        headers = {name: request.headers.get(name.decode(), "").encode("latin-1") for name in names}
+        try:
+            return ring.caller(headers, scope, now_ms())
+        except KeyRefusedError as refusal:
+            raise QueryError(refusal.message, refusal.param, refusal.status, _HEADERS.get(refusal.status)) from None
+
+    return caller
 
 
-FeedbackReader = Annotated[Caller, Depends(_caller)]
+FeedbackReader = Annotated[Caller, Depends(_with("feedback.read"))]
 """A caller who may read feedback (scope feedback.read)."""
 
-LogsReader = Annotated[Caller, Depends(_caller)]
+LogsReader = Annotated[Caller, Depends(_with("logs.read"))]
 """A caller who may read request logs (scope logs.read)."""
 
-AnalyticsReader = Annotated[Caller, Depends(_caller)]
+AnalyticsReader = Annotated[Caller, Depends(_with("analytics.read"))]
 """A caller who may read analytics (scope analytics.read)."""

@@ -24,7 +24,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         told = receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))
         if told is not None:
             return told
-        if await is_waiting(settings.kafka_bootstrap, settings.consumer_group, feedback_id, trace_hash):
+        if await is_waiting(settings.kafka_bootstrap, settings.consumer_group, workspace, feedback_id, trace_hash):
             return queued(feedback_id)
         # It may have been stored while Kafka was asked.
         return receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))

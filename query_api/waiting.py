@@ -4,6 +4,8 @@ Read anew for each question, since it is asked only about what is in no table ye
 to the end that the partition had when it was asked.
 """
 
+import json
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -11,8 +13,8 @@ from schemas.ids import partition_of
 from schemas.topics import FEEDBACK_EVENTS
 
 
-async def is_waiting(bootstrap: str, group: str, feedback_id: str, trace_hash: int) -> bool:
-    """Whether an event of this feedback waits for a worker. Raises KafkaError where the broker does not answer."""
+async def is_waiting(bootstrap: str, group: str, workspace: str, feedback_id: str, trace_hash: int) -> bool:
+    """Whether an event of this workspace's feedback waits for a worker. KafkaError where the broker does not answer."""
     place, committed = await _place_and_commit(bootstrap, group, trace_hash)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=100, auto_offset_reset="earliest"
@@ -27,13 +29,21 @@ async def is_waiting(bootstrap: str, group: str, feedback_id: str, trace_hash: i
         wanted = b'"%s"' % feedback_id.encode()
         while True:
             records = (await consumer.getmany(place, timeout_ms=100)).get(place, [])
-            if any(wanted in (record.value or b"") for record in records):
+            if any(wanted in (record.value or b"") and _is_of(workspace, record.value) for record in records):
                 return True
             end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
                 return False
     finally:
         await consumer.stop()
+
+
+def _is_of(workspace: str, value: bytes) -> bool:
+    try:
+        event = json.loads(value)
+    except ValueError:
+        return False
+    return isinstance(event, dict) and event.get("workspace") == workspace
 
 
 async def _place_and_commit(bootstrap: str, group: str, trace_hash: int) -> tuple[TopicPartition, int | None]:

@@ -1,8 +1,8 @@
-"""What the workers publish: joined feedback, per-trace aggregates, dead letters and hours to roll up.
+"""What is published beside the input topics: joined feedback, per-trace aggregates, dead letters, hours, and API keys.
 
 Every message is an absolute snapshot with a version: a consumer that keeps the highest version per key has the
 truth, however often or late a message arrives. A deleted feedback is a tombstone (no value) whose version is in
-the `version` header, which every message of the two compacted topics carries.
+the `version` header, which every message of the compacted topics carries; that of a key is 1, and 2 once it is revoked.
 """
 
 from typing import Annotated, Literal
@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.events import Id, Metadata, Specials, TraceId, Value, Weight, Workspace
+from schemas.keys import ApiKey
 
 JoinState = Literal["pending", "joined"]
 Version = Annotated[
@@ -89,4 +90,5 @@ OUTPUTS: dict[str, type[BaseModel]] = {
     "trace.aggregates.v1": TraceAggregate,
     "feedback.dead.v1": DeadLetter,
     "rollup.touches.v1": RollupTouch,
+    "api.keys.v1": ApiKey,
 }

@@ -1,8 +1,8 @@
-"""The six topics: their names, how long they keep what, and who keys them how.
+"""The seven topics: their names, how long they keep what, and who keys them how.
 
 Topics carry their version in the name: a change that an existing reader could not follow makes a new topic. All
-six have the same number of partitions, because a trace's events, its feedback and its aggregate live in the
-same partition number of each.
+have the same number of partitions, because a trace's events, its feedback and its aggregate live in the same partition
+number of each.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ ENRICHED = "feedback.enriched.v1"
 AGGREGATES = "trace.aggregates.v1"
 DEAD = "feedback.dead.v1"
 ROLLUP_TOUCHES = "rollup.touches.v1"
+API_KEYS = "api.keys.v1"
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -68,5 +69,6 @@ TOPICS = (
         "Hours whose feedback has changed, for the rollups to be computed anew; internal.",
         retention_ms=7 * _DAY_MS,
     ),
+    Topic(API_KEYS, "key_id", "API keys without their secrets, for every edge; internal.", compacted=True),
 )
 INPUTS = (FEEDBACK_EVENTS, REQUEST_LOGS)

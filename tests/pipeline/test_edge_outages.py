@@ -83,7 +83,7 @@ def test_an_edge_starts_while_kafka_is_away_and_finds_it_later(tmp_path: Path) -
         edge.until_listening()
         assert broker.bootstrap in failed(edge.get("/readyz"), 503, "AB04")["message"]
         assert "retry-after" in edge.post("/v1/feedback", ONE).headers
-        failed(edge.post("/v1/feedback", {"trace_id": "t"}), 400, "AB01")
+        assert failed(edge.post("/v1/logs", ONE), 503, "AB04")["message"], "nobody can be told from anybody yet"
         broker.restart()
         edge.until_ready()
         edge.saved(ONE)
@@ -207,7 +207,7 @@ def test_the_start_tells_the_address_and_warns_of_an_open_one(tmp_path: Path, ho
         edge.until_listening()
         told = edge.log.read_text()
         assert f"http://{host}:{edge.port}" in told
-        assert "no key file is configured" in told
+        assert "open until the first API key is made" in told
         assert ("WARNING: 0.0.0.0" in told) is warned
         assert "Traceback" not in told
     finally:

@@ -110,7 +110,7 @@ def test_each_command_is_one_that_the_command_line_takes() -> None:
         assert program == "feedback"
         parser.parse_args(arguments)
         done.append(arguments[0])
-    assert done == ["topics", "migrate"]
+    assert done == ["topics", "migrate", "keys"]
 
 
 def variables_of(service: str) -> set[str]:

@@ -6,19 +6,25 @@ from typing import Any
 
 import pytest
 
+from ingest_api.admission import Admission
 from ingest_api.hot import Message, PublishingEndpoint
 from ingest_api.publisher import Publisher
+from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
+from schemas.key_ring import Caller, KeyRing
 
 
-def failing(_: str, __: Mapping[bytes, bytes], body: bytes) -> Accepted:
+def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:
     raise KeyError("the secret of " + body.decode())
 
 
 async def answered(*messages: dict[str, Any]) -> list[Message]:
     """What a faulty endpoint sends for a request that arrives in these messages."""
-    endpoint = PublishingEndpoint(Publisher(Settings()), 100, failing, lambda _: b"")
+    ring = KeyRing("nowhere")
+    ring.confirm(0)
+    admission = Admission(ring, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
+    endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"")
     incoming = iter(messages)
     sent: list[Message] = []
 

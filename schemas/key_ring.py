@@ -1,0 +1,143 @@
+"""Who is calling: all keys that a process knows, and what the headers of a request come to.
+
+Pure; time comes in. Promises that nobody is let in while the keys are not known: until all of them have been read once,
+and again when they have not been confirmed for `STALE_AFTER_MS`. Open, to whoever calls, is only a ring that has been
+read, has never known a key, and need not have one. Keys are never forgotten here, so a ring that is closed stays closed
+and a key that is revoked stays revoked, whatever becomes of the place they are read from. How they get here is left to
+the programs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.keys import ADMIN, SCOPES, ApiKey, presented
+
+STALE_AFTER_MS = 60_000
+KEY_HEADER = b"x-portkey-api-key"
+BEARER_HEADER = b"authorization"
+
+# Of header values that have been verified; beyond it the memory is begun anew.
+_MOST_VERIFIED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller: everything that is asked and said is confined to `workspace`. `key_id` is empty while all is open."""
+
+    workspace: str
+    scopes: frozenset[str]
+    key_id: str = ""
+    expires_ms: float = float("inf")
+    rate_limit_per_s: int = 0
+
+
+OPEN = Caller("default", frozenset(SCOPES))
+"""Everybody, while the server is open."""
+
+
+class KeyRefusedError(Exception):
+    """A caller who is not let in: HTTP status 401, 403 or 503, one sentence, and the header at fault."""
+
+    def __init__(self, status: int, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+
+
+class KeyRing:
+    """All keys that are known. `source` says in a fault where they are read from."""
+
+    def __init__(self, source: str, require_keys: bool = False) -> None:
+        self._source = source
+        self._closed = require_keys
+        self._keys: dict[str, ApiKey] = {}
+        self._verified: dict[bytes, Caller] = {}
+        self._confirmed_ms: int | None = None
+        self._good_until_ms = -1
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def learn(self, key: ApiKey) -> None:
+        """Know this key from now on, or that it is revoked."""
+        known = self._keys.get(key.key_id)
+        if known == key or (known is not None and known.revoked_at and not key.revoked_at):
+            return
+        self._keys[key.key_id] = key
+        self._closed = True
+        self._verified = {}
+
+    def close(self) -> None:
+        """Let in nobody without a key: there is one that cannot be read."""
+        self._closed = True
+
+    def confirm(self, now_ms: int) -> None:
+        """All keys that there are at this moment have been learnt."""
+        self._confirmed_ms = now_ms
+        self._good_until_ms = now_ms + STALE_AFTER_MS
+
+    def fault(self, now_ms: int) -> str:
+        """Why callers cannot be told apart now, in a sentence; empty when they can."""
+        if now_ms <= self._good_until_ms:
+            return ""
+        if self._confirmed_ms is None:
+            return f"the API keys have not been read from {self._source} yet"
+        return f"the API keys have not been read from {self._source} for {(now_ms - self._confirmed_ms) // 1000} s"
+
+    def caller(self, headers: Mapping[bytes, bytes], scope: str, now_ms: int) -> Caller:
+        """Who calls, if the headers (names in lower case) allow this scope; KeyRefusedError otherwise."""
+        if now_ms > self._good_until_ms:
+            raise KeyRefusedError(503, self.fault(now_ms))
+        if not self._closed:
+            return OPEN
+        value = headers.get(KEY_HEADER) or headers.get(BEARER_HEADER)
+        caller = self._verified.get(value) if value else None
+        if caller is None or now_ms >= caller.expires_ms:
+            caller = self._verify(headers, value, now_ms)
+        if scope not in caller.scopes:
+            raise KeyRefusedError(
+                403,
+                f"the API key {caller.key_id} lacks the scope {scope}: it has {', '.join(sorted(caller.scopes))}",
+                _header_of(headers),
+            )
+        return caller
+
+    def _verify(self, headers: Mapping[bytes, bytes], value: bytes | None, now_ms: int) -> Caller:
+        param = _header_of(headers)
+        if not value:
+            raise KeyRefusedError(
+                401,
+                "an API key is needed: send it as `x-portkey-api-key: KEY` or `Authorization: Bearer KEY`;"
+                " `feedback keys create` makes one",
+                param,
+            )
+        given = presented(value)
+        if given is None:
+            raise KeyRefusedError(401, "this is no API key of this server: they begin with fbk_", param)
+        key = self._keys.get(given.key_id)
+        if key is None or not key.fits(given.secret):
+            raise KeyRefusedError(401, f"no API key {given.key_id} with this secret is known here", param)
+        if key.revoked_at:
+            raise KeyRefusedError(
+                401, f"the API key {key.key_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%MZ}", param
+            )
+        if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
+            raise KeyRefusedError(401, f"the API key {key.key_id} expired at {key.expires_at:%Y-%m-%dT%H:%MZ}", param)
+        caller = Caller(
+            key.workspace,
+            frozenset(SCOPES if ADMIN in key.scopes else key.scopes),
+            key.key_id,
+            key.expires_at.timestamp() * 1000 if key.expires_at else float("inf"),
+            key.rate_limit_per_s,
+        )
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified = {}
+        self._verified[value] = caller
+        return caller
+
+
+def _header_of(headers: Mapping[bytes, bytes]) -> str:
+    """The header that a key was looked for in."""
+    other = not headers.get(KEY_HEADER) and headers.get(BEARER_HEADER)
+    return (BEARER_HEADER if other else KEY_HEADER).decode()

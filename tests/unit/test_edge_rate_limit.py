@@ -1,0 +1,77 @@
+"""How much a key may send: over time no more than its limit, and what it is told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest_api.errors import RateLimitedError
+from ingest_api.rate_limit import Bucket, RateLimits
+from schemas.key_ring import OPEN, Caller
+
+CALLS = st.lists(st.tuples(st.integers(-5, 3000), st.integers(1, 50)), max_size=60)
+
+
+@given(st.integers(1, 40), CALLS)
+def test_over_time_no_more_events_pass_than_the_limit_allows_and_one_call_more(
+    rate: int, calls: list[tuple[int, int]]
+) -> None:
+    now = latest = 0
+    bucket = Bucket(rate, now)
+    passed = last = 0
+    for wait_ms, events in calls:
+        now = max(0, now + wait_ms)
+        # A clock that goes back gives no time twice, but what it then counts again is time that passes.
+        latest += max(0, wait_ms)
+        try:
+            bucket.admit(now)
+        except RateLimitedError:
+            continue
+        bucket.take(events - 1)
+        passed, last = passed + events, events
+        assert passed - last <= rate + rate * latest / 1000 + 1e-6
+
+
+@given(st.integers(1, 1000), st.integers(1, 5000))
+def test_who_waits_as_long_as_it_is_told_is_let_in(rate: int, events: int) -> None:
+    bucket = Bucket(rate, 0)
+    bucket.admit(0)
+    bucket.take(events - 1)
+    try:
+        bucket.admit(0)
+    except RateLimitedError as refused:
+        told = dict(refused.headers)
+        assert (told[b"ratelimit-limit"], told[b"ratelimit-remaining"]) == (b"%d" % rate, b"0")
+        wait_s = int(told[b"retry-after"])
+        assert wait_s >= 1
+        bucket.admit(wait_s * 1000)
+    else:
+        assert events < rate
+
+
+def test_the_headers_count_down_and_tell_when_all_is_there_again() -> None:
+    bucket = Bucket(10, 0)
+    seen = []
+    for _ in range(3):
+        bucket.admit(0)
+        seen.append([int(value) for _, value in bucket.headers()])
+    bucket.take(27)
+    seen.append([int(value) for _, value in bucket.headers()])
+    assert seen == [[10, 9, 1], [10, 8, 1], [10, 7, 1], [10, 0, 3]]
+
+
+def test_each_key_has_its_own_limit_or_the_default_and_the_open_server_one_for_all() -> None:
+    def key(name: str, rate: int = 0) -> Caller:
+        return Caller("w", frozenset(), name, rate_limit_per_s=rate)
+
+    limits = RateLimits(5)
+    found = {name: limits.bucket(each, 0) for name, each in (("a", key("a")), ("b", key("b", 7)), ("", OPEN))}
+    assert [bucket and bucket.rate for bucket in found.values()] == [5, 7, 5]
+    assert limits.bucket(key("a"), 1) is found["a"]
+    assert limits.bucket(OPEN, 1) is found[""]
+    assert RateLimits(0).bucket(key("a"), 0) is None
+    mine = limits.bucket(key("c"), 0)
+    assert mine is not None
+    for _ in range(5):
+        mine.admit(0)
+    with pytest.raises(RateLimitedError):
+        mine.admit(0)

@@ -1,0 +1,181 @@
+"""Who is let in, and who is not: keys, their scopes, and what a ring does while it knows too little."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas.key_ring import OPEN, STALE_AFTER_MS, Caller, KeyRefusedError, KeyRing
+from schemas.keys import SCOPES, ApiKey, Scope, new_key, presented
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
+WRITE: Scope = "feedback.write"
+
+
+def made(*scopes: Scope, workspace: str = "w", **more: Any) -> tuple[bytes, ApiKey]:
+    secret, key = new_key(workspace, scopes or (WRITE,), NOW, **more)
+    return secret.encode(), key
+
+
+def ring_of(*keys: ApiKey, require_keys: bool = False) -> KeyRing:
+    ring = KeyRing("the test", require_keys)
+    for key in keys:
+        ring.learn(key)
+    ring.confirm(NOW_MS)
+    return ring
+
+
+def caller(ring: KeyRing, secret: bytes | None, scope: Scope = WRITE, at: datetime = NOW) -> Caller:
+    headers = {} if secret is None else {b"x-portkey-api-key": secret}
+    ring.confirm(int(at.timestamp() * 1000))
+    return ring.caller(headers, scope, int(at.timestamp() * 1000))
+
+
+def refusal(ring: KeyRing, secret: bytes | None, scope: Scope = WRITE, at: datetime = NOW) -> tuple[int, str]:
+    with pytest.raises(KeyRefusedError) as refused:
+        caller(ring, secret, scope, at)
+    return refused.value.status, refused.value.message
+
+
+def test_a_key_has_a_prefix_an_id_and_256_random_bits_of_which_a_hash_is_kept() -> None:
+    keys = [made() for _ in range(200)]
+    for secret, key in keys:
+        given = presented(secret)
+        assert given is not None
+        assert secret.startswith(b"fbk_" + given.key_id.encode())
+        assert key.key_id == given.key_id
+        assert key.fits(secret)
+        assert secret.rpartition(b"_")[2].decode() not in key.model_dump_json()
+    secrets = [int(secret.rpartition(b"_")[2], 16) for secret, _ in keys]
+    ever, always = 0, 2**256 - 1
+    for each in secrets:
+        ever, always = ever | each, always & each
+    assert (ever, always) == (2**256 - 1, 0), "every one of 256 bits is chance"
+
+
+@pytest.mark.parametrize("header", ["x-portkey-api-key", "authorization"])
+@pytest.mark.parametrize("word", ["", "Bearer ", "bearer  "])
+def test_both_headers_carry_a_key_with_or_without_the_word(header: str, word: str) -> None:
+    secret, key = made(workspace="mine")
+    ring = ring_of(key)
+    for _ in range(2):  # the second time it is remembered
+        found = ring.caller({header.encode(): word.encode() + secret}, WRITE, NOW_MS)
+        assert (found.workspace, found.key_id, found.scopes) == ("mine", key.key_id, {WRITE})
+
+
+def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
+    secret, key = made()
+    ring = ring_of(key)
+    headers = {b"x-portkey-api-key": secret, b"authorization": b"Bearer sk-provider"}
+    assert ring.caller(headers, WRITE, NOW_MS).key_id == key.key_id
+    headers = {b"x-portkey-api-key": b"wrong", b"authorization": b"Bearer " + secret}
+    with pytest.raises(KeyRefusedError):
+        ring.caller(headers, WRITE, NOW_MS)
+
+
+@given(st.sampled_from(SCOPES), st.sets(st.sampled_from(SCOPES), min_size=1))
+def test_a_scope_is_had_if_it_was_given_and_admin_has_all(wanted: Scope, given_scopes: set[Scope]) -> None:
+    secret, key = made(*given_scopes)
+    ring = ring_of(key)
+    if wanted in given_scopes or "admin" in given_scopes:
+        assert caller(ring, secret, wanted).key_id == key.key_id
+    else:
+        status, message = refusal(ring, secret, wanted)
+        assert status == 403
+        assert wanted in message
+
+
+@given(st.binary(max_size=90) | st.from_regex(rb"(Bearer )?fbk_[0-9a-f]{12}_[0-9a-f]{64}", fullmatch=True), st.data())
+def test_nothing_but_the_whole_key_is_let_in(presented_bytes: bytes, data: st.DataObject) -> None:
+    secret, key = made()
+    ring = ring_of(key)
+    assert refusal(ring, presented_bytes)[0] == 401
+    place = data.draw(st.integers(0, len(secret) - 1))
+    other = secret[:place] + bytes([secret[place] ^ 1]) + secret[place + 1 :]
+    caller(ring, secret)
+    for wrong in (other, secret[:-1], secret + b"0", secret.upper()):
+        assert refusal(ring, wrong)[0] == 401
+        assert secret.decode() not in refusal(ring, wrong)[1]
+
+
+def test_a_missing_key_an_expired_and_a_revoked_one_are_told_apart() -> None:
+    expiring, first = made(expires_at=NOW + timedelta(hours=1))
+    gone, second = made()
+    ring = ring_of(first, second.revoked(NOW))
+    assert "an API key is needed" in refusal(ring, None)[1]
+    assert refusal(ring, b"")[0] == 401
+    assert "was revoked at 2026-01-31T12:00Z" in refusal(ring, gone)[1]
+    assert caller(ring, expiring, at=NOW + timedelta(minutes=59)).workspace == "w"
+    status, message = refusal(ring, expiring, at=NOW + timedelta(hours=1))
+    assert (status, "expired at 2026-01-31T13:00Z" in message) == (401, True)
+
+
+def test_a_revocation_is_in_force_at_once_and_for_good() -> None:
+    secret, key = made()
+    other_secret, other = made()
+    ring = ring_of(key, other)
+    caller(ring, secret)
+    ring.learn(key.revoked(NOW))
+    assert refusal(ring, secret)[0] == 401
+    ring.learn(key)  # an older record that is read again
+    assert refusal(ring, secret)[0] == 401
+    assert caller(ring, other_secret).key_id == other.key_id
+
+
+def test_it_is_open_until_a_key_exists_and_never_again() -> None:
+    ring = ring_of()
+    assert caller(ring, None) == caller(ring, b"whatever") == OPEN
+    assert (OPEN.workspace, OPEN.scopes) == ("default", set(SCOPES))
+    _, key = made()
+    ring.learn(key.revoked(NOW))
+    assert refusal(ring, None)[0] == 401
+    assert refusal(ring, b"whatever")[0] == 401
+
+
+def test_keys_can_be_required_before_there_is_one() -> None:
+    assert refusal(ring_of(require_keys=True), None)[0] == 401
+
+
+def test_a_key_that_cannot_be_read_closes_it_too() -> None:
+    ring = ring_of()
+    ring.close()
+    assert refusal(ring, None)[0] == 401
+
+
+@given(st.booleans(), st.booleans(), st.integers(0, 10 * STALE_AFTER_MS))
+def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: bool, later_ms: int) -> None:
+    secret, key = made()
+    ring = KeyRing("the test")
+    if known:
+        ring.learn(key)
+    if confirmed:
+        ring.confirm(NOW_MS)
+    at_ms = NOW_MS + later_ms
+    if confirmed and later_ms <= STALE_AFTER_MS:
+        assert ring.fault(at_ms) == ""
+        assert ring.caller({b"x-portkey-api-key": secret}, WRITE, at_ms).key_id == (key.key_id if known else "")
+        return
+    assert "the test" in ring.fault(at_ms)
+    for headers in ({}, {b"x-portkey-api-key": secret}):
+        with pytest.raises(KeyRefusedError) as refused:
+            ring.caller(headers, WRITE, at_ms)
+        assert (refused.value.status, refused.value.message) == (503, ring.fault(at_ms))
+
+
+def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schemas.key_ring._MOST_VERIFIED", 3)
+    secret, key = made()
+    ring = ring_of(key)
+    for spaces in range(20):
+        assert caller(ring, b"Bearer " + b" " * spaces + secret).key_id == key.key_id
+    assert len(ring._verified) <= 3
+
+
+@pytest.mark.parametrize("workspace", ["", "a b", "ä", "x" * 65, "w/", "w\n"])
+def test_a_key_of_an_impossible_workspace_cannot_be_made(workspace: str) -> None:
+    with pytest.raises(ValidationError):
+        made(workspace=workspace)
