@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.logs import Format
+
 PREFIX = "FEEDBACK_"
 
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
@@ -48,6 +50,7 @@ class Settings(BaseSettings):
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
     linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
+    log_format: Format = "text"
 
     @field_validator("kafka_bootstrap")
     @classmethod

@@ -17,6 +17,7 @@ from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
 from stream_workers.lookup import fetch_buckets, fetch_claims
 from stream_workers.messages import Message
+from stream_workers.observed import ObservedEngines
 from stream_workers.processor import Processor
 from stream_workers.publish import Publisher
 from stream_workers.record_batches import PassThrough
@@ -69,7 +70,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
     async def join(stream: Any) -> None:
         engines = await RealEngines.open(settings)
         processor = Processor(
-            engines,
+            ObservedEngines(engines),
             cache,
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,
