@@ -187,16 +187,11 @@ class System:
 
     async def _worker_command(self, number: int) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return _python("stream_workers"), {**self._environment, **base, **self._metrics_port(number)}
+        return _python("stream_workers"), {**self._environment, **base, **metrics_port(self._environment, number)}
 
     async def _rollup_command(self) -> Command:
-        return _python("stream_workers.rollup_app"), {**self._environment, **self._metrics_port(len(self.workers))}
-
-    def _metrics_port(self, number: int) -> dict[str, str]:
-        """The environment's port is that of the first worker, and whoever comes later has one after it."""
-        port = self._environment.get("FEEDBACK_METRICS_PORT", "")
-        # What is no port is left for the program to refuse.
-        return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
+        port = metrics_port(self._environment, len(self.workers))
+        return _python("stream_workers.rollup_app"), {**self._environment, **port}
 
     async def _clickhouse_command(self) -> Command:
         place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
@@ -250,6 +245,13 @@ class System:
     def _fail(self, error: Exception) -> None:
         if not self.trouble.done():
             self.trouble.set_result(error)
+
+
+def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
+    """Where the program of this number serves metrics: the first at the environment's port, others after it."""
+    port = environment.get("FEEDBACK_METRICS_PORT", "")
+    # What is no port is left for the program to refuse.
+    return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
 
 
 def _python(module: str) -> list[str]:

@@ -34,19 +34,19 @@ _BY_STATUS = {
 }
 
 log = logging.getLogger(__name__)
-_prefix, _numbers = token_hex(8), count(1)
+_prefix, _numbers = token_hex(8).encode(), count(1)
 
 
 def begin(headers: Mapping[bytes, bytes]) -> bytes:
     """The id of the request that has these headers, its own or a new one; the log knows it from now on."""
     given = headers.get(REQUEST_ID_HEADER)
-    request_id = given if given and _WELL_FORMED(given) else b"%s-%x" % (_prefix.encode(), next(_numbers))
+    request_id = given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
     REQUEST_ID.set(request_id.decode())
     return request_id
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request of any route, and log it where it is a refusal."""
+    """Count a request of any route."""
     REQUEST_SECONDS.observe(seconds, method if method in _METHODS else "other", route, status)
 
 
@@ -80,4 +80,4 @@ class Observed:
 
     def answered(self, status: int, seconds: float) -> None:
         """The request at hand has had its answer."""
-        answered(self._method, self._route, status, seconds)
+        REQUEST_SECONDS.observe(seconds, self._method, self._route, status)

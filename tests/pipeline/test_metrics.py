@@ -1,16 +1,21 @@
 """Metrics and logs of real programs over real engines: exact counts after known traffic, and not a word of payloads."""
 
 import json
+import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from deploy.kafka.broker import free_ports
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+from tests.chaos.proxy import Proxy
 from tests.pipeline.edge_fixtures import Broker, Edge
-from tests.pipeline.engines import PARTITIONS, Process, until
+from tests.pipeline.engines import PARTITIONS, REPOSITORY, Process, until
 from tests.pipeline.running import Numbers, Pipeline, scraped
 
 SECRET = "hunter2-never-logged"
@@ -41,10 +46,9 @@ def grown(before: Numbers, after: Numbers, name: str) -> dict[tuple[str, ...], f
 
 
 def lag(numbers: Numbers) -> float:
-    """Records that are not seen through, over all partitions; fails where it shows none."""
+    """Records that are not seen through, over all partitions; -1 where no partition is shown yet."""
     found = [number for key, number in numbers.items() if key[0] == "feedback_consumer_lag_records"]
-    assert found
-    return sum(found)
+    return sum(found) if found else -1
 
 
 def settled(pipeline: Pipeline) -> None:
@@ -129,6 +133,54 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     assert lag(after) == 0
     assert after["feedback_consumer_assigned_partitions",] == 2 * PARTITIONS
     assert after["feedback_consumer_assignments_total",] >= 1
+
+
+def test_the_lag_is_what_is_not_seen_through_and_what_fails_is_counted_as_tried_again(pipeline: Pipeline) -> None:
+    pipeline.feedback("lags", 1)
+    settled(pipeline)
+    (port,) = free_ports(1)
+    clickhouse = urlsplit(pipeline.engines.clickhouse)
+    assert clickhouse.port is not None
+    proxy = Proxy(port, clickhouse.port)
+    through_proxy = pipeline.engines.clickhouse.replace(f":{clickhouse.port}", f":{port}")
+    worker = pipeline.add_worker(FEEDBACK_CLICKHOUSE_URL=through_proxy, FEEDBACK_CONSUMER_GROUP="lagging")
+    url = pipeline.metrics_urls[worker]
+    try:
+        until(lambda: lag(scraped(url)) == 0 and scraped(url)["feedback_consumer_commits_total",], "it has caught up")
+        proxy.stall()
+        pipeline.post("/v1/feedback", [{"trace_id": f"lags {number}", "value": 1} for number in range(3)])
+        until(lambda: lag(scraped(url)) == 3, "it lags by three")
+        settled(pipeline)
+        assert lag(scraped(url)) == 3
+
+        def a_try_has_failed() -> bool:
+            proxy.cut()  # more than once: the client itself repeats what was cut off
+            return scraped(url)["feedback_worker_retries_total", "clickhouse"] > 0
+
+        until(a_try_has_failed, "a try has failed")
+        proxy.flow()
+        until(lambda: lag(scraped(url)) == 0, "it has caught up again")
+    finally:
+        worker.stop()
+        proxy.close()
+
+
+def test_a_worker_whose_metrics_port_is_taken_says_so(pipeline: Pipeline) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = subprocess.run(
+            [sys.executable, "-m", "stream_workers"],
+            env={**os.environ, **pipeline.engines.environment, "FEEDBACK_METRICS_PORT": port},
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (run.returncode, run.stderr) == (
+        2,
+        f"feedback worker: FEEDBACK_METRICS_PORT: port {port} on 127.0.0.1 cannot be had (Address already in use):"
+        " give another, or 0 for none.\n",
+    )
 
 
 def test_rollups_are_counted(pipeline: Pipeline) -> None:
