@@ -8,6 +8,7 @@ from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
 from query_api.app import add_queries
 from query_api.settings import QuerySettings
+from schemas.metrics import registry_of
 
 
 def main() -> int:
@@ -21,6 +22,7 @@ def main() -> int:
 
     def extend(app: EdgeApp) -> None:
         add_queries(app, settings)
+        app.registry = registry_of("edge", "query")
 
     return serve(extend)
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -83,8 +84,8 @@ class System:
 
         self.edge = self._program("edge", self._edge_command, self._edge_is_ready)
         self.workers = [
-            self._program(f"worker-{number}", self._worker_command, self._worker_is_ready)
-            for number in range(1, options.workers + 1)
+            self._program(f"worker-{number + 1}", partial(self._worker_command, number), self._worker_is_ready)
+            for number in range(options.workers)
         ]
         self.rollup = self._program("rollup", self._rollup_command, self._rollup_is_ready)
         self.clickhouse = self.broker = None
@@ -196,12 +197,13 @@ class System:
         await self._log_is_ready.wait()
         return _python("deploy.api"), self._environment
 
-    async def _worker_command(self) -> Command:
+    async def _worker_command(self, number: int) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return _python("stream_workers"), {**self._environment, **base}
+        return _python("stream_workers"), {**self._environment, **base, **metrics_port(self._environment, number)}
 
     async def _rollup_command(self) -> Command:
-        return _python("stream_workers.rollup_app"), self._environment
+        port = metrics_port(self._environment, len(self.workers))
+        return _python("stream_workers.rollup_app"), {**self._environment, **port}
 
     async def _clickhouse_command(self) -> Command:
         place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
@@ -255,6 +257,13 @@ class System:
     def _fail(self, error: Exception) -> None:
         if not self.trouble.done():
             self.trouble.set_result(error)
+
+
+def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
+    """Where the program of this number serves metrics: the first at the environment's port, others after it."""
+    port = environment.get("FEEDBACK_METRICS_PORT", "")
+    # What is no port is left for the program to refuse.
+    return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
 
 
 def _python(module: str) -> list[str]:

@@ -7,17 +7,21 @@ import signal
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
+from logging.config import dictConfig
 
 import uvicorn
 
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.connections import Connections
 from ingest_api.settings import Settings, SettingsError, load_settings
+from schemas.logs import config, log_what_nobody_catches
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
 # Beside connections of clients: those to the engines, logs, libraries.
 _OTHER_FILES = 150
+
+log = logging.getLogger("ingest_api")
 
 
 def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
@@ -30,10 +34,9 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     except SettingsError as faults:
         print(faults, file=sys.stderr)
         return 2
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("ingest_api").setLevel(logging.INFO)
-    # It logs every failed attempt; the Kafka link tells what they come to.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    # aiokafka logs every failed attempt; the Kafka link tells what they come to.
+    dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))
+    log_what_nobody_catches()
     _tell(settings)
     # uvicorn raises a signal again after its graceful stop; without a handler that would end in -15 and not 0.
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -70,13 +73,12 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
 def _tell(settings: Settings) -> None:
     address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
     open_until = "every call needs an API key" if settings.require_keys else "open until the first API key is made"
-    print(f"Feedback API edge at {address}, {open_until}.", file=sys.stderr, flush=True)
+    log.info("Feedback API edge at %s, %s.", address, open_until)
     if not settings.require_keys and not _is_loopback(settings.host):
-        print(
-            f"WARNING: {settings.host} is not a loopback address, so the network can publish here while there is no"
-            " key: make one (feedback keys create), or set FEEDBACK_REQUIRE_KEYS=true or FEEDBACK_HOST=127.0.0.1.",
-            file=sys.stderr,
-            flush=True,
+        log.warning(
+            "%s is not a loopback address, so the network can publish here while there is no key:"
+            " make one (feedback keys create), or set FEEDBACK_REQUIRE_KEYS=true or FEEDBACK_HOST=127.0.0.1.",
+            settings.host,
         )
 
 

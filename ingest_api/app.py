@@ -10,16 +10,19 @@ from contextlib import asynccontextmanager
 
 import orjson
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from ingest_api import feedback_body, log_body
 from ingest_api.admission import Admission
 from ingest_api.feedback_body import Call
-from ingest_api.hot import AsgiScope, Decide, PublishingEndpoint, Receive, Send, internal_error
+from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Receive, Send, internal_error
 from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
+from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, begin, log_refusal
 from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
@@ -28,6 +31,7 @@ from ingest_api.settings import Settings
 from schemas.failures import error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
+from schemas.metrics import registry_of
 from schemas.topics import API_KEYS
 
 _ONE_FEEDBACK = "/v1/feedback/"
@@ -49,6 +53,7 @@ class EdgeApp(FastAPI):
 
     hot: dict[str, ByMethod]
     one_feedback: ByMethod
+    registry: CollectorRegistry
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
@@ -61,7 +66,29 @@ class EdgeApp(FastAPI):
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
+            await self._observed(scope, receive, send)
+            return
         await super().__call__(scope, receive, send)
+
+    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Let FastAPI answer a request; its answer has the request's id, and it is counted."""
+        began, status = time.perf_counter(), 500
+        request_id = begin(dict(scope["headers"]))
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id)]
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            answered(scope["method"], route, status, time.perf_counter() - began)
+            if status >= 400:
+                log_refusal(scope["method"], route, status)
 
 
 def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> EdgeApp:
@@ -104,9 +131,11 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     def log(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
         return log_body.log(body, headers, call(caller), limits)
 
-    def endpoint(decide: Decide, message: str, ids: str, scope: Scope = "feedback.write") -> PublishingEndpoint:
+    def endpoint(
+        observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
+    ) -> PublishingEndpoint:
         admission = Admission(ring, rate_limits, scope, now_ms, fault)
-        return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids))
+        return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids), observed)
 
     app = EdgeApp(
         title="Feedback API",
@@ -115,14 +144,17 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         redirect_slashes=False,
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
     )
-    feedback = ByMethod(POST=endpoint(create, "Feedback successfully saved", "feedback_ids"))
-    logs = ByMethod(POST=endpoint(log, "Logs successfully saved", "ids", "logs.write"))
+    created, logged = Observed("POST", "/v1/feedback", "create"), Observed("POST", "/v1/logs", "request")
+    feedback = ByMethod(POST=endpoint(created, create, "Feedback successfully saved", "feedback_ids"))
+    logs = ByMethod(POST=endpoint(logged, log, "Logs successfully saved", "ids", "logs.write"))
     app.hot = {"/v1/feedback": feedback, "/v1/feedback/": feedback, "/v1/logs": logs, "/v1/logs/": logs}
+    one = _ONE_FEEDBACK + "{feedback_id}"
+    updated, deleted = Observed("PUT", one, "update"), Observed("DELETE", one, "delete")
     app.one_feedback = ByMethod(
-        PUT=endpoint(update, "Feedback successfully updated", "feedback_ids"),
-        DELETE=endpoint(delete, "Feedback successfully deleted", "feedback_ids"),
+        PUT=endpoint(updated, update, "Feedback successfully updated", "feedback_ids"),
+        DELETE=endpoint(deleted, delete, "Feedback successfully deleted", "feedback_ids"),
     )
-    for path, endpoints in (app.hot | {_ONE_FEEDBACK + "{feedback_id}": app.one_feedback}).items():
+    for path, endpoints in (app.hot | {one: app.one_feedback}).items():
         app.router.routes.append(Route(path, endpoints, methods=list(endpoints.by_method)))
 
     @app.get("/healthz", summary="Is the process alive?", tags=["health"])
@@ -134,6 +166,12 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         if told := fault():
             return JSONResponse(error_content(503, told), 503)
         return JSONResponse({"status": "ok"})
+
+    app.registry = registry_of("edge")
+
+    @app.get("/metrics", summary="Numbers for Prometheus", tags=["health"], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(generate_latest(app.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     app.openapi = lambda: openapi_schema(app, settings)  # type: ignore[method-assign]
     return app

@@ -6,15 +6,17 @@ for whatever goes wrong, a 200 only after Kafka's acknowledgement, and never mor
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 from ingest_api.admission import Admission
 from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
+from ingest_api.observed import REQUEST_ID_HEADER, Observed, begin, reason_of
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from schemas.failures import error_body
 from schemas.key_ring import Caller
+from schemas.logs import REQUEST_ID
 
 AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,7 +26,7 @@ Decide = Callable[[str, Mapping[bytes, bytes], bytes, Caller], Accepted]
 Headers = list[tuple[bytes, bytes]]
 
 RETRY_AFTER_S = 1
-REQUEST_ID = "x-portkey-request-id"
+NOT_TO_BE_REPEATED = b"x-portkey-request-id"
 
 _JSON = (b"content-type", b"application/json")
 _RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
@@ -41,7 +43,7 @@ class PublishingEndpoint:
     """One ASGI endpoint.
 
     `admission` tells the caller or refuses; `decide` makes of path, headers, body and caller what to publish, or raises
-    RefusedError; `reply` makes of it the body of the 200.
+    RefusedError; `reply` makes of it the body of the 200; `observed` is told what came of it.
     """
 
     def __init__(
@@ -51,25 +53,27 @@ class PublishingEndpoint:
         max_body_bytes: int,
         decide: Decide,
         reply: Callable[[Accepted], bytes],
+        observed: Observed,
     ) -> None:
         self._publisher = publisher
         self._admission = admission
         self._max_body_bytes = max_body_bytes
         self._decide = decide
         self._reply = reply
+        self._observed = observed
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        extra: Headers = []
-        bucket = None
+        began, extra, headers = perf_counter(), Headers(), dict(scope["headers"])
+        request_id, bucket = begin(headers), None
         try:
-            headers = dict(scope["headers"])
             caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
             accepted = self._decide(scope["path"], headers, body, caller)
             if bucket is not None:
                 bucket.take(len(accepted.records) - 1)
             await self._publisher.publish(accepted.records)
+            self._observed.accepted(len(accepted.records))
             status, answer = 200, self._reply(accepted)
         except RefusedError as refusal:
             status, answer = refusal.status, error_body(refusal.status, refusal.message, refusal.param)
@@ -77,42 +81,50 @@ class PublishingEndpoint:
                 extra = refusal.headers
             elif status == 401:
                 extra = [_AUTHENTICATE]
+            self._observed.refused(status, reason_of(refusal))
         except UnavailableError as fault:
             status, answer, extra = _unavailable(fault)
+            self._observed.refused(status, "outcome_unknown" if fault.outcome_unknown else "kafka_unavailable")
         except _ClientGoneError:
             return
         except Exception:
             status, answer, extra = internal_error()
+            self._observed.refused(status, "internal")
         if bucket is not None:
             extra = [*extra, *bucket.headers()]
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [_JSON, (b"content-length", b"%d" % len(answer)), *extra],
+                "headers": [
+                    _JSON,
+                    (b"content-length", b"%d" % len(answer)),
+                    (REQUEST_ID_HEADER, request_id),
+                    *extra,
+                ],
             }
         )
         await send({"type": "http.response.body", "body": answer})
+        self._observed.answered(status, perf_counter() - began)
 
 
 def internal_error() -> tuple[int, bytes, Headers]:
-    """Log the exception at hand under a request id; status, body and headers of the 500 that names it."""
-    request_id = _request_id()
-    told = f"internal error: the edge's log has its cause under {request_id[1].decode()}"
-    log.exception(told)
-    return 500, error_body(500, told), [request_id]
+    """Log where the exception at hand comes from; status, body and headers of the 500 that names the request."""
+    told = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
+    log.exception("internal error")
+    return 500, error_body(500, told), [_not_to_be_repeated()]
 
 
 def _unavailable(fault: UnavailableError) -> tuple[int, bytes, Headers]:
     if not fault.outcome_unknown:
         return 503, error_body(503, f"nothing was stored: {fault.reason}; try again later"), [_RETRY_AFTER]
     told = f"it is not known whether all was stored: {fault.reason}"
+    return 503, error_body(503, told), [_RETRY_AFTER, _not_to_be_repeated()]
+
+
+def _not_to_be_repeated() -> tuple[bytes, bytes]:
     # Portkey's SDKs repeat a 5xx at once unless it carries this header; what has arrived would be stored twice.
-    return 503, error_body(503, told), [_RETRY_AFTER, _request_id()]
-
-
-def _request_id() -> tuple[bytes, bytes]:
-    return REQUEST_ID.encode(), str(uuid4()).encode()
+    return NOT_TO_BE_REPEATED, REQUEST_ID.get().encode()
 
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

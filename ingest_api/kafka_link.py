@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from ingest_api.settings import Settings
+from schemas.metrics import PRODUCERS_LOST
 from schemas.topics import INPUTS
 
 MAX_BATCH_BYTES = 1024 * 1024
@@ -53,6 +54,7 @@ class KafkaLink:
             return
         self._set_fault(why)
         self.producer = None
+        PRODUCERS_LOST.add()
         self._lost.set()
         self._on_loss(why)
 

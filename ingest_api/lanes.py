@@ -8,11 +8,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from ingest_api.records import Record
+from schemas.metrics import BATCH_EVENTS, PRODUCE_SECONDS
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +34,11 @@ class Batch:
     builder: Any
     calls: list[Call] = field(default_factory=list)
 
+    @property
+    def events(self) -> int:
+        """How many it holds."""
+        return int(self.builder._relative_offset)
+
     def append(self, record: Record, call: Call) -> bool:
         """Add an event; False if the batch is full. The first event always fits, and those of a call come together."""
         # The wrapper around the C builder costs as much as the builder itself.
@@ -48,12 +55,16 @@ class Batch:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One partition of one topic. It is `due` if it should have been sent while a batch of it was under way."""
+    """One partition of one topic. It is `due` if it should have been sent while a batch of it was under way.
+
+    `sent_at` is when that was handed over, in seconds of `time.perf_counter`.
+    """
 
     place: TopicPartition
     new_builder: Callable[[], Any]
     waiting: deque[Batch] = field(default_factory=deque)
     under_way: Batch | None = None
+    sent_at: float = 0.0
     due: bool = False
 
     def append(self, record: Record, call: Call) -> None:
@@ -66,6 +77,7 @@ class Lane:
     def hand_over(self) -> Any:
         """Take the first batch that waits to be under way now; its builder."""
         batch = self.under_way = self.waiting.popleft()
+        self.sent_at = perf_counter()
         for call in batch.calls:
             call.handed_over = True
         return batch.builder
@@ -74,7 +86,14 @@ class Lane:
         """The batch under way has been acknowledged; the calls that have events in it."""
         assert self.under_way is not None
         batch, self.under_way = self.under_way, None
+        PRODUCE_SECONDS.observe(perf_counter() - self.sent_at)
+        BATCH_EVENTS.observe(batch.events)
         return batch.calls
+
+    @property
+    def events(self) -> int:
+        """How many are not acknowledged."""
+        return sum(batch.events for batch in (*self.waiting, self.under_way) if batch is not None)
 
     def calls(self) -> list[Call]:
         """The calls of everything that is not acknowledged."""

@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
 from ingest_api.bodies import FeedbackChange, FeedbackIn, LogIn
-from ingest_api.hot import REQUEST_ID
+from ingest_api.hot import NOT_TO_BE_REPEATED
 from ingest_api.settings import Settings
 from schemas.failures import error_content
 
@@ -247,7 +247,7 @@ def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     failures["429"]["headers"] = retry_after | RATE_LIMIT_HEADERS
     failures["503"]["headers"] = retry_after | {
-        REQUEST_ID: {
+        NOT_TO_BE_REPEATED.decode(): {
             "schema": {"type": "string"},
             "description": "Only when the outcome is not known: part or all may have been stored.",
         },

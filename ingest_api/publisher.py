@@ -20,6 +20,7 @@ from ingest_api.kafka_link import MAX_REQUEST_BYTES, KafkaLink
 from ingest_api.lanes import Call, Lane
 from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
+from schemas import metrics
 from schemas.ids import partition_of
 
 # What a topic takes, less what Kafka adds to a record.
@@ -39,6 +40,9 @@ class Publisher:
         self._busy_lanes = 0
         self._gathered: list[Call] = []
         self._next_flush: asyncio.Handle | None = None
+        metrics.IN_FLIGHT_EVENTS.follow(lambda: {(): sum(lane.events for lane in self._lanes.values())})
+        metrics.IN_FLIGHT_BYTES.follow(lambda: {(): self._in_flight_bytes})
+        metrics.READY.follow(lambda: {(): not self.fault})
 
     @property
     def fault(self) -> str:

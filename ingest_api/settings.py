@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.logs import Format
+
 PREFIX = "FEEDBACK_"
 
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
@@ -52,6 +54,7 @@ class Settings(BaseSettings):
     receive_timeout_s: float = Field(30, gt=0, le=3600, allow_inf_nan=False)
     max_connections: int = Field(2000, ge=10, le=1_000_000)
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
+    log_format: Format = "text"
 
     @field_validator("kafka_bootstrap")
     @classmethod

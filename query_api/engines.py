@@ -12,8 +12,11 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from query_api.answers import QueryError
 from query_api.settings import QuerySettings
+from schemas.logs import told
+from schemas.metrics import QUERY_FAILURES
 
 RETRY_AFTER_S = 1
+_CLICKHOUSE = ("ClickHouse", "clickhouse")
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +51,9 @@ async def told_in_time(what: str, seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except (ClickHouseError, KafkaError, TimeoutError, OSError) as error:
-        log.warning("%s: %s", what, " ".join(str(error).split())[:300] or type(error).__name__)
-        away = {KafkaError: "Kafka", TimeoutError: "Kafka or ClickHouse"}
-        engine = next((name for kind, name in away.items() if isinstance(error, kind)), "ClickHouse")
+        log.warning("%s: %s", what, told(error))
+        away = {KafkaError: ("Kafka", "kafka"), TimeoutError: ("Kafka or ClickHouse", "any")}
+        engine, name = next((names for kind, names in away.items() if isinstance(error, kind)), _CLICKHOUSE)
+        QUERY_FAILURES.add(name)
         message = f"{engine} does not answer in time, so {what}"
         raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error

@@ -19,6 +19,7 @@ from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
 from stream_workers.lookup import buckets_of, fetch_claims, fetch_entries
 from stream_workers.messages import Message
+from stream_workers.observed import ObservedEngines
 from stream_workers.processor import Compute, Processor, Result
 from stream_workers.publish import Publisher
 from stream_workers.record_batches import PassThrough
@@ -78,7 +79,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
     async def join(stream: Any) -> None:
         engines = await RealEngines.open(settings, compute)
         processor = Processor(
-            engines,
+            ObservedEngines(engines),
             cache,
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,

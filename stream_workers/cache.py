@@ -5,8 +5,9 @@ of it is forgotten when the assignment changes. `capacity` counts feedback, requ
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
+from schemas.metrics import CACHE_TRACES
 from stream_workers.state import Bucket
 
 
@@ -21,9 +22,12 @@ class TraceCache:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def known(self, hashes: Iterable[int]) -> dict[int, Bucket]:
+    def known(self, hashes: Collection[int]) -> dict[int, Bucket]:
         """Those of the hashes that are remembered."""
-        return {h: self._buckets[h][0] for h in hashes if h in self._buckets}
+        found = {h: self._buckets[h][0] for h in hashes if h in self._buckets}
+        CACHE_TRACES.add("hit", by=len(found))
+        CACHE_TRACES.add("miss", by=len(hashes) - len(found))
+        return found
 
     def remember(self, buckets: Mapping[int, Bucket]) -> None:
         """Keep these as the most recent, and let go of the oldest beyond the capacity."""

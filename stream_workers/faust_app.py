@@ -5,6 +5,7 @@ from pathlib import Path
 
 import faust
 
+from stream_workers.observed import observe_consumer
 from stream_workers.record_batches import PollTransport
 from stream_workers.settings import ProgramSettings
 
@@ -33,4 +34,5 @@ def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> fa
         producer_request_timeout=30.0,
     )
     app.transport = PollTransport(app.conf.broker_consumer, app)
+    observe_consumer(app)
     return app

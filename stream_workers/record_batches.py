@@ -32,6 +32,8 @@ from faust.events import Event
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from schemas.metrics import COMMITS
+
 log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS = 50
@@ -66,10 +68,13 @@ class SkippedRecords(Exception):
 class Progress:
     """How far one partition has come since it was assigned, in offsets."""
 
+    first: int | None = None
     delivered: int | None = None
     committable: int | None = None
 
     def deliver(self, tp: TP, records: list[ConsumerRecord]) -> RecordBatch:
+        if self.first is None:
+            self.first = int(records[0].offset)
         batch = RecordBatch(tp, records, follows=self.delivered)
         self.delivered = batch.next_offset
         return batch
@@ -112,6 +117,11 @@ class ProgressOfAssignment:
     def committable(self, tp: TP) -> int | None:
         progress = self.partitions.get(tp)
         return progress.committable if progress else None
+
+    def seen_through(self, tp: TP) -> int | None:
+        """The offset before which all is acknowledged; None where nothing was delivered in this assignment."""
+        progress = self.partitions.get(tp)
+        return (progress.first if progress.committable is None else progress.committable) if progress else None
 
     def start_anew(self) -> None:
         self.number += 1
@@ -216,6 +226,12 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.progress.start_anew()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        done = bool(await super()._commit(offsets))
+        if done:
+            COMMITS.add()
+        return done
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
         return [tp for tp in self.progress.partitions if topics is None or tp in topics or tp.topic in topics]

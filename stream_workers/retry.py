@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from schemas.logs import told
+
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
@@ -29,14 +31,9 @@ async def until_done(
         try:
             result = await action()
         except Exception as error:
-            log.warning("%s failed, trying again in %.1f s: %s", what, delay, _one_line(error))
+            log.warning("%s failed, trying again in %.1f s: %s", what, delay, told(error))
             await backoff.sleep(delay)
             delay = min(delay * 2, backoff.most)
         else:
             require()
             return result
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:500]

@@ -10,13 +10,15 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import clickhouse_connect
 import faust
 import msgspec
+from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from schemas import metrics
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.faust_app import poll_app
 from stream_workers.processor import Abandoned
@@ -46,10 +48,25 @@ def hours_of(values: Iterable[bytes | None]) -> set[Hour]:
         try:
             touch = _decode(value or b"")
         except msgspec.DecodeError:
-            log.warning("a record of %s names no hour and is passed over: %r", ROLLUP_TOUCHES, (value or b"")[:80])
+            log.warning("a record of %s names no hour and is passed over: %d bytes", ROLLUP_TOUCHES, len(value or b""))
         else:
             hours.add(Hour(touch.workspace, touch.hour - touch.hour % 3600))
     return hours
+
+
+async def compute_counted(client: AsyncClient, hours: Collection[Hour]) -> None:
+    """`compute`, with its time and what it has computed counted."""
+    if not hours:
+        return
+    began = time.perf_counter()
+    try:
+        await compute(client, hours)
+    except Exception:
+        metrics.ROLLUP_RETRIES.add()
+        raise
+    metrics.ROLLUP_SECONDS.observe(time.perf_counter() - began)
+    metrics.ROLLUP_BUCKETS.add("hour", by=len(set(hours)))
+    metrics.ROLLUP_BUCKETS.add("day", by=len({hour.day for hour in hours}))
 
 
 def build_app(settings: RollupSettings) -> faust.App:
@@ -67,11 +84,11 @@ def build_app(settings: RollupSettings) -> faust.App:
                     raise Abandoned
 
             hours = hours_of(record.value for batch in poll.batches for record in batch.records)
-            await until_done("rollup", lambda: compute(client, hours), Backoff(), require)
+            await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require)
             app.consumer.acknowledge(poll)
 
         async def catch_up() -> None:
-            await compute(client, await stale_hours(client))
+            await compute_counted(client, await stale_hours(client))
 
         try:
             await until_done("catching up", catch_up, Backoff(), lambda: None)

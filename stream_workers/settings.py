@@ -3,6 +3,8 @@
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.logs import Format
+
 
 class ProgramSettings(BaseSettings):
     """What both programs need. Every setting has a default that suits one machine."""
@@ -13,6 +15,9 @@ class ProgramSettings(BaseSettings):
     clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
     commit_interval_s: float = Field(0.5, gt=0, description="Seconds between offset commits.")
     session_timeout_s: float = Field(10.0, ge=3, description="Seconds until a silent worker loses its partitions.")
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port on which metrics are served; 0: they are not.")
+    log_format: Format = "text"
 
     @field_validator("clickhouse_url")
     @classmethod

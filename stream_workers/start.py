@@ -1,20 +1,22 @@
 """Starting a Faust program in the foreground, or saying which setting keeps it from it."""
 
-import logging
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import faust
+from prometheus_client import start_http_server
 from pydantic import ValidationError
 
+from schemas.logs import config, log_what_nobody_catches
+from schemas.metrics import registry_of
 from stream_workers.settings import ProgramSettings
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
 
 
-def run(name: str, settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
-    """Run the app until SIGTERM; the exit code, 2 where a setting is faulty."""
+def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
+    """Run the app until SIGTERM; the exit code, 2 where a setting is faulty. Metrics are served from a thread."""
     try:
         read = settings()
     except ValidationError as error:
@@ -22,8 +24,17 @@ def run(name: str, settings: type[Settings], build: Callable[[Settings], faust.A
             variable = "FEEDBACK_" + "_".join(str(part) for part in fault["loc"]).upper()
             print(f"feedback {name}: {variable}: {fault['msg']}", file=sys.stderr)
         return 2
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    worker = faust.Worker(build(read), loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    if read.metrics_port:
+        try:
+            start_http_server(read.metrics_port, read.metrics_host, registry_of(name))
+        except OSError as error:
+            place = f"port {read.metrics_port} on {read.metrics_host} cannot be had ({error.strerror})"
+            print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
+            return 2
+    log_what_nobody_catches()
+    worker = faust.Worker(
+        build(read), loglevel="WARNING", logging_config=config(read.log_format), redirect_stdouts=False, quiet=True
+    )
     worker.spinner = None  # its cursor codes do not belong into a log
     worker.execute_from_commandline()
     return 0

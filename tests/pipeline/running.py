@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,26 @@ from typing import Any
 import clickhouse_connect
 import requests
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka.broker import free_ports
 from deploy.offsets import committed_offsets, end_offsets
 from schemas.topics import INPUTS
 from tests.pipeline.engines import Engines, Process, answers, until
+
+Numbers = defaultdict[tuple[str, ...], float]
+"""What programs show in their metrics, by name and values of labels in order of their names; 0 for all else."""
+
+
+def scraped(url: str) -> Numbers:
+    """What one program shows."""
+    reply = requests.get(url, timeout=10)
+    assert reply.status_code == 200, reply.text
+    found: Numbers = defaultdict(float)
+    for family in text_string_to_metric_families(reply.text):
+        for sample in family.samples:
+            found[sample.name, *sample.labels.values()] = sample.value
+    return found
 
 
 class Pipeline:
@@ -29,11 +45,13 @@ class Pipeline:
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.workers: list[Process] = []
+        self.metrics_urls: dict[Process, str] = {}
         self.sql_client = clickhouse_connect.get_client(dsn=engines.clickhouse)
 
     def __enter__(self) -> "Pipeline":
-        environment = {**self.engines.environment, "FEEDBACK_PORT": str(self.port)}
+        environment = {**self.engines.environment, "FEEDBACK_PORT": str(self.port), "FEEDBACK_LOG_FORMAT": "json"}
         self.edge = Process([sys.executable, "-m", "deploy.api"], self.folder / "edge.log", environment)
+        self.metrics_urls[self.edge] = f"{self.url}/metrics"
         self.add_worker()
         until(lambda: answers(f"{self.url}/readyz"), "the edge is ready")
         return self
@@ -44,8 +62,7 @@ class Pipeline:
 
     def add_worker(self, **environment: str) -> Process:
         log = self.folder / f"worker-{len(self.workers)}.log"
-        argv = [sys.executable, "-m", "stream_workers"]
-        worker = Process(argv, log, {**self.engines.environment, "FEEDBACK_SESSION_TIMEOUT_S": "6", **environment})
+        worker = self._with_metrics("stream_workers", log, environment)
         self.workers.append(worker)
         until(lambda: "worker ready" in log.read_text(), "the worker is ready")
         return worker
@@ -53,13 +70,33 @@ class Pipeline:
     @contextmanager
     def rollup(self, interval_s: float = 0.1) -> Iterator[Process]:
         """The program that keeps rollups. It leaves its group in the end, so that the next one need not wait for it."""
-        settings = {"FEEDBACK_SESSION_TIMEOUT_S": "6", "FEEDBACK_ROLLUP_INTERVAL_S": str(interval_s)}
-        argv = [sys.executable, "-m", "stream_workers.rollup_app"]
-        rollup = Process(argv, self.folder / "rollup.log", {**self.engines.environment, **settings})
+        settings = {"FEEDBACK_ROLLUP_INTERVAL_S": str(interval_s)}
+        rollup = self._with_metrics("stream_workers.rollup_app", self.folder / "rollup.log", settings)
         try:
             yield rollup
         finally:
             rollup.stop()
+
+    def _with_metrics(self, module: str, log: Path, environment: dict[str, str]) -> Process:
+        (port,) = free_ports(1)
+        settings = {
+            "FEEDBACK_SESSION_TIMEOUT_S": "6",
+            "FEEDBACK_METRICS_PORT": str(port),
+            "FEEDBACK_LOG_FORMAT": "json",
+        }
+        argv = [sys.executable, "-m", module]
+        process = Process(argv, log, {**self.engines.environment, **settings, **environment})
+        self.metrics_urls[process] = f"http://127.0.0.1:{port}/metrics"
+        return process
+
+    def metrics(self) -> Numbers:
+        """Every number that the running programs show, added up over programs."""
+        found: Numbers = defaultdict(float)
+        for process, url in self.metrics_urls.items():
+            if process.running:
+                for key, number in scraped(url).items():
+                    found[key] += number
+        return found
 
     def post(self, path: str, body: Any) -> list[str]:
         """Send and insist on acceptance; the ids."""

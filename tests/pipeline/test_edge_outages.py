@@ -208,7 +208,7 @@ def test_the_start_tells_the_address_and_warns_of_an_open_one(tmp_path: Path, ho
         told = edge.log.read_text()
         assert f"http://{host}:{edge.port}" in told
         assert "open until the first API key is made" in told
-        assert ("WARNING: 0.0.0.0" in told) is warned
+        assert ("0.0.0.0 is not a loopback address" in told) is warned
         assert "Traceback" not in told
     finally:
         assert edge.stop() == 0

@@ -8,11 +8,13 @@ import pytest
 
 from ingest_api.admission import Admission
 from ingest_api.hot import Message, PublishingEndpoint
+from ingest_api.observed import Observed
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.key_ring import Caller, KeyRing
+from schemas.logs import JsonLines
 
 
 def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:
@@ -24,7 +26,8 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
     ring = KeyRing("nowhere")
     ring.confirm(0)
     admission = Admission(ring, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
-    endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"")
+    observed = Observed("POST", "/", "create")
+    endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"", observed)
     incoming = iter(messages)
     sent: list[Message] = []
 
@@ -41,15 +44,19 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
 async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.handler.setFormatter(JsonLines())
     start, body = await answered({"type": "http.request", "body": b"mine", "more_body": False})
     headers = dict(start["headers"])
     answer = json.loads(body["body"])
     request_id = headers[b"x-portkey-request-id"].decode()
     assert (start["status"], answer["error"]["code"]) == (500, "AB04")
+    assert headers[b"x-request-id"].decode() == request_id
     assert request_id in answer["message"]
     assert b"secret" not in body["body"]
-    assert request_id in caplog.text
-    assert "the secret of mine" in caplog.text
+    cause, refused = map(json.loads, caplog.text.splitlines())
+    assert (cause["request_id"], cause["error"], refused["reason"]) == (request_id, "KeyError", "internal")
+    assert cause["at"][0].startswith("tests/unit/test_edge_endpoint.py:")
+    assert "secret" not in caplog.text
 
 
 async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:

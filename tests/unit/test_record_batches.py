@@ -43,6 +43,17 @@ def test_a_poll_of_an_earlier_assignment_moves_nothing() -> None:
     assert progress.committable(A) == 1
 
 
+def test_what_is_seen_through_begins_where_the_assignment_did_and_ends_with_what_is_acknowledged() -> None:
+    progress = ProgressOfAssignment()
+    assert progress.seen_through(A) is None
+    first, second = progress.poll({A: records(7, 8)}), progress.poll({A: records(9)})
+    assert progress.seen_through(A) == 7
+    progress.acknowledge(first)
+    assert progress.seen_through(A) == 9
+    progress.acknowledge(second)
+    assert progress.seen_through(A) == 10
+
+
 def test_offsets_the_log_never_had_hold_nothing_up() -> None:
     progress = ProgressOfAssignment()
     progress.acknowledge(progress.poll({A: records(0, 3)}))

@@ -5,6 +5,7 @@ import pytest
 from deploy.supervise import Deaths
 from deploy.up_checks import CannotStartError, refuse_taken_ports
 from deploy.up_offsets import GAP, offset_base, records_left
+from deploy.up_system import metrics_port
 from stream_workers.settings import WorkerSettings
 
 
@@ -48,3 +49,10 @@ def test_what_is_left_is_counted_per_partition_and_without_a_commit_all_of_it() 
 def test_a_port_beyond_the_last_is_refused_with_its_option() -> None:
     with pytest.raises(CannotStartError, match=r"^There is no port 65536: give a lower one with --kafka-port\.$"):
         refuse_taken_ports({"--kafka-port": ("127.0.0.1", 65536)})
+
+
+def test_each_program_serves_metrics_on_a_port_of_its_own_where_any_does() -> None:
+    given = {"FEEDBACK_METRICS_PORT": "9464"}
+    assert [metrics_port(given, number)["FEEDBACK_METRICS_PORT"] for number in range(3)] == ["9464", "9465", "9466"]
+    for none in ({}, {"FEEDBACK_METRICS_PORT": "0"}, {"FEEDBACK_METRICS_PORT": "http"}):
+        assert metrics_port(none, 1) == {}
