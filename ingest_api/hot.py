@@ -59,7 +59,9 @@ class PublishingEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        began, extra, headers = perf_counter(), Headers(), dict(scope["headers"])
+        began = perf_counter()
+        extra: Headers = []
+        headers = dict(scope["headers"])
         request_id = begin(headers)
         try:
             body = await _body(headers, receive, self._max_body_bytes)
