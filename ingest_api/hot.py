@@ -64,8 +64,11 @@ class PublishingEndpoint:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        began, extra, headers = perf_counter(), Headers(), dict(scope["headers"])
-        request_id, bucket = begin(headers), None
+        began = perf_counter()
+        extra: Headers = []
+        bucket = None
+        headers = dict(scope["headers"])
+        request_id = begin(headers)
         try:
             caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
