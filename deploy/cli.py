@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deploy import key_commands, operator_commands
-from deploy.operator_commands import CLICKHOUSE, KAFKA
+from deploy.command_options import CLICKHOUSE, KAFKA
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,8 +8,9 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from deploy.command_options import engines as add_engines
+from deploy.command_options import told
 from deploy.engines import CommandError, clickhouse, kafka, table
-from deploy.operator_commands import add_engines, told
 from schemas.events import WORKSPACE_PATTERN
 from schemas.keys import SCOPES, ApiKey, new_key
 

@@ -1,8 +1,9 @@
 """What a worker can be told, from the environment (`FEEDBACK_…`), checked before it starts."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.addresses import HttpUrl
 from schemas.logs import Format
 
 
@@ -12,19 +13,12 @@ class ProgramSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
-    clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
+    clickhouse_url: HttpUrl = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
     commit_interval_s: float = Field(0.5, gt=0, description="Seconds between offset commits.")
     session_timeout_s: float = Field(10.0, ge=3, description="Seconds until a silent worker loses its partitions.")
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which metrics are served; 0: they are not.")
     log_format: Format = "text"
-
-    @field_validator("clickhouse_url")
-    @classmethod
-    def _http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://, as in http://user:password@host:8123")
-        return url
 
 
 class RollupSettings(ProgramSettings):

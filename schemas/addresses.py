@@ -1,0 +1,15 @@
+"""Addresses of engines as settings name them, checked alike by every program."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://, as in http://user:password@host:8123")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_http)]
+"""An address with its scheme, kept as it was written."""
