@@ -20,11 +20,10 @@ class Connections:
     """All connections of a server. `protocol` is what uvicorn makes one with."""
 
     def __init__(self, most: int, receive_timeout_s: float) -> None:
-        self.most = most
+        self._most = most
         self.receive_timeout_s = receive_timeout_s
-        self.all: set[PatientProtocol] = set()
-        # Those whose turn it is to send, the one that has waited longest first.
-        self.waiting: dict[PatientProtocol, float] = {}
+        # When each last began a request, or had one whole; the one that has been quiet longest comes first.
+        self.heard: dict[PatientProtocol, float] = {}
         self._next_look: asyncio.TimerHandle | None = None
 
     def protocol(self, **given: Any) -> "PatientProtocol":
@@ -32,37 +31,33 @@ class Connections:
         return PatientProtocol(self, **given)
 
     def opened(self, connection: "PatientProtocol") -> None:
-        """Take a connection in; if there are too many, let the one go that has waited longest."""
-        self.all.add(connection)
+        """Take a connection in; if there are too many, let the one go that has kept us waiting longest."""
+        self.heard[connection] = connection.loop.time()
         if self._next_look is None:
             self._next_look = connection.loop.call_later(_LOOK_EVERY_S, self._look, connection.loop)
-        if len(self.all) > self.most:
-            oldest = next(iter(self.waiting), connection)
-            self.closed(oldest)
+        if len(self.heard) > self._most:
+            oldest = next(each for each in self.heard if each is connection or not each.is_answering())
+            del self.heard[oldest]
             if oldest is connection:
-                oldest.refuse(503, f"{self.most} connections are busy: try again later")
+                oldest.refuse(503, f"{self._most} connections are busy: try again later")
             else:
                 oldest.transport.close()
 
-    def closed(self, connection: "PatientProtocol") -> None:
-        """Forget it."""
-        self.all.discard(connection)
-        self.waiting.pop(connection, None)
-
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in list(self.all):
-            connection.look(now)
-        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look, loop) if self.all else None
+        for connection, heard in list(self.heard.items()):
+            connection.look(now, heard)
+        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look, loop) if self.heard else None
 
 
 class PatientProtocol(OneWriteProtocol):
-    """One connection, whose client's patience is not unlimited either."""
+    """One connection, with patience that ends."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
         self._connections = connections
-        self._receiving = False
+        # A first request is expected as soon as the connection is open.
+        self._receiving = True
         self._head_bytes = 0
         self._unread = 0
         self._unread_since = 0.0
@@ -71,51 +66,41 @@ class PatientProtocol(OneWriteProtocol):
         """Expect the first request."""
         super().connection_made(transport)
         self._connections.opened(self)
-        self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._connections.closed(self)
+        self._connections.heard.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count from the first byte of a request."""
-        if not self._receiving:
-            self._begin()
+        """See whether a request is whole now; its time counts from its first byte."""
         super().data_received(data)
-        if self._receiving and self._in_new_head():
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
-                self.refuse(431, f"the head of the request is larger than {_MOST_HEAD_BYTES} bytes")
-
-    def on_message_begin(self) -> None:
-        """Count from here for a request that came in one piece with the one before it."""
-        super().on_message_begin()
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.more_body and not cycle.response_complete:
+            self._receiving = False
+            self._note()
+            return
         if not self._receiving:
-            self._begin()
-
-    def on_message_complete(self) -> None:
-        """The request is there: it is our turn, unless it has been answered before it was whole."""
-        self._receiving = False
-        waiting = self._connections.waiting
-        waiting.pop(self, None)
-        if self.cycle.response_complete:
-            waiting[self] = self.loop.time()
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """It is the client's turn, be it only to send its next request some time."""
-        super().on_response_complete()
-        if not self._receiving and self.cycle.response_complete:
-            self._connections.waiting[self] = self.loop.time()
+            self._receiving = True
+            self._head_bytes = 0
+            self._note()
+        if self._in_new_head():
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self.refuse(431, f"the head of the request is larger than {_MOST_HEAD_BYTES} bytes")
 
     def resume_writing(self) -> None:
         """The client reads."""
         self._unread = 0
         super().resume_writing()
 
-    def look(self, now: float) -> None:
-        """Let the client go if it has kept us waiting for too long. `now` is in seconds, as the event loop counts."""
+    def is_answering(self) -> bool:
+        """Whether a request is whole and its answer is not."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and (self._in_new_head() or not cycle.more_body)
+
+    def look(self, now: float, heard: float) -> None:
+        """Let the client go if it has kept us waiting for too long. Times are in seconds, as the event loop counts."""
         limit = self._connections.receive_timeout_s
         unread = self.transport.get_write_buffer_size()
         if not self._unread or unread < self._unread:
@@ -123,9 +108,9 @@ class PatientProtocol(OneWriteProtocol):
         self._unread = unread
         if unread and now - self._unread_since > limit:
             self.transport.abort()
-        elif self._receiving and self._is_our_turn():
-            self._begin()
-        elif self._receiving and now - self._connections.waiting.get(self, now) > limit:
+        elif self._receiving and (self.flow.read_paused or self.is_answering()):
+            self._note()  # it is not the client who is slow
+        elif self._receiving and now - heard > limit:
             if self._in_new_head() and not self._head_bytes:
                 self.transport.close()  # nothing has been asked
             else:
@@ -146,21 +131,14 @@ class PatientProtocol(OneWriteProtocol):
             self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _begin(self) -> None:
-        self._receiving = True
-        self._head_bytes = 0
-        waiting = self._connections.waiting
-        waiting.pop(self, None)
-        waiting[self] = self.loop.time()
+    def _note(self) -> None:
+        heard = self._connections.heard
+        if heard.pop(self, None) is not None:  # else it was let go
+            heard[self] = self.loop.time()
 
     def _in_new_head(self) -> bool:
         """Whether a part of a head has come, or nothing yet, since the last request that was heard of."""
         return self.cycle is None or self.cycle.scope is not self.scope
-
-    def _is_our_turn(self) -> bool:
-        """Whether a request before this one is not answered yet, or we have stopped reading for a while."""
-        answering = self.cycle is not None and not self.cycle.response_complete
-        return self.flow.read_paused or (answering and (self._in_new_head() or not self.cycle.more_body))
 
 
 _REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}

@@ -24,6 +24,7 @@ from schemas.topics import API_KEYS
 _REREAD_S = 5.0
 _PASS_S = 15.0  # a consumer that takes longer to read it all is replaced
 _POLL_MS = 250
+_REQUEST_MS = 10_000
 _RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class KeyFeed:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=_POLL_MS,
+                request_timeout_ms=_REQUEST_MS,
             )
             try:
                 await consumer.start()
