@@ -237,7 +237,9 @@ def _wanted(key: str, value: Any) -> str:
         )
     if value == "" and key not in SPECIALS:
         raise QueryError(f"metadata: {_shown(key)} must not be empty", "metadata")
-    return value if isinstance(value, str) else json.dumps(value)
+    # ClickHouse writes 1.0 as 1 when it takes a number from JSON.
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return value if isinstance(value, str) else json.dumps(int(value) if whole else value)
 
 
 def _shown(value: Any) -> str:

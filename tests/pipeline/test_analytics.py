@@ -1,0 +1,166 @@
+"""Numbers of analytics are what plain Python makes of the rows, from whichever tables they are read."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from query_api.analytics_plan import Piece, Plan, plan
+from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
+from query_api.analytics_time import BUCKETS, timeline, zone_of
+from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
+from query_api.log_filters import LogFilters, filters_in
+from stream_workers.rollups import Hour, compute
+from tests.pipeline.analytics_data import START, Row, feedback_asked, insert, invented, requests_asked
+from tests.pipeline.engines import clickhouse_front
+
+LATER = datetime(2025, 12, 1, tzinfo=UTC)
+ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Auckland")
+
+
+class World:
+    """A ClickHouse with one workspace to ask about and another that must never show."""
+
+    def __init__(self, url: str, runner: asyncio.Runner) -> None:
+        self.url, self.runner = url, runner
+        self.client: Client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+        self.asynchronous: AsyncClient = runner.run(
+            clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+        )
+        self.stored = invented("default", 1)
+        for each in (self.stored, invented("other", 2, 20)):
+            insert(self.client, each)
+            hours = [Hour(each.workspace, int(row["created_at"].timestamp()) // 3600 * 3600) for row in each.feedback]
+            runner.run(compute(self.asynchronous, hours))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("analytics") / "clickhouse", port), asyncio.Runner() as runner:
+        migrate(url)
+        world = World(url, runner)
+        yield world
+        runner.run(world.asynchronous.close())
+
+
+TIMES = st.integers(-3, 20 * 6).map(lambda hours: START.replace(minute=0, second=0) + timedelta(hours=hours)) | (
+    st.integers(0, 5 * 86_400_000).map(lambda ms: START + timedelta(milliseconds=ms))
+)
+RANGES = st.tuples(TIMES, TIMES).filter(lambda pair: pair[0] < pair[1])
+OF_ROLLUPS = {
+    "user": ["u1"],
+    "organisation": ["o1", "o2", "o1,o2", "nobody"],
+    "prompt_slug": ["p1"],
+    "environment": ["production", "production,staging"],
+    "ai_model": ["m1", "m__3", "m1,m2"],
+    "metadata": ['{"_user": ""}', '{"_organisation": "o1", "_environment": "staging"}'],
+}
+OF_ROWS = {
+    "trace_id": ["t1,t2,t3,t4,t5,t6,t7,t8", "t9,'x"],
+    "span_id": ["s1"],
+    "ai_org": ["openai"],
+    "ai_org_model": ["openai__m1", "google__m__3,openai__m2"],
+    "status_code": ["200", "429,500"],
+    "total_units_min": ["12"],
+    "prompt_token_max": ["15"],
+    "completion_token_min": ["3"],
+    "cost_min": ["0.25"],
+    "cost_max": ["0.75"],
+    "weighted_feedback_min": ["0", "-1.5", "0.333333333"],
+    "weighted_feedback_max": ["0", "2"],
+    "metadata": st.sampled_from(
+        ['{"tier": 3}', '{"tier": "gold", "_prompt": "p2"}', '{"tier": true}', '{"tier": 1.5}']
+    ),
+}
+ALL = {name: [*OF_ROWS.get(name, []), *OF_ROLLUPS.get(name, [])] for name in {**OF_ROWS, **OF_ROLLUPS}}
+
+
+def some_of(offered: dict[str, list[str]], most: int = 2) -> st.SearchStrategy[dict[str, str]]:
+    names = st.lists(st.sampled_from(sorted(offered)), unique=True, max_size=most)
+    return names.flatmap(
+        lambda chosen: st.fixed_dictionaries({name: st.sampled_from(offered[name]) for name in chosen})
+    )
+
+
+def asked(given: dict[str, str], since: datetime, until: datetime) -> LogFilters:
+    times = {"time_of_generation_min": since.isoformat(), "time_of_generation_max": until.isoformat()}
+    return filters_in({**given, **times}, "default")
+
+
+def sums_of(rows: list[Row]) -> Sums:
+    counts = tuple(sum(row["value"] == value for row in rows) for value in VALUES)
+    weight = sum((row["weight"] for row in rows), Decimal(0))
+    return Sums(len(rows), weight, sum((row["value"] * row["weight"] for row in rows), Decimal(0)), counts)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    given=some_of(OF_ROLLUPS) | some_of(ALL),
+    times=RANGES,
+    bucket=st.sampled_from(BUCKETS),
+    zone=st.sampled_from(ZONES),
+    by_model=st.booleans(),
+    age=st.sampled_from([timedelta(0), timedelta(days=3), timedelta(days=30)]),
+)
+def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
+    world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str, by_model: bool,
+    age: timedelta,
+) -> None:  # fmt: skip
+    filters, when = asked(given, *times), timeline(*times, bucket, zone_of(zone))
+    chosen = plan(filters, when, by_model, START + age)
+
+    def sums(way: Plan) -> dict[tuple[datetime, str], Sums]:
+        return world.runner.run(sums_of_feedback(world.asynchronous, filters, when, way, by_model=by_model))
+
+    groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
+    for row in feedback_asked(world.stored, filters):
+        start = max(each for each in when.starts if each <= row["created_at"])
+        models = row["models"] or [""] if by_model else [""]
+        for model in models:
+            if not by_model or model in filters.texts.get("ai_model", (model,)):
+                groups[start, model].append(row)
+    expected = {group: sums_of(rows) for group, rows in groups.items()}
+    assert sums(Plan((Piece("rows", *times),))) == expected
+    assert sums(chosen) == expected
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(given=some_of(ALL, 3), times=RANGES)
+def test_filters_choose_the_requests_and_the_feedback_that_plain_python_chooses(
+    world: World, given: dict[str, str], times: tuple[datetime, datetime]
+) -> None:
+    filters = asked(given, *times)
+    for table, conditions, rows in (
+        ("request_logs", conditions_on_requests(filters, "r"), requests_asked(world.stored, filters)),
+        ("feedback", conditions_on_feedback(filters, "r"), feedback_asked(world.stored, filters)),
+    ):
+        key = "request_id" if table == "request_logs" else "feedback_id"
+        query = f"SELECT r.{key} FROM feedback.{table} AS r WHERE {conditions.text}"
+        found = world.client.query(query, conditions.parameters).result_rows
+        assert {id_ for (id_,) in found} == {row[key] for row in rows}
+        assert len(found) == len(rows)
+
+
+def test_the_data_try_every_filter(world: World) -> None:
+    """Each filter chooses some and leaves out some, so that the properties above can fail."""
+    for name, values in ALL.items():
+        for value in values:
+            filters = asked({name: value}, START, LATER)
+            for chosen, of in (
+                (requests_asked(world.stored, filters), world.stored.requests),
+                (feedback_asked(world.stored, filters), world.stored.feedback),
+            ):
+                assert (0 < len(chosen) < len(of)) == (value != "nobody"), (name, value)
