@@ -11,6 +11,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from query_api.analytics_sums import VALUES, Sums
 from query_api.log_filters import LogFilters
 
 START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
@@ -212,3 +213,9 @@ def _mean_of_trace(stored: Stored, filters: LogFilters, trace_id: str) -> bool:
 def _text(row: Row, key: str) -> str:
     value = row[key] if key in SPECIALS else row["metadata"].get(key, "")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def sums_of(rows: list[Row]) -> Sums:
+    counts = tuple(sum(row["value"] == value for row in rows) for value in VALUES)
+    weight = sum((row["weight"] for row in rows), Decimal(0))
+    return Sums(len(rows), weight, sum((row["value"] * row["weight"] for row in rows), Decimal(0)), counts)

@@ -1,59 +1,22 @@
 """Numbers of analytics are what plain Python makes of the rows, from whichever tables they are read."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
-import clickhouse_connect
-import pytest
-from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from query_api.analytics_plan import Piece, Plan, plan
-from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
+from query_api.analytics_sums import Sums, sums_of_feedback
 from query_api.analytics_time import BUCKETS, timeline, zone_of
 from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in
-from stream_workers.rollups import Hour, compute
-from tests.pipeline.analytics_data import START, Row, feedback_asked, insert, invented, requests_asked
-from tests.pipeline.engines import clickhouse_front
+from tests.pipeline.analytics_data import START, Row, feedback_asked, requests_asked, sums_of
+from tests.pipeline.analytics_world import World
 
 LATER = datetime(2025, 12, 1, tzinfo=UTC)
 ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Auckland")
-
-
-class World:
-    """A ClickHouse with one workspace to ask about and another that must never show."""
-
-    def __init__(self, url: str, runner: asyncio.Runner) -> None:
-        self.url, self.runner = url, runner
-        self.client: Client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
-        self.asynchronous: AsyncClient = runner.run(
-            clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
-        )
-        self.stored = invented("default", 1)
-        for each in (self.stored, invented("other", 2, 20)):
-            insert(self.client, each)
-            hours = [Hour(each.workspace, int(row["created_at"].timestamp()) // 3600 * 3600) for row in each.feedback]
-            runner.run(compute(self.asynchronous, hours))
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with clickhouse_front(tmp_path_factory.mktemp("analytics") / "clickhouse", port), asyncio.Runner() as runner:
-        migrate(url)
-        world = World(url, runner)
-        yield world
-        runner.run(world.asynchronous.close())
 
 
 TIMES = st.integers(-3, 20 * 6).map(lambda hours: START.replace(minute=0, second=0) + timedelta(hours=hours)) | (
@@ -98,12 +61,6 @@ def some_of(offered: dict[str, list[str]], most: int = 2) -> st.SearchStrategy[d
 def asked(given: dict[str, str], since: datetime, until: datetime) -> LogFilters:
     times = {"time_of_generation_min": since.isoformat(), "time_of_generation_max": until.isoformat()}
     return filters_in({**given, **times}, "default")
-
-
-def sums_of(rows: list[Row]) -> Sums:
-    counts = tuple(sum(row["value"] == value for row in rows) for value in VALUES)
-    weight = sum((row["weight"] for row in rows), Decimal(0))
-    return Sums(len(rows), weight, sum((row["value"] * row["weight"] for row in rows), Decimal(0)), counts)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
