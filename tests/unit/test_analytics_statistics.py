@@ -85,7 +85,7 @@ def test_a_difference_is_welchs() -> None:
 
 @pytest.mark.parametrize("estimate", [avg, weighted_mean])
 def test_19_of_20_intervals_hold_the_true_difference(estimate: object) -> None:
-    chance, held, trials = random.Random(5), 0, 1000
+    chance, held, trials = random.Random(5), 0, 400
 
     def sample(size: int) -> Moments:
         return moments(*((chance.randint(-4, 6), str(chance.choice([0.25, 0.5, 1]))) for _ in range(size)))
