@@ -41,7 +41,7 @@ class Stored:
         return [row for row in self.feedback if row["trace_id"] == trace_id]
 
 
-def invented(workspace: str, seed: int, traces: int = 60) -> Stored:
+def invented(workspace: str, seed: int, traces: int = 80) -> Stored:
     chance = random.Random(seed)
     stored = Stored(workspace)
     for number in range(traces):
@@ -88,8 +88,8 @@ def _metadata(chance: random.Random) -> Row:
 
 
 def _time(chance: random.Random) -> datetime:
-    """Within five days, often on the hour or the day."""
-    at = START + timedelta(seconds=chance.randrange(5 * 86_400), milliseconds=chance.randrange(1000))
+    """Within three and a half days, often on the hour or the day."""
+    at = START + timedelta(seconds=chance.randrange(84 * 3600), milliseconds=chance.randrange(1000))
     whole = chance.choice([None, None, {"minute": 0}, {"minute": 30}, {"hour": 0, "minute": 0}])
     return at.replace(**whole, second=0, microsecond=0) if whole else at
 

@@ -32,7 +32,7 @@ class World:
             clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
         )
         self.stored = invented("default", 1)
-        for each in (self.stored, invented("other", 2, 20)):
+        for each in (self.stored, invented("other", 2, 10)):
             self.store(each)
 
     def store(self, stored: Stored) -> None:
