@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from query_api.analytics_plan import Piece, Plan, plan
@@ -21,6 +21,7 @@ ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australi
 TIMES = st.integers(-3, 100).map(lambda hours: START.replace(minute=0, second=0) + timedelta(hours=hours)) | (
     st.integers(0, 4 * 86_400_000).map(lambda ms: START + timedelta(milliseconds=ms))
 )
+WHOLE = (START, START + timedelta(days=4))
 RANGES = st.tuples(TIMES, TIMES).filter(lambda pair: pair[0] < pair[1])
 OF_ROLLUPS = {
     "user": ["u1"],
@@ -69,6 +70,7 @@ def asked(given: dict[str, str], since: datetime, until: datetime) -> LogFilters
     by_model=st.booleans(),
     age=st.sampled_from([timedelta(0), timedelta(days=3), timedelta(days=30)]),
 )
+@example({"ai_model": "m1,m2"}, WHOLE, "day", "UTC", False, timedelta(days=30))
 def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str, by_model: bool,
     age: timedelta,
@@ -93,6 +95,8 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given=some_of(ALL, 3), times=RANGES)
+@example({"weighted_feedback_min": "0"}, WHOLE)
+@example({"weighted_feedback_max": "2"}, WHOLE)
 def test_filters_choose_the_requests_and_the_feedback_that_plain_python_chooses(
     world: World, given: dict[str, str], times: tuple[datetime, datetime]
 ) -> None:
