@@ -18,3 +18,4 @@ class QuerySettings(BaseSettings):
         False, description="As for the edge: nobody gets in without a key, even if there is none."
     )
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
+    analytics_timeout_s: float = Field(30.0, gt=0, le=600, allow_inf_nan=False)

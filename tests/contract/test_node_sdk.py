@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,26 @@ def test_the_lock_file_pins_every_package_by_hash_and_names_no_registry() -> Non
     for path, package in packages.items():
         assert "resolved" not in package, f"{path}: npm install --omit-lockfile-registry-resolved leaves it out"
         assert not path or package["integrity"].startswith("sha512-")
+
+
+def test_analytics_of_what_was_given_are_read(pipeline: Pipeline, call: Call, trace: str) -> None:
+    given = {"traceID": trace, "weight": 0.5, "metadata": {"_prompt": trace}}
+    for value in (4, -2):
+        call("feedback.create", {**given, "value": value})
+    count = "SELECT count() FROM feedback.feedback WHERE _prompt = {p:String}"
+    until(lambda: pipeline.count(count, p=trace) == 2, "both are stored")
+    now = datetime.now(UTC)
+    asked = {
+        "time_of_generation_min": (now - timedelta(hours=2)).isoformat(),
+        "time_of_generation_max": (now + timedelta(minutes=1)).isoformat(),
+        "prompt_slug": trace,
+    }
+    graphs = {
+        name: call(f"analytics.graphs.{name}", asked)["answer"]
+        for name in ("feedbacks", "feedbacks_score", "feedbacks_weighted", "feedback_ai_models")
+    }
+    assert graphs["feedbacks"]["summary"] == {"total": 2}
+    assert graphs["feedbacks_score"]["data_points"] == [{"score": -2, "total": 1}, {"score": 4, "total": 1}]
+    assert graphs["feedbacks_weighted"]["summary"] == {"avg": 0.5, "weighted_mean": 1.0, "n": 2}
+    (model,) = graphs["feedback_ai_models"]["data_points"]
+    assert (model["ai_model"], model["total"], model["avg_weighted_feedback"]) == ("", 2, 0.5)

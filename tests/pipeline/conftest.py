@@ -1,11 +1,13 @@
-"""Fixtures: `pipeline`, an edge and workers over real engines, once per engine source and session; and, for each
-test that wants to break it, an `edge` of its own over a `broker` of its own."""
+"""Fixtures: `pipeline`, an edge and workers over real engines, once per engine source and session; `world`, a
+ClickHouse with invented feedback and the queries over it; and, for each test that wants to break it, an `edge` of its
+own over a `broker` of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.pipeline.analytics_world import World, world_in
 from tests.pipeline.edge_fixtures import Broker, Edge
 from tests.pipeline.engines import SOURCES, Engines
 from tests.pipeline.running import Pipeline
@@ -26,6 +28,12 @@ def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def pipeline(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with Pipeline(engines, tmp_path_factory.mktemp("pipeline")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("world")) as made:
+        yield made
 
 
 @pytest.fixture

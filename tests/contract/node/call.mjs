@@ -3,12 +3,14 @@
 import { Portkey } from 'portkey-ai';
 
 const [options, method, given] = process.argv.slice(2);
-const [resource, name] = method.split('.');
+const resources = method.split('.');
+const name = resources.pop();
 const portkey = new Portkey(JSON.parse(options));
+const resource = resources.reduce((within, part) => within[part], portkey);
 
 let outcome;
 try {
-  outcome = { answer: await portkey[resource][name](...JSON.parse(given)) };
+  outcome = { answer: await resource[name](...JSON.parse(given)) };
 } catch (error) {
   outcome = { error: { type: error.constructor.name, status: error.status, message: error.message } };
 }

@@ -1,0 +1,73 @@
+"""Portkey's Python SDK reads analytics of what it has given and logged itself."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from portkey_ai import Portkey
+from portkey_ai.api_resources.exceptions import BadRequestError
+
+from tests.pipeline.engines import until
+from tests.pipeline.running import Pipeline
+
+
+@pytest.fixture(scope="module")
+def portkey(pipeline: Pipeline) -> Portkey:
+    return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
+
+
+@pytest.fixture(scope="module")
+def asked(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
+    """The parameters that find three feedbacks, two of them on a trace with a request."""
+    prompt = f"prompt-{datetime.now(UTC).timestamp()}"
+    trace, specials = f"trace-{prompt}", {"_prompt": prompt}
+    portkey.logs.create(
+        request={"url": "https://provider.example/v1", "provider": "openai", "body": {"model": "m-1"}},
+        response={"status": 200, "body": {"usage": {"total_tokens": 10}}},
+        metadata={"traceId": trace, **specials},
+    )
+    for trace_id, value, weight in ((trace, 10, 0.5), (trace, -2, 1), (f"{trace}-without", 4, 0.25)):
+        portkey.feedback.create(trace_id=trace_id, value=value, weight=weight, metadata=specials)
+    query = "SELECT countIf(join_state = 'joined'), count() FROM feedback.feedback WHERE _prompt = {p:String}"
+    until(lambda: pipeline.sql_client.query(query, {"p": prompt}).result_rows == [(2, 3)], "all is stored and joined")
+    now = datetime.now(UTC)
+    return {
+        "time_of_generation_min": (now - timedelta(hours=2)).isoformat(),
+        "time_of_generation_max": (now + timedelta(minutes=1)).isoformat(),
+        "prompt_slug": prompt,
+    }
+
+
+def test_graphs_of_feedback_are_read(portkey: Portkey, asked: dict[str, Any]) -> None:
+    graphs = portkey.analytics.graphs
+    for graph, summary in (
+        (graphs.feedbacks(**asked), {"total": 3}),
+        (graphs.feedbacks_scores(**asked), {"total": 3}),
+        (graphs.feedbacks_weighted(**asked), {"avg": 4 / 3, "weighted_mean": 4 / 1.75, "n": 3}),
+        (graphs.feedbacks_ai_models(**asked), {}),
+    ):
+        assert graph.object == "analytics-graph"
+        assert graph["summary"] == pytest.approx(summary)
+    points = graphs.feedbacks(**asked)["data_points"]
+    assert sum(point["total"] for point in points) == 3
+    assert graphs.feedbacks_scores(**asked)["data_points"] == [
+        {"score": -2, "total": 1}, {"score": 4, "total": 1}, {"score": 10, "total": 1},
+    ]  # fmt: skip
+    models = {point["ai_model"]: point for point in graphs.feedbacks_ai_models(**asked)["data_points"]}
+    assert {model: (point["total"], point["avg_weighted_feedback"]) for model, point in models.items()} == {
+        "m-1": (2, 1.5), "": (1, 1.0),
+    }  # fmt: skip
+
+
+def test_groups_by_metadata_are_read(portkey: Portkey, asked: dict[str, Any]) -> None:
+    groups = portkey.analytics.groups.metadata(metadata_key="_prompt", **asked, page_size=5, current_page=0)
+    assert (groups.object, groups.total) == ("list", 1)
+    (group,) = groups.data or []
+    assert (group["metadata_value"], group["requests"], group["requests_with_feedback"]) == (asked["prompt_slug"], 1, 1)
+    assert (group["avg_tokens"], group["avg_weighted_feedback"], group["object"]) == (10, 1.5, "analytics-group")
+
+
+def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: Portkey, asked: dict[str, Any]) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        portkey.analytics.graphs.feedbacks(**asked, metadata="{")
+    assert refused.value.message == 'Error code: 400 - metadata must be the JSON of an object, got "{"'

@@ -1,0 +1,221 @@
+"""Random requests and feedback, stored as the workers store them, and what plain Python finds in them."""
+
+import json
+import random
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from query_api.analytics_sums import VALUES, Sums
+from query_api.log_filters import LogFilters
+
+START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
+"""Clocks go back in Europe two days later."""
+SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
+COLUMN_OF = {"prompt_slug": "_prompt", "user": "_user", "organisation": "_organisation", "environment": "_environment"}
+REQUEST_COLUMNS = {"ai_model": "model", "ai_org": "provider", "span_id": "span_id"}
+NUMBER_COLUMNS = {
+    "total_units": "total_tokens", "prompt_token": "prompt_tokens", "completion_token": "completion_tokens",
+    "cost": "cost",
+}  # fmt: skip
+Row = dict[str, Any]
+
+
+@dataclass
+class Stored:
+    """Current rows of one workspace, metadata as objects."""
+
+    workspace: str
+    requests: list[Row] = field(default_factory=list)
+    feedback: list[Row] = field(default_factory=list)
+
+    def requests_of(self, trace_id: str) -> list[Row]:
+        return [row for row in self.requests if row["trace_id"] == trace_id]
+
+    def feedback_of(self, trace_id: str) -> list[Row]:
+        return [row for row in self.feedback if row["trace_id"] == trace_id]
+
+
+def invented(workspace: str, seed: int, traces: int = 80) -> Stored:
+    chance = random.Random(seed)
+    stored = Stored(workspace)
+    for number in range(traces):
+        trace_id = f"t{number}" if number % 9 else f"t{number},'x"
+        for _ in range(chance.choice([0, 1, 1, 2, 3])):
+            stored.requests.append(_request(chance, stored, trace_id))
+        for _ in range(chance.choice([0, 1, 2, 3, 6])):
+            stored.feedback.append(_feedback(chance, stored, trace_id))
+    return stored
+
+
+def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
+    tokens = chance.choice([None, chance.randint(0, 20)])
+    metadata = _metadata(chance)
+    return {
+        "workspace": stored.workspace, "request_id": _id(chance), "trace_id": trace_id,
+        "span_id": chance.choice(["", "s1"]), "started_at": _time(chance),
+        "provider": chance.choice(["openai", "google"]), "model": chance.choice(["m1", "m2", "m__3"]),
+        "status": chance.choice([200, 200, 429, 500]), "cost": chance.choice([None, chance.randint(0, 8) / 8]),
+        "prompt_tokens": tokens, "completion_tokens": tokens and 2 * tokens, "total_tokens": tokens and 3 * tokens,
+        **{name: str(metadata.get(name, "")) for name in SPECIALS}, "metadata": metadata,
+    }  # fmt: skip
+
+
+def _feedback(chance: random.Random, stored: Stored, trace_id: str) -> Row:
+    requests, metadata = stored.requests_of(trace_id), _metadata(chance)
+    return {
+        "workspace": stored.workspace, "feedback_id": _id(chance), "trace_id": trace_id,
+        "value": chance.randint(-10, 10), "weight": Decimal(chance.choice([0, 1, 1, 5, 9])) / chance.choice([9, 10]),
+        "created_at": _time(chance), "join_state": "joined" if requests else "pending",
+        "models": sorted({row["model"] for row in requests}),
+        "providers": sorted({row["provider"] for row in requests}),
+        **{name: str(metadata.get(name) or next((row[name] for row in requests), "")) for name in SPECIALS},
+        "metadata": metadata,
+    }  # fmt: skip
+
+
+def _metadata(chance: random.Random) -> Row:
+    offered = {
+        "_user": "u1", "_organisation": chance.choice(["o1", "o2"]), "_prompt": chance.choice(["p1", "p2"]),
+        "_environment": chance.choice(["production", "staging"]), "tier": chance.choice([3, "3", 4, "gold", True, 1.5]),
+    }  # fmt: skip
+    return {name: value for name, value in offered.items() if chance.random() < 0.6}
+
+
+def _time(chance: random.Random) -> datetime:
+    """Within three and a half days, often on the hour or the day."""
+    at = START + timedelta(seconds=chance.randrange(84 * 3600), milliseconds=chance.randrange(1000))
+    whole = chance.choice([None, None, {"minute": 0}, {"minute": 30}, {"hour": 0, "minute": 0}])
+    return at.replace(**whole, second=0, microsecond=0) if whole else at
+
+
+def _id(chance: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=chance.getrandbits(128))
+
+
+def insert(client: Client, stored: Stored) -> None:
+    """Write all of it, with some former versions and some feedback that has been deleted."""
+    for row in stored.feedback:
+        row["weight"] = row["weight"].quantize(Decimal("1e-9"))
+    feedback = [row | {"version": 2, "is_deleted": 0} for row in stored.feedback]
+    former = [row | {"version": 1, "value": 10, "models": ["gone"], "_user": "gone"} for row in feedback[::3]]
+    doomed = [row | {"feedback_id": uuid.uuid4(), "version": 1} for row in feedback[::5]]
+    deleted = [*doomed, *(row | {"version": 2, "is_deleted": 1} for row in doomed)]
+    _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in [*former, *deleted, *feedback]])
+    _write(
+        client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in stored.requests]
+    )
+    _write(
+        client,
+        "trace_aggregate_rows",
+        [
+            {
+                "workspace": stored.workspace, "trace_id": trace_id, "feedback_count": len(group), "version": 1,
+                "weight_sum": sum((row["weight"] for row in group), Decimal(0)),
+                "value_weight_sum": total(group), "requests": len(stored.requests_of(trace_id)),
+            }
+            for trace_id in sorted({row["trace_id"] for row in [*stored.feedback, *stored.requests[::2]]})
+            if (group := stored.feedback_of(trace_id)) is not None
+        ],
+    )  # fmt: skip
+
+
+def _write(client: Client, table: str, rows: list[Row]) -> None:
+    for row in rows:
+        row |= {"metadata": json.dumps(row["metadata"])} if "metadata" in row else {}
+    client.insert(f"feedback.{table}", [list(row.values()) for row in rows], column_names=list(rows[0]))
+
+
+def total(rows: Iterable[Row]) -> Decimal:
+    return sum((row["value"] * row["weight"] for row in rows), Decimal(0))
+
+
+def requests_asked(stored: Stored, filters: LogFilters) -> list[Row]:
+    """The long way of conditions_on_requests."""
+    return [
+        row
+        for row in stored.requests
+        if _in_time(filters, row["started_at"])
+        and _is(row, filters, {**REQUEST_COLUMNS, **COLUMN_OF, "trace_id": "trace_id"})
+        and all(_text(row, key) == text for key, text in filters.metadata.items())
+        and _mean_of_trace(stored, filters, row["trace_id"])
+    ]
+
+
+def feedback_asked(stored: Stored, filters: LogFilters) -> list[Row]:
+    """The long way of conditions_on_feedback."""
+
+    def has(row: Row, key: str, text: str) -> bool:
+        if key in SPECIALS or key in row["metadata"]:
+            return _text(row, key) == text
+        return any(_text(request, key) == text for request in stored.requests_of(row["trace_id"]))
+
+    speaks_of_requests = (
+        filters.statuses or filters.provider_models or REQUEST_COLUMNS.keys() & filters.texts.keys()
+        or NUMBER_COLUMNS.keys() & filters.ranges.keys()
+    )  # fmt: skip
+    return [
+        row
+        for row in stored.feedback
+        if _in_time(filters, row["created_at"])
+        and _has_texts(row, filters, {**COLUMN_OF, "trace_id": "trace_id"})
+        and (
+            not speaks_of_requests
+            or any(_is(each, filters, REQUEST_COLUMNS) for each in stored.requests_of(row["trace_id"]))
+        )
+        and all(has(row, key, text) for key, text in filters.metadata.items())
+        and _mean_of_trace(stored, filters, row["trace_id"])
+    ]
+
+
+def _in_time(filters: LogFilters, at: datetime) -> bool:
+    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    return (filters.since is None or at >= filters.since) and (filters.until is None or at < filters.until)
+
+
+def _has_texts(row: Row, filters: LogFilters, columns: dict[str, str]) -> bool:
+    return all(row[column] in filters.texts[name] for name, column in columns.items() if name in filters.texts)
+
+
+def _is(row: Row, filters: LogFilters, columns: dict[str, str]) -> bool:
+    numbers = all(
+        row[column] is not None
+        and (limits.least is None or row[column] >= limits.least)
+        and (limits.most is None or row[column] <= limits.most)
+        for name, column in NUMBER_COLUMNS.items()
+        if (limits := filters.ranges.get(name))
+    )
+    pair = (row["provider"], row["model"])
+    return (
+        _has_texts(row, filters, columns)
+        and numbers
+        and (not filters.statuses or row["status"] in filters.statuses)
+        and (not filters.provider_models or pair in filters.provider_models)
+    )
+
+
+def _mean_of_trace(stored: Stored, filters: LogFilters, trace_id: str) -> bool:
+    limits = filters.ranges.get("weighted_feedback")
+    if limits is None:
+        return True
+    group = stored.feedback_of(trace_id)
+    return bool(group) and (
+        (limits.least is None or total(group) >= limits.least * len(group))
+        and (limits.most is None or total(group) <= limits.most * len(group))
+    )
+
+
+def _text(row: Row, key: str) -> str:
+    value = row[key] if key in SPECIALS else row["metadata"].get(key, "")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def sums_of(rows: list[Row]) -> Sums:
+    counts = tuple(sum(row["value"] == value for row in rows) for value in VALUES)
+    weight = sum((row["weight"] for row in rows), Decimal(0))
+    return Sums(len(rows), weight, sum((row["value"] * row["weight"] for row in rows), Decimal(0)), counts)

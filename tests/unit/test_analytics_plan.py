@@ -1,0 +1,120 @@
+"""Rollups serve what they know, and rows the rest; together they cover the time asked for, once."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from query_api.analytics_plan import Plan, plan
+from query_api.analytics_time import BUCKETS, Bucket, Timeline, timeline, zone_of
+from query_api.log_filters import filters_in
+
+SINCE, UNTIL = datetime(2026, 10, 1, 10, 30, tzinfo=UTC), datetime(2026, 10, 9, 20, 15, tzinfo=UTC)
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def planned(
+    given: dict[str, str], bucket: Bucket = "day", zone: str = "UTC", by_model: bool = False, now: datetime = LATER
+) -> Plan:
+    return plan(filters_in(given, "w"), timeline(SINCE, UNTIL, bucket, zone_of(zone)), by_model, now)
+
+
+def sources(chosen: Plan) -> list[str]:
+    return [piece.source for piece in chosen.pieces]
+
+
+def test_whole_days_are_read_as_days_whole_hours_as_hours_and_ragged_ends_as_rows() -> None:
+    chosen = planned({})
+    assert [(piece.source, piece.since.day, piece.since.hour) for piece in chosen.pieces] == [
+        ("rows", 1, 10), ("hour", 1, 11), ("day", 2, 0), ("hour", 9, 0), ("rows", 9, 20),
+    ]  # fmt: skip
+    assert chosen.dimension == "all"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "zone", "expected"),
+    [
+        ("hour", "UTC", ["rows", "hour", "rows"]),
+        ("day", "Europe/Berlin", ["rows", "hour", "rows"]),
+        ("hour", "Asia/Kathmandu", ["rows"]),
+        ("day", "America/St_Johns", ["rows"]),
+        ("month", "Asia/Kathmandu", ["rows", "hour", "day", "hour", "rows"]),
+    ],
+)
+def test_buckets_that_no_rollup_fits_are_counted_from_rows(bucket: Bucket, zone: str, expected: list[str]) -> None:
+    # No month of the range begins inside it, so that its zone does not matter.
+    assert sources(planned({}, bucket, zone)) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "dimension", "keys", "environments"),
+    [
+        ({"user": "u"}, "user", (("u",),), ()),
+        (
+            {"organisation": "a,b", "environment": "production"},
+            "organisation",
+            (("a", "b", "a,b"),),
+            (("production",),),
+        ),
+        ({"prompt_slug": "p"}, "prompt", (("p",),), ()),
+        ({"ai_model": "m"}, "model", (("m",),), ()),
+        ({"metadata": '{"_user": "", "_environment": "x"}', "user": "u"}, "user", (("u",), ("",)), (("x",),)),
+    ],
+)
+def test_a_filter_on_one_dimension_is_asked_of_its_rollups(
+    given: dict[str, str], dimension: str, keys: object, environments: object
+) -> None:
+    chosen = planned(given)
+    assert "day" in sources(chosen)
+    assert (chosen.dimension, chosen.keys, chosen.environments) == (dimension, keys, environments)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"user": "u", "organisation": "o"},
+        {"ai_model": "m,n"},
+        {"ai_org": "openai"},
+        {"trace_id": "t"},
+        {"status_code": "200"},
+        {"weighted_feedback_min": "0"},
+        {"cost_max": "1"},
+        {"metadata": '{"tier": 1}'},
+        {"ai_org_model": "openai__m"},
+    ],
+)
+def test_a_filter_that_rollups_cannot_tell_is_answered_from_rows(given: dict[str, str]) -> None:
+    assert sources(planned(given)) == ["rows"]
+
+
+def test_models_are_told_by_their_own_dimension_and_by_no_other() -> None:
+    assert planned({}, by_model=True).dimension == "model"
+    assert "day" in sources(planned({"ai_model": "m,n", "environment": "e"}, by_model=True))
+    assert sources(planned({"user": "u"}, by_model=True)) == ["rows"]
+
+
+@given(
+    since=st.integers(0, 9 * 86_400_000),
+    length=st.integers(1, 9 * 86_400_000),
+    bucket=st.sampled_from(BUCKETS),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu"]),
+    age=st.integers(0, 20 * 24 * 60),
+)
+def test_the_pieces_cover_the_time_asked_for_once_and_fit_their_source(
+    since: int, length: int, bucket: Bucket, zone: str, age: int
+) -> None:
+    first = SINCE + timedelta(milliseconds=since)
+    when: Timeline = timeline(first, first + timedelta(milliseconds=length), bucket, zone_of(zone))
+    now = SINCE + timedelta(minutes=age)
+    pieces = plan(filters_in({}, "w"), when, False, now).pieces
+    assert (pieces[0].since, pieces[-1].until) == (when.since, when.until)
+    assert all(one.until == two.since for one, two in pairwise(pieces))
+    for piece in pieces:
+        unit = {"rows": timedelta(milliseconds=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}[piece.source]
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        assert (piece.since - epoch) % unit == (piece.until - epoch) % unit == timedelta(0)
+        assert piece.since < piece.until
+        assert piece.source == "rows" or piece.until <= now - timedelta(hours=1)
+        assert piece.source == "rows" or all((cut - epoch) % unit == timedelta(0) for cut in when.cuts[1:])
