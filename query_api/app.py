@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from query_api import feedback_receipt
+from query_api import feedback_list, feedback_receipt, logs, traces
 from query_api.answers import answer_refusals
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
@@ -24,6 +24,7 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
         await engines.close()
 
     router = APIRouter(lifespan=lifespan)
-    router.include_router(feedback_receipt.create_router(settings, engines))
+    for feature in (feedback_list, feedback_receipt, logs, traces):
+        router.include_router(feature.create_router(settings, engines))
     app.include_router(router)
     answer_refusals(app)

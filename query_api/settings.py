@@ -13,6 +13,7 @@ class QuerySettings(BaseSettings):
     kafka_bootstrap: str = "127.0.0.1:9092"
     consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
+    query_timeout_s: float = Field(10.0, gt=0, le=300, allow_inf_nan=False)
 
     @field_validator("clickhouse_url")
     @classmethod
