@@ -171,11 +171,13 @@ LOG_FILTERS: dict[str, tuple[Item, Callable[[DataSet, Served], bool]]] = {
 @pytest.mark.parametrize("name", LOG_FILTERS)
 def test_requests_are_listed_with_the_feedback_of_their_traces(pipeline: Pipeline, data: DataSet, name: str) -> None:
     query, holds = LOG_FILTERS[name]
-    wanted = sorted((each for each in data.served if holds(data, each)), key=lambda each: each.at, reverse=True)
+    wanted = [(each.at, each.trace, each.model, each.cost, each.tokens) for each in data.served if holds(data, each)]
     rows = listed(pipeline, "/v1/logs", trace_id=of(data), page_size=9, **query)
     assert wanted, "the data set does not try this filter"
-    shown = [(row["trace_id"], row["ai_model"], row["cost"], row["total_units"]) for row in rows]
-    assert shown == [(each.trace, each.model, each.cost, each.tokens) for each in wanted]
+    fields = ("trace_id", "ai_model", "cost", "total_units")
+    shown = [(datetime.fromisoformat(row["created_at"]), *(row[name] for name in fields)) for row in rows]
+    assert sorted(map(str, shown)) == sorted(map(str, wanted))
+    assert [at for at, *_ in shown] == sorted((at for at, *_ in wanted), reverse=True)
     given = data.by_trace()
     for row in rows:
         group = given.get(row["trace_id"], [])
