@@ -73,11 +73,17 @@ FEEDBACK_RULES = {
 class RequestIn(TypedDict, total=False):
     """What the app sent to its provider."""
 
-    url: str | None
+    url: Annotated[str | None, Field(description="Values of parameters with secrets are not kept.")]
     method: Annotated[str | None, Field(description="`post` where it is missing.")]
     provider: Annotated[str | None, Field(examples=["openai"])]
     headers: Annotated[dict[str, Any] | None, Field(description="Values of headers with secrets are not kept.")]
-    body: Annotated[Any, Field(description="`model` and `user` are read from it.", examples=[{"model": "m-1"}])]
+    body: Annotated[
+        Any,
+        Field(
+            description="`model` and `user` are read from it. Of one that is too large its beginning is kept.",
+            examples=[{"model": "m-1"}],
+        ),
+    ]
 
 
 class ResponseIn(TypedDict, total=False):
@@ -95,7 +101,10 @@ class ResponseIn(TypedDict, total=False):
             description="Milliseconds.",
         ),
     ]
-    body: Annotated[Any, Field(description="`model` and `usage` are read from it.")]
+    body: Annotated[
+        Any,
+        Field(description="`model` and `usage` are read from it. Of one that is too large its beginning is kept."),
+    ]
 
 
 class LogIn(TypedDict, total=False):

@@ -25,8 +25,10 @@ from ingest_api.fields import (
     validated,
 )
 from ingest_api.json_text import dump, parse, shown
-from ingest_api.log_facts import model_of, opened, time_of, tokens_of, without_secrets
+from ingest_api.kept_bodies import kept
+from ingest_api.log_facts import model_of, opened, time_of, tokens_of
 from ingest_api.records import Accepted, Record, rfc3339
+from ingest_api.secrets import headers_without_secrets, url_without_secrets
 from ingest_api.settings import Limits
 from schemas.ids import new_id, trace_key
 from schemas.murmur2 import murmur2
@@ -58,7 +60,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
             "request_id": request_id,
             "trace_id": trace_id,
             **_span(item, metadata, headers, parent),
-            **_facts(item, metadata),
+            **_facts(item, metadata, limits),
             "metadata": orjson.Fragment(metadata_json(metadata, limits)),
             "started_at": _started_at(item, items[index]) or received_at,
             "received_at": received_at,
@@ -106,7 +108,7 @@ def _span(
     return {name: text for name, text in found.items() if text and text != "None"}
 
 
-def _facts(item: LogIn, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(item: LogIn, metadata: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     """Everything about the request and its answer that is there, by event field."""
     request, response = item["request"], item["response"]
     asked, answered = opened(request.get("body")), opened(response.get("body"))
@@ -115,21 +117,22 @@ def _facts(item: LogIn, metadata: Mapping[str, Any]) -> dict[str, Any]:
         "provider": request.get("provider"),
         "model": model_of(asked, answered),
         "method": request.get("method") or "post",
-        "url": request.get("url"),
+        "url": url_without_secrets(request.get("url")),
         "status": 200 if status is None else status,
         "response_time_ms": response.get("response_time"),
         **tokens_of(answered),
         "cost": item.get("cost"),
-        "request_headers": without_secrets(request.get("headers")),
-        "request_body": request.get("body"),
-        "response_headers": without_secrets(response.get("headers")),
-        "response_body": response.get("body"),
+        "request_headers": _fragment(headers_without_secrets(request.get("headers"))),
+        "request_body": kept(request.get("body"), limits),
+        "response_headers": _fragment(headers_without_secrets(response.get("headers"))),
+        "response_body": kept(response.get("body"), limits),
         **_specials(metadata, asked),
     }
-    for name in ("request_headers", "request_body", "response_headers", "response_body"):
-        if facts[name] is not None:
-            facts[name] = orjson.Fragment(dump(facts[name]))
     return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _fragment(value: dict[str, Any] | None) -> orjson.Fragment | None:
+    return None if value is None else orjson.Fragment(dump(value))
 
 
 def _specials(metadata: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:

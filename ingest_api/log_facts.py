@@ -1,9 +1,8 @@
-"""What a request log tells about its request: model, tokens, time, and headers without their secrets.
+"""What a request log tells about its request: model, tokens and time.
 
-Pure. Bodies are kept as they were sent; looking into them is lenient, because they are the provider's and not ours.
+Pure. Looking into bodies is lenient, because they are the provider's and not ours.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,21 +12,11 @@ from ingest_api.json_text import object_in_text, shown
 from ingest_api.numbers import number
 from ingest_api.records import rfc3339
 
-REDACTED = "[redacted]"
-
-_SECRET = re.compile(r"authori[sz]ation|cookie|api-?_?key|token|secret|password|credential|(^|[-_])key($|[-_])", re.I)
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 # A Unix time of seconds is below this for 3,000 years to come, one of milliseconds has been above it since 1973.
 _SECONDS_BELOW = 100_000_000_000
 _LARGEST_COUNT = 2**63 - 1
-
-
-def without_secrets(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Headers with the values of those that authenticate somebody replaced."""
-    if headers is None:
-        return None
-    return {name: REDACTED if _SECRET.search(name) else value for name, value in headers.items()}
 
 
 def opened(body: Any) -> dict[str, Any]:

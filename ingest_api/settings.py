@@ -30,6 +30,8 @@ class Limits:
     metadata_bytes: int
     bulk: int
     environments: frozenset[str]
+    logged_body_bytes: int = 1_000_000
+    keep_bodies: bool = True
 
 
 class Settings(BaseSettings):
@@ -45,6 +47,8 @@ class Settings(BaseSettings):
     max_trace_id_chars: int = Field(512, ge=1, le=4096)
     max_metadata_bytes: int = Field(65_536, ge=2)
     max_bulk: int = Field(1000, ge=1, le=100_000)
+    keep_bodies: bool = True
+    max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
     environments: Annotated[tuple[str, ...], NoDecode] = ("production", "staging", "development", "test")
     produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
@@ -82,7 +86,14 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """The limits of a body."""
-        return Limits(self.max_trace_id_chars, self.max_metadata_bytes, self.max_bulk, frozenset(self.environments))
+        return Limits(
+            self.max_trace_id_chars,
+            self.max_metadata_bytes,
+            self.max_bulk,
+            frozenset(self.environments),
+            self.max_logged_body_bytes,
+            self.keep_bodies,
+        )
 
 
 class SettingsError(Exception):

@@ -1,8 +1,11 @@
 """Refusals of the queries: raised anywhere below a route, answered in the one error body of the HTTP API."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from schemas.failures import error_content
@@ -26,9 +29,29 @@ async def _answer(_: Request, error: Exception) -> Response:
     return JSONResponse(error_content(error.status, error.message, error.param), error.status, error.headers)
 
 
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    param = _written(fault["loc"][1:])
+    if fault["type"] == "json_invalid":
+        return JSONResponse(error_content(400, f"the body is not JSON: {fault['ctx']['error']}"), 400)
+    if fault["type"] == "missing":
+        return JSONResponse(error_content(400, f"{param or 'the body'} is required", param), 400)
+    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    got = orjson.dumps(fault.get("input"), default=str).decode()
+    told = f"{param or 'the body'} {rule}, got {got if len(got) <= 60 else got[:59] + '…'}"
+    return JSONResponse(error_content(400, told, param), 400)
+
+
+def _written(place: Sequence[str | int]) -> str | None:
+    """A parameter's or field's place as callers write it: `filters.tags[2]`; None for the whole body."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".") or None
+
+
 def answer_refusals(app: FastAPI) -> None:
-    """Have the app answer QueryError as the HTTP API answers what it refuses."""
+    """Have the app answer QueryError, and parameters that are not as declared, as the HTTP API answers a refusal."""
     app.add_exception_handler(QueryError, _answer)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
 
 
 def example(status: int, message: str, param: str | None = None) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from query_api import analytics_comparison, analytics_graphs, analytics_groups, feedback_receipt
+from query_api import (
+    analytics_comparison,
+    analytics_graphs,
+    analytics_groups,
+    feedback_list,
+    feedback_receipt,
+    logs,
+    traces,
+)
 from query_api.answers import answer_refusals
 from query_api.callers import REFUSALS, told_by
 from query_api.engines import Engines
@@ -29,7 +37,15 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
         await engines.close()
 
     router = APIRouter(lifespan=lifespan, responses=REFUSALS)
-    for feature in (feedback_receipt, analytics_graphs, analytics_groups, analytics_comparison):
+    for feature in (
+        feedback_list,
+        feedback_receipt,
+        logs,
+        traces,
+        analytics_graphs,
+        analytics_groups,
+        analytics_comparison,
+    ):
         router.include_router(feature.create_router(settings, engines))
     app.include_router(router)
     answer_refusals(app)

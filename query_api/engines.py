@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import clickhouse_connect
 from aiokafka.errors import KafkaError
@@ -34,9 +36,18 @@ class Engines:
         async with self._opening:
             if self._client is None:
                 self._client = await clickhouse_connect.get_async_client(
-                    dsn=self._settings.clickhouse_url, autogenerate_session_id=False
+                    dsn=self._settings.clickhouse_url, autogenerate_session_id=False, tz_mode="aware"
                 )
             return self._client
+
+    async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What a query answers, times aware. The engine gives it up when nobody can be waiting for it any more.
+
+        Raises ClickHouseError where it does not answer.
+        """
+        limit = {"max_execution_time": math.ceil(self._settings.query_timeout_s)}
+        result = await (await self.clickhouse()).query(query, dict(parameters), settings=limit)
+        return list(result.named_results())
 
     async def close(self) -> None:
         """Close what was opened."""

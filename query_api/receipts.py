@@ -61,7 +61,7 @@ def receipt(feedback_id: str, found: Stored) -> Receipt | None:
     if found.row is not None:
         if found.row["is_deleted"]:
             return Receipt(id=feedback_id, status="deleted", refused=refused)
-        return Receipt(id=feedback_id, status="stored", feedback=_current(found.row), refused=refused)
+        return Receipt(id=feedback_id, status="stored", feedback=current_of(found.row), refused=refused)
     if found.events:
         return queued(feedback_id, refused)
     create = next((letter for letter in refused if letter.event == "create"), None) or next(iter(refused), None)
@@ -76,6 +76,7 @@ def queued(feedback_id: str, refused: Iterable[Refused] = ()) -> Receipt:
     return Receipt(id=feedback_id, status="queued", refused=list(refused))
 
 
-def _current(row: dict[str, Any]) -> CurrentFeedback:
+def current_of(row: dict[str, Any]) -> CurrentFeedback:
+    """A feedback as a row of `feedback_rows` has it, its `join_state` as the view tells it."""
     specials = {name: row[name] or None for name in ("_user", "_organisation", "_prompt", "_environment")}
     return CurrentFeedback(**{**row, **specials, "metadata": orjson.loads(row["metadata"])})

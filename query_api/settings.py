@@ -19,3 +19,4 @@ class QuerySettings(BaseSettings):
     )
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
     analytics_timeout_s: float = Field(30.0, gt=0, le=600, allow_inf_nan=False)
+    query_timeout_s: float = Field(10.0, gt=0, le=300, allow_inf_nan=False)

@@ -1,0 +1,119 @@
+"""`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from query_api.answers import QueryError, example
+from query_api.callers import LogsReader
+from query_api.engines import Engines, told_in_time
+from query_api.feedback_page import feedback_page
+from query_api.filter_conditions import conditions_on_requests
+from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
+from query_api.log_items import BODIES, COLUMNS, JudgedLog, WholeLog, fields_of, parts_of
+from query_api.pages import PARAMETERS, Place, add_place, cursor_of, openapi_page_parameters, page_size_in, place_in
+from query_api.settings import QuerySettings
+from query_api.trace_numbers import TraceNumbers, numbers_of, numbers_with_pairs
+
+CURSOR = "l"
+MOST_FEEDBACK = 50
+
+_ONE = f"""
+SELECT {COLUMNS}{BODIES} FROM feedback.request_logs AS l
+WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}}
+"""
+_AWAY = {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")}
+
+
+class LogPage(BaseModel):
+    """One page. Where `next_cursor` is null there is no more."""
+
+    object: Literal["list"] = "list"
+    data: list[JudgedLog]
+    next_cursor: str | None = Field(examples=["lAAABmwAAAAABlwAAAAAAgACAAJsR7fkAAA"])
+
+
+def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["reading"])
+
+    @router.get("/v1/logs/", include_in_schema=False)
+    @router.get(
+        "/v1/logs",
+        summary="List requests",
+        description="Newest first, without headers and bodies. Each has the feedback of its trace: how much, its means,"
+        " and the value : weight pairs of the newest. All given filters must hold.",
+        openapi_extra={"parameters": [*openapi_parameters(), *openapi_page_parameters()]},
+        responses={
+            400: {
+                "description": "A parameter is not valid.",
+                **example(400, "page_size must be an integer from 1 to 100, got '0'", "page_size"),
+            },
+            503: _AWAY,
+        },
+    )
+    async def list_logs(request: Request, caller: LogsReader) -> LogPage:
+        query = request.query_params
+        filters = filters_in_query(query, caller.workspace, PARAMETERS)
+        place, size = place_in(query, CURSOR), page_size_in(query)
+        async with told_in_time("requests cannot be listed", settings.query_timeout_s):
+            rows = await engines.rows(*log_query(filters, place, size + 1))
+            page = rows[:size]
+            numbers = await numbers_with_pairs(engines, caller.workspace, {row["trace_id"] for row in page})
+        more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
+        return LogPage(
+            data=[_judged(row, numbers.get(row["trace_id"], TraceNumbers())) for row in page], next_cursor=more
+        )
+
+    @router.get(
+        "/v1/logs/{log_id}",
+        summary="One request",
+        responses={
+            404: {"description": "No such request is stored.", **example(404, "there is no request log", "log_id")},
+            503: _AWAY,
+        },
+    )
+    async def get_log(log_id: str, caller: LogsReader) -> WholeLog:
+        identity = _known_form(log_id)
+        if identity is None:
+            raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")
+        async with told_in_time("the request cannot be read", settings.query_timeout_s):
+            rows = await engines.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
+            if not rows:
+                raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
+            row = rows[0]
+            on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
+            numbers = await numbers_of(engines, caller.workspace, [row["trace_id"]])
+            feedback = await feedback_page(engines, on_trace, None, None, MOST_FEEDBACK) if numbers else []
+        judged = numbers.get(row["trace_id"], TraceNumbers()).judged
+        return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
+
+    return router
+
+
+def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+    """The query of one page of the list, with its parameters."""
+    conditions = conditions_on_requests(filters, "l")
+    add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
+    query = f"""
+        SELECT {COLUMNS} FROM feedback.request_logs AS l WHERE {conditions.text}
+        ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
+    """
+    return query, conditions.parameters | {"count": count}
+
+
+def _judged(row: dict[str, Any], numbers: TraceNumbers) -> JudgedLog:
+    return JudgedLog(**fields_of(row), **numbers.judged, feedback=numbers.pairs)
+
+
+def _known_form(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def _none(log_id: str, why: str) -> QueryError:
+    return QueryError(f"there is no request log with the id {log_id[:60]!r}: {why}", "log_id", status=404)

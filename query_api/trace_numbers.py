@@ -1,0 +1,67 @@
+"""The numbers of traces, and value and weight of their newest feedback.
+
+Numbers are read by key; feedback is sought on those traces alone that have any.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from query_api.engines import Engines
+from query_api.log_items import Pair
+
+MOST_PAIRS = 20
+
+_NUMBERS = """
+SELECT trace_id, feedback_count, mean_value_weight, weighted_mean FROM feedback.trace_aggregates
+WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)} AND feedback_count > 0
+"""
+# All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
+_PAIRS = """
+SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
+FROM (
+    SELECT trace_id, feedback_id, any(created_at) AS at, argMax((value, weight, is_deleted), version) AS last
+    FROM feedback.feedback_rows
+    WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)}
+    GROUP BY trace_id, feedback_id
+)
+WHERE last.3 = 0
+ORDER BY at DESC, feedback_id DESC LIMIT {most:UInt32} BY trace_id
+"""
+
+
+@dataclass
+class TraceNumbers:
+    """What is told of a trace's feedback beside each of its requests; pairs newest first."""
+
+    feedback_count: int = 0
+    mean_value_weight: float | None = None
+    weighted_mean: float | None = None
+    pairs: list[Pair] = field(default_factory=list)
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """The fields of `log_items.Judged`."""
+        return {
+            "feedback_count": self.feedback_count,
+            "mean_value_weight": self.mean_value_weight,
+            "weighted_mean": self.weighted_mean,
+        }
+
+
+async def numbers_of(engines: Engines, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+    """Those of the traces that have feedback, without pairs. Raises what the client raises."""
+    if not trace_ids:
+        return {}
+    rows = await engines.rows(_NUMBERS, {"workspace": workspace, "trace_ids": list(trace_ids)})
+    return {row.pop("trace_id"): TraceNumbers(**row) for row in rows}
+
+
+async def numbers_with_pairs(engines: Engines, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+    """Those of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
+    numbers = await numbers_of(engines, workspace, trace_ids)
+    if numbers:
+        sought = {"workspace": workspace, "trace_ids": list(numbers), "most": MOST_PAIRS}
+        for row in await engines.rows(_PAIRS, sought):
+            numbers[row.pop("trace_id")].pairs.append(Pair(**row))
+    return numbers
