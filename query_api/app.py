@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from query_api import feedback_receipt
 from query_api.answers import answer_refusals
 from query_api.engines import Engines
+from query_api.exports import routes as exports
 from query_api.settings import QuerySettings
 
 
@@ -25,5 +26,6 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
 
     router = APIRouter(lifespan=lifespan)
     router.include_router(feedback_receipt.create_router(settings, engines))
+    router.include_router(exports.create_router(settings, engines))
     app.include_router(router)
     answer_refusals(app)
