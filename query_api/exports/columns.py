@@ -133,14 +133,15 @@ _SOURCES = {
 
 
 def rows_sql(kind: str, names: Iterable[str], form: str, conditions: Conditions, page: tuple[int, int] | None) -> str:
-    """The query that gives the rows in a format; `page` is (rows, rows before them)."""
+    """The query that gives the rows in a format; `page` is (rows, rows before them), by time. All have no order."""
     source, join, order = _SOURCES[kind]
     columns = [COLUMNS[kind][name] for name in names]
-    limit = f"LIMIT {page[0]} OFFSET {page[1]}" if page else ""
+    # A sort would hold all rows, bodies too; a page is little and means nothing without an order.
+    part = f"ORDER BY {order} LIMIT {page[0]} OFFSET {page[1]}" if page else ""
     return f"""SELECT {_selected(columns, form)}
 FROM {source} {join}
 WHERE {conditions.text}
-ORDER BY {order} {limit}"""
+{part}"""
 
 
 def count_sql(kind: str, conditions: Conditions) -> str:
