@@ -17,7 +17,9 @@ def main() -> int:
         settings = QuerySettings()
     except ValidationError as faults:
         for fault in faults.errors():
-            print(f"FEEDBACK_{fault['loc'][0]}".upper() + f": {fault['msg']}, got {fault['input']}.", file=sys.stderr)
+            name = f"FEEDBACK_{fault['loc'][0]}".upper()
+            got = "" if "SECRET" in name else f", got {fault['input']}"
+            print(f"{name}: {fault['msg']}{got}.", file=sys.stderr)
         return 2
 
     def extend(app: EdgeApp) -> None:

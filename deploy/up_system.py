@@ -68,6 +68,7 @@ class System:
             "FEEDBACK_PORT": str(options.port),
             "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
             "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url,
+            "FEEDBACK_EXPORT_DIR": environment.get("FEEDBACK_EXPORT_DIR") or str(options.data_dir / "exports"),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }

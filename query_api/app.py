@@ -20,6 +20,7 @@ from query_api import (
 from query_api.answers import answer_refusals
 from query_api.callers import REFUSALS, told_by
 from query_api.engines import Engines
+from query_api.exports import routes as exports
 from query_api.settings import QuerySettings
 from query_api.stored_keys import following
 from schemas.key_ring import KeyRing
@@ -37,9 +38,11 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
         await engines.close()
 
     router = APIRouter(lifespan=lifespan, responses=REFUSALS)
+    # Exports come before logs, whose /v1/logs/{log_id} would take their paths.
     for feature in (
         feedback_list,
         feedback_receipt,
+        exports,
         logs,
         traces,
         analytics_graphs,

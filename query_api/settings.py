@@ -1,9 +1,11 @@
 """Every setting of the queries, from the environment: FEEDBACK_ and the name."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.addresses import HttpUrl
+
+_SECRET_CHARS = 32
 
 
 class QuerySettings(BaseSettings):
@@ -20,3 +22,25 @@ class QuerySettings(BaseSettings):
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
     analytics_timeout_s: float = Field(30.0, gt=0, le=600, allow_inf_nan=False)
     query_timeout_s: float = Field(10.0, gt=0, le=300, allow_inf_nan=False)
+    export_dir: str = Field(".feedback/exports", min_length=1)
+    export_keep_hours: float = Field(72.0, gt=0, le=24 * 365, allow_inf_nan=False)
+    export_lease_s: float = Field(30.0, ge=3, le=3600, allow_inf_nan=False)
+    export_url_minutes: float = Field(60.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
+    signing_secret: SecretStr = Field(
+        SecretStr(""), description="Of download addresses; empty: one kept in ClickHouse."
+    )
+    public_url: str = Field("", description="How callers reach the API; empty: as the request says.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://, as in https://feedback.example.com")
+        return url
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _long(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < _SECRET_CHARS:
+            raise ValueError(f"must have at least {_SECRET_CHARS} characters, as openssl rand -hex 32 gives")
+        return secret

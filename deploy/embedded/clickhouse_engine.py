@@ -9,7 +9,8 @@ temporary tables do not outlive their request: there are no sessions.
 import fcntl
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +18,7 @@ from urllib.parse import urlencode
 
 from chdb import _chdb
 
-from deploy.embedded.clickhouse_statement import ExternalTable, Statement
+from deploy.embedded.clickhouse_statement import ExternalTable, Statement, into_file
 
 _SETTING_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)
@@ -82,10 +83,29 @@ class Engine:
 
     def run(self, statement: Statement) -> Result:
         """Runs one statement to its end. Raises StatementFailedError."""
+        with self._connection() as connection:
+            return _run(connection, statement)
+
+    def run_into(self, statement: Statement, pipe: Path) -> None:
+        """Runs a SELECT to its end, its rows written into a pipe as they come. Raises StatementFailedError."""
+        with self._connection() as connection:
+            # Formatting in parallel would take all rows in before the pipe has let the first ones through.
+            _set(connection, {"output_format_parallel_formatting": "0"})
+            _prepare(connection, statement)
+            connection.query(into_file(statement, str(pipe)), "Null", params=dict(statement.parameters))
+
+    def kill_writing_into(self, pipe: Path) -> None:
+        """Ends the SELECT that writes into this pipe, as soon as it notices."""
+        with self._connection() as connection:
+            path = _quoted(str(pipe), "'")
+            connection.query(f"KILL QUERY WHERE position(query, {path}) > 0 AND query_kind = 'Select'", "Null")
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
         try:
             connection = _connect(self._path)
             try:
-                return _run(connection, statement)
+                yield connection
             finally:
                 connection.close()
         except StatementFailedError:
@@ -94,7 +114,7 @@ class Engine:
             raise StatementFailedError(str(error)) from error
 
 
-def _run(connection: Any, statement: Statement) -> Result:
+def _prepare(connection: Any, statement: Statement) -> None:
     if statement.database and statement.database != "default":
         connection.query(f"USE {_quoted(statement.database, '`')}", "Null")
     settings = dict(statement.settings)
@@ -106,6 +126,10 @@ def _run(connection: Any, statement: Statement) -> Result:
         _load(connection, table)
     if read_only != "0":
         _set(connection, {"readonly": read_only})
+
+
+def _run(connection: Any, statement: Statement) -> Result:
+    _prepare(connection, statement)
     if statement.insert_format is None:
         result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
         buffer = result.get_memview()

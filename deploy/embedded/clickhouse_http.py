@@ -1,10 +1,10 @@
 """ClickHouse's HTTP interface over the embedded engine: `python -m deploy.embedded.clickhouse_http`.
 
 Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
-is complete before its first byte is sent, so an error is always a status and never a broken stream. It is for one
-machine: users and passwords are accepted and not checked, and requests that a web page makes are refused, since a
-page must not be able to run SQL on its visitor's machine. What a statement means is left to clickhouse_statement,
-running it to clickhouse_engine.
+is complete before its first byte is sent, so an error is always a status and never a broken stream; only a SELECT
+that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine: users and passwords
+are accepted and not checked, and requests that a web page makes are refused, since a page must not be able to run SQL
+on its visitor's machine. What a statement means is left to clickhouse_statement, running it to clickhouse_engine.
 """
 
 import argparse
@@ -15,10 +15,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import uvicorn
 
@@ -31,9 +31,18 @@ from deploy.embedded.clickhouse_engine import (
     summary_header,
 )
 from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
+from deploy.embedded.clickhouse_stream import (
+    READ_BYTES,
+    Receive,
+    Send,
+    send_while_read,
+    unless,
+    until_gone,
+    written_by,
+)
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
 
 _COMPRESS_FROM_BYTES = 4096
 _SEND_BYTES = 1 << 20
@@ -64,10 +73,20 @@ class ClickHouseHTTP:
             chunks.append(message.get("body", b""))
             if not message.get("more_body"):
                 break
-        answer = await self._answer(scope, headers, chunks)
-        await _send(send, answer)
+        asked = await self._read(scope, headers, chunks)
+        if isinstance(asked, Answer):
+            await _send(send, asked)
+        elif asked.streamed:
+            await self._stream(asked, receive, send)
+        else:
+            pool = self._writers if asked.writes_rows else self._readers
+            accepted = headers.get("accept-encoding", "")
+            await _send(send, await asyncio.shield(self._start(pool, self._execute, asked, accepted)))
 
-    async def _answer(self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]) -> Answer:
+    async def _read(
+        self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
+    ) -> Statement | Answer:
+        """The statement of a request, or the answer where there is none to run."""
         if refusal := self._refusal(headers):
             return text(403, f"{refusal}\n")
         if scope["path"] in ("/ping", "/replicas_status"):
@@ -89,31 +108,60 @@ class ClickHouseHTTP:
             return failure(117, "INCORRECT_DATA", f"Code: 117. DB::Exception: {error}. (INCORRECT_DATA)")
         if not statement.sql.strip():
             return text(200, "Ok.\n")
-        pool = self._writers if statement.writes_rows else self._readers
-        job = run(pool, self._execute, statement, headers.get("accept-encoding", ""))
+        return statement
+
+    def _start(
+        self, pool: ThreadPoolExecutor, work: Callable[[*_Arguments], _T], *arguments: *_Arguments
+    ) -> asyncio.Future[_T]:
+        job = asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
         self._running += 1
         job.add_done_callback(self._finished)
-        return await asyncio.shield(job)
+        return job
 
-    def _finished(self, _job: asyncio.Future[Answer]) -> None:
+    def _finished(self, _job: asyncio.Future[Any]) -> None:
         self._running -= 1
 
-    def _execute(self, statement: Statement, accept_encoding: str) -> Answer:
-        started = time.perf_counter_ns()
-        common = {
+    async def _stream(self, statement: Statement, receive: Receive, send: Send) -> None:
+        job: asyncio.Future[None] | None = None
+
+        def write(pipe: Path) -> asyncio.Future[None]:
+            nonlocal job
+            job = self._start(self._readers, self._engine.run_into, statement, pipe)
+            return job
+
+        common = self._common_headers(statement)
+        gone = asyncio.ensure_future(until_gone(receive))
+        try:
+            async with written_by(write, self._engine.kill_writing_into) as reader:
+                assert job is not None
+                first = await unless(gone, reader.read(READ_BYTES))
+                error = None if first or gone.done() else (await asyncio.wait([job]) and job.exception())
+                if isinstance(error, StatementFailedError):
+                    return await _send(send, failure(error.code, error.name, str(error), common))
+                headers = _result_headers(statement, common)
+                complete = not gone.done() and await send_while_read(reader, first or b"", headers, gone, send)
+            if complete:
+                # Where it raises, the answer has begun: the server then closes the connection before its end.
+                job.result()
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+    def _common_headers(self, statement: Statement) -> dict[str, str]:
+        return {
             "X-ClickHouse-Query-Id": statement.query_id,
             "X-ClickHouse-Timezone": statement.settings.get("session_timezone") or self._engine.timezone,
         }
+
+    def _execute(self, statement: Statement, accept_encoding: str) -> Answer:
+        started = time.perf_counter_ns()
+        common = self._common_headers(statement)
         try:
             result = self._engine.run(statement)
         except StatementFailedError as error:
             return failure(error.code, error.name, str(error), common)
-        headers = {
-            **common,
-            "Content-Type": content_type(statement.output_format),
-            "X-ClickHouse-Format": statement.output_format,
-            "X-ClickHouse-Summary": summary_header(result.summary, time.perf_counter_ns() - started),
-        }
+        summary = summary_header(result.summary, time.perf_counter_ns() - started)
+        headers = {**_result_headers(statement, common), "X-ClickHouse-Summary": summary}
         encoding = None
         if statement.compress_answer and len(result.data) >= _COMPRESS_FROM_BYTES:
             encoding = codecs.choose(accept_encoding)
@@ -132,6 +180,11 @@ class ClickHouseHTTP:
     def is_idle(self) -> bool:
         """Whether no statement is running, be its client still there or not."""
         return self._running == 0
+
+
+def _result_headers(statement: Statement, common: dict[str, str]) -> dict[str, str]:
+    form = statement.output_format
+    return {**common, "Content-Type": content_type(form), "X-ClickHouse-Format": form}
 
 
 async def _send(send: Send, answer: Answer) -> None:

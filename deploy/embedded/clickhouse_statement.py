@@ -34,6 +34,7 @@ _TOKEN = re.compile(
 _BLANK = (b"--", b"#!", b"# ", b"/*")
 _INSERT_FORMAT = re.compile(rb"\s*(\w+)[ \t]*;?[ \t]*(?:\r?\n)?")
 _TRAILING_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^;]*)?;?\s*\Z", re.IGNORECASE)
+_SELECTS = re.compile(rb"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 _INPUT_FUNCTION = re.compile(rb"\bFROM\s+input\s*\(", re.IGNORECASE)
 
 
@@ -70,6 +71,7 @@ class Statement:
     query_id: str = ""
     read_only: bool = False
     compress_answer: bool = False
+    streamed: bool = False
 
     @property
     def writes_rows(self) -> bool:
@@ -125,7 +127,19 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
         query_id=given.get("query_id") or str(uuid4()),
         read_only=method != "POST",
         compress_answer=given.get("enable_http_compression") in ("1", "true"),
+        streamed=given.get("wait_end_of_query") == "0" and _SELECTS.match(sql) is not None,
     )
+
+
+def into_file(statement: Statement, path: str) -> bytes:
+    """The statement's SELECT, its rows written into a file in its output format."""
+    trailing = _TRAILING_FORMAT.search(statement.sql)
+    end = trailing.start() if trailing else len(statement.sql)
+    head, tail = statement.sql[:end].rstrip().rstrip(b";"), statement.sql[end:]
+    quoted = path.replace("\\", "\\\\").replace("'", "\\'").encode()
+    # On a line of its own, as the last one may be a comment.
+    outfile = b"\nINTO OUTFILE '" + quoted + b"' TRUNCATE "
+    return head + outfile + (tail or b"FORMAT " + statement.output_format.encode())
 
 
 def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryview]:

@@ -246,12 +246,13 @@ def test_clickhouse_is_asked_where_it_is_and_as_who_it_knows() -> None:
 
 
 def test_what_is_stored_outlives_its_container_and_what_is_mounted_is_there() -> None:
-    mounts = [each.split(":") for name in ("kafka", "clickhouse") for each in services()[name]["volumes"]]
+    mounts = [each.split(":") for name in ("kafka", "clickhouse", "edge") for each in services()[name]["volumes"]]
     assert [each[:2] for each in mounts if each[0].isalpha()] == [
         ["kafka", services()["kafka"]["environment"]["KAFKA_LOG_DIRS"]],
         ["clickhouse", "/var/lib/clickhouse"],
+        ["exports", services()["edge"]["environment"]["FEEDBACK_EXPORT_DIR"]],
     ]
-    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "clickhouse"}
+    assert set(yaml.safe_load(FILE.read_text())["volumes"]) == {"kafka", "clickhouse", "exports"}
     (file,) = [each for each in mounts if each[0].startswith(".")]
     assert (ROOT / file[0]).resolve() == XML
     assert file[1:] == ["/etc/clickhouse-server/config.d/feedback.xml", "ro"]

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS feedback.exports;
+DROP TABLE IF EXISTS feedback.secrets;

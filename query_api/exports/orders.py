@@ -1,0 +1,129 @@
+"""What a caller wants exported: read from the body of a call, checked, and kept as JSON.
+
+Pure. Every fault is a QueryError that names the field, and nothing that was asked for is left out in silence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from query_api.answers import QueryError
+from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
+from query_api.log_filters import LogFilters, filters_in
+
+_FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
+_IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
+_MAX_DESCRIPTION = 1000
+_MAX_PAGE_SIZE = 10**12
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be exported. `page_size` None: everything; pages count from 0."""
+
+    filters: dict[str, Any]
+    requested_data: tuple[str, ...]
+    description: str | None = None
+    format: str = "jsonl"
+    kind: str = "logs"
+    created_at: str = ""
+
+    @classmethod
+    def at(cls, now: datetime) -> "Order":
+        """One that asks for all logs."""
+        return cls({}, (), created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+    @classmethod
+    def stored(cls, content: Mapping[str, Any]) -> "Order":
+        """The order in a fact."""
+        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        return cls(**{**known, "requested_data": tuple(content["requested_data"])})
+
+    def as_content(self) -> dict[str, Any]:
+        """As it is kept."""
+        return asdict(self)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the file, in order: those asked for, and for logs always what there is of feedback."""
+        return [*self.requested_data, *(name for name in ALWAYS[self.kind] if name not in self.requested_data)]
+
+    def log_filters(self, workspace: str) -> LogFilters:
+        """The filters as a structure, without paging. Raises QueryError."""
+        paging = ("page_size", "current_page")
+        return filters_in({name: value for name, value in self.filters.items() if name not in paging}, workspace)
+
+    @property
+    def page(self) -> tuple[int, int] | None:
+        """(rows, rows before them), or None for everything. Raises QueryError."""
+        size = _whole(self.filters.get("page_size"), "page_size", 1)
+        number = _whole(self.filters.get("current_page"), "current_page", 0)
+        if size is None and number is not None:
+            raise QueryError("current_page says nothing without page_size", "current_page")
+        return None if size is None else (size, size * (number or 0))
+
+
+def order_in(body: Any, workspace: str, before: Order) -> Order:
+    """The order in a body; what it leaves out is as `before`. Raises QueryError."""
+    if not isinstance(body, dict):
+        raise QueryError("the body must be a JSON object")
+    given = {name: value for name, value in body.items() if value is not None and name not in _IGNORED}
+    for name in given:
+        if name not in _FIELDS:
+            raise QueryError(f"{name[:60]!r} is no field here: take {', '.join(_FIELDS)}", name[:60])
+    if str(given.get("workspace_id", workspace)) != workspace:
+        raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
+    order = before
+    kind = _one_of(given.get("kind", order.kind), "kind", list(COLUMNS))
+    order = replace(
+        order,
+        kind=kind,
+        format=_one_of(given.get("format", order.format), "format", list(FORMATS)),
+        filters=_filters(given.get("filters", order.filters)),
+        description=_description(given.get("description", order.description)),
+        requested_data=_requested(given, order, kind),
+    )
+    # Both raise where something is wrong, so that it is told now and not when the export runs.
+    order.log_filters(workspace)
+    _ = order.page
+    return order
+
+
+def _requested(given: Mapping[str, Any], before: Order, kind: str) -> tuple[str, ...]:
+    name = "fields" if "fields" in given else "requested_data"
+    wanted = given.get(name, before.requested_data if kind == before.kind else ())
+    known = COLUMNS[kind]
+    if not isinstance(wanted, list | tuple) or not all(isinstance(each, str) for each in wanted):
+        raise QueryError(f"{name} must be a list of names", name)
+    for each in wanted:
+        if each not in known:
+            raise QueryError(f"{name}: there is no {each[:60]!r}, take of {', '.join(known)}", name)
+    return tuple(dict.fromkeys(wanted)) or tuple(known)
+
+
+def _filters(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise QueryError("filters must be an object", "filters")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _description(given: Any) -> str | None:
+    if given is not None and (not isinstance(given, str) or len(given) > _MAX_DESCRIPTION):
+        raise QueryError(f"description must be text of at most {_MAX_DESCRIPTION} characters", "description")
+    return given
+
+
+def _one_of(given: Any, name: str, values: list[str]) -> str:
+    if given not in values:
+        raise QueryError(f"{name} must be {' or '.join(values)}, got {str(given)[:60]!r}", name)
+    return str(given)
+
+
+def _whole(given: Any, name: str, least: int) -> int | None:
+    if given is None:
+        return None
+    text = str(given)
+    if isinstance(given, bool) or not (text.isascii() and text.isdigit()) or not least <= int(text) <= _MAX_PAGE_SIZE:
+        raise QueryError(f"{name} must be a whole number from {least}, got {text[:60]!r}", name)
+    return int(text)

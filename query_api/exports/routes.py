@@ -1,0 +1,281 @@
+"""`/v1/logs/exports`: Portkey's life cycle of an export, and the file at a signed address.
+
+Every route but the file's asks who calls, and another workspace's export is not there for it.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import FileResponse
+
+from query_api.answers import QueryError, example
+from query_api.callers import LogsReader
+from query_api.engines import Engines, told_in_time
+from query_api.exports import signing
+from query_api.exports.columns import COLUMNS, CONTENT_TYPES, FORMATS
+from query_api.exports.files import path_of
+from query_api.exports.orders import Order, order_in
+from query_api.exports.runs import Runs, count
+from query_api.exports.state import Export
+from query_api.exports.store import ExportStore, export_id_of
+from query_api.settings import QuerySettings
+
+_TIMEOUT_S = 30.0
+_MAX_BODY_BYTES = 1_000_000
+_PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1000
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {
+        "description": "No such export in the caller's workspace.",
+        **example(404, "there is no export", "export_id"),
+    },
+    409: {"description": "Not in this state.", **example(409, "the export is in progress: cancel it first")},
+    503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
+}
+_BODY = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "filters": {
+                            "type": "object",
+                            "description": "As the parameters of analytics; page_size and"
+                            " current_page take a part of the rows.",
+                        },
+                        "requested_data": {
+                            "type": "array",
+                            "items": {"enum": list(COLUMNS["logs"])},
+                            "description": "Columns; all where it is left out. For kind feedback: "
+                            + ", ".join(COLUMNS["feedback"]),
+                        },
+                        "description": {"type": "string"},
+                        "workspace_id": {"type": "string", "description": "The caller's own; another is refused."},
+                        "format": {"enum": list(FORMATS), "default": "jsonl"},
+                        "kind": {"enum": list(COLUMNS), "default": "logs"},
+                    },
+                }
+            }
+        }
+    }
+}
+
+
+def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
+    """The routes; what they run ends with the app."""
+    keep = timedelta(hours=settings.export_keep_hours)
+    folder = Path(settings.export_dir)
+    lease = timedelta(seconds=settings.export_lease_s)
+
+    async def opened() -> ExportStore:
+        return ExportStore(await engines.clickhouse(), lease)
+
+    runs = Runs(engines, opened, folder, keep.total_seconds(), lease.total_seconds())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        runs.sweep_in_background()
+        yield
+        await runs.stop()
+
+    router = APIRouter(tags=["exports"], lifespan=lifespan)
+
+    async def found(export_id: str, workspace: str | None) -> tuple[ExportStore, str, Export]:
+        store = await opened()
+        identity = export_id_of(export_id)
+        known = await store.find(identity) if identity else None
+        if identity is None or known is None or workspace not in (None, known[0]):
+            raise QueryError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
+        return store, identity, known[1]
+
+    def expiry(one: Export) -> datetime | None:
+        return one.ended_at + keep if one.status == "success" and one.ended_at else None
+
+    def shown(export_id: str, workspace: str, one: Export) -> dict[str, Any]:
+        order, progress = one.order, one.progress
+        done = one.status == "success"
+        expires_at = expiry(one)
+        return {
+            "id": export_id,
+            "organisation_id": None,
+            "workspace_id": workspace,
+            "object": "export",
+            "status": one.status,
+            "description": order.description,
+            "filters": order.filters,
+            "requested_data": order.requested_data,
+            "kind": order.kind,
+            "format": order.format,
+            "created_at": order.created_at,
+            "created_by": None,
+            "last_updated_at": _iso(one.updated_at),
+            "total_records": progress.rows_done if done else progress.rows_total,
+            "progress": vars(progress),
+            "error": one.error,
+            "expires_at": _iso(expires_at) if expires_at else None,
+        }
+
+    @router.post("/v1/logs/exports", summary="Order an export", responses=_ERRORS, openapi_extra=_BODY)
+    async def create(request: Request, caller: LogsReader) -> dict[str, Any]:
+        order = order_in(await _json(request), caller.workspace, Order.at(datetime.now(UTC)))
+        export_id = str(uuid4())
+        async with told_in_time("no export was made", _TIMEOUT_S):
+            total = await count(engines, order, caller.workspace)
+            await (await opened()).note(caller.workspace, export_id, "order", order.as_content())
+        return {"id": export_id, "total": total, "object": "export"}
+
+    @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=_ERRORS)
+    async def list_exports(
+        request: Request, caller: LogsReader, page_size: str = str(_PAGE_SIZE), current_page: str = "0"
+    ) -> dict[str, Any]:
+        size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
+        if request.query_params.get("workspace_id", caller.workspace) != caller.workspace:
+            raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
+        async with told_in_time("exports cannot be listed", _TIMEOUT_S):
+            store = await opened()
+            total, exports = await store.latest(caller.workspace, size, size * page)
+        data = [shown(export_id, caller.workspace, one) for export_id, one in exports.items()]
+        return {"object": "list", "total": total, "data": data}
+
+    @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=_ERRORS)
+    async def retrieve(export_id: str, caller: LogsReader) -> dict[str, Any]:
+        async with told_in_time("the export cannot be told", _TIMEOUT_S):
+            _, identity, one = await found(export_id, caller.workspace)
+        return shown(identity, caller.workspace, one)
+
+    @router.put(
+        "/v1/logs/exports/{export_id}", summary="Change what is to be exported", responses=_ERRORS, openapi_extra=_BODY
+    )
+    async def update(export_id: str, request: Request, caller: LogsReader) -> dict[str, Any]:
+        body = await _json(request)
+        async with told_in_time("the export was not changed", _TIMEOUT_S):
+            store, identity, one = await found(export_id, caller.workspace)
+            if one.status in ("in_progress", "success"):
+                raise QueryError(f"the export is {_NOW[one.status]}: make a new one", "export_id", status=409)
+            order = order_in(body, caller.workspace, one.order)
+            total = await count(engines, order, caller.workspace)
+            await store.note(caller.workspace, identity, "order", order.as_content())
+        return {"id": identity, "total": total, "object": "export"}
+
+    @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=_ERRORS)
+    async def start(export_id: str, caller: LogsReader) -> dict[str, Any]:
+        async with told_in_time("the export was not started", _TIMEOUT_S):
+            _, identity, one = await found(export_id, caller.workspace)
+            expires_at = expiry(one)
+            if expires_at and expires_at > datetime.now(UTC):
+                raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
+            if one.status != "in_progress":
+                await runs.start(caller.workspace, identity, one.order, one.attempt + 1)
+        return {"message": "Export started successfully", "id": identity, "object": "export"}
+
+    @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=_ERRORS)
+    async def cancel(export_id: str, caller: LogsReader) -> dict[str, Any]:
+        async with told_in_time("it is not known whether the export was stopped", _TIMEOUT_S):
+            store, identity, one = await found(export_id, caller.workspace)
+            if one.status not in ("in_progress", "stopped"):
+                raise QueryError(
+                    f"the export is {_NOW[one.status]}: only one in progress can be stopped", "export_id", status=409
+                )
+            if one.status == "in_progress":
+                await store.note(caller.workspace, identity, "cancel", {}, one.attempt)
+        return {"message": "Export stopped successfully", "id": identity, "object": "export"}
+
+    @router.get(
+        "/v1/logs/exports/{export_id}/download",
+        summary="An address of the file, for whoever has it",
+        responses=_ERRORS | {410: {"description": "The file's time is over.", **example(410, "the file was removed")}},
+    )
+    async def download(export_id: str, request: Request, caller: LogsReader) -> dict[str, Any]:
+        async with told_in_time("no address can be given", _TIMEOUT_S):
+            store, identity, one = await found(export_id, caller.workspace)
+            _ready(one, expiry(one))
+            secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
+        file_expires_at = expiry(one)
+        assert file_expires_at is not None  # _ready has seen to it
+        expires = int(min(time.time() + settings.export_url_minutes * 60, file_expires_at.timestamp()))
+        query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
+        base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        return {
+            "signed_url": f"{base}/v1/logs/exports/{identity}/file?{query}",
+            "expires_at": _iso(datetime.fromtimestamp(expires, UTC)),
+        }
+
+    @router.get(
+        "/v1/logs/exports/{export_id}/file",
+        summary="The file, at the address that download gave; it takes no key, and Range",
+        response_class=FileResponse,
+        responses={
+            403: {"description": "Not an address that was given.", **example(403, "this address was changed")},
+            410: {"description": "Its time is over.", **example(410, "this address has expired", "expires")},
+        },
+    )
+    async def file(export_id: str, expires: str = "", signature: str = "") -> FileResponse:
+        async with told_in_time("the file cannot be given", _TIMEOUT_S):
+            secret = settings.signing_secret.get_secret_value()
+            secret = secret or await (await opened()).signing_secret()
+            signing.check(secret, export_id, expires, signature, time.time())
+            _, identity, one = await found(export_id, None)
+            _ready(one, expiry(one))
+        path = path_of(folder, identity, one.runner, one.order.format)
+        if not path.is_file():
+            raise QueryError(
+                "the file is not in FEEDBACK_EXPORT_DIR of the process that answers: it was removed by hand, or the"
+                " processes of the API do not share that folder",
+                "export_id",
+                status=404,
+            )
+        return FileResponse(
+            path,
+            media_type=CONTENT_TYPES[one.order.format],
+            filename=f"{one.order.kind}-{identity}.{one.order.format}",
+            headers={"cache-control": "private, no-store", "x-content-type-options": "nosniff"},
+        )
+
+    return router
+
+
+_NOW = {
+    "draft": "not started",
+    "in_progress": "in progress",
+    "success": "complete",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+
+
+def _ready(one: Export, expires_at: datetime | None) -> None:
+    if expires_at is None:
+        reason = f" ({one.error})" if one.error else ""
+        raise QueryError(f"the export is {_NOW[one.status]}{reason}: there is no file", "export_id", status=409)
+    if expires_at <= datetime.now(UTC):
+        raise QueryError("the file was removed as its time is over: start the export again", "export_id", status=410)
+
+
+async def _json(request: Request) -> Any:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise QueryError(f"the body must not be larger than {_MAX_BODY_BYTES} bytes", status=413)
+    try:
+        return orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise QueryError(f"the body must be JSON: {error}") from None
+
+
+def _number(text: str, name: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 15 and least <= int(text) <= most):
+        raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
+    return int(text)
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,245 @@
+"""What becomes of an export that is large, cancelled, killed, expired, or somebody else's."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import clickhouse_connect
+import pytest
+import requests
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from query_api.exports.signing import signature
+from tests.pipeline.edge_fixtures import failed
+from tests.pipeline.engines import Process, answers, clickhouse_front, until
+from tests.pipeline.exporting import Exports
+
+ROWS = 300_000
+SECRET = "0123456789abcdef0123456789abcdef"
+LEASE_S = 4
+
+
+class Api:
+    """The HTTP API over a ClickHouse full of requests, without Kafka, and its folder of exports."""
+
+    def __init__(self, folder: Path, clickhouse: str) -> None:
+        (self.port,) = free_ports(1)
+        self.clickhouse, self.folder = clickhouse, folder / "exports"
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {
+            "FEEDBACK_PORT": str(self.port),
+            "FEEDBACK_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+            "FEEDBACK_CLICKHOUSE_URL": clickhouse,
+            "FEEDBACK_EXPORT_DIR": str(self.folder),
+            "FEEDBACK_EXPORT_LEASE_S": str(LEASE_S),
+            "FEEDBACK_SIGNING_SECRET": SECRET,
+        }
+        self.process = Process([sys.executable, "-m", "deploy.api"], folder / "api.log", environment)
+        self.exports = Exports(self.url)
+        self.until_it_answers()
+
+    def until_it_answers(self) -> None:
+        until(lambda: answers(f"{self.url}/healthz"), "the API answers")
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
+
+    def peak_megabytes(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+    def sql(self, query: str) -> int:
+        with clickhouse_connect.get_client(dsn=self.clickhouse) as client:
+            ((found,),) = client.query(query).result_rows
+            return int(found)
+
+
+REQUESTS = f"""
+INSERT INTO feedback.request_log_rows (workspace, request_id, trace_id, started_at, received_at, provider, model,
+    status, metadata, request_body, response_body, sequence)
+SELECT if(number = 0, 'other', 'default'), generateUUIDv4(number), concat('trace-', toString(number)),
+    toDateTime64('2026-01-01', 3, 'UTC') + number, now64(3), 'openai', 'gpt-4o', 200, '{{"a":1}}',
+    concat('"', repeat('x', 1000), '"'), '{{}}', number
+FROM numbers({ROWS + 1})"""
+FEEDBACK = f"""
+INSERT INTO feedback.feedback_rows (workspace, feedback_id, trace_id, value, weight, created_at, updated_at, join_state,
+    home_environment, metadata, version, is_deleted)
+SELECT 'default', generateUUIDv4(number), concat('trace-', toString(number)), 5, toDecimal64(0.5, 9), now64(3),
+    now64(3), 'joined', 'other', '{{}}', 1, 0
+FROM numbers(1, {ROWS // 3})"""
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("exports")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with clickhouse_front(folder / "clickhouse", port):
+        migrate(url)
+        with clickhouse_connect.get_client(dsn=url) as client:
+            client.command(REQUESTS)
+            client.command(FEEDBACK)
+        running = Api(folder, url)
+        try:
+            yield running
+        finally:
+            running.process.kill()
+
+
+@pytest.fixture(scope="module")
+def small(api: Api) -> str:
+    """An export that is complete."""
+    export_id = api.exports.started(filters={"trace_id": "trace-1"})
+    api.exports.until_status(export_id, "success")
+    return export_id
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_large_export_takes_no_memory_to_speak_of(api: Api, small: str, form: str) -> None:
+    # The first Parquet file loads a library.
+    api.exports.downloaded(filters={"trace_id": "trace-1"}, format=form)
+    before = api.peak_megabytes()
+    export_id = api.exports.started(format=form)
+    one = api.exports.until_status(export_id, "success")
+    assert one["progress"]["rows_done"] == one["progress"]["rows_total"] == one["total_records"] == ROWS
+    reply = requests.get(api.exports.signed_url(export_id), stream=True, timeout=60)
+    size = sum(map(len, reply.iter_content(1 << 20)))
+    assert size == one["progress"]["bytes_written"]
+    assert form == "parquet" or size > 300_000_000
+    assert api.peak_megabytes() - before < 40
+
+
+def test_a_cancelled_export_stops_and_leaves_no_file(api: Api) -> None:
+    export_id = api.exports.started()
+    api.exports.until_rows_are_written(export_id)
+    api.exports.answered("POST", f"/{export_id}/cancel")
+    assert api.exports.get(export_id)["status"] == "stopped"
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%request_logs%' AND query NOT LIKE '%processes%'"
+    until(lambda: not [name for name in api.files() if name.startswith(export_id)], "its file is gone")
+    until(lambda: api.sql(running) == 0, "ClickHouse has stopped")
+    api.exports.answered("POST", f"/{export_id}/cancel")
+    failed(api.exports.call("GET", f"/{export_id}/download"), 409, "AB07")
+    api.exports.answered("PUT", f"/{export_id}", {"filters": {"trace_id": "trace-2"}})
+    api.exports.answered("POST", f"/{export_id}/start")
+    assert api.exports.until_status(export_id, "success")["total_records"] == 1
+
+
+def test_an_export_whose_process_is_killed_ends_as_failed_and_can_be_started_again(api: Api) -> None:
+    export_id = api.exports.started()
+    api.exports.until_rows_are_written(export_id)
+    api.process.kill()
+    assert [name for name in api.files() if name.startswith(export_id)] != []
+    api.process.start()
+    api.until_it_answers()
+    one = api.exports.until_status(export_id, "failed", 60)
+    assert "nothing was heard of it after" in one["error"]
+    failed(api.exports.call("GET", f"/{export_id}/download"), 409, "AB07")
+    api.exports.answered("PUT", f"/{export_id}", {"filters": {"trace_id": ["trace-2", "trace-3"]}})
+    api.exports.answered("POST", f"/{export_id}/start")
+    assert api.exports.until_status(export_id, "success")["total_records"] == 2
+
+
+def test_an_export_whose_process_is_told_to_stop_says_so_at_once(api: Api) -> None:
+    export_id = api.exports.started()
+    api.exports.until_rows_are_written(export_id)
+    assert api.process.stop() == 0
+    assert [name for name in api.files() if name.startswith(export_id)] == []
+    api.process.start()
+    api.until_it_answers()
+    one = api.exports.get(export_id)
+    assert (one["status"], one["error"]) == ("failed", "The process that ran it was stopped. Start it again.")
+
+
+def test_a_folder_that_cannot_be_written_fails_the_export_in_one_sentence(api: Api) -> None:
+    aside = api.folder.rename(api.folder.with_name("aside"))
+    api.folder.write_text("in the way")
+    try:
+        one = api.exports.until_status(api.exports.started(filters={"trace_id": "trace-1"}), "failed")
+        assert one["error"].startswith("The file could not be written: ")
+    finally:
+        api.folder.unlink()
+        aside.rename(api.folder)
+
+
+def test_only_a_genuine_address_opens_the_file_and_only_in_time(api: Api, small: str) -> None:
+    url = api.exports.signed_url(small)
+    given = parse_qs(urlsplit(url).query)
+    ((expires,), (signed,)) = (given["expires"], given["signature"])
+    assert url.startswith(f"{api.url}/v1/logs/exports/{small}/file?")
+    assert time.time() < int(expires) <= time.time() + 3600
+    assert requests.get(url, timeout=60, headers={"Range": "bytes=0-0"}).content == b"{"
+    address = url.partition("?")[0]
+
+    def ask(expires: str, signed: str, at: str = address) -> requests.Response:
+        return requests.get(at, params={"expires": expires, "signature": signed}, timeout=60)
+
+    assert ask(expires, signed).status_code == 200
+    changed = signed[:-1] + ("0" if signed[-1] != "0" else "1")
+    other = f"{api.url}/v1/logs/exports/{uuid4()}/file"
+    for reply in (
+        ask(expires, changed),
+        ask(expires, ""),
+        ask(expires, "é"),
+        ask(str(int(expires) + 1), signed),
+        ask(f"0{expires}", signed),
+        ask("", signed),
+        ask(expires, signed, other),
+        requests.get(address, timeout=60),
+    ):
+        assert failed(reply, 403, "AB03")["param"] == "signature"
+    past = int(time.time()) - 1
+    reply = ask(str(past), signature(SECRET, small, past))
+    assert (reply.status_code, reply.json()["error"]["param"]) == (410, "expires")
+
+
+def test_the_export_of_another_workspace_is_not_there_and_its_rows_are_in_none(api: Api) -> None:
+    export_id = str(uuid4())
+    with clickhouse_connect.get_client(dsn=api.clickhouse) as client:
+        order = '{"filters":{},"requested_data":["id"],"format":"jsonl","kind":"logs","created_at":"2026-01-01"}'
+        columns = "(workspace, export_id, fact, attempt, runner, content)"
+        client.command(
+            f"INSERT INTO feedback.exports {columns} VALUES ('other', '{export_id}', 'order', 0, '', '{order}')"
+        )
+    for method, path in (("GET", ""), ("PUT", ""), ("POST", "/start"), ("POST", "/cancel"), ("GET", "/download")):
+        assert failed(api.exports.call(method, f"/{export_id}{path}", {}), 404, "AB02")["param"] == "export_id"
+    listed = api.exports.answered("GET")
+    assert listed["total"] > 0
+    assert export_id not in {one["id"] for one in listed["data"]}
+    assert api.exports.downloaded(filters={"trace_id": "trace-0"}) == b""
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "status"),
+    [
+        ({"filters": {"modle": "x"}}, "modle", 400),
+        ({"filters": {"cost_min": "much"}}, "cost_min", 400),
+        ({"filters": []}, "filters", 400),
+        ({"filters": {"current_page": 1}}, "current_page", 400),
+        ({"filters": {"page_size": 0}}, "page_size", 400),
+        ({"requested_data": ["id", "nothing"]}, "requested_data", 400),
+        ({"requested_data": ["value"], "kind": "logs"}, "requested_data", 400),
+        ({"format": "xlsx"}, "format", 400),
+        ({"kind": "traces"}, "kind", 400),
+        ({"description": 5}, "description", 400),
+        ({"workspace_id": "other"}, "workspace_id", 403),
+        ({"colour": "red"}, "colour", 400),
+        ([], None, 400),
+    ],
+)
+def test_an_order_with_a_fault_is_refused_and_named(api: Api, body: object, param: str | None, status: int) -> None:
+    before = api.exports.answered("GET")["total"]
+    assert failed(api.exports.call("POST", "", body), status, "AB01" if status == 400 else "AB03")["param"] == param
+    assert api.exports.answered("GET")["total"] == before
+
+
+def test_a_complete_export_is_neither_changed_nor_run_again(api: Api, small: str) -> None:
+    for method, path in (("PUT", ""), ("POST", "/start"), ("POST", "/cancel")):
+        failed(api.exports.call(method, f"/{small}{path}", {}), 409, "AB07")
+    draft = api.exports.order(filters={"trace_id": "trace-1"}, description="later")
+    assert (api.exports.get(draft)["status"], api.exports.get(draft)["description"]) == ("draft", "later")
+    failed(api.exports.call("GET", f"/{draft}/download"), 409, "AB07")
+    failed(api.exports.call("POST", f"/{draft}/cancel"), 409, "AB07")
