@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import uuid4
 
+from ingest_api.body_headers import check_body_headers
 from ingest_api.errors import RefusedError, UnavailableError
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
@@ -117,6 +118,8 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
         body = b"".join(chunks)
     if len(body) > limit:
         raise _too_large(limit)
+    if body:
+        check_body_headers(headers)
     return body
 
 

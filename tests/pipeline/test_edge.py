@@ -44,7 +44,7 @@ def test_every_shape_of_feedback_is_answered_with_ids_and_is_in_the_topic(broker
         (
             "/v1/feedback",
             {"trace_id": "h", "value": 0, "metadata": '{"_user":"u"}'},
-            {"content-type": "text/plain"},
+            {"content-type": "application/json; charset=utf-8"},
             ["h"],
         ),
     ]
