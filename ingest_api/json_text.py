@@ -85,17 +85,17 @@ def shown(value: Any, longest: int = 60) -> str:
 
 def deeper_than(value: Any, limit: int) -> bool:
     """Whether arrays and objects are nested in a value more than `limit` deep."""
-    level = [value]
-    for _ in range(limit + 1):
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return False
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
 
 
 class _Doubled(NamedTuple):

@@ -105,9 +105,9 @@ def test_the_six_characters_of_an_escaped_nul_are_no_nul() -> None:
     assert parse(b'"\\\\u0000"') == "\\u0000"
 
 
-@given(st.integers(0, 300))
-def test_depth_is_bounded_exactly(depth: int) -> None:
-    raw = b"[" * depth + b"1" + b"]" * depth
+@given(st.integers(1, 300), st.sampled_from([b"1", b""]))
+def test_depth_is_bounded_exactly(depth: int, innermost: bytes) -> None:
+    raw = b"[" * depth + innermost + b"]" * depth
     if depth <= MAX_DEPTH:
         parse(raw)
     else:
