@@ -18,7 +18,7 @@ from ingest_api import feedback_body, log_body
 from ingest_api.feedback_body import Call
 from ingest_api.hot import PublishingEndpoint, Receive, Scope, Send, internal_error
 from ingest_api.idempotency import KeyMemory
-from ingest_api.openapi import openapi_schema
+from ingest_api.openapi import Failure, openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
@@ -117,7 +117,12 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Can events be published now?", tags=["health"])
+    @app.get(
+        "/readyz",
+        summary="Can events be published now?",
+        tags=["health"],
+        responses={503: {"description": "They cannot, and why.", "model": Failure}},
+    )
     async def readyz() -> Response:
         if publisher.fault:
             return JSONResponse(error_content(503, publisher.fault), 503)
