@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-.PHONY: help up test unit chaos lint format clean lock bench bench-worker bench-edge \
+.PHONY: help up test unit chaos fuzz lint format clean lock bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace
 
 help: ## list the targets
@@ -32,6 +32,9 @@ unit: $(VENV)/.dev ## run the tests that need no engine
 chaos: $(VENV)/.dev ## kill everything for ten minutes and count; SEED=, EVENTS=, ROUNDS=, SCHEDULE=file
 	SEED=$(SEED) EVENTS=$(or $(EVENTS),200000) ROUNDS=$(or $(ROUNDS),6) SCHEDULE=$(SCHEDULE) \
 	  $(PY) -m pytest -s tests/chaos $(ARGS)
+
+fuzz: $(VENV)/.dev ## send the publishing routes bodies of every kind and compare with the rules; EXAMPLES=, SEED=
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),300000) FUZZ_SEED=$(SEED) $(PY) -m pytest -s tests/fuzz/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format and types
 	$(PY) -m ruff check .

@@ -23,7 +23,7 @@ from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Recei
 from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, begin, log_refusal
-from ingest_api.openapi import openapi_schema
+from ingest_api.openapi import Failure, openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
@@ -161,7 +161,12 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Can events be published now?", tags=["health"])
+    @app.get(
+        "/readyz",
+        summary="Can events be published now?",
+        tags=["health"],
+        responses={503: {"description": "They cannot, and why.", "model": Failure}},
+    )
     async def readyz() -> Response:
         if told := fault():
             return JSONResponse(error_content(503, told), 503)

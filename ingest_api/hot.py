@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from ingest_api.admission import Admission
+from ingest_api.body_headers import check_body_headers
 from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, begin, reason_of
 from ingest_api.publisher import Publisher
@@ -151,6 +152,8 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
         body = b"".join(chunks)
     if len(body) > limit:
         raise _too_large(limit)
+    if body:
+        check_body_headers(headers)
     return body
 
 

@@ -1,12 +1,13 @@
 """JSON in and out, such that what comes in can be passed on exactly.
 
-`parse` refuses what could not be stored as sent: NaN, infinities, lone surrogates, NUL characters, nesting too deep
-for readers downstream. Integers of any length survive. Of equal keys in one object the last one counts.
+`parse` refuses what could not be stored as sent: NaN, infinities, lone surrogates, NUL characters, a key that stands
+twice in one object, nesting too deep for readers downstream. Integers of any length survive.
 """
 
 import json
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,13 +34,24 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
         ) from None
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
+    if has_escaped_colon(raw) or raw.count(b":") != orjson.dumps(value).count(b":"):
+        _refuse_doubled(raw, what, within)
     # The pattern of an escaped NUL, whose own backslash may be written as an escape as well.
-    if b"u0000" in raw and (place := _nul_at(value, [within] if within else [])) is not None:
+    if b"\\" in raw and b"u0000" in raw and (place := _nul_at(value, [within] if within else [])) is not None:
         path = field_path(place)
         raise RefusedError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     if _LONG_INTEGER.search(raw):
         value = json.loads(raw)
     return value
+
+
+def has_escaped_colon(raw: bytes) -> bool:
+    """Whether a colon may stand in a JSON text as an escape.
+
+    Where none does, the text has as many colons as the value it is read to, written anew, if and only if no key was
+    dropped because a later one is the same.
+    """
+    return b"\\" in raw and b"\\u003" in raw and (b"\\u003a" in raw or b"\\u003A" in raw)
 
 
 def object_in_text(value: Any) -> Any:
@@ -73,17 +85,54 @@ def shown(value: Any, longest: int = 60) -> str:
 
 def deeper_than(value: Any, limit: int) -> bool:
     """Whether arrays and objects are nested in a value more than `limit` deep."""
-    level = [value]
-    for _ in range(limit + 1):
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        if not level:
+            return False
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
+
+
+class _Doubled(NamedTuple):
+    """Stands for an object in which a key stands twice."""
+
+    key: str
+
+
+def _refuse_doubled(raw: bytes, what: str, within: str | None) -> None:
+    try:
+        place = _doubled_at(json.loads(raw, object_pairs_hook=_object), [within] if within else [])
+    except RecursionError:
+        raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
+    if place is not None:
+        path = field_path(place)
+        raise RefusedError(f"{path} stands twice in one object: send it once", path)
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
+    found: dict[str, Any] = {}
+    for key, value in members:
+        if key in found:
+            return _Doubled(key)
+        found[key] = value
+    return found
+
+
+def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:
+    if isinstance(value, _Doubled):
+        return [*place, value.key]
+    inside: Iterable[tuple[str | int, Any]] = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, inner in inside:
+        if (found := _doubled_at(inner, [*place, key])) is not None:
+            return found
+    return None
 
 
 def _nul_at(value: Any, place: list[str | int]) -> list[str | int] | None:

@@ -85,6 +85,7 @@ _TRACE_ID_HEADER = {
     "required": False,
     "schema": {"type": "string"},
     "description": "The trace id of items that carry none.",
+    "example": "request-4711",
 }
 _IDEMPOTENCY_HEADER = {
     "name": "Idempotency-Key",
@@ -144,6 +145,8 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
         {
             "one": _FEEDBACK_EXAMPLE,
             "bulk": [_FEEDBACK_EXAMPLE, {"trace_id": "request-4712", "value": -1}],
+            "thumb": {"trace_id": "request-4711", "value": 1},
+            "textual": {"trace_id": "request-4711", "value": 0, "weight": None, "metadata": '{"_user": "user-7"}'},
         },
         _saved("FeedbackSaved", "Feedback successfully saved", feedback_ids=[_ID]),
         keyed=True,
@@ -154,7 +157,18 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
         "One object or an array of them; a bulk call is stored whole or not at all.",
         [_TRACE_ID_HEADER],
         _one_or_many("LogIn", settings.max_bulk),
-        {"one": _LOG_EXAMPLE},
+        {
+            "one": _LOG_EXAMPLE,
+            "bulk": [
+                _LOG_EXAMPLE,
+                {
+                    "request": {"provider": "openai", "body": {"model": "m-1"}},
+                    "response": {"response_time": 123, "body": {"usage": {"total_tokens": 46}}},
+                    "metadata": {"trace_id": "request-4712", "span_id": "span-1", "span_name": "answer"},
+                    "start_time": "2026-01-31T12:00:00.123Z",
+                },
+            ],
+        },
         _saved("LogsSaved", "Logs successfully saved", ids=[_ID], trace_ids=["request-4711"]),
     )
     update = _operation(
@@ -163,7 +177,7 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
         "At least one of value, weight and metadata; what is missing or null keeps its stored value.",
         [_ID_PARAMETER],
         {"$ref": "#/components/schemas/FeedbackChange"},
-        {"value": {"value": 3}},
+        {"value": {"value": 3}, "all": {"value": 3, "weight": 0.25, "metadata": {"comment": "second thought"}}},
         _saved("FeedbackSaved", "Feedback successfully updated", feedback_ids=[_ID]),
         not_found=True,
     )
@@ -230,8 +244,11 @@ def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),
     }
-    if has_body:
-        told["400"] = ("value must be an integer from -10 to 10, got 11", "value", "The body is not valid.")
+    told["400"] = (
+        ("value must be an integer from -10 to 10, got 11", "value", "The body, or what a header says, is not valid.")
+        if has_body
+        else ('Content-Encoding must be left out, got "gzip"', "Content-Encoding", "A header is not valid.")
+    )
     if not_found:
         told["404"] = ("there is no feedback with the id", "feedback_id", "The id was never given here.")
     if keyed:

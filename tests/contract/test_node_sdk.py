@@ -63,6 +63,22 @@ def test_create_stores_what_was_sent(call: Call, stored: RowOf, trace: str) -> N
     assert json.loads(row["metadata"]) == metadata
 
 
+@pytest.mark.parametrize(
+    ("sent", "value", "weight", "metadata"),
+    [
+        pytest.param({"value": "7", "weight": "0.25"}, 7, "0.25", {}, id="numeric strings"),
+        pytest.param({"value": 1, "weight": None, "metadata": None}, 1, "1", {}, id="null"),
+        pytest.param({"value": 0, "metadata": '{"_user":"u","n":1}'}, 0, "1", {"_user": "u", "n": 1}, id="JSON string"),
+    ],
+)
+def test_every_shape_of_a_field_is_stored_as_what_it_says(
+    call: Call, stored: RowOf, trace: str, sent: dict[str, Any], value: int, weight: str, metadata: dict[str, Any]
+) -> None:
+    row = stored(call("feedback.create", {"traceID": trace, **sent})["answer"]["feedback_ids"][0])
+    assert (row["trace_id"], row["value"], row["weight"]) == (trace, value, Decimal(weight))
+    assert json.loads(row["metadata"]) == metadata
+
+
 def test_create_with_a_list_answers_ids_in_order(call: Call, stored: RowOf, trace: str) -> None:
     # More than ten, because the SDK turns the list into an object whose keys do not sort as text.
     names = ("traceID", "trace_id", "traceId")
@@ -89,6 +105,20 @@ def test_update_with_its_id_misspelt_is_a_typed_error_that_says_how_it_is_spelt(
     error = call("feedback.update", {"feedbackId": feedback_id, "value": 3})["error"]
     assert (error["type"], error["status"]) == ("NotFoundError", 404)
     assert "its parameter is `feedbackID`, with a capital ID" in error["message"]
+
+
+@pytest.mark.parametrize("given", [{}, {"feedbackID": None}, {"feedbackID": "null"}, {"feedbackID": "NOT_GIVEN"}])
+def test_update_without_an_id_is_not_found(call: Call, given: dict[str, Any]) -> None:
+    error = call("feedback.update", {"value": 3, **given})["error"]
+    assert (error["type"], error["status"]) == ("NotFoundError", 404)
+    assert error["message"].startswith("there is no feedback with the id ")
+
+
+def test_update_that_changes_nothing_is_a_typed_error(call: Call, trace: str) -> None:
+    (feedback_id,) = call("feedback.create", {"traceID": trace, "value": 5})["answer"]["feedback_ids"]
+    error = call("feedback.update", {"feedbackID": feedback_id})["error"]
+    assert (error["type"], error["status"]) == ("BadRequestError", 400)
+    assert error["message"] == "nothing to change: send at least one of value, weight and metadata"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 from portkey_ai import AsyncPortkey, Portkey
-from portkey_ai.api_resources.exceptions import BadRequestError, NotFoundError
+from portkey_ai.api_resources.exceptions import APIStatusError, BadRequestError, NotFoundError
 
 from ingest_api.settings import Settings
+from schemas.ids import new_id, trace_key
+from schemas.murmur2 import murmur2
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
@@ -66,6 +69,65 @@ def test_bulk_create_answers_ids_in_order(portkey: Portkey, stored: RowOf, trace
     assert [row["trace_id"] for row in rows] == [sent["trace_id"] for sent in feedbacks]
     assert [row["value"] for row in rows] == [sent["value"] for sent in feedbacks]
     assert [float(row["weight"]) for row in rows] == [sent["weight"] for sent in feedbacks]
+
+
+def test_bulk_create_takes_every_spelling_and_an_object_of_positions(
+    portkey: Portkey, stored: RowOf, trace: str
+) -> None:
+    feedbacks: list[dict[str, Any]] = [
+        {"traceID": f"{trace}-0", "value": "1", "weight": None},
+        {"traceId": f"{trace}-1", "value": 2, "weight": "0.5"},
+        {"trace-id": f"{trace}-2", "value": 3.0, "metadata": '{"_user": "fef653"}'},
+    ]
+    positions: Any = {str(n): each for n, each in enumerate(feedbacks)}
+    for sent in (feedbacks, positions):
+        rows = [stored(each) for each in portkey.feedback.bulk_create(feedbacks=sent).feedback_ids or []]
+        assert [row["trace_id"] for row in rows] == [f"{trace}-{n}" for n in range(3)]
+        assert [row["value"] for row in rows] == [1, 2, 3]
+        assert [float(row["weight"]) for row in rows] == [1, 0.5, 1]
+        assert [row["_user"] for row in rows] == ["", "", "fef653"]
+
+
+@pytest.mark.parametrize("metadata", [None, {"_user": "u"}])
+def test_update_with_null_keeps_what_is_stored(
+    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str, metadata: dict[str, str] | None
+) -> None:
+    sent: dict[str, Any] = {"weight": 0.25, "metadata": metadata or {"_user": "u"}}
+    (feedback_id,) = portkey.feedback.create(trace_id=trace, value=5, **sent).feedback_ids or []
+    portkey.feedback.update(feedback_id=feedback_id, value="-3", weight=None, metadata=metadata)
+    until(lambda: pipeline.stored(feedback_id).get("value") == -3, "the update is stored")
+    row = stored(feedback_id)
+    assert (row["weight"], json.loads(row["metadata"])) == (Decimal("0.25"), {"_user": "u"})
+
+
+@pytest.mark.parametrize("feedback_id", ["", "undefined", "None", "0b6ff5c2-5a3c-4f0e-9d3f-2f4f6f1d7c11", "a/b", "%00"])
+def test_update_of_an_id_that_cannot_be_is_not_found_at_once(portkey: Portkey, feedback_id: str) -> None:
+    with pytest.raises((NotFoundError, APIStatusError)) as refused:
+        portkey.feedback.update(feedback_id=feedback_id, value=1)
+    assert refused.value.status_code in (404, 405)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_change_of_an_id_that_was_never_given_is_told_as_dead_by_its_receipt(
+    pipeline: Pipeline, portkey: Portkey, trace: str, method: str
+) -> None:
+    """The edge cannot know the id; the worker does, and the receipt says so for good."""
+    never = str(new_id(murmur2(trace_key("default", trace)), 1_769_860_800_123))
+    url = f"{pipeline.url}/v1/feedback/{never}"
+    assert requests.get(url, timeout=30).status_code == 404
+    if method == "PUT":
+        assert portkey.feedback.update(feedback_id=never, value=1).feedback_ids == [never]
+    else:
+        requests.delete(url, timeout=30).raise_for_status()
+
+    def told() -> dict[str, Any]:
+        answer: dict[str, Any] = requests.get(url, timeout=30).json()
+        return answer
+
+    until(lambda: told()["status"] == "dead", "the change is dead")
+    assert (told()["reason"], told().get("feedback")) == ("unknown_feedback", None)
+    assert told()["detail"]
+    assert pipeline.stored(never) == {}
 
 
 def test_a_bulk_call_with_one_fault_stores_nothing_and_names_the_item(

@@ -1,4 +1,4 @@
-"""Runs the examples of the README that `<!-- test -->` marks, on the line before their fence, in their order.
+"""Runs the examples of the README and of docs/migrating.md that `<!-- test -->` marks before their fence, in order.
 
 They run as a reader would run them, but for the ports: those of `make up` become those of this pipeline.
 """
@@ -52,7 +52,9 @@ def examples(text: str) -> list[Example]:
 
 
 README = (REPOSITORY / "README.md").read_text()
-EXAMPLES = examples(README) if MARK in README else []
+EXAMPLES = [
+    (name, each) for name in ("README.md", "docs/migrating.md") for each in examples((REPOSITORY / name).read_text())
+]
 
 
 def test_the_readme_marks_examples_in_shell_and_python_that_give_feedback() -> None:
@@ -78,8 +80,8 @@ def test_a_text_whose_marks_mark_nothing_is_refused(text: str, why: str) -> None
         examples(text)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
-def test_an_example_of_the_readme_works(
+@pytest.mark.parametrize("example", [pytest.param(each, id=f"{name} line {each.line}") for name, each in EXAMPLES])
+def test_an_example_of_the_documents_works(
     pipeline: Pipeline, stored: RowOf, logged: RowOf, example: Example, tmp_path: Path
 ) -> None:
     until(lambda: pipeline.accounted() == pipeline.accepted(), "what came before is stored")

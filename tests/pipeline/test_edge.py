@@ -44,7 +44,7 @@ def test_every_shape_of_feedback_is_answered_with_ids_and_is_in_the_topic(broker
         (
             "/v1/feedback",
             {"trace_id": "h", "value": 0, "metadata": '{"_user":"u"}'},
-            {"content-type": "text/plain"},
+            {"content-type": "application/json; charset=utf-8"},
             ["h"],
         ),
     ]
@@ -151,6 +151,9 @@ def test_an_event_larger_than_a_batch_arrives_whole(broker: Broker, edge: Edge) 
 def test_every_refusal_has_the_one_error_body(shared_edge: Edge) -> None:
     assert failed(shared_edge.post("/v1/feedback", b'{"a":'), 400, "AB01")["param"] is None
     assert failed(shared_edge.post("/v1/logs", {"response": {}}), 400, "AB01")["param"] == "request"
+    assert failed(shared_edge.post("/v1/feedback", b'{"value":1,"value":1}'), 400, "AB01")["param"] == "value"
+    for header, value in (("Content-Encoding", "gzip"), ("Content-Type", "text/plain")):
+        assert failed(shared_edge.post("/v1/feedback", ONE, {header: value}), 400, "AB01")["param"] == header
     assert "feedbackID" in failed(shared_edge.call("PUT", "/v1/feedback/undefined", ONE), 404, "AB02")["message"]
     assert "feedback_id" in failed(shared_edge.call("PUT", "/v1/feedback/NOT_GIVEN", ONE), 404, "AB02")["message"]
     failed(shared_edge.call("DELETE", "/v1/feedback/x"), 404, "AB02")

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from deploy.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, TABLES
 from ingest_api.settings import Settings as EdgeSettings
 from query_api.settings import QuerySettings
+from schemas.failures import error_code
 from schemas.topics import TOPICS
 from stream_workers.settings import RollupSettings, WorkerSettings
 
@@ -51,3 +52,9 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_table_of_errors_has_the_code_of_every_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (AB\d\d) \|", (REPOSITORY / "docs/api.md").read_text(), re.MULTILINE)
+    assert rows == [(status, error_code(int(status))) for status, _ in rows]
+    assert {status for status, _ in rows} >= {"400", "401", "403", "404", "409", "413", "429", "500", "503"}

@@ -69,13 +69,45 @@ def test_a_nul_character_is_refused_by_its_place(raw: bytes, param: str | None) 
     assert fault.param == param
 
 
+@pytest.mark.parametrize(
+    ("raw", "param"),
+    [
+        (b'{"a":1,"a":1}', "a"),
+        (b'{"a":1,"\\u0061":2}', "a"),
+        (b'{"a":{"b":[0,{"c":1,"d":{},"c":2}]}}', "a.b[1].c"),
+        (b'[{"a":1},{"a":1,"a":1}]', "[1].a"),
+        (b'{"a":{"b":1,"b":2},"a":1}', "a"),
+        # As many colons as without the second key, for another one is escaped.
+        (b'{"a":"\\u003a","a":":"}', "a"),
+        (b'{"s":"\\u003A","a":1,"a":1}', "a"),
+        (b'{"a":":","a":1}', "a"),
+        (b'{"a":%b,"a":1}' % (b"[" * 90 + b"]" * 90), "a"),
+    ],
+)
+def test_a_key_that_stands_twice_in_one_object_is_refused_by_its_place(raw: bytes, param: str) -> None:
+    fault = refusal(raw)
+    assert fault.message == f"{param} stands twice in one object: send it once"
+    assert fault.param == param
+
+
+@given(values, st.booleans(), st.booleans())
+def test_no_other_body_is_said_to_have_a_key_twice(value: Any, escaped: bool, colons: bool) -> None:
+    raw = json.dumps({"a:": value, "b": {"a:": ":\\u003a"}}, ensure_ascii=escaped).encode()
+    parse(raw.replace(b":", b"\\u003a", 1) if colons else raw)
+
+
+@pytest.mark.parametrize("after", [b"1", b"12345678901234567890", b'"\\u003a"'])
+def test_nesting_too_deep_is_refused_also_where_a_later_key_would_overrule_it(after: bytes) -> None:
+    refusal(b'{"a":' + b"[" * 1010 + b"]" * 1010 + b',"a":' + after + b"}")
+
+
 def test_the_six_characters_of_an_escaped_nul_are_no_nul() -> None:
     assert parse(b'"\\\\u0000"') == "\\u0000"
 
 
-@given(st.integers(0, 300))
-def test_depth_is_bounded_exactly(depth: int) -> None:
-    raw = b"[" * depth + b"1" + b"]" * depth
+@given(st.integers(1, 300), st.sampled_from([b"1", b""]))
+def test_depth_is_bounded_exactly(depth: int, innermost: bytes) -> None:
+    raw = b"[" * depth + innermost + b"]" * depth
     if depth <= MAX_DEPTH:
         parse(raw)
     else:

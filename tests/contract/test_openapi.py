@@ -1,0 +1,141 @@
+"""The whole API keeps to its own OpenAPI document: its examples are sent, and then what Schemathesis makes of it.
+
+The document is read from the running server, so that a route is covered as soon as it is there. FUZZ_SEED repeats a
+run, SCHEMA_EXAMPLES says how many calls of each kind an operation gets.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.pipeline.running import Pipeline
+
+SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES") or 25)
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+# A delete last, so that what the others name is there.
+ORDER = ("post", "get", "put", "patch", "delete")
+
+Operation = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document(pipeline: Pipeline) -> dict[str, Any]:
+    found: dict[str, Any] = requests.get(f"{pipeline.url}/openapi.json", timeout=30).json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, Operation]]:
+    for method in ORDER:
+        for path, methods in document["paths"].items():
+            if method in methods:
+                yield method, path, methods[method]
+
+
+def examples_of(holder: dict[str, Any]) -> list[Any]:
+    """The examples of a parameter or a body, wherever they may stand."""
+    schema = holder.get("schema", {})
+    single = [each["example"] for each in (holder, schema) if "example" in each]
+    named = [each["value"] for each in holder.get("examples", {}).values()]
+    return [*single, *named, *schema.get("examples", [])]
+
+
+def bodies_of(operation: Operation) -> list[Any]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return [None] if content is None else examples_of(content)
+
+
+def check_answer(document: dict[str, Any], operation: Operation, reply: requests.Response) -> None:
+    """Insist on a documented answer, in the form that is documented for its status."""
+    told = operation["responses"].get(str(reply.status_code))
+    assert told is not None, f"{reply.status_code} is not documented: {reply.text}"
+    content = told.get("content", {})
+    kind = reply.headers.get("content-type", "").partition(";")[0]
+    assert not content or kind in content, f"{kind} is not documented"
+    schema = content.get("application/json", {}).get("schema")
+    if schema:
+        Draft202012Validator({**schema, "components": document["components"]}).validate(reply.json())
+
+
+def test_every_example_of_the_document_is_answered_with_success_as_documented(
+    pipeline: Pipeline, document: dict[str, Any]
+) -> None:
+    known = {"feedback_id": pipeline.feedback("openapi-examples", 1)}
+    sent = 0
+    for method, path, operation in operations(document):
+        query: dict[str, Any] = {}
+        headers: dict[str, str] = {}
+        url = pipeline.url + path
+        for parameter in operation.get("parameters", []):
+            name = parameter["name"]
+            found = [known[name]] if name in known else examples_of(parameter)
+            if not found:
+                assert not parameter.get("required"), f"{path}: {name} is required and has no example"
+                continue
+            if parameter["in"] == "path":
+                url = url.replace("{" + name + "}", str(found[0]))
+            else:
+                (query if parameter["in"] == "query" else headers)[name] = found[0]
+        bodies = bodies_of(operation)
+        assert bodies, f"{method} {path} has no example of its body"
+        for body in bodies:
+            reply = requests.request(method, url, json=body, params=query, headers=headers, timeout=30)
+            # What an example's id names need not exist here, and a server without keys tells none apart.
+            accepted = (200, 201, 202, 204) if "{" not in path or "{feedback_id}" in path else (200, 201, 202, 204, 404)
+            assert reply.status_code in accepted, f"{method} {path} {body}: {reply.text}"
+            check_answer(document, operation, reply)
+            example = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("example")
+            if example and reply.status_code == 200:
+                assert set(reply.json()) == set(example), f"{method} {path}"
+            sent += 1
+    assert sent >= 12
+
+
+def test_whatever_schemathesis_makes_of_the_document_is_answered_as_documented(
+    pipeline: Pipeline, document: dict[str, Any]
+) -> None:
+    print(f"\nSEED={SEED}")
+    schema: Any = schemathesis.openapi.from_url(f"{pipeline.url}/openapi.json")
+    tried = 0
+    for method, path, told in operations(document):
+        for mode in schemathesis.GenerationMode:
+            # What takes nothing, or any text, can be given nothing wrong.
+            wrong = mode is schemathesis.GenerationMode.NEGATIVE and "requestBody" not in told
+            with suppress(Unsatisfiable) if wrong else nullcontext():
+                call_often(schema[path][method.upper()].as_strategy(generation_mode=mode))
+                tried += 1
+    assert tried >= 8
+
+
+def call_often(cases: SearchStrategy[Any]) -> None:
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases)
+    def call(case: Any) -> None:
+        case.call_and_validate(checks=CHECKS, timeout=30)
+
+    call()
