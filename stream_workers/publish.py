@@ -6,6 +6,7 @@ versions make harmless when all are published again.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -51,16 +52,21 @@ class Publisher:
         await asyncio.gather(*waiting)
 
     def _batches(self, messages: Iterable[Message]) -> Iterator[Any]:
+        now_ms = time.time_ns() // 1_000_000
         batch = self._producer.create_batch()
         for message in messages:
-            if not self._append(batch, message):
+            if not _append(batch, message, now_ms):
                 yield batch
                 batch = self._producer.create_batch()
-                self._append(batch, message)
+                _append(batch, message, now_ms)
         yield batch
 
-    @staticmethod
-    def _append(batch: Any, message: Message) -> bool:
-        headers = [] if message.version is None else [("version", b"%d" % message.version)]
-        appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=headers)
-        return appended is not None
+
+def _append(batch: Any, message: Message, now_ms: int) -> bool:
+    headers = [] if message.version is None else [("version", b"%d" % message.version)]
+    # The wrapper around the C builder costs half as much again as the builder itself.
+    appended = batch._builder.append(batch._relative_offset, now_ms, message.key, message.value, headers)
+    if appended is None:
+        return False
+    batch._relative_offset += 1
+    return True
