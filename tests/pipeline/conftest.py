@@ -45,7 +45,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def edge(broker: Broker, tmp_path: Path) -> Iterator[Edge]:
-    running = Edge(tmp_path, broker.bootstrap, FEEDBACK_PRODUCE_TIMEOUT_S="2")
+    running = Edge(tmp_path, broker.bootstrap, FEEDBACK_PRODUCE_TIMEOUT_S="2", FEEDBACK_MAX_LOGGED_BODY_BYTES="5000000")
     running.until_ready()
     yield running
     running.kill()
