@@ -27,7 +27,7 @@ import sys
 from ingest_api.__main__ import main
 
 def extend(app):
-    def decide(path, headers, body):
+    def decide(path, headers, body, caller):
         raise KeyError(path, dict(headers), body)
     app.hot["/v1/logs"].by_method["POST"]._decide = decide
 
