@@ -22,7 +22,7 @@ from ingest_api.feedback_body import Call
 from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Receive, Send, internal_error
 from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
-from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, begin, log_refusal
+from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
 from ingest_api.openapi import Failure, openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
@@ -74,7 +74,8 @@ class EdgeApp(FastAPI):
     async def _observed(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer a request; its answer has the request's id, and it is counted."""
         began, status = time.perf_counter(), 500
-        request_id = begin(dict(scope["headers"]))
+        request_id = request_id_of(dict(scope["headers"]))
+        log_it_as(request_id)
 
         async def noting(message: Message) -> None:
             nonlocal status

@@ -3,7 +3,8 @@
 A request has to arrive whole within a time, counted from its first byte, or from the opening of the connection if it is
 the first on it; an answer that is not read is kept for as long. There are only so many connections: a new one beyond
 them takes the place of the one that has kept us waiting longest. What the edge itself takes to answer counts nowhere. A
-connection that is idle between requests is closed by uvicorn, after its own time.
+connection that is idle between requests is closed after uvicorn's time for that. All of it is seen by one look a second
+at every connection: a timer for each request would cost more than everything else here.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ class Connections:
     def __init__(self, most: int, receive_timeout_s: float) -> None:
         self._most = most
         self.receive_timeout_s = receive_timeout_s
-        # When each last began a request, or had one whole; the one that has been quiet longest comes first.
+        # When each last began a request, had one whole, or was seen to be answered; the quiet longest comes first.
         self.heard: dict[PatientProtocol, float] = {}
         self._next_look: asyncio.TimerHandle | None = None
 
@@ -56,6 +57,7 @@ class PatientProtocol(OneWriteProtocol):
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
         self._connections = connections
+        self._heard = connections.heard
         # A first request is expected as soon as the connection is open.
         self._receiving = True
         self._head_bytes = 0
@@ -69,7 +71,7 @@ class PatientProtocol(OneWriteProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._connections.heard.pop(self, None)
+        self._heard.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +90,15 @@ class PatientProtocol(OneWriteProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > _MOST_HEAD_BYTES:
                 self.refuse(431, f"the head of the request is larger than {_MOST_HEAD_BYTES} bytes")
+
+    def on_response_complete(self) -> None:
+        """As uvicorn does it, but for a timer that would close the connection when it has been idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def resume_writing(self) -> None:
         """The client reads."""
@@ -108,10 +119,10 @@ class PatientProtocol(OneWriteProtocol):
         self._unread = unread
         if unread and now - self._unread_since > limit:
             self.transport.abort()
-        elif self._receiving and (self.flow.read_paused or self.is_answering()):
+        elif self.is_answering() or (self._receiving and self.flow.read_paused):
             self._note()  # it is not the client who is slow
-        elif self._receiving and now - heard > limit:
-            if self._in_new_head() and not self._head_bytes:
+        elif now - heard > (limit if self._receiving else self.timeout_keep_alive):
+            if not self._receiving or (self._in_new_head() and not self._head_bytes):
                 self.transport.close()  # nothing has been asked
             else:
                 self.refuse(408, f"the request did not arrive whole within {limit:g} s")
@@ -132,7 +143,7 @@ class PatientProtocol(OneWriteProtocol):
         self.transport.close()
 
     def _note(self) -> None:
-        heard = self._connections.heard
+        heard = self._heard
         if heard.pop(self, None) is not None:  # else it was let go
             heard[self] = self.loop.time()
 

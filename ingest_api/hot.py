@@ -12,7 +12,8 @@ from typing import Any
 from ingest_api.admission import Admission
 from ingest_api.body_headers import check_body_headers
 from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
-from ingest_api.observed import REQUEST_ID_HEADER, Observed, begin, reason_of
+from ingest_api.observed import REQUEST_ID_HEADER, Observed, log_it_as, reason_of, request_id_of
+from ingest_api.one_write import WHOLE_ANSWER
 from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from schemas.failures import error_body
@@ -69,7 +70,7 @@ class PublishingEndpoint:
         extra: Headers = []
         bucket = None
         headers = dict(scope["headers"])
-        request_id = begin(headers)
+        request_id = request_id_of(headers)
         try:
             caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
@@ -79,37 +80,37 @@ class PublishingEndpoint:
             await self._publisher.publish(accepted.records)
             self._observed.accepted(len(accepted.records))
             status, answer = 200, self._reply(accepted)
-        except RefusedError as refusal:
-            status, answer = refusal.status, error_body(refusal.status, refusal.message, refusal.param)
-            if isinstance(refusal, RateLimitedError):
-                extra = refusal.headers
-            elif status == 401:
-                extra = [_AUTHENTICATE]
-            self._observed.refused(status, reason_of(refusal))
-        except UnavailableError as fault:
-            status, answer, extra = _unavailable(fault)
-            self._observed.refused(status, "outcome_unknown" if fault.outcome_unknown else "kafka_unavailable")
         except _ClientGoneError:
             return
-        except Exception:
-            status, answer, extra = internal_error()
-            self._observed.refused(status, "internal")
+        except Exception as error:
+            log_it_as(request_id)
+            status, answer, extra = self._failed(error)
         if bucket is not None:
             extra = [*extra, *bucket.headers()]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    _JSON,
-                    (b"content-length", b"%d" % len(answer)),
-                    (REQUEST_ID_HEADER, request_id),
-                    *extra,
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer})
+        head = [_JSON, (b"content-length", b"%d" % len(answer)), (REQUEST_ID_HEADER, request_id), *extra]
+        write = scope.get("extensions", {}).get(WHOLE_ANSWER)
+        if write is None or not write(status, head, answer):
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": answer})
         self._observed.answered(status, perf_counter() - began)
+
+    def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
+        """Count and log a request that is not accepted; status, body and headers of its answer."""
+        if isinstance(error, RefusedError):
+            status, reason = error.status, reason_of(error)
+            answer, extra = error_body(status, error.message, error.param), []
+            if isinstance(error, RateLimitedError):
+                extra = error.headers
+            elif status == 401:
+                extra = [_AUTHENTICATE]
+        elif isinstance(error, UnavailableError):
+            status, answer, extra = _unavailable(error)
+            reason = "outcome_unknown" if error.outcome_unknown else "kafka_unavailable"
+        else:
+            status, answer, extra = internal_error()
+            reason = "internal"
+        self._observed.refused(status, reason)
+        return status, answer, extra
 
 
 def internal_error() -> tuple[int, bytes, Headers]:

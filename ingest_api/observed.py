@@ -37,12 +37,15 @@ log = logging.getLogger(__name__)
 _prefix, _numbers = token_hex(8).encode(), count(1)
 
 
-def begin(headers: Mapping[bytes, bytes]) -> bytes:
-    """The id of the request that has these headers, its own or a new one; the log knows it from now on."""
+def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """The id of the request that has these headers, its own or a new one."""
     given = headers.get(REQUEST_ID_HEADER)
-    request_id = given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
+    return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
+
+
+def log_it_as(request_id: bytes) -> None:
+    """Let what the request at hand logs from now on name it."""
     REQUEST_ID.set(request_id.decode())
-    return request_id
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:

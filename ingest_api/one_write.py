@@ -2,13 +2,26 @@
 
 uvicorn writes an answer's head and its body apart, and uvloop hands each to the system at once; that call costs more
 than all that the edge does to decide about a feedback. Here what is written within one turn of the event loop goes
-out together, at the end of it.
+out together, at the end of it. And an app may hand over an answer whole, which spares uvicorn's two messages and its
+look through every header: half of what an answer costs.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+WHOLE_ANSWER = "feedback.whole_answer"
+"""The ASGI extension with a `WholeAnswer`."""
+
+WholeAnswer = Callable[[int, Iterable[tuple[bytes, bytes]], bytes], bool]
+"""Writes status, headers and body; False where it has written nothing, and the app is to send them as ASGI has it.
+
+Names are in lower case, nothing in them or in values needs a check, `content-length` is among them and `connection` is
+not. Not for HEAD.
+"""
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -17,6 +30,31 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, writing to it by way of a OneWriteTransport."""
         super().connection_made(OneWriteTransport(transport, self.loop))  # type: ignore[arg-type]
+
+    def on_headers_complete(self) -> None:
+        """Let the app answer as a whole."""
+        super().on_headers_complete()
+        self.scope["extensions"] = {WHOLE_ANSWER: partial(_answer, self.cycle)}  # type: ignore[typeddict-item]
+
+
+def _answer(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Do all that uvicorn's own `send` would do in the end."""
+    if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
+        return False
+    cycle.response_started = True
+    cycle.waiting_for_100_continue = False
+    content = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        content += (name, b": ", value, b"\r\n")
+    content.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    content.append(body)
+    cycle.transport.write(b"".join(content))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class OneWriteTransport:

@@ -1,9 +1,13 @@
-"""An answer leaves in one write, whole and in order, however the server writes it."""
+"""An answer leaves in one write, whole and in order, however the app hands it over."""
 
 import asyncio
 from typing import Any
 
-from ingest_api.one_write import OneWriteTransport
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from ingest_api.one_write import WHOLE_ANSWER, OneWriteProtocol, OneWriteTransport
 
 
 class Written(asyncio.Transport):
@@ -23,7 +27,7 @@ class Written(asyncio.Transport):
         return "close" in self.calls
 
     def pause_reading(self) -> None:
-        raise AssertionError
+        """Requests that were sent together are all here already."""
 
     resume_reading = pause_reading
 
@@ -56,3 +60,48 @@ async def test_a_connection_that_was_lost_is_not_written_to() -> None:
     inner.close()
     await asyncio.sleep(0)
     assert inner.calls == ["close"]
+
+
+BODY = b'{"status":"success"}'
+HEAD = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY)), (b"x-request-id", b"r-1")]
+
+
+async def whole(scope: Any, _: Any, __: Any) -> None:
+    assert scope["extensions"][WHOLE_ANSWER](503, HEAD, BODY)
+    assert not scope["extensions"][WHOLE_ANSWER](503, HEAD, BODY), "a second answer"
+
+
+async def as_messages(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": HEAD})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def written(app: Any, sent: bytes) -> list[bytes | str]:
+    config = uvicorn.Config(app, lifespan="off", access_log=False)
+    config.load()
+    state, inner = ServerState(), Written()
+    state.default_headers = [(b"date", b"today")]
+    connection = OneWriteProtocol(config, state, {})
+    connection.connection_made(inner)
+    connection.data_received(sent)
+    while state.tasks:
+        await asyncio.gather(*state.tasks)
+    await asyncio.sleep(0)
+    assert state.total_requests == sent.count(b" / ")
+    return inner.calls
+
+
+@pytest.mark.parametrize(
+    ("sent", "closes"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3, False),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", True),
+        (b"GET / HTTP/1.0\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n", False),
+    ],
+)
+async def test_a_whole_answer_is_what_uvicorn_would_make_of_its_messages(sent: bytes, closes: bool) -> None:
+    calls = await written(whole, sent)
+    assert calls == await written(as_messages, sent)
+    assert ("close" in calls) is closes

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest_api.errors import RefusedError
-from ingest_api.observed import begin, reason_of
+from ingest_api.observed import reason_of, request_id_of
 from schemas.metrics import PROGRAMS, registry_of
 from schemas.tallies import Counter, Gauge, Histogram, Tally
 
@@ -124,11 +124,11 @@ def test_a_refusal_has_one_of_few_reasons(refusal: RefusedError, reason: str) ->
 
 @pytest.mark.parametrize("given_id", [b"r-1", b"x" * 128, b"5f0c/7:2"])
 def test_a_well_formed_request_id_is_kept(given_id: bytes) -> None:
-    assert begin({b"x-request-id": given_id}) == given_id
+    assert request_id_of({b"x-request-id": given_id}) == given_id
 
 
 @pytest.mark.parametrize("given_id", [b"", b"x" * 129, b"a b", b'"', b"a\nb", "ä".encode()])
 def test_any_other_request_id_is_made_anew(given_id: bytes) -> None:
-    made = {begin({b"x-request-id": given_id}) for _ in range(10)}
+    made = {request_id_of({b"x-request-id": given_id}) for _ in range(10)}
     assert len(made) == 10
     assert given_id not in made
