@@ -1,8 +1,8 @@
 """What the SDK's LangChain and LlamaIndex handlers and its span exporter log, in the shapes they have on the wire.
 
 LangChain's handler itself runs in `test_langchain`; LlamaIndex is not installed. All three post through the SDK's own
-`Logger`, as here. It ignores the answer, so a shape that is refused is lost without a word: these tests are the only ones
-who would notice.
+`Logger`, as here. It ignores the answer, so a shape that is refused is lost without a word: these tests are the only
+ones who would notice.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The callback handler of `portkey-ai` for LangChain, unmodified, in a real chain whose model answers without a network."""
+"""Portkey's callback handler for LangChain, unmodified, in a real chain whose model answers without a network."""
 
 import json
 from typing import Any
