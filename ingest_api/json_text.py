@@ -1,7 +1,8 @@
 """JSON in and out, such that what comes in can be passed on exactly.
 
 `parse` refuses what could not be stored as sent: NaN, infinities, lone surrogates, NUL characters, a key that stands
-twice in one object, nesting too deep for readers downstream. Integers of any length survive.
+twice in one object, nesting too deep for readers downstream, more arrays and objects than can be looked through while
+other calls wait. Integers of any length survive.
 """
 
 import json
@@ -14,6 +15,12 @@ import orjson
 from ingest_api.errors import RefusedError, field_path
 
 MAX_DEPTH = 100
+MAX_CONTAINERS = 200_000
+
+# Possessive, and content with a string that does not end, so that no text is gone through twice.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# A tuple, because isinstance is several times as slow with a union made anew.
+_CONTAINERS = (dict, list)
 
 # orjson turns integers beyond 64 bits into floats; the shortest of them have 19 digits.
 _LONG_INTEGER = re.compile(rb"\d{19}")
@@ -24,6 +31,8 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
 
     `what` is what a refusal calls the text, `within` the field that held it.
     """
+    if opened(raw) > MAX_CONTAINERS and opened(_STRING.sub(b"", raw)) > MAX_CONTAINERS:
+        raise RefusedError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
@@ -32,12 +41,11 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
         raise RefusedError(
             f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within
         ) from None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
+    if opened(raw) > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
-    if has_escaped_colon(raw) or raw.count(b":") != orjson.dumps(value).count(b":"):
+    if colons(raw) != orjson.dumps(value).count(b":"):
         _refuse_doubled(raw, what, within)
-    # The pattern of an escaped NUL, whose own backslash may be written as an escape as well.
-    if b"\\" in raw and b"u0000" in raw and (place := _nul_at(value, [within] if within else [])) is not None:
+    if escapes(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
         path = field_path(place)
         raise RefusedError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     if _LONG_INTEGER.search(raw):
@@ -45,13 +53,27 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
     return value
 
 
-def has_escaped_colon(raw: bytes) -> bool:
-    """Whether a colon may stand in a JSON text as an escape.
+def colons(raw: bytes) -> int:
+    """How many colons a JSON text means, written as such or escaped.
 
-    Where none does, the text has as many colons as the value it is read to, written anew, if and only if no key was
-    dropped because a later one is the same.
+    As many as in the value it is read to, written anew, if and only if no key was dropped because a later one is the
+    same.
     """
-    return b"\\" in raw and b"\\u003" in raw and (b"\\u003a" in raw or b"\\u003A" in raw)
+    return raw.count(b":") + escapes(raw, b"u003a", b"u003A")
+
+
+def escapes(raw: bytes, *codes: bytes) -> int:
+    """How often any of the codes stands after a backslash that is not itself escaped."""
+    if b"\\" not in raw or not any(code in raw for code in codes):
+        return 0
+    # Whole pairs are taken from the left of a run, so that what is left of it is the backslash that escapes.
+    unpaired = raw.replace(b"\\\\", b"")
+    return sum(unpaired.count(b"\\" + code) for code in codes)
+
+
+def opened(raw: bytes) -> int:
+    """How many arrays and objects a JSON text has at most; exactly so many where its strings hold no brackets."""
+    return raw.count(b"[") + raw.count(b"{")
 
 
 def object_in_text(value: Any) -> Any:
@@ -85,7 +107,7 @@ def shown(value: Any, longest: int = 60) -> str:
 
 def deeper_than(value: Any, limit: int) -> bool:
     """Whether arrays and objects are nested in a value more than `limit` deep."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(limit):
         if not level:
             return False
@@ -93,7 +115,7 @@ def deeper_than(value: Any, limit: int) -> bool:
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _CONTAINERS)
         ]
     return bool(level)
 
@@ -115,12 +137,12 @@ def _refuse_doubled(raw: bytes, what: str, within: str | None) -> None:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
-    found: dict[str, Any] = {}
-    for key, value in members:
-        if key in found:
-            return _Doubled(key)
-        found[key] = value
-    return found
+    found = dict(members)
+    if len(found) == len(members):
+        return found
+    seen: set[str] = set()
+    # A key is in the set when it comes again.
+    return _Doubled(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
 
 
 def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:
@@ -138,14 +160,13 @@ def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:
 def _nul_at(value: Any, place: list[str | int]) -> list[str | int] | None:
     if isinstance(value, str):
         return place if "\0" in value else None
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if "\0" in key:
-                return [*place, key.replace("\0", "\\u0000")]
-            if (found := _nul_at(inner, [*place, key])) is not None:
-                return found
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            if (found := _nul_at(inner, [*place, index])) is not None:
-                return found
+    inside: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in inside:
+        if isinstance(key, str) and "\0" in key:
+            return [*place, key.replace("\0", "\\u0000")]
+        if isinstance(inner, str):
+            if "\0" in inner:
+                return [*place, key]
+        elif isinstance(inner, _CONTAINERS) and (found := _nul_at(inner, [*place, key])) is not None:
+            return found
     return None

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingest_api.errors import RefusedError
 from ingest_api.feedback_item import Feedback, feedback_of
-from ingest_api.json_text import MAX_DEPTH, deeper_than, has_escaped_colon
+from ingest_api.json_text import MAX_CONTAINERS, MAX_DEPTH, colons, deeper_than, escapes, opened
 from ingest_api.settings import Limits
 
 
@@ -38,8 +38,8 @@ _ENCODER = msgspec.json.Encoder()
 
 def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedback] | None:
     """The feedback of a POST; None if it is not plain. `fallback` is the trace id where an item has none."""
-    # How a NUL may be escaped; a bare one is no JSON.
-    if b"\\" in body and (b"u0000" in body or has_escaped_colon(body)):
+    # A bare NUL is no JSON.
+    if escapes(body, b"u0000") or opened(body) > MAX_CONTAINERS:
         return None
     if len(body) > _MOST_DIGITS and _HUGE_NUMBER.search(body):
         return None
@@ -47,7 +47,7 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
         found = _DECODER.decode(body)
         items = found if isinstance(found, list) else [found]
         told = _ENCODER.encode(found)
-        if not 0 < len(items) <= limits.bulk or body.count(b":") != told.count(b":"):
+        if not 0 < len(items) <= limits.bulk or colons(body) != told.count(b":"):
             return None
         if not _plain_metadata(body, items, len(told), limits):
             return None
@@ -82,7 +82,6 @@ def _plain_metadata(body: bytes, items: list[_Item], size: int, limits: Limits) 
     # Twice, because two writers of JSON may not write every number the same.
     if 2 * size > limits.metadata_bytes and any(len(orjson.dumps(each)) > limits.metadata_bytes for each in given):
         return False
-    opened = body.count(b"{") + body.count(b"[")
     # Each item and each metadata of another opens one, which bounds what a single one can hold.
-    deepest = opened - len(items) - len(given)
+    deepest = opened(body) - len(items) - len(given)
     return deepest <= MAX_DEPTH - 2 or not deeper_than(given, MAX_DEPTH - 1)

@@ -1,7 +1,8 @@
 """What the SDK's LangChain and LlamaIndex handlers and its span exporter log, in the shapes they have on the wire.
 
-The frameworks themselves are not installed; the SDK's own `Logger`, which all three post through, is. It ignores
-the answer, so a shape that is refused is lost without a word: these tests are the only ones who would notice.
+LangChain's handler itself runs in `test_langchain`; LlamaIndex is not installed. All three post through the SDK's own
+`Logger`, as here. It ignores the answer, so a shape that is refused is lost without a word: these tests are the only
+ones who would notice.
 """
 
 import json

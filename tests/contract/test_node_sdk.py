@@ -7,10 +7,13 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import requests
 
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import until
@@ -198,3 +201,84 @@ def test_analytics_of_what_was_given_are_read(pipeline: Pipeline, call: Call, tr
     assert graphs["feedbacks_weighted"]["summary"] == {"avg": 0.5, "weighted_mean": 1.0, "n": 2}
     (model,) = graphs["feedback_ai_models"]["data_points"]
     assert (model["ai_model"], model["total"], model["avg_weighted_feedback"]) == ("", 2, 0.5)
+
+
+def test_of_two_spellings_of_the_trace_id_in_one_call_the_sdk_sends_the_later(
+    installed: Path, call: Call, stored: RowOf, trace: str
+) -> None:
+    """It writes both as `trace_id`, one over the other. In a list both go out, and the edge's order counts."""
+    first, last = {"traceID": f"{trace}-ID", "traceId": f"{trace}-Id"}, {"traceId": f"{trace}-Id", "traceID": trace}
+    for given, sent, alone in ((first, f"{trace}-Id", f"{trace}-ID"), (last, trace, trace)):
+        given = {**given, "value": 1}
+        assert json.loads(on_the_wire(installed, "feedback.create", given)) == {"trace_id": sent, "value": 1}
+        assert json.loads(on_the_wire(installed, "feedback.create", [given])) == {"0": given}
+        for body, trace_id in ((given, sent), ([given], alone)):
+            (feedback_id,) = call("feedback.create", body)["answer"]["feedback_ids"]
+            assert stored(feedback_id)["trace_id"] == trace_id
+
+
+def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, call: Call, logged: RowOf, trace: str) -> None:
+    request_id = pipeline.request(trace, "gpt-4o", "openai", _user="fef653")
+    logged(request_id)
+    pipeline.feedback(trace, 4, 0.5)
+    until(lambda: pipeline.aggregate(trace).get("feedback_count") == 1, "the feedback is stored")
+
+    def answered(method: str, **given: Any) -> Any:
+        return call(f"logs.exports.{method}", given)["answer"]
+
+    created = answered(
+        "create",
+        filters={"trace_id": "another"},
+        workspaceId="default",
+        description="for the contract",
+        requestedData=["id", "trace_id", "ai_model", "metadata"],
+    )
+    assert (created["total"], created["object"]) == (0, "export")
+    export_id = created["id"]
+    draft = answered("retrieve", exportId=export_id)
+    assert (draft["status"], draft["description"]) == ("draft", "for the contract")
+    assert draft["requested_data"] == ["id", "trace_id", "ai_model", "metadata"]
+    updated = answered("update", exportId=export_id, filters={"trace_id": trace}, workspaceId="default")
+    assert (updated["id"], updated["total"]) == (export_id, 1)
+    assert answered("start", exportId=export_id)["message"]
+    until(lambda: answered("retrieve", exportId=export_id)["status"] == "success", "the export is complete")
+    assert answered("retrieve", exportId=export_id)["total_records"] == 1
+    listed = answered("list", workspaceId="default")
+    assert (listed["object"], listed["data"][0]["id"]) == ("list", export_id)
+
+    url = answered("download", exportId=export_id)["signed_url"]
+    (row,) = map(json.loads, requests.get(url, timeout=30).text.splitlines())
+    assert (row["id"], row["trace_id"], row["ai_model"]) == (request_id, trace, "gpt-4o")
+    assert (row["metadata"]["_user"], row["feedback"]) == ("fef653", [{"value": 4, "weight": 0.5}])
+
+    error = call("logs.exports.cancel", {"exportId": export_id})["error"]
+    assert (error["type"], error["status"]) == ("ConflictError", 409)
+    error = call("logs.exports.retrieve", {"exportId": "3c90c3cc-0d44-4b50-8888-8dd25736052a"})["error"]
+    assert (error["type"], error["status"]) == ("NotFoundError", 404)
+
+
+def on_the_wire(installed: Path, method: str, given: Any) -> bytes:
+    """The body that the SDK sends; it is answered 400, which the SDK does not repeat."""
+    received: list[bytes] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(400)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        client = json.dumps({"baseURL": f"http://127.0.0.1:{server.server_port}/v1", "apiKey": "any"})
+        argv = ["node", "call.mjs", client, method, json.dumps([given])]
+        try:
+            run = subprocess.run(argv, cwd=installed, capture_output=True, text=True, timeout=60)
+        finally:
+            server.shutdown()
+    assert run.returncode == 0, run.stderr
+    (body,) = received
+    return body

@@ -1,4 +1,4 @@
-"""The whole edge but for Kafka: the real ASGI app, and at its rim a recorder of the very bytes it publishes."""
+"""The whole edge but for Kafka: the real ASGI app with no key yet, and at its rim a recorder of what it publishes."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from ingest_api.app import create_app
 from ingest_api.hot import Message
 from ingest_api.records import Record
 from ingest_api.settings import Settings
+from schemas.key_ring import KeyRing
 from tests.fuzz.oracle import Request, Rules
 
 RULES = Rules(body_bytes=4000, trace_id_chars=24, metadata_bytes=400, bulk=4)
@@ -44,7 +45,12 @@ class RecordedEdge:
             recorders.append(Recorder(settings))
             return recorders[-1]
 
-        with patch("ingest_api.app.Publisher", recorder):
+        def ring(source: str, require_keys: bool) -> KeyRing:
+            read = KeyRing(source, require_keys)
+            read.confirm(NOW_MS)
+            return read
+
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyRing", ring):
             self._app = create_app(settings, lambda: NOW_MS)
         (self._recorder,) = recorders
         self._loop = asyncio.new_event_loop()

@@ -26,7 +26,7 @@ LEASE_S = 4
 class Api:
     """The HTTP API over a ClickHouse full of requests, without Kafka, and its folder of exports."""
 
-    def __init__(self, folder: Path, clickhouse: str) -> None:
+    def __init__(self, folder: Path, clickhouse: str, **settings: str) -> None:
         (self.port,) = free_ports(1)
         self.clickhouse, self.folder = clickhouse, folder / "exports"
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,6 +37,7 @@ class Api:
             "FEEDBACK_EXPORT_DIR": str(self.folder),
             "FEEDBACK_EXPORT_LEASE_S": str(LEASE_S),
             "FEEDBACK_SIGNING_SECRET": SECRET,
+            **settings,
         }
         self.process = Process([sys.executable, "-m", "deploy.api"], folder / "api.log", environment)
         self.exports = Exports(self.url)
@@ -47,6 +48,9 @@ class Api:
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
+
+    def age_s(self, name: str) -> float:
+        return time.time() - (self.folder / name).stat().st_mtime
 
     def peak_megabytes(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -194,6 +198,28 @@ def test_only_a_genuine_address_opens_the_file_and_only_in_time(api: Api, small:
     past = int(time.time()) - 1
     reply = ask(str(past), signature(SECRET, small, past))
     assert (reply.status_code, reply.json()["error"]["param"]) == (410, "expires")
+
+
+def test_a_file_whose_time_is_over_is_gone_for_everybody_and_can_be_made_again(api: Api, tmp_path: Path) -> None:
+    short = Api(tmp_path, api.clickhouse, FEEDBACK_EXPORT_KEEP_HOURS=str(5 / 3600))
+    try:
+        export_id = short.exports.started(filters={"trace_id": "trace-1"})
+        short.exports.until_status(export_id, "success")
+        url = short.exports.signed_url(export_id)
+        assert requests.get(url, timeout=60).status_code == 200
+        until(lambda: short.exports.call("GET", f"/{export_id}/download").status_code == 410, "its time is over")
+        assert requests.get(url, timeout=60).status_code == 410
+        # Files are swept once a minute, and when a process starts.
+        short.process.stop()
+        until(lambda: min(map(short.age_s, short.files())) > 5, "the file is too old")
+        short.process.start()
+        until(lambda: short.files() == [], "the file is removed")
+        short.until_it_answers()
+        short.exports.answered("POST", f"/{export_id}/start")
+        assert short.exports.until_status(export_id, "success")["total_records"] == 1
+        assert requests.get(short.exports.signed_url(export_id), timeout=60).status_code == 200
+    finally:
+        short.process.kill()
 
 
 def test_the_export_of_another_workspace_is_not_there_and_its_rows_are_in_none(api: Api) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import RefusedError
-from ingest_api.json_text import MAX_DEPTH, dump, parse, shown
+from ingest_api.json_text import MAX_CONTAINERS, MAX_DEPTH, dump, parse, shown
 
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 text = st.text(storable)
@@ -116,6 +116,19 @@ def test_depth_is_bounded_exactly(depth: int, innermost: bytes) -> None:
 
 def test_many_siblings_are_not_depth() -> None:
     assert len(parse(b"[" + b",".join([b"[[]]"] * 1000) + b"]")) == 1000
+
+
+@pytest.mark.parametrize("one", [b"[]", b"{}", b'{"a":[]}'])
+def test_the_number_of_arrays_and_objects_is_bounded_exactly(one: bytes) -> None:
+    many = (MAX_CONTAINERS - 1) // (one.count(b"{") + one.count(b"["))
+    assert len(parse(b"[" + b",".join([one] * many) + b"]")) == many
+    assert "more than 200000 arrays and objects" in refusal(b"[" + b",".join([one] * (many + 1)) + b"]").message
+
+
+@pytest.mark.parametrize("inside", [b"{", b'\\"[', b"[\\\\"])
+def test_brackets_in_text_are_no_arrays(inside: bytes) -> None:
+    raw = b'["' + inside * (MAX_CONTAINERS + 1) + b'",[]]'
+    assert parse(raw) == json.loads(raw)
 
 
 def test_a_refusal_quotes_a_long_value_in_part() -> None:

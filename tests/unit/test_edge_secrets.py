@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest_api.secrets import REDACTED, headers_without_secrets, url_without_secrets
+from ingest_api.secrets import MAX_PARAMETERS, REDACTED, headers_without_secrets, url_without_secrets
 from tests.unit.test_edge_log_body import posted
 
 SECRET = "s3cret-Value"
@@ -84,3 +84,12 @@ def test_other_headers_stay(name: str) -> None:
 )
 def test_a_url_without_secrets_stays_as_it_was_written(url: str) -> None:
     assert url_without_secrets(url) == url
+
+
+@pytest.mark.parametrize("between", "&;#?")
+def test_of_more_parameters_than_can_be_judged_none_is_kept(between: str) -> None:
+    def url(parameters: int) -> str:
+        return "https://host/path?" + between.join(f"p{n}=v{n}" for n in range(parameters))
+
+    assert url_without_secrets(url(MAX_PARAMETERS)) == url(MAX_PARAMETERS)
+    assert url_without_secrets(url(MAX_PARAMETERS + 1)) == f"https://host/path?{REDACTED}"
