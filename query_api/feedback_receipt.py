@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 from fastapi import APIRouter
 
 from query_api.answers import QueryError, example
-from query_api.callers import FeedbackReader
+from query_api.callers import REFUSALS, FeedbackReader
 from query_api.engines import Engines, told_in_time
 from query_api.receipts import Receipt, queued, receipt
 from query_api.settings import QuerySettings
@@ -16,7 +16,7 @@ from schemas.ids import trace_hash_of
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
@@ -34,7 +34,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="What became of a feedback",
         response_model_by_alias=True,
         responses={
-            404: {"description": "No such feedback was ever accepted.", **example(404, "there is no feedback")},
+            404: {
+                "description": "No such feedback was ever accepted.",
+                **example(404, "there is no feedback", "feedback_id"),
+            },
             503: {"description": "An engine does not answer.", **example(503, "ClickHouse does not answer")},
         },
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
-from query_api.callers import LogsReader
+from query_api.callers import REFUSALS, LogsReader
 from query_api.engines import Engines, told_in_time
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
@@ -37,7 +37,7 @@ class LogPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     @router.get("/v1/logs/", include_in_schema=False)
     @router.get(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.answers import QueryError, example
-from query_api.callers import FeedbackReader, LogsReader
+from query_api.callers import REFUSALS, FeedbackReader, LogsReader
 from query_api.engines import Engines, told_in_time
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, parameter
@@ -102,7 +102,7 @@ class Trace(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
     _, size = openapi_page_parameters()
     cursors = [
         parameter(f"{name}_cursor", f"`{pages}.next_cursor` of the page before.", f"{kind}…")
