@@ -1,8 +1,8 @@
-"""The whole edge but for Kafka: the real ASGI app, and at its rim a recorder of the very bytes it publishes."""
+"""The whole edge but for Kafka: the real ASGI app, open, and at its rim a recorder of the very bytes it publishes."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -10,6 +10,7 @@ from ingest_api.app import create_app
 from ingest_api.hot import Message
 from ingest_api.records import Record
 from ingest_api.settings import Settings
+from schemas.key_ring import KeyRing
 from tests.fuzz.oracle import Request, Rules
 
 RULES = Rules(body_bytes=4000, trace_id_chars=24, metadata_bytes=400, bulk=4)
@@ -28,6 +29,15 @@ class Recorder:
         self.records.extend(records)
 
 
+class NoKeys:
+    """Takes the place of the topic of API keys: it has been read, and there are none."""
+
+    fault = ""
+
+    def __init__(self, _: str, ring: KeyRing, now_ms: Callable[[], int]) -> None:
+        ring.confirm(now_ms())
+
+
 class RecordedEdge:
     """One edge with small limits, so that bodies reach them."""
 
@@ -44,7 +54,7 @@ class RecordedEdge:
             recorders.append(Recorder(settings))
             return recorders[-1]
 
-        with patch("ingest_api.app.Publisher", recorder):
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
             self._app = create_app(settings, lambda: NOW_MS)
         (self._recorder,) = recorders
         self._loop = asyncio.new_event_loop()
