@@ -1,8 +1,9 @@
 """`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
 
+from typing import Annotated
 from uuid import RFC_4122, UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader
@@ -41,7 +42,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             503: {"description": "An engine does not answer.", **example(503, "ClickHouse does not answer")},
         },
     )
-    async def get_feedback(feedback_id: str, caller: FeedbackReader) -> Receipt:
+    async def get_feedback(
+        feedback_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: FeedbackReader
+    ) -> Receipt:
         identity = _known_form(feedback_id)
         if identity is None:
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")

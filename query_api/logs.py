@@ -1,9 +1,9 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
@@ -75,7 +75,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             503: _AWAY,
         },
     )
-    async def get_log(log_id: str, caller: LogsReader) -> WholeLog:
+    async def get_log(
+        log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
+    ) -> WholeLog:
         identity = _known_form(log_id)
         if identity is None:
             raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")

@@ -5,9 +5,9 @@ A trace may have any number of both, so they come in pages, each with exact tota
 
 import asyncio
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -108,6 +108,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         parameter(f"{name}_cursor", f"`{pages}.next_cursor` of the page before.", f"{kind}…")
         for name, pages, kind in (("span", "spans", SPANS), ("feedback", "feedback", FEEDBACK))
     ]
+    for each in cursors:
+        del each["example"]  # a cursor is only good where it was given
 
     @router.get(
         "/v1/traces/{trace_id:any_text}",
@@ -124,7 +126,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
         },
     )
-    async def get_trace(trace_id: str, request: Request, caller: LogsReader, _: FeedbackReader) -> Trace:
+    async def get_trace(
+        trace_id: Annotated[str, Path(examples=["request-4711"])],
+        request: Request,
+        caller: LogsReader,
+        _: FeedbackReader,
+    ) -> Trace:
         query, workspace = request.query_params, caller.workspace
         only(query, _PARAMETERS)
         count = page_size_in(query)

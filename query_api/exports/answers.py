@@ -1,7 +1,8 @@
 """What the export routes take and answer, as models and as OpenAPI describes it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, Field
 
 from query_api.answers import example
@@ -12,6 +13,9 @@ from query_api.exports.state import Status
 Responses = dict[int | str, dict[str, Any]]
 
 _ID = "3f0c9f52-8a52-4a5e-9a3c-1f6a7d2b9c10"
+
+
+ExportId = Annotated[str, Path(examples=[_ID])]
 
 
 class OrderedExport(BaseModel):

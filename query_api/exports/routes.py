@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
 from query_api.answers import QueryError
@@ -30,6 +30,7 @@ from query_api.exports.answers import (
     OWN,
     PAGE_FAULTY,
     Acknowledged,
+    ExportId,
     ExportList,
     ExportTold,
     FileAddress,
@@ -111,9 +112,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
     async def list_exports(
         caller: LogsReader,
-        page_size: str = str(_PAGE_SIZE),
-        current_page: str = "0",
-        workspace_id: str | None = None,
+        page_size: Annotated[str, Query(examples=["100"])] = str(_PAGE_SIZE),
+        current_page: Annotated[str, Query(description="From 0.", examples=["0"])] = "0",
+        workspace_id: Annotated[str | None, Query(description="The caller's own.", examples=["default"])] = None,
     ) -> ExportList:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
@@ -125,7 +126,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
-    async def retrieve(export_id: str, caller: LogsReader) -> ExportTold:
+    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
         async with told_in_time("the export cannot be told", _TIMEOUT_S):
             _, identity, one = await found(export_id, caller.workspace)
         return shown(identity, caller.workspace, one)
@@ -136,7 +137,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | BODY_REFUSED | CONFLICT,
         openapi_extra=BODY,
     )
-    async def update(export_id: str, request: Request, caller: LogsReader) -> OrderedExport:
+    async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await _json(request)
         async with told_in_time("the export was not changed", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
@@ -148,7 +149,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return OrderedExport(id=identity, total=total)
 
     @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
-    async def start(export_id: str, caller: LogsReader) -> Acknowledged:
+    async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with told_in_time("the export was not started", _TIMEOUT_S):
             _, identity, one = await found(export_id, caller.workspace)
             expires_at = expiry(one)
@@ -159,7 +160,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return Acknowledged(message="Export started successfully", id=identity)
 
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
-    async def cancel(export_id: str, caller: LogsReader) -> Acknowledged:
+    async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with told_in_time("it is not known whether the export was stopped", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
             if one.status not in ("in_progress", "stopped"):
@@ -175,7 +176,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="An address of the file, for whoever has it",
         responses=ITS_OWN | CONFLICT | GONE,
     )
-    async def download(export_id: str, request: Request, caller: LogsReader) -> FileAddress:
+    async def download(export_id: ExportId, request: Request, caller: LogsReader) -> FileAddress:
         async with told_in_time("no address can be given", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
             _ready(one, expiry(one))
@@ -196,7 +197,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         response_class=FileResponse,
         responses=FILE,
     )
-    async def file(export_id: str, expires: str = "", signature: str = "") -> FileResponse:
+    async def file(
+        export_id: ExportId,
+        expires: Annotated[str, Query(examples=["1790000000"])] = "",
+        signature: Annotated[str, Query(examples=["3f0c…"])] = "",
+    ) -> FileResponse:
         async with told_in_time("the file cannot be given", _TIMEOUT_S):
             secret = settings.signing_secret.get_secret_value()
             secret = secret or await (await opened()).signing_secret()

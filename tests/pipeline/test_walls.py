@@ -176,7 +176,6 @@ class Walled(Pipeline):
 def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walled]:
     folder = tmp_path_factory.mktemp("walls")
     with ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setenv("FEEDBACK_EXPORT_DIR", str(folder / "exports"))
         engines = stack.enter_context(embedded(folder))
         engines.prepare()
         running = stack.enter_context(Walled(engines, folder))
