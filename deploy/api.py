@@ -22,11 +22,13 @@ def main() -> int:
             print(f"{name}: {fault['msg']}{got}.", file=sys.stderr)
         return 2
 
-    def extend(app: EdgeApp) -> None:
-        add_queries(app, settings)
-        app.registry = registry_of("edge", "query")
+    return serve(lambda app: extend(app, settings))
 
-    return serve(extend)
+
+def extend(app: EdgeApp, settings: QuerySettings) -> None:
+    """Make the whole API of an edge."""
+    add_queries(app, settings)
+    app.registry = registry_of("edge", "query")
 
 
 if __name__ == "__main__":

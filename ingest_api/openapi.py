@@ -136,6 +136,7 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     # None of them is needed while the server is open.
     components["securitySchemes"] = SECURITY_SCHEMES
     document["security"] = [{"key": []}, {"bearer": []}, {}]
+    _drop_what_is_never_answered(document)
     feedback = _operation(
         "create_feedback",
         "Give feedback",
@@ -198,6 +199,14 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     return document
 
 
+def _drop_what_is_never_answered(document: dict[str, Any]) -> None:
+    """FastAPI tells of a 422 where parameters are declared; here such a fault is a 400 in the one error body."""
+    for operation in (each for methods in document["paths"].values() for each in methods.values()):
+        operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
 def _operation(
     operation_id: str,
     summary: str,
@@ -240,6 +249,7 @@ def _failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     told: dict[str, tuple[str, str | None, str]] = {
         "401": ("an API key is needed", "x-portkey-api-key", "No valid API key came with the call."),
         "403": ("the API key lacks the scope", "x-portkey-api-key", "The key lacks the scope of this call."),
+        "408": ("the request did not arrive whole within 30 s", None, "It did not arrive in time."),
         "429": ("this key's limit of 100 events a second is used up: wait 1 s", None, "Too many events."),
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),

@@ -29,15 +29,14 @@ from query_api.analytics_plan import Piece, Plan, plan
 from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
 from query_api.answers import QueryError, example
-from query_api.callers import AnalyticsReader, Caller
+from query_api.callers import REFUSALS, AnalyticsReader, Caller
 from query_api.engines import Engines, told_in_time
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
 from query_api.settings import QuerySettings
 
 UNTOLD = "these numbers cannot be told"
-FAILURES: dict[int | str, dict[str, Any]] = {
+FAILURES: dict[int | str, dict[str, Any]] = REFUSALS | {
     400: {"description": "A parameter is faulty.", **example(400, "status_code must be an HTTP status", "status_code")},
-    403: {"description": "Another workspace.", **example(403, "this caller may not read the workspace")},
     503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
 }
 

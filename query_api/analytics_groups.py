@@ -7,9 +7,9 @@ says nothing under the key is the group with the empty value.
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
@@ -58,6 +58,7 @@ FROM feedback.feedback AS f WHERE {asked} GROUP BY metadata_value
 """
 
 Group = TypeVar("Group")
+MetadataKey = Annotated[str, Path(examples=["_user"])]
 
 
 class _Means(BaseModel):
@@ -116,7 +117,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
     )
-    async def by_metadata(key: str, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
+    async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
         filters = filters_in_query(request.query_params, caller.workspace, _OWN, time_required=True)
         total, rows = await page(request.query_params, key, _REQUESTS, conditions_on_requests(filters, "r"))
         return Groups(total=total, data=[RequestGroup(**row) for row in rows])
@@ -127,7 +128,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
     )
-    async def by_feedback_metadata(key: str, request: Request, caller: AnalyticsReader) -> Groups[FeedbackGroup]:
+    async def by_feedback_metadata(
+        key: MetadataKey, request: Request, caller: AnalyticsReader
+    ) -> Groups[FeedbackGroup]:
         filters = filters_in_query(request.query_params, caller.workspace, _OWN, time_required=True)
         total, rows = await page(request.query_params, key, _FEEDBACK, conditions_on_feedback(filters, "f"))
         return Groups(total=total, data=[FeedbackGroup(**row) for row in rows])

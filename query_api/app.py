@@ -18,7 +18,7 @@ from query_api import (
     traces,
 )
 from query_api.answers import answer_refusals
-from query_api.callers import REFUSALS, told_by
+from query_api.callers import told_by
 from query_api.engines import Engines
 from query_api.exports import routes as exports
 from query_api.settings import QuerySettings
@@ -37,7 +37,7 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
             yield
         await engines.close()
 
-    router = APIRouter(lifespan=lifespan, responses=REFUSALS)
+    router = APIRouter(lifespan=lifespan)
     # Exports come before logs, whose /v1/logs/{log_id} would take their paths.
     for feature in (
         feedback_list,

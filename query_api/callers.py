@@ -20,7 +20,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         "description": "No valid API key came with the call.",
         **example(401, "an API key is needed", KEY_HEADER.decode()),
     },
-    403: {"description": "The key lacks the scope.", **example(403, "the API key … lacks the scope feedback.read")},
+    403: {
+        "description": "The key lacks the scope, or another workspace is named than the key's.",
+        **example(403, "the API key … lacks the scope feedback.read", KEY_HEADER.decode()),
+    },
 }
 """The OpenAPI responses of every route that asks who calls."""
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError, example
-from query_api.callers import FeedbackReader
+from query_api.callers import REFUSALS, FeedbackReader
 from query_api.engines import Engines, told_in_time
 from query_api.feedback_page import JoinState, ListedFeedback, feedback_page
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
@@ -27,7 +27,7 @@ class FeedbackPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
     state = parameter("join_state", f"One of {', '.join(get_args(JoinState))}.", "pending")
     state["schema"]["enum"] = list(get_args(JoinState))
 

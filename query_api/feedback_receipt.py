@@ -1,11 +1,12 @@
 """`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
 
+from typing import Annotated
 from uuid import RFC_4122, UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from query_api.answers import QueryError, example
-from query_api.callers import FeedbackReader
+from query_api.callers import REFUSALS, FeedbackReader
 from query_api.engines import Engines, told_in_time
 from query_api.receipts import Receipt, queued, receipt
 from query_api.settings import QuerySettings
@@ -16,7 +17,7 @@ from schemas.ids import trace_hash_of
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
@@ -34,11 +35,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="What became of a feedback",
         response_model_by_alias=True,
         responses={
-            404: {"description": "No such feedback was ever accepted.", **example(404, "there is no feedback")},
+            404: {
+                "description": "No such feedback was ever accepted.",
+                **example(404, "there is no feedback", "feedback_id"),
+            },
             503: {"description": "An engine does not answer.", **example(503, "ClickHouse does not answer")},
         },
     )
-    async def get_feedback(feedback_id: str, caller: FeedbackReader) -> Receipt:
+    async def get_feedback(
+        feedback_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: FeedbackReader
+    ) -> Receipt:
         identity = _known_form(feedback_id)
         if identity is None:
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")

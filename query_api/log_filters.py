@@ -123,7 +123,8 @@ def filters_in(given: Mapping[str, Any], workspace: str, *, time_required: bool 
 
 def openapi_parameters(*, time_required: bool = False) -> list[dict[str, Any]]:
     """The filters as parameters of an OpenAPI operation."""
-    told = {name: (about, "2026-11-01T00:00:00Z") for name, about in _TIMES.items()}
+    months = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
+    told = {name: (about, month) for (name, about), month in zip(_TIMES.items(), months, strict=True)}
     for name, (about, example) in _RANGES.items():
         told |= {f"{name}_min": (f"{about}: at least.", example), f"{name}_max": (f"{about}: at most.", example)}
     told |= {name: (f"{about}: one, or several with commas.", example) for name, (about, example) in _TEXTS.items()}

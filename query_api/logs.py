@@ -1,13 +1,13 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
-from query_api.callers import LogsReader
+from query_api.callers import REFUSALS, LogsReader
 from query_api.engines import Engines, told_in_time
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
@@ -37,7 +37,7 @@ class LogPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     @router.get("/v1/logs/", include_in_schema=False)
     @router.get(
@@ -75,7 +75,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             503: _AWAY,
         },
     )
-    async def get_log(log_id: str, caller: LogsReader) -> WholeLog:
+    async def get_log(
+        log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
+    ) -> WholeLog:
         identity = _known_form(log_id)
         if identity is None:
             raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")

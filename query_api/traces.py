@@ -5,14 +5,14 @@ A trace may have any number of both, so they come in pages, each with exact tota
 
 import asyncio
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.answers import QueryError, example
-from query_api.callers import FeedbackReader, LogsReader
+from query_api.callers import REFUSALS, FeedbackReader, LogsReader
 from query_api.engines import Engines, told_in_time
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, parameter
@@ -102,12 +102,14 @@ class Trace(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
     _, size = openapi_page_parameters()
     cursors = [
         parameter(f"{name}_cursor", f"`{pages}.next_cursor` of the page before.", f"{kind}…")
         for name, pages, kind in (("span", "spans", SPANS), ("feedback", "feedback", FEEDBACK))
     ]
+    for each in cursors:
+        del each["example"]  # a cursor is only good where it was given
 
     @router.get(
         "/v1/traces/{trace_id:any_text}",
@@ -124,7 +126,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
         },
     )
-    async def get_trace(trace_id: str, request: Request, caller: LogsReader, _: FeedbackReader) -> Trace:
+    async def get_trace(
+        trace_id: Annotated[str, Path(examples=["request-4711"])],
+        request: Request,
+        caller: LogsReader,
+        _: FeedbackReader,
+    ) -> Trace:
         query, workspace = request.query_params, caller.workspace
         only(query, _PARAMETERS)
         count = page_size_in(query)

@@ -124,6 +124,7 @@ def _whole(given: Any, name: str, least: int) -> int | None:
     if given is None:
         return None
     text = str(given)
-    if isinstance(given, bool) or not (text.isascii() and text.isdigit()) or not least <= int(text) <= _MAX_PAGE_SIZE:
+    digits = text.isascii() and text.isdigit() and len(text) <= 13
+    if isinstance(given, bool) or not digits or not least <= int(text) <= _MAX_PAGE_SIZE:
         raise QueryError(f"{name} must be a whole number from {least}, got {text[:60]!r}", name)
     return int(text)

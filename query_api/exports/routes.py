@@ -8,19 +8,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
-from query_api.answers import QueryError, example
+from query_api.answers import QueryError
 from query_api.callers import LogsReader
 from query_api.engines import Engines, told_in_time
 from query_api.exports import signing
-from query_api.exports.columns import COLUMNS, CONTENT_TYPES, FORMATS
+from query_api.exports.answers import (
+    BODY,
+    BODY_REFUSED,
+    CONFLICT,
+    FILE,
+    GONE,
+    ITS_OWN,
+    OWN,
+    PAGE_FAULTY,
+    Acknowledged,
+    ExportId,
+    ExportList,
+    ExportTold,
+    FileAddress,
+    OrderedExport,
+    ProgressTold,
+)
+from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.files import path_of
 from query_api.exports.orders import Order, order_in
 from query_api.exports.runs import Runs, count
@@ -31,42 +48,6 @@ from query_api.settings import QuerySettings
 _TIMEOUT_S = 30.0
 _MAX_BODY_BYTES = 1_000_000
 _PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1000
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {
-        "description": "No such export in the caller's workspace.",
-        **example(404, "there is no export", "export_id"),
-    },
-    409: {"description": "Not in this state.", **example(409, "the export is in progress: cancel it first")},
-    503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
-}
-_BODY = {
-    "requestBody": {
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "filters": {
-                            "type": "object",
-                            "description": "As the parameters of analytics; page_size and"
-                            " current_page take a part of the rows.",
-                        },
-                        "requested_data": {
-                            "type": "array",
-                            "items": {"enum": list(COLUMNS["logs"])},
-                            "description": "Columns; all where it is left out. For kind feedback: "
-                            + ", ".join(COLUMNS["feedback"]),
-                        },
-                        "description": {"type": "string"},
-                        "workspace_id": {"type": "string", "description": "The caller's own; another is refused."},
-                        "format": {"enum": list(FORMATS), "default": "jsonl"},
-                        "kind": {"enum": list(COLUMNS), "default": "logs"},
-                    },
-                }
-            }
-        }
-    }
-}
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
@@ -99,62 +80,64 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     def expiry(one: Export) -> datetime | None:
         return one.ended_at + keep if one.status == "success" and one.ended_at else None
 
-    def shown(export_id: str, workspace: str, one: Export) -> dict[str, Any]:
+    def shown(export_id: str, workspace: str, one: Export) -> ExportTold:
         order, progress = one.order, one.progress
-        done = one.status == "success"
         expires_at = expiry(one)
-        return {
-            "id": export_id,
-            "organisation_id": None,
-            "workspace_id": workspace,
-            "object": "export",
-            "status": one.status,
-            "description": order.description,
-            "filters": order.filters,
-            "requested_data": order.requested_data,
-            "kind": order.kind,
-            "format": order.format,
-            "created_at": order.created_at,
-            "created_by": None,
-            "last_updated_at": _iso(one.updated_at),
-            "total_records": progress.rows_done if done else progress.rows_total,
-            "progress": vars(progress),
-            "error": one.error,
-            "expires_at": _iso(expires_at) if expires_at else None,
-        }
+        return ExportTold(
+            id=export_id,
+            workspace_id=workspace,
+            status=one.status,
+            description=order.description,
+            filters=order.filters,
+            requested_data=list(order.requested_data),
+            kind=order.kind,
+            format=order.format,
+            created_at=order.created_at,
+            last_updated_at=_iso(one.updated_at),
+            total_records=progress.rows_done if one.status == "success" else progress.rows_total,
+            progress=ProgressTold(**vars(progress)),
+            error=one.error,
+            expires_at=_iso(expires_at) if expires_at else None,
+        )
 
-    @router.post("/v1/logs/exports", summary="Order an export", responses=_ERRORS, openapi_extra=_BODY)
-    async def create(request: Request, caller: LogsReader) -> dict[str, Any]:
+    @router.post("/v1/logs/exports", summary="Order an export", responses=OWN | BODY_REFUSED, openapi_extra=BODY)
+    async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = order_in(await _json(request), caller.workspace, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
         async with told_in_time("no export was made", _TIMEOUT_S):
             total = await count(engines, order, caller.workspace)
             await (await opened()).note(caller.workspace, export_id, "order", order.as_content())
-        return {"id": export_id, "total": total, "object": "export"}
+        return OrderedExport(id=export_id, total=total)
 
-    @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=_ERRORS)
+    @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
     async def list_exports(
-        request: Request, caller: LogsReader, page_size: str = str(_PAGE_SIZE), current_page: str = "0"
-    ) -> dict[str, Any]:
+        caller: LogsReader,
+        page_size: Annotated[str, Query(examples=["100"])] = str(_PAGE_SIZE),
+        current_page: Annotated[str, Query(description="From 0.", examples=["0"])] = "0",
+        workspace_id: Annotated[str | None, Query(description="The caller's own.", examples=["default"])] = None,
+    ) -> ExportList:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
-        if request.query_params.get("workspace_id", caller.workspace) != caller.workspace:
+        if workspace_id not in (None, caller.workspace):
             raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
         async with told_in_time("exports cannot be listed", _TIMEOUT_S):
             store = await opened()
             total, exports = await store.latest(caller.workspace, size, size * page)
         data = [shown(export_id, caller.workspace, one) for export_id, one in exports.items()]
-        return {"object": "list", "total": total, "data": data}
+        return ExportList(total=total, data=data)
 
-    @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=_ERRORS)
-    async def retrieve(export_id: str, caller: LogsReader) -> dict[str, Any]:
+    @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
+    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
         async with told_in_time("the export cannot be told", _TIMEOUT_S):
             _, identity, one = await found(export_id, caller.workspace)
         return shown(identity, caller.workspace, one)
 
     @router.put(
-        "/v1/logs/exports/{export_id}", summary="Change what is to be exported", responses=_ERRORS, openapi_extra=_BODY
+        "/v1/logs/exports/{export_id}",
+        summary="Change what is to be exported",
+        responses=ITS_OWN | BODY_REFUSED | CONFLICT,
+        openapi_extra=BODY,
     )
-    async def update(export_id: str, request: Request, caller: LogsReader) -> dict[str, Any]:
+    async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await _json(request)
         async with told_in_time("the export was not changed", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
@@ -163,10 +146,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             order = order_in(body, caller.workspace, one.order)
             total = await count(engines, order, caller.workspace)
             await store.note(caller.workspace, identity, "order", order.as_content())
-        return {"id": identity, "total": total, "object": "export"}
+        return OrderedExport(id=identity, total=total)
 
-    @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=_ERRORS)
-    async def start(export_id: str, caller: LogsReader) -> dict[str, Any]:
+    @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
+    async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with told_in_time("the export was not started", _TIMEOUT_S):
             _, identity, one = await found(export_id, caller.workspace)
             expires_at = expiry(one)
@@ -174,10 +157,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
             if one.status != "in_progress":
                 await runs.start(caller.workspace, identity, one.order, one.attempt + 1)
-        return {"message": "Export started successfully", "id": identity, "object": "export"}
+        return Acknowledged(message="Export started successfully", id=identity)
 
-    @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=_ERRORS)
-    async def cancel(export_id: str, caller: LogsReader) -> dict[str, Any]:
+    @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
+    async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with told_in_time("it is not known whether the export was stopped", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
             if one.status not in ("in_progress", "stopped"):
@@ -186,14 +169,14 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 )
             if one.status == "in_progress":
                 await store.note(caller.workspace, identity, "cancel", {}, one.attempt)
-        return {"message": "Export stopped successfully", "id": identity, "object": "export"}
+        return Acknowledged(message="Export stopped successfully", id=identity)
 
     @router.get(
         "/v1/logs/exports/{export_id}/download",
         summary="An address of the file, for whoever has it",
-        responses=_ERRORS | {410: {"description": "The file's time is over.", **example(410, "the file was removed")}},
+        responses=ITS_OWN | CONFLICT | GONE,
     )
-    async def download(export_id: str, request: Request, caller: LogsReader) -> dict[str, Any]:
+    async def download(export_id: ExportId, request: Request, caller: LogsReader) -> FileAddress:
         async with told_in_time("no address can be given", _TIMEOUT_S):
             store, identity, one = await found(export_id, caller.workspace)
             _ready(one, expiry(one))
@@ -203,21 +186,22 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         expires = int(min(time.time() + settings.export_url_minutes * 60, file_expires_at.timestamp()))
         query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
         base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return {
-            "signed_url": f"{base}/v1/logs/exports/{identity}/file?{query}",
-            "expires_at": _iso(datetime.fromtimestamp(expires, UTC)),
-        }
+        return FileAddress(
+            signed_url=f"{base}/v1/logs/exports/{identity}/file?{query}",
+            expires_at=_iso(datetime.fromtimestamp(expires, UTC)),
+        )
 
     @router.get(
         "/v1/logs/exports/{export_id}/file",
         summary="The file, at the address that download gave; it takes no key, and Range",
         response_class=FileResponse,
-        responses={
-            403: {"description": "Not an address that was given.", **example(403, "this address was changed")},
-            410: {"description": "Its time is over.", **example(410, "this address has expired", "expires")},
-        },
+        responses=FILE,
     )
-    async def file(export_id: str, expires: str = "", signature: str = "") -> FileResponse:
+    async def file(
+        export_id: ExportId,
+        expires: Annotated[str, Query(examples=["1790000000"])] = "",
+        signature: Annotated[str, Query(examples=["3f0c…"])] = "",
+    ) -> FileResponse:
         async with told_in_time("the file cannot be given", _TIMEOUT_S):
             secret = settings.signing_secret.get_secret_value()
             secret = secret or await (await opened()).signing_secret()

@@ -1,8 +1,8 @@
-"""The whole edge but for Kafka: the real ASGI app with no key yet, and at its rim a recorder of what it publishes."""
+"""The whole edge but for Kafka: the real ASGI app, open, and at its rim a recorder of the very bytes it publishes."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -29,6 +29,15 @@ class Recorder:
         self.records.extend(records)
 
 
+class NoKeys:
+    """Takes the place of the topic of API keys: it has been read, and there are none."""
+
+    fault = ""
+
+    def __init__(self, _: str, ring: KeyRing, now_ms: Callable[[], int]) -> None:
+        ring.confirm(now_ms())
+
+
 class RecordedEdge:
     """One edge with small limits, so that bodies reach them."""
 
@@ -45,12 +54,7 @@ class RecordedEdge:
             recorders.append(Recorder(settings))
             return recorders[-1]
 
-        def ring(source: str, require_keys: bool) -> KeyRing:
-            read = KeyRing(source, require_keys)
-            read.confirm(NOW_MS)
-            return read
-
-        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyRing", ring):
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
             self._app = create_app(settings, lambda: NOW_MS)
         (self._recorder,) = recorders
         self._loop = asyncio.new_event_loop()

@@ -49,7 +49,12 @@ class Pipeline:
         self.sql_client = clickhouse_connect.get_client(dsn=engines.clickhouse)
 
     def __enter__(self) -> "Pipeline":
-        environment = {**self.engines.environment, "FEEDBACK_PORT": str(self.port), "FEEDBACK_LOG_FORMAT": "json"}
+        environment = {
+            **self.engines.environment,
+            "FEEDBACK_PORT": str(self.port),
+            "FEEDBACK_LOG_FORMAT": "json",
+            "FEEDBACK_EXPORT_DIR": str(self.folder / "exports"),
+        }
         self.edge = Process([sys.executable, "-m", "deploy.api"], self.folder / "edge.log", environment)
         self.metrics_urls[self.edge] = f"{self.url}/metrics"
         self.add_worker()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from query_api.answers import QueryError
 from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes, path_of, sweep
-from query_api.exports.orders import Order
+from query_api.exports.orders import Order, order_in
 from query_api.exports.signing import check, signature
 from query_api.exports.state import Export, Fact, export
 
@@ -142,3 +142,10 @@ def test_only_the_signature_of_an_address_opens_it(forged: str, expires: str) ->
         with pytest.raises(QueryError) as refused:
             check(secret, export_id, "2000", signed, 0)
         assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, 10**13, "0", "1.5", True, "٣"])
+def test_a_page_size_that_is_none_is_refused_by_its_name(size: Any) -> None:
+    with pytest.raises(QueryError, match=r"^page_size must be a whole number") as refused:
+        order_in({"filters": {"page_size": size}}, "default", Order.at(START))
+    assert (refused.value.status, refused.value.param) == (400, "page_size")

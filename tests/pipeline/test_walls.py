@@ -1,0 +1,375 @@
+"""Workspaces are walls: whatever is asked with a key of one of them, nothing of another is told, moved or counted.
+
+Beta asks everything while it is alone, then alpha is filled with data of the same names, and beta asks again: every
+answer must be the same, byte for byte. A route that `tests/pipeline/walls.py` does not know fails by its name.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import requests
+from aiokafka import AIOKafkaProducer
+
+from deploy.api import extend
+from deploy.api_keys import publish, store
+from ingest_api.app import create_app
+from ingest_api.settings import Settings
+from query_api.settings import QuerySettings
+from schemas.events import FeedbackCreated
+from schemas.ids import new_id, partition_of, trace_hash_of, trace_key
+from schemas.keys import SCOPES as ALL_SCOPES
+from schemas.keys import Scope, new_key
+from schemas.murmur2 import murmur2
+from schemas.topics import FEEDBACK_EVENTS
+from stream_workers.rollups import Hour, compute
+from tests.pipeline.edge_fixtures import failed
+from tests.pipeline.engines import PARTITIONS, embedded, until
+from tests.pipeline.running import Pipeline
+from tests.pipeline.walls import (
+    BY_ID,
+    DAYS_AGO,
+    EXPORT,
+    EXPORTS,
+    LISTS,
+    LONG_AGO,
+    OPEN,
+    SCOPES,
+    SPECIALS,
+    Json,
+    Question,
+    Route,
+    Workspace,
+    questions,
+    two,
+    unknown_routes,
+)
+
+Told = tuple[int, str, str]
+"""Status, headers and body of an answer, without what is new in each."""
+
+
+def told(reply: requests.Response) -> Told:
+    headers = {name: value for name, value in reply.headers.items() if name not in ("date", "x-request-id")}
+    body = re.sub(r"expires=\d+&signature=[0-9a-f]+", "…", reply.text)
+    if "signed_url" in body:
+        body = re.sub(r'"expires_at":"[^"]+"', "…", body)
+    return reply.status_code, json.dumps(headers), body
+
+
+class Walled(Pipeline):
+    """The whole API with two workspaces in it."""
+
+    session: requests.Session
+    alpha: Workspace
+    beta: Workspace
+    alone: dict[Question, Told]
+    files_alone: dict[str, list[str]]
+
+    def close(self) -> None:
+        """Make the first key, from which on nobody is let in without one."""
+        _, key = new_key("nobodys", ["admin"], datetime.now(UTC))
+        store(self.sql_client, key)
+        asyncio.run(publish(self.engines.kafka, [key]))
+        for method in ("GET", "DELETE"):
+            until(lambda m=method: self.call("", m, "/v1/feedback/x").status_code == 401, "it is closed")  # type: ignore[misc]
+
+    def make_key(self, workspace: str, *scopes: Scope) -> str:
+        secret, key = new_key(workspace, scopes, datetime.now(UTC))
+        store(self.sql_client, key)
+        asyncio.run(publish(self.engines.kafka, [key]))
+        until(lambda: self.call(secret, "GET", "/v1/feedback/x").status_code != 401, "the queries know the key")
+        until(lambda: self.call(secret, "DELETE", "/v1/feedback/x").status_code in (403, 404), "the edge knows it")
+        return secret
+
+    def call(
+        self, key: str, method: str, path: str, body: Any = None, params: Any = None, **headers: str
+    ) -> requests.Response:
+        headers |= {"x-portkey-api-key": key} if key else {}
+        url = path if path.startswith("http") else self.url + path
+        return self.session.request(method, url, json=body, params=params, headers=headers, timeout=60)
+
+    def must(self, key: str, method: str, path: str, body: Any = None, **headers: str) -> Json:
+        reply = self.call(key, method, path, body, **headers)
+        assert reply.status_code == 200, reply.text
+        answer: Json = reply.json()
+        return answer
+
+    def settle(self) -> None:
+        until(self.is_settled, "the workers have seen everything through")
+
+    def fill(self, own: Workspace) -> None:
+        """All that a workspace can have: feedback in every state, requests, rollups, dead letters and exports."""
+        own.key = self.make_key(own.name, "admin")
+        logs = [own.log_body(trace) for trace in own.traces_with_requests for _ in range(own.times)]
+        logs += [own.log_body("old", DAYS_AGO)]
+        own.logs += self.must(own.key, "POST", "/v1/logs", logs)["ids"]
+        bodies = [own.feedback_body(trace) for trace in own.traces_with_feedback for _ in range(own.times)]
+        own.feedback += self.must(own.key, "POST", "/v1/feedback", bodies + [own.feedback_body("joined")] * 2)[
+            "feedback_ids"
+        ]
+        keyed = own.feedback_body("joined", value=own.value - 1)
+        call = {"idempotency-key": "the-same"}
+        own.feedback += self.must(own.key, "POST", "/v1/feedback", keyed, **call)["feedback_ids"]
+        asyncio.run(self.give_earlier(own))
+        edited, deleted, never = own.feedback[-5], own.feedback[-4], str(new_id(1, 1_700_000_000_000))
+        own.feedback.append(never)
+        for method, identity in (("PUT", edited), ("DELETE", deleted), ("PUT", deleted), ("PUT", never)):
+            body = {"value": own.value, "metadata": own.metadata | {"edit": own.mark}} if method == "PUT" else None
+            self.must(own.key, method, f"/v1/feedback/{identity}", body)
+        self.settle()
+        asyncio.run(self.compute_rollups())
+        for kind, form in (("logs", "jsonl"), ("feedback", "csv"), ("logs", "parquet")):
+            order = {"kind": kind, "format": form, "description": own.mark}
+            own.exports.append(self.must(own.key, "POST", EXPORTS, order)["id"])
+            self.must(own.key, "POST", f"{EXPORTS}/{own.exports[-1]}/start")
+        for each in own.exports:
+            path = f"{EXPORTS}/{each}"
+            until(lambda path=path: self.must(own.key, "GET", path)["status"] == "success", "it is exported")  # type: ignore[misc]
+        own.exports.append(self.must(own.key, "POST", EXPORTS, {"description": own.mark})["id"])
+
+    async def give_earlier(self, own: Workspace) -> None:
+        """Feedback of some days ago, which rollups know, and of so long ago that it is orphaned."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.engines.kafka, acks="all")
+        await producer.start()
+        try:
+            for trace, at in (("old", DAYS_AGO), ("orphan", LONG_AGO)):
+                trace_hash = murmur2(key := trace_key(own.name, trace))
+                identity = str(new_id(trace_hash, int(at.timestamp() * 1000)))
+                event = FeedbackCreated(
+                    event="create", feedback_id=identity, workspace=own.name, **own.feedback_body(trace), **SPECIALS,
+                    home_environment="production", created_at=at,
+                )  # fmt: skip
+                value = json.dumps(json.loads(event.model_dump_json(by_alias=True))).encode()
+                await producer.send_and_wait(FEEDBACK_EVENTS, value, key, partition_of(trace_hash, PARTITIONS))
+                own.feedback.append(identity)
+        finally:
+            await producer.stop()
+
+    async def compute_rollups(self) -> None:
+        hours = self.sql("SELECT DISTINCT workspace, toUInt32(hour) AS start FROM feedback.feedback_hour_rows")
+        client = await clickhouse_connect.get_async_client(dsn=self.engines.clickhouse, autogenerate_session_id=False)
+        await compute(client, [Hour(**row) for row in hours])
+        await client.close()
+
+    def answers_to(self, own: Workspace, *, filtered: bool = True) -> dict[Question, Told]:
+        return {
+            each: told(self.call(own.key, each.route.method, each.path, params=json.loads(each.params)))
+            for each in questions(own, filtered=filtered)
+        }
+
+    def file(self, own: Workspace, export_id: str) -> list[str]:
+        """The rows of an exported file, in order."""
+        url = self.must(own.key, "GET", f"{EXPORTS}/{export_id}/download")["signed_url"]
+        return sorted(self.call("", "GET", url).content.decode("latin-1").splitlines())
+
+
+@pytest.fixture(scope="module")
+def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walled]:
+    folder = tmp_path_factory.mktemp("walls")
+    with ExitStack() as stack:
+        engines = stack.enter_context(embedded(folder))
+        engines.prepare()
+        running = stack.enter_context(Walled(engines, folder))
+        running.session = stack.enter_context(requests.Session())
+        running.close()
+        running.alpha, running.beta = two()
+        running.fill(running.beta)
+        running.alone = running.answers_to(running.beta)
+        running.files_alone = {each: running.file(running.beta, each) for each in running.beta.exports[:2]}
+        running.fill(running.alpha)
+        yield running
+
+
+def leaks(walled: Walled, text: str) -> list[str]:
+    """What of alpha is in a text."""
+    return [secret for secret in walled.alpha.secrets if secret in text]
+
+
+def test_every_route_is_known_and_a_new_one_is_named(walled: Walled) -> None:
+    app = create_app(Settings())
+    extend(app, QuerySettings())
+    document = requests.get(f"{walled.url}/openapi.json", timeout=30).json()
+    assert unknown_routes(app, document) == []
+
+    @app.get("/v1/everything", include_in_schema=False)
+    async def everything() -> None: ...
+
+    document["paths"]["/v1/documented"] = {"get": {}}
+    assert unknown_routes(app, document) == ["GET /v1/documented", "GET /v1/everything"]
+
+
+def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(walled: Walled) -> None:
+    again = walled.answers_to(walled.beta)
+    assert {each.route for each in again} == {*LISTS, *BY_ID}
+    for question, answer in again.items():
+        assert answer == walled.alone[question], question
+        # An error may name the filter or id that was asked for.
+        found = [each for each in leaks(walled, f"{answer[1:]}") if each not in question.path + question.params]
+        assert found == [], question
+    # None of this says anything unless the other is told something else.
+    others = walled.answers_to(walled.alpha, filtered=False)
+    unlike = {each.route for each in again if each in others and others[each] != again[each]}
+    assert unlike >= {*LISTS}
+    for own, answers in ((walled.alpha, others), (walled.beta, again)):
+        telling = {each.route for each, answer in answers.items() if own.mark in answer[2]}
+        assert telling >= {*BY_ID} - {Route("GET", f"{EXPORT}/download")}
+
+
+def test_exported_files_hold_only_the_rows_of_their_workspace(walled: Walled) -> None:
+    for kind, export_id in zip(("logs", "feedback"), walled.beta.exports, strict=False):
+        assert walled.file(walled.beta, export_id) == walled.files_alone[export_id]
+        form = walled.must(walled.beta.key, "GET", f"{EXPORTS}/{export_id}")["format"]
+        order = {"kind": kind, "format": form, "description": walled.beta.mark}
+        created = walled.must(walled.beta.key, "POST", EXPORTS, order)
+        path = f"{EXPORTS}/{created['id']}"
+        walled.must(walled.beta.key, "POST", f"{path}/start")
+        until(lambda path=path: walled.must(walled.beta.key, "GET", path)["status"] == "success", "it is exported")  # type: ignore[misc]
+        rows = walled.file(walled.beta, created["id"])
+        assert rows == walled.files_alone[export_id]
+        assert created["total"] == len(rows) - (form == "csv")
+        assert leaks(walled, "\n".join(rows)) == []
+        assert walled.beta.mark in "\n".join(rows)
+    for export_id in walled.alpha.exports[:2]:
+        rows = walled.file(walled.alpha, export_id)
+        assert walled.alpha.mark in "\n".join(rows)
+        assert walled.beta.mark not in "\n".join(rows)
+
+
+def never_given(identity: str) -> str:
+    """An id of feedback on the same trace."""
+    return str(new_id(trace_hash_of(uuid.UUID(identity)), 1_700_000_000_000))
+
+
+def same_but_for(first: Told, identity: str, second: Told, other: str) -> bool:
+    return tuple(str(each).replace(identity, "…") for each in first) == tuple(
+        str(each).replace(other, "…") for each in second
+    )
+
+
+def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(walled: Walled) -> None:
+    alpha, key = walled.alpha, walled.beta.key
+    before = walled.answers_to(alpha, filtered=False)
+    never = {
+        "feedback_id": [(each, never_given(each)) for each in alpha.feedback],
+        "log_id": [(each, str(uuid.uuid4())) for each in alpha.logs],
+        "trace_id": [("alphatrace", secrets.token_hex(5))],
+        "export_id": [(each, str(uuid.uuid4())) for each in alpha.exports],
+        "key": [("alphaworks-only", secrets.token_hex(8)[:15])],
+    }
+    tried = set()
+    for route in sorted({*SCOPES, *OPEN}):
+        for name, pairs in never.items():
+            if f"{{{name}}}" not in route.path:
+                continue
+            for pair in pairs:
+                params = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
+                first, second = (
+                    told(
+                        walled.call(
+                            key,
+                            route.method,
+                            route.path.replace(f"{{{name}}}", each),
+                            {"value": 1} if name == "feedback_id" else {},
+                            params if name == "key" else None,
+                        )
+                    )
+                    for each in pair
+                )
+                assert same_but_for(first, pair[0], second, pair[1]), (route, first, second)
+                assert name in ("feedback_id", "key") or first[0] in (403, 404), (route, first)
+                assert [each for each in leaks(walled, f"{first[1:]}") if each not in pair] == []
+            tried.add(route)
+    assert tried == {route for route in {*SCOPES, *OPEN} if "{" in route.path}
+    walled.settle()
+    for pair in never["feedback_id"]:
+        receipts = [walled.call(key, "GET", f"/v1/feedback/{each}").json() for each in pair]
+        assert receipts[0]["status"] == "dead"
+        assert receipts[0]["reason"] == "unknown_feedback"
+        assert [each for each in leaks(walled, json.dumps(receipts[0])) if each not in pair] == []
+        plain = [re.sub(r'"recorded_at": "[^"]+"', "…", json.dumps(each)) for each in receipts]
+        assert plain[0].replace(pair[0], "…") == plain[1].replace(pair[1], "…")
+    # What the others tried has changed nothing, and shows nowhere.
+    assert walled.answers_to(alpha, filtered=False) == before
+
+
+def test_an_address_of_one_file_opens_no_other(walled: Walled) -> None:
+    url = walled.must(walled.beta.key, "GET", f"{EXPORTS}/{walled.beta.exports[0]}/download")["signed_url"]
+    for other in (walled.alpha.exports[0], str(uuid.uuid4())):
+        reply = walled.call(walled.beta.key, "GET", url.replace(walled.beta.exports[0], other))
+        assert failed(reply, 403, "AB03")["param"] == "signature"
+
+
+def test_another_workspace_cannot_be_named(walled: Walled) -> None:
+    times = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
+    for name in (walled.alpha.name, "nobodys"):
+        for route in LISTS:
+            asked = ({} if route.path.startswith(("/v1/feedback", "/v1/logs")) else times) | {"workspace_slug": name}
+            asked |= {"baseline_user": "x"} if "comparison" in route.path else {}
+            reply = walled.call(walled.beta.key, "GET", route.path.replace("{key}", "topic"), params=asked)
+            assert name not in failed(reply, 403, "AB03")["message"]
+        for method, body, params in (("GET", None, {"workspace_id": name}), ("POST", {"workspace_id": name}, None)):
+            reply = walled.call(walled.beta.key, method, EXPORTS, body, params)
+            assert name not in failed(reply, 403, "AB03")["message"]
+
+
+def test_a_cursor_of_another_workspace_shows_nothing_of_it(walled: Walled) -> None:
+    alpha, beta = walled.alpha, walled.beta
+    for path, ids in (("/v1/feedback", beta.feedback), ("/v1/logs", beta.logs)):
+        theirs = walled.must(alpha.key, "GET", f"{path}?page_size=1")
+        place = theirs["data"][0]["created_at"]
+        reply = walled.call(beta.key, "GET", path, params={"cursor": theirs["next_cursor"], "page_size": "100"})
+        mine = walled.must(beta.key, "GET", f"{path}?page_size=100")["data"]
+        expected = [each for each in mine if each["created_at"] < place]
+        seen = reply.json()["data"]
+        assert [each for each in seen if each["created_at"] < place] == expected
+        assert {each["id"] for each in seen} <= {*ids}
+        assert expected or path == "/v1/logs"
+        assert leaks(walled, reply.text) == []
+    trace = walled.must(alpha.key, "GET", "/v1/traces/joined?page_size=1")
+    for part, cursor, ids in (("spans", "span_cursor", beta.logs), ("feedback", "feedback_cursor", beta.feedback)):
+        reply = walled.call(beta.key, "GET", "/v1/traces/joined", params={cursor: trace[part]["next_cursor"]})
+        assert {each["id"] for each in reply.json()[part]["data"]} <= {*ids}
+        assert leaks(walled, reply.text) == []
+
+
+def test_an_idempotency_key_stands_for_one_call_in_each_workspace(walled: Walled) -> None:
+    for own in (walled.alpha, walled.beta):
+        body = own.feedback_body("joined", value=own.value - 1)
+        headers = {"idempotency-key": "the-same"}
+        (identity,) = walled.must(own.key, "POST", "/v1/feedback", body, **headers)["feedback_ids"]
+        assert identity in own.feedback
+        receipt = walled.must(own.key, "GET", f"/v1/feedback/{identity}")
+        assert (receipt["status"], receipt["feedback"]["value"]) == ("stored", own.value - 1)
+        failed(walled.call(own.key, "POST", "/v1/feedback", body | {"value": 0}, **headers), 409, "AB07")
+
+
+def test_what_needs_no_key_tells_nothing_of_any_workspace(walled: Walled) -> None:
+    of_all = walled.alpha.secrets | walled.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+    for route in OPEN - {Route("GET", f"{EXPORT}/file")}:
+        for key in ("", walled.beta.key):
+            reply = walled.call(key, "GET", route.path)
+            assert reply.status_code == 200, route
+            assert [each for each in of_all if each in f"{reply.headers}{reply.text}"] == [], route
+
+
+def test_without_a_key_or_its_scope_every_route_is_shut(walled: Walled) -> None:
+    scopes = [scope for scope in ALL_SCOPES if scope != "admin"]
+    lacking = {scope: walled.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in scopes}
+    known = {"feedback_id": walled.beta.feedback[0], "log_id": walled.beta.logs[0], "trace_id": "joined",
+             "export_id": walled.beta.exports[0], "key": "topic"}  # fmt: skip
+    for route, needed in SCOPES.items():
+        path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
+        for key in ("", "fbk_nonsense", walled.beta.key[:-1] + ("0" if walled.beta.key[-1] != "0" else "1")):
+            assert failed(walled.call(key, route.method, path, {}), 401, "AB05")["param"] == "x-portkey-api-key"
+        for scope in needed:
+            message = failed(walled.call(lacking[scope], route.method, path, {}), 403, "AB03")["message"]
+            assert f"lacks the scope {scope}" in message, route

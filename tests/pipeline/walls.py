@@ -1,0 +1,205 @@
+"""Every route of the whole API with who may call it, every question about a workspace, and two workspaces to ask about:
+`alpha` and `beta`, which share all names (traces, users, prompts, models, keys) and nothing else."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from fastapi.routing import iter_route_contexts
+
+from ingest_api.app import EdgeApp
+from schemas.keys import Scope
+
+Json = dict[str, Any]
+
+EXPORTS = "/v1/logs/exports"
+EXPORT = f"{EXPORTS}/{{export_id}}"
+GRAPHS = "/v1/analytics/graphs/feedbacks"
+GROUPS = "/v1/analytics/groups"
+
+
+class Route(NamedTuple):
+    """A method and a path with its parameters' names."""
+
+    method: str
+    path: str
+
+
+def _get(*paths: str) -> set[Route]:
+    return {Route("GET", path) for path in paths}
+
+
+OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json", f"{EXPORT}/file")
+"""What needs no key; the file has an address that is signed."""
+LISTS: dict[Route, tuple[Scope, ...]] = {
+    **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/"), ("feedback.read",)),
+    **dict.fromkeys(_get("/v1/logs", "/v1/logs/"), ("logs.read",)),
+    **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "scores", "score", "ai-models"))),
+                    ("analytics.read",)),
+    **dict.fromkeys(_get(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"), ("analytics.read",)),
+    Route("GET", "/v1/analytics/comparison"): ("analytics.read",),
+}  # fmt: skip
+"""What takes filters."""
+BY_ID: dict[Route, tuple[Scope, ...]] = {
+    Route("GET", "/v1/feedback/{feedback_id}"): ("feedback.read",),
+    Route("GET", "/v1/logs/{log_id}"): ("logs.read",),
+    Route("GET", "/v1/traces/{trace_id}"): ("logs.read", "feedback.read"),
+    Route("GET", EXPORTS): ("logs.read",),
+    Route("GET", EXPORT): ("logs.read",),
+    Route("GET", f"{EXPORT}/download"): ("logs.read",),
+}
+WRITES: dict[Route, tuple[Scope, ...]] = {
+    **{Route("POST", path): ("feedback.write",) for path in ("/v1/feedback", "/v1/feedback/")},
+    **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
+    **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/")},
+    Route("POST", EXPORTS): ("logs.read",),
+    Route("PUT", EXPORT): ("logs.read",),
+    Route("POST", f"{EXPORT}/start"): ("logs.read",),
+    Route("POST", f"{EXPORT}/cancel"): ("logs.read",),
+}
+SCOPES = LISTS | BY_ID | WRITES
+
+
+def unknown_routes(app: EdgeApp, document: Json) -> list[str]:
+    """What the app or its document has and the tables above have not, and the other way round."""
+    served = {
+        Route(method, (context.path or "").replace(":any_text}", "}"))
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
+        if method != "HEAD"
+    }
+    hot = {Route(method, path) for path, endpoints in app.hot.items() for method in endpoints.by_method}
+    told = {Route(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    return sorted(" ".join(route) for route in (served | hot | told) ^ {*OPEN, *SCOPES})
+
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+LONG_AGO, DAYS_AGO, TOMORROW = NOW - timedelta(days=20), NOW - timedelta(days=3), NOW + timedelta(days=1)
+TIMES = {
+    "time_of_generation_min": f"{NOW - timedelta(days=40):%FT00:00:00Z}",
+    "time_of_generation_max": f"{TOMORROW:%FT00:00:00Z}",
+}
+SPECIALS = {
+    "_user": "walls-user",
+    "_organisation": "walls-organisation",
+    "_prompt": "walls-prompt",
+    "_environment": "production",
+}
+
+
+@dataclass
+class Workspace:
+    """One of the two: what it says, on which traces, and the ids that it was given."""
+
+    name: str
+    mark: str
+    value: int
+    weight: float
+    status: int
+    cost: float
+    tokens: int
+    times: int
+    traces_with_requests: tuple[str, ...]
+    traces_with_feedback: tuple[str, ...]
+    key: str = ""
+    feedback: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> Json:
+        return SPECIALS | {"topic": "billing", "note": self.mark, f"{self.name}-only": self.mark}
+
+    def feedback_body(self, trace: str, **more: Any) -> Json:
+        return {"trace_id": trace, "value": self.value, "weight": self.weight, "metadata": self.metadata, **more}
+
+    def log_body(self, trace: str, at: datetime = NOW) -> Json:
+        usage = {"usage": {"total_tokens": self.tokens}, "said": self.mark}
+        return {
+            "trace_id": trace,
+            "span_id": f"span-{self.mark}",
+            "request": {
+                "url": f"https://{self.mark}.example/chat",
+                "provider": "openai",
+                "body": {"model": "gpt-4o", "m": self.mark},
+            },
+            "response": {"status": self.status, "response_time": self.tokens, "body": usage},
+            "metadata": self.metadata | {"of_request": self.mark},
+            "cost": self.cost,
+            "start_time": at.isoformat(),
+        }
+
+    @property
+    def secrets(self) -> set[str]:
+        """What nobody else may be told."""
+        return {self.name, self.mark, self.key.split("_")[1], *self.feedback, *self.logs, *self.exports}
+
+
+def two() -> tuple[Workspace, Workspace]:
+    alpha = Workspace("alphaworks", "alphamark", 9, 0.75, 418, 88.5, 7777, 3, ("joined", "mute"),
+                      ("joined", "pending", "quiet", "alphatrace"))  # fmt: skip
+    beta = Workspace("betaworks", "betamark", 2, 0.5, 200, 0.25, 11, 1, ("joined", "quiet"),
+                     ("joined", "pending", "mute"))  # fmt: skip
+    return alpha, beta
+
+
+TRACES = ["joined", "pending", "quiet", "mute", "old", "orphan", "alphatrace"]
+KEYS = ["topic", "note", "_user", "alphaworks-only"]
+WITH_ALL_FILTERS = ("/v1/feedback", "/v1/logs", f"{GRAPHS}/weighted", "/v1/analytics/comparison",
+                    f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}")  # fmt: skip
+FILTERS: list[Json] = [
+    {},
+    *({"trace_id": trace} for trace in TRACES),
+    {"user": "walls-user"},
+    {"organisation": "walls-organisation", "environment": "production"},
+    {"prompt_slug": "walls-prompt"},
+    {"ai_model": "gpt-4o"},
+    {"ai_org": "openai", "ai_model": "gpt-4o", "total_units_min": "1000"},
+    {"ai_org_model": "openai__gpt-4o", "cost_min": "50"},
+    {"status_code": "418"},
+    {"span_id": "span-alphamark"},
+    {"weighted_feedback_min": "5"},
+    {"weighted_feedback_max": "5"},
+    {"metadata": json.dumps({"_user": "walls-user"})},
+    {"metadata": json.dumps({"topic": "billing"})},
+    {"metadata": json.dumps({"note": "alphamark"})},
+    {"metadata": json.dumps({"of_request": "alphamark"})},
+    {"metadata": json.dumps({"alphaworks-only": "alphamark"})},
+]
+
+
+class Question(NamedTuple):
+    """One call that changes nothing."""
+
+    route: Route
+    path: str
+    params: str
+    """JSON."""
+
+
+def questions(own: Workspace, *, filtered: bool = True) -> Iterator[Question]:
+    """Everything that a workspace may ask about itself: every route, and where rows are read anew, with all filters."""
+    for route in LISTS:
+        for number, filters in enumerate(FILTERS if filtered and route.path in WITH_ALL_FILTERS else FILTERS[:1]):
+            for key in KEYS[: 1 if number else len(KEYS)] if "{key}" in route.path else [""]:
+                for params in _variants(route.path, filters):
+                    yield Question(route, route.path.replace("{key}", key), json.dumps(params))
+    named = {"feedback_id": own.feedback, "log_id": own.logs, "trace_id": TRACES, "export_id": own.exports}
+    for route in BY_ID:
+        found = [name for name in named if f"{{{name}}}" in route.path]
+        for identity in named[found[0]] if found else [""]:
+            yield Question(route, route.path.replace(f"{{{found[0]}}}", identity) if found else route.path, "{}")
+
+
+def _variants(path: str, filters: Json) -> Iterator[Json]:
+    if path.startswith("/v1/analytics/comparison"):
+        baseline = {f"baseline_{name}": value for name, value in (filters or {"user": "x"}).items()}
+        yield TIMES | {"user": "walls-user"} | baseline
+    elif path.startswith("/v1/analytics"):
+        yield filters | TIMES
+        if path.startswith(GRAPHS) and not filters:
+            yield TIMES | {"read_from": "rows"}
+    else:
+        yield filters | {"page_size": "100"}
