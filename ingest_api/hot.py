@@ -89,7 +89,7 @@ class PublishingEndpoint:
             extra = [*extra, *bucket.headers()]
         head = [_JSON, (b"content-length", b"%d" % len(answer)), (REQUEST_ID_HEADER, request_id), *extra]
         write = scope.get("extensions", {}).get(WHOLE_ANSWER)
-        if write is None or not write(status, head, answer):
+        if write is None or not write(scope, status, head, answer):
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": answer})
         self._observed.answered(status, perf_counter() - began)

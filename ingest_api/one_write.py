@@ -8,19 +8,18 @@ look through every header: half of what an answer costs.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 WHOLE_ANSWER = "feedback.whole_answer"
 """The ASGI extension with a `WholeAnswer`."""
 
-WholeAnswer = Callable[[int, Iterable[tuple[bytes, bytes]], bytes], bool]
-"""Writes status, headers and body; False where it has written nothing, and the app is to send them as ASGI has it.
+WholeAnswer = Callable[[Any, int, Iterable[tuple[bytes, bytes]], bytes], bool]
+"""Writes, for the request with a scope, its status, headers and body.
 
-Names are in lower case, nothing in them or in values needs a check, `content-length` is among them and `connection` is
-not. Not for HEAD.
+False where it has written nothing, and the app is to send them as ASGI has it. Names are in lower case, nothing in them
+or in values needs a check, `content-length` is among them and `connection` is not. Not for HEAD.
 """
 
 
@@ -30,31 +29,33 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, writing to it by way of a OneWriteTransport."""
         super().connection_made(OneWriteTransport(transport, self.loop))  # type: ignore[arg-type]
+        # One for all requests, and not of a cycle, which would then hold itself and be left to the collector.
+        self._extensions: Any = {WHOLE_ANSWER: self._answer}
 
-    def on_headers_complete(self) -> None:
+    def on_message_begin(self) -> None:
         """Let the app answer as a whole."""
-        super().on_headers_complete()
-        self.scope["extensions"] = {WHOLE_ANSWER: partial(_answer, self.cycle)}  # type: ignore[dict-item]
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
 
-
-def _answer(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-    """Do all that uvicorn's own `send` would do in the end."""
-    if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
-        return False
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    content = [STATUS_LINE[status]]
-    for name, value in (*cycle.default_headers, *headers):
-        content += (name, b": ", value, b"\r\n")
-    content.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-    content.append(body)
-    cycle.transport.write(b"".join(content))
-    cycle.response_complete = True
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-    return True
+    def _answer(self, scope: Any, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Do all that uvicorn's own `send` would do in the end."""
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
+            return False
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        content = [STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            content += (name, b": ", value, b"\r\n")
+        content.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        content.append(body)
+        cycle.transport.write(b"".join(content))
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
 
 
 class OneWriteTransport:
