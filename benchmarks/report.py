@@ -28,7 +28,8 @@ _INTRODUCTION = """\
 Each figure is taken in one run beside what a user would otherwise write and beside the limit, the least that the same
 work costs with nothing decided. Trust ratios; absolute numbers belong to the machine, which load, engines and what is
 measured share. Figures are medians; in brackets the lowest and highest round. This page is made from
-`benchmarks/results/` by `python -m benchmarks.report`.
+`benchmarks/results/` by `python -m benchmarks.report`. What was measured apart from that, and what was tried where a
+figure falls short, is in [benchmark-notes.md](benchmark-notes.md).
 """
 
 
