@@ -100,4 +100,4 @@ def test_a_reader_who_leaves_ends_the_statement(front: Front, query: str) -> Non
         until(lambda: front.statements_running() == 1, "it runs")
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
-    until(lambda: front.statements_running() == 0, "the statement has ended", 30)
+    until(lambda: front.statements_running() == 0, "the statement has ended", 120)
