@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy import key_commands, operator_commands
-from deploy.command_options import CLICKHOUSE, KAFKA
+from deploy import command_options, key_commands, operator_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,21 +52,11 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
     migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
-    migrate.add_argument(
-        "--clickhouse-url",
-        default=os.environ.get("FEEDBACK_CLICKHOUSE_URL", CLICKHOUSE),
-        metavar="URL",
-        help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else this machine)",
-    )
+    command_options.clickhouse(migrate)
     migrate.set_defaults(run=_migrate)
 
     topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
-    topics.add_argument(
-        "--bootstrap",
-        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
-        metavar="HOST:PORT",
-        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
-    )
+    command_options.kafka(topics)
     topics.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
     topics.add_argument("--replication", type=_count, default=1, help="replicas of each partition (%(default)s)")
     topics.set_defaults(run=_topics)

@@ -28,19 +28,29 @@ def told(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Name
 
 def engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
     """Add --clickhouse-url, and --bootstrap where the command speaks to Kafka."""
+    clickhouse(parser)
+    if with_kafka:
+        kafka(parser)
+
+
+def clickhouse(parser: argparse.ArgumentParser) -> None:
+    """Add --clickhouse-url."""
     parser.add_argument(
         "--clickhouse-url",
         default=os.environ.get("FEEDBACK_CLICKHOUSE_URL", CLICKHOUSE),
         metavar="URL",
         help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else this machine)",
     )
-    if with_kafka:
-        parser.add_argument(
-            "--bootstrap",
-            default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
-            metavar="HOST:PORT",
-            help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
-        )
+
+
+def kafka(parser: argparse.ArgumentParser) -> None:
+    """Add --bootstrap."""
+    parser.add_argument(
+        "--bootstrap",
+        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
+        metavar="HOST:PORT",
+        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
+    )
 
 
 def place(text: str) -> tuple[str, int, int]:

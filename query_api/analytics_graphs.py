@@ -30,14 +30,14 @@ from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, AnalyticsReader, Caller
-from query_api.engines import Engines, told_in_time
+from query_api.engines import AWAY, Engines, told_in_time
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
 from query_api.settings import QuerySettings
 
 UNTOLD = "these numbers cannot be told"
 FAILURES: dict[int | str, dict[str, Any]] = REFUSALS | {
     400: {"description": "A parameter is faulty.", **example(400, "status_code must be an HTTP status", "status_code")},
-    503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
+    503: AWAY,
 }
 
 _READ_FROM = parameter("read_from", "`rows` leaves rollups aside; by default they serve where they can.", "rows")

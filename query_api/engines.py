@@ -12,13 +12,18 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from query_api.answers import QueryError
+from query_api.answers import QueryError, example
 from query_api.settings import QuerySettings
 from schemas.logs import told
 from schemas.metrics import QUERY_FAILURES
 
 RETRY_AFTER_S = 1
 _CLICKHOUSE = ("ClickHouse", "clickhouse")
+AWAY: dict[str, Any] = {
+    "description": "ClickHouse does not answer.",
+    **example(503, "ClickHouse does not answer in time"),
+}
+"""The OpenAPI response of a route that reads ClickHouse inside `told_in_time`."""
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import AWAY, Engines, told_in_time
 from query_api.feedback_page import JoinState, ListedFeedback, feedback_page
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
 from query_api.pages import PARAMETERS, cursor_of, openapi_page_parameters, page_size_in, place_in
@@ -44,7 +44,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 "description": "A parameter is not valid.",
                 **example(400, "cursor must be one that this list has answered with", "cursor"),
             },
-            503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
+            503: AWAY,
         },
     )
     async def list_feedback(request: Request, caller: FeedbackReader) -> FeedbackPage:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, LogsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import AWAY, Engines, told_in_time
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
@@ -24,7 +24,6 @@ _ONE = f"""
 SELECT {COLUMNS}{BODIES} FROM feedback.request_logs AS l
 WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}}
 """
-_AWAY = {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")}
 
 
 class LogPage(BaseModel):
@@ -51,7 +50,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 "description": "A parameter is not valid.",
                 **example(400, "page_size must be an integer from 1 to 100, got '0'", "page_size"),
             },
-            503: _AWAY,
+            503: AWAY,
         },
     )
     async def list_logs(request: Request, caller: LogsReader) -> LogPage:
@@ -72,7 +71,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="One request",
         responses={
             404: {"description": "No such request is stored.", **example(404, "there is no request log", "log_id")},
-            503: _AWAY,
+            503: AWAY,
         },
     )
     async def get_log(

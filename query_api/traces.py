@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader, LogsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import AWAY, Engines, told_in_time
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, parameter
 from query_api.log_items import COLUMNS, Log, fields_of
@@ -123,7 +123,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 **example(400, "span_cursor must be one that this list has answered with", "span_cursor"),
             },
             404: {"description": "Nothing is stored of it.", **example(404, "nothing is stored of it", "trace_id")},
-            503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")},
+            503: AWAY,
         },
     )
     async def get_trace(

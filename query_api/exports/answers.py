@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from query_api.answers import example
 from query_api.callers import REFUSALS
+from query_api.engines import AWAY
 from query_api.exports.columns import COLUMNS, CONTENT_TYPES, FORMATS
 from query_api.exports.state import Status
 
@@ -79,9 +80,6 @@ class FileAddress(BaseModel):
     expires_at: str = Field(examples=["2026-01-31T13:00:05.000Z"])
 
 
-AWAY: Responses = {
-    503: {"description": "ClickHouse does not answer.", **example(503, "ClickHouse does not answer in time")}
-}
 FAULTY: Responses = {
     400: {"description": "A field or parameter is not valid.", **example(400, "filters must be an object", "filters")}
 }
@@ -104,7 +102,7 @@ CONFLICT: Responses = {
 GONE: Responses = {
     410: {"description": "The file's time is over.", **example(410, "the file was removed", "export_id")}
 }
-OWN: Responses = REFUSALS | AWAY
+OWN: Responses = REFUSALS | {503: AWAY}
 """Of every route that asks who calls."""
 ITS_OWN: Responses = OWN | UNKNOWN
 """Of every route that names an export."""
@@ -122,7 +120,7 @@ FILE: Responses = {
     409: CONFLICT[409],
     410: {"description": "Its time is over.", **example(410, "this address has expired", "expires")},
     416: {"description": "The file has no such part.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-    **AWAY,
+    503: AWAY,
 }
 
 _ORDER = {
