@@ -13,17 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.parse import urlencode
 
 from chdb import _chdb
 
-from deploy.embedded.clickhouse_statement import ExternalTable, Statement, into_file
+from deploy.embedded.clickhouse_statement import ExternalTable, Statement, from_file, into_file
 
 _SETTING_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)
 _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
-_APPEND_BYTES = 8 << 20
 
 # The engine's own handle, not the public wrapper: that one turns some format names into data frames.
 _connect: Any = _chdb.connect  # type: ignore[attr-defined]
@@ -141,14 +141,11 @@ def _run(connection: Any, statement: Statement) -> Result:
 
 
 def _insert(connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
-    stream = connection.send_insert(sql, data_format)
-    try:
-        for start in range(0, len(data), _APPEND_BYTES):
-            connection.insert_append(stream, bytes(data[start : start + _APPEND_BYTES]))
-    except BaseException:
-        connection.insert_cancel(stream)
-        raise
-    return connection.insert_done(stream)
+    # Not by the engine's streaming insert: that one says it is done also where writing the rows has failed.
+    with TemporaryFile() as rows:
+        rows.write(data)
+        rows.seek(0)  # flushes
+        return connection.query(from_file(sql, f"/dev/fd/{rows.fileno()}", data_format), "Null")
 
 
 def _load(connection: Any, table: ExternalTable) -> None:

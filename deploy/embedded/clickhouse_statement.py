@@ -142,6 +142,13 @@ def into_file(statement: Statement, path: str) -> bytes:
     return head + outfile + (tail or b"FORMAT " + statement.output_format.encode())
 
 
+def from_file(insert: bytes, path: str, data_format: str) -> bytes:
+    """The INSERT, its rows read from a file in this format. `insert` ends before FORMAT."""
+    end = next((at for at, word in _words_outside_brackets(insert) if word == b"SETTINGS"), len(insert))
+    infile = f"\nFROM INFILE '{path}' COMPRESSION 'none' ".encode()
+    return insert[:end] + infile + insert[end:] + b"\nFORMAT " + data_format.encode()
+
+
 def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryview]:
     """(statement, format of its data, data) of a statement that starts in `query` and goes on in `body`.
 
@@ -165,33 +172,35 @@ def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryvi
 
 def _insert_format_at(sql: bytes) -> int | None:
     """Where the FORMAT keyword of an INSERT stands, the end if it names neither rows nor source, else None."""
-    depth, seen_insert, at, end = 0, False, 0, len(sql)
-    while at < end:
-        token = _TOKEN.match(sql, at)
-        assert token is not None, "the last alternative matches any byte"
+    words = _words_outside_brackets(sql)
+    if next(words, (0, b""))[1] != b"INSERT":
+        return None
+    for at, word in words:
+        if word == b"FORMAT":
+            return at
+        if word in (b"SELECT", b"WITH") and _INPUT_FUNCTION.search(sql):
+            raise BadRequestError(
+                "INSERT … SELECT … FROM input() is not available in the embedded engine; insert the rows as they"
+                " are, or into a staging table first",
+                *(48, "NOT_IMPLEMENTED"),
+            )
+        if word in (b"VALUES", b"SELECT", b"WITH", b"INFILE", b"WATCH"):
+            return None
+    return len(sql)
+
+
+def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each word, or other token, stands that is neither blank nor in brackets, and the word in upper case."""
+    depth, at = 0, 0
+    while token := _TOKEN.match(sql, at):
         text = token[0]
-        word = text.upper()
         if text in (b"(", b"["):
             depth += 1
         elif text in (b")", b"]"):
             depth -= 1
-        elif not text.isspace() and not text.startswith(_BLANK):
-            if not seen_insert:
-                if word != b"INSERT":
-                    return None
-                seen_insert = True
-            elif depth == 0 and word == b"FORMAT":
-                return at
-            elif depth == 0 and word in (b"SELECT", b"WITH") and _INPUT_FUNCTION.search(sql):
-                raise BadRequestError(
-                    "INSERT … SELECT … FROM input() is not available in the embedded engine; insert the rows as they"
-                    " are, or into a staging table first",
-                    *(48, "NOT_IMPLEMENTED"),
-                )
-            elif depth == 0 and word in (b"VALUES", b"SELECT", b"WITH", b"INFILE", b"WATCH"):
-                return None
+        elif depth == 0 and not text.isspace() and not text.startswith(_BLANK):
+            yield at, text.upper()
         at = token.end()
-    return end if seen_insert else None
 
 
 def _form_parts(content_type: str, body: bytes) -> Iterator[tuple[str, bool, bytes]]:

@@ -366,6 +366,27 @@ def test_a_failed_insert_stores_nothing(server: Server, client: Client, table: s
     assert client.command("SELECT count() FROM t") == 0
 
 
+@pytest.mark.parametrize(
+    ("obstacle", "code"),
+    [
+        ("ALTER TABLE t MODIFY SETTING max_parts_in_total = 1", 252),
+        ("ALTER TABLE t ADD CONSTRAINT small CHECK id < 2", 469),
+        ("CREATE MATERIALIZED VIEW seen ENGINE = Memory AS SELECT throwIf(id = 2) AS never FROM t", 395),
+    ],
+)
+def test_rows_that_cannot_be_written_are_an_error_and_not_lost_in_silence(
+    server: Server, client: Client, table: str, obstacle: str, code: int
+) -> None:
+    client.command("DROP TABLE IF EXISTS seen")
+    client.insert(table, [[1]], column_names=["id"])
+    client.command(obstacle)
+    status, headers, _ = server.request("POST", b"2\n", query="INSERT INTO t (id) SETTINGS max_threads = 2 FORMAT CSV")
+    assert (status, headers["x-clickhouse-exception-code"]) == (500, str(code))
+    with pytest.raises(DatabaseError, match=f"Code: {code}"):
+        client.insert_arrow(table, pa.table({"id": pa.array([2], pa.uint32())}))
+    client.command("DROP TABLE IF EXISTS seen")
+
+
 def test_inserts_and_short_reads_do_not_wait_for_long_ones(server: Server, client: Client, table: str) -> None:
     slow = (
         b"SELECT sleepEachRow(0.25) FROM numbers(12) SETTINGS max_block_size = 1, max_threads = 1, log_comment = 'slow'"
