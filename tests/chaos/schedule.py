@@ -3,15 +3,23 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.chaos.system import SESSION_TIMEOUT_S, System
+from tests.chaos.system import SESSION_TIMEOUT_S, System, Watched
+
+Step = Callable[[], object]
 
 
 class Action(NamedTuple):
-    """One thing that goes wrong: `which` picks among several of a kind, `for_s` is how long it stays so."""
+    """One thing that goes wrong: `which` picks among several of a kind, `for_s` is how long it stays so.
+
+    A kind such as "stop clickhouse + kill workers" is two: the second comes when the first has lasted `for_s` seconds,
+    lasts as long, and is mended first.
+    """
 
     kind: str
     which: int
@@ -21,8 +29,18 @@ class Action(NamedTuple):
 
 KINDS = (
     "kill edge", "kill worker", "kill broker", "kill clickhouse", "stop clickhouse", "freeze worker", "worker joins",
-    "worker leaves", "cut kafka", "cut clickhouse", "stall kafka", "stall clickhouse", "kill rollup",
+    "worker leaves", "cut kafka", "cut clickhouse", "stall kafka", "stall clickhouse", "kill rollup", "refuse rows",
+    "refuse rows + kill workers", "stop clickhouse + kill workers", "stall kafka + kill edges",
 )  # fmt: skip
+_AT_ONCE = (0.0, 0.0)
+_LONGER_THAN_COMMITS = (2.0, 3.0)
+SECONDS = {
+    "freeze worker": (SESSION_TIMEOUT_S + 1, SESSION_TIMEOUT_S + 5),
+    "stop clickhouse": (6.0, 6.0),
+    **dict.fromkeys(("kill clickhouse", "worker joins", "worker leaves", "cut kafka", "cut clickhouse"), _AT_ONCE),
+    **dict.fromkeys((kind for kind in KINDS if "+" in kind), _LONGER_THAN_COMMITS),
+}
+"""How long each kind lasts, least and most; of the others 0.2 to 4."""
 
 
 def schedule(seed: int, rounds: int) -> list[Action]:
@@ -34,9 +52,7 @@ def schedule(seed: int, rounds: int) -> list[Action]:
         Action(
             kind,
             chance.randrange(1000),
-            round(chance.uniform(SESSION_TIMEOUT_S + 1, SESSION_TIMEOUT_S + 5), 1)
-            if kind == "freeze worker"
-            else round(chance.uniform(0.2, 4), 1),
+            round(chance.uniform(*SECONDS.get(kind, (0.2, 4))), 1),
             round(chance.uniform(0.2, 2.5), 1),
         )
         for kind in kinds
@@ -59,43 +75,58 @@ def carry_out(system: System, actions: list[Action], say: Callable[[str], None])
 
 
 def _harm(system: System, action: Action) -> None:
-    worker = system.workers[action.which % len(system.workers)]
-    match action.kind:
+    with ExitStack() as mended:
+        for kind in action.kind.split(" + "):
+            harm, mend = _trouble(system, kind, action.which)
+            harm()
+            mended.callback(mend)
+            _wait(system, action.for_s)
+
+
+def _trouble(system: System, kind: str, which: int) -> tuple[Step, Step]:
+    """What brings this trouble, and what ends it."""
+    edge, worker = system.edges[which % len(system.edges)], system.workers[which % len(system.workers)]
+    match kind:
         case "kill edge":
-            _down(system, system.edges[action.which % 2].go_down, system.edges[action.which % 2].come_back, action)
+            return edge.go_down, edge.come_back
+        case "kill edges":
+            return _all_at_once(system.edges)
         case "kill worker":
-            _down(system, worker.go_down, worker.come_back, action)
+            return worker.go_down, worker.come_back
+        case "kill workers":
+            return _all_at_once([each for each in system.workers if each.wanted])
         case "kill broker":
-            _down(system, system.broker.kill, system.broker.start, action)
-        case "kill clickhouse":
-            _down(system, system.clickhouse.go_down, system.clickhouse.come_back, action._replace(for_s=0))
-        case "stop clickhouse":
-            _down(system, system.clickhouse.go_down, system.clickhouse.come_back, action._replace(for_s=6))
+            return system.broker.kill, system.broker.start
+        case "kill clickhouse" | "stop clickhouse":
+            return system.clickhouse.go_down, system.clickhouse.come_back
+        case "refuse rows":
+            return partial(system.refuse_rows, which), system.take_rows
         case "freeze worker":
-            _down(system, worker.freeze, worker.thaw, action)
+            return worker.freeze, worker.thaw
         case "worker joins":
-            system.join_worker()
+            return system.join_worker, _nothing
         case "worker leaves":
-            if sum(each.wanted for each in system.workers) > 1 and worker.wanted:
-                worker.leave()
+            others = sum(each.wanted for each in system.workers if each is not worker)
+            return worker.leave if others and worker.wanted else _nothing, _nothing
         case "cut kafka":
-            system.kafka_proxy.cut()
+            return system.kafka_proxy.cut, _nothing
         case "cut clickhouse":
-            system.clickhouse_proxy.cut()
+            return system.clickhouse_proxy.cut, _nothing
         case "stall kafka":
-            _down(system, system.kafka_proxy.stall, system.kafka_proxy.flow, action)
+            return system.kafka_proxy.stall, system.kafka_proxy.flow
         case "stall clickhouse":
-            _down(system, system.clickhouse_proxy.stall, system.clickhouse_proxy.flow, action)
+            return system.clickhouse_proxy.stall, system.clickhouse_proxy.flow
         case "kill rollup":
-            _down(system, system.rollup.go_down, system.rollup.come_back, action)
-        case unknown:
-            raise ValueError(f"{unknown!r} is nothing that can go wrong: {', '.join(KINDS)}")
+            return system.rollup.go_down, system.rollup.come_back
+    raise ValueError(f"{kind!r} is nothing that can go wrong: {', '.join(KINDS)}")
 
 
-def _down(system: System, harm: Callable[[], None], mend: Callable[[], None], action: Action) -> None:
-    harm()
-    _wait(system, action.for_s)
-    mend()
+def _all_at_once(programs: Sequence[Watched]) -> tuple[Step, Step]:
+    return lambda: [each.go_down() for each in programs], lambda: [each.come_back() for each in programs]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _wait(system: System, seconds: float) -> None:

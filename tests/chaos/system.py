@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import clickhouse_connect
+
 from deploy.kafka.broker import KafkaBroker, free_ports
 from deploy.migrate import migrate
 from deploy.topics import create_topics
@@ -21,6 +23,8 @@ from tests.pipeline.engines import Process, answers, until
 
 PARTITIONS = 8
 SESSION_TIMEOUT_S = 6
+WRITTEN = ("idempotency_claims", "trace_journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
+"""The tables that every worker writes, in the order in which it does so first."""
 
 
 class Watched(Process):
@@ -112,6 +116,26 @@ class System:
         worker = self._program(f"worker-{len(self.workers)}", "stream_workers")
         self.workers.append(worker)
         return worker
+
+    def refuse_rows(self, which: int) -> None:
+        """ClickHouse answers and takes no rows for one of the workers' tables; returns when it has refused some."""
+        table = WRITTEN[which % len(WRITTEN)]
+        until(lambda: answers(f"{self.clickhouse_url}/ping"), "ClickHouse answers")
+        with clickhouse_connect.get_client(dsn=self.clickhouse_url) as client:
+
+            def has_refused() -> int:
+                self.revive()
+                return int(client.command("SELECT sum(value) FROM system.errors WHERE name = 'TOO_MANY_PARTS'"))
+
+            before = has_refused()
+            client.command(f"ALTER TABLE feedback.{table} MODIFY SETTING max_parts_in_total = 1")
+            until(lambda: has_refused() > before, f"ClickHouse has refused rows for {table}")
+
+    def take_rows(self) -> None:
+        """ClickHouse takes rows for every table."""
+        with clickhouse_connect.get_client(dsn=self.clickhouse_url) as client:
+            for table in WRITTEN:
+                client.command(f"ALTER TABLE feedback.{table} RESET SETTING max_parts_in_total")
 
     def revive(self) -> None:
         """What a supervisor does: start again whatever has ended by itself."""
