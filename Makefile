@@ -22,7 +22,7 @@ test: lint $(VENV)/.quix ## check style and types, then run every test; ARGS="-k
 ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
-	$(PY) -m pytest -n 2 --dist loadfile --ignore tests/chaos
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/chaos
 	$(PY) -m pytest -s tests/chaos
 endif
 

@@ -32,7 +32,6 @@ from deploy.embedded.clickhouse_engine import (
 )
 from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
 from deploy.embedded.clickhouse_stream import (
-    READ_BYTES,
     Receive,
     Send,
     send_while_read,
@@ -132,14 +131,14 @@ class ClickHouseHTTP:
         common = self._common_headers(statement)
         gone = asyncio.ensure_future(until_gone(receive))
         try:
-            async with written_by(write, self._engine.kill_writing_into) as reader:
+            async with written_by(write, self._engine.kill_writing_into) as read:
                 assert job is not None
-                first = await unless(gone, reader.read(READ_BYTES))
+                first = await unless(gone, read())
                 error = None if first or gone.done() else (await asyncio.wait([job]) and job.exception())
                 if isinstance(error, StatementFailedError):
                     return await _send(send, failure(error.code, error.name, str(error), common))
                 headers = _result_headers(statement, common)
-                complete = not gone.done() and await send_while_read(reader, first or b"", headers, gone, send)
+                complete = not gone.done() and await send_while_read(read, first or b"", headers, gone, send)
             if complete:
                 # Where it raises, the answer has begun: the server then closes the connection before its end.
                 job.result()

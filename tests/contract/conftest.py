@@ -1,12 +1,13 @@
 """One edge, one worker and the embedded engines for all contract tests, and ways to wait for what a client sent."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.pipeline.engines import embedded, until
+from tests.conftest import Pipelines
+from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
 Row = dict[str, Any]
@@ -14,12 +15,8 @@ RowOf = Callable[[str], Row]
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    folder = tmp_path_factory.mktemp("contract")
-    with embedded(folder) as engines:
-        engines.prepare()
-        with Pipeline(engines, folder) as running:
-            yield running
+def pipeline(pipelines: Pipelines) -> Pipeline:
+    return pipelines("embedded")
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -25,8 +26,8 @@ Call = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the script and the SDK."""
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A running script with the SDK that makes the calls it is told."""
     missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
     if missing:
         reason = f"{' and '.join(missing)} not found"
@@ -38,19 +39,23 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     run = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
-    return folder
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(["node", "call.mjs"], cwd=folder, text=True, bufsize=1, **pipes) as script:  # type: ignore[call-overload]
+        yield script
+        script.kill()
 
 
 @pytest.fixture
-def call(installed: Path, pipeline: Pipeline) -> Call:
+def call(node: subprocess.Popen[str], pipeline: Pipeline) -> Call:
     """Call a method of a client that is pointed here; what it answers, or the error it throws."""
 
     def called(method: str, *arguments: Any, **options: Any) -> Outcome:
+        assert node.stdin
+        assert node.stdout
         client = {"baseURL": f"{pipeline.url}/v1", "apiKey": "any", **options}
-        argv = ["node", "call.mjs", json.dumps(client), method, json.dumps(arguments)]
-        run = subprocess.run(argv, cwd=installed, capture_output=True, text=True, timeout=60)
-        assert run.returncode == 0, run.stderr
-        outcome: Outcome = json.loads(run.stdout)
+        print(json.dumps({"options": client, "method": method, "arguments": arguments}), file=node.stdin)
+        assert select.select([node.stdout], [], [], 60)[0], f"no answer to {method}"
+        outcome: Outcome = json.loads(node.stdout.readline())
         return outcome
 
     return called
@@ -204,14 +209,14 @@ def test_analytics_of_what_was_given_are_read(pipeline: Pipeline, call: Call, tr
 
 
 def test_of_two_spellings_of_the_trace_id_in_one_call_the_sdk_sends_the_later(
-    installed: Path, call: Call, stored: RowOf, trace: str
+    call: Call, stored: RowOf, trace: str
 ) -> None:
     """It writes both as `trace_id`, one over the other. In a list both go out, and the edge's order counts."""
     first, last = {"traceID": f"{trace}-ID", "traceId": f"{trace}-Id"}, {"traceId": f"{trace}-Id", "traceID": trace}
     for given, sent, alone in ((first, f"{trace}-Id", f"{trace}-ID"), (last, trace, trace)):
         given = {**given, "value": 1}
-        assert json.loads(on_the_wire(installed, "feedback.create", given)) == {"trace_id": sent, "value": 1}
-        assert json.loads(on_the_wire(installed, "feedback.create", [given])) == {"0": given}
+        assert json.loads(on_the_wire(call, "feedback.create", given)) == {"trace_id": sent, "value": 1}
+        assert json.loads(on_the_wire(call, "feedback.create", [given])) == {"0": given}
         for body, trace_id in ((given, sent), ([given], alone)):
             (feedback_id,) = call("feedback.create", body)["answer"]["feedback_ids"]
             assert stored(feedback_id)["trace_id"] == trace_id
@@ -257,7 +262,7 @@ def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, call: Call, lo
     assert (error["type"], error["status"]) == ("NotFoundError", 404)
 
 
-def on_the_wire(installed: Path, method: str, given: Any) -> bytes:
+def on_the_wire(call: Call, method: str, given: Any) -> bytes:
     """The body that the SDK sends; it is answered 400, which the SDK does not repeat."""
     received: list[bytes] = []
 
@@ -273,12 +278,9 @@ def on_the_wire(installed: Path, method: str, given: Any) -> bytes:
 
     with HTTPServer(("127.0.0.1", 0), Listener) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        client = json.dumps({"baseURL": f"http://127.0.0.1:{server.server_port}/v1", "apiKey": "any"})
-        argv = ["node", "call.mjs", client, method, json.dumps([given])]
         try:
-            run = subprocess.run(argv, cwd=installed, capture_output=True, text=True, timeout=60)
+            call(method, given, baseURL=f"http://127.0.0.1:{server.server_port}/v1")
         finally:
             server.shutdown()
-    assert run.returncode == 0, run.stderr
     (body,) = received
     return body

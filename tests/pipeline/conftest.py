@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Pipelines
 from tests.pipeline.analytics_world import World, world_in
 from tests.pipeline.edge_fixtures import Broker, Edge
-from tests.pipeline.engines import SOURCES, Engines
+from tests.pipeline.engines import SOURCES
 from tests.pipeline.running import Pipeline
 
 
@@ -17,17 +18,8 @@ from tests.pipeline.running import Pipeline
     scope="session",
     params=[pytest.param(name, marks=[pytest.mark.kafka] if name == "kafka" else []) for name in SOURCES],
 )
-def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    folder = tmp_path_factory.mktemp(request.param)
-    with SOURCES[request.param](folder) as found:
-        found.prepare()
-        yield found
-
-
-@pytest.fixture(scope="session")
-def pipeline(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with Pipeline(engines, tmp_path_factory.mktemp("pipeline")) as running:
-        yield running
+def pipeline(request: pytest.FixtureRequest, pipelines: Pipelines) -> Pipeline:
+    return pipelines(request.param)
 
 
 @pytest.fixture(scope="session")

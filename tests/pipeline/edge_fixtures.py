@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -50,6 +51,7 @@ class Broker(Process):
     def frozen(self) -> Iterator[None]:
         """A broker whose connections stay open and that answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # it goes on for a moment after the signal
         try:
             yield
         finally:

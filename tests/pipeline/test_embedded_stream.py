@@ -4,6 +4,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from deploy.kafka.broker import free_ports
 from tests.pipeline.engines import Process, clickhouse_front, until
 
 WIDE = "SELECT number, repeat('x', 1000) AS text FROM numbers({rows:UInt64})"
+SUM = "SELECT sum(sipHash64(number)) FROM numbers({rows:UInt64})"
 
 
 class Front:
@@ -73,6 +75,13 @@ def test_a_streamed_answer_is_one_whole_file_in_the_format_asked_for(front: Fron
     assert set(table.column("text").to_pylist()) == {"it's a \\ b"}
 
 
+def test_answers_that_are_streamed_side_by_side_are_each_whole(front: Front) -> None:
+    whole = "".join(f"{number}\n" for number in range(1000)).encode()
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(lambda _: front.ask("SELECT number FROM numbers(1000)").read(), range(600))
+        assert all(answer == whole for answer in answers)
+
+
 def test_settings_reach_a_streamed_statement(front: Front) -> None:
     answer = front.ask("SELECT toDecimal32('0.5', 3) AS x FORMAT JSONEachRow", output_format_decimal_trailing_zeros=1)
     assert json.loads(answer.read(), parse_float=str) == {"x": "0.500"}
@@ -91,13 +100,20 @@ def test_an_error_in_the_middle_breaks_the_answer_off(front: Front) -> None:
         front.ask(query, max_block_size=1000, max_threads=1).read()
 
 
-@pytest.mark.parametrize("query", [WIDE, "SELECT sum(sipHash64(number)) FROM numbers({rows:UInt64})"])
-def test_a_reader_who_leaves_ends_the_statement(front: Front, query: str) -> None:
-    connection = front.send(query, param_rows=1_000_000_000_000)
+@pytest.mark.parametrize(
+    ("query", "settings"),
+    [
+        pytest.param(WIDE, {}, id="while it is sent"),
+        pytest.param(SUM, {}, id="before the first byte"),
+        pytest.param(SUM, {"min_count_to_compile_expression": 0}, id="while it is compiled"),
+    ],
+)
+def test_a_reader_who_leaves_ends_the_statement(front: Front, query: str, settings: dict[str, int]) -> None:
+    connection = front.send(query, param_rows=1_000_000_000_000, **settings)
     if query == WIDE:
         connection.getresponse().read(1000)
     else:
         until(lambda: front.statements_running() == 1, "it runs")
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
-    until(lambda: front.statements_running() == 0, "the statement has ended", 120)
+    until(lambda: front.statements_running() == 0, "the statement has ended", 30)

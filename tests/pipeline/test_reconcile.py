@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import clickhouse_connect
 import pytest
 import requests
+from clickhouse_connect.driver.client import Client
 
 from deploy import cli
 from tests.pipeline.engines import embedded, until
@@ -132,6 +134,11 @@ def test_nothing_is_removed_because_the_journal_has_forgotten_it(
         stored.sql_client.command("DROP TABLE feedback.journal_kept")
 
 
+def feedback_on(client: Client, trace_id: str) -> int:
+    query = "SELECT sum(feedback_count) FROM feedback.trace_aggregates WHERE trace_id = {t:String}"
+    return int(client.command(query, parameters={"t": trace_id}))
+
+
 def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
     """One trace and one hour that never rest, and thousands of feedbacks that come in the middle of it."""
     with embedded(tmp_path) as engines:
@@ -140,10 +147,15 @@ def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
             hot, done = a_trace(), threading.Event()
 
             def send() -> None:
-                while not done.is_set():
-                    traces = (hot, *(a_trace() for _ in range(20)))
-                    pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in traces])
-                    pipeline.request(hot, f"model-{uuid.uuid4()}")
+                """As fast as the workers store, so that all of it is under way and the comparison is not starved."""
+                with clickhouse_connect.get_client(dsn=engines.clickhouse) as client:
+                    sent = 0
+                    while not done.is_set():
+                        traces = (hot, *(a_trace() for _ in range(20)))
+                        pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in traces])
+                        pipeline.request(hot, f"model-{uuid.uuid4()}")
+                        sent += 1
+                        until(lambda sent=sent: done.is_set() or feedback_on(client, hot) >= sent, "it is stored")  # type: ignore[misc]
 
             sender = threading.Thread(target=send)
             try:

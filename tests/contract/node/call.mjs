@@ -1,17 +1,19 @@
-// Calls one method of the Portkey SDK: node call.mjs OPTIONS METHOD ARGUMENTS, where OPTIONS and ARGUMENTS are JSON.
-// Prints {"answer": …}, or for an error that the SDK throws {"error": {type, status, message}}.
+// Calls methods of the Portkey SDK, one for each line of its input: {"options": …, "method": …, "arguments": […]}.
+// Answers each with a line: {"answer": …}, or for an error that the SDK throws {"error": {type, status, message}}.
+import { createInterface } from 'node:readline';
 import { Portkey } from 'portkey-ai';
 
-const [options, method, given] = process.argv.slice(2);
-const resources = method.split('.');
-const name = resources.pop();
-const portkey = new Portkey(JSON.parse(options));
-const resource = resources.reduce((within, part) => within[part], portkey);
+for await (const line of createInterface({ input: process.stdin })) {
+  const { options, method, arguments: given } = JSON.parse(line);
+  const resources = method.split('.');
+  const name = resources.pop();
+  const resource = resources.reduce((within, part) => within[part], new Portkey(options));
 
-let outcome;
-try {
-  outcome = { answer: await resource[name](...JSON.parse(given)) };
-} catch (error) {
-  outcome = { error: { type: error.constructor.name, status: error.status, message: error.message } };
+  let outcome;
+  try {
+    outcome = { answer: await resource[name](...given) };
+  } catch (error) {
+    outcome = { error: { type: error.constructor.name, status: error.status, message: error.message } };
+  }
+  console.log(JSON.stringify(outcome));
 }
-console.log(JSON.stringify(outcome));
