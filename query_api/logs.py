@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, LogsReader
-from query_api.engines import AWAY, Engines, told_in_time
+from query_api.engines import AWAY, Engines
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
@@ -36,6 +36,7 @@ class LogPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
+    reader = engines.reader(settings.query_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     @router.get("/v1/logs/", include_in_schema=False)
@@ -57,10 +58,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETERS)
         place, size = place_in(query, CURSOR), page_size_in(query)
-        async with told_in_time("requests cannot be listed", settings.query_timeout_s):
-            rows = await engines.rows(*log_query(filters, place, size + 1))
+        async with reader.told_in_time("requests cannot be listed"):
+            rows = await reader.rows(*log_query(filters, place, size + 1))
             page = rows[:size]
-            numbers = await numbers_with_pairs(engines, caller.workspace, {row["trace_id"] for row in page})
+            numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
         more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
         return LogPage(
             data=[_judged(row, numbers.get(row["trace_id"], TraceNumbers())) for row in page], next_cursor=more
@@ -80,14 +81,14 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = _known_form(log_id)
         if identity is None:
             raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")
-        async with told_in_time("the request cannot be read", settings.query_timeout_s):
-            rows = await engines.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
+        async with reader.told_in_time("the request cannot be read"):
+            rows = await reader.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             row = rows[0]
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            numbers = await numbers_of(engines, caller.workspace, [row["trace_id"]])
-            feedback = await feedback_page(engines, on_trace, None, None, MOST_FEEDBACK) if numbers else []
+            numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
+            feedback = await feedback_page(reader, on_trace, None, None, MOST_FEEDBACK) if numbers else []
         judged = numbers.get(row["trace_id"], TraceNumbers()).judged
         return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
 

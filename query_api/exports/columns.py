@@ -146,7 +146,7 @@ WHERE {conditions.text}
 
 def count_sql(kind: str, conditions: Conditions) -> str:
     """The query that counts them, pages apart."""
-    return f"SELECT count() FROM {_SOURCES[kind][0]} WHERE {conditions.text}"
+    return f"SELECT count() AS total FROM {_SOURCES[kind][0]} WHERE {conditions.text}"
 
 
 def _selected(columns: list[Column], form: str) -> str:

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 
 from query_api.answers import QueryError
 from query_api.callers import LogsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import Engines
 from query_api.exports import signing
 from query_api.exports.answers import (
     BODY,
@@ -56,10 +56,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     folder = Path(settings.export_dir)
     lease = timedelta(seconds=settings.export_lease_s)
 
-    async def opened() -> ExportStore:
-        return ExportStore(await engines.clickhouse(), lease)
-
-    runs = Runs(engines, opened, folder, keep.total_seconds(), lease.total_seconds())
+    reader = engines.reader(_TIMEOUT_S)
+    store = ExportStore(engines, reader, lease)
+    runs = Runs(engines, reader, store, folder, keep.total_seconds(), lease.total_seconds())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,13 +68,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     router = APIRouter(tags=["exports"], lifespan=lifespan)
 
-    async def found(export_id: str, workspace: str | None) -> tuple[ExportStore, str, Export]:
-        store = await opened()
+    async def found(export_id: str, workspace: str | None) -> tuple[str, Export]:
         identity = export_id_of(export_id)
         known = await store.find(identity) if identity else None
         if identity is None or known is None or workspace not in (None, known[0]):
             raise QueryError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
-        return store, identity, known[1]
+        return identity, known[1]
 
     def expiry(one: Export) -> datetime | None:
         return one.ended_at + keep if one.status == "success" and one.ended_at else None
@@ -104,9 +102,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = order_in(await _json(request), caller.workspace, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
-        async with told_in_time("no export was made", _TIMEOUT_S):
-            total = await count(engines, order, caller.workspace)
-            await (await opened()).note(caller.workspace, export_id, "order", order.as_content())
+        async with reader.told_in_time("no export was made"):
+            total = await count(reader, order, caller.workspace)
+            await store.note(caller.workspace, export_id, "order", order.as_content())
         return OrderedExport(id=export_id, total=total)
 
     @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
@@ -119,16 +117,15 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
             raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
-        async with told_in_time("exports cannot be listed", _TIMEOUT_S):
-            store = await opened()
+        async with reader.told_in_time("exports cannot be listed"):
             total, exports = await store.latest(caller.workspace, size, size * page)
         data = [shown(export_id, caller.workspace, one) for export_id, one in exports.items()]
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
     async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
-        async with told_in_time("the export cannot be told", _TIMEOUT_S):
-            _, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("the export cannot be told"):
+            identity, one = await found(export_id, caller.workspace)
         return shown(identity, caller.workspace, one)
 
     @router.put(
@@ -139,19 +136,19 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await _json(request)
-        async with told_in_time("the export was not changed", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("the export was not changed"):
+            identity, one = await found(export_id, caller.workspace)
             if one.status in ("in_progress", "success"):
                 raise QueryError(f"the export is {_NOW[one.status]}: make a new one", "export_id", status=409)
             order = order_in(body, caller.workspace, one.order)
-            total = await count(engines, order, caller.workspace)
+            total = await count(reader, order, caller.workspace)
             await store.note(caller.workspace, identity, "order", order.as_content())
         return OrderedExport(id=identity, total=total)
 
     @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with told_in_time("the export was not started", _TIMEOUT_S):
-            _, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("the export was not started"):
+            identity, one = await found(export_id, caller.workspace)
             expires_at = expiry(one)
             if expires_at and expires_at > datetime.now(UTC):
                 raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
@@ -161,8 +158,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
     async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with told_in_time("it is not known whether the export was stopped", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("it is not known whether the export was stopped"):
+            identity, one = await found(export_id, caller.workspace)
             if one.status not in ("in_progress", "stopped"):
                 raise QueryError(
                     f"the export is {_NOW[one.status]}: only one in progress can be stopped", "export_id", status=409
@@ -177,8 +174,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | GONE,
     )
     async def download(export_id: ExportId, request: Request, caller: LogsReader) -> FileAddress:
-        async with told_in_time("no address can be given", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("no address can be given"):
+            identity, one = await found(export_id, caller.workspace)
             _ready(one, expiry(one))
             secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
         file_expires_at = expiry(one)
@@ -202,11 +199,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         expires: Annotated[str, Query(examples=["1790000000"])] = "",
         signature: Annotated[str, Query(examples=["3f0c…"])] = "",
     ) -> FileResponse:
-        async with told_in_time("the file cannot be given", _TIMEOUT_S):
+        async with reader.told_in_time("the file cannot be given"):
             secret = settings.signing_secret.get_secret_value()
-            secret = secret or await (await opened()).signing_secret()
+            secret = secret or await store.signing_secret()
             signing.check(secret, export_id, expires, signature, time.time())
-            _, identity, one = await found(export_id, None)
+            identity, one = await found(export_id, None)
             _ready(one, expiry(one))
         path = path_of(folder, identity, one.runner, one.order.format)
         if not path.is_file():
