@@ -119,11 +119,13 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     def call(caller: Caller) -> Call:
         return Call(caller.workspace, now_ms())
 
-    def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        accepted = feedback_body.create(body, headers, call(caller), limits)
+    def claimed(accepted: Accepted) -> Accepted:
         if accepted.claim is not None:
             idempotency_keys.take(accepted.claim)
         return accepted
+
+    def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
+        return claimed(feedback_body.create(body, headers, call(caller), limits))
 
     def update(path: str, _: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
         return feedback_body.update(_id_in(path), body, call(caller), limits)
@@ -132,7 +134,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return feedback_body.delete(_id_in(path), call(caller))
 
     def log(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        return log_body.log(body, headers, call(caller), limits)
+        return claimed(log_body.log(body, headers, call(caller), limits))
 
     def endpoint(
         observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"

@@ -19,7 +19,7 @@ from ingest_api.feedback_item import Feedback, rounded
 from ingest_api.feedback_reader import read_feedback
 from ingest_api.fields import home_environment, metadata_json, metadata_object, specials_of, validated
 from ingest_api.headers import TRACE_ID, text_of
-from ingest_api.idempotency import Claim, digest
+from ingest_api.idempotency import Claim, digest, key_in
 from ingest_api.json_text import parse, shown
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
@@ -28,8 +28,6 @@ from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-MAX_IDEMPOTENCY_KEY_CHARS = 255
 
 # What the SDKs put into the path when their caller has left the id out or misspelt it.
 _MISSING_ID = {
@@ -153,14 +151,9 @@ def known_form(feedback_id: str) -> UUID:
 
 def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
     """What the call stands for, if it came under an idempotency key."""
-    key = text_of(headers, b"idempotency-key")
+    key = key_in(headers)
     if key is None:
         return None
-    if len(key) > MAX_IDEMPOTENCY_KEY_CHARS:
-        raise RefusedError(
-            f"Idempotency-Key must have at most {MAX_IDEMPOTENCY_KEY_CHARS} characters, got {len(key)}",
-            "Idempotency-Key",
-        )
     said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
     return Claim(workspace, key, said)
 

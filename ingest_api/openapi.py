@@ -156,7 +156,7 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
         "log_requests",
         "Log requests that an app has served",
         "One object or an array of them; a bulk call is stored whole or not at all.",
-        [_TRACE_ID_HEADER],
+        [_TRACE_ID_HEADER, _IDEMPOTENCY_HEADER],
         _one_or_many("LogIn", settings.max_bulk),
         {
             "one": _LOG_EXAMPLE,
@@ -171,6 +171,7 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
             ],
         },
         _saved("LogsSaved", "Logs successfully saved", ids=[_ID], trace_ids=["request-4711"]),
+        keyed=True,
     )
     update = _operation(
         "update_feedback",
