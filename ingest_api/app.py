@@ -23,7 +23,8 @@ from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Recei
 from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
-from ingest_api.openapi import Failure, openapi_schema
+from ingest_api.openapi import openapi_schema
+from ingest_api.operation_answers import Failure
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted

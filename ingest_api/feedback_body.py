@@ -4,11 +4,10 @@ Pure but for the chance in a new id; time comes in. Promises that a call is whol
 that is at fault, so nothing of a refused call can be published.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
-from uuid import RFC_4122, UUID
+from uuid import UUID
 
 import msgspec
 import orjson
@@ -23,11 +22,9 @@ from ingest_api.idempotency import Claim, digest, key_in
 from ingest_api.json_text import parse, shown
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
-from schemas.ids import idempotent_id, new_ids, trace_hash_of, trace_key
+from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 # What the SDKs put into the path when their caller has left the id out or misspelt it.
 _MISSING_ID = {
@@ -139,9 +136,8 @@ def delete(feedback_id: str, call: Call) -> Accepted:
 
 def known_form(feedback_id: str) -> UUID:
     """The id, if it has the form of those given here; whether it was ever given is the workers' to find."""
-    if _UUID.fullmatch(feedback_id):
-        identity = UUID(feedback_id)
-        if identity.version == 8 and identity.variant == RFC_4122:
+    if identity := id_in(feedback_id):
+        if is_ours(identity):
             return identity
         why = "ids of feedback are UUIDs of version 8, as the create call answers them"
     else:

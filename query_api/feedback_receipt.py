@@ -1,7 +1,7 @@
 """`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
 
 from typing import Annotated
-from uuid import RFC_4122, UUID
+from uuid import UUID
 
 from fastapi import APIRouter, Path
 
@@ -12,7 +12,7 @@ from query_api.receipts import Receipt, queued, receipt
 from query_api.settings import QuerySettings
 from query_api.stored import stored
 from query_api.waiting import is_waiting
-from schemas.ids import trace_hash_of
+from schemas.ids import id_in, is_ours, trace_hash_of
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
@@ -45,8 +45,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def get_feedback(
         feedback_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: FeedbackReader
     ) -> Receipt:
-        identity = _known_form(feedback_id)
-        if identity is None:
+        identity = id_in(feedback_id)
+        if identity is None or not is_ours(identity):
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
         async with reader.told_in_time("it cannot be told what became of it"):
             told = await find(caller.workspace, identity)
@@ -55,14 +55,6 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return told
 
     return router
-
-
-def _known_form(text: str) -> UUID | None:
-    try:
-        identity = UUID(text)
-    except ValueError:
-        return None
-    return identity if identity.version == 8 and identity.variant == RFC_4122 and len(text) == 36 else None
 
 
 def _none(feedback_id: str, why: str) -> QueryError:

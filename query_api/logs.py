@@ -1,7 +1,6 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -16,6 +15,7 @@ from query_api.log_items import BODIES, COLUMNS, JudgedLog, WholeLog, fields_of,
 from query_api.pages import PARAMETERS, Place, add_place, cursor_of, openapi_page_parameters, page_size_in, place_in
 from query_api.settings import QuerySettings
 from query_api.trace_numbers import TraceNumbers, numbers_of, numbers_with_pairs
+from schemas.ids import id_in
 
 CURSOR = "l"
 MOST_FEEDBACK = 50
@@ -78,7 +78,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def get_log(
         log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
     ) -> WholeLog:
-        identity = _known_form(log_id)
+        identity = id_in(log_id)
         if identity is None:
             raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")
         async with reader.told_in_time("the request cannot be read"):
@@ -108,13 +108,6 @@ def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str
 
 def _judged(row: dict[str, Any], numbers: TraceNumbers) -> JudgedLog:
     return JudgedLog(**fields_of(row), **numbers.judged, feedback=numbers.pairs)
-
-
-def _known_form(text: str) -> UUID | None:
-    try:
-        return UUID(text) if len(text) == 36 else None
-    except ValueError:
-        return None
 
 
 def _none(log_id: str, why: str) -> QueryError:

@@ -23,14 +23,6 @@ _COUNT = "SELECT uniqExact(export_id) AS total FROM feedback.exports WHERE works
 _SECRET = "SELECT secret FROM feedback.secrets WHERE name = 'export_signing' ORDER BY made_at, secret LIMIT 1"
 
 
-def export_id_of(text: str) -> str | None:
-    """The id in its one form; None where the text is none."""
-    try:
-        return str(UUID(text)) if len(text) == 36 else None
-    except ValueError:
-        return None
-
-
 class ExportStore:
     """Facts of any workspace. All methods raise what the client raises."""
 
