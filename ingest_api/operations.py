@@ -44,7 +44,7 @@ _IDEMPOTENCY_HEADER = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "The same key and body give the same ids, so a repeated call stores nothing twice. The same key with"
-    " another body is refused, or ends in the dead letters where the edge did not know the key.",
+    " another body, or at another path, is refused, or ends in the dead letters where the edge did not know the key.",
 }
 _ID_PARAMETER = {
     "name": "feedback_id",
