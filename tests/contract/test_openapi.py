@@ -40,7 +40,7 @@ ORDER = ("post", "get", "put", "patch", "delete")
 
 # What nobody means, and what a reader of numbers, times, JSON or ids may stumble over.
 STRANGE = ("", " ", "-1", "nope", "\u0663", "9" * 5000, "\0", "{", "1e999", "0x1f", "[]", "\U0001f600,", "2026-13-01")
-STRANGE_OF_EACH = 4
+STRANGE_OF_EACH = 2
 
 Operation = dict[str, Any]
 
@@ -158,7 +158,7 @@ def test_any_text_in_any_one_parameter_is_answered_as_documented(pipeline: Pipel
                     if reply.url.partition("?")[0].endswith(path.format(**filled)):
                         check_answer(document, operation, reply, f"{path}: {each['name']}={text[:20]!r}")
                     asked += 1
-    assert asked >= 500
+    assert asked >= 300
 
 
 def in_path(path: str) -> list[str]:
