@@ -24,12 +24,11 @@ from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
 from ingest_api.openapi import openapi_schema
-from ingest_api.operation_answers import Failure
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
-from schemas.failures import error_content
+from schemas.failures import Failure, error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
 from schemas.metrics import registry_of

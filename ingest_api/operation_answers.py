@@ -25,31 +25,6 @@ class LogsSaved(TypedDict):
     trace_ids: list[str]
 
 
-class ErrorTold(TypedDict):
-    """What is wrong, its code, and the field at fault."""
-
-    message: str
-    code: str
-    param: str | None
-
-
-class ErrorData(TypedDict):
-    """What is wrong, as Portkey's platform tells it."""
-
-    message: str
-    errorCode: str
-
-
-class Failure(TypedDict):
-    """Nothing was accepted, unless a 503 says that its outcome is not known."""
-
-    status: Literal["failure"]
-    success: Literal[False]
-    message: str
-    error: ErrorTold
-    data: ErrorData
-
-
 RATE_LIMIT_HEADERS = {
     name: {"schema": {"type": "integer"}, "description": f"{about} Only where the key is limited."}
     for name, about in (

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest_api.bodies import FeedbackChange, FeedbackIn, LogIn
-from ingest_api.operation_answers import Failure, FeedbackSaved, LogsSaved, failures, saved
+from ingest_api.operation_answers import FeedbackSaved, LogsSaved, failures, saved
 from ingest_api.settings import Settings
+from schemas.failures import Failure
 
 TYPES: tuple[Any, ...] = (FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure)
 """What operations refer to among the components."""
