@@ -11,22 +11,17 @@ topic of dead letters cannot be removed one by one: they go with their retention
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import clickhouse_connect
 import msgspec
-from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
 from deploy.engines import CommandError, clickhouse, kafka
-from deploy.offsets import committed_offsets, end_offsets
-from schemas import ids
-from schemas.murmur2 import murmur2
-from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
+from deploy.erase_events import delete, tell, until_committed
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.rollups import touch_after_removal
 
 _ROUNDS = 5
@@ -185,43 +180,9 @@ def _delete_through_the_pipeline(
             person.parameters,
         ).result_rows
     ]
-    at = datetime.now(UTC).isoformat()
-    events = [
-        (each, {"event": "delete", "workspace": person.workspace, "feedback_id": each, "deleted_at": at})
-        for each in standing
-    ]
-    kafka(bootstrap, _publish_events(bootstrap, events))
+    kafka(bootstrap, delete(bootstrap, person.workspace, standing))
     say(f"{len(standing)} feedbacks deleted; waiting for the workers")
-    kafka(bootstrap, _until_committed(bootstrap, group, patience_s))
-
-
-async def _publish_events(bootstrap: str, events: list[tuple[str, dict[str, str]]]) -> None:
-    """Publish feedback events, each in the partition that its id carries."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
-        for feedback_id, event in events:
-            partition = ids.partition_of(_hash(feedback_id), partitions)
-            value = msgspec.json.encode(event)
-            await producer.send_and_wait(FEEDBACK_EVENTS, value, key=feedback_id.encode(), partition=partition)
-    finally:
-        await producer.stop()
-
-
-async def _until_committed(bootstrap: str, group: str, patience_s: float) -> None:
-    """Return when the workers have committed all that the input topics hold now: none of it will be read again."""
-    ends = await end_offsets(bootstrap, INPUTS)
-    deadline = time.monotonic() + patience_s
-    while True:
-        committed = await committed_offsets(bootstrap, group, INPUTS)
-        if all(committed.get(place, 0) >= end for place, end in ends.items()):
-            return
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"the workers of {group} have not caught up within {patience_s:g} s: see that they run, and erase again"
-            )
-        await asyncio.sleep(0.2)
+    kafka(bootstrap, until_committed(bootstrap, group, patience_s))
 
 
 def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person) -> None:
@@ -251,45 +212,10 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {_AGGREGATES} GROUP BY trace_id"
     versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
     shared = [row[0] for row in client.query(_SHARED, wanted).result_rows]
-    kafka(bootstrap, _tell(bootstrap, person, versions, shared))
+    kafka(bootstrap, tell(bootstrap, person.workspace, versions, shared, person.feedback | person.requests))
     for table, theirs in (("trace_aggregate_rows", _AGGREGATES), ("erasures_under_way", _UNDER_WAY)):
         gone = f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}"
         client.command(gone, parameters=wanted, settings=now | {"allow_nondeterministic_mutations": 1})
-
-
-async def _tell(bootstrap: str, person: Person, gone: dict[str, int], changed: list[str]) -> None:
-    """Tombstones for feedback and traces that are gone, and a notice to the workers for each trace that changed."""
-    at_ms = time.time_ns() // 1_000_000
-    at = datetime.now(UTC).isoformat()
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
-        hashes = {murmur2(ids.trace_key(person.workspace, trace)) for trace in (*gone, *changed)}
-        hashes |= {_hash(each) for each in (*person.feedback, *person.requests)}
-        for trace_hash in hashes:
-            notice_id = str(ids.new_id(trace_hash, at_ms))
-            notice = {
-                "event": "forget",
-                "workspace": person.workspace,
-                "feedback_id": notice_id,
-                "forgotten_at": at,
-            }
-            partition = ids.partition_of(trace_hash, partitions)
-            await producer.send_and_wait(
-                FEEDBACK_EVENTS, msgspec.json.encode(notice), key=notice_id.encode(), partition=partition
-            )
-        for trace, version in gone.items():
-            key = ids.trace_key(person.workspace, trace)
-            await producer.send_and_wait(
-                AGGREGATES,
-                None,
-                key=key,
-                partition=ids.partition_of(murmur2(key), partitions),
-                headers=[("version", b"%d" % (version + 1))],
-            )
-    finally:
-        await producer.stop()
 
 
 async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> None:
@@ -298,7 +224,3 @@ async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> Non
         await touch_after_removal(client, workspace, hours)
     finally:
         await client.close()
-
-
-def _hash(identity: str) -> int:
-    return int(identity[24:32], 16)

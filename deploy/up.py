@@ -20,7 +20,8 @@ from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
 from deploy.migrate import without_password
 from deploy.up_checks import CannotStartError, locked_folder, refuse_taken_ports, require_embedded_clickhouse
-from deploy.up_system import LOOPBACK, Options, System
+from deploy.up_options import Options
+from deploy.up_system import LOOPBACK, System
 
 __all__ = ["Options", "up"]
 

@@ -7,11 +7,8 @@ the workers with it: they start again on the new log, whose offsets count on fro
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -23,29 +20,12 @@ from deploy.retention import apply_settings, note_offset_base
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
+from deploy.up_options import Options, metrics_port, python
 from deploy.up_ready import until_http_200, until_it_has_written
 from schemas.keys import ApiKey
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `feedback up` was told."""
-
-    port: int
-    clickhouse_port: int
-    kafka_port: int
-    data_dir: Path
-    workers: int
-    partitions: int
-    broker: str
-
-    @property
-    def controller_port(self) -> int:
-        """Where Apache Kafka's controller listens: beside the broker, and the same at every start."""
-        return self.kafka_port + 1
 
 
 class System:
@@ -196,20 +176,20 @@ class System:
 
     async def _edge_command(self) -> Command:
         await self._log_is_ready.wait()
-        return _python("deploy.api"), self._environment
+        return python("deploy.api"), self._environment
 
     async def _worker_command(self, number: int) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return _python("stream_workers"), {**self._environment, **base, **metrics_port(self._environment, number)}
+        return python("stream_workers"), {**self._environment, **base, **metrics_port(self._environment, number)}
 
     async def _rollup_command(self) -> Command:
         port = metrics_port(self._environment, len(self.workers))
-        return _python("stream_workers.rollup_app"), {**self._environment, **port}
+        return python("stream_workers.rollup_app"), {**self._environment, **port}
 
     async def _clickhouse_command(self) -> Command:
         place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
         folder = str(self.options.data_dir / "clickhouse")
-        return [*_python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
+        return [*python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
 
     async def _embedded_command(self) -> Command:
         # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
@@ -258,15 +238,3 @@ class System:
     def _fail(self, error: Exception) -> None:
         if not self.trouble.done():
             self.trouble.set_result(error)
-
-
-def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
-    """Where the program of this number serves metrics: the first at the environment's port, others after it."""
-    port = environment.get("FEEDBACK_METRICS_PORT", "")
-    # What is no port is left for the program to refuse.
-    return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
-
-
-def _python(module: str) -> list[str]:
-    # -P: what lies in the folder where the command was given must not shadow a module.
-    return [sys.executable, "-P", "-m", module]

@@ -23,12 +23,12 @@ from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Recei
 from ingest_api.idempotency import KeyMemory
 from ingest_api.key_feed import KeyFeed
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
-from ingest_api.openapi import Failure, openapi_schema
+from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
-from schemas.failures import error_content
+from schemas.failures import Failure, error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
 from schemas.metrics import registry_of
@@ -119,11 +119,13 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     def call(caller: Caller) -> Call:
         return Call(caller.workspace, now_ms())
 
-    def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        accepted = feedback_body.create(body, headers, call(caller), limits)
+    def claimed(accepted: Accepted) -> Accepted:
         if accepted.claim is not None:
             idempotency_keys.take(accepted.claim)
         return accepted
+
+    def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
+        return claimed(feedback_body.create(body, headers, call(caller), limits))
 
     def update(path: str, _: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
         return feedback_body.update(_id_in(path), body, call(caller), limits)
@@ -132,7 +134,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return feedback_body.delete(_id_in(path), call(caller))
 
     def log(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        return log_body.log(body, headers, call(caller), limits)
+        return claimed(log_body.log(body, headers, call(caller), limits))
 
     def endpoint(
         observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"

@@ -4,11 +4,10 @@ Pure but for the chance in a new id; time comes in. Promises that a call is whol
 that is at fault, so nothing of a refused call can be published.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
-from uuid import RFC_4122, UUID
+from uuid import UUID
 
 import msgspec
 import orjson
@@ -19,17 +18,13 @@ from ingest_api.feedback_item import Feedback, rounded
 from ingest_api.feedback_reader import read_feedback
 from ingest_api.fields import home_environment, metadata_json, metadata_object, specials_of, validated
 from ingest_api.headers import TRACE_ID, text_of
-from ingest_api.idempotency import Claim, digest
+from ingest_api.idempotency import Claim, digest, key_in
 from ingest_api.json_text import parse, shown
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
-from schemas.ids import idempotent_id, new_ids, trace_hash_of, trace_key
+from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-MAX_IDEMPOTENCY_KEY_CHARS = 255
 
 # What the SDKs put into the path when their caller has left the id out or misspelt it.
 _MISSING_ID = {
@@ -141,9 +136,8 @@ def delete(feedback_id: str, call: Call) -> Accepted:
 
 def known_form(feedback_id: str) -> UUID:
     """The id, if it has the form of those given here; whether it was ever given is the workers' to find."""
-    if _UUID.fullmatch(feedback_id):
-        identity = UUID(feedback_id)
-        if identity.version == 8 and identity.variant == RFC_4122:
+    if identity := id_in(feedback_id):
+        if is_ours(identity):
             return identity
         why = "ids of feedback are UUIDs of version 8, as the create call answers them"
     else:
@@ -153,14 +147,9 @@ def known_form(feedback_id: str) -> UUID:
 
 def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
     """What the call stands for, if it came under an idempotency key."""
-    key = text_of(headers, b"idempotency-key")
+    key = key_in(headers)
     if key is None:
         return None
-    if len(key) > MAX_IDEMPOTENCY_KEY_CHARS:
-        raise RefusedError(
-            f"Idempotency-Key must have at most {MAX_IDEMPOTENCY_KEY_CHARS} characters, got {len(key)}",
-            "Idempotency-Key",
-        )
     said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
     return Claim(workspace, key, said)
 

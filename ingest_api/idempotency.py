@@ -8,12 +8,15 @@ stands for the first valid body that came with it, also where Kafka did not take
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from ingest_api.errors import RefusedError
+from ingest_api.headers import text_of
+
+MAX_KEY_CHARS = 255
 
 _DIGEST_BYTES = 16
 
@@ -24,6 +27,16 @@ class Claim(NamedTuple):
     workspace: str
     key: str
     digest: str
+
+
+def key_in(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key that a call comes under, if any; RefusedError where it is too long."""
+    key = text_of(headers, b"idempotency-key")
+    if key is not None and len(key) > MAX_KEY_CHARS:
+        raise RefusedError(
+            f"Idempotency-Key must have at most {MAX_KEY_CHARS} characters, got {len(key)}", "Idempotency-Key"
+        )
+    return key
 
 
 def digest(items: Iterable[Any]) -> str:

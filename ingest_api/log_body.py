@@ -24,13 +24,14 @@ from ingest_api.fields import (
     specials_of,
     validated,
 )
+from ingest_api.idempotency import Claim, digest, key_in
 from ingest_api.json_text import dump, parse, shown
 from ingest_api.kept_bodies import kept
 from ingest_api.log_facts import model_of, opened, time_of, tokens_of
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.secrets import headers_without_secrets, url_without_secrets
 from ingest_api.settings import Limits
-from schemas.ids import new_id, trace_key
+from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
 
@@ -44,16 +45,21 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
     from_headers = sent.header_metadata(headers)
     parent = sent.traceparent(headers)
     received_at = rfc3339(call.now_ms)
+    key = key_in(headers)
     ids: list[str] = []
     trace_ids: list[str] = []
-    records: list[Record] = []
+    events: list[dict[str, Any]] = []
 
     def decide(index: int, item: LogIn) -> None:
         metadata = from_headers | metadata_object(item.get("metadata"))
-        trace_id = _trace_id(item, metadata, headers, parent, limits)
-        key = trace_key(call.workspace, trace_id)
-        trace_hash = murmur2(key)
-        request_id = str(new_id(trace_hash, call.now_ms))
+        # Not the request's id, which is made from the hash of this very text.
+        trace_id = _trace_id(item, metadata, headers, parent, limits) or str(
+            uuid4() if key is None else idempotent_id(0, call.workspace, key, index)
+        )
+        trace_hash = murmur2(trace_key(call.workspace, trace_id))
+        request_id = str(
+            new_id(trace_hash, call.now_ms) if key is None else idempotent_id(trace_hash, call.workspace, key, index)
+        )
         event = {
             "event": "request",
             "workspace": call.workspace,
@@ -67,10 +73,20 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
         }
         ids.append(request_id)
         trace_ids.append(trace_id)
-        records.append(Record(REQUEST_LOGS, trace_hash, key, orjson.dumps(event), call.now_ms))
+        events.append(event)
 
     each(logs, bulk, decide)
-    return Accepted(ids, records, trace_ids)
+    claim = None
+    if key is not None:
+        claim = Claim(call.workspace, key, digest(["request", items, from_headers, trace_ids]))
+        for event in events:
+            event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
+    return Accepted(ids, [_record(event, call) for event in events], trace_ids, claim)
+
+
+def _record(event: Mapping[str, Any], call: Call) -> Record:
+    key = trace_key(call.workspace, event["trace_id"])
+    return Record(REQUEST_LOGS, murmur2(key), key, orjson.dumps(event), call.now_ms)
 
 
 def _trace_id(
@@ -79,14 +95,13 @@ def _trace_id(
     headers: Mapping[bytes, bytes],
     parent: tuple[str, str] | None,
     limits: Limits,
-) -> str:
+) -> str | None:
     for name in _TRACE_NAMES:
         if trace_id := _text_in(metadata, name):
             return checked_trace_id(trace_id, f"metadata.{name}", limits)
     if trace_id := item.get("trace_id") or sent.text_of(headers, sent.TRACE_ID):
         return checked_trace_id(trace_id, "trace_id", limits)
-    # Not the request's id, which is made from the hash of this very text.
-    return parent[0] if parent else str(uuid4())
+    return parent[0] if parent else None
 
 
 def _span(

@@ -8,7 +8,6 @@ prompts. Read from rows alone, since rollups have no squares. The formulas are i
 from dataclasses import asdict
 from typing import Any, Literal
 
-from clickhouse_connect.driver.asyncclient import AsyncClient
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
@@ -17,7 +16,7 @@ from query_api.analytics_graphs import FAILURES, UNTOLD
 from query_api.analytics_statistics import Estimate, Moments, avg, difference, weighted_mean
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import Engines, Reader
 from query_api.filter_conditions import conditions_on_feedback
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
@@ -73,6 +72,7 @@ class Comparison(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
+    reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(tags=["analytics"])
     baseline = [
         each | {"name": f"{_BASELINE}{each['name']}", "description": f"The same of the baseline. {each['description']}"}
@@ -87,9 +87,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
-        async with told_in_time(UNTOLD, settings.analytics_timeout_s):
-            client = await engines.clickhouse()
-            current, base = [await _moments(client, filters) for filters in sides]
+        async with reader.told_in_time(UNTOLD):
+            current, base = [await _moments(reader, filters) for filters in sides]
         changes = Changes(
             avg=Change(**asdict(difference(avg(current), avg(base)))),
             weighted_mean=Change(**asdict(difference(weighted_mean(current), weighted_mean(base)))),
@@ -120,9 +119,10 @@ def _sides(query: QueryParams, workspace: str) -> tuple[LogFilters, LogFilters]:
         raise QueryError(f"{joint}{error.message}", f"{_BASELINE}{error.param}", error.status) from None
 
 
-async def _moments(client: AsyncClient, filters: LogFilters) -> Moments:
+async def _moments(reader: Reader, filters: LogFilters) -> Moments:
     asked = conditions_on_feedback(filters, "f")
-    return Moments(*(await client.query(_MOMENTS.format(asked=asked.text), asked.parameters)).result_rows[0])
+    (row,) = await reader.rows(_MOMENTS.format(asked=asked.text), asked.parameters)
+    return Moments(*row.values())
 
 
 def _side(group: Moments) -> Side:

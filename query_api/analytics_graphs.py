@@ -30,7 +30,7 @@ from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, AnalyticsReader, Caller
-from query_api.engines import AWAY, Engines, told_in_time
+from query_api.engines import AWAY, Engines
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
 from query_api.settings import QuerySettings
 
@@ -82,6 +82,7 @@ def means(sums: Sums) -> dict[str, Any]:
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
+    reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/graphs", tags=["analytics"])
 
     async def told(request: Request, caller: Caller, *, over_time: bool = False, by_model: bool = False) -> Told:
@@ -99,8 +100,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             raise QueryError(f"read_from must be rows or rollups, got {read_from[:60]!r}", "read_from")
         if read_from == "rows":
             chosen = Plan((Piece("rows", filters.since, filters.until),))
-        async with told_in_time(UNTOLD, settings.analytics_timeout_s):
-            sums = await sums_of_feedback(await engines.clickhouse(), filters, when, chosen, by_model=by_model)
+        async with reader.told_in_time(UNTOLD):
+            sums = await sums_of_feedback(reader, filters, when, chosen, by_model=by_model)
         is_rows = all(piece.source == "rows" for piece in chosen.pieces)
         return Told(when, bucket, zone, sums, "rows" if is_rows else "rollups")
 

@@ -16,7 +16,7 @@ from starlette.datastructures import QueryParams
 from query_api.analytics_graphs import FAILURES, UNTOLD
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import Engines
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
 from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters, parameter
 from query_api.settings import QuerySettings
@@ -93,6 +93,7 @@ class Groups(BaseModel, Generic[Group]):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
+    reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"])
 
     async def page(query: QueryParams, key: str, groups: str, asked: Conditions) -> tuple[int, list[dict[str, Any]]]:
@@ -103,13 +104,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         text = groups.format(value=value, asked=asked.text)
         parameters = asked.parameters | ({} if special else {"group_key": key})
         order = "requests DESC" if groups is _REQUESTS else "feedback_count DESC"
-        async with told_in_time(UNTOLD, settings.analytics_timeout_s):
-            client = await engines.clickhouse()
-            ((total,),) = (await client.query(f"SELECT count() FROM ({text})", parameters)).result_rows
-            found = await client.query(
+        async with reader.told_in_time(UNTOLD):
+            (counted,) = await reader.rows(f"SELECT count() AS total FROM ({text})", parameters)
+            found = await reader.rows(
                 f"{text} ORDER BY {order}, metadata_value LIMIT {size} OFFSET {skipped}", parameters
             )
-        return total, [_with_means(row) for row in found.named_results()]
+        return counted["total"], [_with_means(row) for row in found]
 
     @router.get(
         "/metadata/{key}",

@@ -9,10 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from clickhouse_connect.driver.asyncclient import AsyncClient
-
 from query_api.analytics_plan import Piece, Plan
 from query_api.analytics_time import Timeline
+from query_api.engines import Reader
 from query_api.filter_conditions import Conditions, conditions_on_feedback, milliseconds
 from query_api.log_filters import LogFilters
 
@@ -47,7 +46,7 @@ class Sums:
 
 
 async def sums_of_feedback(
-    client: AsyncClient, filters: LogFilters, when: Timeline, chosen: Plan, *, by_model: bool = False
+    reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan, *, by_model: bool = False
 ) -> dict[tuple[datetime, str], Sums]:
     """Sums by the start of their bucket and by model: "" where none is known, or where models are not asked."""
     query = Conditions([], {"cuts": [milliseconds(cut) for cut in when.cuts]})
@@ -63,7 +62,7 @@ async def sums_of_feedback(
     SELECT cut, model, sum(n), sum(weight), sum(value_weight), sumForEach(value_counts)
     FROM ({" UNION ALL ".join(selects)}) GROUP BY cut, model
     """
-    found = (await client.query(text, query.parameters)).result_rows
+    found = [tuple(row.values()) for row in await reader.rows(text, query.parameters)]
     start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
     return {
         (start_of[cut], model): Sums(n, weight, sum_, tuple(counts)) for cut, model, n, weight, sum_, counts in found

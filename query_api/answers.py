@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from schemas.failures import error_content
+from schemas.failures import Failure, error_content
 
 
 class QueryError(Exception):
@@ -56,4 +56,5 @@ def answer_refusals(app: FastAPI) -> None:
 
 def example(status: int, message: str, param: str | None = None) -> dict[str, Any]:
     """One response of an OpenAPI operation: the error body with this message."""
-    return {"content": {"application/json": {"example": error_content(status, message, param)}}}
+    content = {"application/json": {"example": error_content(status, message, param)}}
+    return {"model": Failure, "content": content}

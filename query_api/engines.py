@@ -1,4 +1,8 @@
-"""ClickHouse as the queries reach it: connected at the first question; a 503 that says so where it does not answer."""
+"""ClickHouse as the queries reach it: connected at the first question; a 503 that says so where it does not answer.
+
+Promises that no question outlives its time by more than as long again: neither here nor in ClickHouse, which gives up
+a statement by itself, for it is not told that nobody waits for the answer any more.
+"""
 
 import asyncio
 import logging
@@ -23,7 +27,7 @@ AWAY: dict[str, Any] = {
     "description": "ClickHouse does not answer.",
     **example(503, "ClickHouse does not answer in time"),
 }
-"""The OpenAPI response of a route that reads ClickHouse inside `told_in_time`."""
+"""The OpenAPI response of a route that reads ClickHouse inside `Reader.told_in_time`."""
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +49,9 @@ class Engines:
                 )
             return self._client
 
-    async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What a query answers, times aware. The engine gives it up when nobody can be waiting for it any more.
-
-        Raises ClickHouseError where it does not answer.
-        """
-        limit = {"max_execution_time": math.ceil(self._settings.query_timeout_s)}
-        result = await (await self.clickhouse()).query(query, dict(parameters), settings=limit)
-        return list(result.named_results())
+    def reader(self, seconds: float) -> "Reader":
+        """One whose questions may take this long."""
+        return Reader(self, seconds)
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -60,16 +59,28 @@ class Engines:
             await self._client.close()
 
 
-@asynccontextmanager
-async def told_in_time(what: str, seconds: float) -> AsyncIterator[None]:
-    """Let what is done inside take this long; QueryError 503 with `what` where an engine does not answer until then."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (ClickHouseError, KafkaError, TimeoutError, OSError) as error:
-        log.warning("%s: %s", what, told(error))
-        away = {KafkaError: ("Kafka", "kafka"), TimeoutError: ("Kafka or ClickHouse", "any")}
-        engine, name = next((names for kind, names in away.items() if isinstance(error, kind)), _CLICKHOUSE)
-        QUERY_FAILURES.add(name)
-        message = f"{engine} does not answer in time, so {what}"
-        raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error
+class Reader:
+    """All that reads ClickHouse for an answer, within `seconds`."""
+
+    def __init__(self, engines: Engines, seconds: float) -> None:
+        self._engines, self._seconds = engines, seconds
+
+    async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What a query answers, times aware. Raises ClickHouseError where ClickHouse does not answer."""
+        client = await self._engines.clickhouse()
+        limit = {"max_execution_time": math.ceil(self._seconds)}
+        return list((await client.query(query, dict(parameters or {}), settings=limit)).named_results())
+
+    @asynccontextmanager
+    async def told_in_time(self, what: str) -> AsyncIterator[None]:
+        """Let all that is done inside take this long; QueryError 503 with `what` where an engine does not answer."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except (ClickHouseError, KafkaError, TimeoutError, OSError) as error:
+            log.warning("%s: %s", what, told(error))
+            away = {KafkaError: ("Kafka", "kafka"), TimeoutError: ("Kafka or ClickHouse", "any")}
+            engine, name = next((names for kind, names in away.items() if isinstance(error, kind)), _CLICKHOUSE)
+            QUERY_FAILURES.add(name)
+            message = f"{engine} does not answer in time, so {what}"
+            raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error

@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader
-from query_api.engines import AWAY, Engines, told_in_time
+from query_api.engines import AWAY, Engines
 from query_api.feedback_page import JoinState, ListedFeedback, feedback_page
 from query_api.log_filters import filters_in_query, openapi_parameters, parameter
 from query_api.pages import PARAMETERS, cursor_of, openapi_page_parameters, page_size_in, place_in
@@ -27,6 +27,7 @@ class FeedbackPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
+    reader = engines.reader(settings.query_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
     state = parameter("join_state", f"One of {', '.join(get_args(JoinState))}.", "pending")
     state["schema"]["enum"] = list(get_args(JoinState))
@@ -51,8 +52,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, (*PARAMETERS, "join_state"))
         join_state, place, size = _join_state(query), place_in(query, CURSOR), page_size_in(query)
-        async with told_in_time("feedback cannot be listed", settings.query_timeout_s):
-            found = await feedback_page(engines, filters, join_state, place, size + 1)
+        async with reader.told_in_time("feedback cannot be listed"):
+            found = await feedback_page(reader, filters, join_state, place, size + 1)
         page = found[:size]
         more = cursor_of(CURSOR, page[-1].created_at, page[-1].id) if len(found) > size else None
         return FeedbackPage(data=page, next_cursor=more)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from query_api.engines import Engines
+from query_api.engines import Reader
 from query_api.filter_conditions import Conditions, conditions_on_feedback, milliseconds
 from query_api.log_filters import LogFilters
 from query_api.pages import Place, add_place
@@ -39,13 +39,13 @@ class ListedFeedback(CurrentFeedback):
 
 
 async def feedback_page(
-    engines: Engines, filters: LogFilters, join_state: JoinState | None, place: Place | None, count: int
+    reader: Reader, filters: LogFilters, join_state: JoinState | None, place: Place | None, count: int
 ) -> list[ListedFeedback]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
     for since in _windows(filters, place, datetime.now(UTC)):
         query, parameters = feedback_query(filters, join_state, place, since, count)
-        rows = await engines.rows(query, parameters)
+        rows = await reader.rows(query, parameters)
         if len(rows) == count:
             break
     return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]

@@ -1,34 +1,34 @@
 """`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
 
 from typing import Annotated
-from uuid import RFC_4122, UUID
+from uuid import UUID
 
 from fastapi import APIRouter, Path
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import Engines
 from query_api.receipts import Receipt, queued, receipt
 from query_api.settings import QuerySettings
 from query_api.stored import stored
 from query_api.waiting import is_waiting
-from schemas.ids import trace_hash_of
+from schemas.ids import id_in, is_ours, trace_hash_of
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
+    reader = engines.reader(settings.receipt_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
-        client = await engines.clickhouse()
-        told = receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))
+        told = receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
         if told is not None:
             return told
         if await is_waiting(settings.kafka_bootstrap, settings.consumer_group, workspace, feedback_id, trace_hash):
             return queued(feedback_id)
         # It may have been stored while Kafka was asked.
-        return receipt(feedback_id, await stored(client, workspace, feedback_id, trace_hash))
+        return receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
 
     @router.get(
         "/v1/feedback/{feedback_id}",
@@ -45,24 +45,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def get_feedback(
         feedback_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: FeedbackReader
     ) -> Receipt:
-        identity = _known_form(feedback_id)
-        if identity is None:
+        identity = id_in(feedback_id)
+        if identity is None or not is_ours(identity):
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
-        async with told_in_time("it cannot be told what became of it", settings.receipt_timeout_s):
+        async with reader.told_in_time("it cannot be told what became of it"):
             told = await find(caller.workspace, identity)
         if told is None:
             raise _none(feedback_id, "none was accepted under it, or it has been erased")
         return told
 
     return router
-
-
-def _known_form(text: str) -> UUID | None:
-    try:
-        identity = UUID(text)
-    except ValueError:
-        return None
-    return identity if identity.version == 8 and identity.variant == RFC_4122 and len(text) == 36 else None
 
 
 def _none(feedback_id: str, why: str) -> QueryError:

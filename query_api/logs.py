@@ -1,14 +1,13 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, LogsReader
-from query_api.engines import AWAY, Engines, told_in_time
+from query_api.engines import AWAY, Engines
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
@@ -16,6 +15,7 @@ from query_api.log_items import BODIES, COLUMNS, JudgedLog, WholeLog, fields_of,
 from query_api.pages import PARAMETERS, Place, add_place, cursor_of, openapi_page_parameters, page_size_in, place_in
 from query_api.settings import QuerySettings
 from query_api.trace_numbers import TraceNumbers, numbers_of, numbers_with_pairs
+from schemas.ids import id_in
 
 CURSOR = "l"
 MOST_FEEDBACK = 50
@@ -36,6 +36,7 @@ class LogPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
+    reader = engines.reader(settings.query_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     @router.get("/v1/logs/", include_in_schema=False)
@@ -57,10 +58,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETERS)
         place, size = place_in(query, CURSOR), page_size_in(query)
-        async with told_in_time("requests cannot be listed", settings.query_timeout_s):
-            rows = await engines.rows(*log_query(filters, place, size + 1))
+        async with reader.told_in_time("requests cannot be listed"):
+            rows = await reader.rows(*log_query(filters, place, size + 1))
             page = rows[:size]
-            numbers = await numbers_with_pairs(engines, caller.workspace, {row["trace_id"] for row in page})
+            numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
         more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
         return LogPage(
             data=[_judged(row, numbers.get(row["trace_id"], TraceNumbers())) for row in page], next_cursor=more
@@ -77,17 +78,17 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def get_log(
         log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
     ) -> WholeLog:
-        identity = _known_form(log_id)
+        identity = id_in(log_id)
         if identity is None:
             raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")
-        async with told_in_time("the request cannot be read", settings.query_timeout_s):
-            rows = await engines.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
+        async with reader.told_in_time("the request cannot be read"):
+            rows = await reader.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             row = rows[0]
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            numbers = await numbers_of(engines, caller.workspace, [row["trace_id"]])
-            feedback = await feedback_page(engines, on_trace, None, None, MOST_FEEDBACK) if numbers else []
+            numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
+            feedback = await feedback_page(reader, on_trace, None, None, MOST_FEEDBACK) if numbers else []
         judged = numbers.get(row["trace_id"], TraceNumbers()).judged
         return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
 
@@ -107,13 +108,6 @@ def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str
 
 def _judged(row: dict[str, Any], numbers: TraceNumbers) -> JudgedLog:
     return JudgedLog(**fields_of(row), **numbers.judged, feedback=numbers.pairs)
-
-
-def _known_form(text: str) -> UUID | None:
-    try:
-        return UUID(text) if len(text) == 36 else None
-    except ValueError:
-        return None
 
 
 def _none(log_id: str, why: str) -> QueryError:

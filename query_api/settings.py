@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.addresses import HttpUrl
+from schemas.addresses import HttpUrl, HttpUrlOrNone
 
 _SECRET_CHARS = 32
 
@@ -29,14 +29,7 @@ class QuerySettings(BaseSettings):
     signing_secret: SecretStr = Field(
         SecretStr(""), description="Of download addresses; empty: one kept in ClickHouse."
     )
-    public_url: str = Field("", description="How callers reach the API; empty: as the request says.")
-
-    @field_validator("public_url")
-    @classmethod
-    def _public(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://, as in https://feedback.example.com")
-        return url
+    public_url: HttpUrlOrNone = Field("", description="How callers reach the API; empty: as the request says.")
 
     @field_validator("signing_secret")
     @classmethod

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from clickhouse_connect.driver.asyncclient import AsyncClient
+from query_api.engines import Reader
 
 _EVENTS = """
 SELECT entry FROM feedback.trace_journal
@@ -44,17 +44,17 @@ class Stored:
     dead: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def stored(client: AsyncClient, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
+async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
     """Read it. Raises what the client raises."""
-    entries = (await client.query(_EVENTS, {"hash": trace_hash, "id": feedback_id})).result_rows
-    events = [event for (entry,) in entries if (event := json.loads(entry))["workspace"] == workspace]
-    dead = await client.query(_DEAD, {"id": feedback_id, "workspace": workspace})
+    entries = await reader.rows(_EVENTS, {"hash": trace_hash, "id": feedback_id})
+    events = [event for row in entries if (event := json.loads(row["entry"]))["workspace"] == workspace]
+    dead = await reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
     create = next((event for event in events if event["event"] == "create"), None)
-    row = None if create is None else await _row(client, create)
-    return Stored(events, row, list(dead.named_results()))
+    row = None if create is None else await _row(reader, create)
+    return Stored(events, row, dead)
 
 
-async def _row(client: AsyncClient, create: dict[str, Any]) -> dict[str, Any] | None:
+async def _row(reader: Reader, create: dict[str, Any]) -> dict[str, Any] | None:
     place = {
         "id": create["feedback_id"],
         "workspace": create["workspace"],
@@ -62,5 +62,4 @@ async def _row(client: AsyncClient, create: dict[str, Any]) -> dict[str, Any] | 
         "environment": create.get("home_environment", "other"),
         **{name: create.get(f"_{name}") or "" for name in ("organisation", "prompt", "user")},
     }
-    found = (await client.query(_ROW, place)).named_results()
-    return next(iter(found), None)
+    return next(iter(await reader.rows(_ROW, place)), None)

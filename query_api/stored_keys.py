@@ -44,14 +44,14 @@ async def following(ring: KeyRing, engines: Engines) -> AsyncIterator[None]:
 
 
 async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
+    reader = engines.reader(_ANSWER_S)
     told = ""
     unreadable: set[object] = set()
     while True:
         try:
             asked_ms = now_ms()
             async with asyncio.timeout(_ANSWER_S):
-                client = await engines.clickhouse()
-                rows = list((await client.query(STORED_KEYS)).named_results())
+                rows = await reader.rows(STORED_KEYS)
             for row in rows:
                 _learn(ring, row, unreadable)
             ring.confirm(asked_ms)

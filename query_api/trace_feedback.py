@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from query_api.engines import Engines
+from query_api.engines import Reader
 from query_api.feedback_page import COLUMNS
 from query_api.filter_conditions import Conditions
 from query_api.pages import Place, add_place
@@ -59,14 +59,14 @@ class FeedbackTotals(BaseModel):
     deleted: int = Field(description="Feedback that was deleted.", examples=[0])
 
 
-async def feedback_totals(engines: Engines, workspace: str, trace_id: str) -> FeedbackTotals:
+async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
     """Raises what the client raises."""
-    (row,) = await engines.rows(_TOTALS, {"workspace": workspace, "trace_id": trace_id})
+    (row,) = await reader.rows(_TOTALS, {"workspace": workspace, "trace_id": trace_id})
     return FeedbackTotals(**row)
 
 
 async def feedback_with_history(
-    engines: Engines, workspace: str, trace_id: str, place: Place | None, count: int
+    reader: Reader, workspace: str, trace_id: str, place: Place | None, count: int
 ) -> list[tuple[datetime, TraceFeedback]]:
     """The newest `count` after a place, each with the time of its creation. Raises what the client raises."""
     conditions = Conditions(
@@ -75,7 +75,7 @@ async def feedback_with_history(
     )
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     # Time and trace of a feedback never change, so its place is found in whatever version.
-    rows = await engines.rows(
+    rows = await reader.rows(
         f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f
         WHERE {conditions.text} AND (f.feedback_id, f.version) IN (
@@ -86,19 +86,19 @@ async def feedback_with_history(
         """,
         conditions.parameters,
     )
-    histories = await _histories(engines, workspace, trace_id, [row["id"] for row in rows])
+    histories = await _histories(reader, workspace, trace_id, [row["id"] for row in rows])
     return [(row["created_at"], _told(row, *histories.get(row["id"], (0, [])))) for row in rows]
 
 
 async def _histories(
-    engines: Engines, workspace: str, trace_id: str, ids: list[str]
+    reader: Reader, workspace: str, trace_id: str, ids: list[str]
 ) -> dict[str, tuple[int, list[Change]]]:
     if not ids:
         return {}
     asked = {"workspace": workspace, "hash": murmur2(trace_key(workspace, trace_id)), "ids": ids, "most": MOST_EVENTS}
     events: dict[str, int] = {}
     changes: dict[str, list[Change]] = defaultdict(list)
-    for row in await engines.rows(_HISTORY, asked):
+    for row in await reader.rows(_HISTORY, asked):
         events[row["feedback_id"]] = row["events"]
         changes[row["feedback_id"]].append(_change(json.loads(row["entry"])))
     return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from query_api.engines import Engines
+from query_api.engines import Reader
 from query_api.log_items import Pair
 
 MOST_PAIRS = 20
@@ -49,19 +49,19 @@ class TraceNumbers:
         }
 
 
-async def numbers_of(engines: Engines, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+async def numbers_of(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
     """Those of the traces that have feedback, without pairs. Raises what the client raises."""
     if not trace_ids:
         return {}
-    rows = await engines.rows(_NUMBERS, {"workspace": workspace, "trace_ids": list(trace_ids)})
+    rows = await reader.rows(_NUMBERS, {"workspace": workspace, "trace_ids": list(trace_ids)})
     return {row.pop("trace_id"): TraceNumbers(**row) for row in rows}
 
 
-async def numbers_with_pairs(engines: Engines, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+async def numbers_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
     """Those of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
-    numbers = await numbers_of(engines, workspace, trace_ids)
+    numbers = await numbers_of(reader, workspace, trace_ids)
     if numbers:
         sought = {"workspace": workspace, "trace_ids": list(numbers), "most": MOST_PAIRS}
-        for row in await engines.rows(_PAIRS, sought):
+        for row in await reader.rows(_PAIRS, sought):
             numbers[row.pop("trace_id")].pairs.append(Pair(**row))
     return numbers

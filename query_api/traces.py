@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader, LogsReader
-from query_api.engines import AWAY, Engines, told_in_time
+from query_api.engines import AWAY, Engines
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, parameter
 from query_api.log_items import COLUMNS, Log, fields_of
@@ -102,6 +102,7 @@ class Trace(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
+    reader = engines.reader(settings.query_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
     _, size = openapi_page_parameters()
     cursors = [
@@ -137,13 +138,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         count = page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
         of_trace = {"workspace": workspace, "trace_id": trace_id}
-        async with told_in_time("the trace cannot be read", settings.query_timeout_s):
+        async with reader.told_in_time("the trace cannot be read"):
             (spans_in_all,), numbers, totals, spans, feedback = await asyncio.gather(
-                engines.rows(_SPAN_TOTAL, of_trace),
-                engines.rows(_NUMBERS, of_trace),
-                feedback_totals(engines, workspace, trace_id),
-                engines.rows(*_span_query(workspace, trace_id, span_place, count + 1)),
-                feedback_with_history(engines, workspace, trace_id, place, count + 1),
+                reader.rows(_SPAN_TOTAL, of_trace),
+                reader.rows(_NUMBERS, of_trace),
+                feedback_totals(reader, workspace, trace_id),
+                reader.rows(*_span_query(workspace, trace_id, span_place, count + 1)),
+                feedback_with_history(reader, workspace, trace_id, place, count + 1),
             )
         if not spans_in_all["total"] and not numbers and not totals.total + totals.deleted:
             raise QueryError(

@@ -45,7 +45,18 @@ class Specials(BaseModel):
     environment: Special = Field(None, alias="_environment")
 
 
-class FeedbackCreated(Event, Specials):
+class Keyed(BaseModel):
+    """What the edge says of the call by which an event came, if the call had an `Idempotency-Key`."""
+
+    idempotency_key: str | None = Field(
+        None, min_length=1, max_length=255, description="What the call was sent under, if anything."
+    )
+    idempotency_digest: str | None = Field(
+        None, pattern=DIGEST_PATTERN, description="Of all that was sent in that call; with the key or not at all."
+    )
+
+
+class FeedbackCreated(Event, Specials, Keyed):
     """Feedback on a trace. A second create of the same id changes nothing."""
 
     event: Literal["create"]
@@ -58,12 +69,6 @@ class FeedbackCreated(Event, Specials):
         "other",
         max_length=64,
         description="The environment if the edge knows it, else `other`: a partition column.",
-    )
-    idempotency_key: str | None = Field(
-        None, min_length=1, max_length=255, description="What the call was sent under, if anything."
-    )
-    idempotency_digest: str | None = Field(
-        None, pattern=DIGEST_PATTERN, description="Of all that was sent in that call; with the key or not at all."
     )
     created_at: AwareDatetime
 
@@ -105,8 +110,8 @@ FeedbackEvent = Annotated[
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-class RequestLogged(Event, Specials):
-    """One request an app has served, as its log tells it."""
+class RequestLogged(Event, Specials, Keyed):
+    """One request an app has served, as its log tells it. A second one of the same id changes nothing."""
 
     event: Literal["request"]
     request_id: Id

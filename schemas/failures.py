@@ -4,9 +4,36 @@ It carries the sentence where each of Portkey's clients looks for it: `error.mes
 `data.message` (its platform).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import orjson
+from typing_extensions import TypedDict
+
+
+class ErrorTold(TypedDict):
+    """What is wrong, its code, and the field at fault."""
+
+    message: str
+    code: str
+    param: str | None
+
+
+class ErrorData(TypedDict):
+    """What is wrong, as Portkey's platform tells it."""
+
+    message: str
+    errorCode: str
+
+
+class Failure(TypedDict):
+    """A refusal: nothing was accepted or told, unless a 503 says that its outcome is not known."""
+
+    status: Literal["failure"]
+    success: Literal[False]
+    message: str
+    error: ErrorTold
+    data: ErrorData
+
 
 _CODES = {401: "AB05", 403: "AB03", 404: "AB02", 409: "AB07", 429: "AB06"}
 

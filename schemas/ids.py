@@ -11,12 +11,14 @@ a digest of the caller's key instead of from the clock and chance, so the same k
 
 import hashlib
 import os
+import re
 import struct
 from collections.abc import Sequence
 from itertools import chain, repeat
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 _MASK_32 = 0xFFFFFFFF
+_TEXT = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Makes the variant's two bits of any byte.
 _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 # Below this, making ids one after the other is faster.
@@ -90,3 +92,13 @@ def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, positio
 def trace_hash_of(identity: UUID) -> int:
     """The trace hash that an id carries."""
     return (identity.int >> 16) & _MASK_32
+
+
+def id_in(text: str) -> UUID | None:
+    """The id that a text is, in the form in which ids are told; None where it is in another, or none at all."""
+    return UUID(text) if _TEXT.fullmatch(text) else None
+
+
+def is_ours(identity: UUID) -> bool:
+    """Whether it has the form of ids that are made here; whether it was ever given is another question."""
+    return identity.version == 8 and identity.variant == RFC_4122

@@ -46,7 +46,12 @@ class _Specials(Struct, kw_only=True, gc=False):
     environment: str | None = field(name="_environment", default=None)
 
 
-class Created(_Specials, kw_only=True, tag_field="event", tag="create", gc=False):
+class _Keyed(_Specials, kw_only=True, gc=False):
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    idempotency_digest: Annotated[str, Meta(pattern=_all_of(DIGEST_PATTERN))] | None = None
+
+
+class Created(_Keyed, kw_only=True, tag_field="event", tag="create", gc=False):
     workspace: Workspace
     feedback_id: Id
     trace_id: TraceId
@@ -54,8 +59,6 @@ class Created(_Specials, kw_only=True, tag_field="event", tag="create", gc=False
     weight: Weight
     metadata: Raw
     home_environment: Annotated[str, Meta(max_length=64)] = "other"
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    idempotency_digest: Annotated[str, Meta(pattern=_all_of(DIGEST_PATTERN))] | None = None
     at: Time = field(name="created_at")
 
 
@@ -80,7 +83,7 @@ class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget", gc=False)
     at: Time = field(name="forgotten_at")
 
 
-class Requested(_Specials, kw_only=True, tag_field="event", tag="request", gc=False):
+class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False):
     workspace: Workspace
     request_id: Id
     trace_id: TraceId

@@ -31,7 +31,7 @@ class Changes:
     requests: list[Arrival]
     feedback: list[FeedbackSnapshot]
     traces: list[TraceSnapshot]
-    claims: dict[Claim, Created]
+    claims: dict[Claim, Created | Requested]
     dead: list[Fault]
 
 
@@ -43,7 +43,7 @@ def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: M
     return _Join(buckets, claimed).through(arrivals)
 
 
-def digest_of(event: Created) -> str:
+def digest_of(event: Created | Requested) -> str:
     """The digest of the call that the event came by; empty where it names none."""
     return event.idempotency_digest or ""
 
@@ -58,7 +58,7 @@ class _Join:
         self._requests: list[Arrival] = []
         self._feedback: dict[str, tuple[Trace, Feedback]] = {}
         self._traces: dict[int, Trace] = {}
-        self._claims: dict[Claim, Created] = {}
+        self._claims: dict[Claim, Created | Requested] = {}
 
     def through(self, arrivals: Sequence[Arrival]) -> Changes:
         dead = []
@@ -99,7 +99,7 @@ class _Join:
         self._feedback[feedback_id] = (trace, feedback)
         self._touch(trace, arrival)
 
-    def _claim(self, event: Created, *, is_replay: bool) -> None:
+    def _claim(self, event: Created | Requested, *, is_replay: bool) -> None:
         """The key is the event's call's, or Conflict: another call has used it before. What was let pass stays so."""
         claim = (event.workspace, event.idempotency_key or "")
         first = self._claimed.get(claim)
@@ -111,7 +111,13 @@ class _Join:
             )
 
     def _take_request(self, arrival: Arrival, event: Requested) -> None:
-        trace = self._trace(self._buckets[arrival.trace_hash], arrival, event)
+        bucket = self._buckets[arrival.trace_hash]
+        if event.idempotency_key is not None:
+            known = bucket.trace(event.workspace, event.trace_id)
+            self._claim(
+                event, is_replay=known is not None and known.facts.requests.get(event.request_id) == arrival.sequence
+            )
+        trace = self._trace(bucket, arrival, event)
         fact = RequestFact(
             event.workspace,
             event.trace_id,

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.cache import TraceCache
-from stream_workers.decode import Arrival, Created, Fault, Forgotten, decode
+from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
 from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
 from stream_workers.record_batches import Poll
@@ -154,7 +154,7 @@ class Processor:
         keys = {
             (event.workspace, event.idempotency_key)
             for event, *_ in arrivals
-            if type(event) is Created and event.idempotency_key is not None
+            if isinstance(event, Created | Requested) and event.idempotency_key is not None
         }
         return await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(keys)) if keys else {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Created, Fault, given, milliseconds
+from stream_workers.decode import Arrival, Created, Fault, Requested, given, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.join import Changes, Claim, digest_of
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
@@ -51,7 +51,7 @@ def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
     )
 
 
-def _claims(claims: Mapping[Claim, Created]) -> pa.Table:
+def _claims(claims: Mapping[Claim, Created | Requested]) -> pa.Table:
     return pa.table(
         {
             "workspace": pa.array([workspace for workspace, _ in claims]),

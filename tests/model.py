@@ -39,7 +39,7 @@ class Model:
             (self.journal if kept else self.dead).add(("feedback" if kept else FEEDBACK_EVENTS, record.offset))
         for record in logs[REQUEST_LOGS]:
             event = parsed(record.value)
-            if event.get("event") == "request" and of_its_trace(event, event["request_id"]):
+            if event.get("event") == "request" and self._owns(event) and of_its_trace(event, event["request_id"]):
                 if event["request_id"] not in self.requests:
                     self._of_trace[event["workspace"], event["trace_id"]].append(event)
                 self.requests.setdefault(event["request_id"], event)
@@ -57,10 +57,7 @@ class Model:
         if not identity or (kind != "create" and original["workspace"] != event["workspace"]):
             return False
         if kind == "create":
-            key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
-            if key and self._claims.setdefault((event["workspace"], key), digest) != digest:
-                return False
-            if not of_its_trace(event, identity):
+            if not self._owns(event) or not of_its_trace(event, identity):
                 return False
             if identity not in self._originals:
                 self._originals[identity] = event
@@ -83,6 +80,11 @@ class Model:
                 self.deleted[identity] = self.feedback.pop(identity)
             self.deleted[identity]["offset"] = offset
         return kind in ("create", "update", "delete", "forget")
+
+    def _owns(self, event: Row) -> bool:
+        """Whether the idempotency key of the event's call, if it has one, is that call's."""
+        key, digest = event.get("idempotency_key"), event.get("idempotency_digest")
+        return not key or self._claims.setdefault((event["workspace"], key), digest) == digest
 
     def current(self, identity: str) -> Row:
         """A standing feedback with what its trace's requests add."""

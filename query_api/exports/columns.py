@@ -40,6 +40,13 @@ _RESPONSE = _object(
     status=("r.status", ""), headers=("r.response_headers", "json"), body=("r.response_body", "json")
 )  # fmt: skip
 
+_TAGS = (
+    Column("prompt_slug", "r._prompt", "text"),
+    Column("user", "r._user", "text"),
+    Column("organisation", "r._organisation", "text"),
+    Column("environment", "toString(r._environment)", "text"),
+    Column("metadata", "r.metadata", "json"),
+)
 _LOGS = (
     Column("id", "toString(r.request_id)"),
     Column("trace_id", "r.trace_id", "text"),
@@ -60,11 +67,7 @@ _LOGS = (
     Column("total_units", "r.total_tokens"),
     Column("cost", "r.cost"),
     Column("cost_currency", "'USD'"),
-    Column("prompt_slug", "r._prompt", "text"),
-    Column("user", "r._user", "text"),
-    Column("organisation", "r._organisation", "text"),
-    Column("environment", "toString(r._environment)", "text"),
-    Column("metadata", "r.metadata", "json"),
+    *_TAGS,
     Column("request", _REQUEST, "json"),
     Column("response", _RESPONSE, "json"),
     Column("feedback_count", "f.feedback_count"),
@@ -82,11 +85,7 @@ _FEEDBACK = (
     Column("join_state", "toString(r.join_state)", "text"),
     Column("ai_models", "CAST(r.models, 'Array(String)')", "list"),
     Column("ai_orgs", "CAST(r.providers, 'Array(String)')", "list"),
-    Column("prompt_slug", "r._prompt", "text"),
-    Column("user", "r._user", "text"),
-    Column("organisation", "r._organisation", "text"),
-    Column("environment", "toString(r._environment)", "text"),
-    Column("metadata", "r.metadata", "json"),
+    *_TAGS,
 )
 COLUMNS = {kind: {each.name: each for each in columns} for kind, columns in (("logs", _LOGS), ("feedback", _FEEDBACK))}
 ALWAYS: dict[str, tuple[str, ...]] = {
@@ -146,7 +145,7 @@ WHERE {conditions.text}
 
 def count_sql(kind: str, conditions: Conditions) -> str:
     """The query that counts them, pages apart."""
-    return f"SELECT count() FROM {_SOURCES[kind][0]} WHERE {conditions.text}"
+    return f"SELECT count() AS total FROM {_SOURCES[kind][0]} WHERE {conditions.text}"
 
 
 def _selected(columns: list[Column], form: str) -> str:

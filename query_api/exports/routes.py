@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 
 from query_api.answers import QueryError
 from query_api.callers import LogsReader
-from query_api.engines import Engines, told_in_time
+from query_api.engines import Engines
 from query_api.exports import signing
 from query_api.exports.answers import (
     BODY,
@@ -35,15 +35,16 @@ from query_api.exports.answers import (
     ExportTold,
     FileAddress,
     OrderedExport,
-    ProgressTold,
 )
 from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.files import path_of
 from query_api.exports.orders import Order, order_in
 from query_api.exports.runs import Runs, count
 from query_api.exports.state import Export
-from query_api.exports.store import ExportStore, export_id_of
+from query_api.exports.store import ExportStore
+from query_api.exports.told import IN_WORDS, expiry, expiry_of_file, iso, told
 from query_api.settings import QuerySettings
+from schemas.ids import id_in
 
 _TIMEOUT_S = 30.0
 _MAX_BODY_BYTES = 1_000_000
@@ -56,10 +57,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     folder = Path(settings.export_dir)
     lease = timedelta(seconds=settings.export_lease_s)
 
-    async def opened() -> ExportStore:
-        return ExportStore(await engines.clickhouse(), lease)
-
-    runs = Runs(engines, opened, folder, keep.total_seconds(), lease.total_seconds())
+    reader = engines.reader(_TIMEOUT_S)
+    store = ExportStore(engines, reader, lease)
+    runs = Runs(engines, reader, store, folder, keep.total_seconds(), lease.total_seconds())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,44 +69,20 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     router = APIRouter(tags=["exports"], lifespan=lifespan)
 
-    async def found(export_id: str, workspace: str | None) -> tuple[ExportStore, str, Export]:
-        store = await opened()
-        identity = export_id_of(export_id)
-        known = await store.find(identity) if identity else None
-        if identity is None or known is None or workspace not in (None, known[0]):
+    async def found(export_id: str, workspace: str | None) -> tuple[str, Export]:
+        identity = id_in(export_id)
+        known = await store.find(str(identity)) if identity else None
+        if known is None or workspace not in (None, known[0]):
             raise QueryError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
-        return store, identity, known[1]
-
-    def expiry(one: Export) -> datetime | None:
-        return one.ended_at + keep if one.status == "success" and one.ended_at else None
-
-    def shown(export_id: str, workspace: str, one: Export) -> ExportTold:
-        order, progress = one.order, one.progress
-        expires_at = expiry(one)
-        return ExportTold(
-            id=export_id,
-            workspace_id=workspace,
-            status=one.status,
-            description=order.description,
-            filters=order.filters,
-            requested_data=list(order.requested_data),
-            kind=order.kind,
-            format=order.format,
-            created_at=order.created_at,
-            last_updated_at=_iso(one.updated_at),
-            total_records=progress.rows_done if one.status == "success" else progress.rows_total,
-            progress=ProgressTold(**vars(progress)),
-            error=one.error,
-            expires_at=_iso(expires_at) if expires_at else None,
-        )
+        return str(identity), known[1]
 
     @router.post("/v1/logs/exports", summary="Order an export", responses=OWN | BODY_REFUSED, openapi_extra=BODY)
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = order_in(await _json(request), caller.workspace, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
-        async with told_in_time("no export was made", _TIMEOUT_S):
-            total = await count(engines, order, caller.workspace)
-            await (await opened()).note(caller.workspace, export_id, "order", order.as_content())
+        async with reader.told_in_time("no export was made"):
+            total = await count(reader, order, caller.workspace)
+            await store.note(caller.workspace, export_id, "order", order.as_content())
         return OrderedExport(id=export_id, total=total)
 
     @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
@@ -119,17 +95,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
             raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
-        async with told_in_time("exports cannot be listed", _TIMEOUT_S):
-            store = await opened()
+        async with reader.told_in_time("exports cannot be listed"):
             total, exports = await store.latest(caller.workspace, size, size * page)
-        data = [shown(export_id, caller.workspace, one) for export_id, one in exports.items()]
+        data = [told(export_id, caller.workspace, one, keep) for export_id, one in exports.items()]
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
     async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
-        async with told_in_time("the export cannot be told", _TIMEOUT_S):
-            _, identity, one = await found(export_id, caller.workspace)
-        return shown(identity, caller.workspace, one)
+        async with reader.told_in_time("the export cannot be told"):
+            identity, one = await found(export_id, caller.workspace)
+        return told(identity, caller.workspace, one, keep)
 
     @router.put(
         "/v1/logs/exports/{export_id}",
@@ -139,20 +114,20 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await _json(request)
-        async with told_in_time("the export was not changed", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("the export was not changed"):
+            identity, one = await found(export_id, caller.workspace)
             if one.status in ("in_progress", "success"):
-                raise QueryError(f"the export is {_NOW[one.status]}: make a new one", "export_id", status=409)
+                raise QueryError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
             order = order_in(body, caller.workspace, one.order)
-            total = await count(engines, order, caller.workspace)
+            total = await count(reader, order, caller.workspace)
             await store.note(caller.workspace, identity, "order", order.as_content())
         return OrderedExport(id=identity, total=total)
 
     @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with told_in_time("the export was not started", _TIMEOUT_S):
-            _, identity, one = await found(export_id, caller.workspace)
-            expires_at = expiry(one)
+        async with reader.told_in_time("the export was not started"):
+            identity, one = await found(export_id, caller.workspace)
+            expires_at = expiry(one, keep)
             if expires_at and expires_at > datetime.now(UTC):
                 raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
             if one.status != "in_progress":
@@ -161,11 +136,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
     async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with told_in_time("it is not known whether the export was stopped", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
+        async with reader.told_in_time("it is not known whether the export was stopped"):
+            identity, one = await found(export_id, caller.workspace)
             if one.status not in ("in_progress", "stopped"):
                 raise QueryError(
-                    f"the export is {_NOW[one.status]}: only one in progress can be stopped", "export_id", status=409
+                    f"the export is {IN_WORDS[one.status]}: only one in progress can be stopped",
+                    "export_id",
+                    status=409,
                 )
             if one.status == "in_progress":
                 await store.note(caller.workspace, identity, "cancel", {}, one.attempt)
@@ -177,18 +154,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | GONE,
     )
     async def download(export_id: ExportId, request: Request, caller: LogsReader) -> FileAddress:
-        async with told_in_time("no address can be given", _TIMEOUT_S):
-            store, identity, one = await found(export_id, caller.workspace)
-            _ready(one, expiry(one))
+        async with reader.told_in_time("no address can be given"):
+            identity, one = await found(export_id, caller.workspace)
+            file_expires_at = expiry_of_file(one, keep, datetime.now(UTC))
             secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
-        file_expires_at = expiry(one)
-        assert file_expires_at is not None  # _ready has seen to it
         expires = int(min(time.time() + settings.export_url_minutes * 60, file_expires_at.timestamp()))
         query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
         base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
         return FileAddress(
             signed_url=f"{base}/v1/logs/exports/{identity}/file?{query}",
-            expires_at=_iso(datetime.fromtimestamp(expires, UTC)),
+            expires_at=iso(datetime.fromtimestamp(expires, UTC)),
         )
 
     @router.get(
@@ -202,12 +177,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         expires: Annotated[str, Query(examples=["1790000000"])] = "",
         signature: Annotated[str, Query(examples=["3f0c…"])] = "",
     ) -> FileResponse:
-        async with told_in_time("the file cannot be given", _TIMEOUT_S):
-            secret = settings.signing_secret.get_secret_value()
-            secret = secret or await (await opened()).signing_secret()
+        async with reader.told_in_time("the file cannot be given"):
+            secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
             signing.check(secret, export_id, expires, signature, time.time())
-            _, identity, one = await found(export_id, None)
-            _ready(one, expiry(one))
+            identity, one = await found(export_id, None)
+            expiry_of_file(one, keep, datetime.now(UTC))
         path = path_of(folder, identity, one.runner, one.order.format)
         if not path.is_file():
             raise QueryError(
@@ -226,23 +200,6 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     return router
 
 
-_NOW = {
-    "draft": "not started",
-    "in_progress": "in progress",
-    "success": "complete",
-    "failed": "failed",
-    "stopped": "stopped",
-}
-
-
-def _ready(one: Export, expires_at: datetime | None) -> None:
-    if expires_at is None:
-        reason = f" ({one.error})" if one.error else ""
-        raise QueryError(f"the export is {_NOW[one.status]}{reason}: there is no file", "export_id", status=409)
-    if expires_at <= datetime.now(UTC):
-        raise QueryError("the file was removed as its time is over: start the export again", "export_id", status=410)
-
-
 async def _json(request: Request) -> Any:
     body = b""
     async for chunk in request.stream():
@@ -259,7 +216,3 @@ def _number(text: str, name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 15 and least <= int(text) <= most):
         raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
     return int(text)
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,6 @@ ClickHouse is away shows by silence.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +15,7 @@ from uuid import uuid4
 from aiohttp import ClientError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from query_api.engines import Engines
+from query_api.engines import Engines, Reader
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
 from query_api.exports.files import DamagedFileError, Part, path_of, sweep
 from query_api.exports.orders import Order
@@ -40,15 +39,15 @@ def conditions_of(order: Order, workspace: str) -> Conditions:
     return conditions_on_requests(filters, "r") if order.kind == "logs" else conditions_on_feedback(filters, "r")
 
 
-async def count(engines: Engines, order: Order, workspace: str) -> int:
+async def count(reader: Reader, order: Order, workspace: str) -> int:
     """How many rows there are for an order now. Raises QueryError and what the client raises."""
     conditions = conditions_of(order, workspace)
-    result = await (await engines.clickhouse()).query(count_sql(order.kind, conditions), conditions.parameters)
-    ((rows,),) = result.result_rows
+    (counted,) = await reader.rows(count_sql(order.kind, conditions), conditions.parameters)
+    rows = int(counted["total"])
     if order.page is None:
-        return int(rows)
+        return rows
     size, skipped = order.page
-    return max(min(int(rows) - skipped, size), 0)
+    return max(min(rows - skipped, size), 0)
 
 
 class Runs:
@@ -57,25 +56,25 @@ class Runs:
     def __init__(
         self,
         engines: Engines,
-        opened: Callable[[], Awaitable[ExportStore]],
+        reader: Reader,
+        store: ExportStore,
         folder: Path,
         keep_s: float,
         lease_s: float,
     ) -> None:
-        self._engines, self._opened, self._folder, self._keep_s = engines, opened, folder, keep_s
+        self._engines, self._reader, self._store, self._folder, self._keep_s = engines, reader, store, folder, keep_s
         self._beat_s = min(lease_s / _BEATS_A_LEASE, _PAUSE_S)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, workspace: str, export_id: str, order: Order, attempt: int) -> None:
         """Claim an attempt, and run it here unless another claim was first. Raises what the client raises."""
-        store = await self._opened()
         runner = uuid4().hex
-        await store.note(workspace, export_id, "claim", order.as_content(), attempt, runner)
-        _, facts, _ = await store.facts(export_id)
+        await self._store.note(workspace, export_id, "claim", order.as_content(), attempt, runner)
+        _, facts, _ = await self._store.facts(export_id)
         first = winner(facts, attempt)
         if first is not None and first.runner == runner:
-            run = _Run(store, workspace, export_id, order, attempt, runner)
+            run = _Run(self._store, workspace, export_id, order, attempt, runner)
             path = path_of(self._folder, export_id, runner, order.format)
             self._keep(asyncio.create_task(self._see_through(run, path)))
 
@@ -130,7 +129,7 @@ class Runs:
         async with self._slots:
             order = run.order
             conditions = conditions_of(order, run.workspace)
-            run.rows_total = await count(self._engines, order, run.workspace)
+            run.rows_total = await count(self._reader, order, run.workspace)
             sql = rows_sql(order.kind, order.columns, order.format, conditions, order.page)
             client = await self._engines.clickhouse()
             with Part(path, order.format) as part:

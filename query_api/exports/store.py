@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from query_api.engines import Engines, Reader
 from query_api.exports.state import Export, Fact, export
 
 _AT_ONCE = {"async_insert": 0}
@@ -19,23 +19,15 @@ WHERE workspace = {{workspace:String}} AND export_id IN (
     GROUP BY export_id ORDER BY min(JSONExtractString(content, 'created_at')) DESC, export_id
     LIMIT {{size:UInt64}} OFFSET {{skipped:UInt64}}
 )"""
-_COUNT = "SELECT uniqExact(export_id) FROM feedback.exports WHERE workspace = {workspace:String}"
+_COUNT = "SELECT uniqExact(export_id) AS total FROM feedback.exports WHERE workspace = {workspace:String}"
 _SECRET = "SELECT secret FROM feedback.secrets WHERE name = 'export_signing' ORDER BY made_at, secret LIMIT 1"
 
 
-def export_id_of(text: str) -> str | None:
-    """The id in its one form; None where the text is none."""
-    try:
-        return str(UUID(text)) if len(text) == 36 else None
-    except ValueError:
-        return None
-
-
 class ExportStore:
-    """Facts of any workspace, over one client. All methods raise what the client raises."""
+    """Facts of any workspace. All methods raise what the client raises."""
 
-    def __init__(self, client: AsyncClient, lease: timedelta) -> None:
-        self._client, self._lease = client, lease
+    def __init__(self, engines: Engines, reader: Reader, lease: timedelta) -> None:
+        self._engines, self._reader, self._lease = engines, reader, lease
 
     async def note(
         self, workspace: str, export_id: str, kind: str, content: dict[str, Any], attempt: int = 0, runner: str = ""
@@ -43,11 +35,12 @@ class ExportStore:
         """Write one fact, in place of what its writer said before."""
         row = (workspace, UUID(export_id), kind, attempt, runner, orjson.dumps(content).decode())
         names = ["workspace", "export_id", "fact", "attempt", "runner", "content"]
-        await self._client.insert("feedback.exports", [row], column_names=names, settings=_AT_ONCE)
+        client = await self._engines.clickhouse()
+        await client.insert("feedback.exports", [row], column_names=names, settings=_AT_ONCE)
 
     async def facts(self, export_id: str) -> tuple[str, list[Fact], datetime | None]:
         """(workspace, facts, now) of an export; empty where there is none."""
-        rows = list((await self._client.query(_ONE, {"id": export_id})).named_results())
+        rows = await self._reader.rows(_ONE, {"id": export_id})
         return (rows[0]["workspace"], [_fact(row) for row in rows], _utc(rows[0]["now"])) if rows else ("", [], None)
 
     async def find(self, export_id: str) -> tuple[str, Export] | None:
@@ -58,25 +51,26 @@ class ExportStore:
 
     async def latest(self, workspace: str, size: int, skipped: int) -> tuple[int, dict[str, Export]]:
         """How many a workspace has, and a page of them by id, the newest first."""
-        ((total,),) = (await self._client.query(_COUNT, {"workspace": workspace})).result_rows
+        (counted,) = await self._reader.rows(_COUNT, {"workspace": workspace})
         parameters = {"workspace": workspace, "size": size, "skipped": skipped}
         facts: dict[str, list[Fact]] = {}
         now = None
-        for row in (await self._client.query(_LATEST, parameters)).named_results():
+        for row in await self._reader.rows(_LATEST, parameters):
             facts.setdefault(row["id"], []).append(_fact(row))
             now = _utc(row["now"])
         found = {each: one for each, told in facts.items() if now and (one := export(told, now, self._lease))}
         newest = sorted(found, key=lambda each: (found[each].order.created_at, each), reverse=True)
-        return total, {each: found[each] for each in newest}
+        return counted["total"], {each: found[each] for each in newest}
 
     async def signing_secret(self) -> str:
         """The secret that all processes share; made once, at the first need."""
-        rows = (await self._client.query(_SECRET)).result_rows
+        rows = await self._reader.rows(_SECRET)
         if not rows:
             made = [("export_signing", secrets.token_hex(32))]
-            await self._client.insert("feedback.secrets", made, column_names=["name", "secret"], settings=_AT_ONCE)
-            rows = (await self._client.query(_SECRET)).result_rows
-        return str(rows[0][0])
+            client = await self._engines.clickhouse()
+            await client.insert("feedback.secrets", made, column_names=["name", "secret"], settings=_AT_ONCE)
+            rows = await self._reader.rows(_SECRET)
+        return str(rows[0]["secret"])
 
 
 def _fact(row: dict[str, Any]) -> Fact:

@@ -72,9 +72,13 @@ class Oracle:
             return [{"event": "update", "feedback_id": identity, **self._change(_read(request.body))}]
         items = self._items(_read(request.body))
         if "/logs" in request.path:
-            return [self._log(item, request.headers) for item in items]
-        events = [self._feedback(item, request.headers) for item in items]
-        self._claim(events, request.headers)
+            events = [self._log(item, request.headers) for item in items]
+            traces = [None if event["trace_id"] is ... else event["trace_id"] for event in events]
+            self._claim(["log", items, _header_metadata(request.headers), traces], request.headers)
+        else:
+            events = [self._feedback(item, request.headers) for item in items]
+            said = [[event[name] for name in ("trace_id", "value", "weight", "metadata")] for event in events]
+            self._claim(said, request.headers)
         return events
 
     def _items(self, body: Any) -> list[Any]:
@@ -197,16 +201,14 @@ class Oracle:
         if not trace_id or len(trace_id) > self.rules.trace_id_chars:
             raise _Refused
 
-    def _claim(self, events: list[Event], headers: dict[str, bytes]) -> None:
+    def _claim(self, said: list[Any], headers: dict[str, bytes]) -> None:
         key = _header(headers, "idempotency-key")
         if key is None:
             return
         if len(key) > MAX_KEY_CHARS:
             raise _Refused
-        said = json.dumps(
-            [[event[name] for name in ("trace_id", "value", "weight", "metadata")] for event in events], sort_keys=True
-        )
-        if self.keys.setdefault(key, said) != said:
+        text = json.dumps(said, sort_keys=True)
+        if self.keys.setdefault(key, text) != text:
             raise _Refused(409)
 
 

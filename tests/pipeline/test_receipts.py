@@ -76,6 +76,42 @@ def test_a_call_repeated_under_its_key_is_stored_once_and_another_body_is_refuse
     assert pipeline.stored(first.json()["feedback_ids"][0])["value"] == 2
 
 
+def test_requests_repeated_under_a_key_are_stored_once_and_what_differs_never(
+    pipeline: Pipeline, other_edge: str
+) -> None:
+    trace, key = a_trace(), uuid.uuid4().hex
+    body = [{"request": {"body": {"model": f"m-{n}"}}, "response": {}, "trace_id": trace} for n in range(2)]
+
+    def send(url: str, body: Any, path: str = "logs") -> requests.Response:
+        return requests.post(f"{url}/v1/{path}", json=body, headers={"Idempotency-Key": key}, timeout=30)
+
+    first = send(pipeline.url, body)
+    assert first.status_code == 200, first.text
+    until(pipeline.is_settled, "the first call is stored")
+    for url in (pipeline.url, other_edge):
+        assert send(url, body).json()["ids"] == first.json()["ids"]
+    for conflict in (
+        send(pipeline.url, body[:1]),
+        send(other_edge, body[::-1]),
+        send(other_edge, {"trace_id": trace, "value": 1}, "feedback"),
+    ):
+        assert (conflict.status_code, conflict.json()["error"]["param"]) == (409, "Idempotency-Key")
+
+    key = uuid.uuid4().hex
+    send(pipeline.url, body).raise_for_status()
+    until(pipeline.is_settled, "another call is stored")
+    changed = send(other_edge, [body[0], body[1] | {"cost": 1}])
+    assert changed.status_code == 200, changed.text
+    until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
+    stored = pipeline.sql("SELECT model, cost FROM feedback.request_logs WHERE trace_id = {t:String}", t=trace)
+    assert sorted((row["model"], row["cost"]) for row in stored) == [("m-0", None)] * 2 + [("m-1", None)] * 2
+    dead = pipeline.sql(
+        "SELECT reason, topic FROM feedback.dead_letters FINAL WHERE JSONExtractString(value, 'trace_id') = {t:String}",
+        t=trace,
+    )
+    assert dead == [{"reason": "idempotency_key_reused", "topic": "request.logs.v1"}] * 2
+
+
 @pytest.fixture
 def other_edge(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
     """An edge that knows nothing of the keys that the pipeline's own has seen."""

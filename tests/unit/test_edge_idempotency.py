@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from ingest_api.errors import RefusedError
 from ingest_api.feedback_body import create
 from ingest_api.idempotency import Claim, KeyMemory
+from ingest_api.log_body import log
+from ingest_api.records import Accepted
+from schemas.events import RequestLogged
 from tests.unit.test_edge_feedback_body import CALL, EVENTS, LIMITS
 from tests.unit.test_edge_json import values
 
@@ -49,6 +52,41 @@ def test_every_event_of_the_call_carries_key_and_digest_and_without_a_key_none_d
     without = create(body, {}, CALL, LIMITS)
     assert without.claim is None
     assert b"idempotency" not in without.records[0].value
+
+
+LOG = {"request": {"body": {"model": "m"}}, "response": {}, "metadata": {"n": 10**30}}
+
+
+def logged(body: Any, now_ms: int = CALL.now_ms, **headers: str) -> Accepted:
+    sent = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
+    return log(json.dumps(body).encode(), KEY | sent, CALL._replace(now_ms=now_ms), LIMITS)
+
+
+@pytest.mark.parametrize("body", [LOG, [LOG, LOG | {"trace_id": "t"}]])
+def test_a_repeated_log_has_the_same_ids_and_digest_also_where_no_trace_is_named(body: Any) -> None:
+    first, later = logged(body), logged(body, CALL.now_ms + 60_000)
+    assert (first.ids, first.trace_ids, first.claim) == (later.ids, later.trace_ids, later.claim)
+    assert len({*first.ids, *first.trace_ids}) == 2 * len(first.ids)
+    assert first.claim is not None
+    for record in first.records:
+        event = RequestLogged.model_validate_json(record.value)
+        assert (event.idempotency_key, event.idempotency_digest) == ("k", first.claim.digest)
+    without = log(json.dumps(body).encode(), {}, CALL, LIMITS)
+    assert without.claim is None
+    assert b"idempotency" not in without.records[0].value
+
+
+def test_a_log_of_another_body_trace_or_metadata_is_another_call_and_one_of_another_span_is_not() -> None:
+    traced = LOG | {"trace_id": "t"}
+    span = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    assert logged(traced).claim == logged(traced, **span).claim
+    others = [
+        logged(LOG), logged([traced, traced]), logged(traced | {"cost": 1}), logged(LOG, **span),
+        logged(LOG, x_portkey_trace_id="t"), logged(traced, x_portkey_metadata='{"a": 1}'),
+    ]  # fmt: skip
+    claims = [each.claim for each in (logged(traced), *others)]
+    assert len(set(claims)) == len(claims)
+    assert create(b'{"trace_id": "t", "value": 1}', KEY, CALL, LIMITS).claim not in claims
 
 
 def test_a_known_key_with_another_body_is_refused_by_name_and_with_the_same_let_pass() -> None:

@@ -44,10 +44,7 @@ def history(
         if kind in ("create", "keyed") or not made:
             event = created(chance, chance.choice(traces_of), n, workspace)
             if kind == "keyed":
-                event |= {
-                    "idempotency_key": chance.choice(["k1", "k2"]),
-                    "idempotency_digest": chance.choice("ab") * 32,
-                }
+                event |= keyed(chance, "k1", "k2")
             made.append(event)
             if chance.random() < 0.2:  # a change of what is created only later
                 feedback.append(later(chance, event["feedback_id"], n, workspace, delete=chance.random() < 0.5))
@@ -72,7 +69,15 @@ def history(
     ]
     if requests and chance.random() < 0.3:
         requests.append({**chance.choice(requests), "model": "another"})
+    for event in requests:
+        # Other keys than those of feedback: whose a key is depends on which topic is read first.
+        if chance.random() < 0.3:
+            event |= keyed(chance, "r1", "r2")
     return {FEEDBACK_EVENTS: feedback, REQUEST_LOGS: requests}
+
+
+def keyed(chance: random.Random, *keys: str) -> dict[str, str]:
+    return {"idempotency_key": chance.choice(keys), "idempotency_digest": chance.choice("ab") * 32}
 
 
 def identity(chance: random.Random, trace_id: str, workspace: str) -> str:

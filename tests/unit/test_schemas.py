@@ -35,6 +35,29 @@ def test_many_keys_are_hashed_as_each_of_them(keys: list[bytes]) -> None:
     assert murmur2_all(keys) == [murmur2(key) for key in keys]
 
 
+@given(WORKSPACES, NAMES, st.integers(0, 2**48 - 1))
+def test_an_id_is_read_back_in_capitals_too_and_is_one_of_ours(workspace: str, trace_id: str, at_ms: int) -> None:
+    identity = ids.new_id(murmur2(ids.trace_key(workspace, trace_id)), at_ms)
+    assert ids.id_in(str(identity)) == ids.id_in(str(identity).upper()) == identity
+    assert ids.is_ours(identity)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "undefined", "01970000000080008000" + "9b11edf90000", "{01970000-0000-8000-8000-9b11edf90000}",
+        "0197000000008000800-09b11edf90000---", "01970000-0000-8000-8000-9b11edf9_000",
+        "\u06601970000-0000-8000-8000-9b11edf90000", "01970000-0000-8000-8000-9b11edf90000\n",
+    ],
+)  # fmt: skip
+def test_what_is_written_otherwise_is_no_id_though_python_would_take_it(text: str) -> None:
+    assert ids.id_in(text) is None
+
+
+def test_ids_of_other_versions_are_not_ours() -> None:
+    assert not any(ids.is_ours(UUID(f"01970000-0000-{form}-9b11edf90000")) for form in ("4000-8000", "8000-c000"))
+
+
 @given(WORKSPACES, NAMES, st.integers(0, 2**48 - 1), PARTITIONS)
 def test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create(
     workspace: str, trace_id: str, at_ms: int, partitions: int

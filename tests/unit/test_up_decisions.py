@@ -5,7 +5,7 @@ import pytest
 from deploy.supervise import Deaths
 from deploy.up_checks import CannotStartError, refuse_taken_ports
 from deploy.up_offsets import GAP, offset_base, records_left
-from deploy.up_system import metrics_port
+from deploy.up_options import metrics_port
 from stream_workers.settings import WorkerSettings
 
 

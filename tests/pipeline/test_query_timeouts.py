@@ -1,0 +1,79 @@
+"""No question outlives its time, in ClickHouse neither: what nobody waits for any more is given up there."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import clickhouse_connect
+import httpx
+import pytest
+from clickhouse_connect.driver.client import Client
+from fastapi import FastAPI
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from query_api.app import add_queries
+from query_api.settings import QuerySettings
+from tests.pipeline.engines import clickhouse_front, until
+
+TIMES = {"time_of_generation_min": "2025-10-20T00:30:00Z", "time_of_generation_max": "2025-11-10T00:30:00Z"}
+ROLLED_UP = {"time_of_generation_min": "2025-10-20", "time_of_generation_max": "2025-11-10"}
+VIEWS = ("feedback", "request_logs", "rollups", "trace_aggregates", "policy")
+RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%feedback.%' AND query NOT LIKE '%system.processes%'"
+
+
+class Slow(NamedTuple):
+    """An API whose questions may take a second, over views that take an hour."""
+
+    runner: asyncio.Runner
+    api: httpx.AsyncClient
+    client: Client
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("slow"), port), asyncio.Runner() as runner:
+        migrate(url)
+        client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+        for view in VIEWS:
+            client.command(hour_long(client, view))
+        app = FastAPI()
+        limits = {f"{what}_timeout_s": 1 for what in ("receipt", "analytics", "query")}
+        add_queries(app, QuerySettings(clickhouse_url=url, **limits))
+        app.state.key_ring.confirm(2**62)
+        api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api", timeout=60)
+        yield Slow(runner, api, client)
+        client.close()
+
+
+def hour_long(client: Client, view: str) -> str:
+    """The statement that has a view add up for an hour what every column of its one row depends on."""
+    columns = ", ".join(
+        f"[defaultValueOfTypeName('{kind.replace(chr(39), chr(92) + chr(39))}')][slept + 1] AS {name}"
+        for name, kind, *_ in client.query(f"DESCRIBE feedback.{view}").result_rows
+    )
+    hour = "SELECT sum(sleepEachRow(0.1)) AS slept FROM numbers(36000) SETTINGS max_block_size = 1"
+    return f"CREATE OR REPLACE VIEW feedback.{view} AS SELECT {columns} FROM ({hour})"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v1/analytics/graphs/feedbacks", TIMES | {"read_from": "rows"}),
+        ("/v1/analytics/graphs/feedbacks/ai-models", ROLLED_UP),
+        ("/v1/analytics/groups/metadata/topic", TIMES),
+        ("/v1/analytics/groups/feedback-metadata/topic", TIMES),
+        ("/v1/analytics/comparison", TIMES | {"baseline_prompt_slug": "p"}),
+        ("/v1/feedback", {"join_state": "pending"}),
+        ("/v1/logs", {}),
+        ("/v1/logs/01970000-0000-8000-8000-9b11edf90000", {}),
+        ("/v1/traces/t", {}),
+    ],
+)
+def test_a_question_whose_time_is_over_is_given_up_by_clickhouse_too(slow: Slow, path: str, query: Any) -> None:
+    reply = slow.runner.run(slow.api.get(path, params=query))
+    assert reply.status_code == 503, reply.text
+    assert "does not answer in time" in reply.json()["message"]
+    until(lambda: slow.client.command(RUNNING) == 0, "ClickHouse runs none of it", seconds=10)

@@ -1,0 +1,39 @@
+"""What one worker let pass under an Idempotency-Key, though another's call had it, is never taken back."""
+
+import json
+from typing import Any
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from schemas import ids
+from schemas.murmur2 import murmur2
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+from stream_workers.decode import Arrival, decode
+from stream_workers.join import apply
+from stream_workers.state import Bucket
+
+AT = "2026-11-22T21:43:29.406Z"
+HASH = murmur2(b"w/t")
+KEYED = {"workspace": "w", "trace_id": "t", "metadata": {}, "idempotency_key": "k", "idempotency_digest": "a" * 32}
+EVENTS: dict[str, dict[str, Any]] = {
+    FEEDBACK_EVENTS: {"event": "create", "value": 1, "weight": 1, "created_at": AT},
+    REQUEST_LOGS: {"event": "request", "started_at": AT, "received_at": AT},
+}
+
+
+def arrival(topic: str, offset: int) -> Arrival:
+    name = "feedback_id" if topic == FEEDBACK_EVENTS else "request_id"
+    event = EVENTS[topic] | KEYED | {name: str(ids.idempotent_id(HASH, "w", "k"))}
+    value = json.dumps(event).encode()
+    (found,), _ = decode([ConsumerRecord(topic, 0, offset, 0, 0, b"", value, None, 0, 0, ())], 0)
+    return found
+
+
+@pytest.mark.parametrize("topic", EVENTS)
+def test_an_event_that_was_let_pass_stays_when_it_is_read_again_and_only_a_later_one_is_dead(topic: str) -> None:
+    buckets, another = {HASH: Bucket()}, {("w", "k"): "b" * 32}
+    assert not apply(buckets, [arrival(topic, 5)], {}).dead
+    assert not apply(buckets, [arrival(topic, 5)], another).dead
+    (dead,) = apply(buckets, [arrival(topic, 6)], another).dead
+    assert (dead.reason, dead.sequence) == ("idempotency_key_reused", 6)
