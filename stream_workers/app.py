@@ -22,7 +22,7 @@ from stream_workers.messages import Message
 from stream_workers.observed import ObservedEngines
 from stream_workers.processor import Compute, Processor, Result
 from stream_workers.publish import Publisher
-from stream_workers.record_batches import PassThrough
+from stream_workers.polls import PassThrough
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
 from stream_workers.state import Bucket

@@ -13,8 +13,9 @@ from schemas import metrics
 from schemas.tallies import Counter, Histogram, Labels
 from stream_workers.join import Claim
 from stream_workers.messages import Message
+from stream_workers.polls import PollConsumer
 from stream_workers.processor import Engines
-from stream_workers.record_batches import Poll, PollConsumer
+from stream_workers.progress import Poll
 from stream_workers.state import Bucket
 
 

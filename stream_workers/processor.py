@@ -19,7 +19,7 @@ from stream_workers.cache import TraceCache
 from stream_workers.decode import Arrival, Created, Fault, Forgotten, decode
 from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
-from stream_workers.record_batches import Poll
+from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
 from stream_workers.rows import tables
 from stream_workers.state import Bucket

@@ -16,7 +16,7 @@ from stream_workers.cache import TraceCache
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.processor import Abandoned, Processor
-from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
