@@ -14,9 +14,8 @@ from schemas.tallies import Counter, Histogram, Labels
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.polls import PollConsumer
-from stream_workers.processor import Engines
+from stream_workers.processor import Engines, Stored
 from stream_workers.progress import Poll
-from stream_workers.state import Bucket
 
 
 class ObservedEngines:
@@ -25,7 +24,7 @@ class ObservedEngines:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def fetch(self, hashes: set[int]) -> Stored:
         with _timed(metrics.LOOKUP_SECONDS, "traces", engine="clickhouse"):
             return await self._engines.fetch(hashes)
 

@@ -25,7 +25,7 @@ from stream_workers.decode import read
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Processor
+from stream_workers.processor import Processor, Stored
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket, fold
@@ -164,11 +164,11 @@ class SimulatedWorker:
         self.pauses.append(turn)
         await turn
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def fetch(self, hashes: set[int]) -> Stored:
         await self._engine_call()
         state = await self.world.state_of(hashes)
         await self.pause()
-        return state
+        return lambda: state
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         await self._engine_call()
