@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import clickhouse_connect
@@ -20,12 +21,11 @@ from stream_workers.join import Claim
 from stream_workers.lookup import buckets_of, fetch_claims, fetch_entries
 from stream_workers.messages import Message
 from stream_workers.observed import ObservedEngines
-from stream_workers.processor import Compute, Processor, Result
+from stream_workers.polls import PassThrough
+from stream_workers.processor import Processor, Result, Stored
 from stream_workers.publish import Publisher
-from stream_workers.record_batches import PassThrough
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
-from stream_workers.state import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -35,24 +35,22 @@ _POLLS_PER_COLLECTION = 200
 class RealEngines:
     """ClickHouse and Kafka, opened when the worker starts."""
 
-    def __init__(self, clickhouse: AsyncClient, publisher: Publisher, compute: Compute) -> None:
+    def __init__(self, clickhouse: AsyncClient, publisher: Publisher) -> None:
         self.clickhouse = clickhouse
         self.publisher = publisher
-        self._compute = compute
 
     @classmethod
-    async def open(cls, settings: WorkerSettings, compute: Compute) -> "RealEngines":
+    async def open(cls, settings: WorkerSettings) -> "RealEngines":
         publisher = Publisher(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
         await publisher.start()
-        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher, compute)
+        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher)
 
     async def close(self) -> None:
         await self.publisher.stop()
         await self.clickhouse.close()
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
-        document = await fetch_entries(self.clickhouse, hashes)
-        return await self._compute(lambda: buckets_of(hashes, document))
+    async def fetch(self, hashes: set[int]) -> Stored:
+        return partial(buckets_of, hashes, await fetch_entries(self.clickhouse, hashes))
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.clickhouse, claims)
@@ -77,7 +75,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
 
     @app.agent(polls, name="join")  # type: ignore[untyped-decorator]
     async def join(stream: Any) -> None:
-        engines = await RealEngines.open(settings, compute)
+        engines = await RealEngines.open(settings)
         processor = Processor(
             ObservedEngines(engines),
             cache,

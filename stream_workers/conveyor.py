@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from stream_workers.processor import Abandoned, Processor
-from stream_workers.record_batches import Poll
+from stream_workers.progress import Poll
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import faust
 
 from stream_workers.observed import observe_consumer
-from stream_workers.record_batches import PollTransport
+from stream_workers.polls import PollTransport
 from stream_workers.settings import ProgramSettings
 
 

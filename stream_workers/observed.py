@@ -13,9 +13,9 @@ from schemas import metrics
 from schemas.tallies import Counter, Histogram, Labels
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Engines
-from stream_workers.record_batches import Poll, PollConsumer
-from stream_workers.state import Bucket
+from stream_workers.polls import PollConsumer
+from stream_workers.processor import Engines, Stored
+from stream_workers.progress import Poll
 
 
 class ObservedEngines:
@@ -24,7 +24,7 @@ class ObservedEngines:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def fetch(self, hashes: set[int]) -> Stored:
         with _timed(metrics.LOOKUP_SECONDS, "traces", engine="clickhouse"):
             return await self._engines.fetch(hashes)
 

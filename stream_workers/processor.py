@@ -19,12 +19,15 @@ from stream_workers.cache import TraceCache
 from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
 from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
-from stream_workers.record_batches import Poll
+from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
 from stream_workers.rows import tables
 from stream_workers.state import Bucket
 
 Result = TypeVar("Result")
+
+Stored = Callable[[], dict[int, Bucket]]
+"""Makes state by trace hash of what was read for it: the part of a look-up that computes."""
 
 IN_HAND = 3
 """Polls that may be under way at once: one in each stage."""
@@ -37,7 +40,7 @@ class Abandoned(Exception):
 class Engines(Protocol):
     """The rim: where state is read and results go. Each call may be repeated after it has failed."""
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]: ...
+    async def fetch(self, hashes: set[int]) -> Stored: ...
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]: ...
 
@@ -54,12 +57,13 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A poll with the state it starts from, as far as that could be known then."""
+    """A poll with the state it starts from, as far as that could be known then: what was remembered and what is stored."""
 
     poll: Poll
     arrivals: list[Arrival]
     faults: list[Fault]
-    buckets: dict[int, Bucket]
+    remembered: dict[int, Bucket]
+    stored: Stored
     claims: dict[Claim, str]
     memory: int
 
@@ -109,17 +113,19 @@ class Processor:
             await earlier_settled()
             self.forget()
         memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
-        buckets = self._remembered(hashes)
-        buckets |= await self._fetch(poll, hashes - buckets.keys())
-        return Found(poll, arrivals, faults, buckets, await self._fetch_claims(poll, arrivals), memory)
+        remembered = self._remembered(hashes)
+        stored = await self._fetch(poll, hashes - remembered.keys())
+        return Found(poll, arrivals, faults, remembered, stored, await self._fetch_claims(poll, arrivals), memory)
 
     async def join(self, found: Found) -> Decision:
         """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over."""
-        poll, buckets, claims = found.poll, found.buckets, found.claims
+        poll, remembered, stored, claims = found.poll, found.remembered, found.stored, found.claims
         if found.memory != self._memory:
-            buckets = self._remembered(set(buckets))
-            buckets |= await self._fetch(poll, found.buckets.keys() - buckets.keys())
+            hashes = {arrival.trace_hash for arrival in found.arrivals}
+            remembered = self._remembered(hashes)
+            stored = await self._fetch(poll, hashes - remembered.keys())
             claims = await self._fetch_claims(poll, found.arrivals)
+        buckets = remembered | await self._compute(stored)
         for latest_buckets, latest_claims in self._latest:
             buckets |= {h: latest_buckets[h] for h in buckets.keys() & latest_buckets.keys()}
             claims = latest_claims | claims
@@ -147,8 +153,8 @@ class Processor:
             buckets |= {h: latest[h] for h in hashes & latest.keys()}
         return buckets
 
-    async def _fetch(self, poll: Poll, hashes: set[int]) -> dict[int, Bucket]:
-        return await self._until_done(poll, "look-up", lambda: self._engines.fetch(hashes)) if hashes else {}
+    async def _fetch(self, poll: Poll, hashes: set[int]) -> Stored:
+        return await self._until_done(poll, "look-up", lambda: self._engines.fetch(hashes)) if hashes else dict
 
     async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
         keys = {

@@ -21,8 +21,9 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from schemas import metrics
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.faust_app import poll_app
+from stream_workers.polls import PassThrough
 from stream_workers.processor import Abandoned
-from stream_workers.record_batches import PassThrough, Poll
+from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
 from stream_workers.rollups import Hour, compute, stale_hours
 from stream_workers.settings import RollupSettings

@@ -25,8 +25,8 @@ from stream_workers.decode import read
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Processor
-from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.processor import Processor, Stored
+from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket, fold
 from tests.model import Outcome
@@ -164,11 +164,11 @@ class SimulatedWorker:
         self.pauses.append(turn)
         await turn
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def fetch(self, hashes: set[int]) -> Stored:
         await self._engine_call()
         state = await self.world.state_of(hashes)
         await self.pause()
-        return state
+        return lambda: state
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         await self._engine_call()
@@ -208,7 +208,8 @@ class SimulatedWorker:
                     records[TP(topic, 0)] = batch
                     position[topic] = start + len(batch)
             if records:
-                await self.conveyor.feed(self.progress.poll(records))
+                self.progress.gather(records)
+                await self.conveyor.feed(self.progress.poll())
             elif all(position[topic] >= len(log) for topic, log in self.world.logs.items()):
                 await self.conveyor.drain()
                 return

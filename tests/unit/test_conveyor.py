@@ -8,7 +8,7 @@ import pytest
 
 from stream_workers.conveyor import Conveyor
 from stream_workers.processor import Abandoned, Processor
-from stream_workers.record_batches import Poll
+from stream_workers.progress import Poll
 
 POLLS = [cast(Poll, name) for name in "abcdef"]
 

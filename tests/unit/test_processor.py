@@ -15,8 +15,8 @@ from schemas.murmur2 import murmur2
 from stream_workers.cache import TraceCache
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Abandoned, Processor
-from stream_workers.record_batches import Poll, ProgressOfAssignment
+from stream_workers.processor import Abandoned, Processor, Stored
+from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
@@ -38,9 +38,9 @@ class Engines:
             self.failures[name] -= 1
             raise ConnectionError(f"{name} is away")
 
-    async def fetch(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def fetch(self, hashes: set[int]) -> Stored:
         self._call("fetch")
-        return {trace_hash: Bucket() for trace_hash in hashes}
+        return lambda: {trace_hash: Bucket() for trace_hash in hashes}
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         self._call("fetch_claims")

@@ -1,8 +1,8 @@
 """A Faust transport that hands an agent one whole poll of the consumer at a time.
 
 Faust makes several asyncio tasks per record, which costs more than all the work a record needs here. With this
-transport the event an agent sees is a `Poll`: every record that one fetch returned, batch by batch and partition
-by partition. Assignment, rebalances, commits and supervision stay Faust's own.
+transport the event an agent sees is a `Poll`: all that was read since the poll before, partition by partition.
+Assignment, rebalances, commits and supervision stay Faust's own.
 
 Promises:
 - Within a partition, polls arrive in offset order; in each assignment a partition starts at its committed offset, or at
@@ -10,8 +10,8 @@ Promises:
 - An offset is committed only after `acknowledge(poll)`, and never past a batch that was not acknowledged: Faust's
   own acknowledgements, which happen even when an agent raises, are not listened to.
 - A poll of an earlier assignment cannot move an offset: acknowledging it does nothing.
-- The next poll is fetched only when the agent has asked for it. What arrives until then waits in the fetcher and makes
-  that poll the larger, so that a record waits for a few large polls and not for many small ones.
+- The next poll is made when the agent asks for it, of all that has arrived until then: a record waits for a few large
+  polls and not for many small ones. Reading goes on meanwhile, up to half as much again as a poll is to hold.
 
 Left to the agent: asking for the next poll, and acknowledging polls in the order they came, only once everything they
 led to is stored.
@@ -22,7 +22,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import faust
@@ -33,100 +32,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from schemas.metrics import COMMITS
+from stream_workers.progress import Poll, ProgressOfAssignment
 
 log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class RecordBatch:
-    """Consecutive records of one partition. `follows` is the offset after the batch delivered before this one."""
-
-    tp: TP
-    records: list[ConsumerRecord]
-    follows: int | None
-
-    @property
-    def next_offset(self) -> int:
-        return int(self.records[-1].offset) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """What one fetch returned: at least one batch, each of another partition, all of one `assignment`."""
-
-    batches: list[RecordBatch]
-    assignment: int
-
-
-class SkippedRecords(Exception):
-    """A batch was acknowledged although one before it was not: the worker must restart from its commits."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far one partition has come since it was assigned, in offsets."""
-
-    first: int | None = None
-    delivered: int | None = None
-    committable: int | None = None
-
-    def deliver(self, tp: TP, records: list[ConsumerRecord]) -> RecordBatch:
-        if self.first is None:
-            self.first = int(records[0].offset)
-        batch = RecordBatch(tp, records, follows=self.delivered)
-        self.delivered = batch.next_offset
-        return batch
-
-    def acknowledge(self, batch: RecordBatch) -> None:
-        if batch.follows is not None and (self.committable is None or batch.follows > self.committable):
-            raise SkippedRecords(
-                f"{batch.tp}: records before offset {batch.follows} were delivered and never acknowledged"
-            )
-        self.committable = max(self.committable or 0, batch.next_offset)
-
-
-@dataclass
-class ProgressOfAssignment:
-    """The progress of every assigned partition; pure bookkeeping, no engine.
-
-    `number` counts assignments. Whenever reading starts anew, after a rebalance or a seek, all polls delivered
-    before are void: their records will come again, here or elsewhere.
-    """
-
-    number: int = 0
-    partitions: dict[TP, Progress] = field(default_factory=dict)
-    next_wanted: bool = True
-    """Whether the agent has asked for the poll after the one delivered last."""
-
-    def poll(self, records: Mapping[TP, list[ConsumerRecord]]) -> Poll:
-        self.next_wanted = False
-        batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in records.items()]
-        return Poll(batches, self.number)
-
-    def acknowledge(self, poll: Poll) -> None:
-        if poll.assignment == self.number:
-            for batch in poll.batches:
-                self.partitions[batch.tp].acknowledge(batch)
-
-    def ask_for_next(self, poll: Poll) -> None:
-        if poll.assignment == self.number:
-            self.next_wanted = True
-
-    def committable(self, tp: TP) -> int | None:
-        progress = self.partitions.get(tp)
-        return progress.committable if progress else None
-
-    def seen_through(self, tp: TP) -> int | None:
-        """The offset before which all is acknowledged; None where nothing was delivered in this assignment."""
-        progress = self.partitions.get(tp)
-        return (progress.first if progress.committable is None else progress.committable) if progress else None
-
-    def start_anew(self) -> None:
-        self.number += 1
-        self.partitions.clear()
-        self.next_wanted = True
+_GATHER_S = 0.05
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -156,26 +67,35 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        if not await self._is_wanted(timeout):
-            return
         generation, number = self.app.consumer_generation_id, self.progress.number
-        records, active = await self._wait_next_records(timeout)
-        if records and sum(map(len, records.values())) < self._enough:
-            # These were fetched when the poll before was taken; what has come since would wait for the poll after.
-            for tp, later in (await self._getmany(active, timeout=2 * _FETCH_WAIT_MS / 1000)).items():
-                records.setdefault(tp, []).extend(later)
-        if not records or self.should_stop:
+        records, active = await self._read_on(timeout)
+        if self.should_stop:
             return
         moved = generation != self.app.consumer_generation_id or number != self.progress.number
         if not self.flow_active or moved or self._placed_in != number:
-            await self._place()
+            if records or self.progress.gathered:
+                await self._place()
             return
-        assigned = {tp: batch for tp, batch in records.items() if tp in active or tp in self._buffered_partitions}
-        if not assigned:
-            return
-        poll = self.progress.poll(assigned)
-        carrier = poll.batches[0].tp
-        yield carrier, self._message(carrier, poll, generation)
+        self.progress.gather(
+            {tp: batch for tp, batch in records.items() if tp in active or tp in self._buffered_partitions}
+        )
+        if self.progress.next_wanted and self.progress.gathered:
+            poll = self.progress.poll()
+            carrier = poll.batches[0].tp
+            yield carrier, self._message(carrier, poll, generation)
+
+    async def _read_on(self, timeout: float) -> tuple[Mapping[TP, list[ConsumerRecord]], set[TP]]:
+        """What was fetched, and the partitions that are ours; nothing once enough is gathered."""
+        progress = self.progress
+        if not progress.next_wanted:
+            enough = progress.gathered_count >= self._enough
+            await self._asked_within(timeout if enough else _GATHER_S)
+        if progress.gathered_count >= self._enough:
+            return {}, set()
+        records, active = await self._wait_next_records(
+            timeout if progress.next_wanted and not progress.gathered else 0
+        )
+        return records or {}, active or set()
 
     def _message(self, carrier: TP, poll: Poll, generation: int) -> ConsumerMessage:
         """A message that Faust's loop never takes for one it has already seen."""
@@ -194,13 +114,11 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         self.progress.ask_for_next(poll)
         self._asked.set()
 
-    async def _is_wanted(self, timeout: float) -> bool:
-        """Whether the agent wants another poll, or asks for it within `timeout` seconds."""
-        if not self.progress.next_wanted:
-            self._asked.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), timeout)
-        return self.progress.next_wanted
+    async def _asked_within(self, seconds: float) -> None:
+        """Wait until the agent asks for the next poll, no longer than this."""
+        self._asked.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), seconds)
 
     async def _place(self) -> None:
         """Begin anew at the commits; if the assignment changes meanwhile, the next call tries again."""
