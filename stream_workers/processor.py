@@ -57,7 +57,7 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A poll with the state it starts from, as far as that could be known then: what was remembered and what is stored."""
+    """A poll with the state it starts from, as far as that could be known then: what was remembered, what is stored."""
 
     poll: Poll
     arrivals: list[Arrival]

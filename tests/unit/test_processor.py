@@ -75,7 +75,9 @@ def poll(n: int = 1) -> Poll:
 def one_poll(events: list[dict[str, Any]]) -> Poll:
     values = [json.dumps(event).encode() for event in events]
     records = [ConsumerRecord(topics.FEEDBACK_EVENTS, 0, i, 0, 0, b"", v, None, 0, 0, ()) for i, v in enumerate(values)]
-    return ProgressOfAssignment().poll({TP(topics.FEEDBACK_EVENTS, 0): records})
+    progress = ProgressOfAssignment()
+    progress.gather({TP(topics.FEEDBACK_EVENTS, 0): records})
+    return progress.poll()
 
 
 def processor(engines: Engines, cache: TraceCache | None = None, clock: Clock | None = None) -> Processor:
