@@ -75,6 +75,10 @@ def poll(n: int = 1) -> Poll:
 def one_poll(events: list[dict[str, Any]]) -> Poll:
     values = [json.dumps(event).encode() for event in events]
     records = [ConsumerRecord(topics.FEEDBACK_EVENTS, 0, i, 0, 0, b"", v, None, 0, 0, ()) for i, v in enumerate(values)]
+    return poll_of(records)
+
+
+def poll_of(records: list[ConsumerRecord]) -> Poll:
     progress = ProgressOfAssignment()
     progress.gather({TP(topics.FEEDBACK_EVENTS, 0): records})
     return progress.poll()
@@ -242,5 +246,5 @@ async def test_metadata_too_odd_to_be_compared_is_a_dead_letter_and_no_end_of_th
     event = json.loads(first.batches[0].records[0].value)
     value = json.dumps(event | {"metadata": "odd"}).replace('"odd"', f'{{"n": {odd}}}').encode()
     record = ConsumerRecord(topics.FEEDBACK_EVENTS, 0, 1, 0, 0, b"", value, None, 0, 0, ())
-    await see_through(work, ProgressOfAssignment().poll({TP(topics.FEEDBACK_EVENTS, 0): [record]}))
+    await see_through(work, poll_of([record]))
     assert set(engines.rows) == {"dead_letters"}
