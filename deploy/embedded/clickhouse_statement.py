@@ -190,8 +190,8 @@ def _insert_format_at(sql: bytes) -> int | None:
 
 
 def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each word, or other token, stands that is neither blank nor in brackets, and the word in upper case."""
-    depth, at = 0, 0
+    """Where each word, or other token, stands that is no blank, no table's name and not in brackets, in upper case."""
+    depth, at, before = 0, 0, b""
     while token := _TOKEN.match(sql, at):
         text = token[0]
         if text in (b"(", b"["):
@@ -199,7 +199,10 @@ def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
         elif text in (b")", b"]"):
             depth -= 1
         elif depth == 0 and not text.isspace() and not text.startswith(_BLANK):
-            yield at, text.upper()
+            word = text.upper()
+            if before not in (b"INTO", b"TABLE", b"."):
+                yield at, word
+            before = word
         at = token.end()
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from query_api.app import add_queries
+from query_api.engines import Engines
 from query_api.settings import QuerySettings
 from stream_workers.rollups import Hour, compute
 from tests.pipeline.analytics_data import Stored, insert, invented
@@ -27,6 +28,8 @@ class World:
     def __init__(self, url: str, runner: asyncio.Runner) -> None:
         self.runner = runner
         self.api = api_over(url)
+        self.engines = Engines(QuerySettings(clickhouse_url=url))
+        self.reader = self.engines.reader(60)
         self.client: Client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
         self.asynchronous: AsyncClient = runner.run(
             clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
@@ -69,4 +72,5 @@ def world_in(folder: Path) -> Iterator[World]:
         migrate(url)
         world = World(url, runner)
         yield world
+        runner.run(world.engines.close())
         runner.run(world.asynchronous.close())

@@ -79,7 +79,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     chosen = plan(filters, when, by_model, START + age)
 
     def sums(way: Plan) -> dict[tuple[datetime, str], Sums]:
-        return world.runner.run(sums_of_feedback(world.asynchronous, filters, when, way, by_model=by_model))
+        return world.runner.run(sums_of_feedback(world.reader, filters, when, way, by_model=by_model))
 
     groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
     for row in feedback_asked(world.stored, filters):

@@ -387,6 +387,17 @@ def test_rows_that_cannot_be_written_are_an_error_and_not_lost_in_silence(
     client.command("DROP TABLE IF EXISTS seen")
 
 
+@pytest.mark.parametrize("name", ["settings", "format", "values"])
+def test_a_table_may_be_named_as_a_keyword_is(server: Server, client: Client, name: str) -> None:
+    client.command(f"CREATE TABLE IF NOT EXISTS default.{name} (id UInt32) ENGINE = Memory")
+    for into in (f"default.{name}", f"TABLE default.{name}"):
+        client.command(f"TRUNCATE TABLE default.{name}")
+        status, _, answer = server.request("POST", b"2\n3\n", query=f"INSERT INTO {into} (id) FORMAT CSV")
+        assert status == 200, answer
+        assert client.query(f"SELECT id FROM default.{name} ORDER BY id").result_rows == [(2,), (3,)]
+    client.command(f"DROP TABLE default.{name}")
+
+
 def test_inserts_and_short_reads_do_not_wait_for_long_ones(server: Server, client: Client, table: str) -> None:
     slow = (
         b"SELECT sleepEachRow(0.25) FROM numbers(12) SETTINGS max_block_size = 1, max_threads = 1, log_comment = 'slow'"
