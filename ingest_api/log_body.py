@@ -48,7 +48,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
     key = key_in(headers)
     ids: list[str] = []
     trace_ids: list[str] = []
-    events: list[dict[str, Any]] = []
+    placed: list[tuple[int, bytes, dict[str, Any]]] = []
 
     def decide(index: int, item: LogIn) -> None:
         metadata = from_headers | metadata_object(item.get("metadata"))
@@ -56,7 +56,8 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
         trace_id = _trace_id(item, metadata, headers, parent, limits) or str(
             uuid4() if key is None else idempotent_id(0, call.workspace, key, index)
         )
-        trace_hash = murmur2(trace_key(call.workspace, trace_id))
+        record_key = trace_key(call.workspace, trace_id)
+        trace_hash = murmur2(record_key)
         request_id = str(
             new_id(trace_hash, call.now_ms) if key is None else idempotent_id(trace_hash, call.workspace, key, index)
         )
@@ -73,20 +74,19 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
         }
         ids.append(request_id)
         trace_ids.append(trace_id)
-        events.append(event)
+        placed.append((trace_hash, record_key, event))
 
     each(logs, bulk, decide)
     claim = None
     if key is not None:
         claim = Claim(call.workspace, key, digest(["request", items, from_headers, trace_ids]))
-        for event in events:
+        for *_, event in placed:
             event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
-    return Accepted(ids, [_record(event, call) for event in events], trace_ids, claim)
-
-
-def _record(event: Mapping[str, Any], call: Call) -> Record:
-    key = trace_key(call.workspace, event["trace_id"])
-    return Record(REQUEST_LOGS, murmur2(key), key, orjson.dumps(event), call.now_ms)
+    records = [
+        Record(REQUEST_LOGS, trace_hash, record_key, orjson.dumps(event), call.now_ms)
+        for trace_hash, record_key, event in placed
+    ]
+    return Accepted(ids, records, trace_ids, claim)
 
 
 def _trace_id(

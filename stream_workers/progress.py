@@ -22,7 +22,7 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one fetch returned: at least one batch, each of another partition, all of one `assignment`."""
+    """What was read since the poll before: at least one batch, each of another partition, all of one `assignment`."""
 
     batches: list[RecordBatch]
     assignment: int
