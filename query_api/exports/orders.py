@@ -5,7 +5,7 @@ Pure. Every fault is a QueryError that names the field, and nothing that was ask
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from query_api.answers import QueryError
@@ -32,7 +32,7 @@ class Order:
     @classmethod
     def at(cls, now: datetime) -> "Order":
         """One that asks for all logs."""
-        return cls({}, (), created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+        return cls({}, (), created_at=iso(now))
 
     @classmethod
     def stored(cls, content: Mapping[str, Any]) -> "Order":
@@ -128,3 +128,8 @@ def _whole(given: Any, name: str, least: int) -> int | None:
     if isinstance(given, bool) or not digits or not least <= int(text) <= _MAX_PAGE_SIZE:
         raise QueryError(f"{name} must be a whole number from {least}, got {text[:60]!r}", name)
     return int(text)
+
+
+def iso(at: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

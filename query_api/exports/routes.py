@@ -38,11 +38,11 @@ from query_api.exports.answers import (
 )
 from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.files import path_of
-from query_api.exports.orders import Order, order_in
+from query_api.exports.orders import Order, iso, order_in
 from query_api.exports.runs import Runs, count
 from query_api.exports.state import Export
 from query_api.exports.store import ExportStore
-from query_api.exports.told import IN_WORDS, expiry, expiry_of_file, iso, told
+from query_api.exports.told import IN_WORDS, expiry, expiry_of_file, told
 from query_api.settings import QuerySettings
 from schemas.ids import id_in
 

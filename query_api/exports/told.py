@@ -1,10 +1,11 @@
 """What callers are told of an export, and until when there is its file; pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from query_api.answers import QueryError
 from query_api.exports.answers import ExportTold, ProgressTold
+from query_api.exports.orders import iso
 from query_api.exports.state import Export, Status
 
 IN_WORDS: Final[dict[Status, str]] = {
@@ -52,8 +53,3 @@ def told(export_id: str, workspace: str, one: Export, keep: timedelta) -> Export
         error=one.error,
         expires_at=iso(expires_at) if expires_at else None,
     )
-
-
-def iso(at: datetime) -> str:
-    """RFC 3339 in UTC, with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
