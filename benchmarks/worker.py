@@ -18,7 +18,7 @@ from benchmarks.report import Benchmark, Figure, Goal
 from schemas.topics import REQUEST_LOGS
 
 POLL = 10_000
-LARGE_CACHE = {"FEEDBACK_CACHE_ENTRIES": "1000000"}
+LARGE_CACHE = {"FEEDBACK_CACHE_MB": "1000"}
 Rates = dict[str, Rate]
 WARM, COLD, LIMIT = "ours, state remembered", "ours, state looked up", "the limit"
 FAUST, QUIX = "plain Faust", "Quix Streams"

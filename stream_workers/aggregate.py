@@ -5,9 +5,9 @@ integer and the order of events cannot show in it: taking a feedback out restore
 """
 
 import msgspec
+from msgspec import field
 
 BILLION = 1_000_000_000
-_LEAST_VALUE, _COUNT_BITS = -10, 40
 
 
 def billionths(weight: float) -> int:
@@ -15,27 +15,22 @@ def billionths(weight: float) -> int:
     return round(weight * BILLION)
 
 
-class Totals(msgspec.Struct, gc=False):
-    """Sums over the feedback that stands on a trace; weights in billionths.
-
-    `value_counts` is one integer: 40 bits for each value, from the least up, that count how often it stands.
-    """
+class Totals(msgspec.Struct, gc=False, array_like=True):
+    """Sums over the feedback that stands on a trace, weights in billionths; and how often each value stands there."""
 
     weight_sum: int = 0
     value_weight_sum: int = 0
     weight_value_squared_sum: int = 0
     count: int = 0
-    value_counts: int = 0
+    value_counts: dict[int, int] = field(default_factory=dict)
 
     @property
     def value_min(self) -> int | None:
-        counts = self.value_counts
-        return ((counts & -counts).bit_length() - 1) // _COUNT_BITS + _LEAST_VALUE if counts else None
+        return min(self.value_counts, default=None)
 
     @property
     def value_max(self) -> int | None:
-        counts = self.value_counts
-        return (counts.bit_length() - 1) // _COUNT_BITS + _LEAST_VALUE if counts else None
+        return max(self.value_counts, default=None)
 
     def add(self, value: int, weight: int) -> None:
         weighted = value * weight
@@ -43,12 +38,16 @@ class Totals(msgspec.Struct, gc=False):
         self.value_weight_sum += weighted
         self.weight_value_squared_sum += value * weighted
         self.count += 1
-        self.value_counts += 1 << (value - _LEAST_VALUE) * _COUNT_BITS
+        self.value_counts[value] = self.value_counts.get(value, 0) + 1
 
     def remove(self, value: int, weight: int) -> None:
+        """Take out what was added before."""
         weighted = value * weight
         self.weight_sum -= weight
         self.value_weight_sum -= weighted
         self.weight_value_squared_sum -= value * weighted
         self.count -= 1
-        self.value_counts -= 1 << (value - _LEAST_VALUE) * _COUNT_BITS
+        if self.value_counts[value] == 1:
+            del self.value_counts[value]
+        else:
+            self.value_counts[value] -= 1

@@ -66,7 +66,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
     """A worker, ready to be run by `faust.Worker`."""
     app = poll_app(settings, settings.consumer_group, settings.max_poll_records)
     polls = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
-    cache = TraceCache(settings.cache_entries)
+    cache = TraceCache(settings.cache_mb * 1_000_000)
     # One thread: several would take the interpreter's lock from each other, and all of them from the event loop.
     thread = ThreadPoolExecutor(1, "compute")
 

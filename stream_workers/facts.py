@@ -27,7 +27,7 @@ class RequestFact(msgspec.Struct, omit_defaults=True, tag_field="event", tag="fa
     environment: str | None = None
 
 
-class Facts(msgspec.Struct, gc=False):
+class Facts(msgspec.Struct, gc=False, array_like=True):
     """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by."""
 
     requests: dict[str, int] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from stream_workers.cache import TraceCache
 from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
 from stream_workers.join import Changes, Claim, apply, digest_of
 from stream_workers.messages import Message, messages
+from stream_workers.packed import Packed, pack, unpack
 from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
 from stream_workers.rows import tables
@@ -62,7 +63,8 @@ class Found:
     poll: Poll
     arrivals: list[Arrival]
     faults: list[Fault]
-    remembered: dict[int, Bucket]
+    hashes: set[int]
+    remembered: dict[int, Packed]
     stored: Stored
     claims: dict[Claim, str]
     memory: int
@@ -100,7 +102,7 @@ class Processor:
         # How often everything was forgotten: what was found before the last time may be out of date.
         self._memory = 0
         # What the latest polls have left behind; a look-up may have been too early to see it in storage.
-        self._latest: deque[tuple[dict[int, Bucket], dict[Claim, str]]] = deque(maxlen=IN_HAND)
+        self._latest: deque[tuple[dict[int, Packed], dict[Claim, str]]] = deque(maxlen=IN_HAND)
 
     async def look_up(self, poll: Poll, earlier_settled: Callable[[], Awaitable[object]]) -> Found:
         """Decode a poll and find the state it needs. `earlier_settled` waits for all polls before this one."""
@@ -113,27 +115,25 @@ class Processor:
             await earlier_settled()
             self.forget()
         memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
-        remembered = self._remembered(hashes)
-        stored = await self._fetch(poll, hashes - remembered.keys())
-        return Found(poll, arrivals, faults, remembered, stored, await self._fetch_claims(poll, arrivals), memory)
+        remembered, stored = await self._find(poll, hashes)
+        claims = await self._fetch_claims(poll, arrivals)
+        return Found(poll, arrivals, faults, hashes, remembered, stored, claims, memory)
 
     async def join(self, found: Found) -> Decision:
         """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over."""
-        poll, remembered, stored, claims = found.poll, found.remembered, found.stored, found.claims
+        poll, hashes = found.poll, found.hashes
+        remembered, stored, claims = found.remembered, found.stored, found.claims
         if found.memory != self._memory:
-            hashes = {arrival.trace_hash for arrival in found.arrivals}
-            remembered = self._remembered(hashes)
-            stored = await self._fetch(poll, hashes - remembered.keys())
+            remembered, stored = await self._find(poll, hashes)
             claims = await self._fetch_claims(poll, found.arrivals)
-        buckets = remembered | await self._compute(stored)
-        for latest_buckets, latest_claims in self._latest:
-            buckets |= {h: latest_buckets[h] for h in buckets.keys() & latest_buckets.keys()}
+        for latest, latest_claims in self._latest:
+            remembered |= {h: latest[h] for h in hashes & latest.keys()}
             claims = latest_claims | claims
         self._require(poll)
-        changes, decision = await self._compute(lambda: _decide(found, buckets, claims))
+        changes, decision, left = await self._compute(lambda: _decide(found, remembered, stored, claims))
         self._require(poll)
-        self._latest.append((buckets, claims | {claim: digest_of(event) for claim, event in changes.claims.items()}))
-        self._cache.remember(buckets)
+        self._latest.append((left, claims | {claim: digest_of(event) for claim, event in changes.claims.items()}))
+        self._cache.remember(left)
         return decision
 
     async def settle(self, decision: Decision) -> None:
@@ -147,14 +147,15 @@ class Processor:
         self._latest.clear()
         self._cache.forget()
 
-    def _remembered(self, hashes: set[int]) -> dict[int, Bucket]:
-        buckets = self._cache.known(hashes)
+    async def _find(self, poll: Poll, hashes: set[int]) -> tuple[dict[int, Packed], Stored]:
+        """What is remembered of these, and what is stored of the others."""
+        remembered = self._cache.known(hashes)
         for latest, _ in self._latest:
-            buckets |= {h: latest[h] for h in hashes & latest.keys()}
-        return buckets
-
-    async def _fetch(self, poll: Poll, hashes: set[int]) -> Stored:
-        return await self._until_done(poll, "look-up", lambda: self._engines.fetch(hashes)) if hashes else dict
+            remembered |= {h: latest[h] for h in hashes & latest.keys()}
+        others = hashes - remembered.keys()
+        if not others:
+            return remembered, dict
+        return remembered, await self._until_done(poll, "look-up", lambda: self._engines.fetch(others))
 
     async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
         keys = {
@@ -172,6 +173,11 @@ class Processor:
         return await until_done(what, action, self._backoff, lambda: self._require(poll))
 
 
-def _decide(found: Found, buckets: dict[int, Bucket], claims: dict[Claim, str]) -> tuple[Changes, Decision]:
+def _decide(
+    found: Found, remembered: dict[int, Packed], stored: Stored, claims: dict[Claim, str]
+) -> tuple[Changes, Decision, dict[int, Packed]]:
+    """What the poll comes to, and the state it leaves behind."""
+    buckets = stored() | {trace_hash: unpack(packed) for trace_hash, packed in remembered.items()}
     changes = apply(buckets, found.arrivals, claims)
-    return changes, Decision(found.poll, tables(changes, found.faults), messages(changes, found.faults))
+    decision = Decision(found.poll, tables(changes, found.faults), messages(changes, found.faults))
+    return changes, decision, {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}

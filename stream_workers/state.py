@@ -30,7 +30,7 @@ def specials_of(event: Created | Updated) -> Specials:
     return (event.user or "", event.organisation or "", event.prompt or "", event.environment or "")
 
 
-class Feedback(msgspec.Struct, gc=False):
+class Feedback(msgspec.Struct, gc=False, array_like=True):
     """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
 
     `original` is what it was created with, kept from the first edit on.
@@ -122,7 +122,7 @@ def _canonical(metadata: bytes) -> str:
     return json.dumps(json.loads(metadata), sort_keys=True)
 
 
-class Trace(msgspec.Struct, gc=False):
+class Trace(msgspec.Struct, gc=False, array_like=True):
     """Everything on one trace. `sequence` is that of its latest feedback event or notice, `updated_at` its latest time.
 
     `partition` is where its events come from, known once one has come.
@@ -136,7 +136,7 @@ class Trace(msgspec.Struct, gc=False):
     sequence: int = 0
     updated_at: int = 0
     partition: int = 0
-    _last: Feedback | None = None
+    _last: str | None = None
 
     def create(self, event: Created, sequence: int) -> Feedback:
         """Add a feedback whose id the trace does not hold yet."""
@@ -167,19 +167,21 @@ class Trace(msgspec.Struct, gc=False):
             self.sequence = sequence
         if held.updated_at > self.updated_at:
             self.updated_at = held.updated_at
-        if self._last is None or sequence >= self._last.sequences[-1]:
-            self._last = held
+        if self._last is None or sequence >= self.feedback[self._last].sequences[-1]:
+            self._last = held.feedback_id
 
     @property
     def last(self) -> Feedback | None:
         """The standing feedback with the latest event."""
-        if self._last is not None and self._last.deleted:
-            standing = (each for each in self.feedback.values() if not each.deleted)
-            self._last = max(standing, key=lambda each: each.sequence, default=None)
-        return self._last
+        if self._last is None or not self.feedback[self._last].deleted:
+            return self.feedback.get(self._last or "")
+        standing = (each for each in self.feedback.values() if not each.deleted)
+        latest = max(standing, key=lambda each: each.sequence, default=None)
+        self._last = latest.feedback_id if latest else None
+        return latest
 
 
-class Bucket(msgspec.Struct, gc=False):
+class Bucket(msgspec.Struct, gc=False, array_like=True):
     """The traces that share one trace hash: nearly always one."""
 
     traces: list[Trace] = field(default_factory=list)

@@ -111,3 +111,10 @@ def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path)
     with pytest.raises(MigrationError) as refusal:
         migrate(f"http://me:secret@127.0.0.1:{port}", folder=folder)
     assert str(refusal.value) == f"ClickHouse at http://127.0.0.1:{port} does not answer: is it running there?"
+
+
+def test_a_small_part_is_one_file(url: str, client: Client) -> None:
+    migrate(url)
+    client.command("INSERT INTO feedback.dead_letters (topic, sequence) VALUES ('t', 1)")
+    ((path,),) = client.query("SELECT path FROM system.parts WHERE active AND table = 'dead_letters'").result_rows
+    assert [file.name for file in Path(path).iterdir()] == ["data.packed"]

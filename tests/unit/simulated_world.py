@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +20,7 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from schemas import topics
+from stream_workers import packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decode import read
@@ -125,7 +127,7 @@ class SimulatedWorker:
         self.progress = ProgressOfAssignment()
         self.processor = Processor(
             self,
-            TraceCache(self.chance.choice([0, 3, 1000])),
+            TraceCache(self.chance.choice([0, 1500, 1_000_000])),
             lambda poll: poll.assignment != self.progress.number,
             backoff=Backoff(sleep=lambda _: self.pause()),
             compute=self._compute,
@@ -229,6 +231,11 @@ class SimulatedWorker:
 
 async def run(world: World) -> None:
     """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through."""
+    with patch.object(packed, "LARGE", world.chance.choice([1, 4, packed.LARGE])):
+        await _drive(world)
+
+
+async def _drive(world: World) -> None:
     chance, owner = world.chance, SimulatedWorker(world)
     others: list[SimulatedWorker] = []
     owner.assign()

@@ -12,7 +12,7 @@ from faust.types import TP
 
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
-from stream_workers.cache import TraceCache
+from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.processor import Abandoned, Processor, Stored
@@ -86,7 +86,7 @@ def poll_of(records: list[ConsumerRecord]) -> Poll:
 
 def processor(engines: Engines, cache: TraceCache | None = None, clock: Clock | None = None) -> Processor:
     backoff = Backoff(first=1, most=4, sleep=(clock or Clock()).sleep)
-    return Processor(engines, cache or TraceCache(1000), lambda _: False, backoff=backoff)
+    return Processor(engines, cache or TraceCache(1_000_000), lambda _: False, backoff=backoff)
 
 
 async def see_through(processor: Processor, poll: Poll) -> None:
@@ -125,7 +125,7 @@ async def test_what_was_known_under_one_assignment_is_read_again_under_the_next(
 
 
 async def test_a_trace_just_handled_needs_no_second_look_up() -> None:
-    engines, cache = Engines(), TraceCache(1000)
+    engines, cache = Engines(), TraceCache(1_000_000)
     work = processor(engines, cache)
     await see_through(work, poll())
     await see_through(work, poll())
@@ -139,7 +139,7 @@ class Assignments:
         self.engines, self.number = engines, poll().assignment
         backoff = Backoff(sleep=self._end)
         self.processor = Processor(
-            engines, TraceCache(1000), lambda each: each.assignment != self.number, backoff=backoff
+            engines, TraceCache(1_000_000), lambda each: each.assignment != self.number, backoff=backoff
         )
 
     async def see_through(self, given: Poll) -> None:
@@ -187,7 +187,7 @@ async def test_a_computation_that_ends_after_its_assignment_leaves_nothing_to_th
         return result
 
     engines = Engines()
-    work = Processor(engines, TraceCache(1000), lambda each: each.assignment != number, compute=held)
+    work = Processor(engines, TraceCache(1_000_000), lambda each: each.assignment != number, compute=held)
     release.set()
     found = await work.look_up(given, nothing_before)
     release.clear()
@@ -204,7 +204,7 @@ async def test_a_computation_that_ends_after_its_assignment_leaves_nothing_to_th
 
 
 async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_read_it_anew() -> None:
-    engines, cache = Engines(), TraceCache(1000)
+    engines, cache = Engines(), TraceCache(1_000_000)
     work = processor(engines, cache)
     await see_through(work, poll())
     notice = {
@@ -218,23 +218,18 @@ async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_re
 
 
 async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity() -> None:
-    cache = TraceCache(capacity=4)  # a trace and its one feedback count two
-    buckets = {}
-    for trace_hash in range(3):
-        bucket = buckets[trace_hash] = Bucket()
-        bucket.add("w", f"t{trace_hash}").facts.requests["r"] = 0
-    cache.remember({0: buckets[0], 1: buckets[1]})
-    cache.remember({0: buckets[0]})
-    cache.remember({2: buckets[2]})
+    cache = TraceCache(capacity=2 * (100 + BYTES_OF_A_PLACE))
+    packed = bytes(100)
+    cache.remember({0: packed, 1: packed})
+    cache.remember({0: packed})
+    cache.remember({2: packed})
     assert set(cache.known([0, 1, 2])) == {0, 2}
 
 
 async def test_the_newest_trace_stays_however_large_or_each_poll_would_read_it_anew() -> None:
-    cache = TraceCache(capacity=4)
-    large = Bucket()
-    large.add("w", "t").facts.requests.update({f"r{n}": n for n in range(10)})
-    cache.remember({0: Bucket()})
-    cache.remember({1: large})
+    cache = TraceCache(capacity=1000)
+    cache.remember({0: bytes(100)})
+    cache.remember({1: bytes(2000)})
     assert set(cache.known([0, 1])) == {1}
 
 
