@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.embedded import broker
+from deploy.embedded import broker as embedded
+from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from deploy.topics import create_topics
@@ -103,18 +104,25 @@ def stand_aside() -> None:
 
 
 @contextmanager
-def engines(*, pinned: bool = True) -> Iterator[Engines]:
-    """A broker with topics and a migrated ClickHouse, empty; pinned, they share the core that is not measured."""
+def engines(*, pinned: bool = True, apache: bool = False) -> Iterator[Engines]:
+    """A broker with topics and a migrated ClickHouse, empty; pinned, they share the core that is not measured.
+
+    The broker is the embedded one, or Apache Kafka where that is asked for.
+    """
     core = OTHER_CORE if pinned else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no child outlives this process
     kafka_port, clickhouse_port = free_ports(2)
     found = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(process(broker.command("127.0.0.1", kafka_port), core))
-        front = ["-m", "deploy.embedded.clickhouse_http", "--port", str(clickhouse_port), "--data-dir", str(folder)]
-        stack.enter_context(process([sys.executable, *front], core))
-        asyncio.run(broker.wait_until_ready(found.kafka))
+        if apache:
+            kafka.prepare(folder / "kafka", kafka_port, *free_ports(1))
+            stack.enter_context(process(kafka.command(folder / "kafka"), core))
+        else:
+            stack.enter_context(process(embedded.command("127.0.0.1", kafka_port), core))
+        front = ["-m", "deploy.embedded.clickhouse_http", "--port", str(clickhouse_port), "--data-dir"]
+        stack.enter_context(process([sys.executable, *front, str(folder / "clickhouse")], core))
+        asyncio.run((kafka if apache else embedded).wait_until_ready(found.kafka))
         until(lambda: answers(f"{found.clickhouse}/ping"), "ClickHouse answers")
         asyncio.run(create_topics(found.kafka, PARTITIONS))
         migrate(found.clickhouse)

@@ -130,7 +130,7 @@ def maximum(found: Engines, count: int) -> float:
 
 
 def measure(options: Namespace) -> Found:
-    with engines(pinned=False) as found, ExitStack() as stack:
+    with engines(pinned=False, apache=options.broker == "kafka") as found, ExitStack() as stack:
         stored_traces.load(found, 0, STORED)
         stored_traces.settle(found)
         most = maximum(found, options.backlog)
@@ -203,6 +203,9 @@ def report(options: Namespace, found: Found) -> Benchmark:
 
 def main() -> None:
     options = parser(__doc__)
+    options.add_argument(
+        "--broker", choices=["kafka", "embedded"], default="kafka", help="Apache Kafka or the embedded one"
+    )
     options.add_argument("--seconds", type=float, default=15, help="length of a round")
     options.add_argument("--call-size", type=int, default=100, help="feedback in one call")
     options.add_argument("--backlog", type=int, default=100_000, help="feedback by which the worker's most is measured")

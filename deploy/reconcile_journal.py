@@ -18,7 +18,7 @@ from deploy.differences import Difference, Pause, Scope, lasting
 from deploy.retention import days_in_force
 from schemas.topics import REQUEST_LOGS
 from stream_workers.join import Changes
-from stream_workers.lookup import AS_ONE_DOCUMENT, entries_query, fold_document
+from stream_workers.lookup import AS_ONE_DOCUMENT, JournalAnswer, entries_query
 from stream_workers.rows import tables
 from stream_workers.snapshots import of_feedback, of_traces
 
@@ -193,7 +193,7 @@ def _expected(client: Client, scope: Scope, part: Range) -> dict[str, pa.Table]:
     )
     feedback = [
         (trace, each)
-        for bucket in fold_document(document).values()
+        for bucket in JournalAnswer(document).all().values()
         for trace in bucket.traces
         for each in trace.feedback.values()
         if scope.holds(trace.workspace, each.created_at)

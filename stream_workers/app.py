@@ -5,7 +5,6 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import clickhouse_connect
@@ -16,13 +15,14 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
+from stream_workers.decide import Stored
 from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
-from stream_workers.lookup import buckets_of, fetch_claims, fetch_entries
+from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.messages import Message
 from stream_workers.observed import ObservedEngines
 from stream_workers.polls import PassThrough
-from stream_workers.processor import Processor, Result, Stored
+from stream_workers.processor import Processor, Result
 from stream_workers.publish import Publisher
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
@@ -50,7 +50,7 @@ class RealEngines:
         await self.clickhouse.close()
 
     async def fetch(self, hashes: set[int]) -> Stored:
-        return partial(buckets_of, hashes, await fetch_entries(self.clickhouse, hashes))
+        return JournalAnswer(await fetch_entries(self.clickhouse, hashes))
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.clickhouse, claims)

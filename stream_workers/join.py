@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
-from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
+from stream_workers.decode import AnyEvent, Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces
 from stream_workers.state import Bucket, Conflict, Feedback, Trace
@@ -41,6 +41,13 @@ def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: M
     `claimed` has the digest of every idempotency key among the arrivals that was used before.
     """
     return _Join(buckets, claimed).through(arrivals)
+
+
+def claim_of(event: AnyEvent) -> Claim | None:
+    """The idempotency key that the event came with, and whose."""
+    if isinstance(event, Created | Requested) and event.idempotency_key is not None:
+        return event.workspace, event.idempotency_key
+    return None
 
 
 def digest_of(event: Created | Requested) -> str:

@@ -1,12 +1,13 @@
 """Reading state back from ClickHouse, for many traces or idempotency keys in one query.
 
 What is wanted travels as a table beside the query, which stays fast where a parameter of as many values would not.
-The entries of the journal are JSON already, so the answer is one JSON document that is decoded straight into events.
+The entries of the journal are JSON already, so the answer is one JSON document, and what it says of a trace is decoded
+straight into events.
 """
 
 import struct
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -15,7 +16,7 @@ from clickhouse_connect.driver.external import ExternalData
 from stream_workers.decode import Created, Deleted, Forgotten, Updated
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
-from stream_workers.state import Bucket, Entry, fold
+from stream_workers.state import Bucket, fold
 
 _ENTRIES = """
 SELECT concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
@@ -39,19 +40,50 @@ GROUP BY workspace, idempotency_key
 
 
 class _Line(msgspec.Struct, array_like=True, gc=False):
-    """One entry of the journal."""
+    """One entry of the journal, itself not read yet."""
 
     trace_hash: int
     identity: str
     sequence: int
-    entry: Created | Updated | Deleted | Forgotten | RequestFact
+    entry: msgspec.Raw
 
 
 _decode = msgspec.json.Decoder(list[_Line]).decode
+_decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | Forgotten | RequestFact).decode
+
+
+class JournalAnswer:
+    """What the journal holds of some traces; read and folded a few traces at a time, each of them once.
+
+    Called with trace hashes it makes their state, an empty one where the journal holds nothing.
+    """
+
+    def __init__(self, document: bytes) -> None:
+        self._document: bytes | None = document
+        self._lines: dict[int, list[_Line]] = defaultdict(list)
+
+    def __call__(self, hashes: Collection[int]) -> dict[int, Bucket]:
+        lines = self._read()
+        return {trace_hash: _folded(lines.pop(trace_hash, ())) for trace_hash in hashes}
+
+    def all(self) -> dict[int, Bucket]:
+        """State of every trace that the answer has entries of."""
+        return self(list(self._read()))
+
+    def _read(self) -> dict[int, list[_Line]]:
+        if self._document is not None:
+            for line in _decode(self._document or b"[]"):
+                self._lines[line.trace_hash].append(line)
+            self._document = None
+        return self._lines
+
+
+def _folded(lines: Iterable[_Line]) -> Bucket:
+    return fold([(_decode_entry(line.entry), line.identity, line.sequence) for line in lines])
 
 
 async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:
-    """All that the journal holds of these hashes, as one document for `buckets_of`. Raises what the client raises."""
+    """All that the journal holds of these hashes, as a JournalAnswer takes it. Raises what the client raises."""
     wanted = ExternalData(
         file_name="wanted",
         data=struct.pack(f"<{len(hashes)}I", *hashes),
@@ -65,20 +97,6 @@ async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:
 def entries_query(condition: str) -> str:
     """Entries of the journal that meet the condition, to be asked AS_ONE_DOCUMENT in the format CustomSeparated."""
     return _ENTRIES.replace("{condition}", condition)
-
-
-def buckets_of(hashes: Collection[int], document: bytes) -> dict[int, Bucket]:
-    """What the journal's answer amounts to, for each of these hashes."""
-    found = fold_document(document)
-    return {trace_hash: found.get(trace_hash) or Bucket() for trace_hash in hashes}
-
-
-def fold_document(document: bytes) -> dict[int, Bucket]:
-    """What the journal's answer amounts to, by trace hash."""
-    entries: dict[int, list[Entry]] = defaultdict(list)
-    for line in _decode(document or b"[]"):
-        entries[line.trace_hash].append((line.entry, line.identity, line.sequence))
-    return {trace_hash: fold(of_trace) for trace_hash, of_trace in entries.items()}
 
 
 async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[Claim, str]:

@@ -5,7 +5,7 @@ trace key. A deleted feedback is a tombstone. The version is in the value, and i
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -20,6 +20,9 @@ from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
 _HOUR_MS = 3_600_000
+
+Hour = tuple[str, int]
+"""A workspace and an hour, counted from 1970."""
 
 
 class Message(Struct, gc=False):
@@ -74,10 +77,9 @@ class _Touch(Struct, gc=False):
 
 
 def messages(changes: Changes, faults: Sequence[Fault]) -> list[Message]:
-    """Everything a poll has to say."""
+    """What is to be said of each feedback and trace that changed, and of what could not be stored."""
     said = [_enriched(feedback) for feedback in changes.feedback]
     said += [_aggregate(trace) for trace in changes.traces]
-    said += [_touch(*hour) for hour in {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback}]
     said += [_dead(fault) for fault in (*faults, *changes.dead)]
     return said
 
@@ -131,8 +133,17 @@ def _aggregate(trace: TraceSnapshot) -> Message:
     return Message(topics.AGGREGATES, trace.partition, key, _encode(value), trace.version)
 
 
-def _touch(workspace: str, hour: int) -> Message:
-    start = hour * 3600
+def hours_of(changes: Changes) -> set[Hour]:
+    """The hours whose rollups the changes touch."""
+    return {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback}
+
+
+def touches(hours: Iterable[Hour]) -> list[Message]:
+    """Tells the program that computes rollups of these hours."""
+    return [_touch(workspace, hour * 3600) for workspace, hour in hours]
+
+
+def _touch(workspace: str, start: int) -> Message:
     key = f"{workspace}/{start}".encode()
     return Message(topics.ROLLUP_TOUCHES, None, key, _encode(_Touch(workspace, start)))
 

@@ -11,10 +11,11 @@ from faust.types import TP
 
 from schemas import metrics
 from schemas.tallies import Counter, Histogram, Labels
+from stream_workers.decide import Stored
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.polls import PollConsumer
-from stream_workers.processor import Engines, Stored
+from stream_workers.processor import Engines
 from stream_workers.progress import Poll
 
 

@@ -9,26 +9,23 @@ they came, settling them in that order, and joining no more once any but an aban
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
 from stream_workers.cache import TraceCache
-from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
-from stream_workers.join import Changes, Claim, apply, digest_of
-from stream_workers.messages import Message, messages
-from stream_workers.packed import Packed, pack, unpack
+from stream_workers.decide import Stored, decide
+from stream_workers.decode import Arrival, Fault, Forgotten, decode
+from stream_workers.join import Claim, claim_of
+from stream_workers.messages import Message
+from stream_workers.packed import Packed
 from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
-from stream_workers.rows import tables
 from stream_workers.state import Bucket
 
 Result = TypeVar("Result")
-
-Stored = Callable[[], dict[int, Bucket]]
-"""Makes state by trace hash of what was read for it: the part of a look-up that computes."""
 
 IN_HAND = 3
 """Polls that may be under way at once: one in each stage."""
@@ -130,11 +127,11 @@ class Processor:
             remembered |= {h: latest[h] for h in hashes & latest.keys()}
             claims = latest_claims | claims
         self._require(poll)
-        changes, decision, left = await self._compute(lambda: _decide(found, remembered, stored, claims))
+        outcome = await self._compute(lambda: decide(found.arrivals, found.faults, remembered, stored, claims))
         self._require(poll)
-        self._latest.append((left, claims | {claim: digest_of(event) for claim, event in changes.claims.items()}))
-        self._cache.remember(left)
-        return decision
+        self._latest.append((outcome.left, claims | outcome.claims))
+        self._cache.remember(outcome.left)
+        return Decision(poll, outcome.rows, outcome.messages)
 
     async def settle(self, decision: Decision) -> None:
         """Store and publish a decision, all polls before it being settled. Raises Abandoned as above."""
@@ -154,15 +151,11 @@ class Processor:
             remembered |= {h: latest[h] for h in hashes & latest.keys()}
         others = hashes - remembered.keys()
         if not others:
-            return remembered, dict
+            return remembered, _nothing
         return remembered, await self._until_done(poll, "look-up", lambda: self._engines.fetch(others))
 
     async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
-        keys = {
-            (event.workspace, event.idempotency_key)
-            for event, *_ in arrivals
-            if isinstance(event, Created | Requested) and event.idempotency_key is not None
-        }
+        keys = {claim for arrival in arrivals if (claim := claim_of(arrival.event)) is not None}
         return await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(keys)) if keys else {}
 
     def _require(self, poll: Poll) -> None:
@@ -173,11 +166,6 @@ class Processor:
         return await until_done(what, action, self._backoff, lambda: self._require(poll))
 
 
-def _decide(
-    found: Found, remembered: dict[int, Packed], stored: Stored, claims: dict[Claim, str]
-) -> tuple[Changes, Decision, dict[int, Packed]]:
-    """What the poll comes to, and the state it leaves behind."""
-    buckets = stored() | {trace_hash: unpack(packed) for trace_hash, packed in remembered.items()}
-    changes = apply(buckets, found.arrivals, claims)
-    decision = Decision(found.poll, tables(changes, found.faults), messages(changes, found.faults))
-    return changes, decision, {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}
+def _nothing(_: Collection[int]) -> dict[int, Bucket]:
+    """All is remembered."""
+    return {}

@@ -21,7 +21,7 @@ from deploy.migrate import migrate
 from deploy.retention import apply_settings
 from schemas import topics
 from stream_workers.join import Claim
-from stream_workers.lookup import buckets_of, fetch_claims, fetch_entries
+from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.rollups import compute, stale_hours
 from stream_workers.sink import store
 from stream_workers.state import Bucket
@@ -59,7 +59,7 @@ class StoredWorld(World):
     base: int
 
     async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
-        return buckets_of(hashes, await fetch_entries(self.client, hashes))
+        return JournalAnswer(await fetch_entries(self.client, hashes))(hashes)
 
     async def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.client, claims)

@@ -20,14 +20,15 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from schemas import topics
-from stream_workers import packed
+from stream_workers import decide, packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
+from stream_workers.decide import Stored
 from stream_workers.decode import read
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Processor, Stored
+from stream_workers.processor import Processor
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket, fold
@@ -170,7 +171,7 @@ class SimulatedWorker:
         await self._engine_call()
         state = await self.world.state_of(hashes)
         await self.pause()
-        return lambda: state
+        return lambda wanted: {trace_hash: state[trace_hash] for trace_hash in wanted}
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         await self._engine_call()
@@ -231,7 +232,8 @@ class SimulatedWorker:
 
 async def run(world: World) -> None:
     """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through."""
-    with patch.object(packed, "LARGE", world.chance.choice([1, 4, packed.LARGE])):
+    large, few = world.chance.choice([1, 4, packed.LARGE]), world.chance.choice([1, 2, decide.SLICE])
+    with patch.object(packed, "LARGE", large), patch.object(decide, "SLICE", few):
         await _drive(world)
 
 

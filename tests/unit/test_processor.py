@@ -13,9 +13,10 @@ from faust.types import TP
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
 from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
+from stream_workers.decide import Stored
 from stream_workers.join import Claim
 from stream_workers.messages import Message
-from stream_workers.processor import Abandoned, Processor, Stored
+from stream_workers.processor import Abandoned, Processor
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
@@ -40,7 +41,7 @@ class Engines:
 
     async def fetch(self, hashes: set[int]) -> Stored:
         self._call("fetch")
-        return lambda: {trace_hash: Bucket() for trace_hash in hashes}
+        return lambda wanted: {trace_hash: Bucket() for trace_hash in hashes & set(wanted)}
 
     async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
         self._call("fetch_claims")

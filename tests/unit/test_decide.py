@@ -1,0 +1,57 @@
+"""A poll is decided in slices, and nobody can tell where they were cut."""
+
+import json
+from collections import defaultdict
+from unittest.mock import patch
+
+from aiokafka.structs import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import ids
+from schemas.topics import FEEDBACK_EVENTS
+from stream_workers import decide
+from stream_workers.decode import Arrival, decode
+from stream_workers.join import claim_of
+
+AT = "2026-11-22T21:43:29.406Z"
+KEYS = st.one_of(st.none(), st.none(), st.sampled_from("kl"))
+
+
+def arrivals_of(events: list[tuple[int, str | None]]) -> list[Arrival]:
+    """One create for each (trace, idempotency key)."""
+    records = []
+    for offset, (trace, key) in enumerate(events):
+        event = {
+            "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace, offset)), "trace_id": f"t{trace}",
+            "value": 1, "weight": 1, "metadata": {}, "created_at": AT,
+        }  # fmt: skip
+        if key is not None:
+            event |= {"idempotency_key": key, "idempotency_digest": "a" * 32}
+        value = json.dumps(event).encode()
+        records.append(ConsumerRecord(FEEDBACK_EVENTS, 0, offset, 0, 0, b"", value, None, 0, 0, ()))
+    found, faults = decode(records, 0)
+    assert not faults
+    return found
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), KEYS), max_size=40), st.integers(1, 8))
+def test_a_trace_is_whole_in_its_slice_in_order_and_all_that_contends_for_keys_in_the_first(
+    events: list[tuple[int, str | None]], size: int
+) -> None:
+    arrivals = arrivals_of(events)
+    with patch.object(decide, "SLICE", size):
+        slices = decide.slices(arrivals)
+    assert sorted(a.sequence for part in slices for a in part) == [a.sequence for a in arrivals]
+    places = defaultdict(set)
+    for number, part in enumerate(slices):
+        assert part == sorted(part, key=lambda arrival: arrival.sequence)
+        for arrival in part:
+            places[arrival.trace_hash].add(number)
+    assert all(len(numbers) == 1 for numbers in places.values())
+    assert {number for a in arrivals if claim_of(a.event) for number in places[a.trace_hash]} <= {0}
+
+
+def test_a_poll_of_many_traces_is_cut_into_small_slices() -> None:
+    slices = decide.slices(arrivals_of([(trace, None) for trace in range(3 * decide.SLICE)]))
+    assert [len(part) for part in slices] == [decide.SLICE] * 3
