@@ -65,7 +65,8 @@ def decide(
     growing = _Growing()
     for part in slices(arrivals) or [[]]:
         hashes = {arrival.trace_hash for arrival in part}
-        buckets = stored(hashes - remembered.keys()) | {h: unpack(remembered[h]) for h in hashes & remembered.keys()}
+        buckets = stored([h for h in hashes if h not in remembered])
+        buckets |= {h: unpack(remembered[h]) for h in hashes if h in remembered}
         changes = apply(buckets, part, claimed)
         for name, table in tables(changes, faults).items():
             growing.rows[name].append(table)
