@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import ids
-from schemas.topics import FEEDBACK_EVENTS
+from schemas.topics import DEAD, FEEDBACK_EVENTS
 from stream_workers import decide
-from stream_workers.decode import Arrival, decode
+from stream_workers.decode import Arrival, Fault, decode
 from stream_workers.join import claim_of
+from stream_workers.state import Bucket
 
 AT = "2026-11-22T21:43:29.406Z"
 KEYS = st.one_of(st.none(), st.none(), st.sampled_from("kl"))
@@ -55,3 +56,13 @@ def test_a_trace_is_whole_in_its_slice_in_order_and_all_that_contends_for_keys_i
 def test_a_poll_of_many_traces_is_cut_into_small_slices() -> None:
     slices = decide.slices(arrivals_of([(trace, None) for trace in range(3 * decide.SLICE)]))
     assert [len(part) for part in slices] == [decide.SLICE] * 3
+
+
+def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> None:
+    arrivals = arrivals_of([(trace, None) for trace in range(3)])
+    unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
+    with patch.object(decide, "SLICE", 1):
+        outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})
+    assert outcome.rows["dead_letters"].num_rows == 1
+    assert [message.topic for message in outcome.messages].count(DEAD) == 1
+    assert outcome.rows["feedback_rows"].num_rows == 3

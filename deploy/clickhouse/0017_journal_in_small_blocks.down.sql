@@ -1,0 +1,1 @@
+ALTER TABLE feedback.trace_journal RESET SETTING min_compress_block_size;
