@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import ids
+from schemas.murmur2 import murmur2
 from schemas.topics import DEAD, FEEDBACK_EVENTS
 from stream_workers import decide
 from stream_workers.decode import Arrival, Fault, decode
@@ -23,8 +24,9 @@ def arrivals_of(events: list[tuple[int, str | None]]) -> list[Arrival]:
     """One create for each (trace, idempotency key)."""
     records = []
     for offset, (trace, key) in enumerate(events):
+        trace_hash = murmur2(ids.trace_key("w", f"t{trace}"))
         event = {
-            "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace, offset)), "trace_id": f"t{trace}",
+            "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace_hash, offset)), "trace_id": f"t{trace}",
             "value": 1, "weight": 1, "metadata": {}, "created_at": AT,
         }  # fmt: skip
         if key is not None:
