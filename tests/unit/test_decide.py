@@ -26,8 +26,8 @@ def arrivals_of(events: list[tuple[int, str | None]]) -> list[Arrival]:
     for offset, (trace, key) in enumerate(events):
         trace_hash = murmur2(ids.trace_key("w", f"t{trace}"))
         event = {
-            "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace_hash, offset)), "trace_id": f"t{trace}",
-            "value": 1, "weight": 1, "metadata": {}, "created_at": AT,
+            "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace_hash, offset)),
+            "trace_id": f"t{trace}", "value": 1, "weight": 1, "metadata": {}, "created_at": AT,
         }  # fmt: skip
         if key is not None:
             event |= {"idempotency_key": key, "idempotency_digest": "a" * 32}
