@@ -1,5 +1,8 @@
 """From a call to the edge until its feedback shows in SQL, under load: `python -m benchmarks.latency`.
 
+The broker is Apache Kafka unless the embedded one is asked for, whose work for each record that it hands out grows with
+its log (docs/benchmark-notes.md).
+
 First the most that the worker does is measured, by a backlog. Then calls are sent at half of that, each at its
 appointed time whether or not earlier ones were answered, and latency counts from the appointed time: what waits in a
 queue counts.
@@ -175,16 +178,15 @@ def report(options: Namespace, found: Found) -> Benchmark:
     from_due = [[call.visible - call.due for call in each] for each in found.rounds]
     from_accepted = [[call.visible - call.accepted for call in each] for each in found.rounds]
     to_accepted = [[call.accepted - call.due for call in each] for each in found.rounds]
+    broker = "Apache Kafka" if options.broker == "kafka" else "the embedded broker"
     return Benchmark(
         "latency",
         "Latency",
         "make bench-latency",
         [
-            f"Feedback that the edge takes until it shows in SQL, at {found.offered:,.0f} a"
-            " second:"
-            f" half of the {found.maximum:,.0f} a second that the same worker reaches with a backlog here. Edge,"
-            " worker, embedded"
-            " engines and the load itself share the machine, pinned nowhere.",
+            f"Feedback that the edge takes until it shows in SQL, at {found.offered:,.0f} a second: half of the"
+            f" {found.maximum:,.0f} a second that the same worker reaches with a backlog here. Edge, worker, {broker},"
+            " the embedded ClickHouse and the load itself share the machine, pinned nowhere.",
             f"Open loop: calls of {options.call_size} feedbacks on random stored traces, each sent when it is due, for"
             f" {options.seconds:g} s a round. `feedback_rows` is asked every {LOOK_EVERY_S * 1000:.0f} ms for"
             " one feedback"
