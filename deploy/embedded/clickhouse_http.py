@@ -3,13 +3,12 @@
 Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
 is complete before its first byte is sent, so an error is always a status and never a broken stream; only a SELECT
 that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine: users and passwords
-are accepted and not checked, and requests that a web page makes are refused, since a page must not be able to run SQL
-on its visitor's machine. What a statement means is left to clickhouse_statement, running it to clickhouse_engine.
+are accepted and not checked, and who is answered is left to clickhouse_guard. What a statement means is left to
+clickhouse_statement, running it to clickhouse_engine.
 """
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -30,6 +29,7 @@ from deploy.embedded.clickhouse_engine import (
     StatementFailedError,
     summary_header,
 )
+from deploy.embedded.clickhouse_guard import is_loopback, refusal
 from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
 from deploy.embedded.clickhouse_stream import (
     Receive,
@@ -54,7 +54,7 @@ class ClickHouseHTTP:
 
     def __init__(self, engine: Engine, host: str) -> None:
         self._engine = engine
-        self._only_loopback = _is_loopback(host)
+        self._only_loopback = is_loopback(host)
         self._running = 0
         # Two pools, so that slow SELECTs can never hold up the workers' inserts.
         self._readers = ThreadPoolExecutor(_READERS, "clickhouse-read")
@@ -86,8 +86,8 @@ class ClickHouseHTTP:
         self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
     ) -> Statement | Answer:
         """The statement of a request, or the answer where there is none to run."""
-        if refusal := self._refusal(headers):
-            return text(403, f"{refusal}\n")
+        if reason := refusal(headers, only_loopback=self._only_loopback):
+            return text(403, f"{reason}\n")
         if scope["path"] in ("/ping", "/replicas_status"):
             return text(200, "Ok.\n")
         if scope["path"] != "/":
@@ -168,13 +168,6 @@ class ClickHouseHTTP:
             return Answer(200, headers, result.data, result)
         return Answer(200, {**headers, "Content-Encoding": encoding}, codecs.encode(result.data, encoding))
 
-    def _refusal(self, headers: dict[str, str]) -> str | None:
-        if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
-            return "A web page may not query this engine; call it from a program."
-        if self._only_loopback and not _is_local_name(headers.get("host", "")):
-            return f"This engine answers to localhost only, not to {headers['host']!r}."
-        return None
-
     @property
     def is_idle(self) -> bool:
         """Whether no statement is running, be its client still there or not."""
@@ -195,23 +188,6 @@ async def _send(send: Send, answer: Answer) -> None:
     for start in range(0, max(len(view), 1), _SEND_BYTES):
         end = start + _SEND_BYTES
         await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": end < len(view)})
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_local_name(host_header: str) -> bool:
-    """Whether a Host header is an address or localhost: a page under a rebound name cannot send either."""
-    host = host_header.rpartition(":")[0] if host_header.rpartition(":")[2].isdigit() else host_header
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host in ("", "localhost")
-    return True
 
 
 def _listen(host: str, port: int) -> socket.socket:
