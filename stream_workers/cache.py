@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from schemas.metrics import CACHE_TRACES
 from stream_workers.packed import Packed, bytes_of
 
-BYTES_OF_A_PLACE = 600
+BYTES_OF_A_PLACE = 200
 """What remembering a trace takes beside what is remembered of it."""
 
 

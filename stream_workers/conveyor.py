@@ -62,6 +62,7 @@ class Conveyor:
             stage = await self._move_on(stage, self._joining)
             self._ask_for_next(poll)
             decision = await self._processor.join(found)
+            del found  # large, and needed no more while the poll is stored
             stage = await self._move_on(stage, self._settling)
             await self._processor.settle(decision)
             self._acknowledge(poll)

@@ -24,7 +24,7 @@ def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> fa
         stream_buffer_maxsize=2,
         agent_supervisor="mode.CrashingSupervisor",
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=8 << 20,
+        consumer_max_fetch_size=2 << 20,
         broker_max_poll_records=max_poll_records,
         broker_max_poll_interval=24 * 3600.0,
         broker_commit_interval=settings.commit_interval_s,
