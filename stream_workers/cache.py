@@ -37,15 +37,19 @@ class TraceCache:
         held = self._buckets
         for trace_hash, packed in buckets.items():
             if (before := held.pop(trace_hash, None)) is not None:
-                self._size -= bytes_of(before) + BYTES_OF_A_PLACE
+                self._size -= _size_of(before)
             held[trace_hash] = packed
-            self._size += bytes_of(packed) + BYTES_OF_A_PLACE
+            self._size += _size_of(packed)
         # The newest stays, however large: a trace of more than fits would otherwise be read anew for every poll.
         while self._size > self._capacity and len(held) > 1:
             _, oldest = held.popitem(last=False)
-            self._size -= bytes_of(oldest) + BYTES_OF_A_PLACE
+            self._size -= _size_of(oldest)
 
     def forget(self) -> None:
         """Remember nothing."""
         self._buckets.clear()
         self._size = 0
+
+
+def _size_of(packed: Packed) -> int:
+    return bytes_of(packed) + BYTES_OF_A_PLACE

@@ -55,7 +55,8 @@ _decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | Forgotten | R
 class JournalAnswer:
     """What the journal holds of some traces; read and folded a few traces at a time, each of them once.
 
-    Called with trace hashes it makes their state, an empty one where the journal holds nothing.
+    Called with trace hashes it makes their state, an empty one where the journal holds nothing. The answer is taken
+    apart at the first call, which is where the computing is.
     """
 
     def __init__(self, document: bytes) -> None:

@@ -53,4 +53,4 @@ def unpack(packed: Packed) -> Bucket:
 
 def bytes_of(packed: Packed) -> int:
     """About how much memory it takes."""
-    return len(packed) if isinstance(packed, bytes) else packed.size * _BYTES_EACH
+    return packed.size * _BYTES_EACH if isinstance(packed, Whole) else len(packed)

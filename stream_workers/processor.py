@@ -9,7 +9,7 @@ they came, settling them in that order, and joining no more once any but an aban
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -23,7 +23,6 @@ from stream_workers.messages import Message
 from stream_workers.packed import Packed
 from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
-from stream_workers.state import Bucket
 
 Result = TypeVar("Result")
 
@@ -123,8 +122,8 @@ class Processor:
         if found.memory != self._memory:
             remembered, stored = await self._find(poll, hashes)
             claims = await self._fetch_claims(poll, found.arrivals)
-        for latest, latest_claims in self._latest:
-            remembered |= {h: latest[h] for h in hashes & latest.keys()}
+        remembered = remembered | self._left_by_latest(hashes)
+        for _, latest_claims in self._latest:
             claims = latest_claims | claims
         self._require(poll)
         outcome = await self._compute(lambda: decide(found.arrivals, found.faults, remembered, stored, claims))
@@ -146,13 +145,18 @@ class Processor:
 
     async def _find(self, poll: Poll, hashes: set[int]) -> tuple[dict[int, Packed], Stored]:
         """What is remembered of these, and what is stored of the others."""
-        remembered = self._cache.known(hashes)
-        for latest, _ in self._latest:
-            remembered |= {h: latest[h] for h in hashes & latest.keys()}
+        remembered = self._cache.known(hashes) | self._left_by_latest(hashes)
         others = hashes - remembered.keys()
         if not others:
-            return remembered, _nothing
+            return remembered, lambda _: {}
         return remembered, await self._until_done(poll, "look-up", lambda: self._engines.fetch(others))
+
+    def _left_by_latest(self, hashes: set[int]) -> dict[int, Packed]:
+        """Of these, the state that the latest polls have left behind."""
+        left: dict[int, Packed] = {}
+        for latest, _ in self._latest:
+            left |= {h: latest[h] for h in hashes & latest.keys()}
+        return left
 
     async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
         keys = {claim for arrival in arrivals if (claim := claim_of(arrival.event)) is not None}
@@ -164,8 +168,3 @@ class Processor:
 
     async def _until_done(self, poll: Poll, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
         return await until_done(what, action, self._backoff, lambda: self._require(poll))
-
-
-def _nothing(_: Collection[int]) -> dict[int, Bucket]:
-    """All is remembered."""
-    return {}
