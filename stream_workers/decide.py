@@ -1,12 +1,12 @@
 """What a poll comes to: rows, messages and the state it leaves behind, from its events and the state it starts from.
 
-A pure decision, made slice by slice. A slice holds whole traces and is small enough that all it makes, from state to
-messages, is still in the processor's cache when the next step needs it: ten thousand events in one go take half as
-much again (docs/design.md).
+A pure decision, made slice by slice, with room for other computing in between. A slice holds whole traces and is small
+enough that all it makes, from state to messages, is still in the processor's cache when the next step needs it: ten
+thousand events in one go take half as much again (docs/design.md).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -56,8 +56,8 @@ def decide(
     remembered: Mapping[int, Packed],
     stored: Stored,
     claimed: Mapping[Claim, str],
-) -> Outcome:
-    """Decide a poll's arrivals, in their order, and what could not be read of it.
+) -> Iterator[Outcome | None]:
+    """Decide a poll's arrivals, in their order, and what could not be read of it: None after each slice, then all.
 
     The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
     but for what `unpack` hands out as it is. `claimed` has the digest of every idempotency key that was used before.
@@ -75,7 +75,8 @@ def decide(
         growing.left |= {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}
         growing.claims |= {claim: digest_of(event) for claim, event in changes.claims.items()}
         faults = ()
-    return growing.outcome()
+        yield None
+    yield growing.outcome()
 
 
 def slices(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:

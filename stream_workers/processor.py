@@ -126,8 +126,11 @@ class Processor:
         for _, latest_claims in self._latest:
             claims = latest_claims | claims
         self._require(poll)
-        outcome = await self._compute(lambda: decide(found.arrivals, found.faults, remembered, stored, claims))
-        self._require(poll)
+        # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
+        deciding, outcome = decide(found.arrivals, found.faults, remembered, stored, claims), None
+        while outcome is None:
+            outcome = await self._compute(lambda: next(deciding))
+            self._require(poll)
         self._latest.append((outcome.left, claims | outcome.claims))
         self._cache.remember(outcome.left)
         return Decision(poll, outcome.rows, outcome.messages)

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import Literal, TypeVar
 
 import faust
@@ -13,6 +15,14 @@ from schemas.metrics import registry_of
 from stream_workers.settings import ProgramSettings
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
+
+
+class _NoPandas(MetaPathFinder):
+    """Has pandas taken for not installed: pyarrow imports it at its first array, for a second and 50 MB, in vain."""
+
+    def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(f"{name} is not used here", name=name)
 
 
 def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
@@ -32,6 +42,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
             return 2
     log_what_nobody_catches()
+    sys.meta_path.insert(0, _NoPandas())
     worker = faust.Worker(
         build(read), loglevel="WARNING", logging_config=config(read.log_format), redirect_stdouts=False, quiet=True
     )

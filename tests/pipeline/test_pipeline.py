@@ -5,6 +5,7 @@ import random
 import threading
 import uuid
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import requests
@@ -166,6 +167,17 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
     total = sum(map(len, expected.values()))
     assert (stored["rows"], stored["ids"]) == (total, total)
     assert stored["joined"] == sum(len(pairs) for trace, pairs in expected.items() if counted[trace])
+
+
+def test_a_worker_never_loads_pandas_which_would_be_in_vain(pipeline: Pipeline) -> None:
+    feedback = pipeline.feedback(a_trace(), 1)
+    until(lambda: pipeline.stored(feedback), "the feedback is stored")
+    worker = next(each for each in pipeline.workers if each.running)
+    loaded = Path(f"/proc/{worker.pid}/maps")
+    if not loaded.exists():
+        pytest.skip("this system does not show what a process has loaded")
+    assert "pyarrow" in loaded.read_text()
+    assert "pandas" not in loaded.read_text()
 
 
 def test_a_query_on_the_special_fields_reads_only_the_parts_that_hold_them(pipeline: Pipeline) -> None:

@@ -64,7 +64,9 @@ def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> 
     arrivals = arrivals_of([(trace, None) for trace in range(3)])
     unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
     with patch.object(decide, "SLICE", 1):
-        outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})
+        *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})
+    assert parts == [None] * 3
+    assert outcome is not None
     assert outcome.rows["dead_letters"].num_rows == 1
     assert [message.topic for message in outcome.messages].count(DEAD) == 1
     assert outcome.rows["feedback_rows"].num_rows == 3

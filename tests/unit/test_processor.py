@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from faust.types import TP
 
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
+from stream_workers import decide
 from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
 from stream_workers.decide import Stored
 from stream_workers.join import Claim
@@ -71,6 +73,16 @@ def poll(n: int = 1) -> Poll:
         "event": "create", "workspace": "w", "trace_id": "t", "value": 1, "weight": 1, "metadata": {}, "created_at": at,
     }  # fmt: skip
     return one_poll([event | {"feedback_id": str(ids.new_id(TRACE_HASH, i))} for i in range(n)])
+
+
+def poll_of_traces(n: int) -> Poll:
+    """One feedback on each of so many traces."""
+    hashes = [murmur2(ids.trace_key("w", f"t{i}")) for i in range(n)]
+    return one_poll([
+        {"event": "create", "workspace": "w", "trace_id": f"t{i}", "value": 1, "weight": 1, "metadata": {},
+         "created_at": "2026-11-22T21:43:29.406Z", "feedback_id": str(ids.new_id(trace_hash, i))}
+        for i, trace_hash in enumerate(hashes)
+    ])  # fmt: skip
 
 
 def one_poll(events: list[dict[str, Any]]) -> Poll:
@@ -202,6 +214,24 @@ async def test_a_computation_that_ends_after_its_assignment_leaves_nothing_to_th
         await late
     await work.settle(await work.join(await again))
     assert engines.rows["feedback_rows"].num_rows == 1, "it is stored by whom it was read again"
+
+
+async def test_the_next_poll_is_decoded_and_looked_up_while_one_is_decided() -> None:
+    thread = asyncio.Lock()
+
+    async def one_after_the_other(work: Callable[[], Result]) -> Result:
+        async with thread:
+            await asyncio.sleep(0)
+            return work()
+
+    work = Processor(Engines(), TraceCache(1_000_000), lambda _: False, compute=one_after_the_other)
+    with patch.object(decide, "SLICE", 1):
+        joining = asyncio.create_task(work.join(await work.look_up(poll_of_traces(10), nothing_before)))
+        looking_up = asyncio.create_task(work.look_up(poll_of_traces(10), nothing_before))
+        await asyncio.wait([joining, looking_up], return_when=asyncio.FIRST_COMPLETED)
+        assert looking_up.done()
+        assert not joining.done()
+        await joining
 
 
 async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_read_it_anew() -> None:
