@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
 from schemas.metrics import CACHE_TRACES
-from stream_workers.packed import Packed, bytes_of
+from stream_workers.packed import Packed
 
 BYTES_OF_A_PLACE = 200
 """What remembering a trace takes beside what is remembered of it."""
@@ -37,19 +37,15 @@ class TraceCache:
         held = self._buckets
         for trace_hash, packed in buckets.items():
             if (before := held.pop(trace_hash, None)) is not None:
-                self._size -= _size_of(before)
+                self._size -= len(before) + BYTES_OF_A_PLACE
             held[trace_hash] = packed
-            self._size += _size_of(packed)
+            self._size += len(packed) + BYTES_OF_A_PLACE
         # The newest stays, however large: a trace of more than fits would otherwise be read anew for every poll.
         while self._size > self._capacity and len(held) > 1:
             _, oldest = held.popitem(last=False)
-            self._size -= _size_of(oldest)
+            self._size -= len(oldest) + BYTES_OF_A_PLACE
 
     def forget(self) -> None:
         """Remember nothing."""
         self._buckets.clear()
         self._size = 0
-
-
-def _size_of(packed: Packed) -> int:
-    return bytes_of(packed) + BYTES_OF_A_PLACE

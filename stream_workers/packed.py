@@ -1,11 +1,10 @@
 """Buckets while no poll needs them: bytes, a fifth of the memory, from which each is made anew when one does.
 
-`unpack(pack(bucket))` equals the bucket. A large one stays as it is, the very bucket that was given: a poll that adds
-little to it would otherwise take it apart and put it together again as a whole. Packed is MessagePack under LZ4, with
-the length of the former before it: feedback of one trace is much alike.
+`unpack(pack(bucket))` equals the bucket, and `len(pack(bucket))` is about the bytes that it takes. A large one stays as
+it is, the very bucket that was given: a poll that adds little to it would otherwise take it apart and put it together
+again as a whole. Packed is MessagePack under LZ4, with the length of the former before it: feedback of one trace is
+much alike.
 """
-
-from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -23,11 +22,14 @@ _lz4 = pa.Codec("lz4_raw")
 _LENGTH_BYTES = 4
 
 
-class Whole(NamedTuple):
+class Whole(msgspec.Struct, gc=False, frozen=True):
     """A bucket that is not packed, and how large it was when it was to be."""
 
     bucket: Bucket
     size: int
+
+    def __len__(self) -> int:
+        return self.size * _BYTES_EACH
 
 
 Packed = bytes | Whole
@@ -49,8 +51,3 @@ def unpack(packed: Packed) -> Bucket:
         return packed.bucket
     length = int.from_bytes(packed[:_LENGTH_BYTES])
     return _decode(_lz4.decompress(packed[_LENGTH_BYTES:], length, asbytes=True))
-
-
-def bytes_of(packed: Packed) -> int:
-    """About how much memory it takes."""
-    return packed.size * _BYTES_EACH if isinstance(packed, Whole) else len(packed)

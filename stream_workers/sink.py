@@ -10,6 +10,7 @@ itself, while a token reused for rows that a later state has changed would drop 
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -36,6 +37,6 @@ async def _insert(client: AsyncClient, name: str, rows: pa.Table) -> None:
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, rows.schema) as writer:
         writer.write_table(rows)
-    await client.raw_insert(
-        f"feedback.{name}", rows.column_names, stream.getvalue().to_pybytes(), _SETTINGS, "ArrowStream"
-    )
+    # As a view it is copied once on its way to the socket, not three times.
+    body: Any = memoryview(stream.getvalue())
+    await client.raw_insert(f"feedback.{name}", rows.column_names, body, _SETTINGS, "ArrowStream")

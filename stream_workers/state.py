@@ -214,7 +214,10 @@ class Bucket(msgspec.Struct, gc=False, array_like=True):
     @property
     def size(self) -> int:
         """How much it holds, in feedback, requests and traces."""
-        return sum([1 + len(trace.feedback) + len(trace.facts.requests) for trace in self.traces])
+        size = 0
+        for trace in self.traces:
+            size += 1 + len(trace.feedback) + len(trace.facts.requests)
+        return size
 
 
 Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]
