@@ -40,22 +40,25 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         """Take in a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
         if request_id in self.requests:
             return False
-        is_first = not self.requests
+        changed = not self.requests
         self.requests[request_id] = sequence
-        before = (self.models, self.providers, self.specials)
         if fact.model and fact.model not in self.models:
-            self.models = tuple(sorted((*self.models, fact.model)))
+            self.models, changed = _with(self.models, fact.model), True
         if fact.provider and fact.provider not in self.providers:
-            self.providers = tuple(sorted((*self.providers, fact.provider)))
+            self.providers, changed = _with(self.providers, fact.provider), True
         if fact.user or fact.organisation or fact.prompt or fact.environment:
-            self._add_specials((fact.started_at, request_id), fact)
-        return is_first or before != (self.models, self.providers, self.specials)
+            changed |= self._add_specials((fact.started_at, request_id), fact)
+        return changed
 
-    def _add_specials(self, at: tuple[int, str], fact: RequestFact) -> None:
-        shown, earliest = list(self.specials), list(self._earliest)
+    def _add_specials(self, at: tuple[int, str], fact: RequestFact) -> bool:
+        before, shown, earliest = self.specials, list(self.specials), list(self._earliest)
         for i, value in enumerate((fact.user, fact.organisation, fact.prompt, fact.environment)):
-            first = earliest[i]
-            if value and (first is None or at < first):
+            if value and ((first := earliest[i]) is None or at < first):
                 earliest[i], shown[i] = at, value
         self._earliest = tuple(earliest)
         self.specials = (shown[0], shown[1], shown[2], shown[3])
+        return self.specials != before
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(sorted((*names, name))) if names else (name,)
