@@ -101,7 +101,7 @@ def report(found: Found) -> Benchmark:
             "The limit answers a constant after it has read the body, and knows no Kafka. The peer is FastAPI with a"
             " body model and aiokafka's `send_and_wait`. Both are served by uvicorn with uvloop and httptools,"
             " without access log, as ours is.",
-            "A call of ours costs the limit's work and little more than as much again: what is plain is read by"
+            "A call of ours costs the limit's work and one to two times as much again: what is plain is read by"
             " msgspec in C and by the rules only if it is not; events go straight into their partition's batch, one"
             " for all that came while the last was under way; head and body of an answer leave in one system call"
             " instead of two. Of a call's own time about a quarter is aiokafka's, per batch and not per event: with"
