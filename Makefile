@@ -45,7 +45,7 @@ format: $(VENV)/.dev ## bring the code into its format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace ## all below, half an hour; ARGS="--rounds 2" and the like go along
+bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace ## all below, an hour on two cores; ARGS="--rounds 2" and the like go along
 
 bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
 	$(PY) -m benchmarks.worker $(ARGS)
