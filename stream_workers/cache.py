@@ -20,7 +20,7 @@ class TraceCache:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._buckets: OrderedDict[int, Packed] = OrderedDict()
-        self._size = 0
+        self._packed_bytes = 0
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -37,15 +37,15 @@ class TraceCache:
         held = self._buckets
         for trace_hash, packed in buckets.items():
             if (before := held.pop(trace_hash, None)) is not None:
-                self._size -= len(before) + BYTES_OF_A_PLACE
+                self._packed_bytes -= len(before)
             held[trace_hash] = packed
-            self._size += len(packed) + BYTES_OF_A_PLACE
+            self._packed_bytes += len(packed)
         # The newest stays, however large: a trace of more than fits would otherwise be read anew for every poll.
-        while self._size > self._capacity and len(held) > 1:
+        while self._packed_bytes + len(held) * BYTES_OF_A_PLACE > self._capacity and len(held) > 1:
             _, oldest = held.popitem(last=False)
-            self._size -= len(oldest) + BYTES_OF_A_PLACE
+            self._packed_bytes -= len(oldest)
 
     def forget(self) -> None:
         """Remember nothing."""
         self._buckets.clear()
-        self._size = 0
+        self._packed_bytes = 0

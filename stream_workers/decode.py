@@ -113,7 +113,7 @@ FeedbackEvent = Created | Updated | Deleted
 AnyEvent = FeedbackEvent | Forgotten | Requested
 
 
-class Arrival(Struct, gc=False):
+class Arrival(NamedTuple):
     """An event, the id of what it is about, and its place in the log: `sequence` is the offset plus the offset base."""
 
     event: AnyEvent

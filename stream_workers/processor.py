@@ -127,7 +127,8 @@ class Processor:
             claims = latest_claims | claims
         self._require(poll)
         # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
-        deciding, outcome = decide(found.arrivals, found.faults, remembered, stored, claims), None
+        deciding = decide(found.arrivals, found.faults, remembered, stored, claims)
+        outcome = None
         while outcome is None:
             outcome = await self._compute(lambda: next(deciding))
             self._require(poll)

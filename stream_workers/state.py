@@ -214,10 +214,7 @@ class Bucket(msgspec.Struct, gc=False, array_like=True):
     @property
     def size(self) -> int:
         """How much it holds, in feedback, requests and traces."""
-        size = 0
-        for trace in self.traces:
-            size += 1 + len(trace.feedback) + len(trace.facts.requests)
-        return size
+        return sum([1 + len(trace.feedback) + len(trace.facts.requests) for trace in self.traces])
 
 
 Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]

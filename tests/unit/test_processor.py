@@ -23,7 +23,6 @@ from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.state import Bucket
 
-TRACE_HASH = murmur2(b"w/t")
 Result = TypeVar("Result")
 
 
@@ -67,22 +66,21 @@ class Clock:
         self.slept.append(seconds)
 
 
-def poll(n: int = 1) -> Poll:
-    at = "2026-11-22T21:43:29.406Z"
-    event: dict[str, Any] = {
-        "event": "create", "workspace": "w", "trace_id": "t", "value": 1, "weight": 1, "metadata": {}, "created_at": at,
+def created(trace_id: str, at_ms: int) -> dict[str, Any]:
+    return {
+        "event": "create", "workspace": "w", "trace_id": trace_id, "value": 1, "weight": 1, "metadata": {},
+        "created_at": "2026-11-22T21:43:29.406Z",
+        "feedback_id": str(ids.new_id(murmur2(ids.trace_key("w", trace_id)), at_ms)),
     }  # fmt: skip
-    return one_poll([event | {"feedback_id": str(ids.new_id(TRACE_HASH, i))} for i in range(n)])
+
+
+def poll(n: int = 1) -> Poll:
+    return one_poll([created("t", i) for i in range(n)])
 
 
 def poll_of_traces(n: int) -> Poll:
     """One feedback on each of so many traces."""
-    hashes = [murmur2(ids.trace_key("w", f"t{i}")) for i in range(n)]
-    return one_poll([
-        {"event": "create", "workspace": "w", "trace_id": f"t{i}", "value": 1, "weight": 1, "metadata": {},
-         "created_at": "2026-11-22T21:43:29.406Z", "feedback_id": str(ids.new_id(trace_hash, i))}
-        for i, trace_hash in enumerate(hashes)
-    ])  # fmt: skip
+    return one_poll([created(f"t{i}", i) for i in range(n)])
 
 
 def one_poll(events: list[dict[str, Any]]) -> Poll:
