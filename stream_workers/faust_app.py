@@ -1,4 +1,8 @@
-"""A Faust app whose events are whole polls of the consumer, and which commits only what we acknowledge."""
+"""A Faust app whose events are whole polls of the consumer, and which commits only what we acknowledge.
+
+It asks for the topics every few seconds. A broker that has just come back may not tell of all of them yet: who joins
+then has nothing to read, and would have nothing until it asks again, which Kafka's clients do every five minutes.
+"""
 
 import tempfile
 from pathlib import Path
@@ -8,6 +12,8 @@ import faust
 from stream_workers.observed import observe_consumer
 from stream_workers.polls import PollTransport
 from stream_workers.settings import ProgramSettings
+
+_TOPICS_MAX_AGE_MS = 3_000
 
 
 def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
@@ -25,6 +31,7 @@ def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> fa
         agent_supervisor="mode.CrashingSupervisor",
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=2 << 20,
+        consumer_metadata_max_age_ms=_TOPICS_MAX_AGE_MS,
         broker_max_poll_records=max_poll_records,
         broker_max_poll_interval=24 * 3600.0,
         broker_commit_interval=settings.commit_interval_s,

@@ -23,6 +23,7 @@ from tests.pipeline.engines import Process, answers, until
 
 PARTITIONS = 8
 SESSION_TIMEOUT_S = 6
+_LAST_LINES = 15
 WRITTEN = ("idempotency_claims", "trace_journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 """The tables that every worker writes, in the order in which it does so first."""
 
@@ -33,7 +34,7 @@ class Watched(Process):
     def __init__(self, name: str, argv: list[str], log: Path, environment: dict[str, str]) -> None:
         self.name = name
         self.wanted = True
-        self.ended_by_itself = 0
+        self.last_words: list[str] = []
         self.lock = threading.Lock()
         super().__init__(argv, log, environment)
 
@@ -68,7 +69,7 @@ class Watched(Process):
         """Start it again if it should run and does not."""
         with self.lock:
             if self.wanted and not self.running:
-                self.ended_by_itself += 1
+                self.last_words.append("\n".join(self.log.read_text().splitlines()[-_LAST_LINES:]))
                 self.start()
 
 

@@ -59,8 +59,10 @@ def test_every_promise_is_kept_through_kills_cuts_and_rebalances(tmp_path: Path)
         say(f"{accepted:,} events accepted, {repeated:,} calls repeated; waiting for the workers")
         settle(system, say)
         verify(system, clients, say)
-        by_themselves = {each.name: each.ended_by_itself for each in system.programs() if each.ended_by_itself}
-        say(f"programs that ended by themselves and were started again: {by_themselves or 'none'}")
+        ended = [(each.name, words) for each in system.programs() for words in each.last_words]
+        say(f"programs that ended by themselves and were started again: {len(ended)}")
+        for name, words in ended:
+            say(f"--- {name}\n{words}")
     finally:
         system.close()
 
