@@ -24,6 +24,7 @@ from stream_workers.observed import ObservedEngines
 from stream_workers.polls import PassThrough
 from stream_workers.processor import Processor, Result
 from stream_workers.publish import Publisher
+from stream_workers.retry import Backoff, until_done
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
 
@@ -41,9 +42,15 @@ class RealEngines:
 
     @classmethod
     async def open(cls, settings: WorkerSettings) -> "RealEngines":
+        clickhouse = await until_done(
+            "connecting to ClickHouse",
+            lambda: clickhouse_connect.get_async_client(dsn=settings.clickhouse_url),
+            Backoff(),
+            lambda: None,
+        )
         publisher = Publisher(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
         await publisher.start()
-        return cls(await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url), publisher)
+        return cls(clickhouse, publisher)
 
     async def close(self) -> None:
         await self.publisher.stop()

@@ -77,7 +77,12 @@ def build_app(settings: RollupSettings) -> faust.App:
 
     @app.agent(polls, name="roll-up")  # type: ignore[untyped-decorator]
     async def roll_up(stream: Any) -> None:
-        client = await clickhouse_connect.get_async_client(dsn=settings.clickhouse_url, autogenerate_session_id=False)
+        client = await until_done(
+            "connecting to ClickHouse",
+            lambda: clickhouse_connect.get_async_client(dsn=settings.clickhouse_url, autogenerate_session_id=False),
+            Backoff(),
+            lambda: None,
+        )
 
         async def see_through(poll: Poll) -> None:
             def require() -> None:
