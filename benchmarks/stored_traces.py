@@ -52,8 +52,9 @@ toUUID(concat(
 ))
 """
 _JOURNAL = """
-(trace_hash, kind, id, sequence, kafka_partition, recorded_at, entry)
-SELECT trace_hash, 'request', id, number, partition, fromUnixTimestamp64Milli(at_ms), {entry}
+(trace_hash, kind, id, sequence, kafka_partition, recorded_at, line)
+SELECT trace_hash, 'request', id, number, partition, fromUnixTimestamp64Milli(at_ms),
+    concat('[', toString(trace_hash), ',"', toString(id), '",', toString(number), ',', {entry}, ']')
 FROM ({rows})
 """
 _LOGS = """

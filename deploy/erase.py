@@ -201,7 +201,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
         parameters=wanted,
     )
     now = {"mutations_sync": 2}
-    facts = f"ALTER TABLE feedback.trace_journal UPDATE entry = replaceOne(entry, {{fact:String}}, '') WHERE {_FACTS}"
+    facts = f"ALTER TABLE feedback.trace_journal UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {_FACTS}"
     client.command(facts, parameters=wanted, settings=now)
     for table, theirs in THEIRS.items():
         if table != "rollup_rows":

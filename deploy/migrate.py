@@ -17,6 +17,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 FOLDER = Path(__file__).with_name("clickhouse")
 
+# A large table may be written anew, and ClickHouse says nothing until it is.
+_PATIENCE_S = 24 * 3600
+
 _RECORDS = (
     "CREATE DATABASE IF NOT EXISTS feedback",
     """CREATE TABLE IF NOT EXISTS feedback.schema_migrations
@@ -154,7 +157,7 @@ def _connect(url: str) -> Client:
     if not url.startswith(("http://", "https://")):
         raise MigrationError("The address of ClickHouse must be as in http://user:password@host:8123.")
     try:
-        return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
+        return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False, send_receive_timeout=_PATIENCE_S)
     except OperationalError as error:
         raise MigrationError(f"ClickHouse at {without_password(url)} does not answer: is it running there?") from error
     except (ClickHouseError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Reading state back from ClickHouse, for many traces or idempotency keys in one query.
 
 What is wanted travels as a table beside the query, which stays fast where a parameter of as many values would not.
-The entries of the journal are JSON already, so the answer is one JSON document, and what it says of a trace is decoded
-straight into events.
+The journal keeps of each entry the line that the answer needs, so the answer is one JSON document, and what it says
+of a trace is decoded straight into events.
 """
 
 import struct
@@ -19,9 +19,7 @@ from stream_workers.join import Claim
 from stream_workers.state import Bucket, fold
 
 _ENTRIES = """
-SELECT concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
-FROM feedback.trace_journal
-WHERE {condition}
+SELECT line FROM feedback.trace_journal WHERE {condition}
 """
 AS_ONE_DOCUMENT = {
     "format_custom_escaping_rule": "Raw",

@@ -44,11 +44,15 @@ def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
             "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
             "kafka_partition": pa.array([arrival.record.partition for arrival in arrivals], pa.uint16()),
             "recorded_at": pa.array([int(arrival.event.at.timestamp()) for arrival in arrivals], pa.uint32()),
-            "entry": pa.array(
-                [arrival.record.value if fact is None else _encode(fact) for arrival, fact in entries], pa.binary()
-            ),
+            "line": pa.array([_line(arrival, fact) for arrival, fact in entries], pa.binary()),
         }
     )
+
+
+def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
+    """An entry as a look-up answers it, see lookup.py."""
+    entry = arrival.record.value if fact is None else _encode(fact)
+    return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
 
 
 def _claims(claims: Mapping[Claim, Created | Requested]) -> pa.Table:

@@ -70,12 +70,15 @@ class World:
         for row in self.tables["trace_journal"].values():
             if row["trace_hash"] in hashes:
                 is_request = row["kind"] == "request"
-                entry: Any = (
-                    msgspec.json.decode(row["entry"], type=RequestFact)
-                    if is_request
-                    else read(topics.FEEDBACK_EVENTS, row["entry"])
+                trace_hash, identity, sequence, written = msgspec.json.decode(
+                    row["line"], type=tuple[int, str, int, msgspec.Raw]
                 )
-                found[row["trace_hash"]].append((entry, row["id"], row["sequence"]))
+                entry: Any = (
+                    msgspec.json.decode(written, type=RequestFact)
+                    if is_request
+                    else read(topics.FEEDBACK_EVENTS, bytes(written))
+                )
+                found[trace_hash].append((entry, identity, sequence))
         return {trace_hash: fold(entries) for trace_hash, entries in found.items()}
 
     async def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:

@@ -1,0 +1,33 @@
+-- What a look-up answers of an entry stands in one column, as it is sent, and in granules of 64 rows: finding and reading three
+-- columns of larger ones took nearly twice as long (docs/design.md). Granules cannot be changed, so the journal is written
+-- anew; `entry` is still there to be read. Workers must not run meanwhile: earlier ones cannot write into what is then there,
+-- and what they wrote during the copy would be left out.
+-- Where this was cut off, it begins again, also with a journal that has its lines already.
+DROP TABLE IF EXISTS feedback.trace_journal_anew SYNC SETTINGS max_table_size_to_drop = 0;
+
+CREATE TABLE feedback.trace_journal_anew
+(
+    trace_hash      UInt32 COMMENT 'murmur2 of the trace key; ids carry it',
+    kind            Enum8('feedback' = 1, 'request' = 2) COMMENT 'Which topic the event came by',
+    id              UUID COMMENT 'feedback_id or request_id',
+    sequence        UInt64 COMMENT 'Offset in its partition, plus the offset base of its log',
+    kafka_partition UInt16 COMMENT 'Partition of the topic',
+    recorded_at     DateTime('UTC') COMMENT 'When the edge accepted the event',
+    line            String COMMENT 'What a look-up answers, as JSON: [trace_hash, id, sequence, entry]' CODEC(LZ4),
+    entry           String ALIAS substring(line, position(line, '{'), length(line) - position(line, '{'))
+        COMMENT 'The feedback event as JSON, or what a request adds to its trace'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (trace_hash, kind, id, sequence)
+SETTINGS index_granularity = 64, min_compress_block_size = 4096, merge_selector_base = 12,
+    min_bytes_for_full_part_storage = 10485760
+COMMENT 'Every accepted event, by trace: raw history and the state of the join';
+
+INSERT INTO feedback.trace_journal_anew (trace_hash, kind, id, sequence, kafka_partition, recorded_at, line)
+SELECT trace_hash, kind, id, sequence, kafka_partition, recorded_at,
+    concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
+FROM feedback.trace_journal;
+
+EXCHANGE TABLES feedback.trace_journal AND feedback.trace_journal_anew;
+
+DROP TABLE feedback.trace_journal_anew SYNC SETTINGS max_table_size_to_drop = 0;
