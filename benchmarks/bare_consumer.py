@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.topics import FEEDBACK_EVENTS
 
-TABLES = {"trace_journal": "kind = 'feedback'", "feedback_rows": "1", "trace_aggregate_rows": "1"}
+TABLES = {"journal": "kind = 'feedback'", "feedback_rows": "1", "trace_aggregate_rows": "1"}
 SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
 
 
@@ -53,7 +53,7 @@ async def main(records: int, poll: int) -> None:
 async def insert(client: Any, ready_made: dict[str, bytes]) -> None:
     """The journal, then the other tables at once, as a worker must."""
     rest = dict(ready_made)
-    await _insert(client, "trace_journal", rest.pop("trace_journal"))
+    await _insert(client, "journal", rest.pop("journal"))
     await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))
 
 

@@ -34,14 +34,14 @@ def load(found: Engines, first: int, count: int) -> None:
     at = Clock.now()
     for start in range(first, first + count, BLOCK):
         rows = _rows(start, min(BLOCK, first + count - start), at)
-        client.command(f"INSERT INTO feedback.trace_journal {_JOURNAL.format(rows=rows, entry=_entry(at))}")
+        client.command(f"INSERT INTO feedback.journal {_JOURNAL.format(rows=rows, entry=_entry(at))}")
         client.command(f"INSERT INTO feedback.request_log_rows {_LOGS.format(rows=rows)}")
 
 
 def settle(found: Engines) -> None:
     """Merge what was loaded, so that no merge of it runs while something is measured."""
     client: Any = clickhouse_connect.get_client(dsn=found.clickhouse, send_receive_timeout=600)
-    for table in ("trace_journal", "request_log_rows"):
+    for table in ("journal", "request_log_rows"):
         client.command(f"OPTIMIZE TABLE feedback.{table}")
 
 

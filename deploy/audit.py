@@ -19,7 +19,7 @@ from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 _STORED, _DEAD, _ERASED = 1, 2, 4
 _PLACES = f"""
     SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence,
-        toUInt8({_STORED}) AS place FROM feedback.trace_journal
+        toUInt8({_STORED}) AS place FROM feedback.journal
     UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_DEAD}) FROM feedback.dead_letters
     UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_ERASED}) FROM feedback.erased_records
 """
@@ -44,7 +44,7 @@ SELECT number FROM numbers({{start:UInt64}}, {{count:UInt64}}) WHERE number NOT 
 """
 _RETURNED_REQUESTS = f"""
 WITH erased AS (
-    SELECT id, entry FROM feedback.trace_journal WHERE kind = 'request' AND kafka_partition = {{partition:UInt16}}
+    SELECT id, entry FROM feedback.journal WHERE kind = 'request' AND kafka_partition = {{partition:UInt16}}
         AND sequence >= {{start:UInt64}} AND sequence < {{end:UInt64}} AND sequence IN (
             SELECT sequence FROM feedback.erased_records
             WHERE topic = '{REQUEST_LOGS}' AND kafka_partition = {{partition:UInt16}}

@@ -29,7 +29,7 @@ SELECT toString(reason), toString(topic), count(), min(recorded_at), max(recorde
 FROM feedback.dead_letters FINAL WHERE {condition} GROUP BY reason, topic ORDER BY count() DESC
 """
 _LATER = """
-SELECT count() FROM feedback.trace_journal
+SELECT count() FROM feedback.journal
 WHERE kind = 'feedback' AND id = {id:UUID} AND sequence > {sequence:UInt64}
     AND trace_hash = reinterpretAsUInt32(reverse(unhex(substring({id:String}, 25, 8))))
 """

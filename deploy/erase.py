@@ -62,13 +62,13 @@ SELECT toString(feedback_id) FROM feedback.feedback_rows
 WHERE workspace = {{workspace:String}} AND (_user = {{user:String}} OR home_user = {{user:String}})
 UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
 WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
-UNION DISTINCT SELECT toString(id) FROM feedback.trace_journal
+UNION DISTINCT SELECT toString(id) FROM feedback.journal
 WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {_ENTRY_OF}
 """
 _FOUND_REQUESTS = f"""
 SELECT toString(request_id) FROM feedback.request_log_rows
 WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
-UNION DISTINCT SELECT toString(id) FROM feedback.trace_journal
+UNION DISTINCT SELECT toString(id) FROM feedback.journal
 WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {_ENTRY_OF}
 """
 _FOUND_TRACES = """
@@ -98,7 +98,7 @@ THEIRS = {
     "feedback_rows": _OF_FEEDBACK.format(column="feedback_id"),
     "feedback_hour_rows": _OF_FEEDBACK.format(column="feedback_id"),
     "request_log_rows": "toString(request_id) IN {requests:Array(String)}",
-    "trace_journal": f"kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')} OR {_FACTS}",
+    "journal": f"kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')} OR {_FACTS}",
     "dead_letters": _LETTERS,
     "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
 }
@@ -174,8 +174,8 @@ def _delete_through_the_pipeline(
     standing = [
         row[0]
         for row in client.query(
-            "SELECT DISTINCT toString(id) FROM feedback.trace_journal WHERE kind = 'feedback'"
-            " AND toString(id) IN {feedback:Array(String)} AND id NOT IN (SELECT id FROM feedback.trace_journal"
+            "SELECT DISTINCT toString(id) FROM feedback.journal WHERE kind = 'feedback'"
+            " AND toString(id) IN {feedback:Array(String)} AND id NOT IN (SELECT id FROM feedback.journal"
             " WHERE kind = 'feedback' AND JSONExtractString(entry, 'event') = 'delete')",
             person.parameters,
         ).result_rows
@@ -191,7 +191,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     client.command(
         "INSERT INTO feedback.erased_records"
         f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
-        f" FROM feedback.trace_journal WHERE kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')}"
+        f" FROM feedback.journal WHERE kind = 'feedback' AND {_OF_FEEDBACK.format(column='id')}"
         " OR kind = 'request' AND toString(id) IN {requests:Array(String)}",
         parameters=wanted,
     )
@@ -201,7 +201,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
         parameters=wanted,
     )
     now = {"mutations_sync": 2}
-    facts = f"ALTER TABLE feedback.trace_journal UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {_FACTS}"
+    facts = f"ALTER TABLE feedback.journal UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {_FACTS}"
     client.command(facts, parameters=wanted, settings=now)
     for table, theirs in THEIRS.items():
         if table != "rollup_rows":

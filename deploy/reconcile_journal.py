@@ -76,7 +76,7 @@ def against_journal(
     """The differences. With `repair`, what is missing or wrong is written; with `remove` as well, what the journal does
     not account for is removed. `say` is told of progress. Raises what the client raises.
     """
-    if days := _kept_for(client, "trace_journal", *(table.name for table in _TABLES)):
+    if days := _kept_for(client, "journal", *(table.name for table in _TABLES)):
         say(
             f"Rows are not compared with the journal: it or they are kept for {days} days only, and what has expired in"
             " one of them would look like a fault in the other."
@@ -105,7 +105,7 @@ def requests_without_rows(client: Client, scope: Scope, pause: Pause) -> Differe
 
     def look(part: Range) -> dict[str, tuple[Hashable, None]]:
         query = f"""
-            SELECT DISTINCT toString(id) FROM feedback.trace_journal
+            SELECT DISTINCT toString(id) FROM feedback.journal
             WHERE kind = 'request' AND {part.condition("bitAnd(trace_hash, 2147483647)")} AND {bounds}
                 AND JSONExtractInt(entry, 'started_at') >= {since}
                 AND id NOT IN (
@@ -126,7 +126,7 @@ def _kept_for(client: Client, *names: str) -> int | None:
 
 def _ranges(client: Client) -> Iterator[Range]:
     """All hashes, in ranges of so many entries as are held in memory at once."""
-    entries = int(client.query("SELECT count() FROM feedback.trace_journal").result_rows[0][0])
+    entries = int(client.query("SELECT count() FROM feedback.journal").result_rows[0][0])
     parts = max(1, -(-entries // _ENTRIES_AT_ONCE))
     for low, following in pairwise(2**_BITS * n // parts for n in range(parts + 1)):
         yield Range(low, following - 1)

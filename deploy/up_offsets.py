@@ -51,7 +51,7 @@ async def wait_for_highest_sequence(clickhouse_url: str) -> int | None:
 def _highest_sequence(clickhouse_url: str) -> int | None:
     with closing(clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)) as client:
         rows = client.query(
-            "SELECT maxOrNull(sequence) FROM feedback.trace_journal"
+            "SELECT maxOrNull(sequence) FROM feedback.journal"
             " UNION ALL SELECT maxOrNull(sequence) FROM feedback.dead_letters"
         ).result_rows
     return max((int(row[0]) for row in rows if row[0] is not None), default=None)

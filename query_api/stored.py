@@ -11,7 +11,7 @@ from typing import Any
 from query_api.engines import Reader
 
 _EVENTS = """
-SELECT entry FROM feedback.trace_journal
+SELECT entry FROM feedback.journal
 WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
 ORDER BY sequence
 """

@@ -25,7 +25,7 @@ SELECT countIf(NOT is_gone) AS total, countIf(is_gone) AS deleted FROM (
 """
 # Another trace or workspace may share the hash, so ids and workspace are asked for as well.
 _HISTORY = """
-SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM feedback.trace_journal FINAL
+SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM feedback.journal FINAL
 WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
     AND JSONExtractString(entry, 'workspace') = {workspace:String}
 ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id

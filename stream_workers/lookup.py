@@ -19,7 +19,7 @@ from stream_workers.join import Claim
 from stream_workers.state import Bucket, fold
 
 _ENTRIES = """
-SELECT line FROM feedback.trace_journal WHERE {condition}
+SELECT line FROM feedback.journal WHERE {condition}
 """
 AS_ONE_DOCUMENT = {
     "format_custom_escaping_rule": "Raw",

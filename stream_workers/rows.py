@@ -25,7 +25,7 @@ def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
     dead = [*faults, *changes.dead]
     built = {
         "idempotency_claims": _claims(changes.claims) if changes.claims else None,
-        "trace_journal": _journal(changes.journal) if changes.journal else None,
+        "journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
         "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
         "trace_aggregate_rows": _aggregates(changes.traces) if changes.traces else None,

@@ -27,7 +27,7 @@ _SETTINGS = {
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
     """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
     rest = dict(tables)
-    for name in ("idempotency_claims", "trace_journal"):
+    for name in ("idempotency_claims", "journal"):
         if (rows := rest.pop(name, None)) is not None:
             await _insert(client, name, rows)
     await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))

@@ -198,9 +198,7 @@ def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:
         f"SELECT DISTINCT {place.format(id='request_id')}, toString(request_id) AS id FROM feedback.request_log_rows"
     )
     dead = rows("SELECT DISTINCT kafka_partition AS place, topic, sequence FROM feedback.dead_letters")
-    journal = rows(
-        "SELECT DISTINCT kafka_partition AS place, kind::String AS kind, sequence FROM feedback.trace_journal"
-    )
+    journal = rows("SELECT DISTINCT kafka_partition AS place, kind::String AS kind, sequence FROM feedback.journal")
     return {
         partition: Outcome(
             feedback[partition],

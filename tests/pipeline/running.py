@@ -146,7 +146,7 @@ class Pipeline:
         rows = self.sql("""
             SELECT topic, kafka_partition, uniqExact(sequence) AS records FROM (
                 SELECT if(kind = 'feedback', 'feedback.events.v1', 'request.logs.v1') AS topic,
-                    kafka_partition, sequence FROM feedback.trace_journal
+                    kafka_partition, sequence FROM feedback.journal
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.dead_letters
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.erased_records
             ) GROUP BY topic, kafka_partition""")

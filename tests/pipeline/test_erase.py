@@ -63,7 +63,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         until(lambda: pipeline.accounted() == pipeline.accepted(), "every record is accounted for")
         by_user = "SELECT count() FROM feedback.rollups WHERE key = {k:String}"
         until(lambda: pipeline.count(by_user, k=person) > 0, "the rollups know them")
-        assert {"feedback_rows", "trace_journal", "request_log_rows", "dead_letters", "rollup_rows"} <= set(
+        assert {"feedback_rows", "journal", "request_log_rows", "dead_letters", "rollup_rows"} <= set(
             mentions(pipeline, person)
         )
 
@@ -81,7 +81,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         assert int(counts["trace_aggregate_rows"][0]) >= 2
         assert mentions(pipeline, person) == {}
         for each in (*theirs, edited):
-            assert set(mentions(pipeline, each)) <= {"trace_journal"}, "only notices may name a feedback"
+            assert set(mentions(pipeline, each)) <= {"journal"}, "only notices may name a feedback"
             assert pipeline.stored(each) == {}
             assert pipeline.topic("feedback.enriched.v1")[each] is None
 
@@ -157,7 +157,7 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
         until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
         assert mentions(pipeline, person) == mentions(pipeline, words) == {}
         for each in theirs:
-            assert set(mentions(pipeline, each)) <= {"trace_journal"}, "only notices may name a feedback"
+            assert set(mentions(pipeline, each)) <= {"journal"}, "only notices may name a feedback"
             assert pipeline.topic("feedback.enriched.v1")[each] is None
         rows = "SELECT count() FROM feedback.trace_aggregate_rows WHERE trace_id IN {t:Array(String)}"
         assert pipeline.count(rows, t=[alone, tagged]) == 0
@@ -176,7 +176,7 @@ def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_the
     trace = a_trace()
     feedback, request = pipeline.feedback(trace, 9, 0.5, _user=person), pipeline.request(trace, _user=person)
     until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "both are stored")
-    tables = {"feedback_rows": "feedback_id", "request_log_rows": "request_id", "trace_journal": "id"}
+    tables = {"feedback_rows": "feedback_id", "request_log_rows": "request_id", "journal": "id"}
     for table, column in tables.items():
         sql.command(f"CREATE TABLE feedback.late_{table} AS feedback.{table}")
         sql.command(
@@ -189,7 +189,7 @@ def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_the
         assert pipeline.stored(feedback) == {}
         returned = "records stand again that were erased: run the same `feedback erase` again"
         # Of the request alone, its row or what it said of its trace; then of the feedback as well.
-        for late in (["request_log_rows"], ["trace_journal WHERE kind = 'request'"], tables):
+        for late in (["request_log_rows"], ["journal WHERE kind = 'request'"], tables):
             for each in late:
                 table = each.split()[0]
                 sql.command(f"INSERT INTO feedback.{table} SELECT * FROM feedback.late_{each}")

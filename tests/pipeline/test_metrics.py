@@ -116,7 +116,7 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     assert grown(before, after, "feedback_worker_feedback_stored_total") == {("pending",): 6, ("joined",): 3}
     assert grown(before, after, "feedback_worker_dead_letters_total") == {("not_json",): 1, ("not_utf8",): 1}
     assert grown(before, after, "feedback_worker_rows_stored_total") == {
-        ("trace_journal",): 9,
+        ("journal",): 9,
         ("feedback_rows",): 9,
         ("trace_aggregate_rows",): 9,
         ("request_log_rows",): 1,

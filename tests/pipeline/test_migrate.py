@@ -1,5 +1,6 @@
 """Migrations on a real engine: up, down and up again, failures that say where, and two at once."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from deploy.kafka.broker import free_ports
-from deploy.migrate import MigrationError, migrate, migrations
+from deploy.migrate import FOLDER, MigrationError, migrate, migrations, statements
 from tests.pipeline.engines import clickhouse_front
 
 
@@ -98,12 +99,53 @@ def test_processes_that_migrate_at_once_leave_what_one_would(url: str, client: C
 def test_the_migrations_that_ship_go_up_down_and_up(url: str, client: Client) -> None:
     migrate(url)
     after_up = tables(client)
-    assert "trace_journal" in after_up
+    assert "journal" in after_up
     for each in reversed(migrations()):
         migrate(url, each.version - 1)
     assert tables(client) == {}
     migrate(url)
     assert tables(client) == after_up
+
+
+ENTRIES = [
+    (7, "feedback", "01970000-0000-8000-8000-000000070001", 3, 0, '{"event":"create","metadata":{"say":"}]ä\\n"}}'),
+    (7, "request", "01970000-0000-8000-8000-000000070002", 2**47, 0, '{"event":"fact","workspace":"w"}'),
+    (4_294_967_295, "feedback", "01970000-0000-8000-8000-ffffffff0003", 0, 7, "{}"),
+]
+COLUMNS = ["trace_hash", "kind", "id", "sequence", "kafka_partition", "entry"]
+
+
+def entries(client: Client, table: str) -> list[Any]:
+    query = f"SELECT {', '.join(COLUMNS)} FROM feedback.{table} FINAL ORDER BY trace_hash, kind"
+    return [(*row[:2], str(row[2]), *row[3:]) for row in client.query(query).result_rows]
+
+
+@pytest.mark.parametrize("done", range(6))
+def test_the_journal_becomes_one_of_lines_and_back_wherever_that_was_cut_off(
+    url: str, client: Client, done: int
+) -> None:
+    file = FOLDER / "0018_journal_of_lines.up.sql"
+
+    def cut_off(file: Path) -> None:
+        for statement in statements(file.read_text())[:done]:
+            client.command(statement)
+
+    migrate(url, 17)
+    client.insert("feedback.trace_journal", ENTRIES, column_names=COLUMNS)
+    cut_off(file)
+    migrate(url)
+    assert entries(client, "journal") == ENTRIES
+    lines = [
+        row[0] for row in client.query("SELECT line FROM feedback.journal FINAL ORDER BY trace_hash, kind").result_rows
+    ]
+    assert [json.loads(line) for line in lines] == [
+        [trace_hash, identity, sequence, json.loads(entry)] for trace_hash, _, identity, sequence, _, entry in ENTRIES
+    ]
+    assert "trace_journal" not in tables(client)
+    cut_off(file.with_name(file.name.replace("up", "down")))
+    migrate(url, 17)
+    assert entries(client, "trace_journal") == ENTRIES
+    assert "journal" not in tables(client)
 
 
 def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path) -> None:

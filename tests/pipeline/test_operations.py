@@ -97,9 +97,9 @@ def test_a_lost_row_is_found_with_its_partition_and_offset(
     feedback = pipeline.feedback(a_trace(), 3)
     until(lambda: pipeline.stored(feedback), "the feedback is stored")
     everything_is_accounted_for(pipeline)
-    (row,) = pipeline.sql(f"SELECT kafka_partition, sequence FROM feedback.trace_journal WHERE id = '{feedback}'")
+    (row,) = pipeline.sql(f"SELECT kafka_partition, sequence FROM feedback.journal WHERE id = '{feedback}'")
     capsys.readouterr()
-    with without(pipeline, "trace_journal", f"id = '{feedback}'"):
+    with without(pipeline, "journal", f"id = '{feedback}'"):
         assert cli.main(["audit"]) == 1
     told = f"{FEEDBACK_EVENTS}/{row['kafka_partition']}: 1 records are nowhere, first at offsets [{row['sequence']}]"
     assert told in capsys.readouterr().out
@@ -112,7 +112,7 @@ def test_a_record_in_two_places_is_found(pipeline: Pipeline, capsys: pytest.Capt
     everything_is_accounted_for(pipeline)
     pipeline.sql_client.command(
         "INSERT INTO feedback.dead_letters (topic, kafka_partition, sequence, reason)"
-        f" SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence, 'planted' FROM feedback.trace_journal"
+        f" SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence, 'planted' FROM feedback.journal"
         f" WHERE id = '{feedback}'"
     )
     capsys.readouterr()

@@ -119,18 +119,18 @@ def test_nothing_is_removed_because_the_journal_has_forgotten_it(
 ) -> None:
     count = "SELECT count() FROM feedback.feedback"
     before = stored.count(count)
-    keep = "ALTER TABLE feedback.trace_journal MODIFY TTL toDateTime(recorded_at) + toIntervalDay(30)"
-    stored.sql_client.command("CREATE TABLE feedback.journal_kept AS feedback.trace_journal")
-    stored.sql_client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.trace_journal")
+    keep = "ALTER TABLE feedback.journal MODIFY TTL toDateTime(recorded_at) + toIntervalDay(30)"
+    stored.sql_client.command("CREATE TABLE feedback.journal_kept AS feedback.journal")
+    stored.sql_client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.journal")
     stored.sql_client.command(keep)
     try:
-        stored.sql_client.command("TRUNCATE TABLE feedback.trace_journal")
+        stored.sql_client.command("TRUNCATE TABLE feedback.journal")
         assert reconcile(stored, "--repair", "--remove") == 0
         assert "Rows are not compared with the journal" in capsys.readouterr().out
         assert stored.count(count) == before > 0
     finally:
-        stored.sql_client.command("ALTER TABLE feedback.trace_journal REMOVE TTL")
-        stored.sql_client.command("INSERT INTO feedback.trace_journal SELECT * FROM feedback.journal_kept")
+        stored.sql_client.command("ALTER TABLE feedback.journal REMOVE TTL")
+        stored.sql_client.command("INSERT INTO feedback.journal SELECT * FROM feedback.journal_kept")
         stored.sql_client.command("DROP TABLE feedback.journal_kept")
 
 

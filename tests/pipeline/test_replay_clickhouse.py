@@ -74,8 +74,7 @@ class StoredWorld(World):
 
         of_dead = "SELECT DISTINCT topic, sequence FROM feedback.dead_letters WHERE kafka_partition = {base:UInt16}"
         of_journal = (
-            "SELECT DISTINCT kind::String AS kind, sequence FROM feedback.trace_journal"
-            " WHERE kafka_partition = {base:UInt16}"
+            "SELECT DISTINCT kind::String AS kind, sequence FROM feedback.journal WHERE kafka_partition = {base:UInt16}"
         )
         of_requests = (
             "SELECT DISTINCT toString(request_id) AS id FROM feedback.request_log_rows WHERE workspace = {w:String}"

@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 PLACES = {
     "idempotency_claims": ("workspace", "idempotency_key", "digest"),
-    "trace_journal": ("trace_hash", "kind", "id", "sequence"),
+    "journal": ("trace_hash", "kind", "id", "sequence"),
     "request_log_rows": ("workspace", "started_at", "request_id"),
     "feedback_rows": (
         "workspace", "home_organisation", "home_environment", "home_prompt", "home_user", "created_at", "feedback_id",
@@ -48,7 +48,7 @@ PLACES = {
 }  # fmt: skip
 VERSIONED = ("feedback_rows", "trace_aggregate_rows")
 STUCK_AFTER_S = 120
-BEFORE_ALL_ELSE = ("idempotency_claims", "trace_journal")
+BEFORE_ALL_ELSE = ("idempotency_claims", "journal")
 
 
 @dataclass
@@ -67,7 +67,7 @@ class World:
 
     async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
         found: dict[int, list[tuple[Any, str, int]]] = {trace_hash: [] for trace_hash in hashes}
-        for row in self.tables["trace_journal"].values():
+        for row in self.tables["journal"].values():
             if row["trace_hash"] in hashes:
                 is_request = row["kind"] == "request"
                 trace_hash, identity, sequence, written = msgspec.json.decode(
@@ -108,7 +108,7 @@ class World:
             tables["trace_aggregate_rows"],
             {row["request_id"] for row in tables["request_log_rows"]},
             {(row["topic"], row["sequence"]) for row in tables["dead_letters"]},
-            {(row["kind"], row["sequence"]) for row in tables["trace_journal"]},
+            {(row["kind"], row["sequence"]) for row in tables["journal"]},
             self.published,
         )
 

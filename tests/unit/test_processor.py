@@ -113,7 +113,7 @@ async def test_a_poll_is_done_only_after_its_rows_are_stored_and_then_its_messag
     engines = Engines()
     await see_through(processor(engines), poll())
     assert engines.calls == ["fetch", "store", "publish"]
-    assert set(engines.rows) == {"trace_journal", "feedback_rows", "trace_aggregate_rows"}
+    assert set(engines.rows) == {"journal", "feedback_rows", "trace_aggregate_rows"}
 
 
 @pytest.mark.parametrize("engine", ["fetch", "store", "publish"])
@@ -241,7 +241,7 @@ async def test_a_notice_that_stored_state_was_changed_makes_the_next_look_ups_re
         "forgotten_at": "2026-11-22T21:43:29.406Z",
     }  # fmt: skip
     await see_through(work, one_poll([notice]))
-    assert set(engines.rows) == {"trace_journal"}
+    assert set(engines.rows) == {"journal"}
     await see_through(work, poll())
     assert engines.calls.count("fetch") == 3
 

@@ -161,4 +161,4 @@ def replay(chance: random.Random, events: dict[str, list[dict[str, Any]]]) -> No
     asyncio.run(run(world))
     model = Model(logs)
     check(model, world.outcome())
-    assert sum(map(len, logs.values())) == len(model.dead) + len(world.tables["trace_journal"]), "an event is lost"
+    assert sum(map(len, logs.values())) == len(model.dead) + len(world.tables["journal"]), "an event is lost"

@@ -1,11 +1,23 @@
--- What a look-up answers of an entry stands in one column, as it is sent, and in granules of 64 rows: finding and reading three
--- columns of larger ones took nearly twice as long (docs/design.md). Granules cannot be changed, so the journal is written
--- anew; `entry` is still there to be read. Workers must not run meanwhile: earlier ones cannot write into what is then there,
--- and what they wrote during the copy would be left out.
--- Where this was cut off, it begins again, also with a journal that has its lines already.
-DROP TABLE IF EXISTS feedback.trace_journal_anew SYNC SETTINGS max_table_size_to_drop = 0;
+-- The journal keeps of each entry the line that a look-up answers, in one column and in granules of 64 rows: to find and read
+-- three columns in larger ones took nearly twice as long (docs/design.md). Granules cannot be changed later, so it is a
+-- table of its own, into which the old one is written; `entry` can still be read. Workers do not run meanwhile.
+-- Wherever this was cut off it may begin again: the same row twice is one row.
+RENAME TABLE IF EXISTS feedback.trace_journal TO feedback.trace_journal_before;
 
-CREATE TABLE feedback.trace_journal_anew
+CREATE TABLE IF NOT EXISTS feedback.trace_journal_before
+(
+    trace_hash      UInt32,
+    kind            Enum8('feedback' = 1, 'request' = 2),
+    id              UUID,
+    sequence        UInt64,
+    kafka_partition UInt16,
+    recorded_at     DateTime('UTC'),
+    entry           String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (trace_hash, kind, id, sequence);
+
+CREATE TABLE IF NOT EXISTS feedback.journal
 (
     trace_hash      UInt32 COMMENT 'murmur2 of the trace key; ids carry it',
     kind            Enum8('feedback' = 1, 'request' = 2) COMMENT 'Which topic the event came by',
@@ -23,11 +35,9 @@ SETTINGS index_granularity = 64, min_compress_block_size = 4096, merge_selector_
     min_bytes_for_full_part_storage = 10485760
 COMMENT 'Every accepted event, by trace: raw history and the state of the join';
 
-INSERT INTO feedback.trace_journal_anew (trace_hash, kind, id, sequence, kafka_partition, recorded_at, line)
+INSERT INTO feedback.journal (trace_hash, kind, id, sequence, kafka_partition, recorded_at, line)
 SELECT trace_hash, kind, id, sequence, kafka_partition, recorded_at,
     concat('[', toString(trace_hash), ',"', toString(id), '",', toString(sequence), ',', entry, ']')
-FROM feedback.trace_journal;
+FROM feedback.trace_journal_before;
 
-EXCHANGE TABLES feedback.trace_journal AND feedback.trace_journal_anew;
-
-DROP TABLE feedback.trace_journal_anew SYNC SETTINGS max_table_size_to_drop = 0;
+DROP TABLE IF EXISTS feedback.trace_journal_before SYNC SETTINGS max_table_size_to_drop = 0;
