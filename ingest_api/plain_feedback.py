@@ -6,7 +6,6 @@ are all known and stand once, whose value and weight are JSON numbers, and which
 no NUL, no huge number, no deep nesting.
 """
 
-import re
 from typing import Annotated, Any
 
 import msgspec
@@ -29,9 +28,10 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     trace_dash_id: str | UnsetType | None = msgspec.field(default=UNSET, name="trace-id")
 
 
-# Beyond what a float holds, and so refused by the rules.
+# More are beyond what a float holds, and so refused by the rules.
 _MOST_DIGITS = 308
-_HUGE_NUMBER = re.compile(rb"\d{%d}" % (_MOST_DIGITS + 1))
+# One digit more than that, and they fill a block of this size, wherever blocks begin.
+_BLOCK = (_MOST_DIGITS + 2) // 2
 _DECODER = msgspec.json.Decoder(list[_Item] | _Item)
 _ENCODER = msgspec.json.Encoder()
 
@@ -41,7 +41,7 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
     # A bare NUL is no JSON.
     if escapes(body, b"u0000") or opened(body) > MAX_CONTAINERS:
         return None
-    if len(body) > _MOST_DIGITS and _HUGE_NUMBER.search(body):
+    if len(body) > _MOST_DIGITS and _may_hold_a_huge_number(body):
         return None
     try:
         found = _DECODER.decode(body)
@@ -64,6 +64,11 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
     # Nor what orjson cannot write, an integer beyond 64 bits, where its size matters.
     except (msgspec.MsgspecError, orjson.JSONEncodeError, UnicodeDecodeError, RecursionError, RefusedError):
         return None
+
+
+def _may_hold_a_huge_number(body: bytes) -> bool:
+    # A search by regular expression took more than a quarter of the time that a bulk call's event takes in all.
+    return any(body[start : start + _BLOCK].isdigit() for start in range(0, len(body), _BLOCK))
 
 
 def _trace_id(item: _Item) -> str | None:

@@ -80,6 +80,16 @@ def test_what_is_plain_is_read_as_the_rules_read_it_and_the_rest_is_left_to_them
     assert plain is None or repr(plain) == repr(ruled)
 
 
+def test_a_number_beyond_what_a_float_holds_is_left_to_the_rules_wherever_it_stands() -> None:
+    def body(spaces: int, digits: int) -> bytes:
+        return b" " * spaces + b'{"trace_id":"t","value":1,"metadata":{"a":' + b"9" * digits + b"}}"
+
+    limits = Limits(512, 65_536, 1000, frozenset())
+    for spaces in range(320):
+        assert read_plain(body(spaces, 309), None, limits) is None
+        assert read_plain(body(spaces, 150), None, limits) == read_by_rules(body(spaces, 150), None, limits)
+
+
 @settings(max_examples=500)
 @given(st.binary(max_size=60) | bodies.flatmap(lambda body: st.integers(0, len(body)).map(lambda at: body[:at])))
 def test_bytes_that_are_no_json_are_left_to_the_rules(body: bytes) -> None:
