@@ -195,7 +195,7 @@ def _expected(client: Client, scope: Scope, part: Range) -> dict[str, pa.Table]:
         (trace, each)
         for bucket in JournalAnswer(document).all().values()
         for trace in bucket.traces
-        for each in trace.feedback.values()
+        for each in trace.feedback()
         if scope.holds(trace.workspace, each.created_at)
     ]
     traces = {id(trace): trace for trace, _ in feedback}

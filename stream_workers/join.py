@@ -13,8 +13,9 @@ from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 from stream_workers.decode import AnyEvent, Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
 from stream_workers.facts import RequestFact
+from stream_workers.feedback import Conflict, Feedback
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces
-from stream_workers.state import Bucket, Conflict, Feedback, Trace
+from stream_workers.state import Bucket, Trace
 
 Claim = tuple[str, str]
 """Workspace and idempotency key."""
@@ -145,10 +146,10 @@ class _Join:
         else:
             return
         self._requests.append(arrival)
-        if trace.feedback:
+        if trace.feedback_count:
             self._touch(trace, arrival)
             if rewrite:
-                for each in trace.feedback.values():
+                for each in trace.feedback():
                     self._feedback[each.feedback_id] = (trace, each)
 
     def _take_notice(self, arrival: Arrival) -> None:
@@ -156,7 +157,7 @@ class _Join:
         self._journal.append((arrival, None))
         for trace in self._buckets[arrival.trace_hash].traces:
             trace.notice(arrival.sequence)
-            if trace.feedback:
+            if trace.feedback_count:
                 self._touch(trace, arrival)
 
     def _trace(self, bucket: Bucket, arrival: Arrival, event: Created | Requested) -> Trace:

@@ -1,9 +1,9 @@
 """Buckets while no poll needs them: bytes, a fifth of the memory, from which each is made anew when one does.
 
-`unpack(pack(bucket))` equals the bucket, and `len(pack(bucket))` is about the bytes that it takes. A large one stays as
-it is, the very bucket that was given: a poll that adds little to it would otherwise take it apart and put it together
-again as a whole. Packed is MessagePack under LZ4, with the length of the former before it: feedback of one trace is
-much alike.
+`unpack(pack(bucket))` says what the bucket says, and `len(pack(bucket))` is about the bytes that it takes. A large one
+stays as it is, the very bucket that was given: a poll that adds little to it would otherwise take it apart and put it
+together again as a whole. Packed is MessagePack under LZ4, with the length of the former before it: feedback of one
+trace is much alike.
 """
 
 import msgspec

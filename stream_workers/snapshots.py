@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from stream_workers.aggregate import Totals
 from stream_workers.facts import NO_SPECIALS, Facts, Specials
-from stream_workers.state import Feedback, Trace
+from stream_workers.feedback import Feedback
+from stream_workers.state import Trace
 
 MOST_REQUESTS = 0xFFFF
 

@@ -5,132 +5,30 @@ an event whose sequence was already applied changes nothing, the first create or
 counts, and the facts of a trace are a function of the set of its requests. No clock, no engine.
 """
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from msgspec import field
+from msgspec import Raw, field
 
-from stream_workers.aggregate import Totals, billionths
-from stream_workers.decode import Created, Deleted, FeedbackEvent, Forgotten, Updated, given, milliseconds
-from stream_workers.facts import Facts, RequestFact, Specials
+from stream_workers.aggregate import Totals
+from stream_workers.decode import Created, FeedbackEvent, Forgotten
+from stream_workers.facts import Facts, RequestFact
+from stream_workers.feedback import Conflict, Feedback
 
-Content = tuple[int, int, Specials, bytes]
-
-
-class Conflict(ValueError):
-    """An event that contradicts what is stored; it belongs to the dead letters under `reason`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
-def specials_of(event: Created | Updated) -> Specials:
-    return (event.user or "", event.organisation or "", event.prompt or "", event.environment or "")
-
-
-class Feedback(msgspec.Struct, gc=False, array_like=True):
-    """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
-
-    `original` is what it was created with, kept from the first edit on.
-    """
-
-    feedback_id: str
-    home: Specials
-    created_at: int
-    value: int
-    weight: int
-    specials: Specials
-    metadata: bytes
-    updated_at: int
-    sequences: tuple[int, ...]
-    original: Content | None = None
-    deleted_by: int | None = None
-
-    @classmethod
-    def create(cls, event: Created, sequence: int) -> "Feedback":
-        specials = user, organisation, prompt, _ = specials_of(event)
-        at = milliseconds(event.at)
-        return cls(
-            event.feedback_id,
-            (user, organisation, prompt, event.home_environment),
-            at,
-            event.value,
-            billionths(event.weight),
-            specials,
-            bytes(event.metadata),
-            at,
-            (sequence,),
-        )
-
-    @property
-    def sequence(self) -> int:
-        return self.sequences[-1]
-
-    @property
-    def deleted(self) -> bool:
-        return self.deleted_by is not None
-
-    def apply(self, event: FeedbackEvent, sequence: int) -> None:
-        """Take in one more event of this feedback. Raises Conflict when it contradicts what is stored."""
-        if sequence in self.sequences:
-            return
-        if sequence < self.sequences[0] and not isinstance(event, Created):
-            # A replay finds the create that came after this event: when it came, there was nothing to change.
-            raise Conflict("unknown_feedback", "The feedback was created after this change of it.")
-        if isinstance(event, Created):
-            sent = (event.value, billionths(event.weight), specials_of(event), bytes(event.metadata))
-            if not _same(sent, self.original or self._content()):
-                raise Conflict("id_reused", "This id was created before with another value, weight or metadata.")
-        elif self.deleted_by is not None and self.deleted_by < sequence:
-            if isinstance(event, Updated):
-                raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
-        elif isinstance(event, Deleted):
-            self.deleted_by = sequence
-            self.updated_at = milliseconds(event.at)
-        else:
-            self._update(event)
-        self.sequences = tuple(sorted((*self.sequences, sequence)))
-
-    def _content(self) -> Content:
-        return (self.value, self.weight, self.specials, self.metadata)
-
-    def _update(self, event: Updated) -> None:
-        self.original = self.original or self._content()
-        if event.value is not None:
-            self.value = event.value
-        if event.weight is not None:
-            self.weight = billionths(event.weight)
-        if (metadata := given(event.metadata)) is not None:
-            self.metadata = metadata
-            self.specials = specials_of(event)
-        self.updated_at = milliseconds(event.at)
-
-
-def _same(sent: Content, held: Content) -> bool:
-    """Whether both say the same; the keys of metadata may come in another order."""
-    if sent == held:
-        return True
-    try:
-        return sent[:3] == held[:3] and _canonical(sent[3]) == _canonical(held[3])
-    except (ValueError, RecursionError):
-        return False  # an integer too long or a nesting too deep for Python, which no edge lets through
-
-
-def _canonical(metadata: bytes) -> str:
-    return json.dumps(json.loads(metadata), sort_keys=True)
+_unpack = msgspec.msgpack.Decoder(Feedback).decode
 
 
 class Trace(msgspec.Struct, gc=False, array_like=True):
     """Everything on one trace. `sequence` is that of its latest feedback event or notice, `updated_at` its latest time.
 
-    `partition` is where its events come from, known once one has come.
+    `partition` is where its events come from, known once one has come. Of a trace that was remembered as bytes each
+    feedback stays bytes until it is asked for: a new one on the trace does not concern the others.
     """
 
     workspace: str
     trace_id: str
-    feedback: dict[str, Feedback] = field(default_factory=dict)
+    _feedback: dict[str, Raw] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     totals: Totals = field(default_factory=Totals)
     sequence: int = 0
@@ -140,7 +38,8 @@ class Trace(msgspec.Struct, gc=False, array_like=True):
 
     def create(self, event: Created, sequence: int) -> Feedback:
         """Add a feedback whose id the trace does not hold yet."""
-        made = self.feedback[event.feedback_id] = Feedback.create(event, sequence)
+        made = Feedback.create(event, sequence)
+        self._hold(made)
         self.totals.add(made.value, made.weight)
         self._have_seen(made)
         return made
@@ -161,21 +60,43 @@ class Trace(msgspec.Struct, gc=False, array_like=True):
         """The trace was changed from outside: its numbers are newer than any that were told before."""
         self.sequence = max(self.sequence, sequence)
 
+    @property
+    def feedback_count(self) -> int:
+        """Of how many feedbacks it knows, deleted ones too."""
+        return len(self._feedback)
+
+    def feedback(self) -> list[Feedback]:
+        """All of them."""
+        return [held for each in self._feedback if (held := self.find(each))]
+
+    def find(self, feedback_id: str) -> Feedback | None:
+        """The feedback of this id."""
+        held: Any = self._feedback.get(feedback_id)
+        if type(held) is Raw:
+            held = _unpack(held)
+            self._hold(held)
+        return held  # type: ignore[no-any-return]
+
+    def _hold(self, feedback: Feedback) -> None:
+        self._feedback[feedback.feedback_id] = feedback  # type: ignore[assignment]  # written as a Raw would be
+
     def _have_seen(self, held: Feedback) -> None:
         sequence = held.sequences[-1]
-        if sequence > self.sequence:
-            self.sequence = sequence
         if held.updated_at > self.updated_at:
             self.updated_at = held.updated_at
-        if self._last is None or sequence >= self.feedback[self._last].sequences[-1]:
+        if sequence > self.sequence:
+            self.sequence = sequence
+            self._last = held.feedback_id
+        elif (last := self.find(self._last or "")) is None or sequence >= last.sequences[-1]:
             self._last = held.feedback_id
 
     @property
     def last(self) -> Feedback | None:
         """The standing feedback with the latest event."""
-        if self._last is None or not self.feedback[self._last].deleted:
-            return self.feedback.get(self._last or "")
-        standing = (each for each in self.feedback.values() if not each.deleted)
+        held = self.find(self._last or "")
+        if held is None or not held.deleted:
+            return held
+        standing = (each for each in self.feedback() if not each.deleted)
         latest = max(standing, key=lambda each: each.sequence, default=None)
         self._last = latest.feedback_id if latest else None
         return latest
@@ -206,15 +127,14 @@ class Bucket(msgspec.Struct, gc=False, array_like=True):
     def find(self, feedback_id: str, workspace: str) -> tuple[Trace, Feedback] | None:
         """The feedback of this id in this workspace, and its trace."""
         for trace in self.traces:
-            held = trace.feedback.get(feedback_id)
-            if held is not None and trace.workspace == workspace:
+            if trace.workspace == workspace and (held := trace.find(feedback_id)):
                 return trace, held
         return None
 
     @property
     def size(self) -> int:
         """How much it holds, in feedback, requests and traces."""
-        return sum([1 + len(trace.feedback) + len(trace.facts.requests) for trace in self.traces])
+        return sum([1 + trace.feedback_count + len(trace.facts.requests) for trace in self.traces])
 
 
 Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]
