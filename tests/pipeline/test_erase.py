@@ -106,6 +106,22 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         assert [account for account in accounts if account.missing or account.doubled] == []
 
 
+def test_a_person_of_thousands_of_feedbacks_is_erased_like_any_other(pipeline: Pipeline) -> None:
+    person, count = f"person-{uuid.uuid4().hex}", 3000
+    traces = [a_trace() for _ in range(count)]
+    for start in range(0, count, 1000):
+        for trace in traces[start : start + 3]:
+            pipeline.request(trace, "model", _user=person)
+        feedback = [{"trace_id": t, "value": 1, "metadata": {"_user": person}} for t in traces[start : start + 1000]]
+        pipeline.post("/v1/feedback", feedback)
+    until(lambda: mentions(pipeline, person).get("feedback_rows", 0) >= count, "all is stored")
+    assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+    until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+    assert mentions(pipeline, person) == {}
+    rows = "SELECT count() FROM feedback.trace_aggregate_rows WHERE trace_id IN (SELECT arrayJoin({t:Array(String)}))"
+    assert pipeline.count(rows, t=traces[:100]) == 0
+
+
 class Killed(BaseException):
     """The command ends here, whatever it was about to do."""
 
