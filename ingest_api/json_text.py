@@ -140,9 +140,9 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
     found = dict(members)
     if len(found) == len(members):
         return found
-    seen: set[str] = set()
-    # A key is in the set when it comes again.
-    return _Doubled(next(key for key, _ in members if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    # The object has its keys in the order in which each came first: the first that differs has come again.
+    again = (key for (key, _), first in zip(members, found, strict=False) if key != first)
+    return _Doubled(next(again, members[len(found)][0]))
 
 
 def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:
