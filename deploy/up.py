@@ -78,7 +78,8 @@ async def _run(options: Options) -> int:
         if ready.done() and not ready.cancelled():
             _announce(system)
             await _first(asked.wait(), trouble)
-        if trouble.done():
+        troubled = trouble.done()
+        if troubled:
             _say(_told(trouble.result()))
         else:
             _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
@@ -92,9 +93,11 @@ async def _run(options: Options) -> int:
         return 130
     left = stopping.result()
     if left != 0:
+        if trouble.done() and not troubled:
+            _say(_told(trouble.result()))
         count = "an unknown number of" if left is None else f"{left:,}"
         _say(f"{count} accepted records were not stored and are lost; {options.data_dir / 'logs'} may say why.")
-    return 0 if left == 0 and not trouble.done() else 1
+    return 0 if left == 0 and not troubled else 1
 
 
 async def _first(*awaitables: Awaitable[Any]) -> None:

@@ -116,7 +116,8 @@ def test_feedback_is_listed_by_what_is_asked_of_it_newest_first(pipeline: Pipeli
     assert wanted, "the data set does not try this filter"
     assert len(items) == len(wanted)
     assert {item["id"] for item in items} == wanted.keys()
-    assert [item["created_at"] for item in items] == sorted((item["created_at"] for item in items), reverse=True)
+    times = [datetime.fromisoformat(item["created_at"]) for item in items]
+    assert times == sorted(times, reverse=True)
     for item in items:
         given = wanted[item["id"]]
         assert (item["value"], item["weight"], item["metadata"]) == (given.value, float(given.weight), given.metadata)
