@@ -50,22 +50,16 @@ def _noted(kind: str) -> str:
     return f"(SELECT id FROM feedback.erasures_under_way WHERE {_UNDER_WAY} AND kind = '{kind}')"
 
 
+def _is_noted(kind: str, column: str) -> str:
+    return f"toString({column}) IN {_noted(kind)}"
+
+
 _ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
-
-
-def _of_feedback(column: str) -> str:
-    return f"toString({column}) IN {_noted('feedback')}"
-
-
-def _of_requests(column: str) -> str:
-    return f"toString({column}) IN {_noted('request')}"
-
-
 _LETTERS = (
     "JSONExtractString(value, 'workspace') = {workspace:String} AND (JSONExtractString(value, '_user') = {user:String}"
     f" OR feedback_id IN {_noted('feedback')})"
 )
-_FACTS = f"kind = 'request' AND {_of_requests('id')} AND position(entry, {{fact:String}}) > 0"
+_FACTS = f"kind = 'request' AND {_is_noted('request', 'id')} AND position(entry, {{fact:String}}) > 0"
 
 _TRACES = f"workspace = {{workspace:String}} AND trace_id IN {_noted('trace')}"
 _SHARED = (
@@ -76,10 +70,10 @@ _AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({_SHARED})"
 
 # What is theirs in each table, and goes before what is left is computed anew.
 THEIRS = {
-    "feedback_rows": _of_feedback("feedback_id"),
-    "feedback_hour_rows": _of_feedback("feedback_id"),
-    "request_log_rows": _of_requests("request_id"),
-    "journal": f"kind = 'feedback' AND {_of_feedback('id')} OR {_FACTS}",
+    "feedback_rows": _is_noted("feedback", "feedback_id"),
+    "feedback_hour_rows": _is_noted("feedback", "feedback_id"),
+    "request_log_rows": _is_noted("request", "request_id"),
+    "journal": f"kind = 'feedback' AND {_is_noted('feedback', 'id')} OR {_FACTS}",
     "dead_letters": _LETTERS,
     "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
 }
@@ -129,8 +123,7 @@ def erase(
     with clickhouse(clickhouse_url) as client:
         _find(client, person)
         before = after = _count(client, person)
-        rounds = _ROUNDS if _ids(client, person, *_FOUND) else 0
-        for _ in range(rounds):
+        for _ in range(_ROUNDS if _count_in(client, "erasures_under_way", _UNDER_WAY, person) else 0):
             _delete_through_the_pipeline(client, bootstrap, group, person, patience_s, say)
             _remove(client, clickhouse_url, bootstrap, person)
             _find(client, person)
@@ -153,18 +146,19 @@ def _find(client: Client, person: Person) -> None:
 
 def _ids(client: Client, person: Person, *kinds: str) -> list[str]:
     """What is noted of these kinds."""
-    query = " UNION DISTINCT ".join(f"SELECT id FROM {_noted(kind)}" for kind in kinds)
+    told = ", ".join(f"'{kind}'" for kind in kinds)
+    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {_UNDER_WAY} AND kind IN ({told})"
     return [row[0] for row in client.query(query, person.parameters).result_rows]
 
 
 def _count(client: Client, person: Person) -> dict[str, int]:
     everywhere = THEIRS | {"trace_aggregate_rows": _AGGREGATES}
-    return {
-        table: int(
-            client.query(f"SELECT count() FROM feedback.{table} WHERE {theirs}", person.parameters).result_rows[0][0]
-        )
-        for table, theirs in everywhere.items()
-    }
+    return {table: _count_in(client, table, theirs, person) for table, theirs in everywhere.items()}
+
+
+def _count_in(client: Client, table: str, theirs: str, person: Person) -> int:
+    query = f"SELECT count() FROM feedback.{table} WHERE {theirs}"
+    return int(client.query(query, person.parameters).result_rows[0][0])
 
 
 def _delete_through_the_pipeline(
@@ -175,7 +169,7 @@ def _delete_through_the_pipeline(
         row[0]
         for row in client.query(
             "SELECT DISTINCT toString(id) FROM feedback.journal WHERE kind = 'feedback'"
-            f" AND {_of_feedback('id')} AND id NOT IN (SELECT id FROM feedback.journal"
+            f" AND {_is_noted('feedback', 'id')} AND id NOT IN (SELECT id FROM feedback.journal"
             " WHERE kind = 'feedback' AND JSONExtractString(entry, 'event') = 'delete')",
             person.parameters,
         ).result_rows
@@ -191,8 +185,8 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person)
     client.command(
         "INSERT INTO feedback.erased_records"
         f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
-        f" FROM feedback.journal WHERE kind = 'feedback' AND {_of_feedback('id')}"
-        f" OR kind = 'request' AND {_of_requests('id')}",
+        f" FROM feedback.journal WHERE kind = 'feedback' AND {_is_noted('feedback', 'id')}"
+        f" OR kind = 'request' AND {_is_noted('request', 'id')}",
         parameters=wanted,
     )
     client.command(

@@ -8,6 +8,8 @@ other calls wait. Integers of any length survive.
 import json
 import re
 from collections.abc import Iterable
+from itertools import compress, count
+from operator import itemgetter, ne
 from typing import Any, NamedTuple
 
 import orjson
@@ -141,8 +143,8 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
     if len(found) == len(members):
         return found
     # The object has its keys in the order in which each came first: the first that differs has come again.
-    again = (key for (key, _), first in zip(members, found, strict=False) if key != first)
-    return _Doubled(next(again, members[len(found)][0]))
+    differ = map(ne, map(itemgetter(0), members), found)
+    return _Doubled(members[next(compress(count(), differ), len(found))][0])
 
 
 def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:

@@ -15,7 +15,7 @@ from ingest_api.settings import Limits
 
 LARGEST = 5_000_000
 LIMITS = Limits(512, 65_536, 1000, frozenset())
-MOST = 10
+MOST = 8
 """Times as long as an ordinary body."""
 
 
