@@ -10,21 +10,24 @@ import re
 from collections.abc import Iterable
 from itertools import compress, count
 from operator import itemgetter, ne
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 
 from ingest_api.errors import RefusedError, field_path
 
 MAX_DEPTH = 100
 MAX_CONTAINERS = 200_000
+MAX_KEYS_COMPARED = 100_000
+"""Beyond so many it is not said which of them stands twice: finding it takes several times as long as reading all."""
 
 # Possessive, and content with a string that does not end, so that no text is gone through twice.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 # A tuple, because isinstance is several times as slow with a union made anew.
 _CONTAINERS = (dict, list)
 
-# orjson turns integers beyond 64 bits into floats; the shortest of them have 19 digits.
+# orjson turns integers beyond 64 bits into floats, msgspec keeps them; the shortest of them have 19 digits.
 _LONG_INTEGER = re.compile(rb"\d{19}")
 
 
@@ -46,12 +49,12 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
     if opened(raw) > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
     if colons(raw) != orjson.dumps(value).count(b":"):
-        _refuse_doubled(raw, what, within)
+        _refuse_doubled(raw, value, what, within)
     if escapes(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
         path = field_path(place)
         raise RefusedError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     if _LONG_INTEGER.search(raw):
-        value = json.loads(raw)
+        value = msgspec.json.decode(raw)
     return value
 
 
@@ -122,15 +125,16 @@ def deeper_than(value: Any, limit: int) -> bool:
     return bool(level)
 
 
-class _Doubled(NamedTuple):
-    """Stands for an object in which a key stands twice."""
-
-    key: str
-
-
-def _refuse_doubled(raw: bytes, what: str, within: str | None) -> None:
+def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> None:
+    if colons(raw) > MAX_KEYS_COMPARED and _STRING.sub(b"", raw).count(b":") > MAX_KEYS_COMPARED:
+        raise RefusedError(
+            f"{what} has an object in which a key stands twice: send it once"
+            f" (which key it is can be said of up to {MAX_KEYS_COMPARED} keys: send fewer at a time to learn it)",
+            within,
+        )
     try:
-        place = _doubled_at(json.loads(raw, object_pairs_hook=_object), [within] if within else [])
+        # `list` keeps an object as its members, each a key and a value, whichever came before.
+        place = _doubled_at(json.loads(raw, object_pairs_hook=list), value, [within] if within else [])
     except RecursionError:
         raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
     if place is not None:
@@ -138,23 +142,22 @@ def _refuse_doubled(raw: bytes, what: str, within: str | None) -> None:
         raise RefusedError(f"{path} stands twice in one object: send it once", path)
 
 
-def _object(members: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
-    found = dict(members)
-    if len(found) == len(members):
-        return found
-    # The object has its keys in the order in which each came first: the first that differs has come again.
-    differ = map(ne, map(itemgetter(0), members), found)
-    return _Doubled(members[next(compress(count(), differ), len(found))][0])
-
-
-def _doubled_at(value: Any, place: list[str | int]) -> list[str | int] | None:
-    if isinstance(value, _Doubled):
-        return [*place, value.key]
-    inside: Iterable[tuple[str | int, Any]] = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for key, inner in inside:
-        if (found := _doubled_at(inner, [*place, key])) is not None:
+def _doubled_at(written: Any, value: Any, place: list[str | int]) -> list[str | int] | None:
+    """Where a key stands twice in what was written, of which `value` has kept each key once."""
+    if isinstance(value, dict):
+        if len(written) != len(value):
+            # Keys are kept in the order in which each came first: the first that differs has come again.
+            differ = map(ne, map(itemgetter(0), written), value)
+            return [*place, written[next(compress(count(), differ), len(value))][0]]
+        inside: Iterable[tuple[str | int, Any, Any]] = (
+            (key, inner, value[key]) for key, inner in written if isinstance(value[key], _CONTAINERS)
+        )
+    elif isinstance(value, list):
+        inside = ((index, inner, value[index]) for index, inner in enumerate(written))
+    else:
+        return None
+    for key, inner, kept in inside:
+        if (found := _doubled_at(inner, kept, [*place, key])) is not None:
             return found
     return None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import RefusedError
-from ingest_api.json_text import MAX_CONTAINERS, MAX_DEPTH, dump, parse, shown
+from ingest_api.json_text import MAX_CONTAINERS, MAX_DEPTH, MAX_KEYS_COMPARED, dump, parse, shown
 
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 text = st.text(storable)
@@ -88,6 +88,55 @@ def test_a_key_that_stands_twice_in_one_object_is_refused_by_its_place(raw: byte
     fault = refusal(raw)
     assert fault.message == f"{param} stands twice in one object: send it once"
     assert fault.param == param
+
+
+class Members(list[tuple[str, Any]]):
+    """An object as it is written: a key may come again."""
+
+
+def written(value: Any) -> str:
+    if isinstance(value, Members):
+        return "{" + ",".join(f"{json.dumps(key)}:{written(inner)}" for key, inner in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(written, value)) + "]"
+    return json.dumps(value)
+
+
+def doubled(value: Any, place: str = "") -> str | None:
+    """Where the outermost key that comes again stands, of several in one object the first to come again."""
+    if isinstance(value, Members):
+        keys = [key for key, _ in value]
+        again = [place + key for n, key in enumerate(keys) if key in keys[:n]]
+        return next(iter(again), None) or next(filter(None, (doubled(v, f"{place}{k}.") for k, v in value)), None)
+    if isinstance(value, list):
+        before = place.removesuffix(".")
+        return next(filter(None, (doubled(v, f"{before}[{n}].") for n, v in enumerate(value))), None)
+    return None
+
+
+@given(
+    st.recursive(
+        st.integers(0, 2) | st.just(":"),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.lists(st.tuples(st.sampled_from("abc"), inner), max_size=3).map(Members)
+        ),
+        max_leaves=20,
+    )
+)
+def test_the_outermost_key_that_stands_twice_is_named_of_any_body(value: Any) -> None:
+    if (place := doubled(value)) is None:
+        parse(written(value).encode())
+    else:
+        assert refusal(written(value).encode()).param == place
+
+
+def test_of_very_many_keys_it_is_said_that_one_stands_twice_and_how_to_learn_which() -> None:
+    members = ",".join(f'"{n}":":"' for n in range(MAX_KEYS_COMPARED - 1))
+    assert refusal(b'{%b,"0":1}' % members.encode()).param == "0"
+    fault = refusal(b'{%b,"a":1,"0":1}' % members.encode())
+    assert fault.param is None
+    assert "stands twice" in fault.message
+    assert f"up to {MAX_KEYS_COMPARED} keys" in fault.message
 
 
 @given(values, st.booleans(), st.booleans())
