@@ -43,11 +43,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
         signal.signal(each, lambda *_: None)
     app = create_app(settings)
     extend(app)
-    # What is there now stays for ever: the collector need not look through it again and again.
-    gc.collect()
-    gc.freeze()
-    # Events in flight are no garbage, and are too many to be looked through after every 700 objects.
-    gc.set_threshold(100_000, 50, 1000)
+    collect_seldom()
     connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -68,6 +64,15 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     )
     server.run()
     return 0
+
+
+def collect_seldom() -> None:
+    """Spare the collector what it would look through in vain, again and again."""
+    # What is there now stays for ever.
+    gc.collect()
+    gc.freeze()
+    # Events in flight are no garbage, and are too many to be looked through after every 700 objects.
+    gc.set_threshold(100_000, 50, 1000)
 
 
 def _tell(settings: Settings) -> None:

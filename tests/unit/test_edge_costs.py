@@ -1,12 +1,14 @@
 """No body holds the edge's event loop much longer than an ordinary one of its size."""
 
 import contextlib
+import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import process_time
 
 import pytest
 
+from ingest_api.__main__ import collect_seldom
 from ingest_api.errors import RefusedError
 from ingest_api.feedback_reader import read_feedback
 from ingest_api.json_text import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
@@ -17,6 +19,16 @@ LARGEST = 5_000_000
 LIMITS = Limits(512, 65_536, 1000, frozenset())
 MOST = 8
 """Times as long as an ordinary body."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected_as_in_an_edge() -> Iterator[None]:
+    """Or else all that the tests before have left is looked through for what is made here."""
+    thresholds = gc.get_threshold()
+    collect_seldom()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def repeated(piece: bytes, size: int = LARGEST - 200, between: bytes = b",") -> bytes:
