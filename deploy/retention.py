@@ -42,7 +42,7 @@ TABLES = (
     Kept("trace_aggregate_rows", "updated_at", "FEEDBACK_KEEP_AGGREGATES_DAYS"),
     Kept("journal", "recorded_at", "FEEDBACK_KEEP_JOURNAL_DAYS", least_days=_LEAST_WITH_REPLAY),
     Kept("dead_letters", "recorded_at", "FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY),
-    Kept("idempotency_claims", "claimed_at", "FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY),
+    Kept("idempotency_keys", "claimed_at", "FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY),
 )
 
 

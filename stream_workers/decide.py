@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from stream_workers.decode import Arrival, Fault
-from stream_workers.join import Claim, apply, claim_of, digest_of
+from stream_workers.join import Claim, apply
 from stream_workers.messages import Hour, Message, hours_of, messages, touches
 from stream_workers.packed import Packed, pack, unpack
 from stream_workers.rows import tables
@@ -27,12 +27,11 @@ SLICE = 500
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Rows by table, messages, the state left behind by trace hash, and the idempotency keys first used here."""
+    """Rows by table, messages, and the state left behind by trace hash."""
 
     rows: dict[str, pa.Table]
     messages: list[Message]
     left: dict[int, Packed]
-    claims: dict[Claim, str]
 
 
 @dataclass
@@ -42,12 +41,11 @@ class _Growing:
     rows: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     messages: list[Message] = field(default_factory=list)
     left: dict[int, Packed] = field(default_factory=dict)
-    claims: dict[Claim, str] = field(default_factory=dict)
     hours: set[Hour] = field(default_factory=set)
 
     def outcome(self) -> Outcome:
         rows = {name: pa.concat_tables(parts).combine_chunks() for name, parts in self.rows.items()}
-        return Outcome(rows, self.messages + touches(self.hours), self.left, self.claims)
+        return Outcome(rows, self.messages + touches(self.hours), self.left)
 
 
 def decide(
@@ -60,7 +58,7 @@ def decide(
     """Decide a poll's arrivals, in their order, and what could not be read of it: None after each slice, then all.
 
     The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
-    but for what `unpack` hands out as it is. `claimed` has the digest of every idempotency key that was used before.
+    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs.
     """
     growing = _Growing()
     for part in slices(arrivals) or [[]]:
@@ -73,16 +71,15 @@ def decide(
         growing.messages += messages(changes, faults)
         growing.hours |= hours_of(changes)
         growing.left |= {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}
-        growing.claims |= {claim: digest_of(event) for claim, event in changes.claims.items()}
         faults = ()
         yield None
     yield growing.outcome()
 
 
 def slices(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
-    """The arrivals in slices: all of a trace in one, and all that can contend for an idempotency key in the first."""
-    slice_of = {arrival.trace_hash: 0 for arrival in arrivals if claim_of(arrival.event) is not None}
-    found: list[list[Arrival]] = [[]] if slice_of else []
+    """The arrivals in slices, all of a trace in one."""
+    slice_of: dict[int, int] = {}
+    found: list[list[Arrival]] = []
     for arrival in arrivals:
         number = slice_of.get(arrival.trace_hash)
         if number is None:

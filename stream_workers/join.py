@@ -23,23 +23,19 @@ Claim = tuple[str, str]
 
 @dataclass
 class Changes:
-    """What a poll led to: events to record, snapshots to store and publish, and records that contradict the rest.
-
-    `claims` are the idempotency keys that were used for the first time, with the digest of their calls.
-    """
+    """What a poll led to: events to record, snapshots to store and publish, and records that contradict the rest."""
 
     journal: list[tuple[Arrival, RequestFact | None]]
     requests: list[Arrival]
     feedback: list[FeedbackSnapshot]
     traces: list[TraceSnapshot]
-    claims: dict[Claim, Created | Requested]
     dead: list[Fault]
 
 
 def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: Mapping[Claim, str]) -> Changes:
     """Move `buckets` (by trace hash; one for every arrival) through `arrivals` and say what changed.
 
-    `claimed` has the digest of every idempotency key among the arrivals that was used before.
+    `claimed` has the digest of the call to which each idempotency key among the arrivals belongs.
     """
     return _Join(buckets, claimed).through(arrivals)
 
@@ -66,7 +62,6 @@ class _Join:
         self._requests: list[Arrival] = []
         self._feedback: dict[str, tuple[Trace, Feedback]] = {}
         self._traces: dict[int, Trace] = {}
-        self._claims: dict[Claim, Created | Requested] = {}
 
     def through(self, arrivals: Sequence[Arrival]) -> Changes:
         dead = []
@@ -86,7 +81,6 @@ class _Join:
             self._requests,
             of_feedback(self._feedback.values()),
             of_traces(self._traces.values()),
-            self._claims,
             dead,
         )
 
@@ -94,7 +88,7 @@ class _Join:
         bucket, feedback_id = self._buckets[arrival.trace_hash], arrival.identity
         found = bucket.find(feedback_id, event.workspace)
         if isinstance(event, Created) and event.idempotency_key is not None:
-            self._claim(event, is_replay=found is not None and arrival.sequence in found[1].sequences)
+            self._require_key(event, is_replay=found is not None and arrival.sequence in found[1].sequences)
         if found:
             trace, feedback = found
             trace.take(feedback, event, arrival.sequence)
@@ -107,13 +101,10 @@ class _Join:
         self._feedback[feedback_id] = (trace, feedback)
         self._touch(trace, arrival)
 
-    def _claim(self, event: Created | Requested, *, is_replay: bool) -> None:
-        """The key is the event's call's, or Conflict: another call has used it before. What was let pass stays so."""
-        claim = (event.workspace, event.idempotency_key or "")
-        first = self._claimed.get(claim)
-        if first is None:
-            first = digest_of(self._claims.setdefault(claim, event))
-        if first != digest_of(event) and not is_replay:
+    def _require_key(self, event: Created | Requested, *, is_replay: bool) -> None:
+        """The key is the event's call's, or Conflict: it is another call's. What was once let pass stays so."""
+        owner = self._claimed[event.workspace, event.idempotency_key or ""]
+        if owner != digest_of(event) and not is_replay:
             raise Conflict(
                 "idempotency_key_reused", "The Idempotency-Key was used before, for a call with another body."
             )
@@ -122,7 +113,7 @@ class _Join:
         bucket = self._buckets[arrival.trace_hash]
         if event.idempotency_key is not None:
             known = bucket.trace(event.workspace, event.trace_id)
-            self._claim(
+            self._require_key(
                 event, is_replay=known is not None and known.facts.requests.get(event.request_id) == arrival.sequence
             )
         trace = self._trace(bucket, arrival, event)

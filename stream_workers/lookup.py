@@ -30,8 +30,8 @@ AS_ONE_DOCUMENT = {
     "format_custom_result_after_delimiter": "]",
 }
 _CLAIMS = """
-SELECT workspace, idempotency_key, argMin(digest, (claimed_at, digest))
-FROM feedback.idempotency_claims
+SELECT workspace, idempotency_key, argMin(digest, _block_number)
+FROM feedback.idempotency_keys
 WHERE (workspace, idempotency_key) IN (SELECT w, k FROM wanted)
 GROUP BY workspace, idempotency_key
 """
@@ -99,7 +99,11 @@ def entries_query(condition: str) -> str:
 
 
 async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[Claim, str]:
-    """The digest under which each of these keys was first used; those never used are left out."""
+    """The digest of the call to which each of these keys belongs; those that are nobody's are left out.
+
+    ClickHouse numbers blocks of rows in the order in which they can be read, so of several claims to a key the first
+    counts, and once one can be read no later one changes the answer.
+    """
     wanted = ExternalData(
         file_name="wanted",
         data=b"\n".join(map(msgspec.json.encode, claims)),

@@ -9,7 +9,7 @@ they came, settling them in that order, and joining no more once any but an aban
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from stream_workers.cache import TraceCache
 from stream_workers.decide import Stored, decide
-from stream_workers.decode import Arrival, Fault, Forgotten, decode
-from stream_workers.join import Claim, claim_of
+from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
+from stream_workers.join import Claim, claim_of, digest_of
 from stream_workers.messages import Message
 from stream_workers.packed import Packed
 from stream_workers.progress import Poll
@@ -39,7 +39,9 @@ class Engines(Protocol):
 
     async def fetch(self, hashes: set[int]) -> Stored: ...
 
-    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]: ...
+    async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]: ...
+
+    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None: ...
 
     async def store(self, rows: dict[str, pa.Table]) -> None: ...
 
@@ -98,7 +100,7 @@ class Processor:
         # How often everything was forgotten: what was found before the last time may be out of date.
         self._memory = 0
         # What the latest polls have left behind; a look-up may have been too early to see it in storage.
-        self._latest: deque[tuple[dict[int, Packed], dict[Claim, str]]] = deque(maxlen=IN_HAND)
+        self._latest: deque[dict[int, Packed]] = deque(maxlen=IN_HAND)
 
     async def look_up(self, poll: Poll, earlier_settled: Callable[[], Awaitable[object]]) -> Found:
         """Decode a poll and find the state it needs. `earlier_settled` waits for all polls before this one."""
@@ -112,27 +114,24 @@ class Processor:
             self.forget()
         memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
         remembered, stored = await self._find(poll, hashes)
-        claims = await self._fetch_claims(poll, arrivals)
+        claims = await self._claim(poll, arrivals)
         return Found(poll, arrivals, faults, hashes, remembered, stored, claims, memory)
 
     async def join(self, found: Found) -> Decision:
         """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over."""
         poll, hashes = found.poll, found.hashes
-        remembered, stored, claims = found.remembered, found.stored, found.claims
+        remembered, stored = found.remembered, found.stored
         if found.memory != self._memory:
             remembered, stored = await self._find(poll, hashes)
-            claims = await self._fetch_claims(poll, found.arrivals)
         remembered = remembered | self._left_by_latest(hashes)
-        for _, latest_claims in self._latest:
-            claims = latest_claims | claims
         self._require(poll)
         # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
-        deciding = decide(found.arrivals, found.faults, remembered, stored, claims)
+        deciding = decide(found.arrivals, found.faults, remembered, stored, found.claims)
         outcome = None
         while outcome is None:
             outcome = await self._compute(lambda: next(deciding))
             self._require(poll)
-        self._latest.append((outcome.left, claims | outcome.claims))
+        self._latest.append(outcome.left)
         self._cache.remember(outcome.left)
         return Decision(poll, outcome.rows, outcome.messages)
 
@@ -158,13 +157,26 @@ class Processor:
     def _left_by_latest(self, hashes: set[int]) -> dict[int, Packed]:
         """Of these, the state that the latest polls have left behind."""
         left: dict[int, Packed] = {}
-        for latest, _ in self._latest:
+        for latest in self._latest:
             left |= {h: latest[h] for h in hashes & latest.keys()}
         return left
 
-    async def _fetch_claims(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
-        keys = {claim for arrival in arrivals if (claim := claim_of(arrival.event)) is not None}
-        return await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(keys)) if keys else {}
+    async def _claim(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
+        """Claim the arrivals' idempotency keys that are nobody's; the digest of the call to which each belongs."""
+        first: dict[Claim, Created | Requested] = {}
+        for arrival in arrivals:
+            if isinstance(event := arrival.event, Created | Requested) and (claim := claim_of(event)) is not None:
+                first.setdefault(claim, event)
+        if not first:
+            return {}
+        owners = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(first.keys()))
+        unclaimed = {claim: event for claim, event in first.items() if claim not in owners}
+        if unclaimed:
+            await self._until_done(poll, "insert", lambda: self._engines.store_claims(unclaimed))
+            # Another worker may have claimed one meanwhile. What is older than claims are kept is gone again by now.
+            found = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(unclaimed.keys()))
+            owners |= {claim: digest_of(event) for claim, event in unclaimed.items()} | found
+        return owners
 
     def _require(self, poll: Poll) -> None:
         if self._assignment_over(poll):

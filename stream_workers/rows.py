@@ -19,12 +19,14 @@ _encode = msgspec.json.Encoder().encode
 _MS = pa.timestamp("ms", tz="UTC")
 _STRINGS = pa.list_(pa.string())
 
+CLAIMS = "idempotency_keys"
+"""The table of `claims_table`."""
+
 
 def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
     """The rows of a poll by table name."""
     dead = [*faults, *changes.dead]
     built = {
-        "idempotency_claims": _claims(changes.claims) if changes.claims else None,
         "journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
         "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
@@ -55,7 +57,8 @@ def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
     return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
 
 
-def _claims(claims: Mapping[Claim, Created | Requested]) -> pa.Table:
+def claims_table(claims: Mapping[Claim, Created | Requested]) -> pa.Table:
+    """Rows that claim these idempotency keys for the calls of these events."""
     return pa.table(
         {
             "workspace": pa.array([workspace for workspace, _ in claims]),

@@ -1,4 +1,4 @@
-"""Writing a poll's rows to ClickHouse, the journal before all else, and claims on idempotency keys before that.
+"""Writing a poll's rows to ClickHouse, the journal before all else.
 
 The journal goes first so that no row can show what the journal does not know: after a crash, a request that is in
 the journal has the feedback it touched written again when its record is read again.
@@ -27,9 +27,8 @@ _SETTINGS = {
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
     """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
     rest = dict(tables)
-    for name in ("idempotency_claims", "journal"):
-        if (rows := rest.pop(name, None)) is not None:
-            await _insert(client, name, rows)
+    if (journal := rest.pop("journal", None)) is not None:
+        await _insert(client, "journal", journal)
     await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))
 
 

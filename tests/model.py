@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -23,16 +24,21 @@ Row = dict[str, Any]
 
 
 class Model:
-    """The state that the logs of one partition amount to."""
+    """The state that the logs of one partition amount to.
 
-    def __init__(self, logs: Mapping[str, Iterable[ConsumerRecord]]) -> None:
+    `claims` has the digest to which each idempotency key belongs; that of others is the first one's in the log.
+    """
+
+    def __init__(
+        self, logs: Mapping[str, Iterable[ConsumerRecord]], claims: Mapping[tuple[str, str], str] = MappingProxyType({})
+    ) -> None:
         self.feedback: dict[str, Row] = {}
         self.deleted: dict[str, Row] = {}
         self.requests: dict[str, Row] = {}
         self.dead: set[tuple[str, int]] = set()
         self.journal: set[tuple[str, int]] = set()
         self._originals: dict[str, Row] = {}
-        self._claims: dict[tuple[str, str], str] = {}
+        self._claims = dict(claims)
         self._of_trace: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for record in logs[FEEDBACK_EVENTS]:
             kept = self._takes(parsed(record.value), record.offset)

@@ -80,15 +80,18 @@ class Client(threading.Thread):
             assert again.json()["feedback_ids"] == reply.json()["feedback_ids"]
 
     def _reuse(self) -> None:
-        """The same key with another body on the same trace: refused, or dead, and never merged."""
-        (item,), key = self._body(1), uuid.uuid4().hex
-        self.promises.attempted.add(self._id(item, key, 0))
-        first = self._until_answered("POST", "/v1/feedback", item, key)
+        """The same key with another body, on the same trace or on others: refused, or dead, and never merged."""
+        body, key = self._body(self._chance.choice([1, 5])), uuid.uuid4().hex
+        other = [item | {"metadata": {"reused": True}} for item in body]
+        if self._chance.random() < 0.5:
+            other = self._body(len(body))
+        self.promises.attempted |= {self._id(item, key, n) for each in (body, other) for n, item in enumerate(each)}
+        first = self._until_answered("POST", "/v1/feedback", body, key)
         self.promises.accepted |= set(first.json()["feedback_ids"])
-        second = self._until_answered("POST", "/v1/feedback", item | {"metadata": {"reused": True}}, key)
+        second = self._until_answered("POST", "/v1/feedback", other, key)
         assert second.status_code in (200, 409), second.text
         self.promises.refused_keys += second.status_code == 409
-        self.promises.events += 2
+        self.promises.events += len(body) + len(other)
 
     def _log(self) -> None:
         body = [

@@ -24,7 +24,7 @@ from tests.pipeline.engines import Process, answers, until
 PARTITIONS = 8
 SESSION_TIMEOUT_S = 6
 _LAST_LINES = 15
-WRITTEN = ("idempotency_claims", "journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
+WRITTEN = ("idempotency_keys", "journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 """The tables that every worker writes, in the order in which it does so first."""
 
 

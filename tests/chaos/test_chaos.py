@@ -112,9 +112,10 @@ def verify(system: System, clients: list[Client], say: Any) -> None:
     address = ["--clickhouse-url", system.clickhouse_url]
     assert cli.main(["audit", *address, "--bootstrap", system.bootstrap]) == 0, "the books are wrong"
     promises_are_kept(logs, clients)
+    claims = owners(system.clickhouse_url)
     published = newest(asyncio.run(read(system.bootstrap, (ENRICHED, AGGREGATES, DEAD))))
     for partition, outcome in outcomes(system.clickhouse_url, published).items():
-        model = Model({topic: logs.get((topic, partition), []) for topic in INPUTS})
+        model = Model({topic: logs.get((topic, partition), []) for topic in INPUTS}, claims)
         check(model, outcome)
     assert cli.main(["reconcile", *address]) == 0, "what is stored is not what was accepted"
 
@@ -171,6 +172,14 @@ def newest(logs: dict[tuple[str, int], list[ConsumerRecord]]) -> dict[int, Publi
             if (topic, record.key) not in of_partition or version >= of_partition[topic, record.key][0]:
                 of_partition[topic, record.key] = (version, record.value)
     return held
+
+
+def owners(url: str) -> dict[tuple[str, str], str]:
+    """The digest to which each idempotency key belongs; one for all partitions."""
+    rows = clickhouse_connect.get_client(dsn=url).query(
+        "SELECT workspace, idempotency_key, argMin(digest, _block_number) FROM feedback.idempotency_keys GROUP BY ALL"
+    )
+    return {(workspace, key): digest for workspace, key, digest in rows.result_rows}
 
 
 def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:

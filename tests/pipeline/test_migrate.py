@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,39 @@ def test_the_journal_becomes_one_of_lines_and_back_wherever_that_was_cut_off(
     migrate(url, 17)
     assert entries(client, "trace_journal") == ENTRIES
     assert "journal" not in tables(client)
+
+
+@pytest.mark.parametrize("done", range(5))
+def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_that_was_cut_off(
+    url: str, client: Client, done: int
+) -> None:
+    file = FOLDER / "0019_first_claims.up.sql"
+
+    def cut_off(file: Path) -> None:
+        for statement in statements(file.read_text())[:done]:
+            client.command(statement)
+
+    def owners(table: str, first_by: str) -> Any:
+        query = f"SELECT idempotency_key, argMin(digest, {first_by}) FROM feedback.{table} GROUP BY ALL ORDER BY ALL"
+        return client.query(query).result_rows
+
+    now = datetime.now(UTC)
+    claims = [("w", "k", "late", now), ("w", "k", "early", now - timedelta(seconds=1)), ("w", "l", "only", now)]
+    expected = [("k", "early"), ("l", "only")]
+    migrate(url, 18)
+    client.insert("feedback.idempotency_claims", claims)
+    cut_off(file)
+    migrate(url)
+    assert owners("idempotency_keys", "_block_number") == expected
+    client.insert("feedback.idempotency_keys", [("w", "k", "a", now - timedelta(hours=1))])
+    assert owners("idempotency_keys", "_block_number") == expected
+    client.command("OPTIMIZE TABLE feedback.idempotency_keys FINAL")
+    assert owners("idempotency_keys", "_block_number") == expected
+    assert "idempotency_claims" not in tables(client)
+    cut_off(file.with_name(file.name.replace("up", "down")))
+    migrate(url, 18)
+    assert owners("idempotency_claims", "(claimed_at, digest)") == expected
+    assert "idempotency_keys" not in tables(client)
 
 
 def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path) -> None:

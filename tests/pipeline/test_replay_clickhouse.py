@@ -8,7 +8,7 @@ too; each example holds some hundred histories, one a trace.
 import os
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import clickhouse_connect
@@ -23,6 +23,7 @@ from schemas import topics
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.rollups import compute, stale_hours
+from stream_workers.rows import CLAIMS
 from stream_workers.sink import store
 from stream_workers.state import Bucket
 from tests.model import Model, Outcome, check
@@ -61,8 +62,11 @@ class StoredWorld(World):
     async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
         return JournalAnswer(await fetch_entries(self.client, hashes))(hashes)
 
-    async def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
+    async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.client, claims)
+
+    async def claim(self, claims: pa.Table) -> None:
+        await store(self.client, {CLAIMS: claims})
 
     async def put(self, name: str, rows: pa.Table) -> None:
         await store(self.client, {name: rows})

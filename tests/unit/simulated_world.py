@@ -9,7 +9,7 @@ is under way, fail the call, end its worker for good, or take its partitions awa
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -23,19 +23,20 @@ from stream_workers import decide, packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decide import Stored
+from stream_workers.decode import Created, Requested
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer
 from stream_workers.messages import Message
 from stream_workers.processor import Processor
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
+from stream_workers.rows import claims_table
 from stream_workers.state import Bucket
 from tests.model import Outcome
 
 Result = TypeVar("Result")
 
 PLACES = {
-    "idempotency_claims": ("workspace", "idempotency_key", "digest"),
     "journal": ("trace_hash", "kind", "id", "sequence"),
     "request_log_rows": ("workspace", "started_at", "request_id"),
     "feedback_rows": (
@@ -46,7 +47,6 @@ PLACES = {
 }  # fmt: skip
 VERSIONED = ("feedback_rows", "trace_aggregate_rows")
 STUCK_AFTER_S = 120
-BEFORE_ALL_ELSE = ("idempotency_claims", "journal")
 
 
 @dataclass
@@ -59,6 +59,7 @@ class World:
     tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
         default_factory=lambda: {name: {} for name in PLACES}
     )
+    claims: dict[Claim, str] = field(default_factory=dict)
     published: dict[tuple[str, bytes], tuple[int, bytes | None]] = field(default_factory=dict)
     most_records: int = 4
     contradictions: list[str] = field(default_factory=list)
@@ -67,12 +68,12 @@ class World:
         lines = [row["line"] for row in self.tables["journal"].values() if row["trace_hash"] in hashes]
         return JournalAnswer(b"[%b]" % b",".join(lines))(hashes)
 
-    async def first_use_of(self, claims: set[Claim]) -> dict[Claim, str]:
-        rows = sorted(self.tables["idempotency_claims"].values(), key=lambda row: (row["claimed_at"], row["digest"]))
-        first: dict[Claim, str] = {}
-        for row in rows:
-            first.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
-        return {claim: first[claim] for claim in claims & first.keys()}
+    async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
+        return {claim: self.claims[claim] for claim in claims if claim in self.claims}
+
+    async def claim(self, claims: pa.Table) -> None:
+        for row in claims.to_pylist():
+            self.claims.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
 
     async def put(self, name: str, rows: pa.Table) -> None:
         for row in rows.to_pylist():
@@ -162,13 +163,18 @@ class SimulatedWorker:
         await self.pause()
         return lambda wanted: {trace_hash: state[trace_hash] for trace_hash in wanted}
 
-    async def fetch_claims(self, claims: set[Claim]) -> dict[Claim, str]:
+    async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         await self._engine_call()
-        return await self.world.first_use_of(claims)
+        return await self.world.owners_of(claims)
+
+    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None:
+        await self._engine_call()
+        await self.world.claim(claims_table(claims))
+        await self._engine_call()
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
-        rest = sorted(rows.keys() - set(BEFORE_ALL_ELSE))
-        for name in [*(n for n in BEFORE_ALL_ELSE if n in rows), *self.chance.sample(rest, len(rest))]:
+        rest = sorted(rows.keys() - {"journal"})
+        for name in [*(rows.keys() & {"journal"}), *self.chance.sample(rest, len(rest))]:
             await self._engine_call()
             await self.world.put(name, rows[name])
         await self._engine_call()
@@ -219,11 +225,15 @@ class SimulatedWorker:
         return self._reader is not None and self._reader.done()
 
 
-async def run(world: World) -> None:
-    """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through."""
-    large, few = world.chance.choice([1, 4, packed.LARGE]), world.chance.choice([1, 2, decide.SLICE])
+async def run(*worlds: World) -> None:
+    """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through.
+
+    Of several worlds each has workers of its own, and all are driven at once.
+    """
+    chance = worlds[0].chance
+    large, few = chance.choice([1, 4, packed.LARGE]), chance.choice([1, 2, decide.SLICE])
     with patch.object(packed, "LARGE", large), patch.object(decide, "SLICE", few):
-        await _drive(world)
+        await asyncio.gather(*map(_drive, worlds))
 
 
 async def _drive(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from unittest.mock import patch
 
 from aiokafka.structs import ConsumerRecord
@@ -13,24 +14,20 @@ from schemas.murmur2 import murmur2
 from schemas.topics import DEAD, FEEDBACK_EVENTS
 from stream_workers import decide
 from stream_workers.decode import Arrival, Fault, decode
-from stream_workers.join import claim_of
 from stream_workers.state import Bucket
 
 AT = "2026-11-22T21:43:29.406Z"
-KEYS = st.one_of(st.none(), st.none(), st.sampled_from("kl"))
 
 
-def arrivals_of(events: list[tuple[int, str | None]]) -> list[Arrival]:
-    """One create for each (trace, idempotency key)."""
+def arrivals_of(traces: Iterable[int]) -> list[Arrival]:
+    """One create for each of the traces."""
     records = []
-    for offset, (trace, key) in enumerate(events):
+    for offset, trace in enumerate(traces):
         trace_hash = murmur2(ids.trace_key("w", f"t{trace}"))
         event = {
             "event": "create", "workspace": "w", "feedback_id": str(ids.new_id(trace_hash, offset)),
             "trace_id": f"t{trace}", "value": 1, "weight": 1, "metadata": {}, "created_at": AT,
         }  # fmt: skip
-        if key is not None:
-            event |= {"idempotency_key": key, "idempotency_digest": "a" * 32}
         value = json.dumps(event).encode()
         records.append(ConsumerRecord(FEEDBACK_EVENTS, 0, offset, 0, 0, b"", value, None, 0, 0, ()))
     found, faults = decode(records, 0)
@@ -38,11 +35,9 @@ def arrivals_of(events: list[tuple[int, str | None]]) -> list[Arrival]:
     return found
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), KEYS), max_size=40), st.integers(1, 8))
-def test_a_trace_is_whole_in_its_slice_in_order_and_all_that_contends_for_keys_in_the_first(
-    events: list[tuple[int, str | None]], size: int
-) -> None:
-    arrivals = arrivals_of(events)
+@given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 8))
+def test_a_trace_is_whole_in_its_slice_and_in_order(traces: list[int], size: int) -> None:
+    arrivals = arrivals_of(traces)
     with patch.object(decide, "SLICE", size):
         slices = decide.slices(arrivals)
     assert sorted(a.sequence for part in slices for a in part) == [a.sequence for a in arrivals]
@@ -52,16 +47,15 @@ def test_a_trace_is_whole_in_its_slice_in_order_and_all_that_contends_for_keys_i
         for arrival in part:
             places[arrival.trace_hash].add(number)
     assert all(len(numbers) == 1 for numbers in places.values())
-    assert {number for a in arrivals if claim_of(a.event) for number in places[a.trace_hash]} <= {0}
 
 
 def test_a_poll_of_many_traces_is_cut_into_small_slices() -> None:
-    slices = decide.slices(arrivals_of([(trace, None) for trace in range(3 * decide.SLICE)]))
+    slices = decide.slices(arrivals_of(range(3 * decide.SLICE)))
     assert [len(part) for part in slices] == [decide.SLICE] * 3
 
 
 def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> None:
-    arrivals = arrivals_of([(trace, None) for trace in range(3)])
+    arrivals = arrivals_of(range(3))
     unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
     with patch.object(decide, "SLICE", 1):
         *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})

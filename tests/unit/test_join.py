@@ -32,8 +32,8 @@ def arrival(topic: str, offset: int) -> Arrival:
 
 @pytest.mark.parametrize("topic", EVENTS)
 def test_an_event_that_was_let_pass_stays_when_it_is_read_again_and_only_a_later_one_is_dead(topic: str) -> None:
-    buckets, another = {HASH: Bucket()}, {("w", "k"): "b" * 32}
-    assert not apply(buckets, [arrival(topic, 5)], {}).dead
+    buckets, its_own, another = {HASH: Bucket()}, {("w", "k"): "a" * 32}, {("w", "k"): "b" * 32}
+    assert not apply(buckets, [arrival(topic, 5)], its_own).dead
     assert not apply(buckets, [arrival(topic, 5)], another).dead
     (dead,) = apply(buckets, [arrival(topic, 6)], another).dead
     assert (dead.reason, dead.sequence) == ("idempotency_key_reused", 6)

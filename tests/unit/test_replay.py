@@ -147,6 +147,19 @@ def test_whatever_crashes_the_end_equals_a_plain_model(seed: int) -> None:
     replay(chance, history(chance))
 
 
+@settings(TRIED, max_examples=EXAMPLES // 3 + 1)
+@given(st.integers(SEED, SEED + 2**63))
+def test_a_key_is_one_calls_however_many_workers_meet_it_at_once(seed: int) -> None:
+    chance = random.Random(seed)
+    histories = [history(chance) for _ in range(2)]
+    logs = [{topic: records(topic, events[topic], chance) for topic in topics.INPUTS} for events in histories]
+    claims: dict[tuple[str, str], str] = {}
+    worlds = [World(chance, each, claims=claims) for each in logs]
+    asyncio.run(run(*worlds))
+    for world in worlds:
+        check(Model(world.logs, claims), world.outcome())
+
+
 @pytest.mark.skipif(GIVEN is None, reason="REPLAY_HISTORY names no file")
 @TRIED
 @given(st.integers(SEED, SEED + 2**63))

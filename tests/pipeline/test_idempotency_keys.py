@@ -1,0 +1,90 @@
+"""An Idempotency-Key is one call's, however many workers meet it in the same moment: with ClickHouse's own storage."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from schemas import ids
+from schemas.murmur2 import murmur2
+from schemas.topics import FEEDBACK_EVENTS
+from stream_workers.app import RealEngines
+from stream_workers.cache import TraceCache
+from stream_workers.messages import Message
+from stream_workers.processor import Processor
+from stream_workers.progress import Poll, ProgressOfAssignment
+from stream_workers.publish import Publisher
+from tests.pipeline.engines import clickhouse_front
+
+WORKERS, KEYS, CALLS = 6, 40, 3
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    (port,) = free_ports(1)
+    with clickhouse_front(tmp_path / "clickhouse", port):
+        address = f"http://127.0.0.1:{port}"
+        migrate(address)
+        yield address
+
+
+class WithoutKafka(RealEngines):
+    """Stores, and says nothing."""
+
+    async def publish(self, batch: list[Message]) -> None:
+        pass
+
+
+def poll_of(worker: int) -> Poll:
+    """Of each call the item that is in this worker's partition; it meets the calls of a key in an order of its own."""
+    events = [item(worker, f"key-{key}", (call + worker) % CALLS) for key in range(KEYS) for call in range(CALLS)]
+    records = [
+        ConsumerRecord(FEEDBACK_EVENTS, worker, n, 0, 0, b"", json.dumps(event).encode(), None, 0, 0, ())
+        for n, event in enumerate(events)
+    ]
+    progress = ProgressOfAssignment()
+    progress.gather({TP(FEEDBACK_EVENTS, worker): records})
+    return progress.poll()
+
+
+def item(worker: int, key: str, call: int) -> dict[str, Any]:
+    trace_id = f"{worker}-{key}-{call}"
+    identity = ids.idempotent_id(murmur2(ids.trace_key("w", trace_id)), "w", key, worker)
+    return {
+        "event": "create", "workspace": "w", "trace_id": trace_id, "feedback_id": str(identity), "value": call,
+        "weight": 1, "metadata": {}, "created_at": "2026-11-22T21:43:29.406Z", "idempotency_key": key,
+        "idempotency_digest": f"{call:032}",
+    }  # fmt: skip
+
+
+async def test_of_calls_under_one_key_one_is_stored_whole_and_the_others_are_dead(url: str) -> None:
+    async def work(number: int) -> None:
+        engines = WithoutKafka(await clickhouse_connect.get_async_client(dsn=url), Publisher("", idempotent=False))
+        processor = Processor(engines, TraceCache(1_000_000), lambda _: False)
+        await processor.settle(await processor.join(await processor.look_up(poll_of(number), nothing_before)))
+        await engines.clickhouse.close()
+
+    await asyncio.gather(*map(work, range(WORKERS)))
+    client = clickhouse_connect.get_client(dsn=url)
+    calls: dict[str, list[int]] = defaultdict(list)
+    for trace_id, value in client.query("SELECT trace_id, value FROM feedback.feedback").result_rows:
+        calls[trace_id.split("-", 1)[1].rsplit("-", 1)[0]].append(value)
+    assert len(calls) == KEYS
+    assert {(len(values), len(set(values))) for values in calls.values()} == {(WORKERS, 1)}, (
+        "of each key one call, whole"
+    )
+    dead = client.query("SELECT reason, count() FROM feedback.dead_letters GROUP BY ALL").result_rows
+    assert dead == [("idempotency_key_reused", WORKERS * KEYS * (CALLS - 1))]
+
+
+async def nothing_before() -> None:
+    pass
