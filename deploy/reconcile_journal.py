@@ -199,7 +199,7 @@ def _expected(client: Client, scope: Scope, part: Range) -> dict[str, pa.Table]:
         if scope.holds(trace.workspace, each.created_at)
     ]
     traces = {id(trace): trace for trace, _ in feedback}
-    found = tables(Changes([], [], of_feedback(feedback), of_traces(traces.values()), []), [])
+    found = tables(Changes(feedback=of_feedback(feedback), traces=of_traces(traces.values())))
     return {name: rows.cast(_as_text(rows.schema)) for name, rows in found.items()}
 
 

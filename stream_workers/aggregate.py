@@ -26,11 +26,11 @@ class Totals(msgspec.Struct, gc=False, array_like=True):
 
     @property
     def value_min(self) -> int | None:
-        return min(self.value_counts, default=None)
+        return min(self.value_counts) if self.value_counts else None
 
     @property
     def value_max(self) -> int | None:
-        return max(self.value_counts, default=None)
+        return max(self.value_counts) if self.value_counts else None
 
     def add(self, value: int, weight: int) -> None:
         weighted = value * weight

@@ -4,8 +4,8 @@ A worker owns the partitions assigned to it, so what it remembers of them is the
 of it is forgotten when the assignment changes.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from itertools import islice
 
 from schemas.metrics import CACHE_TRACES
 from stream_workers.packed import Packed
@@ -19,7 +19,8 @@ class TraceCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._buckets: OrderedDict[int, Packed] = OrderedDict()
+        # The least recently used first, as a dictionary keeps what is put in.
+        self._buckets: dict[int, Packed] = {}
         self._packed_bytes = 0
 
     def __len__(self) -> int:
@@ -35,15 +36,27 @@ class TraceCache:
     def remember(self, buckets: Mapping[int, Packed]) -> None:
         """Keep these as the most recent, and let go of the oldest beyond the capacity."""
         held = self._buckets
-        for trace_hash, packed in buckets.items():
-            if (before := held.pop(trace_hash, None)) is not None:
-                self._packed_bytes -= len(before)
-            held[trace_hash] = packed
-            self._packed_bytes += len(packed)
-        # The newest stays, however large: a trace of more than fits would otherwise be read anew for every poll.
-        while self._packed_bytes + len(held) * BYTES_OF_A_PLACE > self._capacity and len(held) > 1:
-            _, oldest = held.popitem(last=False)
-            self._packed_bytes -= len(oldest)
+        before = [held.pop(trace_hash) for trace_hash in buckets if trace_hash in held]
+        held.update(buckets)
+        self._packed_bytes += sum(map(len, buckets.values())) - sum(map(len, before))
+        for trace_hash in self._too_many():
+            self._packed_bytes -= len(held.pop(trace_hash))
+
+    def _too_many(self) -> list[int]:
+        """The least recently used, as many as there is no room for.
+
+        Not the newest, however large: a trace of more than fits would otherwise be read anew for every poll.
+        """
+        held = self._buckets
+        excess = self._packed_bytes + len(held) * BYTES_OF_A_PLACE - self._capacity
+        found: list[int] = []
+        # In one go: to look for the first again and again is to pass all that were let go before it.
+        for trace_hash, packed in islice(held.items(), len(held) - 1 if held else 0):
+            if excess <= 0:
+                break
+            excess -= len(packed) + BYTES_OF_A_PLACE
+            found.append(trace_hash)
+        return found
 
     def forget(self) -> None:
         """Remember nothing."""

@@ -1,8 +1,8 @@
 """What a poll comes to: rows, messages and the state it leaves behind, from its events and the state it starts from.
 
-A pure decision, made slice by slice, with room for other computing in between. A slice holds whole traces and is small
-enough that all it makes, from state to messages, is still in the processor's cache when the next step needs it: ten
-thousand events in one go take half as much again (docs/design.md).
+A pure decision, made slice by slice. A slice holds whole traces and is small enough that all it makes, from state to
+messages, is still in the processor's cache when the next step needs it. Rows are made of several slices at a time, for
+each column of a table has a price of its own (docs/design.md); after that there is room for other computing.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from stream_workers.decode import Arrival, Fault
-from stream_workers.join import Claim, apply
+from stream_workers.join import Changes, Claim, apply
 from stream_workers.messages import Hour, Message, hours_of, messages, touches
 from stream_workers.packed import Packed, pack, unpack
 from stream_workers.rows import tables
@@ -21,8 +21,11 @@ from stream_workers.state import Bucket
 Stored = Callable[[Collection[int]], dict[int, Bucket]]
 """Makes state, of each of these trace hashes, of what was read for it: the part of a look-up that computes."""
 
-SLICE = 500
+SLICE = 128
 """Events from which on a slice takes no further trace."""
+
+TURN = 1000
+"""Events from which on rows are made, and a turn is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,16 @@ class Outcome:
 
 @dataclass
 class _Growing:
-    """An outcome as slices add to it."""
+    """An outcome as slices and turns add to it."""
 
     rows: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     messages: list[Message] = field(default_factory=list)
     left: dict[int, Packed] = field(default_factory=dict)
     hours: set[Hour] = field(default_factory=set)
+
+    def add_rows(self, changes: Changes) -> None:
+        for name, table in tables(changes).items():
+            self.rows[name].append(table)
 
     def outcome(self) -> Outcome:
         rows = {name: pa.concat_tables(parts).combine_chunks() for name, parts in self.rows.items()}
@@ -55,24 +62,29 @@ def decide(
     stored: Stored,
     claimed: Mapping[Claim, str],
 ) -> Iterator[Outcome | None]:
-    """Decide a poll's arrivals, in their order, and what could not be read of it: None after each slice, then all.
+    """Decide a poll's arrivals, in their order, and what could not be read of it: None after each turn, then all.
 
     The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
     but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs.
     """
-    growing = _Growing()
-    for part in slices(arrivals) or [[]]:
+    growing, gathered = _Growing(), Changes(dead=list(faults))
+    growing.messages += messages(gathered)
+    decided = 0
+    for part in slices(arrivals):
         hashes = {arrival.trace_hash for arrival in part}
         buckets = stored([h for h in hashes if h not in remembered])
         buckets |= {h: unpack(remembered[h]) for h in hashes if h in remembered}
         changes = apply(buckets, part, claimed)
-        for name, table in tables(changes, faults).items():
-            growing.rows[name].append(table)
-        growing.messages += messages(changes, faults)
+        growing.messages += messages(changes)
         growing.hours |= hours_of(changes)
         growing.left |= {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}
-        faults = ()
-        yield None
+        gathered.add(changes)
+        decided += len(part)
+        if decided >= TURN:
+            growing.add_rows(gathered)
+            gathered, decided = Changes(), 0
+            yield None
+    growing.add_rows(gathered)
     yield growing.outcome()
 
 

@@ -51,8 +51,13 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         return changed
 
     def _add_specials(self, at: tuple[int, str], fact: RequestFact) -> bool:
+        found = (fact.user, fact.organisation, fact.prompt, fact.environment)
+        if self.specials == NO_SPECIALS:  # as nearly always
+            self.specials = (found[0] or "", found[1] or "", found[2] or "", found[3] or "")
+            self._earliest = tuple([at if value else None for value in found])
+            return True
         before, shown, earliest = self.specials, list(self.specials), list(self._earliest)
-        for i, value in enumerate((fact.user, fact.organisation, fact.prompt, fact.environment)):
+        for i, value in enumerate(found):
             if value and ((first := earliest[i]) is None or at < first):
                 earliest[i], shown[i] = at, value
         self._earliest = tuple(earliest)

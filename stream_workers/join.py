@@ -7,7 +7,7 @@ The caller stores what it returns, and forgets the buckets if that fails.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
@@ -23,13 +23,21 @@ Claim = tuple[str, str]
 
 @dataclass
 class Changes:
-    """What a poll led to: events to record, snapshots to store and publish, and records that contradict the rest."""
+    """What events led to: those to record, snapshots to store and publish, and records that contradict the rest."""
 
-    journal: list[tuple[Arrival, RequestFact | None]]
-    requests: list[Arrival]
-    feedback: list[FeedbackSnapshot]
-    traces: list[TraceSnapshot]
-    dead: list[Fault]
+    journal: list[tuple[Arrival, RequestFact | None]] = field(default_factory=list)
+    requests: list[Arrival] = field(default_factory=list)
+    feedback: list[FeedbackSnapshot] = field(default_factory=list)
+    traces: list[TraceSnapshot] = field(default_factory=list)
+    dead: list[Fault] = field(default_factory=list)
+
+    def add(self, later: "Changes") -> None:
+        """Take in what later events on other traces led to."""
+        self.journal += later.journal
+        self.requests += later.requests
+        self.feedback += later.feedback
+        self.traces += later.traces
+        self.dead += later.dead
 
 
 def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: Mapping[Claim, str]) -> Changes:

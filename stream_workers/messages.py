@@ -5,7 +5,7 @@ trace key. A deleted feedback is a tombstone. The version is in the value, and i
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -76,11 +76,11 @@ class _Touch(Struct, gc=False):
     hour: int
 
 
-def messages(changes: Changes, faults: Sequence[Fault]) -> list[Message]:
+def messages(changes: Changes) -> list[Message]:
     """What is to be said of each feedback and trace that changed, and of what could not be stored."""
     said = [_enriched(feedback) for feedback in changes.feedback]
     said += [_aggregate(trace) for trace in changes.traces]
-    said += [_dead(fault) for fault in (*faults, *changes.dead)]
+    said += [_dead(fault) for fault in changes.dead]
     return said
 
 

@@ -2,8 +2,8 @@
 
 `unpack(pack(bucket))` says what the bucket says, and `len(pack(bucket))` is about the bytes that it takes. A large one
 stays as it is, the very bucket that was given: a poll that adds little to it would otherwise take it apart and put it
-together again as a whole. Packed is MessagePack under LZ4, with the length of the former before it: feedback of one
-trace is much alike.
+together again as a whole. Packed is MessagePack, from half a kilobyte on under LZ4 and with its length before it:
+feedback of one trace is much alike.
 """
 
 import msgspec
@@ -19,7 +19,13 @@ _BYTES_EACH = 700
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Bucket).decode
 _lz4 = pa.Codec("lz4_raw")
+WORTH_COMPRESSING = 512
+"""Bytes from which on a bucket is compressed."""
+
+# No MessagePack begins with this byte.
+_COMPRESSED = b"\xc1"
 _LENGTH_BYTES = 4
+_HEAD_BYTES = len(_COMPRESSED) + _LENGTH_BYTES
 
 
 class Whole(msgspec.Struct, gc=False, frozen=True):
@@ -40,14 +46,18 @@ def pack(bucket: Bucket) -> Packed:
     size = bucket.size
     if size >= LARGE:
         return Whole(bucket, size)
-    whole = _encode(bucket)
+    whole: bytes = _encode(bucket)
+    if len(whole) < WORTH_COMPRESSING:
+        return whole
     compressed: bytes = _lz4.compress(whole, asbytes=True)
-    return len(whole).to_bytes(_LENGTH_BYTES) + compressed
+    return _COMPRESSED + len(whole).to_bytes(_LENGTH_BYTES) + compressed
 
 
 def unpack(packed: Packed) -> Bucket:
     """The bucket that was packed."""
     if isinstance(packed, Whole):
         return packed.bucket
-    length = int.from_bytes(packed[:_LENGTH_BYTES])
-    return _decode(_lz4.decompress(packed[_LENGTH_BYTES:], length, asbytes=True))
+    if packed[:1] != _COMPRESSED:
+        return _decode(packed)
+    length = int.from_bytes(packed[1:_HEAD_BYTES])
+    return _decode(_lz4.decompress(packed[_HEAD_BYTES:], length, asbytes=True))

@@ -23,15 +23,14 @@ CLAIMS = "idempotency_keys"
 """The table of `claims_table`."""
 
 
-def tables(changes: Changes, faults: Sequence[Fault]) -> dict[str, pa.Table]:
-    """The rows of a poll by table name."""
-    dead = [*faults, *changes.dead]
+def tables(changes: Changes) -> dict[str, pa.Table]:
+    """The rows of what has changed, by table name."""
     built = {
         "journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
         "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
         "trace_aggregate_rows": _aggregates(changes.traces) if changes.traces else None,
-        "dead_letters": _dead(dead) if dead else None,
+        "dead_letters": _dead(changes.dead) if changes.dead else None,
     }
     return {name: table for name, table in built.items() if table is not None}
 

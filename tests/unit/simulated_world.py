@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -231,8 +232,15 @@ async def run(*worlds: World) -> None:
     Of several worlds each has workers of its own, and all are driven at once.
     """
     chance = worlds[0].chance
-    large, few = chance.choice([1, 4, packed.LARGE]), chance.choice([1, 2, decide.SLICE])
-    with patch.object(packed, "LARGE", large), patch.object(decide, "SLICE", few):
+    limits = [
+        patch.object(packed, "LARGE", chance.choice([1, 4, packed.LARGE])),
+        patch.object(packed, "WORTH_COMPRESSING", chance.choice([0, packed.WORTH_COMPRESSING])),
+        patch.object(decide, "SLICE", chance.choice([1, 2, decide.SLICE])),
+        patch.object(decide, "TURN", chance.choice([1, 3, decide.TURN])),
+    ]
+    with ExitStack() as patched:
+        for each in limits:
+            patched.enter_context(each)
         await asyncio.gather(*map(_drive, worlds))
 
 

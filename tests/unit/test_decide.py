@@ -57,7 +57,7 @@ def test_a_poll_of_many_traces_is_cut_into_small_slices() -> None:
 def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> None:
     arrivals = arrivals_of(range(3))
     unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
-    with patch.object(decide, "SLICE", 1):
+    with patch.object(decide, "SLICE", 1), patch.object(decide, "TURN", 1):
         *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})
     assert parts == [None] * 3
     assert outcome is not None

@@ -227,7 +227,7 @@ async def test_the_next_poll_is_decoded_and_looked_up_while_one_is_decided() -> 
             return work()
 
     work = Processor(Engines(), TraceCache(1_000_000), lambda _: False, compute=one_after_the_other)
-    with patch.object(decide, "SLICE", 1):
+    with patch.object(decide, "SLICE", 1), patch.object(decide, "TURN", 1):
         joining = asyncio.create_task(work.join(await work.look_up(poll_of_traces(10), nothing_before)))
         looking_up = asyncio.create_task(work.look_up(poll_of_traces(10), nothing_before))
         await asyncio.wait([joining, looking_up], return_when=asyncio.FIRST_COMPLETED)
