@@ -38,9 +38,12 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
 
     def add(self, request_id: str, fact: RequestFact, sequence: int) -> bool:
         """Take in a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
+        if not self.requests:
+            self._begin(request_id, fact, sequence)
+            return True
         if request_id in self.requests:
             return False
-        changed = not self.requests
+        changed = False
         self.requests[request_id] = sequence
         if fact.model and fact.model not in self.models:
             self.models, changed = _with(self.models, fact.model), True
@@ -50,14 +53,27 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
             changed |= self._add_specials((fact.started_at, request_id), fact)
         return changed
 
+    def _begin(self, request_id: str, fact: RequestFact, sequence: int) -> None:
+        """Take in the first request, with nothing to compare it with: most traces have no second one."""
+        self.requests[request_id] = sequence
+        if fact.model:
+            self.models = (fact.model,)
+        if fact.provider:
+            self.providers = (fact.provider,)
+        user, organisation, prompt, environment = fact.user, fact.organisation, fact.prompt, fact.environment
+        if user or organisation or prompt or environment:
+            at = (fact.started_at, request_id)
+            self.specials = (user or "", organisation or "", prompt or "", environment or "")
+            self._earliest = (
+                at if user else None,
+                at if organisation else None,
+                at if prompt else None,
+                at if environment else None,
+            )
+
     def _add_specials(self, at: tuple[int, str], fact: RequestFact) -> bool:
-        found = (fact.user, fact.organisation, fact.prompt, fact.environment)
-        if self.specials == NO_SPECIALS:  # as nearly always
-            self.specials = (found[0] or "", found[1] or "", found[2] or "", found[3] or "")
-            self._earliest = tuple([at if value else None for value in found])
-            return True
         before, shown, earliest = self.specials, list(self.specials), list(self._earliest)
-        for i, value in enumerate(found):
+        for i, value in enumerate((fact.user, fact.organisation, fact.prompt, fact.environment)):
             if value and ((first := earliest[i]) is None or at < first):
                 earliest[i], shown[i] = at, value
         self._earliest = tuple(earliest)
