@@ -10,8 +10,12 @@ from itertools import islice
 from schemas.metrics import CACHE_TRACES
 from stream_workers.packed import Packed
 
-BYTES_OF_A_PLACE = 200
+BYTES_OF_A_PLACE = 250
 """What remembering a trace takes beside what is remembered of it."""
+
+COMPRESS_FROM = 512
+COMPRESS_FROM_WHEN_FILLING = 256
+"""Bytes from which on what is remembered of a trace is compressed, and once half of the room is taken."""
 
 
 class TraceCache:
@@ -25,6 +29,15 @@ class TraceCache:
 
     def __len__(self) -> int:
         return len(self._buckets)
+
+    @property
+    def compress_from(self) -> int:
+        """Bytes from which on to compress what is remembered of a trace now: as it fills, room is worth time."""
+        return COMPRESS_FROM if 2 * self._taken < self._capacity else COMPRESS_FROM_WHEN_FILLING
+
+    @property
+    def _taken(self) -> int:
+        return self._packed_bytes + len(self._buckets) * BYTES_OF_A_PLACE
 
     def known(self, hashes: Collection[int]) -> dict[int, Packed]:
         """Those of the hashes that are remembered."""
@@ -48,7 +61,7 @@ class TraceCache:
         Not the newest, however large: a trace of more than fits would otherwise be read anew for every poll.
         """
         held = self._buckets
-        excess = self._packed_bytes + len(held) * BYTES_OF_A_PLACE - self._capacity
+        excess = self._taken - self._capacity
         found: list[int] = []
         # In one go: to look for the first again and again is to pass all that were let go before it.
         for trace_hash, packed in islice(held.items(), len(held) - 1 if held else 0):

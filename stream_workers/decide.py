@@ -61,11 +61,13 @@ def decide(
     remembered: Mapping[int, Packed],
     stored: Stored,
     claimed: Mapping[Claim, str],
+    compress_from: int,
 ) -> Iterator[Outcome | None]:
     """Decide a poll's arrivals, in their order, and what could not be read of it: None after each turn, then all.
 
     The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
-    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs.
+    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs,
+    and `compress_from` is how `pack` takes it.
     """
     growing, gathered = _Growing(), Changes(dead=list(faults))
     growing.messages += messages(gathered)
@@ -77,7 +79,7 @@ def decide(
         changes = apply(buckets, part, claimed)
         growing.messages += messages(changes)
         growing.hours |= hours_of(changes)
-        growing.left |= {trace_hash: pack(bucket) for trace_hash, bucket in buckets.items()}
+        growing.left |= {trace_hash: pack(bucket, compress_from) for trace_hash, bucket in buckets.items()}
         gathered.add(changes)
         decided += len(part)
         if decided >= TURN:

@@ -2,8 +2,8 @@
 
 `unpack(pack(bucket))` says what the bucket says, and `len(pack(bucket))` is about the bytes that it takes. A large one
 stays as it is, the very bucket that was given: a poll that adds little to it would otherwise take it apart and put it
-together again as a whole. Packed is MessagePack, from half a kilobyte on under LZ4 and with its length before it:
-feedback of one trace is much alike.
+together again as a whole. Packed is MessagePack, or that under LZ4 with its length before it: feedback of one trace is
+much alike, so a trace with several becomes a third of it, and one with none or one little less.
 """
 
 import msgspec
@@ -19,9 +19,6 @@ _BYTES_EACH = 700
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Bucket).decode
 _lz4 = pa.Codec("lz4_raw")
-WORTH_COMPRESSING = 512
-"""Bytes from which on a bucket is compressed."""
-
 # No MessagePack begins with this byte.
 _COMPRESSED = b"\xc1"
 _LENGTH_BYTES = 4
@@ -41,13 +38,13 @@ class Whole(msgspec.Struct, gc=False, frozen=True):
 Packed = bytes | Whole
 
 
-def pack(bucket: Bucket) -> Packed:
-    """The bucket as it is to be kept."""
+def pack(bucket: Bucket, compress_from: int) -> Packed:
+    """The bucket as it is to be kept, compressed if it has so many bytes."""
     size = bucket.size
     if size >= LARGE:
         return Whole(bucket, size)
     whole: bytes = _encode(bucket)
-    if len(whole) < WORTH_COMPRESSING:
+    if len(whole) < compress_from:
         return whole
     compressed: bytes = _lz4.compress(whole, asbytes=True)
     return _COMPRESSED + len(whole).to_bytes(_LENGTH_BYTES) + compressed

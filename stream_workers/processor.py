@@ -126,7 +126,7 @@ class Processor:
         remembered = remembered | self._left_by_latest(hashes)
         self._require(poll)
         # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
-        deciding = decide(found.arrivals, found.faults, remembered, stored, found.claims)
+        deciding = decide(found.arrivals, found.faults, remembered, stored, found.claims, self._cache.compress_from)
         outcome = None
         while outcome is None:
             outcome = await self._compute(lambda: next(deciding))

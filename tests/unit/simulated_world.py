@@ -20,7 +20,7 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from schemas import topics
-from stream_workers import decide, packed
+from stream_workers import cache, decide, packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decide import Stored
@@ -234,7 +234,7 @@ async def run(*worlds: World) -> None:
     chance = worlds[0].chance
     limits = [
         patch.object(packed, "LARGE", chance.choice([1, 4, packed.LARGE])),
-        patch.object(packed, "WORTH_COMPRESSING", chance.choice([0, packed.WORTH_COMPRESSING])),
+        patch.object(cache, "COMPRESS_FROM", chance.choice([0, cache.COMPRESS_FROM])),
         patch.object(decide, "SLICE", chance.choice([1, 2, decide.SLICE])),
         patch.object(decide, "TURN", chance.choice([1, 3, decide.TURN])),
     ]

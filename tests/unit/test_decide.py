@@ -58,7 +58,7 @@ def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> 
     arrivals = arrivals_of(range(3))
     unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
     with patch.object(decide, "SLICE", 1), patch.object(decide, "TURN", 1):
-        *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {})
+        *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {}, 0)
     assert parts == [None] * 3
     assert outcome is not None
     assert outcome.rows["dead_letters"].num_rows == 1

@@ -57,20 +57,20 @@ def taken_apart(bucket: Bucket) -> Bucket:
     return bucket
 
 
-@given(st.lists(events(), max_size=15))
-def test_what_is_unpacked_is_what_was_packed(given: list[tuple[Any, str]]) -> None:
+@given(st.lists(events(), max_size=15), st.sampled_from([0, 300, 1_000_000]))
+def test_what_is_unpacked_is_what_was_packed(given: list[tuple[Any, str]], compress_from: int) -> None:
     bucket = folded(given)
-    packed = pack(bucket)
+    packed = pack(bucket, compress_from)
     assert isinstance(packed, bytes)
     assert taken_apart(unpack(packed)) == bucket
-    assert taken_apart(unpack(pack(unpack(packed)))) == bucket
+    assert taken_apart(unpack(pack(unpack(packed), compress_from))) == bucket
     assert [trace.last for trace in unpack(packed).traces] == [trace.last for trace in bucket.traces]
 
 
 def test_what_is_unpacked_can_be_changed_and_what_was_packed_stays() -> None:
     bucket = Bucket()
     bucket.add("w", "t").facts.requests["r"] = 1
-    packed = pack(bucket)
+    packed = pack(bucket, 0)
     unpack(packed).traces[0].facts.requests["s"] = 2
     assert unpack(packed) == bucket
 
@@ -78,5 +78,5 @@ def test_what_is_unpacked_can_be_changed_and_what_was_packed_stays() -> None:
 def test_a_large_bucket_is_not_taken_apart_for_every_poll() -> None:
     bucket = Bucket()
     bucket.add("w", "t").facts.requests.update({f"r{n}": n for n in range(LARGE)})
-    assert unpack(pack(bucket)) is bucket
-    assert len(pack(bucket)) > 100 * LARGE
+    assert unpack(pack(bucket, 0)) is bucket
+    assert len(pack(bucket, 0)) > 100 * LARGE

@@ -259,6 +259,15 @@ async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity(
     assert set(cache.known([0, 1, 2])) == {0, 2}
 
 
+async def test_a_cache_that_fills_has_smaller_traces_compressed() -> None:
+    cache = TraceCache(capacity=10 * (100 + BYTES_OF_A_PLACE))
+    before = cache.compress_from
+    cache.remember({n: bytes(100) for n in range(4)})
+    assert cache.compress_from == before
+    cache.remember({n: bytes(100) for n in range(4, 6)})
+    assert cache.compress_from < before
+
+
 async def test_the_newest_trace_stays_however_large_or_each_poll_would_read_it_anew() -> None:
     cache = TraceCache(capacity=1000)
     cache.remember({0: bytes(100)})
