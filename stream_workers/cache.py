@@ -15,7 +15,7 @@ BYTES_OF_A_PLACE = 250
 
 COMPRESS_FROM = 512
 COMPRESS_FROM_WHEN_FILLING = 256
-"""Bytes from which on what is remembered of a trace is compressed, and once half of the room is taken."""
+"""Bytes from which on what is remembered of a trace is compressed, and once an eighth of the room is taken."""
 
 
 class TraceCache:
@@ -33,7 +33,7 @@ class TraceCache:
     @property
     def compress_from(self) -> int:
         """Bytes from which on to compress what is remembered of a trace now: as it fills, room is worth time."""
-        return COMPRESS_FROM if 2 * self._taken < self._capacity else COMPRESS_FROM_WHEN_FILLING
+        return COMPRESS_FROM if 8 * self._taken < self._capacity else COMPRESS_FROM_WHEN_FILLING
 
     @property
     def _taken(self) -> int:

@@ -260,7 +260,7 @@ async def test_the_cache_lets_go_of_the_least_recently_used_beyond_its_capacity(
 
 
 async def test_a_cache_that_fills_has_smaller_traces_compressed() -> None:
-    cache = TraceCache(capacity=10 * (100 + BYTES_OF_A_PLACE))
+    cache = TraceCache(capacity=40 * (100 + BYTES_OF_A_PLACE))
     before = cache.compress_from
     cache.remember({n: bytes(100) for n in range(4)})
     assert cache.compress_from == before
