@@ -7,7 +7,7 @@ other calls wait. Integers of any length survive.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import compress, count
 from operator import itemgetter, ne
 from typing import Any
@@ -36,7 +36,7 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
 
     `what` is what a refusal calls the text, `within` the field that held it.
     """
-    if opened(raw) > MAX_CONTAINERS and opened(_STRING.sub(b"", raw)) > MAX_CONTAINERS:
+    if _has_more(opened, raw, MAX_CONTAINERS):
         raise RefusedError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
     try:
         value = orjson.loads(raw)
@@ -79,6 +79,11 @@ def escapes(raw: bytes, *codes: bytes) -> int:
 def opened(raw: bytes) -> int:
     """How many arrays and objects a JSON text has at most; exactly so many where its strings hold no brackets."""
     return raw.count(b"[") + raw.count(b"{")
+
+
+def _has_more(counted: Callable[[bytes], int], raw: bytes, most: int) -> bool:
+    """Whether there are more outside the strings of a text, which are only looked for where they matter."""
+    return counted(raw) > most and counted(_STRING.sub(b"", raw)) > most
 
 
 def object_in_text(value: Any) -> Any:
@@ -126,7 +131,7 @@ def deeper_than(value: Any, limit: int) -> bool:
 
 
 def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> None:
-    if colons(raw) > MAX_KEYS_COMPARED and _STRING.sub(b"", raw).count(b":") > MAX_KEYS_COMPARED:
+    if _has_more(colons, raw, MAX_KEYS_COMPARED):
         raise RefusedError(
             f"{what} has an object in which a key stands twice: send it once"
             f" (which key it is can be said of up to {MAX_KEYS_COMPARED} keys: send fewer at a time to learn it)",

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +16,6 @@ from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decide import Stored
-from stream_workers.decode import Created, Requested
 from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
@@ -26,7 +25,6 @@ from stream_workers.polls import PassThrough
 from stream_workers.processor import Processor, Result
 from stream_workers.publish import Publisher
 from stream_workers.retry import Backoff, until_done
-from stream_workers.rows import CLAIMS, claims_table
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
 
@@ -63,9 +61,6 @@ class RealEngines:
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.clickhouse, claims)
-
-    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None:
-        await self.store({CLAIMS: claims_table(claims)})
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         await store(self.clickhouse, rows)

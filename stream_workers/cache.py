@@ -64,7 +64,7 @@ class TraceCache:
         excess = self._taken - self._capacity
         found: list[int] = []
         # In one go: to look for the first again and again is to pass all that were let go before it.
-        for trace_hash, packed in islice(held.items(), len(held) - 1 if held else 0):
+        for trace_hash, packed in islice(held.items(), max(0, len(held) - 1)):
             if excess <= 0:
                 break
             excess -= len(packed) + BYTES_OF_A_PLACE

@@ -66,12 +66,11 @@ def decide(
     """Decide a poll's arrivals, in their order, and what could not be read of it: None after each turn, then all.
 
     The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
-    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs,
-    and `compress_from` is how `pack` takes it.
+    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs;
+    `compress_from` is for `pack`.
     """
     growing, gathered = _Growing(), Changes(dead=list(faults))
     growing.messages += messages(gathered)
-    decided = 0
     for part in slices(arrivals):
         hashes = {arrival.trace_hash for arrival in part}
         buckets = stored([h for h in hashes if h not in remembered])
@@ -81,10 +80,9 @@ def decide(
         growing.hours |= hours_of(changes)
         growing.left |= {trace_hash: pack(bucket, compress_from) for trace_hash, bucket in buckets.items()}
         gathered.add(changes)
-        decided += len(part)
-        if decided >= TURN:
+        if len(gathered.journal) + len(gathered.dead) >= TURN:
             growing.add_rows(gathered)
-            gathered, decided = Changes(), 0
+            gathered = Changes()
             yield None
     growing.add_rows(gathered)
     yield growing.outcome()

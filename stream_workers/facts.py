@@ -46,9 +46,9 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         changed = False
         self.requests[request_id] = sequence
         if fact.model and fact.model not in self.models:
-            self.models, changed = _with(self.models, fact.model), True
+            self.models, changed = tuple(sorted((*self.models, fact.model))), True
         if fact.provider and fact.provider not in self.providers:
-            self.providers, changed = _with(self.providers, fact.provider), True
+            self.providers, changed = tuple(sorted((*self.providers, fact.provider))), True
         if fact.user or fact.organisation or fact.prompt or fact.environment:
             changed |= self._add_specials((fact.started_at, request_id), fact)
         return changed
@@ -79,7 +79,3 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         self._earliest = tuple(earliest)
         self.specials = (shown[0], shown[1], shown[2], shown[3])
         return self.specials != before
-
-
-def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(sorted((*names, name))) if names else (name,)

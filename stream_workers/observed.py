@@ -1,6 +1,6 @@
 """What the numbers of schemas/metrics.py are counted from: the engines' calls, and the consumer of a Faust app."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -12,13 +12,11 @@ from faust.types import TP
 from schemas import metrics
 from schemas.tallies import Counter, Histogram, Labels
 from stream_workers.decide import Stored
-from stream_workers.decode import Created, Requested
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.polls import PollConsumer
 from stream_workers.processor import Engines
 from stream_workers.progress import Poll
-from stream_workers.rows import CLAIMS
 
 
 class ObservedEngines:
@@ -34,11 +32,6 @@ class ObservedEngines:
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         with _timed(metrics.LOOKUP_SECONDS, "keys", engine="clickhouse"):
             return await self._engines.fetch_claims(claims)
-
-    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None:
-        with _timed(metrics.INSERT_SECONDS, engine="clickhouse"):
-            await self._engines.store_claims(claims)
-        metrics.ROWS_STORED.add(CLAIMS, by=len(claims))
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         with _timed(metrics.INSERT_SECONDS, engine="clickhouse"):

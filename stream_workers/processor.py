@@ -9,7 +9,7 @@ they came, settling them in that order, and joining no more once any but an aban
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from stream_workers.cache import TraceCache
 from stream_workers.decide import Stored, decide
-from stream_workers.decode import Arrival, Created, Fault, Forgotten, Requested, decode
-from stream_workers.join import Claim, claim_of, digest_of
+from stream_workers.decode import Arrival, Fault, Forgotten, decode
+from stream_workers.join import Claim, digest_of, first_of_each_key
 from stream_workers.messages import Message
 from stream_workers.packed import Packed
 from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
+from stream_workers.rows import CLAIMS, claims_table
 
 Result = TypeVar("Result")
 
@@ -40,8 +41,6 @@ class Engines(Protocol):
     async def fetch(self, hashes: set[int]) -> Stored: ...
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]: ...
-
-    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None: ...
 
     async def store(self, rows: dict[str, pa.Table]) -> None: ...
 
@@ -163,16 +162,13 @@ class Processor:
 
     async def _claim(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
         """Claim the arrivals' idempotency keys that are nobody's; the digest of the call to which each belongs."""
-        first: dict[Claim, Created | Requested] = {}
-        for arrival in arrivals:
-            if isinstance(event := arrival.event, Created | Requested) and (claim := claim_of(event)) is not None:
-                first.setdefault(claim, event)
+        first = first_of_each_key(arrivals)
         if not first:
             return {}
         owners = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(first.keys()))
         unclaimed = {claim: event for claim, event in first.items() if claim not in owners}
         if unclaimed:
-            await self._until_done(poll, "insert", lambda: self._engines.store_claims(unclaimed))
+            await self._until_done(poll, "insert", lambda: self._engines.store({CLAIMS: claims_table(unclaimed)}))
             # Another worker may have claimed one meanwhile. What is older than claims are kept is gone again by now.
             found = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(unclaimed.keys()))
             owners |= {claim: digest_of(event) for claim, event in unclaimed.items()} | found

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Created, Fault, Requested, given, milliseconds
+from stream_workers.decode import Arrival, Fault, given, milliseconds
 from stream_workers.facts import RequestFact
-from stream_workers.join import Changes, Claim, digest_of
+from stream_workers.join import Changes, Claim, Keyed, digest_of
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
     return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
 
 
-def claims_table(claims: Mapping[Claim, Created | Requested]) -> pa.Table:
+def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:
     """Rows that claim these idempotency keys for the calls of these events."""
     return pa.table(
         {

@@ -10,7 +10,6 @@ from typing import Any
 import clickhouse_connect
 import pytest
 from aiokafka.structs import ConsumerRecord
-from faust.types import TP
 
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
@@ -21,9 +20,10 @@ from stream_workers.app import RealEngines
 from stream_workers.cache import TraceCache
 from stream_workers.messages import Message
 from stream_workers.processor import Processor
-from stream_workers.progress import Poll, ProgressOfAssignment
+from stream_workers.progress import Poll
 from stream_workers.publish import Publisher
 from tests.pipeline.engines import clickhouse_front
+from tests.unit.test_processor import poll_of, see_through
 
 WORKERS, KEYS, CALLS = 6, 40, 3
 
@@ -44,16 +44,15 @@ class WithoutKafka(RealEngines):
         pass
 
 
-def poll_of(worker: int) -> Poll:
+def poll_for(worker: int) -> Poll:
     """Of each call the item that is in this worker's partition; it meets the calls of a key in an order of its own."""
     events = [item(worker, f"key-{key}", (call + worker) % CALLS) for key in range(KEYS) for call in range(CALLS)]
-    records = [
-        ConsumerRecord(FEEDBACK_EVENTS, worker, n, 0, 0, b"", json.dumps(event).encode(), None, 0, 0, ())
-        for n, event in enumerate(events)
-    ]
-    progress = ProgressOfAssignment()
-    progress.gather({TP(FEEDBACK_EVENTS, worker): records})
-    return progress.poll()
+    return poll_of(
+        [
+            ConsumerRecord(FEEDBACK_EVENTS, worker, n, 0, 0, b"", json.dumps(event).encode(), None, 0, 0, ())
+            for n, event in enumerate(events)
+        ]
+    )
 
 
 def item(worker: int, key: str, call: int) -> dict[str, Any]:
@@ -70,7 +69,7 @@ async def test_of_calls_under_one_key_one_is_stored_whole_and_the_others_are_dea
     async def work(number: int) -> None:
         engines = WithoutKafka(await clickhouse_connect.get_async_client(dsn=url), Publisher("", idempotent=False))
         processor = Processor(engines, TraceCache(1_000_000), lambda _: False)
-        await processor.settle(await processor.join(await processor.look_up(poll_of(number), nothing_before)))
+        await see_through(processor, poll_for(number))
         await engines.clickhouse.close()
 
     await asyncio.gather(*map(work, range(WORKERS)))
@@ -84,7 +83,3 @@ async def test_of_calls_under_one_key_one_is_stored_whole_and_the_others_are_dea
     )
     dead = client.query("SELECT reason, count() FROM feedback.dead_letters GROUP BY ALL").result_rows
     assert dead == [("idempotency_key_reused", WORKERS * KEYS * (CALLS - 1))]
-
-
-async def nothing_before() -> None:
-    pass

@@ -121,19 +121,21 @@ def entries(client: Client, table: str) -> list[Any]:
     return [(*row[:2], str(row[2]), *row[3:]) for row in client.query(query).result_rows]
 
 
+def cut_off(client: Client, file: Path, done: int) -> None:
+    """Carry out so many statements of a migration."""
+    for statement in statements(file.read_text())[:done]:
+        client.command(statement)
+
+
 @pytest.mark.parametrize("done", range(6))
 def test_the_journal_becomes_one_of_lines_and_back_wherever_that_was_cut_off(
     url: str, client: Client, done: int
 ) -> None:
     file = FOLDER / "0018_journal_of_lines.up.sql"
 
-    def cut_off(file: Path) -> None:
-        for statement in statements(file.read_text())[:done]:
-            client.command(statement)
-
     migrate(url, 17)
     client.insert("feedback.trace_journal", ENTRIES, column_names=COLUMNS)
-    cut_off(file)
+    cut_off(client, file, done)
     migrate(url)
     assert entries(client, "journal") == ENTRIES
     lines = [
@@ -143,7 +145,7 @@ def test_the_journal_becomes_one_of_lines_and_back_wherever_that_was_cut_off(
         [trace_hash, identity, sequence, json.loads(entry)] for trace_hash, _, identity, sequence, _, entry in ENTRIES
     ]
     assert "trace_journal" not in tables(client)
-    cut_off(file.with_name(file.name.replace("up", "down")))
+    cut_off(client, file.with_name(file.name.replace("up", "down")), done)
     migrate(url, 17)
     assert entries(client, "trace_journal") == ENTRIES
     assert "journal" not in tables(client)
@@ -155,10 +157,6 @@ def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_th
 ) -> None:
     file = FOLDER / "0019_first_claims.up.sql"
 
-    def cut_off(file: Path) -> None:
-        for statement in statements(file.read_text())[:done]:
-            client.command(statement)
-
     def owners(table: str, first_by: str) -> Any:
         query = f"SELECT idempotency_key, argMin(digest, {first_by}) FROM feedback.{table} GROUP BY ALL ORDER BY ALL"
         return client.query(query).result_rows
@@ -168,7 +166,7 @@ def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_th
     expected = [("k", "early"), ("l", "only")]
     migrate(url, 18)
     client.insert("feedback.idempotency_claims", claims)
-    cut_off(file)
+    cut_off(client, file, done)
     migrate(url)
     assert owners("idempotency_keys", "_block_number") == expected
     client.insert("feedback.idempotency_keys", [("w", "k", "a", now - timedelta(hours=1))])
@@ -176,7 +174,7 @@ def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_th
     client.command("OPTIMIZE TABLE feedback.idempotency_keys FINAL")
     assert owners("idempotency_keys", "_block_number") == expected
     assert "idempotency_claims" not in tables(client)
-    cut_off(file.with_name(file.name.replace("up", "down")))
+    cut_off(client, file.with_name(file.name.replace("up", "down")), done)
     migrate(url, 18)
     assert owners("idempotency_claims", "(claimed_at, digest)") == expected
     assert "idempotency_keys" not in tables(client)

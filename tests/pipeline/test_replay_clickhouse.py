@@ -23,7 +23,6 @@ from schemas import topics
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.rollups import compute, stale_hours
-from stream_workers.rows import CLAIMS
 from stream_workers.sink import store
 from stream_workers.state import Bucket
 from tests.model import Model, Outcome, check
@@ -64,9 +63,6 @@ class StoredWorld(World):
 
     async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.client, claims)
-
-    async def claim(self, claims: pa.Table) -> None:
-        await store(self.client, {CLAIMS: claims})
 
     async def put(self, name: str, rows: pa.Table) -> None:
         await store(self.client, {name: rows})

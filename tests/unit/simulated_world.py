@@ -9,7 +9,7 @@ is under way, fail the call, end its worker for good, or take its partitions awa
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -24,14 +24,13 @@ from stream_workers import cache, decide, packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decide import Stored
-from stream_workers.decode import Created, Requested
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer
 from stream_workers.messages import Message
 from stream_workers.processor import Processor
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
-from stream_workers.rows import claims_table
+from stream_workers.rows import CLAIMS
 from stream_workers.state import Bucket
 from tests.model import Outcome
 
@@ -72,15 +71,14 @@ class World:
     async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return {claim: self.claims[claim] for claim in claims if claim in self.claims}
 
-    async def claim(self, claims: pa.Table) -> None:
-        for row in claims.to_pylist():
-            self.claims.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
-
     async def put(self, name: str, rows: pa.Table) -> None:
         for row in rows.to_pylist():
             self._put(name, row)
 
     def _put(self, name: str, row: dict[str, Any]) -> None:
+        if name == CLAIMS:
+            self.claims.setdefault((row["workspace"], row["idempotency_key"]), row["digest"])
+            return
         place = tuple(row[column] for column in PLACES[name])
         held = self.tables[name].get(place)
         if held is None or name not in VERSIONED or row["version"] > held["version"]:
@@ -167,11 +165,6 @@ class SimulatedWorker:
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         await self._engine_call()
         return await self.world.owners_of(claims)
-
-    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None:
-        await self._engine_call()
-        await self.world.claim(claims_table(claims))
-        await self._engine_call()
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         rest = sorted(rows.keys() - {"journal"})

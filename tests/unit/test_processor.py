@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -16,7 +16,6 @@ from schemas.murmur2 import murmur2
 from stream_workers import decide
 from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
 from stream_workers.decide import Stored
-from stream_workers.decode import Created, Requested
 from stream_workers.join import Claim
 from stream_workers.messages import Message
 from stream_workers.processor import Abandoned, Processor
@@ -48,9 +47,6 @@ class Engines:
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         self._call("fetch_claims")
         return {}
-
-    async def store_claims(self, claims: Mapping[Claim, Created | Requested]) -> None:
-        self._call("store_claims")
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         self._call("store")
