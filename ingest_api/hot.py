@@ -18,7 +18,7 @@ from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from schemas.failures import error_body
 from schemas.key_ring import Caller
-from schemas.logs import REQUEST_ID
+from schemas.logs import REQUEST_ID, promised
 
 AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -116,7 +116,7 @@ class PublishingEndpoint:
 def internal_error() -> tuple[int, bytes, Headers]:
     """Log where the exception at hand comes from; status, body and headers of the 500 that names the request."""
     told = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
-    log.exception("internal error")
+    log.exception("internal error", extra=promised())
     return 500, error_body(500, told), [_not_to_be_repeated()]
 
 

@@ -2,7 +2,8 @@
 
 Promises that a line holds nothing of what callers send. Exceptions are told by their type and the places they passed,
 never by their message, which may quote a value: pydantic's, msgspec's and ClickHouse's do. And that no place in the
-code fills a disk: beyond a burst each is heard once a second, with the number of lines it was not heard for.
+code fills a disk: beyond a burst each is heard once a second, with the number of lines it was not heard for. A line
+that somebody was told to look for is always written, but short beyond the burst: a few hundred bytes each.
 """
 
 import logging
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 _ROOT = str(Path(__file__).parents[1]) + "/"
 _MOST_FRAMES = 20
+_MOST_TYPES = 8
+_MOST_CHARS = 2_000
 _BURST, _A_SECOND, _MOST_PLACES = 20, 1.0, 10_000
 _CODE = re.compile(r"\bCode: (\d+)\b")
 _CODE_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
@@ -65,20 +68,30 @@ class JsonLines(logging.Formatter):
 
 
 class Flood(logging.Filter):
-    """Lets each place in the code speak 20 times at once, and once a second thereafter."""
+    """Lets each place in the code speak 20 times at once, and once a second thereafter.
+
+    A place is where a line is logged, at which level, and where the exception was raised that it is about. So refusals
+    of callers keep no fault of ours from being heard, and no fault another. What is `promised` is always heard.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         # By place: how many lines it may still say, when that was so, and how many it was not heard for.
-        self._places: dict[tuple[str, int], tuple[float, float, int]] = {}
+        self._places: dict[Hashable, tuple[float, float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is heard; then `not_logged` says how many before it were not."""
-        place, now = (record.pathname, record.lineno), self._clock()
+        """Whether the record is heard; then `not_logged` says how many before it were not.
+
+        One that is heard only because it was promised is made `short`.
+        """
+        place, now = (record.pathname, record.lineno, record.levelno, _raised_at(record)), self._clock()
         left, at, unheard = self._places.get(place, (_BURST, now, 0))
         left = min(_BURST, left + (now - at) * _A_SECOND)
         heard = left >= 1
+        if not heard and getattr(record, "promised", False):
+            record.short = True
+            return True
         if len(self._places) < _MOST_PLACES or place in self._places:
             self._places[place] = (left - 1, now, 0) if heard else (left, now, unheard + 1)
         if heard and unheard:
@@ -89,6 +102,11 @@ class Flood(logging.Filter):
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
     """For `extra=`: what a line says beside its message, by name."""
     return {"fields": values}
+
+
+def promised(**values: Any) -> dict[str, Any]:
+    """The same for a line that somebody is told to look for: it is never dropped."""
+    return fields(**values) | {"promised": True}
 
 
 def config(format_: Format, **levels: int) -> dict[str, Any]:
@@ -131,7 +149,8 @@ def _message(record: logging.LogRecord) -> str:
         return type(message).__name__
     text = str(message) % given if given else str(message)
     # What asyncio has to say is in the first line; the others show tasks with their exceptions.
-    return text.split("\n", 1)[0] if record.name == "asyncio" else text
+    text = text.split("\n", 1)[0] if record.name == "asyncio" else text
+    return _cut(text)
 
 
 def _safe(value: object) -> object:
@@ -146,20 +165,40 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         found["not_logged"] = unheard
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
-        found |= {"error": _types(error), "at": _places(error)}
+        found["error"] = _cut(_types(error))
+        if not getattr(record, "short", False):
+            found["at"] = _places(error)
     return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"
+
+
+def _raised_at(record: logging.LogRecord) -> tuple[str, int] | None:
+    """The innermost place of the record's exception."""
+    step = record.exc_info[2] if record.exc_info else None
+    if step is None:
+        return None
+    while step.tb_next is not None:
+        step = step.tb_next
+    return step.tb_frame.f_code.co_filename, step.tb_lineno
 
 
 def _types(error: BaseException) -> str:
     """The type of the exception, and of those that it came from."""
-    names = [type(error).__name__]
-    if isinstance(error, BaseExceptionGroup):
-        names[0] += f" of {', '.join(_types(each) for each in error.exceptions)}"
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return " from ".join([*names, *([_types(cause)] if cause is not None else [])])
+    names: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(names) < _MOST_TYPES:
+        members = cause.exceptions[:_MOST_TYPES] if isinstance(cause, BaseExceptionGroup) else ()
+        names.append(
+            type(cause).__name__ + (f" of {', '.join(type(each).__name__ for each in members)}" if members else "")
+        )
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return " from ".join(names)
 
 
 def _places(error: BaseException) -> list[str]:
     """Where it was raised, the innermost place first."""
-    frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
+    frames = traceback.extract_tb(error.__traceback__, -_MOST_FRAMES)
     return [f"{frame.filename.removeprefix(_ROOT)}:{frame.lineno} {frame.name}" for frame in reversed(frames)]

@@ -22,6 +22,7 @@ from query_api.exports.orders import Order
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
+from schemas.logs import promised
 
 _BEATS_A_LEASE = 6
 _PAUSE_S = 2.0
@@ -118,7 +119,7 @@ class Runs:
             log.warning("export %s failed: %s", run.export_id, error)
             await run.tell_end("failed", error=_told(error))
         except Exception as error:
-            log.exception("export %s failed", run.export_id)
+            log.exception("export %s failed", run.export_id, extra=promised())
             await run.tell_end("failed", error=f"An error in the program, see the log of the api: {error!r}")
         finally:
             for task in (beat, work):

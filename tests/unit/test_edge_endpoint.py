@@ -14,7 +14,7 @@ from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.key_ring import Caller, KeyRing
-from schemas.logs import JsonLines
+from schemas.logs import Flood, JsonLines
 
 
 def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:
@@ -57,6 +57,19 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
     assert (cause["request_id"], cause["error"], refused["reason"]) == (request_id, "KeyError", "internal")
     assert cause["at"][0].startswith("tests/unit/test_edge_endpoint.py:")
     assert "secret" not in caplog.text
+
+
+async def test_every_500_of_a_flood_finds_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setFormatter(JsonLines())
+    caplog.handler.addFilter(flood := Flood())
+    try:
+        answers = [await answered({"type": "http.request", "body": b"mine"}) for _ in range(200)]
+    finally:
+        caplog.handler.removeFilter(flood)
+    ids = [dict(start["headers"])[b"x-request-id"].decode() for start, _ in answers]
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert [line["request_id"] for line in lines if line["message"] == "internal error"] == ids
+    assert sum(line["message"] == "refused" for line in lines) < 30, "only what was promised is spared"
 
 
 async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.logs import REQUEST_ID, Flood, JsonLines, Lines, config, fields, told
+from schemas.logs import REQUEST_ID, Flood, JsonLines, Lines, config, fields, promised, told
 
 SECRET = "hunter2"
 FORMATTERS = [Lines(), JsonLines()]
@@ -128,3 +128,42 @@ def test_every_logger_that_is_not_named_warns_on_stderr_in_this_format(capsys: p
         root.handlers, root.level = before[0], before[1]
     lines = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["info of chatty", "warning of chatty", "warning of other"]
+
+
+def test_what_a_caller_was_told_to_look_for_is_never_dropped_and_short_in_a_flood() -> None:
+    flood = Flood(lambda: 0.0)
+    error = raised(KeyError(SECRET))
+    lines = []
+    for number in range(1000):
+        one = record("internal error", error=error, **promised())
+        REQUEST_ID.set(f"r-{number}")
+        assert flood.filter(one)
+        lines.append(JsonLines().format(one))
+    REQUEST_ID.set("")
+    assert [json.loads(line)["request_id"] for line in lines] == [f"r-{number}" for number in range(1000)]
+    assert {json.loads(line)["error"] for line in lines} == {"KeyError from ValueError"}
+    assert ["at" in json.loads(line) for line in lines] == [True] * 20 + [False] * 980
+    assert max(map(len, lines[20:])) < 250
+
+
+def test_a_flood_of_one_kind_keeps_no_other_kind_from_being_heard() -> None:
+    flood = Flood(lambda: 0.0)
+    for _ in range(1000):
+        flood.filter(record("refused"))
+        flood.filter(record("failed", error=raised(KeyError())))
+    worse = record("refused")
+    worse.levelno = logging.ERROR
+    assert flood.filter(worse), "refusals of callers hide those that are no fault of theirs"
+    assert flood.filter(record("failed", error=invalid())), "a fault hides another"
+    assert not flood.filter(record("failed", error=raised(KeyError())))
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_no_line_is_long(formatter: logging.Formatter) -> None:
+    error: BaseException = KeyError()
+    for _ in range(10_000):
+        error = raised(ExceptionGroup("", [error] * 30))
+    circle = KeyError()
+    circle.__cause__ = circle
+    for long in (record("x" * 1_000_000), record("failed", error=error), record("failed", error=circle)):
+        assert len(formatter.format(long)) < 6000
