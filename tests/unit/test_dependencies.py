@@ -1,0 +1,152 @@
+"""What the product imports is declared, and where it rests on a package's internals, that package has one version."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import reduce
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OURS = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+DECLARED = {
+    one.name: one
+    for one in map(
+        Requirement,
+        [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["embedded"]],
+    )
+}
+# Classes that these packages document to be derived from, so that any version in the declared range will do.
+MEANT_TO_BE_DERIVED = {"fastapi", "msgspec", "prometheus_client", "pydantic", "pydantic_settings", "starlette"}
+# By package: what our code reads or overrides and the package promises to nobody.
+INTERNALS = {
+    "aiokafka": [
+        "aiokafka.client:AIOKafkaClient.force_metadata_update",
+        "aiokafka.client:AIOKafkaClient.set_topics",
+        "aiokafka.client:AIOKafkaClient._md_synchronizer",
+        "aiokafka.consumer.fetcher:Fetcher.close",
+        "aiokafka.producer.message_accumulator:BatchBuilder.append",
+        "aiokafka.producer.message_accumulator:MessageAccumulator._append_batch",
+        "aiokafka.producer.sender:Sender.sender_task",
+    ],
+    "chdb": ["chdb:_chdb.connect"],
+    "faust-streaming": [
+        "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer",
+        "faust.transport.drivers.aiokafka:Consumer._new_consumer_thread",
+        "faust.transport.drivers.aiokafka:Consumer._wait_next_records",
+        "faust.transport.drivers.aiokafka:Consumer._commit",
+        "faust.transport.drivers.aiokafka:Consumer._filter_tps_with_pending_acks",
+        "faust.transport.drivers.aiokafka:Consumer._new_offset",
+        "faust.transport.drivers.aiokafka:Consumer._add_gap",
+        "faust.transport.drivers.aiokafka:Consumer.perform_seek",
+        "faust.transport.drivers.aiokafka:Consumer.verify_event_path",
+        "faust.transport.drivers.aiokafka:Transport.Consumer",
+    ],
+    "uvicorn": [
+        "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_begin",
+        "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
+        "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol._start_asgi_task",
+        "uvicorn.protocols.http.httptools_impl:STATUS_LINE",
+    ],
+}
+# Private names of other packages' objects that our code may use, as far as INTERNALS has no class for them.
+ATTRIBUTES = {
+    "_append_batch", "_builder", "_buffered_partitions", "_client", "_closed", "_committed_offset", "_consumer",
+    "_exception", "_fetch_max_wait_ms", "_message_accumulator", "_position", "_read_offset", "_relative_offset",
+    "_sender", "_start_asgi_task", "_subscription", "_thread", "_wait_next_records",
+}  # fmt: skip
+STANDARD = {"_asdict", "_exit", "_replace"}
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for package in OURS:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            yield file.relative_to(ROOT), ast.parse(file.read_text())
+
+
+def modules_imported(tree: ast.Module) -> set[str]:
+    nodes = list(ast.walk(tree))
+    names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names} - {*OURS} - sys.stdlib_module_names
+
+
+def test_every_package_that_the_product_imports_is_a_declared_dependency() -> None:
+    provided_by = packages_distributions()
+    undeclared = {
+        f"{file}: {module}"
+        for file, tree in sources()
+        for module in modules_imported(tree)
+        if module not in ("backports", "compression")  # of which the next test knows
+        and not {name.lower().replace("_", "-") for name in provided_by.get(module, ())} & DECLARED.keys()
+    }
+    assert undeclared == set()
+
+
+def test_zstd_is_declared_for_each_python_that_lacks_it() -> None:
+    marker = DECLARED["backports-zstd"].marker
+    assert marker is not None
+    assert marker.evaluate({"python_version": "3.13"})
+    assert not marker.evaluate({"python_version": "3.14"})
+
+
+@pytest.mark.parametrize("package", [*INTERNALS, "mode-streaming"])
+def test_a_package_whose_internals_are_used_has_one_version(package: str) -> None:
+    (pin,) = DECLARED[package].specifier
+    assert pin.operator == "=="
+    assert pin.version == version(package), "install again, and read what the new version does with INTERNALS"
+
+
+@pytest.mark.parametrize("name", [name for names in INTERNALS.values() for name in names])
+def test_what_the_code_rests_on_is_there(name: str) -> None:
+    module, _, path = name.partition(":")
+    assert reduce(getattr, path.split("."), import_module(module)) is not None
+
+
+def test_no_other_internals_are_used() -> None:
+    found = set()
+    for file, tree in sources():
+        nodes = list(ast.walk(tree))
+        own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+        own |= {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and of_self(n)}
+        own |= {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+        own |= {each.id for n in nodes if isinstance(n, ast.Assign) for each in n.targets if isinstance(each, ast.Name)}
+        used = {n.attr for n in nodes if isinstance(n, ast.Attribute) and not (of_self(n) and n.attr in own)}
+        private = {name for name in used if name.startswith("_") and not name.startswith("__")} - STANDARD - own
+        found |= {f"{file}: {name}" for name in private - ATTRIBUTES}
+    assert found == set(), "pin the package exactly, and add the name here"
+
+
+def of_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def test_what_is_derived_from_is_pinned_or_meant_for_it() -> None:
+    provided_by, loose = packages_distributions(), set()
+    for file, tree in sources():
+        nodes = list(ast.walk(tree))
+        came_from = {
+            each.asname or each.name.partition(".")[0]: (
+                node.module or "" if isinstance(node, ast.ImportFrom) else each.name
+            )
+            for node in nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for each in node.names
+        }
+        for base in [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]:
+            root = base
+            while isinstance(root, ast.Attribute | ast.Subscript):
+                root = root.value
+            module = came_from.get(root.id, "").partition(".")[0] if isinstance(root, ast.Name) else ""
+            if not module or module in sys.stdlib_module_names or module in {*OURS, *MEANT_TO_BE_DERIVED}:
+                continue
+            pins = [DECLARED[name.lower()].specifier for name in provided_by[module] if name.lower() in DECLARED]
+            if module != "typing_extensions" and not all(pin.operator == "==" for each in pins for pin in each):
+                loose.add(f"{file}: {ast.unparse(base)}")
+    assert loose == set()
