@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.engines import CommandError
+from schemas.addresses import dsn
 from schemas.keys import STORED_KEYS, ApiKey, key_of_row
 from schemas.topics import API_KEYS
 
@@ -74,7 +75,7 @@ async def publish_all(clickhouse_url: str, bootstrap: str) -> list[ApiKey]:
     """Publish what ClickHouse has; all of it. Waits while either engine does not answer."""
 
     def read() -> list[ApiKey]:
-        with closing(clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)) as client:
+        with closing(clickhouse_connect.get_client(**dsn(clickhouse_url), autogenerate_session_id=False)) as client:
             return stored_keys(client)
 
     while True:

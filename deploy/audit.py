@@ -106,8 +106,8 @@ def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> 
 
     It may be taken while workers work: commits are read first, and what is stored since then only waits no longer.
     """
-    logs = kafka(bootstrap, _logs(bootstrap, group))
     with clickhouse(clickhouse_url) as client:
+        logs = kafka(bootstrap, _logs(bootstrap, group))
         first = offset_base(client, base)
         accounts = [_account(client, log, first) for log in logs]
         ends = kafka(bootstrap, end_offsets(bootstrap, INPUTS))

@@ -5,26 +5,64 @@ of its user is one sentence on stderr and exit 1; a wrong command line is exit 2
 """
 
 import argparse
-import asyncio
 import logging
 import os
 import runpy
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from deploy import command_options, key_commands, operator_commands
+from schemas.addresses import without_password
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; its exit code."""
-    options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
     try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return _end_without_output(128 + signal.SIGPIPE)
+        # To the descriptor: what print has kept for stderr could not be written before.
+        os.write(2, f"feedback: it cannot go on: {error}\n".encode())
+        return _end_without_output(1)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from deploy.engines import CommandError
+
+    try:
+        options = _parser().parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
     except KeyboardInterrupt:
         return 130
+    except CommandError as error:
+        print(f"feedback: {error}", file=sys.stderr)
+        return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether whoever read what we print has gone, as `| head` does."""
+    output = select.poll()
+    for stream in (1, 2):
+        output.register(stream, 0)
+    return any(found & (select.POLLERR | select.POLLHUP) for _, found in output.poll(0))
+
+
+def _end_without_output(code: int) -> int:
+    """The exit code. What is left in the buffers would be written at the end of the process, and fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,15 +140,12 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from deploy.migrate import MigrationError, migrate, without_password
-    from deploy.retention import RetentionError, apply_settings
+    from deploy.migrate import migrate
+    from deploy.retention import apply_settings
 
     _quiet_drivers()
-    try:
-        steps = migrate(options.clickhouse_url, options.to)
-        changed = [] if options.to is not None else apply_settings(options.clickhouse_url, os.environ)
-    except (MigrationError, RetentionError) as error:
-        return _refused(error)
+    steps = migrate(options.clickhouse_url, options.to)
+    changed = [] if options.to is not None else apply_settings(options.clickhouse_url, os.environ)
     for line in (*steps, *changed):
         print(line)
     if not steps and not changed:
@@ -119,13 +154,10 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _topics(options: argparse.Namespace) -> int:
-    from deploy.topics import TopicError, create_topics
+    from deploy.engines import kafka
+    from deploy.topics import create_topics
 
-    _quiet_drivers()
-    try:
-        created = asyncio.run(create_topics(options.bootstrap, options.partitions, options.replication))
-    except TopicError as error:
-        return _refused(error)
+    created = kafka(options.bootstrap, create_topics(options.bootstrap, options.partitions, options.replication))
     for name in created:
         print(f"created {name}")
     if not created:
@@ -148,11 +180,6 @@ def _module(name: str) -> Callable[[argparse.Namespace], int]:
         return 0
 
     return run
-
-
-def _refused(error: Exception) -> int:
-    print(f"feedback: {error}", file=sys.stderr)
-    return 1
 
 
 def _quiet_drivers() -> None:

@@ -2,28 +2,11 @@
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-
-from deploy.engines import CommandError
 
 KAFKA = "127.0.0.1:9092"
 CLICKHOUSE = "http://default:@127.0.0.1:8123"
 GROUP = "feedback-workers"
-
-
-def told(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """The action with its CommandErrors told in a sentence, exit 1."""
-
-    def run(options: argparse.Namespace) -> int:
-        try:
-            return action(options)
-        except CommandError as error:
-            print(f"feedback: {error}", file=sys.stderr)
-            return 1
-
-    return run
 
 
 def engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:

@@ -16,11 +16,11 @@ def add_to(commands: Any) -> None:
     options.engines(listing)
     _narrow(listing)
     listing.add_argument("--limit", type=options.whole, default=20, metavar="N", help="how many letters (%(default)s)")
-    listing.set_defaults(run=options.told(_dead_list))
+    listing.set_defaults(run=_dead_list)
     show = actions.add_parser("show", help="all of one letter, and what to do about it")
     options.engines(show)
     show.add_argument("place", type=options.place, metavar="TOPIC/PARTITION/SEQUENCE")
-    show.set_defaults(run=options.told(_dead_show))
+    show.set_defaults(run=_dead_show)
     redrive = actions.add_parser("redrive", help="send letters through again")
     options.engines(redrive, with_kafka=True)
     redrive.add_argument("places", type=options.place, nargs="*", metavar="TOPIC/PARTITION/SEQUENCE")
@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
     redrive.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
     redrive.add_argument("--again", action="store_true", help="also those that were sent through before")
     redrive.add_argument("--force", action="store_true", help="also changes of feedback that has changed since")
-    redrive.set_defaults(run=options.told(_dead_redrive))
+    redrive.set_defaults(run=_dead_redrive)
 
 
 def _dead_list(given: argparse.Namespace) -> int:

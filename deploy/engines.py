@@ -1,53 +1,129 @@
-"""The two engines as an operator's command meets them: reached, or named in one sentence when they are not."""
+"""The two engines as an operator's command meets them: reached, or named in one sentence when they are not.
+
+Whoever is called must answer a first small question within seconds; what is asked after that may take its time. The
+drivers are imported by whoever uses them: that takes longer than most commands.
+"""
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import clickhouse_connect
-from aiokafka.errors import KafkaError
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from schemas.addresses import brokers, dsn, http_url, without_password
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 Result = TypeVar("Result")
+
+FIRST_ANSWER_S = 5
+_LONGEST_ANSWER_S = 300
 
 
 class CommandError(RuntimeError):
     """A command cannot be carried out; the message is for a person and says what to do."""
 
 
-@contextmanager
-def clickhouse(url: str) -> Iterator[Client]:
-    """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or lacks a table."""
+def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
+    """A client of the ClickHouse at this address, which has answered. CommandError where it cannot be had."""
+    import clickhouse_connect
+    from clickhouse_connect.driver.httpclient import HttpClient
+    from urllib3 import Timeout
+
     # The driver logs each failed attempt; what it comes to is told in one sentence instead.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
-    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
     try:
-        with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
-            yield client
+        http_url(url)
+    except ValueError as error:
+        raise CommandError(f"ClickHouse's address (FEEDBACK_CLICKHOUSE_URL or --clickhouse-url) {error}.") from None
+    try:
+        with told_by_clickhouse(url, FIRST_ANSWER_S):
+            client = clickhouse_connect.get_client(
+                **dsn(url),
+                autogenerate_session_id=False,
+                connect_timeout=FIRST_ANSWER_S,
+                send_receive_timeout=FIRST_ANSWER_S,
+            )
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"ClickHouse's address {without_password(url)} has unusable parameters: {error}") from error
+    assert isinstance(client, HttpClient)
+    client.timeout = Timeout(connect=FIRST_ANSWER_S, read=longest_answer_s)
+    return client
+
+
+@contextmanager
+def clickhouse(url: str) -> Iterator["Client"]:
+    """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or lacks a table."""
+    with closing(connect(url)) as client, told_by_clickhouse(url):
+        yield client
+
+
+@contextmanager
+def told_by_clickhouse(url: str, answer_s: float = _LONGEST_ANSWER_S) -> Iterator[None]:
+    """What goes wrong with the ClickHouse at this address, which had this long to answer, as a CommandError."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+    shown = without_password(url)
+    try:
+        yield
     except OperationalError as error:
-        raise CommandError(f"ClickHouse at {shown} does not answer: is it running there?") from error
+        raise CommandError(f"ClickHouse at {shown} {_why_no_answer(error, answer_s)}") from error
     except ClickHouseError as error:
-        words = " ".join(str(error).split())[:400]
+        words = server_message(error)[:400]
         hint = " (run `feedback migrate` first)" if "UNKNOWN_TABLE" in words or "UNKNOWN_DATABASE" in words else ""
         raise CommandError(f"ClickHouse at {shown} refuses{hint}: {words}") from error
 
 
+def server_message(error: Exception) -> str:
+    """ClickHouse's own words, in one line, without what the driver puts around them."""
+    text = " ".join(str(error).split())
+    text = text.partition("server response: ")[2] or text
+    return text.partition(" (for url http")[0]
+
+
 def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
     """Run what speaks to Kafka. CommandError where the broker does not answer."""
+    from aiokafka.errors import KafkaError
+
     # As above.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     try:
-        return asyncio.run(work)
+        brokers(bootstrap)
+    except ValueError as error:
+        work.close()
+        raise CommandError(
+            f"Kafka's address (FEEDBACK_KAFKA_BOOTSTRAP or --bootstrap) {error}, got {bootstrap!r}."
+        ) from None
+    try:
+        return asyncio.run(_once_it_answers(bootstrap, work))
     except (KafkaError, TimeoutError, OSError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise CommandError(f"Kafka at {bootstrap} does not answer: is it running there? ({why})") from error
 
 
-def offset_base(client: Client, given: int | None) -> int:
+async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        try:
+            async with asyncio.timeout(FIRST_ANSWER_S):
+                await admin.start()
+        finally:
+            await admin.close()
+    except TimeoutError:
+        work.close()
+        raise CommandError(
+            f"Kafka at {bootstrap} does not answer within {FIRST_ANSWER_S:g} s: is it frozen or overloaded?"
+        ) from None
+    except BaseException:
+        work.close()
+        raise
+    return await work
+
+
+def offset_base(client: "Client", given: int | None) -> int:
     """What workers add to offsets: as given, else as `feedback up` has left it in ClickHouse, else 0."""
     if given is not None:
         return given
@@ -63,3 +139,23 @@ def table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
     for line in shown:
         cells = (f"{c:>{w}}" if right else f"{c:<{w}}" for c, w, right in zip(line, widths, numeric, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _why_no_answer(error: BaseException, answer_s: float) -> str:
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
+
+    causes = list(_causes(error))
+    if any(isinstance(each, ReadTimeoutError) for each in causes):
+        return f"accepts connections and does not answer within {answer_s:g} s: is it frozen or overloaded?"
+    if any(isinstance(each, SSLError) for each in causes):
+        return "cannot be spoken to over https: is it http:// there, or a certificate that nobody here trusts?"
+    if any(isinstance(each, ProtocolError) for each in causes):
+        return "breaks off or does not speak HTTP: is that its HTTP port?"
+    return "does not answer: is it running there?"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        reason = getattr(error, "reason", None)  # where urllib3 keeps it
+        error = error.__cause__ or error.__context__ or (reason if isinstance(reason, BaseException) else None)

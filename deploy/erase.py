@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.engines import CommandError, clickhouse, kafka
 from deploy.erase_events import delete, tell, until_committed
+from schemas.addresses import dsn
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.rollups import touch_after_removal
 
@@ -216,7 +217,7 @@ def _remove_from(client: Client, table: str, theirs: str, person: Person) -> Non
 
 
 async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> None:
-    client = await clickhouse_connect.get_async_client(dsn=clickhouse_url, autogenerate_session_id=False)
+    client = await clickhouse_connect.get_async_client(**dsn(clickhouse_url), autogenerate_session_id=False)
     try:
         await touch_after_removal(client, workspace, hours)
     finally:

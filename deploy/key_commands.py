@@ -4,15 +4,15 @@ import argparse
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING, Any
 
 from deploy.command_options import engines as add_engines
-from deploy.command_options import told
 from deploy.engines import CommandError, clickhouse, kafka, table
 from schemas.events import WORKSPACE_PATTERN
 from schemas.keys import SCOPES, ApiKey, new_key
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 _ABOUT = (
     "The HTTP API is open until the first key exists; from then on every call needs one. A key belongs to one"
@@ -43,20 +43,20 @@ def add_to(commands: Any) -> None:
     create.add_argument(
         "--rate-limit", type=_rate, default=0, metavar="N", help="events a second (as FEEDBACK_RATE_LIMIT_PER_S says)"
     )
-    create.set_defaults(run=told(_create))
+    create.set_defaults(run=_create)
 
     listing = actions.add_parser("list", help="all keys, without their secrets")
     add_engines(listing)
-    listing.set_defaults(run=told(_list))
+    listing.set_defaults(run=_list)
 
     revoke = actions.add_parser("revoke", help="refuse a key from now on, for good")
     add_engines(revoke, with_kafka=True)
     revoke.add_argument("key_id", metavar="KEY_ID", help="12 hex digits, as `feedback keys list` shows them")
-    revoke.set_defaults(run=told(_revoke))
+    revoke.set_defaults(run=_revoke)
 
     publish = actions.add_parser("publish", help="send all keys to Kafka again, after its topics were made anew")
     add_engines(publish, with_kafka=True)
-    publish.set_defaults(run=told(_publish))
+    publish.set_defaults(run=_publish)
 
 
 def _create(options: argparse.Namespace) -> int:
@@ -111,7 +111,7 @@ def _publish(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stored(client: Client) -> list[ApiKey]:
+def _stored(client: "Client") -> list[ApiKey]:
     from deploy.api_keys import stored_keys
 
     return stored_keys(client)

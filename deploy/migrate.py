@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from deploy.engines import CommandError, connect, server_message
 
 FOLDER = Path(__file__).with_name("clickhouse")
 
@@ -35,7 +35,7 @@ _RECORDS = (
 )
 
 
-class MigrationError(RuntimeError):
+class MigrationError(CommandError):
     """A migration cannot be found, reached or applied; the message is for a person."""
 
 
@@ -109,7 +109,7 @@ def migrate(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step
     fails; the files before it stay applied and recorded.
     """
     available = migrations(folder)
-    with closing(_connect(url)) as client:
+    with closing(connect(url, _PATIENCE_S)) as client:
         for number, sql in enumerate(_RECORDS, 1):
             _run(client, sql, f"schema_migrations, statement {number}")
         with _told_as("schema_migrations, the versions in force"):
@@ -118,12 +118,6 @@ def migrate(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step
         for step in steps:
             _take(client, step)
         return steps
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown: no user, no password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _take(client: Client, step: Step) -> None:
@@ -150,22 +144,4 @@ def _told_as(what: str) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        raise MigrationError(f"Migration stopped at {what}: {_server_message(error)}") from error
-
-
-def _connect(url: str) -> Client:
-    if not url.startswith(("http://", "https://")):
-        raise MigrationError("The address of ClickHouse must be as in http://user:password@host:8123.")
-    try:
-        return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False, send_receive_timeout=_PATIENCE_S)
-    except OperationalError as error:
-        raise MigrationError(f"ClickHouse at {without_password(url)} does not answer: is it running there?") from error
-    except (ClickHouseError, ValueError) as error:
-        raise MigrationError(f"ClickHouse at {without_password(url)} refuses: {_server_message(error)}") from error
-
-
-def _server_message(error: Exception) -> str:
-    """The server's own words, in one line, without what the driver puts around them."""
-    text = " ".join(str(error).split())
-    text = text.partition("server response: ")[2] or text
-    return re.sub(r" \(for url \S+\)$", "", text)
+        raise MigrationError(f"Migration stopped at {what}: {server_message(error)}") from error

@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
     )
-    audit.set_defaults(run=options.told(_audit))
+    audit.set_defaults(run=_audit)
 
     dead_commands.add_to(commands)
 
@@ -71,7 +71,7 @@ def add_to(commands: Any) -> None:
     reconcile.add_argument(
         "--remove", action="store_true", help="with --repair, also remove rows that the journal does not account for"
     )
-    reconcile.set_defaults(run=options.told(_reconcile))
+    reconcile.set_defaults(run=_reconcile)
 
     erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ERASE)
     options.engines(erase, with_kafka=True)
@@ -80,12 +80,12 @@ def add_to(commands: Any) -> None:
     erase.add_argument(
         "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", options.GROUP), help="the workers' group"
     )
-    erase.set_defaults(run=options.told(_erase))
+    erase.set_defaults(run=_erase)
 
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")
     options.engines(orphans)
     orphans.add_argument("--workspace", default="default", help="whose feedback (%(default)s)")
-    orphans.set_defaults(run=options.told(_orphans))
+    orphans.set_defaults(run=_orphans)
 
 
 def _audit(given: argparse.Namespace) -> int:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import clickhouse_connect
-
 from deploy.differences import Difference, Scope
+from deploy.engines import connect
 from deploy.reconcile_journal import against_journal, requests_without_rows
 from deploy.reconcile_rollups import hour_rows, rollups
 from deploy.retention import days_in_force
@@ -30,7 +29,7 @@ def reconcile(
     """The differences that were found; with `repair`, mended, and with `remove` also by removing what the journal does
     not account for. What differs must still do so after `settle_s` seconds. ClickHouseError where the engine refuses.
     """
-    client, pause = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False), partial(time.sleep, settle_s)
+    client, pause = connect(url), partial(time.sleep, settle_s)
     try:
         found = against_journal(client, scope, pause, repair=repair, remove=remove, say=say)
         found.append(requests_without_rows(client, scope, pause))

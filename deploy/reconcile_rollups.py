@@ -12,6 +12,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 
 from deploy.differences import Difference, Pause, Scope, lasting
+from schemas.addresses import dsn
 from stream_workers.rollup_statements import HOUR_COLUMNS, KEY, NUMBERS, copied, of_days, of_hours, standing
 from stream_workers.rollups import Hour, compute, touch_after_removal
 
@@ -167,7 +168,7 @@ async def _touch(client: AsyncClient, hours: list[Hour]) -> None:
 
 def _in_engine(url: str, work: Callable[[AsyncClient], Awaitable[None]]) -> None:
     async def run() -> None:
-        client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+        client = await clickhouse_connect.get_async_client(**dsn(url), autogenerate_session_id=False)
         try:
             await work(client)
         finally:

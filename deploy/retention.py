@@ -6,11 +6,11 @@ when a newer is dropped. ClickHouse drops rows when it merges parts, some time a
 
 import re
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+
+from deploy.engines import CommandError, clickhouse
 
 _FEEDBACK, _ROLLUPS = "FEEDBACK_KEEP_FEEDBACK_DAYS", "FEEDBACK_KEEP_ROLLUPS_DAYS"
 ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
@@ -19,7 +19,7 @@ _LEAST_WITH_REPLAY = 8
 DEFAULT_ORPHAN_AFTER_HOURS = 168
 
 
-class RetentionError(ValueError):
+class RetentionError(CommandError):
     """A setting cannot be applied; the message is for a person."""
 
 
@@ -68,9 +68,9 @@ def orphan_after_hours(environment: Mapping[str, str]) -> int:
 
 
 def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
-    """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. ClickHouseError if it fails."""
+    """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. CommandError if it fails."""
     wanted, hours = days_of(environment), orphan_after_hours(environment)
-    with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
+    with clickhouse(url) as client:
         changed = [sentence for each, days in wanted.items() if (sentence := _apply(client, each, days))]
         stored = client.query(
             "SELECT value FROM feedback.settings FINAL WHERE name = 'orphan_after_hours'"
@@ -82,8 +82,8 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def note_offset_base(url: str, base: int) -> None:
-    """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. ClickHouseError."""
-    with closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as client:
+    """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. CommandError."""
+    with clickhouse(url) as client:
         _note(client, "offset_base", str(base))
 
 

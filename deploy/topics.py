@@ -20,13 +20,14 @@ from aiokafka.errors import (
     for_code,
 )
 
+from deploy.engines import CommandError
 from schemas.topics import TOPICS, Topic
 
 _METADATA_DEADLINE_S = 20.0
 _SET_ON_THE_TOPIC = 1  # config_source of a value that somebody gave to this very topic
 
 
-class TopicError(RuntimeError):
+class TopicError(CommandError):
     """The topics cannot be made what they should be; the message is one sentence for a person."""
 
 

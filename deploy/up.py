@@ -18,10 +18,10 @@ from typing import Any
 from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
-from deploy.migrate import without_password
 from deploy.up_checks import CannotStartError, locked_folder, refuse_taken_ports, require_embedded_clickhouse
 from deploy.up_options import Options
 from deploy.up_system import LOOPBACK, System
+from schemas.addresses import without_password
 
 __all__ = ["Options", "up"]
 

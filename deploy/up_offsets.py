@@ -7,13 +7,11 @@ was accepted.
 
 import asyncio
 import time
-from contextlib import closing
 from pathlib import Path
 
-import clickhouse_connect
 from aiokafka.errors import KafkaError
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from deploy.engines import CommandError, clickhouse
 from deploy.offsets import Offsets, committed_offsets, end_offsets
 from schemas.topics import INPUTS
 
@@ -44,12 +42,12 @@ async def wait_for_highest_sequence(clickhouse_url: str) -> int | None:
     while True:
         try:
             return await asyncio.to_thread(_highest_sequence, clickhouse_url)
-        except ClickHouseError:
+        except CommandError:
             await asyncio.sleep(0.2)
 
 
 def _highest_sequence(clickhouse_url: str) -> int | None:
-    with closing(clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)) as client:
+    with clickhouse(clickhouse_url) as client:
         rows = client.query(
             "SELECT maxOrNull(sequence) FROM feedback.journal"
             " UNION ALL SELECT maxOrNull(sequence) FROM feedback.dead_letters"

@@ -12,13 +12,13 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.addresses import Brokers
 from schemas.logs import Format
 
 PREFIX = "FEEDBACK_"
 
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
 _LARGEST_BODY = 7_500_000
-_BROKER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,\[\]]+):([0-9]{1,5})")
 _ENVIRONMENT = re.compile(r"\S{1,64}")
 
 
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8787, ge=1, le=65535)
-    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
     max_trace_id_chars: int = Field(512, ge=1, le=4096)
@@ -59,16 +59,6 @@ class Settings(BaseSettings):
     max_connections: int = Field(2000, ge=10, le=1_000_000)
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
     log_format: Format = "text"
-
-    @field_validator("kafka_bootstrap")
-    @classmethod
-    def _brokers(cls, text: str) -> str:
-        brokers = [each.strip() for each in text.split(",")]
-        for each in brokers:
-            match = _BROKER.fullmatch(each)
-            if match is None or not 1 <= int(match[2]) <= 65535:
-                raise ValueError("must be host:port, or several with commas between them")
-        return ",".join(brokers)
 
     @field_validator("environments", mode="before")
     @classmethod

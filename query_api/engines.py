@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from query_api.answers import QueryError, example
 from query_api.settings import QuerySettings
+from schemas.addresses import dsn
 from schemas.logs import told
 from schemas.metrics import QUERY_FAILURES
 
@@ -45,7 +46,7 @@ class Engines:
         async with self._opening:
             if self._client is None:
                 self._client = await clickhouse_connect.get_async_client(
-                    dsn=self._settings.clickhouse_url, autogenerate_session_id=False, tz_mode="aware"
+                    **dsn(self._settings.clickhouse_url), autogenerate_session_id=False, tz_mode="aware"
                 )
             return self._client
 

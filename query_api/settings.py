@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.addresses import HttpUrl, HttpUrlOrNone
+from schemas.addresses import Brokers, HttpUrl, HttpUrlOrNone
 
 _SECRET_CHARS = 32
 
@@ -14,7 +14,7 @@ class QuerySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
     clickhouse_url: HttpUrl = "http://127.0.0.1:8123"
-    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_bootstrap: Brokers = "127.0.0.1:9092"
     consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
     require_keys: bool = Field(
         False, description="As for the edge: nobody gets in without a key, even if there is none."

@@ -1,18 +1,69 @@
-"""Addresses as settings name them, checked alike by every program."""
+"""Addresses as settings and commands name them: checked alike everywhere, before anybody is called."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
+_BROKER = re.compile(r"(?:\[([^\]]*)\]|([^\[\]:]*)):(\d{1,5})", re.ASCII)
 
-def _http(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
+
+def http_url(text: str) -> str:
+    """The address as it was written. ValueError, which never quotes a password, where it is no http address."""
+    if not text.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://, as in http://host:8123 or https://feedback.example.com")
-    return url
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(
+            "must be as in http://user:password@host:8123, with a port from 1 to 65535 and %2F, %3F, %23 for / ? # in a"
+            " password"
+        ) from None
+    if not text.isprintable() or " " in text:
+        raise ValueError("must hold no spaces: write %20 for one in a password")
+    if not _is_host(host):
+        raise ValueError(f"must name a host, as in http://host:8123, got {host!r}")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("must have a port from 1 to 65535, as in http://host:8123")
+    return text
 
 
-HttpUrl = Annotated[str, AfterValidator(_http)]
+def dsn(url: str) -> dict[str, Any]:
+    """What clickhouse_connect is to be given for this address. Of a dsn alone it ignores the scheme: it would send a
+    password over plain HTTP to https:// on any port but 443 and 8443."""
+    return {"dsn": url, "interface": urlsplit(url).scheme}
+
+
+def brokers(text: str) -> str:
+    """Kafka's brokers without spaces around them. ValueError where one is no host:port."""
+    found = [each.strip() for each in text.split(",")]
+    for each in found:
+        match = _BROKER.fullmatch(each)
+        if match is None or not 1 <= int(match[3]) <= 65535 or not _is_host(match[1] or match[2]):
+            raise ValueError("must be host:port, or several with commas between them")
+    return ",".join(found)
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown: no user, no password."""
+    scheme, slashes, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _is_host(name: str) -> bool:
+    return bool(_NAME.fullmatch(name) or (":" in name and _IPV6.fullmatch(name)))
+
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 """An address with its scheme, kept as it was written."""
 
-HttpUrlOrNone = Annotated[str, AfterValidator(lambda url: url and _http(url))]
+HttpUrlOrNone = Annotated[str, AfterValidator(lambda url: url and http_url(url))]
 """The same, or empty."""
+
+Brokers = Annotated[str, AfterValidator(brokers)]
+"""Kafka's brokers: host:port, with commas between several."""

@@ -12,6 +12,7 @@ import faust
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from schemas.addresses import dsn
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
@@ -44,7 +45,7 @@ class RealEngines:
     async def open(cls, settings: WorkerSettings) -> "RealEngines":
         clickhouse = await until_done(
             "connecting to ClickHouse",
-            lambda: clickhouse_connect.get_async_client(dsn=settings.clickhouse_url),
+            lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url)),
             Backoff(),
             lambda: None,
         )

@@ -19,6 +19,7 @@ import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from schemas import metrics
+from schemas.addresses import dsn
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.faust_app import poll_app
 from stream_workers.polls import PassThrough
@@ -79,7 +80,7 @@ def build_app(settings: RollupSettings) -> faust.App:
     async def roll_up(stream: Any) -> None:
         client = await until_done(
             "connecting to ClickHouse",
-            lambda: clickhouse_connect.get_async_client(dsn=settings.clickhouse_url, autogenerate_session_id=False),
+            lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url), autogenerate_session_id=False),
             Backoff(),
             lambda: None,
         )

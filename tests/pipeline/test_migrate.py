@@ -11,6 +11,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from deploy.engines import CommandError
 from deploy.kafka.broker import free_ports
 from deploy.migrate import FOLDER, MigrationError, migrate, migrations, statements
 from tests.pipeline.engines import clickhouse_front
@@ -182,7 +183,7 @@ def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_th
 
 def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path) -> None:
     (port,) = free_ports(1)
-    with pytest.raises(MigrationError) as refusal:
+    with pytest.raises(CommandError) as refusal:
         migrate(f"http://me:secret@127.0.0.1:{port}", folder=folder)
     assert str(refusal.value) == f"ClickHouse at http://127.0.0.1:{port} does not answer: is it running there?"
 

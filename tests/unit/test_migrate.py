@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.migrate import Migration, MigrationError, migrations, plan, statements, without_password
+from deploy.migrate import Migration, MigrationError, migrations, plan, statements
 
 
 def known(*versions: int, undoable: bool = True) -> list[Migration]:
@@ -82,7 +82,3 @@ def test_every_migration_that_ships_can_be_undone() -> None:
     shipped = migrations()
     assert [each.version for each in shipped] == list(range(1, len(shipped) + 1))
     assert [each.name for each in shipped if each.down is None] == []
-
-
-def test_an_address_is_shown_without_its_password() -> None:
-    assert without_password("http://me:secret@db:8123/x") == "http://db:8123/x"

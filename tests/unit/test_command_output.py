@@ -1,0 +1,47 @@
+"""A command whose output nobody takes: it ends quietly where the reader has gone, and says so where a disk is full."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REFUSED = ["orphans", "--clickhouse-url", "nowhere"]
+
+
+def run(command: list[str], stdout: int, stderr: int = subprocess.PIPE, unbuffered: str = "") -> tuple[int, str]:
+    argv = [sys.executable, "-m", "deploy.cli", *command]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(argv, stdout=stdout, stderr=stderr, env=environment, text=True, check=False)
+    return done.returncode, done.stderr or ""
+
+
+def closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["version", "--help"])
+def test_a_reader_that_has_gone_ends_a_command_quietly(command: str, unbuffered: str) -> None:
+    code, told = run([command], closed_pipe(), unbuffered=unbuffered)
+    assert (code in (0, 141), told) == (True, "")
+
+
+def test_nobody_reads_what_is_wrong_either() -> None:
+    pipe = closed_pipe()
+    assert run(REFUSED, pipe, pipe) == (141, "")
+
+
+def test_output_that_a_full_disk_does_not_take_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        code, told = run(["version"], full.fileno())
+    assert (code, told) == (1, "feedback: it cannot go on: [Errno 28] No space left on device\n")
+
+
+def test_what_is_wrong_is_told_although_nobody_reads_the_rest() -> None:
+    code, told = run(REFUSED, closed_pipe())
+    assert (code, told.count("\n")) == (1, 1)
+    assert told.startswith("feedback: ClickHouse's address")
