@@ -4,6 +4,7 @@
 endpoints are mounted as routes, so that methods and unknown paths are answered as FastAPI answers them.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -31,11 +32,14 @@ from ingest_api.settings import Settings
 from schemas.failures import Failure, error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
-from schemas.metrics import registry_of
+from schemas.metrics import REQUESTS_REFUSED, registry_of
+from schemas.request_origin import Refusal, refusal
 from schemas.topics import API_KEYS
 
 _ONE_FEEDBACK = "/v1/feedback/"
 _PROBE = "/readyz"
+# Its address is a key of its own, and may stand in any page.
+_SIGNED_FILE = re.compile(r"/v1/logs/exports/[^/]+/file")
 
 
 class ByMethod:
@@ -55,24 +59,42 @@ class EdgeApp(FastAPI):
     hot: dict[str, ByMethod]
     one_feedback: ByMethod
     registry: CollectorRegistry
+    key_rings: list[KeyRing]
+    """While one of them is open, what a foreign page may have sent is refused at every route but a signed file."""
+    allowed_hosts: frozenset[str]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
-        if scope["type"] == "http":
-            path = scope["path"]
-            endpoints = self.hot.get(path)
-            if endpoints is None and path.startswith(_ONE_FEEDBACK) and _id_in(path):
-                endpoints = self.one_feedback
-            endpoint = None if endpoints is None else endpoints.by_method.get(scope["method"])
-            if endpoint is not None:
-                await endpoint(scope, receive, send)
-                return
-            await self._observed(scope, receive, send)
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
             return
-        await super().__call__(scope, receive, send)
+        endpoint = self._endpoint(scope["method"], scope["path"])
+        refused = self._refusal(scope)
+        if refused and endpoint:
+            REQUESTS_REFUSED.add(403, refused.reason)
+        if refused or endpoint is None:
+            await self._observed(scope, receive, send, refused)
+        else:
+            await endpoint(scope, receive, send)
 
-    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Let FastAPI answer a request; its answer has the request's id, and it is counted."""
+    def _endpoint(self, method: str, path: str) -> PublishingEndpoint | None:
+        endpoints = self.hot.get(path)
+        if endpoints is None and path.startswith(_ONE_FEEDBACK) and _id_in(path):
+            endpoints = self.one_feedback
+        return None if endpoints is None else endpoints.by_method.get(method)
+
+    def _refusal(self, scope: AsgiScope) -> Refusal | None:
+        if not any(ring.is_open for ring in self.key_rings) or _SIGNED_FILE.fullmatch(scope["path"]):
+            return None
+        return refusal(
+            scope["headers"],
+            scheme=scope["scheme"],
+            http_version=scope["http_version"],
+            allowed=self.allowed_hosts,
+        )
+
+    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send, refused: Refusal | None = None) -> None:
+        """Refuse a request, or let FastAPI answer it; the answer has the request's id, and it is counted."""
         began, status = time.perf_counter(), 500
         request_id = request_id_of(dict(scope["headers"]))
         log_it_as(request_id)
@@ -85,13 +107,16 @@ class EdgeApp(FastAPI):
             await send(message)
 
         try:
-            await super().__call__(scope, receive, noting)
+            if refused:
+                await JSONResponse(error_content(403, refused.message), 403)(scope, receive, noting)
+            else:
+                await super().__call__(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             answered(scope["method"], route, status, time.perf_counter() - began)
             # A probe that is told the same every second would drown what callers are told.
             if status >= 400 and route != _PROBE:
-                log_refusal(scope["method"], route, status)
+                log_refusal(scope["method"], route, status, refused.reason if refused else "")
 
 
 def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> EdgeApp:
@@ -149,6 +174,9 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         redirect_slashes=False,
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
     )
+    app.key_rings = [ring]
+    # A name that the operator has it listen on is its own as well.
+    app.allowed_hosts = frozenset((*settings.allowed_hosts, settings.host.lower()))
     created, logged = Observed("POST", "/v1/feedback", "create"), Observed("POST", "/v1/logs", "request")
     feedback = ByMethod(POST=endpoint(created, create, "Feedback successfully saved", "feedback_ids"))
     logs = ByMethod(POST=endpoint(logged, log, "Logs successfully saved", "ids", "logs.write"))

@@ -7,8 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from ingest_api.operation_answers import FOREIGN, described
 from ingest_api.operations import TYPES, operations
 from ingest_api.settings import Settings
+from schemas.failures import error_content
 
 SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "x-portkey-api-key"},
@@ -34,6 +36,11 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     components["securitySchemes"] = SECURITY_SCHEMES
     document["security"] = [{"key": []}, {"bearer": []}, {}]
     _drop_what_is_never_answered(document)
+    foreign = described(
+        f"{FOREIGN}.", "Failure", error_content(403, "the request comes from a web page of another origin")
+    )
+    for operation in (each for methods in document["paths"].values() for each in methods.values()):
+        operation["responses"].setdefault("403", foreign)
     for path, methods in operations(settings).items():
         document["paths"].setdefault(path, {}).update(methods)
     return document

@@ -25,6 +25,8 @@ class LogsSaved(TypedDict):
     trace_ids: list[str]
 
 
+FOREIGN = "There is no API key yet, and a web page of another origin may have sent the call"
+
 RATE_LIMIT_HEADERS = {
     name: {"schema": {"type": "integer"}, "description": f"{about} Only where the key is limited."}
     for name, about in (
@@ -37,7 +39,7 @@ RATE_LIMIT_HEADERS = {
 
 def saved(name: str, message: str, **lists: list[str]) -> dict[str, Any]:
     """The answer to a call that was accepted; `name` is that of its type."""
-    answer = _json("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
+    answer = described("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
     return answer | {"headers": RATE_LIMIT_HEADERS}
 
 
@@ -45,7 +47,11 @@ def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
     """The refusals of an operation, by status."""
     told: dict[str, tuple[str, str | None, str]] = {
         "401": ("an API key is needed", "x-portkey-api-key", "No valid API key came with the call."),
-        "403": ("the API key lacks the scope", "x-portkey-api-key", "The key lacks the scope of this call."),
+        "403": (
+            "the API key lacks the scope",
+            "x-portkey-api-key",
+            f"The key lacks the scope of this call. Or: {FOREIGN}.",
+        ),
         "408": ("the request did not arrive whole within 30 s", None, "It did not arrive in time."),
         "429": ("this key's limit of 100 events a second is used up: wait 1 s", None, "Too many events."),
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
@@ -64,22 +70,23 @@ def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
             "Idempotency-Key",
             "The key stands for another call.",
         )
-    described = {
-        status: _json(about, "Failure", error_content(int(status), message, param))
+    by_status = {
+        status: described(about, "Failure", error_content(int(status), message, param))
         for status, (message, param, about) in sorted(told.items())
     }
     retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
-    described["429"]["headers"] = retry_after | RATE_LIMIT_HEADERS
-    described["503"]["headers"] = retry_after | {
+    by_status["429"]["headers"] = retry_after | RATE_LIMIT_HEADERS
+    by_status["503"]["headers"] = retry_after | {
         NOT_TO_BE_REPEATED.decode(): {
             "schema": {"type": "string"},
             "description": "Only when the outcome is not known: part or all may have been stored.",
         },
     }
-    return described
+    return by_status
 
 
-def _json(description: str, name: str, example: dict[str, Any]) -> dict[str, Any]:
+def described(description: str, name: str, example: dict[str, Any]) -> dict[str, Any]:
+    """One response of an OpenAPI operation, in JSON of the type with this name."""
     return {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}},

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.addresses import Brokers
 from schemas.logs import Format
+from schemas.request_origin import host_names
 
 PREFIX = "FEEDBACK_"
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8787, ge=1, le=65535)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
@@ -59,6 +61,11 @@ class Settings(BaseSettings):
     max_connections: int = Field(2000, ge=10, le=1_000_000)
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
     log_format: Format = "text"
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return host_names(value) if isinstance(value, str) else value
 
     @field_validator("environments", mode="before")
     @classmethod

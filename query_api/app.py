@@ -26,8 +26,8 @@ from query_api.stored_keys import following
 from schemas.key_ring import KeyRing
 
 
-def add_queries(app: FastAPI, settings: QuerySettings) -> None:
-    """Add the routes to an app that has its own; what they open is closed with the app."""
+def add_queries(app: FastAPI, settings: QuerySettings) -> KeyRing:
+    """Add the routes to an app that has its own; what they open is closed with the app. Returns what tells callers."""
     engines = Engines(settings)
     ring = KeyRing("ClickHouse", settings.require_keys)
 
@@ -53,3 +53,4 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> None:
     app.include_router(router)
     answer_refusals(app)
     told_by(app, ring)
+    return ring

@@ -21,7 +21,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         **example(401, "an API key is needed", KEY_HEADER.decode()),
     },
     403: {
-        "description": "The key lacks the scope, or another workspace is named than the key's.",
+        "description": "The key lacks the scope, or another workspace is named than the key's. Or: there is no API"
+        " key yet, and a web page of another origin may have sent the call.",
         **example(403, "the API key … lacks the scope feedback.read", KEY_HEADER.decode()),
     },
 }

@@ -68,6 +68,11 @@ class KeyRing:
         self._closed = True
         self._verified = {}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether callers need no key: all keys have been read, and there was never one."""
+        return not self._closed and self._confirmed_ms is not None
+
     def close(self) -> None:
         """Let in nobody without a key: there is one that cannot be read."""
         self._closed = True

@@ -3,7 +3,7 @@
 Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
 is complete before its first byte is sent, so an error is always a status and never a broken stream; only a SELECT
 that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine: users and passwords
-are accepted and not checked, and who is answered is left to clickhouse_guard. What a statement means is left to
+are accepted and not checked; web pages are refused by schemas.request_origin. What a statement means is left to
 clickhouse_statement, running it to clickhouse_engine.
 """
 
@@ -29,7 +29,6 @@ from deploy.embedded.clickhouse_engine import (
     StatementFailedError,
     summary_header,
 )
-from deploy.embedded.clickhouse_guard import is_loopback, refusal
 from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
 from deploy.embedded.clickhouse_stream import (
     Receive,
@@ -39,6 +38,7 @@ from deploy.embedded.clickhouse_stream import (
     until_gone,
     written_by,
 )
+from schemas.request_origin import host_names, refusal
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -52,9 +52,9 @@ _DRAIN_SECONDS = 30
 class ClickHouseHTTP:
     """The ASGI application over one open engine; statements run in its threads, never in the event loop."""
 
-    def __init__(self, engine: Engine, host: str) -> None:
+    def __init__(self, engine: Engine, allowed_hosts: frozenset[str] = frozenset()) -> None:
         self._engine = engine
-        self._only_loopback = is_loopback(host)
+        self._allowed_hosts = allowed_hosts
         self._running = 0
         # Two pools, so that slow SELECTs can never hold up the workers' inserts.
         self._readers = ThreadPoolExecutor(_READERS, "clickhouse-read")
@@ -86,8 +86,14 @@ class ClickHouseHTTP:
         self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
     ) -> Statement | Answer:
         """The statement of a request, or the answer where there is none to run."""
-        if reason := refusal(headers, only_loopback=self._only_loopback):
-            return text(403, f"{reason}\n")
+        # A password does not keep pages out: a browser that was given it sends it along for any of them.
+        if refused := refusal(
+            scope["headers"],
+            scheme=scope["scheme"],
+            http_version=scope["http_version"],
+            allowed=self._allowed_hosts,
+        ):
+            return text(403, f"{refused.message}.\n")
         if scope["path"] in ("/ping", "/replicas_status"):
             return text(200, "Ok.\n")
         if scope["path"] != "/":
@@ -206,7 +212,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(host: str, port: int, data_dir: Path) -> None:
+def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the running requests and closes the engine; a statement that runs
     longer than the drain time is abandoned, and the process ends with 1.
 
@@ -214,7 +220,7 @@ def serve(host: str, port: int, data_dir: Path) -> None:
     """
     listener = _listen(host, port)
     engine = Engine(data_dir)
-    app = ClickHouseHTTP(engine, host)
+    app = ClickHouseHTTP(engine, allowed_hosts)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -246,7 +252,12 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, required=True)
     options = parser.parse_args(None if arguments is None else list(arguments))
     try:
-        serve(options.host, options.port, options.data_dir)
+        allowed = frozenset((*host_names(os.environ.get("FEEDBACK_ALLOWED_HOSTS", "")), options.host))
+    except ValueError as error:
+        print(f"FEEDBACK_ALLOWED_HOSTS {error}.", file=sys.stderr)
+        return 2
+    try:
+        serve(options.host, options.port, options.data_dir, allowed)
     except EngineUnavailableError as error:
         print(error, file=sys.stderr)
         return 1

@@ -84,10 +84,12 @@ class RecordedEdge:
 
         scope = {
             "type": "http",
+            "scheme": "http",
+            "http_version": "1.1",
             "method": request.method,
             "path": request.path,
             "query_string": b"",
-            "headers": [(name.encode(), value) for name, value in request.headers.items()],
+            "headers": [(b"host", b"localhost"), *((name.encode(), value) for name, value in request.headers.items())],
         }
         await self._app(scope, receive, send)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -165,7 +165,9 @@ def test_a_sigterm_under_load_loses_nothing_that_was_acknowledged(broker: Broker
 
 def test_a_call_that_is_under_way_at_sigterm_is_still_answered(broker: Broker, edge: Edge) -> None:
     body = json.dumps(ONE).encode()
-    head = f"POST /v1/feedback HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+    head = (
+        f"POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+    )
     with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as call:
         call.sendall(head.encode())
         assert call.recv(1000).startswith(b"HTTP/1.1 100 ")

@@ -16,7 +16,7 @@ ONE = {"trace_id": "t", "value": 1}
 TIMEOUT_S = 2.0
 LET_GO_S = TIMEOUT_S + 2  # the edge looks once a second
 MOST = 40
-HEAD = b"POST /v1/feedback HTTP/1.1\r\nhost: x\r\n"
+HEAD = b"POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def all_of(call: socket.socket) -> bytes:
         (HEAD + b"content-le", b"408"),
         (HEAD + b"content-length: 100\r\n\r\n{", b"408"),
         (HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\n{}   \r\n", b"408"),
-        (b"GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1", b"200"),
-        (b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /heal", b"200"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1", b"200"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /heal", b"200"),
     ],
 )
 def test_a_request_that_does_not_arrive_whole_is_let_go_in_time(guarded: Edge, sent: bytes, status: bytes) -> None:
@@ -94,7 +94,7 @@ def test_a_head_without_end_is_refused(guarded: Edge) -> None:
 
 
 def test_an_answer_that_is_not_read_is_given_up(guarded: Edge) -> None:
-    request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+    request = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with socket.socket() as call:
         call.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         call.connect(("127.0.0.1", guarded.port))
@@ -115,7 +115,7 @@ def test_an_answer_that_is_not_read_is_given_up(guarded: Edge) -> None:
 def test_a_connection_may_be_idle_between_requests_and_not_within_one(guarded: Edge) -> None:
     with connected(guarded) as call:
         for idle_s in (LET_GO_S, 0):
-            call.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            call.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert call.recv(1000).startswith(b"HTTP/1.1 200 ")
             assert not select.select([call], [], [], idle_s)[0]
         call.sendall(b"\r\n")  # nothing that a request could begin with

@@ -345,7 +345,14 @@ def test_get_reads_and_never_writes(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "http://page.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "a.example"}]
+    "headers",
+    [
+        {"Origin": "http://page.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "a.example"},
+    ],
 )
 def test_a_web_page_cannot_run_sql(server: Server, headers: dict[str, str]) -> None:
     assert server.request("POST", b"SELECT 1", headers)[0] == 403

@@ -1,0 +1,121 @@
+"""Refuses HTTP requests that a web page of another origin may have sent, while no secret is needed to send one.
+
+Pure. A browser sends what any page asks for, also to this machine and to the network behind a firewall, and it tells
+so: in Origin, in Sec-Fetch-Site, and in Host, which is the page's own name where that name was pointed here (DNS
+rebinding). So a Host is taken only if no foreign page can have it: localhost, a name that the operator lists, or an IP
+address. An address is safe, because a browser connects to the very address that stands in Host: a page that has it as
+its origin came from the server there. Other headers, as X-Forwarded-Host, are not looked at. Programs that are no
+browser may send what they like; keeping them out is the job of API keys and passwords.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?")
+_ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_LONGEST_HOST = 300
+_PORTS = {"http": 80, "https": 443}
+_OWN_PAGES = (b"none", b"same-origin")
+
+Origin = tuple[str, str, int]
+"""Scheme, name and port."""
+
+
+class Refusal(NamedTuple):
+    """Why a request is not answered: one word for logs and metrics, one sentence for the caller."""
+
+    reason: str
+    message: str
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """The names of a comma-separated list, in lower case. ValueError where one is no host name."""
+    names = tuple(each.strip().lower().removesuffix(".") for each in text.split(",")) if text.strip() else ()
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise ValueError(
+            "must be host names with commas between them, without scheme or port, as in feedback.example.com"
+        )
+    return names
+
+
+def refusal(
+    headers: Iterable[tuple[bytes, bytes]], *, scheme: str, http_version: str, allowed: frozenset[str]
+) -> Refusal | None:
+    """Why a request with these headers (names in lower case) may be a foreign page's; None where it cannot be one.
+
+    `allowed` are host names of this server beside localhost, in lower case.
+    """
+    hosts, origins, sites = [], [], []
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"origin":
+            origins.append(value)
+        elif name == b"sec-fetch-site":
+            sites.append(value)
+    # Without Host there is no browser: each sends HTTP/1.1, which demands it.
+    own: frozenset[Origin] | None = frozenset()
+    if hosts or http_version != "1.0":
+        short = len(hosts) == 1 and len(hosts[0]) <= _LONGEST_HOST
+        own = _own_origins(hosts[0], scheme, allowed) if short else None
+    if own is None:
+        return _unknown_host(hosts)
+    for origin in origins:
+        if _parsed(origin) not in own:
+            return _foreign(b"Origin: " + origin)
+    for site in sites:
+        if site not in _OWN_PAGES:
+            return _foreign(b"Sec-Fetch-Site: " + site)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _own_origins(host: bytes, scheme: str, allowed: frozenset[str]) -> frozenset[Origin] | None:
+    """The origins of pages that this server may have served under this Host; None where it has no such name."""
+    found = _HOST.fullmatch(host.decode("latin-1").strip(" \t").lower())
+    if found is None:
+        return None
+    name = found["name"].removesuffix(".")
+    # A proxy in front may end TLS for a name that the operator lists.
+    schemes = tuple(_PORTS) if name in allowed else (scheme,)
+    if name not in allowed and name != "localhost" and not _is_address(name):
+        return None
+    return frozenset((each, found["name"], int(found["port"] or _PORTS[each])) for each in schemes)
+
+
+def _parsed(origin: bytes) -> Origin | None:
+    found = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
+    return found and (found["scheme"], found["name"], int(found["port"] or _PORTS[found["scheme"]]))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return ip_address(name.strip("[]")).version == (6 if name.startswith("[") else 4)
+    except ValueError:
+        return False
+
+
+def _unknown_host(hosts: list[bytes]) -> Refusal:
+    told = " and ".join(_shown(host) for host in hosts) or "missing"
+    return Refusal(
+        "unknown_host",
+        f"the Host header is {told}, which is no name of this server: call it by localhost or by an address, or add"
+        " its name to FEEDBACK_ALLOWED_HOSTS",
+    )
+
+
+def _foreign(header: bytes) -> Refusal:
+    return Refusal(
+        "cross_site",
+        f"the request comes from a web page of another origin ({_shown(header)}): call this server from a program,"
+        " or enter its address in the browser",
+    )
+
+
+def _shown(value: bytes) -> str:
+    text = value.decode("latin-1")
+    return repr(text if len(text) <= 100 else text[:99] + "…")

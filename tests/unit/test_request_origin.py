@@ -1,0 +1,222 @@
+"""What a web page of another origin may have sent is told from what a program sends, at every route."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from deploy.api import extend
+from ingest_api.app import EdgeApp, create_app
+from ingest_api.settings import Settings, SettingsError, load_settings
+from query_api.settings import QuerySettings
+from schemas.key_ring import KeyRing
+from schemas.request_origin import Refusal, host_names, refusal
+
+ALLOWED = frozenset({"feedback.example.com"})
+
+
+def told(*headers: tuple[str, str], version: str = "1.1") -> Refusal | None:
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    return refusal(encoded, scheme="http", http_version=version, allowed=ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "localhost",
+            "localhost:8787",
+            "LOCALHOST:8787",
+            "localhost.:8787",
+            "localhost:",
+            "127.0.0.1",
+            "127.0.0.1.:80",
+        ),
+        *("[::1]:8787", "[::]", "[::FFFF:127.0.0.1]", "192.168.1.7:8787", "203.0.113.9"),
+        *("feedback.example.com", "Feedback.Example.com.:443"),
+    ],
+)
+def test_a_name_of_this_server_is_taken(host: str) -> None:
+    assert told(("host", host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "evil.example",
+            "evil.example:8787",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "a.feedback.example.com",
+        ),
+        *("127.0.0.1@evil.example", "localhost:8787@evil.example", "evil.example#localhost", "evil.example/localhost"),
+        *("localhost,evil.example", "localhost evil.example", "evil.example\\localhost", "http://localhost"),
+        *(
+            "",
+            ":8787",
+            "localhost:x",
+            "localhost:8787:8787",
+            "localhost:123456",
+            "localhost..",
+            "[localhost]",
+            "[127.0.0.1]",
+        ),
+        *(
+            "::1",
+            "::1:8787",
+            "[::1",
+            "::1]",
+            "[::1]x",
+            "[::1]evil.example",
+            "[::1%eth0]",
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+        ),
+        *("127.0.0.01", "１２７.0.0.1".encode().decode("latin-1"), "localhost\xa0", "l" * 70_000),
+    ],
+)
+def test_any_other_name_is_refused(host: str) -> None:
+    refused = told(("host", host))
+    assert refused is not None
+    assert refused.reason == "unknown_host"
+    assert len(refused.message) < 500
+    assert told(("host", host), ("x-forwarded-host", "localhost"), ("forwarded", "host=localhost")) == refused
+
+
+def test_two_hosts_are_refused_and_none_is_only_old_http() -> None:
+    assert told(("host", "localhost"), ("host", "localhost")) is not None
+    assert told(("host", "localhost"), ("host", "evil.example")) is not None
+    assert told() is not None
+    assert told(version="1.0") is None
+    assert told(("origin", "http://localhost"), version="1.0") is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:8787", "http://localhost:8787"),
+        ("LocalHost:8787", "http://localhost:8787"),
+        ("localhost", "http://localhost"),
+        ("localhost:80", "http://localhost"),
+        ("[::1]:8787", "http://[::1]:8787"),
+        ("feedback.example.com", "https://feedback.example.com"),
+        ("feedback.example.com:443", "https://feedback.example.com"),
+        ("feedback.example.com", "http://feedback.example.com"),
+    ],
+)
+def test_an_own_page_may_call(host: str, origin: str) -> None:
+    assert told(("host", host), ("origin", origin), ("sec-fetch-site", "same-origin")) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("null", "", "http://evil.example", "http://evil.example:8787", "https://localhost:8787", "http://localhost"),
+        *("http://localhost:3000", "http://127.0.0.1:8787", "http://localhost.:8787", "http://feedback.example.com"),
+        *("http://localhost:8787@evil.example", "http://localhost:8787.evil.example", "http://localhost:8787/"),
+        *("chrome-extension://abcdef", "file://", "localhost:8787", "http://localhost:8787, http://evil.example"),
+    ],
+)
+def test_a_page_of_another_origin_may_not(origin: str) -> None:
+    refused = told(("host", "localhost:8787"), ("origin", origin))
+    assert refused is not None
+    assert refused.reason == "cross_site"
+    own = ("origin", "http://localhost:8787")
+    assert told(("host", "localhost:8787"), own, ("origin", origin)) is not None
+    assert told(("host", "localhost:8787"), ("origin", origin), own) is not None
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "None", "something-new"])
+def test_a_browser_that_tells_of_another_site_is_believed(site: str) -> None:
+    host = ("host", "localhost")
+    assert told(host, ("sec-fetch-site", site)) is not None
+    assert told(host, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", site)) is not None
+    assert told(host, ("sec-fetch-site", "none")) is None
+
+
+def test_names_are_listed_without_scheme_or_port() -> None:
+    assert host_names(" A.example , b_c.internal.,edge") == ("a.example", "b_c.internal", "edge")
+    assert host_names(" ") == ()
+    for wrong in ("a,,b", "http://a", "a:80", "*", "*.example.com", "a b", "a/b", "-a", "a..b", "a" * 64, "x@a"):
+        with pytest.raises(ValueError, match="must be host names"):
+            host_names(wrong)
+
+
+def test_a_faulty_list_is_told_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEEDBACK_ALLOWED_HOSTS", "https://feedback.example.com")
+    with pytest.raises(SettingsError, match=r"FEEDBACK_ALLOWED_HOSTS must be host names .+, got https://feedback"):
+        load_settings()
+
+
+def whole_api(**settings: Any) -> EdgeApp:
+    app = create_app(Settings(**settings))
+    extend(app, QuerySettings())
+    return app
+
+
+def opened(app: EdgeApp) -> list[KeyRing]:
+    for ring in app.key_rings:
+        ring.confirm(2**53)
+    return app.key_rings
+
+
+async def status(app: EdgeApp, method: str, path: str, **headers: str) -> int:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        return (await client.request(method, path, headers=headers)).status_code
+
+
+def routes() -> set[tuple[str, str]]:
+    """Every method and path, of the document and of what is not in it."""
+    app = whole_api()
+    hidden = {route.path for route in app.routes if isinstance(route, Route)} - {*app.openapi()["paths"]}
+    documented = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    found = documented | {("GET", path) for path in hidden} | {("OPTIONS", path) for _, path in documented}
+    return {(method, re.sub(r"\{\w+\}", "1", path)) for method, path in found}
+
+
+ROUTES = routes()
+FILE = "/v1/logs/exports/1/file"
+
+
+def test_the_routes_are_all_there() -> None:
+    assert {path for _, path in ROUTES} > {"/v1/feedback/", "/v1/logs", "/metrics", "/docs", "/openapi.json", FILE}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}], ids=str
+)
+async def test_no_route_answers_a_foreign_page_while_there_is_no_key(headers: dict[str, str]) -> None:
+    app = whole_api()
+    opened(app)
+    answered = {(method, path): await status(app, method, path, **headers) for method, path in ROUTES}
+    answered |= {("GET", path): await status(app, "GET", path, **headers) for path in ("/", "/static/x")}
+    assert {asked for asked, code in answered.items() if code != 403} == {asked for asked in ROUTES if asked[1] == FILE}
+
+
+async def test_the_documentation_works_from_its_own_origin() -> None:
+    app = whole_api()
+    opened(app)
+    own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert [await status(app, "GET", path, **own) for path in ("/docs", "/openapi.json", "/metrics")] == [200] * 3
+
+
+async def test_one_open_half_is_enough_to_refuse_and_a_key_in_both_to_let_in() -> None:
+    app = whole_api()
+    foreign = {"Host": "evil.example"}
+    assert await status(app, "GET", "/healthz", **foreign) == 200  # nobody is let in yet: no keys have been read
+    edge, queries = opened(app)
+    edge.close()
+    assert await status(app, "GET", "/healthz", **foreign) == 403
+    queries.close()
+    assert await status(app, "GET", "/healthz", **foreign) == 200
+
+
+async def test_the_name_to_listen_on_and_listed_names_are_taken() -> None:
+    app = whole_api(host="Edge.internal", allowed_hosts=("feedback.example.com",))
+    opened(app)
+    answers = [await status(app, "GET", "/healthz", Host=f"{name}:8787") for name in ("edge.internal", *ALLOWED)]
+    assert answers == [200, 200]
