@@ -19,6 +19,7 @@ from ingest_api.records import Accepted
 from schemas.failures import error_body
 from schemas.key_ring import Caller
 from schemas.logs import REQUEST_ID, promised
+from schemas.request_headers import AmbiguousHeaderError, headers_of
 
 AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -72,6 +73,8 @@ class PublishingEndpoint:
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         try:
+            if len(headers) < len(scope["headers"]):
+                headers = headers_of(scope["headers"])
             caller, bucket = self._admission.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
             accepted = self._decide(scope["path"], headers, body, caller)
@@ -96,6 +99,8 @@ class PublishingEndpoint:
 
     def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
         """Count and log a request that is not accepted; status, body and headers of its answer."""
+        if isinstance(error, AmbiguousHeaderError):
+            error = RefusedError(error.message, error.param)
         if isinstance(error, RefusedError):
             status, reason = error.status, reason_of(error)
             answer, extra = error_body(status, error.message, error.param), []

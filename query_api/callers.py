@@ -8,14 +8,19 @@ from fastapi import Depends, FastAPI, Request
 from query_api.answers import QueryError, example
 from query_api.engines import RETRY_AFTER_S
 from query_api.stored_keys import now_ms
-from schemas.key_ring import BEARER_HEADER, KEY_HEADER, Caller, KeyRefusedError, KeyRing
+from schemas.key_ring import Caller, KeyRefusedError, KeyRing
 from schemas.keys import Scope
+from schemas.request_headers import KEY_HEADER, AmbiguousHeaderError, headers_of
 
-__all__ = ["REFUSALS", "AnalyticsReader", "Caller", "FeedbackReader", "LogsReader", "told_by"]
+__all__ = ["REFUSALS", "AnalyticsReader", "Caller", "FeedbackReader", "LogsReader", "require_scope", "told_by"]
 
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(RETRY_AFTER_S)}}
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "Two different API keys came with the call.",
+        **example(400, "x-portkey-api-key and Authorization hold different API keys", KEY_HEADER.decode()),
+    },
     401: {
         "description": "No valid API key came with the call.",
         **example(401, "an API key is needed", KEY_HEADER.decode()),
@@ -37,14 +42,25 @@ def told_by(app: FastAPI, ring: KeyRing) -> None:
 def _with(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
         ring: KeyRing = request.app.state.key_ring
-        names = (KEY_HEADER, BEARER_HEADER)
-        headers = {name: request.headers.get(name.decode(), "").encode("latin-1") for name in names}
         try:
-            return ring.caller(headers, scope, now_ms())
+            return ring.caller(headers_of(request.scope["headers"]), scope, now_ms())
+        except AmbiguousHeaderError as error:
+            raise QueryError(error.message, error.param) from None
         except KeyRefusedError as refusal:
             raise QueryError(refusal.message, refusal.param, refusal.status, _HEADERS.get(refusal.status)) from None
 
     return caller
+
+
+def require_scope(caller: Caller, scope: Scope, what: str) -> None:
+    """Refuse `what` with a QueryError 403 unless the caller's key has this scope besides that of the route."""
+    if scope not in caller.scopes:
+        raise QueryError(
+            f"the API key {caller.key_id} lacks the scope {scope}, which {what} need as well: it has"
+            f" {', '.join(sorted(caller.scopes))}",
+            KEY_HEADER.decode(),
+            403,
+        )
 
 
 FeedbackReader = Annotated[Caller, Depends(_with("feedback.read"))]

@@ -79,6 +79,11 @@ class LogFilters:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Each of these keys must be this text; the special fields may be empty, and so ask for what has none."""
 
+    @property
+    def ask_about_feedback(self) -> bool:
+        """Whether the answer tells something about feedback, whatever it lists."""
+        return "weighted_feedback" in self.ranges
+
 
 def filters_in_query(
     query: QueryParams, workspace: str, others: Collection[str] = (), *, time_required: bool = False

@@ -67,7 +67,10 @@ class Pair(BaseModel):
 class Judged(BaseModel):
     """The numbers of the feedback on a request's trace, over all of it."""
 
-    feedback_count: int = Field(description="How much feedback stands on the trace, exact.", examples=[1])
+    feedback_count: int | None = Field(
+        description="How much feedback stands on the trace, exact; null where the key lacks the scope feedback.read.",
+        examples=[1],
+    )
     mean_value_weight: float | None = Field(
         description="Σ(value × weight) ÷ count, Portkey's average weighted feedback; null without feedback.",
         examples=[2.5],
@@ -80,7 +83,9 @@ class Judged(BaseModel):
 class JudgedLog(Log, Judged):
     """A request with value and weight of the newest feedback on its trace."""
 
-    feedback: list[Pair] = Field(description="The newest twenty; `feedback_count` tells how many there are.")
+    feedback: list[Pair] | None = Field(
+        description="The newest twenty; `feedback_count` tells how many there are. Null where that is null."
+    )
 
 
 class SentRequest(BaseModel):
@@ -107,9 +112,14 @@ class WholeLog(Log, Judged):
 
     request: SentRequest
     response: GivenResponse
-    feedback: list[ListedFeedback] = Field(
-        description="The newest fifty of `feedback_count`; `GET /v1/feedback?trace_id=…` lists all."
+    feedback: list[ListedFeedback] | None = Field(
+        description="The newest fifty of `feedback_count`; `GET /v1/feedback?trace_id=…` lists all. Null where that is"
+        " null."
     )
+
+
+FEEDBACK_NOT_SHOWN: dict[str, Any] = dict.fromkeys((*Judged.model_fields, "feedback"))
+"""These fields of a request for a caller who may not read feedback."""
 
 
 def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:

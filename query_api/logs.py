@@ -6,12 +6,12 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import QueryError, example
-from query_api.callers import REFUSALS, LogsReader
-from query_api.engines import AWAY, Engines
+from query_api.callers import REFUSALS, Caller, LogsReader, require_scope
+from query_api.engines import AWAY, Engines, Reader
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
-from query_api.log_items import BODIES, COLUMNS, JudgedLog, WholeLog, fields_of, parts_of
+from query_api.log_items import BODIES, COLUMNS, FEEDBACK_NOT_SHOWN, JudgedLog, WholeLog, fields_of, parts_of
 from query_api.pages import PARAMETERS, Place, add_place, cursor_of, openapi_page_parameters, page_size_in, place_in
 from query_api.settings import QuerySettings
 from query_api.trace_numbers import TraceNumbers, numbers_of, numbers_with_pairs
@@ -44,7 +44,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         "/v1/logs",
         summary="List requests",
         description="Newest first, without headers and bodies. Each has the feedback of its trace: how much, its means,"
-        " and the value : weight pairs of the newest. All given filters must hold.",
+        " and the value : weight pairs of the newest. Without the scope feedback.read they are null, and"
+        " weighted_feedback is no filter. All given filters must hold.",
         openapi_extra={"parameters": [*openapi_parameters(), *openapi_page_parameters()]},
         responses={
             400: {
@@ -57,14 +58,17 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def list_logs(request: Request, caller: LogsReader) -> LogPage:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETERS)
+        if filters.ask_about_feedback:
+            require_scope(caller, "feedback.read", "filters by weighted_feedback")
         place, size = place_in(query, CURSOR), page_size_in(query)
         async with reader.told_in_time("requests cannot be listed"):
             rows = await reader.rows(*log_query(filters, place, size + 1))
             page = rows[:size]
-            numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
+            shown = await _feedback_beside(reader, caller, page)
         more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
         return LogPage(
-            data=[_judged(row, numbers.get(row["trace_id"], TraceNumbers())) for row in page], next_cursor=more
+            data=[JudgedLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
+            next_cursor=more,
         )
 
     @router.get(
@@ -86,6 +90,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             row = rows[0]
+            if "feedback.read" not in caller.scopes:
+                return WholeLog(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
             numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
             feedback = await feedback_page(reader, on_trace, None, None, MOST_FEEDBACK) if numbers else []
@@ -106,8 +112,13 @@ def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str
     return query, conditions.parameters | {"count": count}
 
 
-def _judged(row: dict[str, Any], numbers: TraceNumbers) -> JudgedLog:
-    return JudgedLog(**fields_of(row), **numbers.judged, feedback=numbers.pairs)
+async def _feedback_beside(reader: Reader, caller: Caller, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each request of a page what is shown of the feedback on its trace."""
+    if "feedback.read" not in caller.scopes:
+        return [FEEDBACK_NOT_SHOWN] * len(page)
+    numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
+    of_traces = (numbers.get(row["trace_id"], TraceNumbers()) for row in page)
+    return [each.judged | {"feedback": each.pairs} for each in of_traces]
 
 
 def _none(log_id: str, why: str) -> QueryError:

@@ -13,6 +13,8 @@ class QuerySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8787, ge=1, le=65535)
     clickhouse_url: HttpUrl = "http://127.0.0.1:8123"
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
@@ -29,7 +31,15 @@ class QuerySettings(BaseSettings):
     signing_secret: SecretStr = Field(
         SecretStr(""), description="Of download addresses; empty: one kept in ClickHouse."
     )
-    public_url: HttpUrlOrNone = Field("", description="How callers reach the API; empty: as the request says.")
+    public_url: HttpUrlOrNone = Field("", description="How callers reach the API; empty: where it listens.")
+
+    @property
+    def address(self) -> str:
+        """Where callers reach the API. Never what a request says of its host, which whoever sends it may choose."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @field_validator("signing_secret")
     @classmethod

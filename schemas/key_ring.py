@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.keys import ADMIN, SCOPES, ApiKey, presented
+from schemas.request_headers import BEARER_HEADER, KEY_HEADER
 
 STALE_AFTER_MS = 60_000
-KEY_HEADER = b"x-portkey-api-key"
-BEARER_HEADER = b"authorization"
 
 # Of header values that have been verified; beyond it the memory is begun anew.
 _MOST_VERIFIED = 10_000
@@ -36,7 +35,7 @@ OPEN = Caller("default", frozenset(SCOPES))
 
 
 class KeyRefusedError(Exception):
-    """A caller who is not let in: HTTP status 401, 403 or 503, one sentence, and the header at fault."""
+    """A caller who is not let in: HTTP status 400, 401, 403 or 503, one sentence, and the header at fault."""
 
     def __init__(self, status: int, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -94,9 +93,12 @@ class KeyRing:
         """Who calls, if the headers (names in lower case) allow this scope; KeyRefusedError otherwise."""
         if now_ms > self._good_until_ms:
             raise KeyRefusedError(503, self.fault(now_ms))
+        value, bearer = headers.get(KEY_HEADER), headers.get(BEARER_HEADER)
+        if value and bearer:
+            _refuse_two_keys(value, bearer)
         if not self._closed:
             return OPEN
-        value = headers.get(KEY_HEADER) or headers.get(BEARER_HEADER)
+        value = value or bearer
         caller = self._verified.get(value) if value else None
         if caller is None or now_ms >= caller.expires_ms:
             caller = self._verify(headers, value, now_ms)
@@ -140,6 +142,15 @@ class KeyRing:
             self._verified = {}
         self._verified[value] = caller
         return caller
+
+
+def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
+    # Authorization may be meant for a provider; then it holds no key of ours.
+    other = presented(bearer)
+    if other is not None and other != presented(value):
+        raise KeyRefusedError(
+            400, "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
+        )
 
 
 def _header_of(headers: Mapping[bytes, bytes]) -> str:

@@ -28,6 +28,8 @@ class Order:
     format: str = "jsonl"
     kind: str = "logs"
     created_at: str = ""
+    with_feedback: bool = True
+    """Whether rows of requests have the feedback of their traces, asked for or not."""
 
     @classmethod
     def at(cls, now: datetime) -> "Order":
@@ -46,8 +48,15 @@ class Order:
 
     @property
     def columns(self) -> list[str]:
-        """Columns of the file, in order: those asked for, and for logs always what there is of feedback."""
-        return [*self.requested_data, *(name for name in ALWAYS[self.kind] if name not in self.requested_data)]
+        """Columns of the file, in order: those asked for, and for logs what there is of feedback."""
+        added = ALWAYS[self.kind] if self.with_feedback else ()
+        return [*self.requested_data, *(name for name in added if name not in self.requested_data)]
+
+    @property
+    def tells_feedback(self) -> bool:
+        """Whether the file, or the number of its rows, tells something about feedback."""
+        named = self.kind == "feedback" or not set(ALWAYS[self.kind]).isdisjoint(self.columns)
+        return named or any(name.startswith("weighted_feedback") for name in self.filters)
 
     def log_filters(self, workspace: str) -> LogFilters:
         """The filters as a structure, without paging. Raises QueryError."""
@@ -64,8 +73,8 @@ class Order:
         return None if size is None else (size, size * (number or 0))
 
 
-def order_in(body: Any, workspace: str, before: Order) -> Order:
-    """The order in a body; what it leaves out is as `before`. Raises QueryError."""
+def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = True) -> Order:
+    """The order in a body; what it leaves out is as `before`, feedback where it is not asked for too. QueryError."""
     if not isinstance(body, dict):
         raise QueryError("the body must be a JSON object")
     given = {name: value for name, value in body.items() if value is not None and name not in _IGNORED}
@@ -82,7 +91,8 @@ def order_in(body: Any, workspace: str, before: Order) -> Order:
         format=_one_of(given.get("format", order.format), "format", list(FORMATS)),
         filters=_filters(given.get("filters", order.filters)),
         description=_description(given.get("description", order.description)),
-        requested_data=_requested(given, order, kind),
+        requested_data=_requested(given, order, kind, with_feedback),
+        with_feedback=with_feedback,
     )
     # Both raise where something is wrong, so that it is told now and not when the export runs.
     order.log_filters(workspace)
@@ -90,7 +100,7 @@ def order_in(body: Any, workspace: str, before: Order) -> Order:
     return order
 
 
-def _requested(given: Mapping[str, Any], before: Order, kind: str) -> tuple[str, ...]:
+def _requested(given: Mapping[str, Any], before: Order, kind: str, with_feedback: bool) -> tuple[str, ...]:
     name = "fields" if "fields" in given else "requested_data"
     wanted = given.get(name, before.requested_data if kind == before.kind else ())
     known = COLUMNS[kind]
@@ -99,7 +109,7 @@ def _requested(given: Mapping[str, Any], before: Order, kind: str) -> tuple[str,
     for each in wanted:
         if each not in known:
             raise QueryError(f"{name}: there is no {each[:60]!r}, take of {', '.join(known)}", name)
-    return tuple(dict.fromkeys(wanted)) or tuple(known)
+    return tuple(dict.fromkeys(wanted)) or tuple(name for name in known if with_feedback or name not in ALWAYS[kind])
 
 
 def _filters(given: Any) -> dict[str, Any]:

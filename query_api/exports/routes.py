@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
 from query_api.answers import QueryError
-from query_api.callers import LogsReader
+from query_api.callers import Caller, LogsReader, require_scope
 from query_api.engines import Engines
 from query_api.exports import signing
 from query_api.exports.answers import (
@@ -69,16 +69,19 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     router = APIRouter(tags=["exports"], lifespan=lifespan)
 
-    async def found(export_id: str, workspace: str | None) -> tuple[str, Export]:
+    async def found(export_id: str, caller: Caller | None) -> tuple[str, Export]:
+        """An export that the caller may read; without a caller, anybody's."""
         identity = id_in(export_id)
         known = await store.find(str(identity)) if identity else None
-        if known is None or workspace not in (None, known[0]):
+        if known is None or (caller and caller.workspace != known[0]):
             raise QueryError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
+        if caller:
+            _check_scopes(known[1].order, caller)
         return str(identity), known[1]
 
     @router.post("/v1/logs/exports", summary="Order an export", responses=OWN | BODY_REFUSED, openapi_extra=BODY)
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
-        order = order_in(await _json(request), caller.workspace, Order.at(datetime.now(UTC)))
+        order = _order(await _json(request), caller, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
         async with reader.told_in_time("no export was made"):
             total = await count(reader, order, caller.workspace)
@@ -103,7 +106,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
     async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
         async with reader.told_in_time("the export cannot be told"):
-            identity, one = await found(export_id, caller.workspace)
+            identity, one = await found(export_id, caller)
         return told(identity, caller.workspace, one, keep)
 
     @router.put(
@@ -115,10 +118,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await _json(request)
         async with reader.told_in_time("the export was not changed"):
-            identity, one = await found(export_id, caller.workspace)
+            identity, one = await found(export_id, caller)
             if one.status in ("in_progress", "success"):
                 raise QueryError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
-            order = order_in(body, caller.workspace, one.order)
+            order = _order(body, caller, one.order)
             total = await count(reader, order, caller.workspace)
             await store.note(caller.workspace, identity, "order", order.as_content())
         return OrderedExport(id=identity, total=total)
@@ -126,7 +129,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with reader.told_in_time("the export was not started"):
-            identity, one = await found(export_id, caller.workspace)
+            identity, one = await found(export_id, caller)
             expires_at = expiry(one, keep)
             if expires_at and expires_at > datetime.now(UTC):
                 raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
@@ -137,7 +140,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
     async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with reader.told_in_time("it is not known whether the export was stopped"):
-            identity, one = await found(export_id, caller.workspace)
+            identity, one = await found(export_id, caller)
             if one.status not in ("in_progress", "stopped"):
                 raise QueryError(
                     f"the export is {IN_WORDS[one.status]}: only one in progress can be stopped",
@@ -153,16 +156,15 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="An address of the file, for whoever has it",
         responses=ITS_OWN | CONFLICT | GONE,
     )
-    async def download(export_id: ExportId, request: Request, caller: LogsReader) -> FileAddress:
+    async def download(export_id: ExportId, caller: LogsReader) -> FileAddress:
         async with reader.told_in_time("no address can be given"):
-            identity, one = await found(export_id, caller.workspace)
+            identity, one = await found(export_id, caller)
             file_expires_at = expiry_of_file(one, keep, datetime.now(UTC))
             secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
         expires = int(min(time.time() + settings.export_url_minutes * 60, file_expires_at.timestamp()))
         query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
-        base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
         return FileAddress(
-            signed_url=f"{base}/v1/logs/exports/{identity}/file?{query}",
+            signed_url=f"{settings.address}/v1/logs/exports/{identity}/file?{query}",
             expires_at=iso(datetime.fromtimestamp(expires, UTC)),
         )
 
@@ -198,6 +200,18 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         )
 
     return router
+
+
+def _order(body: Any, caller: Caller, before: Order) -> Order:
+    """The order in a body, where the caller may read all that its file will tell. Raises QueryError."""
+    order = order_in(body, caller.workspace, before, with_feedback="feedback.read" in caller.scopes)
+    _check_scopes(order, caller)
+    return order
+
+
+def _check_scopes(order: Order, caller: Caller) -> None:
+    if order.tells_feedback:
+        require_scope(caller, "feedback.read", "exports with feedback")
 
 
 async def _json(request: Request) -> Any:

@@ -1,6 +1,8 @@
 """API keys on real engines: made and revoked while everything runs, known to every edge and query, and kept apart."""
 
 import asyncio
+import http.client
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -183,6 +185,37 @@ def test_an_idempotency_key_is_of_one_workspace(keyed: Keyed, capsys: pytest.Cap
         assert reply.status_code == 200, reply.text
         ids += reply.json()["feedback_ids"]
     assert len({*ids}) == 2
+
+
+def raw_call(keyed: Keyed, method: str, path: str, headers: list[tuple[str, str]], body: Any = None) -> tuple[int, str]:
+    """Status and body of a call whose headers may stand twice."""
+    connection = http.client.HTTPConnection("127.0.0.1", keyed.port, timeout=30)
+    sent = b"" if body is None else json.dumps(body).encode()
+    try:
+        connection.putrequest(method, path)
+        for name, value in [("content-type", "application/json"), ("content-length", str(len(sent))), *headers]:
+            connection.putheader(name, value)
+        connection.endheaders(sent)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+def test_both_halves_refuse_a_call_with_two_keys(keyed: Keyed, capsys: pytest.CaptureFixture[str]) -> None:
+    mine, theirs = (create(keyed, capsys, "--workspace", name, "--scope", "admin") for name in ("mine", "theirs"))
+    for key in (mine, theirs):
+        until(lambda key=key: accepted(keyed, key) and known_to_queries(keyed, key), "the key is known")  # type: ignore[misc]
+    one, other, bearer = ("x-portkey-api-key", mine), ("X-Portkey-Api-Key", theirs), ("authorization", f"Bearer {mine}")
+    twice = [[one, other], [other, one], [other, bearer], [bearer, ("Authorization", theirs)], [one, other, one]]
+    for headers in (*twice, [one, one], [one, bearer], [one, ("authorization", "Bearer sk-provider")]):
+        for method, path, good in (("POST", "/v1/feedback", 200), ("GET", "/v1/feedback/x", 404)):
+            status, answer = raw_call(keyed, method, path, headers, ONE if method == "POST" else None)
+            assert status == (400 if headers in twice else good), (headers, method, answer)
+            assert status == good or headers[0][0].lower() in answer.lower()
+    for name, values in (("idempotency-key", "ab"), ("x-portkey-trace-id", "ab"), ("x-portkey-metadata", ["{}", "[]"])):
+        status, answer = raw_call(keyed, "POST", "/v1/logs", [one, *((name, value) for value in values)], LOG)
+        assert (status, json.loads(answer)["error"]["param"]) == (400, name)
 
 
 def test_an_edge_that_starts_later_knows_all_keys_before_it_serves(

@@ -373,3 +373,48 @@ def test_without_a_key_or_its_scope_every_route_is_shut(walled: Walled) -> None:
         for scope in needed:
             message = failed(walled.call(lacking[scope], route.method, path, {}), 403, "AB03")["message"]
             assert f"lacks the scope {scope}" in message, route
+
+
+def test_no_scope_but_feedback_read_shows_feedback(walled: Walled) -> None:
+    own, seen = walled.beta, 0
+    for scope in ("logs.read", "analytics.read", "feedback.write", "logs.write"):
+        key = walled.make_key(own.name, scope)
+        for each in questions(own, filtered=False):
+            reply = walled.call(key, each.route.method, each.path, params=json.loads(each.params))
+            assert reply.status_code in (200, 403), each
+            seen += reply.status_code == 200
+            assert [one for one in own.feedback if one in reply.text and one not in each.path] == [], each
+    assert seen > 10
+    key = walled.make_key(own.name, "logs.read")
+    hidden = dict.fromkeys(("feedback_count", "mean_value_weight", "weighted_mean", "feedback"))
+    page = walled.must(key, "GET", "/v1/logs")["data"]
+    assert page
+    for log in (*page, walled.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
+        assert {name: log[name] for name in hidden} == hidden
+    for end in ("min", "max"):
+        reply = walled.call(key, "GET", "/v1/logs", params={f"weighted_feedback_{end}": "0"})
+        assert "lacks the scope feedback.read" in failed(reply, 403, "AB03")["message"]
+        refused = {"filters": {f"weighted_feedback_{end}": 0}}
+        failed(walled.call(key, "POST", EXPORTS, refused), 403, "AB03")
+    for refused in ({"kind": "feedback"}, {"requested_data": ["id", "feedback"]}):
+        failed(walled.call(key, "POST", EXPORTS, refused), 403, "AB03")
+
+
+def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(walled: Walled) -> None:
+    own = walled.beta
+    key = walled.make_key(own.name, "logs.read")
+    path = f"{EXPORTS}/{walled.must(key, 'POST', EXPORTS, {'description': own.mark})['id']}"
+    failed(walled.call(key, "PUT", path, {"kind": "feedback"}), 403, "AB03")
+    walled.must(key, "POST", f"{path}/start")
+    until(lambda: walled.must(key, "GET", path)["status"] == "success", "it is exported")
+    url = walled.must(key, "GET", f"{path}/download")["signed_url"]
+    rows = [json.loads(line) for line in walled.call("", "GET", url).text.splitlines()]
+    assert {row["id"] for row in rows} == {*own.logs}
+    assert not {"feedback_count", "feedback", "avg_weighted_feedback", "weighted_mean"} & {*rows[0]}
+
+
+def test_the_address_of_a_file_is_never_what_the_request_says(walled: Walled) -> None:
+    path = f"{EXPORTS}/{walled.beta.exports[0]}/download"
+    for headers in ({"host": "127.0.0.1:1"}, {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}):
+        url = walled.must(walled.beta.key, "GET", path, **headers)["signed_url"]
+        assert url.startswith(f"{walled.url}/v1/logs/exports/"), headers

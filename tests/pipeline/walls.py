@@ -47,18 +47,19 @@ BY_ID: dict[Route, tuple[Scope, ...]] = {
     Route("GET", "/v1/logs/{log_id}"): ("logs.read",),
     Route("GET", "/v1/traces/{trace_id}"): ("logs.read", "feedback.read"),
     Route("GET", EXPORTS): ("logs.read",),
-    Route("GET", EXPORT): ("logs.read",),
-    Route("GET", f"{EXPORT}/download"): ("logs.read",),
+    Route("GET", EXPORT): ("logs.read", "feedback.read"),
+    Route("GET", f"{EXPORT}/download"): ("logs.read", "feedback.read"),
 }
 WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route("POST", path): ("feedback.write",) for path in ("/v1/feedback", "/v1/feedback/")},
     **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
     **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/")},
     Route("POST", EXPORTS): ("logs.read",),
-    Route("PUT", EXPORT): ("logs.read",),
-    Route("POST", f"{EXPORT}/start"): ("logs.read",),
-    Route("POST", f"{EXPORT}/cancel"): ("logs.read",),
+    Route("PUT", EXPORT): ("logs.read", "feedback.read"),
+    Route("POST", f"{EXPORT}/start"): ("logs.read", "feedback.read"),
+    Route("POST", f"{EXPORT}/cancel"): ("logs.read", "feedback.read"),
 }
+"""Of an export that holds feedback, as all of these workspaces do."""
 SCOPES = LISTS | BY_ID | WRITES
 
 

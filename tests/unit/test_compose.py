@@ -62,7 +62,10 @@ def filled_in(value: Any, environment: dict[str, str]) -> Any:
             raise KeyError(match["name"])
         return given or (match["word"] or "")
 
-    return _VARIABLE.sub(replaced, value)
+    # A default may hold another one, which is replaced first.
+    while (filled := _VARIABLE.sub(replaced, value)) != value:
+        value = filled
+    return value
 
 
 def services(**environment: str) -> dict[str, Any]:
@@ -83,6 +86,17 @@ def test_docker_compose_accepts_the_file() -> None:
         text=True,
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_an_export_is_downloaded_from_the_port_that_is_published() -> None:
+    for given, address in (({}, "http://127.0.0.1:8787"), ({"EDGE_PORT": "80"}, "http://127.0.0.1:80")):
+        assert (
+            QuerySettings(public_url=services(**given)["edge"]["environment"]["FEEDBACK_PUBLIC_URL"]).address == address
+        )
+    assert (
+        services(FEEDBACK_PUBLIC_URL="https://f.example")["edge"]["environment"]["FEEDBACK_PUBLIC_URL"]
+        == "https://f.example"
+    )
 
 
 def test_each_key_of_a_service_is_one_that_compose_has() -> None:

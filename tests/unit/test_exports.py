@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.answers import QueryError
+from query_api.exports.columns import ALWAYS
 from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes, path_of, sweep
 from query_api.exports.orders import Order, order_in
 from query_api.exports.signing import check, signature
@@ -142,6 +143,28 @@ def test_only_the_signature_of_an_address_opens_it(forged: str, expires: str) ->
         with pytest.raises(QueryError) as refused:
             check(secret, export_id, "2000", signed, 0)
         assert refused.value.status == 403
+
+
+def test_what_a_file_tells_of_feedback_is_what_its_order_asks_for_and_may_have() -> None:
+    def order(with_feedback: bool, **body: Any) -> Order:
+        return order_in(body, "default", Order.at(START), with_feedback)
+
+    assert order(True).tells_feedback
+    assert not order(False).tells_feedback
+    assert {"id", "request"} <= {*order(False).columns}
+    assert not {*order(False).columns} & {*ALWAYS["logs"]}
+    assert not order(False, requested_data=["id"]).tells_feedback
+    assert order(True, requested_data=["id"]).tells_feedback
+    for body in (
+        {"kind": "feedback"},
+        {"kind": "feedback", "requested_data": ["id"]},
+        *({"requested_data": ["id", name]} for name in ALWAYS["logs"]),
+        {"requested_data": ["id"], "filters": {"weighted_feedback_min": 1}},
+        {"requested_data": ["id"], "filters": {"weighted_feedback_max": "1"}},
+    ):
+        assert order(False, **body).tells_feedback, body
+    content = {name: value for name, value in order(True).as_content().items() if name != "with_feedback"}
+    assert Order.stored(content).tells_feedback, "an order of before had it"
 
 
 @pytest.mark.parametrize("size", ["9" * 5000, 10**13, "0", "1.5", True, "٣"])

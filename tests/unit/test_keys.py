@@ -72,9 +72,20 @@ def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
     ring = ring_of(key)
     headers = {b"x-portkey-api-key": secret, b"authorization": b"Bearer sk-provider"}
     assert ring.caller(headers, WRITE, NOW_MS).key_id == key.key_id
-    headers = {b"x-portkey-api-key": b"wrong", b"authorization": b"Bearer " + secret}
     with pytest.raises(KeyRefusedError):
-        ring.caller(headers, WRITE, NOW_MS)
+        ring.caller({b"x-portkey-api-key": b"sk-provider", b"authorization": b"Bearer sk-provider"}, WRITE, NOW_MS)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_two_keys_in_two_headers_are_refused_and_one_key_in_both_is_one(closed: bool) -> None:
+    (secret, key), (other, another) = made(workspace="mine"), made(workspace="theirs")
+    ring = ring_of(*[key, another] if closed else [])
+    for first, second in ((secret, other), (other, secret), (b"wrong", secret)):
+        with pytest.raises(KeyRefusedError, match="x-portkey-api-key and Authorization") as refused:
+            ring.caller({b"x-portkey-api-key": first, b"authorization": b"Bearer " + second}, WRITE, NOW_MS)
+        assert refused.value.status == 400
+    both = {b"x-portkey-api-key": secret, b"authorization": b"Bearer " + secret}
+    assert ring.caller(both, WRITE, NOW_MS).workspace == ("mine" if closed else "default")
 
 
 @given(st.sampled_from(SCOPES), st.sets(st.sampled_from(SCOPES), min_size=1))

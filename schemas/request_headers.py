@@ -1,0 +1,37 @@
+"""The headers of an HTTP request with one value for each name, read alike by both halves of the API.
+
+A header that is sent several times is a list (RFC 9110, 5.3), and so its values are joined with commas. A header that
+says who calls or what the call is cannot be a list: where it comes with two values, neither is taken for the right one.
+"""
+
+from collections.abc import Sequence
+
+KEY_HEADER = b"x-portkey-api-key"
+BEARER_HEADER = b"authorization"
+
+_SINGLE = frozenset({BEARER_HEADER, b"idempotency-key", b"content-type", b"content-encoding"})
+_ALL_SINGLE = b"x-portkey-"
+
+
+class AmbiguousHeaderError(Exception):
+    """A header that can have only one value came with several; `param` is its name."""
+
+    def __init__(self, name: bytes) -> None:
+        self.param = name.decode("latin-1")
+        self.message = f"{self.param} came more than once with different values: send it once"
+        super().__init__(self.message)
+
+
+def headers_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """By name, in lower case as a server hands them on; AmbiguousHeaderError where one of a kind has two values."""
+    headers = dict(sent)
+    if len(headers) == len(sent):
+        return headers
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in sent:
+        if value not in values.setdefault(name, []):
+            values[name].append(value)
+    for name, several in values.items():
+        if len(several) > 1 and (name in _SINGLE or name.startswith(_ALL_SINGLE)):
+            raise AmbiguousHeaderError(name)
+    return {name: b", ".join(several) for name, several in values.items()}
