@@ -10,11 +10,10 @@ at every connection: a timer for each request would cost more than everything el
 import asyncio
 from typing import Any
 
+from ingest_api.head_limits import LimitedHeadProtocol
 from ingest_api.one_write import OneWriteProtocol
-from schemas.failures import error_body
 
 _LOOK_EVERY_S = 1.0
-_MOST_HEAD_BYTES = 65_536
 
 
 class Connections:
@@ -51,7 +50,7 @@ class Connections:
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look, loop) if self.heard else None
 
 
-class PatientProtocol(OneWriteProtocol):
+class PatientProtocol(LimitedHeadProtocol, OneWriteProtocol):
     """One connection, with patience that ends."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:
@@ -60,7 +59,7 @@ class PatientProtocol(OneWriteProtocol):
         self._heard = connections.heard
         # A first request is expected as soon as the connection is open.
         self._receiving = True
-        self._head_bytes = 0
+        self._has_begun = False
         self._unread = 0
         self._unread_since = 0.0
 
@@ -79,17 +78,13 @@ class PatientProtocol(OneWriteProtocol):
         super().data_received(data)
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and not cycle.more_body and not cycle.response_complete:
-            self._receiving = False
+            self._receiving = self._has_begun = False
             self._note()
             return
         if not self._receiving:
             self._receiving = True
-            self._head_bytes = 0
             self._note()
-        if self._in_new_head():
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_HEAD_BYTES:
-                self.refuse(431, f"the head of the request is larger than {_MOST_HEAD_BYTES} bytes")
+        self._has_begun = True
 
     def on_response_complete(self) -> None:
         """As uvicorn does it, but for a timer that would close the connection when it has been idle."""
@@ -122,34 +117,12 @@ class PatientProtocol(OneWriteProtocol):
         elif self.is_answering() or (self._receiving and self.flow.read_paused):
             self._note()  # it is not the client who is slow
         elif now - heard > (limit if self._receiving else self.timeout_keep_alive):
-            if not self._receiving or (self._in_new_head() and not self._head_bytes):
+            if not self._receiving or not self._has_begun:
                 self.transport.close()  # nothing has been asked
             else:
                 self.refuse(408, f"the request did not arrive whole within {limit:g} s")
-
-    def refuse(self, status: int, message: str) -> None:
-        """Close, with an answer to what has begun to come in and has none yet."""
-        if self._in_new_head():
-            unanswered = self.cycle is None or self.cycle.response_complete
-        else:
-            unanswered = self.cycle.more_body and not self.cycle.response_started
-        if unanswered and not self.transport.is_closing():
-            body = error_body(status, message)
-            head = (
-                f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
-        self.transport.close()
 
     def _note(self) -> None:
         heard = self._heard
         if heard.pop(self, None) is not None:  # else it was let go
             heard[self] = self.loop.time()
-
-    def _in_new_head(self) -> bool:
-        """Whether a part of a head has come, or nothing yet, since the last request that was heard of."""
-        return self.cycle is None or self.cycle.scope is not self.scope
-
-
-_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}

@@ -83,6 +83,11 @@ class OneWriteTransport:
         self._flush()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        """Write what is left, and then no more."""
+        self._flush()
+        self._transport.write_eof()
+
     def set_protocol(self, protocol: Any) -> None:
         """Hand the connection to another protocol."""
         self._flush()

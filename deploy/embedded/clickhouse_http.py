@@ -9,6 +9,7 @@ clickhouse_statement, running it to clickhouse_engine.
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from logging.config import dictConfig
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -38,6 +40,8 @@ from deploy.embedded.clickhouse_stream import (
     until_gone,
     written_by,
 )
+from ingest_api.head_limits import LimitedHeadProtocol
+from schemas import logs
 from schemas.request_origin import host_names, refusal
 
 _T = TypeVar("_T")
@@ -47,6 +51,23 @@ _COMPRESS_FROM_BYTES = 4096
 _SEND_BYTES = 1 << 20
 _READERS, _WRITERS = 8, 4
 _DRAIN_SECONDS = 30
+
+
+class FrontProtocol(LimitedHeadProtocol):
+    """One connection. GET carries its statement in the target, which is as long as a server takes it at most."""
+
+    most_target_bytes = 1 << 20
+    most_head_bytes = most_target_bytes + (64 << 10)
+
+    def on_headers_complete(self) -> None:
+        """Split the target here: the parser takes 64 KiB of it at most."""
+        self.url, _, query = self.url.partition(b"?")
+        super().on_headers_complete()
+        self.scope["query_string"] = query.partition(b"#")[0]
+
+    def refusal(self, status: int, message: str) -> tuple[str, bytes]:
+        """As this front says everything else."""
+        return "text/plain; charset=UTF-8", f"{message}\n".encode()
 
 
 class ClickHouseHTTP:
@@ -226,10 +247,12 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
         log_config=None,
         access_log=False,
         lifespan="off",
-        http="httptools",
+        http=FrontProtocol,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    # What is no HTTP has had its answer; nobody wants to know more.
+    dictConfig(logs.config("text", **{"uvicorn.error": logging.ERROR}))
     # uvicorn stops on these signals and then raises them again for whoever asked before: here, nobody.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -338,6 +338,15 @@ def test_the_database_lasts_for_one_statement(server: Server) -> None:
     assert (status, headers["x-clickhouse-exception-code"]) == (404, "81")
 
 
+def test_a_statement_in_the_address_is_as_long_as_a_server_takes_and_no_longer(server: Server) -> None:
+    query = "SELECT length({text:String})"
+    status, _, answer = server.request("GET", query=query, param_text="a" * 1_000_000)
+    assert (status, answer) == (200, b"1000000\n")
+    status, _, answer = server.request("GET", query=query, param_text="a" * 1_100_000)
+    assert status == 414
+    assert b"1048576" in answer
+
+
 def test_get_reads_and_never_writes(server: Server) -> None:
     status, headers, _ = server.request("GET", query="CREATE TABLE forbidden (a Int8) ENGINE = Memory")
     assert (status, headers["x-clickhouse-exception-code"]) == (500, "164")

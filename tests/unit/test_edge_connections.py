@@ -1,10 +1,13 @@
-"""A connection between its requests: it stays for uvicorn's time and no longer, whatever the edge takes to answer."""
+"""A connection between its requests stays for uvicorn's time and no longer, whatever the edge takes to answer; and a
+head that is too large, or none at all, is refused with an answer that the client gets to see."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 from ingest_api.connections import Connections, PatientProtocol
@@ -118,5 +121,90 @@ def test_requests_that_were_sent_together_are_answered_one_after_the_other() -> 
                 await one.answered()
             one.look(KEEP_ALIVE_S - 1)
             assert one.is_open
+
+    asyncio.run(tried())
+
+
+LONGEST = PatientProtocol.most_target_bytes
+LARGEST = PatientProtocol.most_head_bytes
+
+
+def head(target: int = 1, headers: bytes = b"") -> bytes:
+    return b"GET /" + b"a" * (target - 1) + b" HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n"
+
+
+def headers(size: int, each: int = 100) -> bytes:
+    return (b"x-a: " + b"b" * (each - 7) + b"\r\n") * (size // each)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "about"),
+    [
+        (head(LONGEST + 1), 414, "16384"),
+        (head(100 * LONGEST), 414, "16384"),
+        (b"GET /" + b"a" * 10 * LONGEST, 414, "16384"),
+        (head(10_000_000), 414, "16384"),
+        (head(1, headers(LARGEST * 2)), 431, "65536"),
+        (head(1, headers(LARGEST * 2, each=LARGEST * 2)), 431, "65536"),
+        (head(LONGEST, headers(LARGEST - LONGEST + 5000)), 431, "65536"),
+        (head(1, b"x: " + b"b" * 20 * LARGEST), 431, "65536"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"b" * 20 * LARGEST, 431, "65536"),
+        (b"GET / HTTP/1.1\r\n" + b"x" * 20 * LARGEST, 431, "65536"),
+        (b"no such thing\r\n\r\n", 400, "not HTTP"),
+        (b"GET /\x00 HTTP/1.1\r\n\r\n" + b"a" * 1_000_000, 400, "not HTTP"),
+    ],
+)
+def test_a_head_that_cannot_be_is_refused_and_the_client_sees_why(sent: bytes, status: int, about: str) -> None:
+    async def tried() -> None:
+        async with served() as one, asyncio.timeout(20):
+            one.writer.write(sent)
+            answer = await one.reader.read()
+            assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:100]
+            top, body = answer.split(b"\r\n\r\n", 1)
+            assert b"connection: close" in top
+            error = json.loads(body)["error"]
+            assert (error["code"], about in error["message"]) == ("AB01", True)
+            await one.writer.drain()
+
+    asyncio.run(tried())
+
+
+@pytest.mark.parametrize("sent", [head(LONGEST), head(LONGEST - 100, headers(LARGEST - LONGEST))])
+def test_a_head_within_the_limits_is_taken(sent: bytes) -> None:
+    async def tried() -> None:
+        async with served() as one:
+            for _ in range(2):
+                one.writer.write(sent)
+                await one.answered()
+
+    asyncio.run(tried())
+
+
+def test_what_comes_with_a_large_body_is_not_counted_to_the_next_head() -> None:
+    async def tried() -> None:
+        async with served() as one:
+            body = b"a" * 2 * LARGEST
+            one.writer.write(head(1, b"content-length: %d\r\n" % len(body)) + body + REQUEST[:20])
+            await one.answered()
+            one.writer.write(REQUEST[20:])
+            await one.answered()
+
+    asyncio.run(tried())
+
+
+def test_a_refused_client_that_goes_on_sending_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest_api.head_limits._READ_ON_S", 0.1)
+
+    async def send_on(one: Served) -> None:
+        while True:
+            one.writer.write(b"a" * 1000)
+            await one.writer.drain()
+
+    async def tried() -> None:
+        async with served() as one, asyncio.timeout(20):
+            one.writer.write(head(LONGEST + 1))
+            await one.reader.read()
+            with pytest.raises(ConnectionError):
+                await send_on(one)
 
     asyncio.run(tried())
