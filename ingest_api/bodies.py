@@ -70,13 +70,26 @@ FEEDBACK_RULES = {
 }
 
 
+HeadersIn = Annotated[
+    dict[str, Any] | list[Any] | str | None,
+    Field(
+        description="An object; also a list of pairs, of objects with `name` and `value`, or of lines `name: value`,"
+        " or a string that holds one of these. Values of headers that are not known to be harmless are not stored.",
+        examples=[{"content-type": "application/json"}],
+    ),
+]
+
+
 class RequestIn(TypedDict, total=False):
     """What the app sent to its provider."""
 
-    url: Annotated[str | None, Field(description="Values of parameters with secrets are not kept.")]
+    url: Annotated[
+        str | None,
+        Field(description="Without its user, its fragment, and the values of all but a few harmless parameters."),
+    ]
     method: Annotated[str | None, Field(description="`post` where it is missing.")]
     provider: Annotated[str | None, Field(examples=["openai"])]
-    headers: Annotated[dict[str, Any] | None, Field(description="Values of headers with secrets are not kept.")]
+    headers: HeadersIn
     body: Annotated[
         Any,
         Field(
@@ -93,7 +106,7 @@ class ResponseIn(TypedDict, total=False):
         Annotated[int, Field(ge=0, le=65535, examples=[200]), BeforeValidator(number)] | None,
         Field(description="200 where it is missing."),
     ]
-    headers: Annotated[dict[str, Any] | None, Field(description="Values of headers with secrets are not kept.")]
+    headers: HeadersIn
     response_time: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False, examples=[412]), BeforeValidator(number)] | None,
         Field(
@@ -139,10 +152,10 @@ LOG_RULES = {
     "request.url": "a string",
     "request.method": "a string",
     "request.provider": "a string",
-    "request.headers": "an object",
+    "request.headers": "an object, a list or a string of headers",
     "response": "an object",
     "response.status": "an integer from 0 to 65535",
-    "response.headers": "an object",
+    "response.headers": "an object, a list or a string of headers",
     **dict.fromkeys(
         (f"response.{name}" for name in ("response_time", "responseTime", "response_time_ms")),
         "a number of milliseconds, 0 or more",

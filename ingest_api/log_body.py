@@ -29,8 +29,9 @@ from ingest_api.json_text import dump, parse, shown
 from ingest_api.kept_bodies import kept
 from ingest_api.log_facts import model_of, opened, time_of, tokens_of
 from ingest_api.records import Accepted, Record, rfc3339
-from ingest_api.secrets import headers_without_secrets, url_without_secrets
+from ingest_api.secrets import headers_without_secrets
 from ingest_api.settings import Limits
+from ingest_api.url_secrets import url_without_secrets
 from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
@@ -132,14 +133,14 @@ def _facts(item: LogIn, metadata: Mapping[str, Any], limits: Limits) -> dict[str
         "provider": request.get("provider"),
         "model": model_of(asked, answered),
         "method": request.get("method") or "post",
-        "url": url_without_secrets(request.get("url")),
+        "url": url_without_secrets(request.get("url"), limits.harmless),
         "status": 200 if status is None else status,
         "response_time_ms": response.get("response_time"),
         **tokens_of(answered),
         "cost": item.get("cost"),
-        "request_headers": _fragment(headers_without_secrets(request.get("headers"))),
+        "request_headers": _fragment(headers_without_secrets(request.get("headers"), limits.harmless)),
         "request_body": kept(request.get("body"), limits),
-        "response_headers": _fragment(headers_without_secrets(response.get("headers"))),
+        "response_headers": _fragment(headers_without_secrets(response.get("headers"), limits.harmless)),
         "response_body": kept(response.get("body"), limits),
         **_specials(metadata, asked),
     }

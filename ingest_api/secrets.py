@@ -1,61 +1,103 @@
-"""What of a request log authenticates somebody, taken out before it goes anywhere.
+"""Headers of a request log without what may be secret in them, whatever shape they come in.
 
-Pure. A name is judged by its words, in whatever case and with whatever between them, so that headers and parameters
-that nobody has thought of yet are caught too; of what is caught the name stays and the value goes. Bodies and metadata
-are the caller's own, and are not looked through.
+Pure. A header's name is stored, and its value only where the name is known to be harmless. Several shapes come in, one
+is stored: an object of names and values. What has no such shape is redacted whole. Bodies and metadata are the caller's
+own, and are not searched.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote_plus
+
+from ingest_api.errors import RefusedError
+from ingest_api.harmless import Harmless
+from ingest_api.json_text import parse
 
 REDACTED = "[redacted]"
+MAX_HEADERS = 1000
 
-MAX_PARAMETERS = 100
+# A token of RFC 9110, or a pseudo header of HTTP/2. What is longer is no name, and may be a secret in its place.
+_NAME = re.compile(r":?[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_LINE = re.compile(r"([^:\s]+)[ \t]*:(.*)", re.DOTALL)
+_NEW_LINE = re.compile(r"\r\n|\r|\n")
+_NAMES = ("name", "key", "header")
+_VALUES = ("value", "values")
+_BESIDE = ("type", "description", "comment", "disabled", "enabled", "sensitive")
 
-# In any name, and as a word of its own; looked for one by one, which takes a tenth of one pattern's time on long names.
-_WORDS = (
-    *("authorization", "authorisation", "cookie", "apikey", "api_key", "token", "secret", "passw", "credential"),
-    *("signature", "_key_", "_auth_", "_sig_", "_pwd_", "_jwt_"),
-)
-_CAPITAL_KEY = re.compile("(?<=[a-z])Key(?=$|[-_ A-Z])")
-_USER = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)[^/?#]*@", re.I)
-_QUERY = re.compile("([^?#]*)([?#]?)(.*)", re.DOTALL)
-_NAME = re.compile(r"(?:^|;)([^=;]*)=")
+Pairs = list[tuple[Any, Any]]
 
 
-def headers_without_secrets(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Headers with the values of those that authenticate somebody replaced."""
+def headers_without_secrets(headers: Any, harmless: Harmless) -> dict[str, Any] | None:
+    """Headers as one object, with the value of each replaced whose name is not known to be harmless."""
     if headers is None:
         return None
-    return {name: REDACTED if _is_secret(name) else value for name, value in headers.items()}
+    pairs = _pairs(_read(headers) if isinstance(headers, str) else headers)
+    if pairs is None or len(pairs) > MAX_HEADERS:
+        return {REDACTED: REDACTED}
+    found: dict[str, Any] = {}
+    for given, value in pairs:
+        name = given if isinstance(given, str) and _NAME.fullmatch(given) else REDACTED
+        kept = value if harmless.has_header(name) and _is_plain(value) else REDACTED
+        found[name] = _both(found[name], kept) if name in found else kept
+    return found
 
 
-def url_without_secrets(url: str | None) -> str | None:
-    """A URL with the values of such parameters replaced, in query and fragment, and with them a user before its host.
+def _read(text: str) -> Any:
+    """What a text of headers holds: JSON, or their lines as HTTP has them."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return parse(text.encode())
+        except RefusedError:
+            return None
+    return [line for line in _NEW_LINE.split(text) if line]
 
-    All else stays as it was written, but for what follows the path where that has too many parameters to judge each.
-    """
-    if url is None:
+
+def _pairs(headers: Any) -> Pairs | None:
+    """Names and values; None where the shape is unknown. A name is not checked here to be one."""
+    if isinstance(headers, dict):
+        return list(headers.items())
+    if not isinstance(headers, list):
         return None
-    path, mark, rest = _QUERY.match(_USER.sub(rf"\1{REDACTED}@", url)).groups()  # type: ignore[union-attr]
-    if sum(map(rest.count, "?#&;")) >= MAX_PARAMETERS:
-        return path + mark + REDACTED
-    return path + "".join(map(_parameter, re.split("([?#&])", mark + rest)))
+    # A list of texts may also be names and values by turns, so each must be a line before one is taken for it.
+    if headers and all(isinstance(each, str) for each in headers):
+        lines = [_LINE.fullmatch(each) for each in headers]
+        return [(line[1], line[2].strip()) for line in lines if line] if all(lines) else None
+    return _all(map(_entry, headers))
 
 
-def _is_secret(name: str) -> bool:
-    words = f"_{name.strip()}_".casefold().replace("-", "_").replace(" ", "_")
-    for word in _WORDS:
-        if word in words:
-            return True
-    return "Key" in name and _CAPITAL_KEY.search(name) is not None
+def _entry(entry: Any) -> Pairs | None:
+    """What one entry of a list says: a pair, an object of a name and a value, or an object of headers."""
+    if isinstance(entry, list):
+        return [(entry[0], entry[1])] if len(entry) == 2 else None
+    if not isinstance(entry, dict):
+        return None
+    members = {name.lower(): value for name, value in entry.items()}
+    names, values = ([name for name in known if name in members] for known in (_NAMES, _VALUES))
+    if len(names) == len(values) == 1 and members.keys() <= {*names, *values, *_BESIDE}:
+        return [(members[names[0]], members[values[0]])]
+    return list(entry.items())
 
 
-def _parameter(part: str) -> str:
-    # Some servers take a semicolon for a separator and some for a part of the value: all that could be the secret goes.
-    for name in _NAME.finditer(part):
-        if _is_secret(unquote_plus(name[1])):
-            return part[: name.end()] + REDACTED
-    return part
+def _all(found: Iterable[Pairs | None]) -> Pairs | None:
+    pairs: Pairs = []
+    for some in found:
+        if some is None:
+            return None
+        pairs += some
+    return pairs
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a header's: nothing within it could be another header."""
+    if isinstance(value, list):
+        return not any(isinstance(each, list | Mapping) or not _is_plain(each) for each in value)
+    if isinstance(value, str):
+        return "\n" not in value and "\r" not in value
+    return not isinstance(value, Mapping)
+
+
+def _both(before: Any, value: Any) -> Any:
+    """The values of a name that stands several times."""
+    if before == value == REDACTED:
+        return REDACTED
+    return [*(before if isinstance(before, list) else [before]), *(value if isinstance(value, list) else [value])]

@@ -5,13 +5,14 @@ part that decides what a valid body is.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ingest_api.harmless import Harmless, spelt
 from schemas.addresses import Brokers
 from schemas.logs import Format
 from schemas.request_origin import host_names
@@ -21,6 +22,9 @@ PREFIX = "FEEDBACK_"
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
 _LARGEST_BODY = 7_500_000
 _ENVIRONMENT = re.compile(r"\S{1,64}")
+_KEPT = re.compile(r"[0-9A-Za-z._-]{1,64}")
+
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Limits:
     environments: frozenset[str]
     logged_body_bytes: int = 1_000_000
     keep_bodies: bool = True
+    harmless: Harmless = field(default_factory=Harmless)
 
 
 class Settings(BaseSettings):
@@ -51,7 +56,9 @@ class Settings(BaseSettings):
     max_bulk: int = Field(1000, ge=1, le=100_000)
     keep_bodies: bool = True
     max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
-    environments: Annotated[tuple[str, ...], NoDecode] = ("production", "staging", "development", "test")
+    keep_headers: Names = ()
+    keep_url_parameters: Names = ()
+    environments: Names = ("production", "staging", "development", "test")
     produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
@@ -67,17 +74,24 @@ class Settings(BaseSettings):
     def _hosts(cls, value: object) -> object:
         return host_names(value) if isinstance(value, str) else value
 
-    @field_validator("environments", mode="before")
+    @field_validator("environments", "keep_headers", "keep_url_parameters", mode="before")
     @classmethod
-    def _environments(cls, value: object) -> object:
-        return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    def _listed(cls, value: object) -> object:
+        return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
 
     @field_validator("environments")
     @classmethod
     def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         # Each is a partition of the tables, so their number is the operator's own choice and small.
-        if not all(_ENVIRONMENT.fullmatch(name) for name in names) or len(names) > 50:
+        if not all(_ENVIRONMENT.fullmatch(name) for name in names) or not 1 <= len(names) <= 50:
             raise ValueError("must be 1 to 50 names with commas between them, each up to 64 characters")
+        return names
+
+    @field_validator("keep_headers", "keep_url_parameters")
+    @classmethod
+    def _kept(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_KEPT.fullmatch(name) for name in names) or len(names) > 200:
+            raise ValueError("must be up to 200 names with commas between them, each of up to 64 of A-Z a-z 0-9 - _ .")
         return names
 
     @property
@@ -90,6 +104,7 @@ class Settings(BaseSettings):
             frozenset(self.environments),
             self.max_logged_body_bytes,
             self.keep_bodies,
+            Harmless(frozenset(map(spelt, self.keep_headers)), frozenset(map(spelt, self.keep_url_parameters))),
         )
 
 

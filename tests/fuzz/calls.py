@@ -91,10 +91,26 @@ FEEDBACK = {
     "metadata": METADATA,
 }
 CHANGE = {"value": ["5", "null"], "weight": ["0.5", "null"], "metadata": METADATA}
-PART = {"body": ['{"model":"m","user":"u-9"}', '"text"', "null"], "headers": ["{}", '{"authorization":"x"}']}
+LOGGED_HEADERS = [
+    *("{}", '{"authorization":"x","Content_Type":["a","b"],"x-config":{"a":1},"user-agent":{"a":1}}', '["x-key","s"]'),
+    *('[["cookie","a"],["cookie","b"],["x-request-id","c"],["x-request-id",7]]', '["content-type: a:b","x-key: s"]'),
+    *('[{"name":"user-agent","value":"u"},{"name":"x","value":"s"},{"api-version":"v","y":"s"}]', '[["a",1,2]]', '"s"'),
+    *(r'"{\"user-agent\":\"u\",\"x-key\":\"s\"}"', r'"user-agent: u\nx-key: s\n"', '{"a b":1,":path":"/?k=s"}'),
+]
+URLS = [
+    *('"https://h.example/v1?model=m&key=s"', '"https://u:p@h:8/a;x=s;y/b=c?api-version=a%2Fb&d&page=a;b#f"'),
+    *('"//u@h?e=&=f&g"', '"/a//u@h/b:c/%3Bd=e"', '"http:/u:p@h"', '"https://h:x/a"', '"a/b?model=%2525"', '"/a@b"'),
+]
+LOGGED = [f'{{"headers":{each}}}' for each in LOGGED_HEADERS]
 LOG = {
-    "request": ["{}", '{"provider":"p","body":{"user":5}}', r'"{\"a\":1}"'],
-    "response": ["{}", '{"status":404}'],
+    "request": [
+        "{}",
+        '{"provider":"p","body":{"user":5}}',
+        r'"{\"a\":1}"',
+        *LOGGED,
+        *(f'{{"url":{each}}}' for each in URLS),
+    ],
+    "response": ["{}", '{"status":404}', *LOGGED],
     "metadata": [*METADATA, '{"traceId":"m"}'],
 }
 

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
+from tests.fuzz import redaction
+
 MAX_DEPTH = 100
 MAX_SPECIAL_CHARS = 512
 MAX_KEY_CHARS = 255
@@ -128,7 +130,7 @@ class Oracle:
             raise _Refused
         request, response = _object(item.get("request")), _object(item.get("response"))
         for holder in (request, response):
-            if not isinstance(holder.get("headers"), dict | None):
+            if not isinstance(holder.get("headers"), dict | list | str | None):
                 raise _Refused
         given = _header_metadata(headers) | self._metadata(item.get("metadata"), False)
         self._sized(given)
@@ -170,7 +172,9 @@ class Oracle:
             "trace_id": trace_id or (traceparent[0] if traceparent else ...),
             "status": 200 if status is None else _whole(status, 0, 65535),
             "method": _text(request.get("method")) or "post",
-            "url": _text(request.get("url")),
+            "url": redaction.url(_text(request.get("url"))),
+            "request_headers": redaction.headers(request.get("headers")),
+            "response_headers": redaction.headers(response.get("headers")),
             "provider": _text(request.get("provider")),
             "response_time_ms": None if took is None else float(took),
             "cost": None if cost is None else float(cost),

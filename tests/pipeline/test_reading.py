@@ -213,7 +213,7 @@ def test_one_request_is_read_back_whole_with_its_feedback(pipeline: Pipeline) ->
         "/v1/logs",
         {
             "request": {
-                "url": "https://me:pw@provider.example/v1/chat?key=s3cret&v=1",
+                "url": "https://me:pw@provider.example/v1/chat?key=s3cret&page=1",
                 "provider": "openai",
                 "headers": {"Authorization": "Bearer s3cret", "accept": "*/*"},
                 "body": asked,
@@ -230,7 +230,7 @@ def test_one_request_is_read_back_whole_with_its_feedback(pipeline: Pipeline) ->
     told = reply.json()
     assert "s3cret" not in reply.text
     assert told["request"] == {
-        "url": "https://[redacted]@provider.example/v1/chat?key=[redacted]&v=1",
+        "url": "https://[redacted]@provider.example/v1/chat?key=[redacted]&page=1",
         "method": "post",
         "provider": "openai",
         "headers": {"Authorization": "[redacted]", "accept": "*/*"},

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingest_api.harmless import Harmless
 from ingest_api.settings import Settings, SettingsError, load_settings
 
 
@@ -26,9 +27,12 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEEDBACK_KAFKA_BOOTSTRAP", "a.example:9092, [::1]:9093")
     monkeypatch.setenv("FEEDBACK_ENVIRONMENTS", "live, canary")
     monkeypatch.setenv("FEEDBACK_KAFKA_IDEMPOTENCE", "false")
+    monkeypatch.setenv("FEEDBACK_KEEP_HEADERS", "X-Team, x_job")
+    monkeypatch.setenv("FEEDBACK_KEEP_URL_PARAMETERS", "Tier")
     settings = load_settings()
     assert settings.kafka_bootstrap == "a.example:9092,[::1]:9093"
     assert settings.limits.environments == {"live", "canary"}
+    assert settings.limits.harmless == Harmless(frozenset({"x-team", "x-job"}), frozenset({"tier"}))
     assert not settings.kafka_idempotence
 
 
@@ -51,6 +55,10 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FEEDBACK_ENVIRONMENTS", "a,,b"),
         ("FEEDBACK_ENVIRONMENTS", "two words"),
         ("FEEDBACK_ENVIRONMENTS", ",".join(f"e{n}" for n in range(51))),
+        ("FEEDBACK_KEEP_HEADERS", "x-team,,x-job"),
+        ("FEEDBACK_KEEP_HEADERS", "*"),
+        ("FEEDBACK_KEEP_HEADERS", "x-team: a"),
+        ("FEEDBACK_KEEP_URL_PARAMETERS", "a&b"),
         ("FEEDBACK_PRODUCE_TIMEOUT_S", "0"),
         ("FEEDBACK_PRODUCE_TIMEOUT_S", "nan"),
         ("FEEDBACK_MAX_IN_FLIGHT_BYTES", "1"),

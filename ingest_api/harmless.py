@@ -1,0 +1,84 @@
+"""Names of headers and URL parameters whose values may be stored, because they are known to hold no secret.
+
+Pure. Everything else is redacted: a list of secrets always misses one, and a harmless name that is missing here costs
+no more than a setting.
+"""
+
+from dataclasses import dataclass
+
+_CONTENT = (
+    *("content-type", "content-length", "content-encoding", "content-language", "content-range", "content-disposition"),
+    *("content-md5", "content-digest", "content-transfer-encoding", "content-version", "content-features"),
+    *("accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "accept-patch", "accept-post"),
+    *("transfer-encoding", "te", "trailer"),
+)
+_EXCHANGE = (
+    *("age", "alt-svc", "cache-control", "cf-cache-status", "connection", "date", "dnt", "etag", "expect", "expires"),
+    *("host", "keep-alive", "last-modified", "pragma", "priority", "range", "server", "server-timing"),
+    *("strict-transport-security", "upgrade-insecure-requests", "user-agent", "vary", "via", "x-accel-buffering"),
+    *(
+        ":method",
+        ":scheme",
+        ":status",
+        "x-cache",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-powered-by",
+        "x-xss-protection",
+    ),
+)
+_TRACING = (
+    *("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled"),
+    *("x-b3-flags", "x-cloud-trace-context", "sentry-trace", "uber-trace-id", "x-datadog-parent-id"),
+    *("x-datadog-sampling-priority", "x-portkey-span-name", "x-portkey-parent-span-id", "cf-ray", "x-vercel-id"),
+    *("x-amz-cf-id", "x-amz-cf-pop", "x-amz-id-2", "x-amzn-requestid", "x-served-by"),
+)
+_RATE_LIMITS = ("ratelimit", "retry-after", "retry-after-ms", "x-should-retry", "x-retry-count", "x-retry-after")
+_PROVIDERS = (
+    *("anthropic-beta", "openai-beta", "openai-model", "openai-processing-ms", "x-envoy-upstream-service-time"),
+    *("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-invocation-latency", "x-amzn-bedrock-output-token-count"),
+    *("provider", "x-goog-api-client", "x-ms-region", "x-response-time", "x-runtime", "x-portkey-cache-status"),
+    *("x-portkey-last-used-option-index", "x-portkey-provider", "x-portkey-retry-attempt-count", "x-portkey-runtime"),
+    *("x-stainless-arch", "x-stainless-async", "x-stainless-helper-method", "x-stainless-lang", "x-stainless-os"),
+    *("x-stainless-read-timeout", "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-timeout"),
+)
+HEADERS = frozenset((*_CONTENT, *_EXCHANGE, *_TRACING, *_RATE_LIMITS, *_PROVIDERS))
+HEADER_FAMILIES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-", "anthropic-ratelimit-")
+"""Beginnings of names: each provider has rate-limit headers of its own for tokens, requests and times."""
+HEADER_KINDS = ("request-id", "correlation-id", "trace-id", "span-id", "-version")
+"""Ends of names: each provider prefixes its own."""
+
+PARAMETERS = frozenset(
+    (
+        *("alt", "api-version", "beta", "format", "lang", "language", "limit", "model", "offset", "order", "page"),
+        *("page-size", "per-page", "sort", "stream", "version"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """The names known here, and those that the operator adds. Case does not matter, nor does `_` for `-`."""
+
+    more_headers: frozenset[str] = frozenset()
+    more_parameters: frozenset[str] = frozenset()
+
+    def has_header(self, name: str) -> bool:
+        """Whether the value of this header may be stored."""
+        plain = spelt(name)
+        return (
+            plain in HEADERS
+            or plain in self.more_headers
+            or plain.startswith(HEADER_FAMILIES)
+            or plain.endswith(HEADER_KINDS)
+        )
+
+    def has_parameter(self, name: str) -> bool:
+        """Whether the value of this URL parameter may be stored."""
+        plain = spelt(name)
+        return plain in PARAMETERS or plain in self.more_parameters
+
+
+def spelt(name: str) -> str:
+    """A name as the lists here have it."""
+    return name.lower().replace("_", "-")
