@@ -62,7 +62,7 @@ def receipt(feedback_id: str, found: Stored) -> Receipt | None:
         if found.row["is_deleted"]:
             return Receipt(id=feedback_id, status="deleted", refused=refused)
         return Receipt(id=feedback_id, status="stored", feedback=current_of(found.row), refused=refused)
-    if found.events:
+    if found.create is not None:
         return queued(feedback_id, refused)
     create = next((letter for letter in refused if letter.event == "create"), None) or next(iter(refused), None)
     if create is None:

@@ -1,4 +1,4 @@
-"""What ClickHouse holds of one feedback: its events, its current row, and what ended in the dead letters.
+"""What ClickHouse holds of one feedback: its create event, its current row, and what ended in the dead letters.
 
 The id carries its trace's hash, by which the journal is sorted, and the create event in the journal has every column of
 the row's place: so each look-up is by a table's own key.
@@ -10,10 +10,11 @@ from typing import Any
 
 from query_api.engines import Reader
 
-_EVENTS = """
+_CREATE = """
 SELECT entry FROM feedback.journal
 WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
-ORDER BY sequence
+    AND JSONExtractString(entry, 'workspace') = {workspace:String} AND JSONExtractString(entry, 'event') = 'create'
+ORDER BY sequence LIMIT 1
 """
 _ROW = """
 SELECT workspace, toString(feedback_id) AS id, trace_id, value, toFloat64(weight) AS weight, metadata,
@@ -39,19 +40,18 @@ ORDER BY kafka_partition, sequence
 class Stored:
     """All that is stored of one feedback. `row` is None until its create event has been joined."""
 
-    events: list[dict[str, Any]] = field(default_factory=list)
+    create: dict[str, Any] | None = None
     row: dict[str, Any] | None = None
     dead: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
     """Read it. Raises what the client raises."""
-    entries = await reader.rows(_EVENTS, {"hash": trace_hash, "id": feedback_id})
-    events = [event for row in entries if (event := json.loads(row["entry"]))["workspace"] == workspace]
+    asked = {"hash": trace_hash, "id": feedback_id, "workspace": workspace}
+    create = next((json.loads(row["entry"]) for row in await reader.rows(_CREATE, asked)), None)
     dead = await reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
-    create = next((event for event in events if event["event"] == "create"), None)
     row = None if create is None else await _row(reader, create)
-    return Stored(events, row, dead)
+    return Stored(create, row, dead)
 
 
 async def _row(reader: Reader, create: dict[str, Any]) -> dict[str, Any] | None:

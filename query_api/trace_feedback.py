@@ -23,17 +23,23 @@ SELECT countIf(NOT is_gone) AS total, countIf(is_gone) AS deleted FROM (
     WHERE workspace = {workspace:String} AND trace_id = {trace_id:String} GROUP BY feedback_id
 )
 """
-# Another trace or workspace may share the hash, so ids and workspace are asked for as well.
+# Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
+# is repeated is accepted and changes nothing, so only the first of either has happened.
 _HISTORY = """
-SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM feedback.journal FINAL
-WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
-    AND JSONExtractString(entry, 'workspace') = {workspace:String}
+SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM (
+    SELECT id, entry, sequence, JSONExtractString(entry, 'event') AS event,
+        row_number() OVER (PARTITION BY id, event ORDER BY sequence) AS number
+    FROM feedback.journal FINAL
+    WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
+        AND JSONExtractString(entry, 'workspace') = {workspace:String}
+)
+WHERE event = 'update' OR number = 1
 ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id
 """
 
 
 class Change(BaseModel):
-    """One accepted event of a feedback. Null is what it left as it was."""
+    """One event that made, changed or ended a feedback. Null is what it left as it was."""
 
     event: Literal["create", "update", "delete"]
     at: datetime = Field(description="When it was accepted.")
@@ -48,7 +54,7 @@ class TraceFeedback(BaseModel):
     id: str = Field(examples=["01970000-0000-8000-8000-9b11edf90000"])
     status: Literal["stored", "deleted"]
     feedback: CurrentFeedback | None = Field(description="As it stands; null when it is deleted.")
-    events: int = Field(description="How many events there are of it.", examples=[2])
+    events: int = Field(description="How many events made, changed or ended it.", examples=[2])
     history: list[Change] = Field(description="The latest twenty events, in order.")
 
 

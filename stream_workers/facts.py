@@ -4,6 +4,8 @@ Facts are a function of the set of requests, never of the order in which they ca
 for each special field the value of the earliest request that has it.
 """
 
+from bisect import bisect_left
+
 import msgspec
 from msgspec import field
 
@@ -28,11 +30,12 @@ class RequestFact(msgspec.Struct, omit_defaults=True, tag_field="event", tag="fa
 
 
 class Facts(msgspec.Struct, gc=False, array_like=True):
-    """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by."""
+    """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by; `models`
+    and `providers` are sorted."""
 
     requests: dict[str, int] = field(default_factory=dict)
-    models: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
+    models: list[str] = field(default_factory=list)
+    providers: list[str] = field(default_factory=list)
     specials: Specials = NO_SPECIALS
     _earliest: tuple[tuple[int, str] | None, ...] = (None, None, None, None)
 
@@ -43,12 +46,8 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
             return True
         if request_id in self.requests:
             return False
-        changed = False
         self.requests[request_id] = sequence
-        if fact.model and fact.model not in self.models:
-            self.models, changed = tuple(sorted((*self.models, fact.model))), True
-        if fact.provider and fact.provider not in self.providers:
-            self.providers, changed = tuple(sorted((*self.providers, fact.provider))), True
+        changed = _insert(self.models, fact.model) | _insert(self.providers, fact.provider)
         if fact.user or fact.organisation or fact.prompt or fact.environment:
             changed |= self._add_specials((fact.started_at, request_id), fact)
         return changed
@@ -57,9 +56,9 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         """Take in the first request, with nothing to compare it with: most traces have no second one."""
         self.requests[request_id] = sequence
         if fact.model:
-            self.models = (fact.model,)
+            self.models = [fact.model]
         if fact.provider:
-            self.providers = (fact.provider,)
+            self.providers = [fact.provider]
         user, organisation, prompt, environment = fact.user, fact.organisation, fact.prompt, fact.environment
         if user or organisation or prompt or environment:
             at = (fact.started_at, request_id)
@@ -79,3 +78,14 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         self._earliest = tuple(earliest)
         self.specials = (shown[0], shown[1], shown[2], shown[3])
         return self.specials != before
+
+
+def _insert(names: list[str], name: str | None) -> bool:
+    """Put a name among sorted ones; False if there is none or it is among them."""
+    if not name:
+        return False
+    place = bisect_left(names, name)
+    if place < len(names) and names[place] == name:
+        return False
+    names.insert(place, name)
+    return True

@@ -79,6 +79,7 @@ class _Join:
         self._requests: list[Arrival] = []
         self._feedback: dict[str, tuple[Trace, Feedback]] = {}
         self._traces: dict[int, Trace] = {}
+        self._rewritten: dict[int, Trace] = {}
 
     def through(self, arrivals: Sequence[Arrival]) -> Changes:
         dead = []
@@ -93,6 +94,8 @@ class _Join:
                     self._take_feedback(arrival, event)
             except Conflict as conflict:
                 dead.append(Fault(conflict.reason, str(conflict), arrival.sequence, arrival.record))
+        for trace in self._rewritten.values():
+            self._feedback |= {each.feedback_id: (trace, each) for each in trace.feedback()}
         return Changes(
             self._journal,
             self._requests,
@@ -105,7 +108,7 @@ class _Join:
         bucket, feedback_id = self._buckets[arrival.trace_hash], arrival.identity
         found = bucket.find(feedback_id, event.workspace)
         if isinstance(event, Created) and event.idempotency_key is not None:
-            self._require_key(event, is_replay=found is not None and arrival.sequence in found[1].sequences)
+            self._require_key(event, is_known=found is not None and found[1].is_of_call(event))
         if found:
             trace, feedback = found
             trace.take(feedback, event, arrival.sequence)
@@ -118,10 +121,10 @@ class _Join:
         self._feedback[feedback_id] = (trace, feedback)
         self._touch(trace, arrival)
 
-    def _require_key(self, event: Keyed, *, is_replay: bool) -> None:
+    def _require_key(self, event: Keyed, *, is_known: bool) -> None:
         """The key is the event's call's, or Conflict: it is another call's. What was once let pass stays so."""
         owner = self._claimed[event.workspace, event.idempotency_key or ""]
-        if owner != digest_of(event) and not is_replay:
+        if owner != digest_of(event) and not is_known:
             raise Conflict(
                 "idempotency_key_reused", "The Idempotency-Key was used before, for a call with another body."
             )
@@ -131,7 +134,7 @@ class _Join:
         if event.idempotency_key is not None:
             known = bucket.trace(event.workspace, event.trace_id)
             self._require_key(
-                event, is_replay=known is not None and known.facts.requests.get(event.request_id) == arrival.sequence
+                event, is_known=known is not None and known.facts.requests.get(event.request_id) == arrival.sequence
             )
         trace = self._trace(bucket, arrival, event)
         fact = RequestFact(
@@ -157,8 +160,7 @@ class _Join:
         if trace.feedback_count:
             self._touch(trace, arrival)
             if rewrite:
-                for each in trace.feedback():
-                    self._feedback[each.feedback_id] = (trace, each)
+                self._rewritten[id(trace)] = trace
 
     def _take_notice(self, arrival: Arrival) -> None:
         """Say the numbers of these traces anew: what they rest on was changed from outside."""

@@ -1,11 +1,13 @@
 """What a worker knows of a trace: its feedback, what its requests say, and its numbers.
 
-State is a fold over events, and the result does not depend on how they were grouped or how often they were seen:
-an event whose sequence was already applied changes nothing, the first create or request of an id is the one that
-counts, and the facts of a trace are a function of the set of its requests. No clock, no engine.
+State is a fold over events, and the result does not depend on how they were grouped or how often they were seen: a
+feedback is a function of the set of its events, the first request of an id is the one that counts, and the facts of a
+trace are a function of the set of its requests. An event takes the same time however many came before. No clock, no
+engine.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,25 +25,27 @@ class Trace(msgspec.Struct, gc=False, array_like=True):
     """Everything on one trace. `sequence` is that of its latest feedback event or notice, `updated_at` its latest time.
 
     `partition` is where its events come from, known once one has come. Of a trace that was remembered as bytes each
-    feedback stays bytes until it is asked for: a new one on the trace does not concern the others.
+    feedback stays bytes until it is asked for: a new one on the trace does not concern the others. What stands is in
+    the order of its latest changes, unless an event came late (`_is_in_order`).
     """
 
     workspace: str
     trace_id: str
-    _feedback: dict[str, Raw] = field(default_factory=dict)
+    _standing: dict[str, Raw] = field(default_factory=dict)
+    _deleted: dict[str, Raw] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     totals: Totals = field(default_factory=Totals)
     sequence: int = 0
     updated_at: int = 0
     partition: int = 0
-    _last: str | None = None
+    _is_in_order: bool = True
 
     def create(self, event: Created, sequence: int) -> Feedback:
         """Add a feedback whose id the trace does not hold yet."""
         made = Feedback.create(event, sequence)
-        self._hold(made)
         self.totals.add(made.value, made.weight)
-        self._have_seen(made)
+        self._have_changed(made, sequence)
+        self.notice(sequence)
         return made
 
     def take(self, held: Feedback, event: FeedbackEvent, sequence: int) -> None:
@@ -49,57 +53,60 @@ class Trace(msgspec.Struct, gc=False, array_like=True):
         if isinstance(event, Created) and event.trace_id != self.trace_id:
             raise Conflict("id_reused", "This id was created before with another trace.")
         before = None if held.deleted else (held.value, held.weight)
-        held.apply(event, sequence)
-        if before:
-            self.totals.remove(*before)
-        if not held.deleted:
-            self.totals.add(held.value, held.weight)
-        self._have_seen(held)
+        if held.apply(event, sequence):
+            if before:
+                self.totals.remove(*before)
+            if not held.deleted:
+                self.totals.add(held.value, held.weight)
+            self._have_changed(held, sequence)
+        self.notice(sequence)
 
     def notice(self, sequence: int) -> None:
-        """The trace was changed from outside: its numbers are newer than any that were told before."""
+        """Something came to the trace: its numbers are newer than any that were told before."""
         self.sequence = max(self.sequence, sequence)
 
     @property
     def feedback_count(self) -> int:
         """Of how many feedbacks it knows, deleted ones too."""
-        return len(self._feedback)
+        return len(self._standing) + len(self._deleted)
 
     def feedback(self) -> list[Feedback]:
         """All of them."""
-        return [held for each in self._feedback if (held := self.find(each))]
+        return [held for each in (*self._standing, *self._deleted) if (held := self.find(each))]
 
     def find(self, feedback_id: str) -> Feedback | None:
         """The feedback of this id."""
-        held: Any = self._feedback.get(feedback_id)
-        if type(held) is Raw:
-            held = _unpack(held)
-            self._hold(held)
-        return held  # type: ignore[no-any-return]
+        return _taken_from(self._standing, feedback_id) or _taken_from(self._deleted, feedback_id)
 
-    def _hold(self, feedback: Feedback) -> None:
-        self._feedback[feedback.feedback_id] = feedback  # type: ignore[assignment]  # written as a Raw would be
-
-    def _have_seen(self, held: Feedback) -> None:
-        sequence = held.sequences[-1]
-        if held.updated_at > self.updated_at:
-            self.updated_at = held.updated_at
-        if sequence > self.sequence:
-            self.sequence = sequence
-            self._last = held.feedback_id
-        elif (last := self.find(self._last or "")) is None or sequence >= last.sequences[-1]:
-            self._last = held.feedback_id
+    def _have_changed(self, held: Feedback, sequence: int) -> None:
+        self._standing.pop(held.feedback_id, None)
+        where = self._deleted if held.deleted else self._standing
+        where[held.feedback_id] = held  # type: ignore[assignment]  # written as a Raw would be
+        self._is_in_order &= sequence > self.sequence
+        self.updated_at = max(self.updated_at, held.updated_at)
 
     @property
     def last(self) -> Feedback | None:
-        """The standing feedback with the latest event."""
-        held = self.find(self._last or "")
-        if held is None or not held.deleted:
-            return held
-        standing = (each for each in self.feedback() if not each.deleted)
-        latest = max(standing, key=lambda each: each.sequence, default=None)
-        self._last = latest.feedback_id if latest else None
-        return latest
+        """The standing feedback that was created or edited last."""
+        if not self._is_in_order:
+            ordered = sorted(filter(None, map(self.find, self._standing)), key=lambda each: each.changed_by)
+            self._standing = {each.feedback_id: each for each in ordered}  # type: ignore[misc]  # as above
+            self._is_in_order = True
+        if not self._standing:
+            return None
+        # Taken out and put back: only to look at the last is to pass over the places of all that once stood after it.
+        feedback_id, held = self._standing.popitem()
+        self._standing[feedback_id] = held
+        return self.find(feedback_id)
+
+
+def _taken_from(remembered: dict[str, Raw], feedback_id: str) -> Feedback | None:
+    """The feedback of this id, which from now on is remembered as what it is."""
+    held: Any = remembered.get(feedback_id)
+    if type(held) is Raw:
+        held = _unpack(held)
+        remembered[feedback_id] = held
+    return held  # type: ignore[no-any-return]
 
 
 class Bucket(msgspec.Struct, gc=False, array_like=True):
@@ -153,7 +160,9 @@ def fold(entries: Sequence[Entry]) -> Bucket:
                 trace.notice(sequence)
         elif found := bucket.find(entry.feedback_id, entry.workspace):
             trace, held = found
-            trace.take(held, entry, sequence)
+            # What contradicts the rest is in the journal only where the journal was damaged: it changes nothing.
+            with suppress(Conflict):
+                trace.take(held, entry, sequence)
         elif isinstance(entry, Created):
             bucket.get(entry.workspace, entry.trace_id).create(entry, sequence)
     return bucket

@@ -70,8 +70,6 @@ class Model:
                 self.feedback[identity] = {**event, "offset": offset}
             elif not same(self._originals[identity], event):
                 return False
-            else:
-                (held or self.deleted[identity])["offset"] = offset
         elif kind == "update":
             if not held:
                 return False

@@ -329,6 +329,32 @@ def test_a_long_trace_comes_in_pages_with_exact_totals(pipeline: Pipeline) -> No
     assert (edited["events"], len(edited["history"]), edited["history"][-1]["event"]) == (26, 20, "update")
 
 
+def test_a_repeated_create_or_delete_shows_nowhere_and_stands_in_the_books(pipeline: Pipeline) -> None:
+    trace = a_trace()
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+
+    def create() -> str:
+        body = {"trace_id": trace, "value": 1, "metadata": {"_user": "u"}}
+        reply = requests.post(f"{pipeline.url}/v1/feedback", json=body, headers=key, timeout=30)
+        assert reply.ok
+        return str(reply.json()["feedback_ids"][0])
+
+    def shown() -> Item:
+        until(pipeline.is_settled, "the workers have seen everything through")
+        return answer(pipeline, on_trace(trace))
+
+    kept, _, gone = create(), pipeline.feedback(trace, 7), pipeline.feedback(trace, 3)
+    requests.delete(f"{pipeline.url}/v1/feedback/{gone}", timeout=30).raise_for_status()
+    before = shown()
+    assert before["aggregates"]["value_last"] == 7
+    assert create() == kept
+    requests.delete(f"{pipeline.url}/v1/feedback/{gone}", timeout=30).raise_for_status()
+    assert shown() == before
+    assert pipeline.accounted() == pipeline.accepted()
+    of_journal = "SELECT count() FROM feedback.journal FINAL WHERE id IN {ids:Array(UUID)}"
+    assert pipeline.count(of_journal, ids=[kept, gone]) == 5
+
+
 @pytest.mark.parametrize(
     ("path", "query", "status", "param"),
     [

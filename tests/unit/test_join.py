@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import pytest
 from aiokafka.structs import ConsumerRecord
 
 from schemas import ids
@@ -22,18 +21,28 @@ EVENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def arrival(topic: str, offset: int) -> Arrival:
+def arrival(topic: str, offset: int, **other: Any) -> Arrival:
     name = "feedback_id" if topic == FEEDBACK_EVENTS else "request_id"
-    event = EVENTS[topic] | KEYED | {name: str(ids.idempotent_id(HASH, "w", "k"))}
+    event = EVENTS[topic] | KEYED | {name: str(ids.idempotent_id(HASH, "w", "k"))} | other
     value = json.dumps(event).encode()
     (found,), _ = decode([ConsumerRecord(topic, 0, offset, 0, 0, b"", value, None, 0, 0, ())], 0)
     return found
 
 
-@pytest.mark.parametrize("topic", EVENTS)
-def test_an_event_that_was_let_pass_stays_when_it_is_read_again_and_only_a_later_one_is_dead(topic: str) -> None:
+def test_a_request_that_was_let_pass_stays_when_it_is_read_again_and_only_a_later_one_is_dead() -> None:
     buckets, its_own, another = {HASH: Bucket()}, {("w", "k"): "a" * 32}, {("w", "k"): "b" * 32}
-    assert not apply(buckets, [arrival(topic, 5)], its_own).dead
-    assert not apply(buckets, [arrival(topic, 5)], another).dead
-    (dead,) = apply(buckets, [arrival(topic, 6)], another).dead
+    assert not apply(buckets, [arrival(REQUEST_LOGS, 5)], its_own).dead
+    assert not apply(buckets, [arrival(REQUEST_LOGS, 5)], another).dead
+    (dead,) = apply(buckets, [arrival(REQUEST_LOGS, 6)], another).dead
     assert (dead.reason, dead.sequence) == ("idempotency_key_reused", 6)
+
+
+def test_a_call_that_made_a_feedback_may_be_repeated_and_only_another_call_under_its_key_is_dead() -> None:
+    buckets, its_own, another = {HASH: Bucket()}, {("w", "k"): "a" * 32}, {("w", "k"): "b" * 32}
+    assert not apply(buckets, [arrival(FEEDBACK_EVENTS, 5)], its_own).dead
+    for sequence in (5, 6, 6):
+        assert not apply(buckets, [arrival(FEEDBACK_EVENTS, sequence)], another).dead
+    other_call = [arrival(FEEDBACK_EVENTS, 7, idempotency_digest="c" * 32)]
+    for claims in (its_own, another):
+        (dead,) = apply(buckets, other_call, claims).dead
+        assert (dead.reason, dead.sequence) == ("idempotency_key_reused", 7)
