@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from schemas.restarts import Restarts
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
@@ -32,24 +32,6 @@ class ProgramError(RuntimeError):
 
 class NotReadyError(RuntimeError):
     """A process runs and does not serve in time."""
-
-
-@dataclass
-class Deaths:
-    """When a program died lately, and so when it may start again. Times are seconds of any steady clock."""
-
-    most: int = 5
-    window: float = 60.0
-    _times: deque[float] = field(default_factory=deque)
-
-    def pause_after(self, now: float) -> float | None:
-        """Record a death; seconds to wait before the next start, or None where there were too many."""
-        self._times.append(now)
-        while self._times[0] <= now - self.window:
-            self._times.popleft()
-        if len(self._times) >= self.most:
-            return None
-        return min(5.0, 0.2 * 2.0 ** (len(self._times) - 1))
 
 
 class Program:
@@ -118,7 +100,7 @@ class Program:
         return self._process if self._process is not None and self._process.returncode is None else None
 
     async def _keep(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
-        deaths = Deaths()
+        deaths = Restarts()
         try:
             while True:
                 why = await self._run_once(while_up)
@@ -133,6 +115,10 @@ class Program:
                     raise ProgramError(f"{self.name} died {deaths.most} times within a minute: see {self.log}.")
                 self._say(f"{self.name} died ({why}) and is started again; its log is {self.log}.")
                 await asyncio.sleep(pause)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                self._failed(ProgramError(f"{self.name} is watched over no more: its watcher was cancelled."))
+            raise
         except Exception as error:
             self._failed(error)
 

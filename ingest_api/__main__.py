@@ -14,6 +14,7 @@ import uvicorn
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.connections import Connections
 from ingest_api.settings import Settings, SettingsError, load_settings
+from schemas.background import exit_code
 from schemas.logs import config, log_what_nobody_catches
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
@@ -25,7 +26,8 @@ log = logging.getLogger("ingest_api")
 
 
 def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
-    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken.
+    """Serve until a signal; the exit code: 2 where a setting is faulty, 1 where the edge ended by itself. uvicorn exits
+    if the address is taken.
 
     `extend` may add routes to the app before it serves.
     """
@@ -63,7 +65,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
         )
     )
     server.run()
-    return 0
+    return exit_code()
 
 
 def collect_seldom() -> None:

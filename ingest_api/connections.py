@@ -8,12 +8,15 @@ at every connection: a timer for each request would cost more than everything el
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from ingest_api.head_limits import LimitedHeadProtocol
 from ingest_api.one_write import OneWriteProtocol
 
 _LOOK_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -44,10 +47,15 @@ class Connections:
                 oldest.transport.close()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        # First, so that nothing which a look may raise can end the looking.
+        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look, loop) if self.heard else None
         now = loop.time()
         for connection, heard in list(self.heard.items()):
-            connection.look(now, heard)
-        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look, loop) if self.heard else None
+            try:
+                connection.look(now, heard)
+            except Exception:
+                log.exception("a connection that cannot be looked at is closed")
+                connection.transport.abort()
 
 
 class PatientProtocol(LimitedHeadProtocol, OneWriteProtocol):

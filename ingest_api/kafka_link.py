@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from ingest_api.settings import Settings
+from schemas.background import BackgroundTask
 from schemas.metrics import PRODUCERS_LOST
 from schemas.topics import INPUTS
 
@@ -40,13 +41,13 @@ class KafkaLink:
         self._settings = settings
         self._on_loss = on_loss
         self._lost: asyncio.Event = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper = BackgroundTask("connecting to Kafka", self._keep)
         self._told: str | None = None
         self._stopping = False
 
     def start(self) -> None:
         """Begin to connect, and to reconnect for ever."""
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper.start()
 
     def replace(self, why: str) -> None:
         """Throw the producer away: a batch has failed or was not acknowledged in time."""
@@ -80,10 +81,7 @@ class KafkaLink:
         """Close the connection after what has been handed to the producer is acknowledged, or soon anyway."""
         self._stopping = True
         self.fault = "the edge is shutting down"
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        await self._keeper.stop()
         producer, self.producer = self.producer, None
         if producer is not None:
             try:
@@ -102,14 +100,13 @@ class KafkaLink:
                 self.producer = producer
                 await self._watch(producer)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._set_fault(self._why_not_connected(error))
-            except Exception:
-                log.exception("the connection to Kafka failed in a way that is not foreseen")
-                self.replace(f"the connection to Kafka at {self._settings.kafka_bootstrap} failed: see the log")
+                why = self._why_not_connected(error)
+                self.replace(why)
+                self._set_fault(why)
             finally:
                 # What works until the end is closed by stop(), after what it holds has been delivered.
                 if not (self._stopping and self.producer is producer):
-                    self.producer = None
+                    self.replace(f"the connection to Kafka at {self._settings.kafka_bootstrap} failed: see the log")
                     await _discard(producer)
             await asyncio.sleep(_RETRY_S)
 

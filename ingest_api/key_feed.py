@@ -7,7 +7,6 @@ time: then the ring keeps what it knows, for as long as it allows itself.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from schemas.background import BackgroundTask
+from schemas.kafka_consumer import stop_consumer
 from schemas.key_ring import KeyRing
 from schemas.keys import ApiKey
 from schemas.topics import API_KEYS
@@ -41,20 +42,17 @@ class KeyFeed:
         self._bootstrap = bootstrap
         self._ring = ring
         self._now_ms = now_ms
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper = BackgroundTask("reading API keys from Kafka", self._keep)
         self.fault = f"topic {API_KEYS} has not been read to its end yet"
         self._unreadable: set[bytes] = set()
 
     def start(self) -> None:
         """Begin to read, for ever."""
-        self._keeper = asyncio.create_task(self._keep())
+        self._keeper.start()
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        await self._keeper.stop()
 
     async def _keep(self) -> None:
         while True:
@@ -67,21 +65,19 @@ class KeyFeed:
                 request_timeout_ms=_REQUEST_MS,
             )
             try:
-                await consumer.start()
-                await self._follow(consumer)
+                async with asyncio.timeout(_PASS_S):
+                    await consumer.start()
+                    places = await _assigned(consumer)
+                await self._follow(consumer, places)
             except _NoTopicError:
                 self._tell(f"topic {API_KEYS} does not exist in Kafka: create the topics (feedback topics)")
             except (KafkaError, OSError, TimeoutError) as error:
                 self._tell(f"topic {API_KEYS} cannot be read ({type(error).__name__})")
-            except Exception:
-                log.exception("reading the API keys failed in a way that is not foreseen")
             finally:
-                with contextlib.suppress(KafkaError, OSError):
-                    await consumer.stop()
+                await stop_consumer(consumer)
             await asyncio.sleep(_RETRY_S)
 
-    async def _follow(self, consumer: Any) -> None:
-        places = await _assigned(consumer)
+    async def _follow(self, consumer: Any, places: list[TopicPartition]) -> None:
         while True:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(_PASS_S):

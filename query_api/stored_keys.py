@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from pydantic import ValidationError
 
 from query_api.engines import Engines
+from schemas.background import BackgroundTask
 from schemas.key_ring import KeyRing
 from schemas.keys import STORED_KEYS, key_of_row
 
@@ -32,15 +33,14 @@ def now_ms() -> int:
 async def following(ring: KeyRing, engines: Engines) -> AsyncIterator[None]:
     """Keep the ring true inside. Enters when the keys have been read, or after a moment where they cannot be."""
     read = asyncio.Event()
-    keeper = asyncio.create_task(_keep(ring, engines, read))
+    keeper = BackgroundTask("reading API keys from ClickHouse", lambda: _keep(ring, engines, read))
+    keeper.start()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(read.wait(), _START_S)
     try:
         yield
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        await keeper.stop()
 
 
 async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
@@ -59,9 +59,6 @@ async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
             fault = ""
         except (ClickHouseError, OSError, TimeoutError) as error:
             fault = " ".join(str(error).split())[:300] or type(error).__name__
-        except Exception:
-            log.exception("reading the API keys failed in a way that is not foreseen")
-            fault = "see above"
         if fault and not told:
             log.warning("the API keys cannot be read from ClickHouse: %s", fault)
         told = fault

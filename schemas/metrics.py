@@ -131,6 +131,19 @@ ROLLUP_RETRIES = Counter(
     "feedback_rollup_retries_total", "tries", "Computations that failed and are repeated until they succeed."
 )
 
+TASKS = {
+    "edge": ("reading API keys from Kafka", "connecting to Kafka"),
+    "query": ("reading API keys from ClickHouse", "removing old exports"),
+}
+TASK_RESTARTS = Counter(
+    "feedback_task_restarts_total",
+    "restarts",
+    "A task that runs for the life of its program ended and was started again, or ended for the tenth time within a"
+    " minute and the program with it; the log says why.",
+    ["task"],
+    [(name,) for names in TASKS.values() for name in names],
+)
+
 _CONSUMER = (LAG, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS)
 PROGRAMS: dict[str, tuple[Tally, ...]] = {
     "edge": (
@@ -143,8 +156,9 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         IN_FLIGHT_EVENTS,
         IN_FLIGHT_BYTES,
         READY,
+        TASK_RESTARTS,
     ),
-    "query": (QUERY_FAILURES,),
+    "query": (QUERY_FAILURES, TASK_RESTARTS),
     "worker": (
         *_CONSUMER,
         RETRIES,
@@ -163,8 +177,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
 def registry_of(*programs: str) -> CollectorRegistry:
     """What these programs show in one process, and the process itself: memory, CPU time, start, open files."""
     registry = CollectorRegistry()
-    for program in programs:
-        for tally in PROGRAMS[program]:
-            registry.register(tally)
+    for tally in dict.fromkeys(tally for program in programs for tally in PROGRAMS[program]):
+        registry.register(tally)
     ProcessCollector(registry=registry)
     return registry

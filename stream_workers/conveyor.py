@@ -36,6 +36,7 @@ class Conveyor:
         self._fail = fail
         self._looking_up, self._joining, self._settling = (asyncio.Lock() for _ in range(3))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def feed(self, poll: Poll) -> None:
         """Take one more poll; returns as soon as there was room for it."""
@@ -51,9 +52,13 @@ class Conveyor:
 
     async def stop(self) -> None:
         """Give up what is under way; it was not acknowledged and will be read again."""
-        for task in self._tasks:
-            task.cancel()
+        self._give_up_all_but_this_task()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _give_up_all_but_this_task(self) -> None:
+        self._stopping = True
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
 
     async def _see_through(self, poll: Poll) -> None:
         stage = self._looking_up
@@ -68,11 +73,10 @@ class Conveyor:
             self._acknowledge(poll)
         except Abandoned:
             log.info("a poll was left to the partitions' next owner")
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
-            for task in self._tasks - {asyncio.current_task()}:
-                task.cancel()
+            if self._stopping:
+                raise
+            self._give_up_all_but_this_task()
             self._fail(error)
             return
         stage.release()

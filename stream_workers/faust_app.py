@@ -4,10 +4,13 @@ It asks for the topics every few seconds. A broker that has just come back may n
 then has nothing to read, and would have nothing until it asks again, which Kafka's clients do every five minutes.
 """
 
+import asyncio
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 
 import faust
+from mode import Service
 
 from stream_workers.observed import observe_consumer
 from stream_workers.polls import PollTransport
@@ -16,8 +19,30 @@ from stream_workers.settings import ProgramSettings
 _TOPICS_MAX_AGE_MS = 3_000
 
 
+class TaskCancelledError(RuntimeError):
+    """A task of one of Faust's services was cancelled while the service was to go on."""
+
+
+_execute_task = Service._execute_task
+
+
+async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> None:
+    """Run a task of a service. Faust lets one that is cancelled end unseen, and its service go on without it."""
+
+    async def see() -> None:
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not service.should_stop:
+                raise TaskCancelledError(f"{service.label}: {task!r}") from None
+            raise
+
+    await _execute_task(service, see())
+
+
 def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
     """An app of this consumer group; its topics and agents are the caller's to add."""
+    Service._execute_task = _execute_task_or_crash
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
     app = faust.App(
         group,

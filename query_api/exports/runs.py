@@ -22,6 +22,7 @@ from query_api.exports.orders import Order
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
+from schemas.background import BackgroundTask
 from schemas.logs import promised
 
 _BEATS_A_LEASE = 6
@@ -67,6 +68,7 @@ class Runs:
         self._beat_s = min(lease_s / _BEATS_A_LEASE, _PAUSE_S)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeper = BackgroundTask("removing old exports", self._sweep_for_ever)
 
     async def start(self, workspace: str, export_id: str, order: Order, attempt: int) -> None:
         """Claim an attempt, and run it here unless another claim was first. Raises what the client raises."""
@@ -81,7 +83,7 @@ class Runs:
 
     def sweep_in_background(self) -> None:
         """From now on remove files whose time is over, once a minute."""
-        self._keep(asyncio.create_task(self._sweep_for_ever()))
+        self._sweeper.start()
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -93,6 +95,7 @@ class Runs:
 
     async def stop(self) -> None:
         """End what runs here, and say so."""
+        await self._sweeper.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

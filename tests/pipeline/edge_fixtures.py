@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +43,6 @@ class Broker(Process):
         self.start()
         self.create_topics()
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """A broker whose connections stay open and that answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # it goes on for a moment after the signal
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
     def records(self, topic: str, count: int) -> list[Any]:
         """The first `count` records of a topic or more, in each partition's order; fails if they do not come."""
         return asyncio.run(self._records(topic, count))
@@ -81,11 +67,13 @@ class Broker(Process):
 class Edge(Process):
     """An edge as users run it."""
 
+    argv = (sys.executable, "-m", "ingest_api")
+
     def __init__(self, folder: Path, bootstrap: str, **environment: str) -> None:
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
-            [sys.executable, "-m", "ingest_api"],
+            list(self.argv),
             folder / "edge.log",
             {
                 "FEEDBACK_PORT": str(self.port),

@@ -71,6 +71,16 @@ class Process:
     def pid(self) -> int:
         return self._process.pid
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """A process whose connections stay open and that does and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # it goes on for a moment after the signal
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self._process.send_signal(signal.SIGTERM)

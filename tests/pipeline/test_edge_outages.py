@@ -57,6 +57,37 @@ def test_a_broker_that_hangs_gives_a_503_in_time_that_asks_not_to_repeat(broker:
     edge.saved(ONE)
 
 
+class HastyEdge(Edge):
+    """An edge that reads its keys all the time, and has the patience of a second where others have fifteen."""
+
+    argv = (
+        sys.executable,
+        "-c",
+        "import sys; from ingest_api import key_feed; from ingest_api.__main__ import main;"
+        " key_feed._REREAD_S, key_feed._PASS_S, key_feed._REQUEST_MS = 0, 1.5, 1000; sys.exit(main())",
+    )
+
+
+def test_an_edge_that_was_frozen_while_it_read_its_keys_goes_on_reading_them(broker: Broker, tmp_path: Path) -> None:
+    edge = HastyEdge(tmp_path, broker.bootstrap)
+    try:
+        edge.until_ready()
+
+        def frozen_while_reading() -> bool:
+            with edge.frozen():
+                time.sleep(1.6)  # longer than its patience: what is tried is what the clock does meanwhile
+            return failure in edge.log.read_text()
+
+        failure = "topic api.keys.v1 cannot be read (TimeoutError)"
+        until(frozen_while_reading, "it was frozen while it read")
+        until(
+            lambda: "API keys: read" in edge.log.read_text().rpartition(failure)[2], "keys are read again", seconds=20
+        )
+        edge.saved(ONE)
+    finally:
+        edge.kill()
+
+
 def test_what_is_in_flight_is_bounded(broker: Broker, tmp_path: Path) -> None:
     edge = Edge(tmp_path, broker.bootstrap, FEEDBACK_MAX_IN_FLIGHT_BYTES="1000000", FEEDBACK_PRODUCE_TIMEOUT_S="2")
     try:

@@ -2,20 +2,20 @@
 
 import pytest
 
-from deploy.supervise import Deaths
 from deploy.up_checks import CannotStartError, refuse_taken_ports
 from deploy.up_offsets import GAP, offset_base, records_left
 from deploy.up_options import metrics_port
+from schemas.restarts import Restarts
 from stream_workers.settings import WorkerSettings
 
 
 def test_pauses_double_up_to_five_seconds_and_the_last_death_ends_it() -> None:
-    deaths = Deaths(most=8)
+    deaths = Restarts(most=8)
     assert [deaths.pause_after(float(n)) for n in range(8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, None]
 
 
 def test_deaths_more_than_a_minute_ago_no_longer_count() -> None:
-    deaths = Deaths()
+    deaths = Restarts()
     for now in (0.0, 1.0, 2.0, 3.0):
         deaths.pause_after(now)
     assert deaths.pause_after(60.5) == 1.6

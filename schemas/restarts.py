@@ -1,0 +1,22 @@
+"""How often something that ends is started again: after longer and longer pauses, and not too often within a minute."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Restarts:
+    """When something ended lately, and so when it may start again. Times are seconds of any steady clock."""
+
+    most: int = 5
+    window: float = 60.0
+    _times: deque[float] = field(default_factory=deque)
+
+    def pause_after(self, now: float) -> float | None:
+        """Record an end; seconds to wait before the next start, or None where there were too many."""
+        self._times.append(now)
+        while self._times[0] <= now - self.window:
+            self._times.popleft()
+        if len(self._times) >= self.most:
+            return None
+        return min(5.0, 0.2 * 2.0 ** (len(self._times) - 1))
