@@ -36,6 +36,13 @@ def kafka(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def group(parser: argparse.ArgumentParser) -> None:
+    """Add --group."""
+    parser.add_argument(
+        "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP") or GROUP, help="the workers' group (%(default)s)"
+    )
+
+
 def place(text: str) -> tuple[str, int, int]:
     """The topic, partition and sequence of a dead letter."""
     from deploy.dead_letters import place_of

@@ -23,6 +23,7 @@ def add_to(commands: Any) -> None:
     show.set_defaults(run=_dead_show)
     redrive = actions.add_parser("redrive", help="send letters through again")
     options.engines(redrive, with_kafka=True)
+    options.group(redrive)
     redrive.add_argument("places", type=options.place, nargs="*", metavar="TOPIC/PARTITION/SEQUENCE")
     _narrow(redrive)
     redrive.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
@@ -72,7 +73,8 @@ def _dead_show(given: argparse.Namespace) -> int:
 
 
 def _dead_redrive(given: argparse.Namespace) -> int:
-    from deploy.dead_letters import Filter, letters, overtaken, redrive
+    from deploy.dead_guard import latest_events, overtaken
+    from deploy.dead_letters import Filter, letters, redrive
 
     narrowed = Filter(given.reason, given.topic, given.since)
     if bool(given.places) == (narrowed != Filter()):
@@ -83,14 +85,15 @@ def _dead_redrive(given: argparse.Namespace) -> int:
         missing = [each for each in given.places if each not in {(x.topic, x.partition, x.sequence) for x in found}]
         if missing:
             raise CommandError(f"There is no dead letter at {'/'.join(map(str, missing[0]))}; nothing was sent.")
-        chosen = []
-        for letter in found:
-            if letter.redriven and not given.again:
+        chosen = [letter for letter in found if given.again or not letter.redriven]
+        if not given.again:
+            for letter in (each for each in found if each.redriven):
                 print(f"left {letter.place}: it was sent through before; --again sends it once more")
-            elif not given.force and overtaken(client, letter):
-                print(f"left {letter.place}: feedback {letter.feedback_id} has changed since; --force undoes that")
-            else:
-                chosen.append(letter)
+        if not given.force:
+            late = overtaken(chosen, latest_events(client, given.bootstrap, given.group, chosen))
+            for letter, feedback in late.items():
+                print(f"left {letter.place}: feedback {feedback} has changed since; --force undoes that")
+            chosen = [letter for letter in chosen if letter not in late]
         if not given.dry_run:
             redrive(client, given.bootstrap, chosen)
     for letter in chosen:

@@ -3,7 +3,7 @@
 A letter is named by its place, `topic/partition/sequence`. Sending it through writes its bytes under its key to its
 partition as a new record; what becomes of that is the workers' to find. A ledger keeps a letter from being sent twice
 by mistake: where a crash left it out, the letter is sent again, which is harmless, since creates and requests are known
-by their ids and a change is refused where the feedback has moved on since.
+by their ids and a change is refused where the feedback has moved on since (dead_guard.py).
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,6 @@ ORDER BY recorded_at DESC, topic, kafka_partition, sequence DESC LIMIT {{limit:U
 _REASONS = """
 SELECT toString(reason), toString(topic), count(), min(recorded_at), max(recorded_at), any(detail)
 FROM feedback.dead_letters FINAL WHERE {condition} GROUP BY reason, topic ORDER BY count() DESC
-"""
-_LATER = """
-SELECT count() FROM feedback.journal
-WHERE kind = 'feedback' AND id = {id:UUID} AND sequence > {sequence:UInt64}
-    AND trace_hash = reinterpretAsUInt32(reverse(unhex(substring({id:String}, 25, 8))))
 """
 
 WHAT_TO_DO = {
@@ -110,14 +105,6 @@ def reasons(client: Client, wanted: Filter) -> list[list[Any]]:
     """Per reason and topic: how many letters, the first and last time, and one detail."""
     rows = client.query(_REASONS.format(condition=wanted.condition), wanted.parameters).result_rows
     return [list(row) for row in rows]
-
-
-def overtaken(client: Client, letter: Letter) -> bool:
-    """Whether the letter changes a feedback that has changed since: sent now, it would undo what came later."""
-    if b'"create"' in letter.value or not letter.feedback_id:
-        return False
-    found = client.query(_LATER, {"id": letter.feedback_id, "sequence": letter.sequence}).result_rows
-    return bool(found[0][0])
 
 
 def redrive(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:

@@ -37,9 +37,7 @@ def add_to(commands: Any) -> None:
     """Register the commands with the subparsers of `feedback`."""
     audit = commands.add_parser("audit", help="count that every accepted record is stored or dead", description=_AUDIT)
     options.engines(audit, with_kafka=True)
-    audit.add_argument(
-        "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", options.GROUP), help="the workers' group"
-    )
+    options.group(audit)
     audit.add_argument(
         "--offset-base",
         type=options.whole,
@@ -77,9 +75,7 @@ def add_to(commands: Any) -> None:
     options.engines(erase, with_kafka=True)
     erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
     erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
-    erase.add_argument(
-        "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP", options.GROUP), help="the workers' group"
-    )
+    options.group(erase)
     erase.set_defaults(run=_erase)
 
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")

@@ -29,7 +29,9 @@ async def is_waiting(bootstrap: str, group: str, workspace: str, feedback_id: st
         wanted = b'"%s"' % feedback_id.encode()
         while True:
             records = (await consumer.getmany(place, timeout_ms=100)).get(place, [])
-            if any(wanted in (record.value or b"") and _is_of(workspace, record.value) for record in records):
+            if any(
+                wanted in (record.value or b"") and _is_of(workspace, feedback_id, record.value) for record in records
+            ):
                 return True
             end = consumer.highwater(place)
             if end is not None and await consumer.position(place) >= end:
@@ -38,12 +40,12 @@ async def is_waiting(bootstrap: str, group: str, workspace: str, feedback_id: st
         await consumer.stop()
 
 
-def _is_of(workspace: str, value: bytes) -> bool:
+def _is_of(workspace: str, feedback_id: str, value: bytes) -> bool:
     try:
         event = json.loads(value)
     except ValueError:
         return False
-    return isinstance(event, dict) and event.get("workspace") == workspace
+    return isinstance(event, dict) and (event.get("workspace"), event.get("feedback_id")) == (workspace, feedback_id)
 
 
 async def _place_and_commit(bootstrap: str, group: str, trace_hash: int) -> tuple[TopicPartition, int | None]:

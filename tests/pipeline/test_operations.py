@@ -169,6 +169,41 @@ def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mende
     everything_is_accounted_for(pipeline)
 
 
+def test_a_letter_that_only_speaks_of_a_create_undoes_no_edit_stored_or_waiting(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = a_trace()
+    trace_hash = murmur2(ids.trace_key("default", trace))
+    partition, feedback = ids.partition_of(trace_hash, 4), str(ids.new_id(trace_hash, 1_780_000_000_000))
+    common = {"workspace": "default", "feedback_id": feedback}
+    at = datetime.now(UTC).isoformat()
+    told = {"event": "update", **common, "value": 7, "metadata": {"event": "create"}, "updated_at": at}
+    created = {
+        "event": "create", **common, "trace_id": trace, "value": 1, "weight": 1, "metadata": {}, "created_at": at,
+    }  # fmt: skip
+    pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(told, indent=1).encode())
+    letter = f"SELECT sequence FROM feedback.dead_letters WHERE feedback_id = '{feedback}'"
+    until(lambda: pipeline.sql(letter), "the update of what is not there is dead")
+    place = f"{FEEDBACK_EVENTS}/{partition}/{pipeline.sql(letter)[0]['sequence']}"
+    everything_is_accounted_for(pipeline)
+    for worker in pipeline.workers:
+        worker.kill()
+    try:
+        pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(created).encode())
+        capsys.readouterr()
+        assert cli.main(["dead", "redrive", place]) == 0, "what waits is seen"
+        assert f"left {place}: feedback {feedback} has changed since" in capsys.readouterr().out
+    finally:
+        pipeline.workers[0].start()
+    edit = {"event": "update", **common, "value": 2, "updated_at": at}
+    pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(edit).encode())
+    until(lambda: pipeline.stored(feedback).get("value") == 2, "the later edit is stored")
+    assert cli.main(["dead", "redrive", "--reason", "unknown_feedback"]) == 0
+    assert f"left {place}: feedback {feedback} has changed since" in capsys.readouterr().out
+    everything_is_accounted_for(pipeline)
+    assert pipeline.stored(feedback)["value"] == 2
+
+
 def test_a_create_that_is_sent_through_any_number_of_times_counts_once(pipeline: Pipeline) -> None:
     """As long as nothing is mended it is dead again each time; once it was let pass, more of it changes nothing."""
     trace, key = a_trace(), uuid.uuid4().hex
@@ -229,13 +264,14 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
 
 
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEEDBACK_CLICKHOUSE_URL", "http://default:s3cret@127.0.0.1:1")
     for command in (["orphans"], ["dead", "list"]):
         assert cli.main(command) == 1
         told = capsys.readouterr().err
         assert told == "feedback: ClickHouse at http://127.0.0.1:1 does not answer: is it running there?\n"
+    monkeypatch.setenv("FEEDBACK_CLICKHOUSE_URL", pipeline.engines.clickhouse)
     monkeypatch.setenv("FEEDBACK_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     assert cli.main(["audit"]) == 1
     assert "Kafka at 127.0.0.1:1 does not answer" in capsys.readouterr().err
