@@ -2,11 +2,17 @@
 
 import argparse
 import os
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+from schemas.topics import INPUTS
 
 KAFKA = "127.0.0.1:9092"
 CLICKHOUSE = "http://default:@127.0.0.1:8123"
 GROUP = "feedback-workers"
+_LAST_PARTITION, _LAST_SEQUENCE = 2**16 - 1, 2**64 - 1
+_DIGITS = re.compile(r"[0-9]{1,20}").fullmatch
 
 
 def engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
@@ -45,21 +51,27 @@ def group(parser: argparse.ArgumentParser) -> None:
 
 def place(text: str) -> tuple[str, int, int]:
     """The topic, partition and sequence of a dead letter."""
-    from deploy.dead_letters import place_of
-
-    try:
-        return place_of(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no place: give TOPIC/PARTITION/SEQUENCE") from None
+    topic, *numbers = text.rsplit("/", 2)
+    if len(numbers) < 2 or not all(_DIGITS(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place: give TOPIC/PARTITION/SEQUENCE")
+    if topic not in INPUTS:
+        raise argparse.ArgumentTypeError(f"no letter is of a topic {topic!r}: give {' or '.join(INPUTS)}")
+    partition, sequence = map(int, numbers)
+    if partition > _LAST_PARTITION or sequence > _LAST_SEQUENCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no place: no log has such a partition or sequence")
+    return topic, partition, sequence
 
 
 def time(text: str) -> datetime:
-    """A moment; UTC where it names no zone."""
+    """A moment of 1970 to 2099; UTC where it names no zone."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time: give it as 2026-01-31T12:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    if not 1970 <= at.year < 2100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 1970 and 2099")
+    return at
 
 
 def seconds(text: str) -> float:
@@ -73,8 +85,16 @@ def seconds(text: str) -> float:
     return given
 
 
-def whole(text: str) -> int:
-    """A number that an offset may be."""
-    if not text.isdecimal() or not 0 <= int(text) < 2**47:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {2**47 - 1}")
-    return int(text)
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not _DIGITS(text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+whole = number(0, 2**47 - 1)
+"""A number that an offset may be."""

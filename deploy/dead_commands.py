@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy import command_options as options
 from deploy.engines import CommandError, clickhouse, table
+from schemas.topics import INPUTS
 
 
 def add_to(commands: Any) -> None:
@@ -15,7 +16,9 @@ def add_to(commands: Any) -> None:
     listing = actions.add_parser("list", help="the letters by reason, and the latest of them")
     options.engines(listing)
     _narrow(listing)
-    listing.add_argument("--limit", type=options.whole, default=20, metavar="N", help="how many letters (%(default)s)")
+    listing.add_argument(
+        "--limit", type=options.number(1, 100_000), default=20, metavar="N", help="how many letters (%(default)s)"
+    )
     listing.set_defaults(run=_dead_list)
     show = actions.add_parser("show", help="all of one letter, and what to do about it")
     options.engines(show)
@@ -33,10 +36,11 @@ def add_to(commands: Any) -> None:
 
 
 def _dead_list(given: argparse.Namespace) -> int:
-    from deploy.dead_letters import Filter, letters, reasons
+    from deploy.dead_letters import Filter, letters, reasons, require_reason
 
     wanted = Filter(given.reason, given.topic, given.since)
     with clickhouse(given.clickhouse_url) as client:
+        require_reason(client, given.reason)
         summary, latest = reasons(client, wanted), letters(client, wanted, given.limit)
     if not summary:
         print("There are no dead letters." if wanted == Filter() else "No dead letter is as asked for.")
@@ -74,12 +78,13 @@ def _dead_show(given: argparse.Namespace) -> int:
 
 def _dead_redrive(given: argparse.Namespace) -> int:
     from deploy.dead_guard import latest_events, overtaken
-    from deploy.dead_letters import Filter, letters, redrive
+    from deploy.dead_letters import Filter, letters, redrive, require_reason
 
     narrowed = Filter(given.reason, given.topic, given.since)
     if bool(given.places) == (narrowed != Filter()):
         raise CommandError("Say which letters: their places, or --reason, --topic or --since.")
     with clickhouse(given.clickhouse_url) as client:
+        require_reason(client, given.reason)
         wanted = [Filter(place=place) for place in given.places] or [narrowed]
         found = [letter for each in wanted for letter in letters(client, each, 1_000_000)]
         missing = [each for each in given.places if each not in {(x.topic, x.partition, x.sequence) for x in found}]
@@ -104,7 +109,7 @@ def _dead_redrive(given: argparse.Namespace) -> int:
 
 def _narrow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", default="", help="only letters with this reason")
-    parser.add_argument("--topic", default="", help="only letters of this topic")
+    parser.add_argument("--topic", default="", choices=INPUTS, help=f"only letters of {' or of '.join(INPUTS)}")
     parser.add_argument(
         "--since", type=options.time, metavar="TIME", help="only letters since this time, as 2026-01-31T12:00Z"
     )

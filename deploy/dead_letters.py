@@ -88,17 +88,18 @@ class Letter:
         return f"{self.topic}/{self.partition}/{self.sequence}"
 
 
-def place_of(text: str) -> tuple[str, int, int]:
-    """`topic/partition/sequence` as its parts. ValueError where it is no such text."""
-    topic, partition, sequence = text.rsplit("/", 2)
-    return topic, int(partition), int(sequence)
-
-
 def letters(client: Client, wanted: Filter, limit: int) -> list[Letter]:
     """The latest letters first."""
     query = _LETTERS.format(condition=wanted.condition)
     rows = client.query(query, wanted.parameters | {"limit": limit}).result_rows
     return [Letter(*row[:7], *map(bytes.fromhex, row[7:9]), *row[9:]) for row in rows]
+
+
+def require_reason(client: Client, reason: str) -> None:
+    """CommandError, with those there are, where no letter has this reason and none could."""
+    known = sorted(WHAT_TO_DO | {row[0]: "" for row in reasons(client, Filter())})
+    if reason and reason not in known:
+        raise CommandError(f"There is no reason {reason!r}. There are: {', '.join(known)}.")
 
 
 def reasons(client: Client, wanted: Filter) -> list[list[Any]]:

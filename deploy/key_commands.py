@@ -51,7 +51,9 @@ def add_to(commands: Any) -> None:
 
     revoke = actions.add_parser("revoke", help="refuse a key from now on, for good")
     add_engines(revoke, with_kafka=True)
-    revoke.add_argument("key_id", metavar="KEY_ID", help="12 hex digits, as `feedback keys list` shows them")
+    revoke.add_argument(
+        "key_id", type=_key_id, metavar="KEY_ID", help="12 hex digits, as `feedback keys list` shows them"
+    )
     revoke.set_defaults(run=_revoke)
 
     publish = actions.add_parser("publish", help="send all keys to Kafka again, after its topics were made anew")
@@ -151,6 +153,13 @@ def _at(at: datetime) -> str:
 def _workspace(text: str) -> str:
     if not re.fullmatch(WORKSPACE_PATTERN, text) or text.endswith("\n"):
         raise argparse.ArgumentTypeError(f"{text!r} is no workspace: give 1 to 64 letters, digits, _ and -")
+    return text
+
+
+def _key_id(text: str) -> str:
+    # Not quoted: whoever pastes a key instead of its id does not want to see it in a log.
+    if not re.fullmatch(r"[0-9a-f]{12}", text):
+        raise argparse.ArgumentTypeError("that is no key id: give the 12 hex digits that `feedback keys list` shows")
     return text
 
 

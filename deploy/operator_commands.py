@@ -115,18 +115,23 @@ def _audit(given: argparse.Namespace) -> int:
 
 
 def _reconcile(given: argparse.Namespace) -> int:
+    from deploy import workspaces
     from deploy.differences import Scope
     from deploy.reconcile import reconcile
 
     if given.remove and not given.repair:
         raise CommandError("--remove goes with --repair.")
+    if given.since and given.until and given.since >= given.until:
+        raise CommandError("--since must be before --until: nothing lies between them.")
     start, end = Scope().since, Scope().until
     scope = Scope(
         given.workspace,
         int(given.since.timestamp()) // 3600 * 3600 if given.since else start,
         -(-int(given.until.timestamp()) // 3600) * 3600 if given.until else end,
     )
-    with clickhouse(given.clickhouse_url):
+    with clickhouse(given.clickhouse_url) as client:
+        if given.workspace is not None:
+            workspaces.require(client, given.workspace)
         compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, say=print)
         found = compare(repair=given.repair, remove=given.remove)
         for each in found:
@@ -149,6 +154,7 @@ def _what_to_do(given: argparse.Namespace) -> str:
 
 
 def _erase(given: argparse.Namespace) -> int:
+    from deploy import workspaces
     from deploy.erase import erase
 
     before, after = erase(given.clickhouse_url, given.bootstrap, given.group, given.workspace, given.user, say=print)
@@ -156,6 +162,8 @@ def _erase(given: argparse.Namespace) -> int:
         print(line)
     left = sum(after.values())
     if not any(before.values()):
+        with clickhouse(given.clickhouse_url) as client:
+            workspaces.require(client, given.workspace)
         print(f"Nothing names the user {given.user!r} in the workspace {given.workspace!r}: are both spelt right?")
         return 0
     print(
@@ -167,9 +175,11 @@ def _erase(given: argparse.Namespace) -> int:
 
 
 def _orphans(given: argparse.Namespace) -> int:
+    from deploy import workspaces
     from deploy.orphans import COLUMNS, report
 
     with clickhouse(given.clickhouse_url) as client:
+        workspaces.require(client, given.workspace)
         rows = report(client, given.workspace)
     if not rows:
         print("Every feedback has been joined.")

@@ -263,6 +263,58 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
     until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "it joins")
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        (["orphans", "--workspace", "defualt"], 1, "There is no workspace 'defualt'"),
+        (["reconcile", "--workspace", "defualt"], 1, "Did you mean default?"),
+        (["erase", "--workspace", "defualt", "--user", "ada"], 1, "There are: default"),
+        (["erase", "--user", "nobody at all"], 0, "Nothing names the user 'nobody at all' in the workspace 'default'"),
+        (["erase", "--user", ""], 1, "--user must not be empty"),
+        (["dead", "list", "--reason", "not-json"], 1, "There is no reason 'not-json'. There are: deleted_feedback, "),
+        (["dead", "redrive", "--reason", "not-json"], 1, "There is no reason 'not-json'"),
+        (["dead", "list", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
+        (["dead", "redrive", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
+        (["dead", "show", "feedback.events/0/1"], 2, "no letter is of a topic 'feedback.events'"),
+        (
+            ["dead", "show", f"{FEEDBACK_EVENTS}/0/99999999"],
+            1,
+            "There is no dead letter at feedback.events.v1/0/99999999",
+        ),
+        (["dead", "redrive", f"{FEEDBACK_EVENTS}/0/99999999"], 1, "There is no dead letter at"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/0/-1"], 2, "is no place"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/65536/1"], 2, "is no place"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/0/18446744073709551616"], 2, "is no place"),
+        (["dead", "list", "--limit", "99999999999"], 2, "is not a number from 1 to 100000"),
+        (["dead", "list", "--since", "0001-01-01T00:00+23:59"], 2, "is no time"),
+        (["reconcile", "--since", "2300-01-01"], 2, "is not between 1970 and 2099"),
+        (["reconcile", "--since", "2026-02-01", "--until", "2026-01-01"], 1, "--since must be before --until"),
+        (["keys", "revoke", "0123456789ab"], 1, "There is no API key 0123456789ab"),
+        (["keys", "revoke", "fbk_0123456789ab_secret"], 2, "that is no key id"),
+        (["keys", "create", "--scope", "admin", "--workspace", "a b"], 2, "'a b' is no workspace"),
+        (["migrate", "--to", "9999"], 1, "There is no migration 9999"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_name_that_is_none_is_said(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], command: list[str], code: int, told: str
+) -> None:
+    assert cli.main(command) == code
+    out, err = capsys.readouterr()
+    assert told in out + err
+    assert "secret" not in out + err
+
+
+def test_a_workspace_that_only_an_api_key_opens_is_one(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline.sql_client.command("INSERT INTO feedback.api_keys (key_id, workspace) VALUES ('aaaaaaaaaaaa', 'fresh')")
+    try:
+        assert cli.main(["orphans", "--workspace", "fresh"]) == 0
+    finally:
+        pipeline.sql_client.command(
+            "ALTER TABLE feedback.api_keys DELETE WHERE workspace = 'fresh' SETTINGS mutations_sync = 2"
+        )
+
+
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
