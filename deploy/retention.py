@@ -108,7 +108,7 @@ def days_in_force(client: Client, table: str) -> int | None:
     made = client.command(
         f"SELECT create_table_query FROM system.tables WHERE database = 'feedback' AND name = '{table}'"
     )
-    present = re.search(r" TTL .*?toIntervalDay\((\d+)\)", str(made), re.DOTALL)
+    present = re.search(r"toIntervalDay\((\d+)\)", str(made).partition(" TTL ")[2])
     return int(present[1]) if present else None
 
 

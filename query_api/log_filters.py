@@ -22,6 +22,9 @@ from query_api.answers import QueryError
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 MAX_VALUES = 100
 """Of one parameter."""
+_MOST_TIME_CHARS, _MOST_NUMBER_CHARS = 64, 64
+
+_OFFSET = re.compile(r"\d\d(:?\d\d)?")
 
 _TIMES = {
     "time_of_generation_min": "From when on, ISO 8601; UTC where no offset is said.",
@@ -89,12 +92,14 @@ def filters_in_query(
     query: QueryParams, workspace: str, others: Collection[str] = (), *, time_required: bool = False
 ) -> LogFilters:
     """The filters of a query string; `others` are parameters that the route takes besides. Raises QueryError."""
-    given: dict[str, Any] = {}
-    for name in query:
-        values = query.getlist(name)
-        given[name] = values[0] if len(values) == 1 else values
+    given: dict[str, list[str]] = {}
+    for name, value in query.multi_items():
+        if name not in others:
+            given.setdefault(name, []).append(value)
     return filters_in(
-        {name: value for name, value in given.items() if name not in others}, workspace, time_required=time_required
+        {name: values[0] if len(values) == 1 else values for name, values in given.items()},
+        workspace,
+        time_required=time_required,
     )
 
 
@@ -103,7 +108,7 @@ def filters_in(given: Mapping[str, Any], workspace: str, *, time_required: bool 
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in NAMES:
-            raise QueryError(f"{_shown(name)} is no parameter here: take {', '.join(sorted(NAMES))}", name[:60])
+            raise QueryError(f"{shown(name)} is no parameter here: take {', '.join(sorted(NAMES))}", name[:60])
     if str(given.get("workspace_slug", workspace)) != workspace:
         raise QueryError("this caller may not read the workspace", "workspace_slug", status=403)
     for name in _TIMES if time_required else ():
@@ -147,19 +152,30 @@ def parameter(name: str, about: str, example: Any, *, required: bool = False) ->
     }  # fmt: skip
 
 
+def shown(value: Any) -> str:
+    """A value as a refusal quotes it: JSON, cut where it is long."""
+    if isinstance(value, dict | list | tuple):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = json.dumps(value, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
 def time_of(value: Any, name: str) -> datetime:
     """An ISO 8601 time in UTC, a part of a millisecond counting as a whole one; QueryError naming the parameter."""
+    text = value.strip() if isinstance(value, str) and len(value) <= _MOST_TIME_CHARS else ""
     # A plus sign that was not escaped in a query string comes as a space.
-    text = re.sub(r"(\d\d:\d\d\S*) (\d\d(:?\d\d)?)$", r"\1+\2", value.strip()) if isinstance(value, str) else ""
+    before, _, offset = text.rpartition(" ")
+    if ":" in before and _OFFSET.fullmatch(offset):
+        text = f"{before}+{offset}"
     try:
         at = datetime.fromisoformat(text.upper())
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise QueryError(
-            f"{name} must be an ISO 8601 time such as 2026-11-01T00:00:00Z, got {_shown(value)}", name
+            f"{name} must be an ISO 8601 time such as 2026-11-01T00:00:00Z, got {shown(value)}", name
         ) from None
     if not 2000 <= at.year < 2100:
-        raise QueryError(f"{name} must be between the years 2000 and 2100, got {_shown(value)}", name)
+        raise QueryError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
     return at + timedelta(microseconds=-at.microsecond % 1000)
 
 
@@ -177,12 +193,14 @@ def _number(value: Any, name: str, *, whole: bool) -> Decimal:
     try:
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise InvalidOperation
-        number = Decimal(str(value).strip())
+        if len(text := str(value).strip()) > _MOST_NUMBER_CHARS:
+            raise InvalidOperation
+        number = Decimal(text)
         if not number.is_finite() or abs(number) >= 10**15 or (whole and number != int(number)):
             raise InvalidOperation
     except InvalidOperation:
         kind = "a whole number" if whole else "a number"
-        raise QueryError(f"{name} must be {kind} below 10^15, got {_shown(value)}", name) from None
+        raise QueryError(f"{name} must be {kind} below 10^15, got {shown(value)}", name) from None
     return number
 
 
@@ -200,7 +218,7 @@ def _values(value: Any, name: str) -> tuple[str, ...]:
 def _texts(value: Any, name: str) -> tuple[str, ...]:
     """The values asked for. A text with commas may also be one value: nothing forbids a comma in an id."""
     if isinstance(value, bool | dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise QueryError(f"{name} must be text, or a list of it, got {_shown(value)}", name)
+        raise QueryError(f"{name} must be text, or a list of it, got {shown(value)}", name)
     values = _values(value, name)
     return values if len(values) == 1 or isinstance(value, list) else (*values, str(value))
 
@@ -208,7 +226,7 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
 def _status(value: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", value) or int(value) > 65535:
         raise QueryError(
-            f"status_code must be an HTTP status, or several with commas, got {_shown(value)}", "status_code"
+            f"status_code must be an HTTP status, or several with commas, got {shown(value)}", "status_code"
         )
     return int(value)
 
@@ -217,7 +235,7 @@ def _pair(value: str) -> tuple[str, str]:
     provider, joint, model = value.partition("__")
     if not (provider and joint and model):
         raise QueryError(
-            f"ai_org_model must be provider__model, or several with commas, got {_shown(value)}", "ai_org_model"
+            f"ai_org_model must be provider__model, or several with commas, got {shown(value)}", "ai_org_model"
         )
     return provider, model
 
@@ -230,7 +248,7 @@ def _metadata(given: Any) -> dict[str, str]:
         except orjson.JSONDecodeError:
             wanted = None
     if not isinstance(wanted, dict):
-        raise QueryError(f"metadata must be the JSON of an object, got {_shown(given)}", "metadata")
+        raise QueryError(f"metadata must be the JSON of an object, got {shown(given)}", "metadata")
     if len(wanted) > MAX_VALUES:
         raise QueryError(f"metadata must have at most {MAX_VALUES} keys, got {len(wanted)}", "metadata")
     return {key: _wanted(key, value) for key, value in wanted.items()}
@@ -238,16 +256,9 @@ def _metadata(given: Any) -> dict[str, str]:
 
 def _wanted(key: str, value: Any) -> str:
     if not isinstance(value, str | int | float):
-        raise QueryError(
-            f"metadata: {_shown(key)} must be text, a number or a boolean, got {_shown(value)}", "metadata"
-        )
+        raise QueryError(f"metadata: {shown(key)} must be text, a number or a boolean, got {shown(value)}", "metadata")
     if value == "" and key not in SPECIALS:
-        raise QueryError(f"metadata: {_shown(key)} must not be empty", "metadata")
+        raise QueryError(f"metadata: {shown(key)} must not be empty", "metadata")
     # ClickHouse writes 1.0 as 1 when it takes a number from JSON.
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
     return value if isinstance(value, str) else json.dumps(int(value) if whole else value)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")).encode(errors="replace").decode()
-    return text if len(text) <= 60 else f"{text[:57]}…"

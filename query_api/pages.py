@@ -20,6 +20,7 @@ from query_api.log_filters import parameter
 PARAMETERS = ("cursor", "page_size")
 DEFAULT_SIZE, LARGEST_SIZE = 50, 100
 
+_CURSOR = re.compile("[A-Za-z0-9_-]{32}")
 _PLACE = struct.Struct(">Q16s")
 _EARLIEST_MS, _LATEST_MS = 946_684_800_000, 4_102_444_800_000  # 2000 to 2100
 
@@ -41,7 +42,7 @@ def place_in(query: QueryParams, kind: str, name: str = "cursor") -> Place | Non
     cursor = query.get(name)
     if cursor is None:
         return None
-    if re.fullmatch(f"{kind}[A-Za-z0-9_-]{{32}}", cursor):
+    if cursor[:1] == kind and _CURSOR.fullmatch(cursor, 1):
         at_ms, identity = _PLACE.unpack(urlsafe_b64decode(cursor[1:]))
         if _EARLIEST_MS <= at_ms < _LATEST_MS:
             return Place(at_ms, UUID(bytes=identity))

@@ -24,8 +24,8 @@ ADMIN: Scope = "admin"
 KEY_ID_PATTERN = r"^[0-9a-f]{12}$"
 HASH_PATTERN = r"^[0-9a-f]{64}$"
 
-# Either header may carry the key with or without the word.
-_PRESENTED = re.compile(rb"(?:(?i:bearer) +)?(fbk_([0-9a-f]{12})_[0-9a-f]{64})")
+# Either header may carry the key with or without the word. So few spaces, because what was verified is remembered.
+_PRESENTED = re.compile(rb"(?:(?i:bearer) {1,64})?(fbk_([0-9a-f]{12})_[0-9a-f]{64})")
 
 
 class ApiKey(BaseModel):
@@ -95,7 +95,7 @@ def new_key(
 
 def presented(header: bytes) -> Presented | None:
     """The key in a header's value; None where it has no key's form."""
-    match = _PRESENTED.fullmatch(header.strip())
+    match = _PRESENTED.fullmatch(header)
     return Presented(match[2].decode(), match[1]) if match else None
 
 

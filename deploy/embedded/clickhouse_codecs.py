@@ -6,7 +6,9 @@ Decodes every frame of a body (clients send one per block) and encodes a result 
 import gzip
 import sys
 import zlib
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 
@@ -17,6 +19,9 @@ else:
 
 # The order of preference for answers: on one machine, speed counts more than size.
 ENCODINGS = ("lz4", "zstd", "gzip", "deflate")
+
+_GZIP = 16 + zlib.MAX_WBITS
+_FIRST_BYTES, _MOST_BYTES = 1 << 10, 1 << 22
 
 
 class CodecError(ValueError):
@@ -30,11 +35,11 @@ def decode(body: bytes, encoding: str) -> bytes:
             case "" | "identity":
                 return body
             case "lz4":
-                return _decode_lz4(body)
+                return _decode_frames(body, lz4.frame.LZ4FrameDecompressor)
             case "zstd":
-                return bytes(zstd.decompress(body))
+                return _decode_frames(body, zstd.ZstdDecompressor)
             case "gzip":
-                return gzip.decompress(body)
+                return _decode_frames(body, lambda: zlib.decompressobj(wbits=_GZIP))
             case "deflate":
                 return zlib.decompress(body)
             case "br":
@@ -70,12 +75,20 @@ def choose(accept_encoding: str) -> str | None:
     return next((encoding for encoding in ENCODINGS if encoding in offered), None)
 
 
-def _decode_lz4(body: bytes) -> bytes:
-    frames: list[bytes] = []
-    while body:
-        frame = lz4.frame.LZ4FrameDecompressor()
-        frames.append(frame.decompress(body))
-        if not frame.eof:
-            raise CodecError("the last frame is cut short")
-        body = frame.unused_data or b""
-    return frames[0] if len(frames) == 1 else b"".join(frames)
+def _decode_frames(body: bytes, decompressor: Callable[[], Any]) -> bytes:
+    """All frames, one after the other.
+
+    A decompressor hands back what follows its frame, so it is given little at first, and twice as much each time: to
+    give it all would copy all that is left for every frame.
+    """
+    decoded: list[bytes] = []
+    at = 0
+    while at < len(body):
+        frame, size = decompressor(), _FIRST_BYTES
+        while not frame.eof:
+            if at >= len(body):
+                raise CodecError("the last frame is cut short")
+            decoded.append(frame.decompress(memoryview(body)[at : at + size]))
+            at = min(at + size, len(body)) - len(frame.unused_data or b"")
+            size = min(2 * size, _MOST_BYTES)
+    return b"".join(decoded)

@@ -9,7 +9,6 @@ statement. Running the statement and checking settings are left to the engine.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.parser import BytesHeaderParser
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -25,15 +24,18 @@ _TRANSPORT_PARAMETERS = frozenset(
     }
 )
 
+# A comment or a quotation without an end goes to the end of the text: so no part of it is gone through twice.
 _TOKEN = re.compile(
-    rb"""\s+ | --[^\n]* | \#[!\s][^\n]* | /\*.*?\*/
-       | '(?:[^'\\]|\\.|'')*' | `(?:[^`\\]|\\.|``)*` | "(?:[^"\\]|\\.|"")*"
+    rb"""\s+ | --[^\n]* | \#[!\s][^\n]* | /\*.*?(?:\*/|\Z)
+       | '(?:[^'\\]|\\.|'')*+(?:'|\\?\Z) | `(?:[^`\\]|\\.|``)*+(?:`|\\?\Z) | "(?:[^"\\]|\\.|"")*+(?:"|\\?\Z)
        | \w+ | .""",
     re.DOTALL | re.VERBOSE,
 )
 _BLANK = (b"--", b"#!", b"# ", b"/*")
+_PARAMETER = re.compile(r';\s*+([\w-]++)=(?:"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)|([^\s;"]*+))', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _INSERT_FORMAT = re.compile(rb"\s*(\w+)[ \t]*;?[ \t]*(?:\r?\n)?")
-_TRAILING_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^;]*)?;?\s*\Z", re.IGNORECASE)
+_TRAILING_FORMAT = re.compile(rb"\bFORMAT\s++(\w++)\s*+(?:SETTINGS\b|\Z)", re.IGNORECASE)
 _SELECTS = re.compile(rb"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 _INPUT_FUNCTION = re.compile(rb"\bFROM\s+input\s*\(", re.IGNORECASE)
 
@@ -106,7 +108,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
     external = tuple(_external_table(name, data, given) for name, data in files.items())
     external_keys = {f"{table.name}_{part}" for table in external for part in ("format", "structure", "types")}
     sql, insert_format, data = split_insert(given.get("query", "").encode(), body)
-    trailing = _TRAILING_FORMAT.search(sql)
+    trailing = _trailing_format(sql)
     default_format = headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
     return Statement(
         sql=sql,
@@ -133,7 +135,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
 
 def into_file(statement: Statement, path: str) -> bytes:
     """The statement's SELECT, its rows written into a file in its output format."""
-    trailing = _TRAILING_FORMAT.search(statement.sql)
+    trailing = _trailing_format(statement.sql)
     end = trailing.start() if trailing else len(statement.sql)
     head, tail = statement.sql[:end].rstrip().rstrip(b";"), statement.sql[end:]
     quoted = path.replace("\\", "\\\\").replace("'", "\\'").encode()
@@ -147,6 +149,12 @@ def from_file(insert: bytes, path: str, data_format: str) -> bytes:
     end = next((at for at, word in _words_outside_brackets(insert) if word == b"SETTINGS"), len(insert))
     infile = f"\nFROM INFILE '{path}' COMPRESSION 'none' ".encode()
     return insert[:end] + infile + insert[end:] + b"\nFORMAT " + data_format.encode()
+
+
+def _trailing_format(sql: bytes) -> re.Match[bytes] | None:
+    """Where a statement names its format: at its end, or before its settings."""
+    end = len(sql.rstrip().removesuffix(b";").rstrip())
+    return _TRAILING_FORMAT.search(sql, sql.rfind(b";", 0, end) + 1, end)
 
 
 def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryview]:
@@ -208,9 +216,8 @@ def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _form_parts(content_type: str, body: bytes) -> Iterator[tuple[str, bool, bytes]]:
     """(name, is it a file, content) for each part of a multipart/form-data body."""
-    parser = BytesHeaderParser()
-    boundary = parser.parsebytes(b"Content-Type: " + content_type.encode()).get_param("boundary")
-    if not isinstance(boundary, str) or not boundary:
+    boundary = _parameters(content_type).get("boundary")
+    if not boundary:
         raise BadRequestError("a multipart body needs a boundary in its Content-Type header")
     delimiter = b"\r\n--" + boundary.encode()
     pieces = (b"\r\n" + body).split(delimiter)
@@ -218,11 +225,20 @@ def _form_parts(content_type: str, body: bytes) -> Iterator[tuple[str, bool, byt
         raise BadRequestError("the multipart body is cut short: its closing boundary is missing")
     for piece in pieces[1:-1]:
         head, separator, content = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        part = parser.parsebytes(head)
-        name = part.get_param("name", header="content-disposition")
-        if not separator or not isinstance(name, str):
+        fields = (line.partition(b":") for line in head.split(b"\r\n"))
+        disposition = next((value for name, _, value in fields if name.lower() == b"content-disposition"), b"")
+        said = _parameters(disposition.decode())
+        if not separator or "name" not in said:
             raise BadRequestError("a part of the multipart body has no name")
-        yield name, part.get_filename() is not None, content
+        yield said["name"], "filename" in said, content
+
+
+def _parameters(header: str) -> dict[str, str]:
+    """The parameters behind a header's value, by their names in lower case."""
+    return {
+        name.lower(): _ESCAPED.sub(r"\1", quoted) if quoted else bare
+        for name, quoted, bare in _PARAMETER.findall(header)
+    }
 
 
 def _external_table(name: str, data: bytes, given: Mapping[str, str]) -> ExternalTable:

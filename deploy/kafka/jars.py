@@ -71,7 +71,11 @@ def _run_maven() -> None:
 
 def _maven_reason(output: str) -> str:
     """The line that says what failed: Maven's first that is not a heading; advice about its flags comes after."""
-    heading = r"\[|Some problems were encountered"
-    told = re.findall(rf"\[(?:ERROR|FATAL)\] (?!{heading})(\S.*?)(?: -> \[Help \d+\])?$", output, flags=re.MULTILINE)
-    told += [line for line in output.splitlines() if line.strip()]
-    return told[0] if told else "it printed nothing."
+    lines = [line for line in output.splitlines() if line.strip()]
+    faults = [line.partition("] ")[2] for line in lines if line.startswith(("[ERROR] ", "[FATAL] "))]
+    told = [
+        fault
+        for fault in faults
+        if fault.strip() and not fault.startswith((" ", "[", "Some problems were encountered"))
+    ]
+    return [*(fault.partition(" -> [Help ")[0] for fault in told), *lines, "it printed nothing."][0]

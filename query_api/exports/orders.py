@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from query_api.answers import QueryError
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
-from query_api.log_filters import LogFilters, filters_in
+from query_api.log_filters import LogFilters, filters_in, shown
 
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
 _MAX_DESCRIPTION = 1000
 _MAX_PAGE_SIZE = 10**12
+_MAX_FILTERS_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = Tru
     for name in given:
         if name not in _FIELDS:
             raise QueryError(f"{name[:60]!r} is no field here: take {', '.join(_FIELDS)}", name[:60])
-    if str(given.get("workspace_id", workspace)) != workspace:
+    wanted = given.get("workspace_id", workspace)
+    if not isinstance(wanted, str | int) or str(wanted) != workspace:
         raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
     order = before
     kind = _one_of(given.get("kind", order.kind), "kind", list(COLUMNS))
@@ -115,6 +119,12 @@ def _requested(given: Mapping[str, Any], before: Order, kind: str, with_feedback
 def _filters(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise QueryError("filters must be an object", "filters")
+    try:
+        size = len(orjson.dumps(given))
+    except TypeError:
+        raise QueryError("filters is nested too deep", "filters") from None
+    if size > _MAX_FILTERS_BYTES:
+        raise QueryError(f"filters must have at most {_MAX_FILTERS_BYTES} bytes as JSON, got {size}", "filters")
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -126,17 +136,16 @@ def _description(given: Any) -> str | None:
 
 def _one_of(given: Any, name: str, values: list[str]) -> str:
     if given not in values:
-        raise QueryError(f"{name} must be {' or '.join(values)}, got {str(given)[:60]!r}", name)
+        raise QueryError(f"{name} must be {' or '.join(values)}, got {shown(given)}", name)
     return str(given)
 
 
 def _whole(given: Any, name: str, least: int) -> int | None:
     if given is None:
         return None
-    text = str(given)
-    digits = text.isascii() and text.isdigit() and len(text) <= 13
-    if isinstance(given, bool) or not digits or not least <= int(text) <= _MAX_PAGE_SIZE:
-        raise QueryError(f"{name} must be a whole number from {least}, got {text[:60]!r}", name)
+    text = str(given) if isinstance(given, int | str) and not isinstance(given, bool) else ""
+    if not (text.isascii() and text.isdigit() and len(text) <= 13 and least <= int(text) <= _MAX_PAGE_SIZE):
+        raise QueryError(f"{name} must be a whole number from {least}, got {shown(given)}", name)
     return int(text)
 
 

@@ -215,7 +215,7 @@ def _check_scopes(order: Order, caller: Caller) -> None:
 
 
 async def _json(request: Request) -> Any:
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY_BYTES:

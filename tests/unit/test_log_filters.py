@@ -120,7 +120,7 @@ def test_a_border_inside_a_millisecond_leaves_out_what_came_before_it() -> None:
         ({"trace_id": ",".join(map(str, range(101)))}, "trace_id", "at most 100 values, got 101"),
         ({"metadata": "{"}, "metadata", "the JSON of an object"),
         ({"metadata": "[1]"}, "metadata", "the JSON of an object"),
-        ({"metadata": '{"a": {"b": 1}}'}, "metadata", '"a" must be text, a number or a boolean, got {"b":1}'),
+        ({"metadata": '{"a": {"b": 1}}'}, "metadata", '"a" must be text, a number or a boolean, got an object'),
         ({"metadata": {"a": None}}, "metadata", '"a" must be text'),
         ({"metadata": {"a": ""}}, "metadata", '"a" must not be empty'),
         ({"time_of_generation_min": "yesterday"}, "time_of_generation_min", "ISO 8601"),
