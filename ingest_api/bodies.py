@@ -12,6 +12,8 @@ from typing_extensions import TypedDict
 from ingest_api.json_text import object_in_text
 from ingest_api.numbers import not_boolean, number
 
+LARGEST = 1e15
+"""Of a cost and of a time: so many of them may be added up and are still a number."""
 TIME_NAMES = ("start_time", "started_at", "created_at")
 TRACE_ID_NAMES = ("trace_id", "traceID", "traceId", "trace-id")
 
@@ -108,7 +110,7 @@ class ResponseIn(TypedDict, total=False):
     ]
     headers: HeadersIn
     response_time: Annotated[
-        Annotated[float, Field(ge=0, allow_inf_nan=False, examples=[412]), BeforeValidator(number)] | None,
+        Annotated[float, Field(ge=0, le=LARGEST, examples=[412]), BeforeValidator(number)] | None,
         Field(
             validation_alias=AliasChoices("response_time", "responseTime", "response_time_ms"),
             description="Milliseconds.",
@@ -131,7 +133,7 @@ class LogIn(TypedDict, total=False):
     parent_span_id: Annotated[str | None, Field(validation_alias=AliasChoices("parent_span_id", "parentSpanId"))]
     span_name: Annotated[str | None, Field(validation_alias=AliasChoices("span_name", "spanName"))]
     cost: Annotated[
-        Annotated[float, Field(allow_inf_nan=False), BeforeValidator(number)] | None,
+        Annotated[float, Field(ge=-LARGEST, le=LARGEST), BeforeValidator(number)] | None,
         Field(description="US cents."),
     ]
     start_time: Annotated[
@@ -158,11 +160,11 @@ LOG_RULES = {
     "response.headers": "an object, a list or a string of headers",
     **dict.fromkeys(
         (f"response.{name}" for name in ("response_time", "responseTime", "response_time_ms")),
-        "a number of milliseconds, 0 or more",
+        "a number of milliseconds from 0 to 1e15",
     ),
     "metadata": FEEDBACK_RULES["metadata"],
     **dict.fromkeys(TRACE_ID_NAMES, "a string"),
     **dict.fromkeys(("span_id", "spanId", "parent_span_id", "parentSpanId", "span_name", "spanName"), "a string"),
-    "cost": "a number",
+    "cost": "a number from -1e15 to 1e15",
     **dict.fromkeys(TIME_NAMES, "a time"),
 }

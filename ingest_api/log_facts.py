@@ -16,7 +16,8 @@ _EARLIEST_MS = 946_684_800_000  # 2000-01-01
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 # A Unix time of seconds is below this for 3,000 years to come, one of milliseconds has been above it since 1973.
 _SECONDS_BELOW = 100_000_000_000
-_LARGEST_COUNT = 2**63 - 1
+_MOST_TOKENS = 2**53 - 1
+"""Beyond it, a reader of JSON that has doubles only would see another number."""
 
 
 def opened(body: Any) -> dict[str, Any]:
@@ -35,7 +36,10 @@ def model_of(request: Mapping[str, Any], response: Mapping[str, Any]) -> str | N
 
 
 def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
-    """`prompt_tokens`, `completion_tokens` and `total_tokens`, those that the answer's usage tells."""
+    """`prompt_tokens`, `completion_tokens` and `total_tokens`, those that the answer's usage tells.
+
+    RefusedError for a count that no answer has: left out, it would be missing from sums, and nobody told.
+    """
     usage = response.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -45,8 +49,8 @@ def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
     }
     total = _count(usage, "total_tokens")
     parts = [count for count in counts.values() if count is not None]
-    counts["total_tokens"] = sum(parts) if total is None and parts else total
-    return {name: count for name, count in counts.items() if count is not None and count <= _LARGEST_COUNT}
+    counts["total_tokens"] = _checked(sum(parts), "usage") if total is None and parts else total
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def time_of(value: str | float, name: str) -> str:
@@ -88,5 +92,12 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = usage.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == int(value):
-            return int(value)
+            return _checked(int(value), f"usage.{name}")
     return None
+
+
+def _checked(count: int, name: str) -> int:
+    if count > _MOST_TOKENS:
+        field = f"response.body.{name}"
+        raise RefusedError(f"{field} must tell at most {_MOST_TOKENS} tokens, got {shown(count)}", field)
+    return count

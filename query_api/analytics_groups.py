@@ -41,7 +41,7 @@ SELECT
     sumIf(n, a.feedback_count > 0) AS requests_with_feedback,
     max(last) AS last_seen
 FROM (
-    SELECT {value} AS value, trace_id, count() AS n, sum(r.cost) AS cost, sum(total_tokens) AS tokens,
+    SELECT {value} AS value, trace_id, count() AS n, sum(r.cost) AS cost, sum(toUInt128(total_tokens)) AS tokens,
         count(total_tokens) AS telling, max(started_at) AS last
     FROM feedback.request_logs AS r WHERE {asked} GROUP BY value, trace_id
 ) AS t

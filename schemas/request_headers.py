@@ -29,9 +29,10 @@ def headers_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         return headers
     values: dict[bytes, list[bytes]] = {}
     for name, value in sent:
-        if value not in values.setdefault(name, []):
-            values[name].append(value)
+        values.setdefault(name, []).append(value)
     for name, several in values.items():
-        if len(several) > 1 and (name in _SINGLE or name.startswith(_ALL_SINGLE)):
-            raise AmbiguousHeaderError(name)
+        if name in _SINGLE or name.startswith(_ALL_SINGLE):
+            if len(set(several)) > 1:
+                raise AmbiguousHeaderError(name)
+            del several[1:]
     return {name: b", ".join(several) for name, several in values.items()}

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -101,6 +102,13 @@ URLS = [
     *('"https://h.example/v1?model=m&key=s"', '"https://u:p@h:8/a;x=s;y/b=c?api-version=a%2Fb&d&page=a;b#f"'),
     *('"//u@h?e=&=f&g"', '"/a//u@h/b:c/%3Bd=e"', '"http:/u:p@h"', '"https://h:x/a"', '"a/b?model=%2525"', '"/a@b"'),
 ]
+USAGES = [
+    *('{"input_tokens":3,"output_tokens":4.0}', '{"prompt_tokens":9007199254740991,"completion_tokens":1}', "5"),
+    *(
+        '{"total_tokens":9007199254740992}',
+        '{"total_tokens":-1,"prompt_tokens":true,"input_tokens":1.5,"output_tokens":2}',
+    ),
+]
 LOGGED = [f'{{"headers":{each}}}' for each in LOGGED_HEADERS]
 LOG = {
     "request": [
@@ -110,7 +118,7 @@ LOG = {
         *LOGGED,
         *(f'{{"url":{each}}}' for each in URLS),
     ],
-    "response": ["{}", '{"status":404}', *LOGGED],
+    "response": ["{}", '{"status":404}', *LOGGED, *(f'{{"body":{{"usage":{each}}}}}' for each in USAGES)],
     "metadata": [*METADATA, '{"traceId":"m"}'],
 }
 
@@ -206,10 +214,23 @@ def headers(choose: Choices) -> dict[str, bytes]:
     return {name: choose.of(HEADERS[name]) for name in names}
 
 
+def repeated(choose: Choices, sent: dict[str, bytes]) -> dict[str, bytes]:
+    """Now and then a header once more, of those that were sent or another one, with the same value or another."""
+    names = [choose.of(list(sent) or ["baggage"])] if choose.below(4) == 3 else []
+    return {name: choose.of([sent.get(name, b"a=2"), *HEADERS[name]]) for name in names}
+
+
 def request(entropy: bytes) -> Request:
     """The request that these bytes tell."""
     choose = Choices(entropy)
-    kind, slash, sent = choose.below(8), choose.of(["", "/"]), headers(choose)
+    sent = headers(choose)
+    again = repeated(choose, sent)
+    return replace(sending(choose, sent), again=again)
+
+
+def sending(choose: Choices, sent: dict[str, bytes]) -> Request:
+    """A request that sends these headers."""
+    kind, slash = choose.below(8), choose.of(["", "/"])
     if kind < 3:
         return Request("POST", "/v1/feedback" + slash, sent, damaged(choose, called(choose, FEEDBACK, FEEDBACK_NAMES)))
     if kind < 6:

@@ -89,7 +89,10 @@ class RecordedEdge:
             "method": request.method,
             "path": request.path,
             "query_string": b"",
-            "headers": [(b"host", b"localhost"), *((name.encode(), value) for name, value in request.headers.items())],
+            "headers": [
+                (b"host", b"localhost"),
+                *((name.encode(), value) for sent in (request.headers, request.again) for name, value in sent.items()),
+            ],
         }
         await self._app(scope, receive, send)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -43,6 +43,8 @@ class Request:
     path: str
     headers: dict[str, bytes]
     body: bytes
+    again: dict[str, bytes] = field(default_factory=dict)
+    """Headers that are sent once more, after all others."""
 
 
 @dataclass
@@ -63,10 +65,11 @@ class Oracle:
         one = request.path.removeprefix("/v1/feedback/").removesuffix("/")
         if request.method != "POST" and "/" in one:
             raise _Refused(404)
+        headers = _combined(request)
         if len(request.body) > self.rules.body_bytes:
             raise _Refused(413)
         if request.body:
-            _plain_json(request.headers)
+            _plain_json(headers)
         if request.method != "POST":
             identity = _identity(one)
             if request.method == "DELETE":
@@ -74,13 +77,13 @@ class Oracle:
             return [{"event": "update", "feedback_id": identity, **self._change(_read(request.body))}]
         items = self._items(_read(request.body))
         if "/logs" in request.path:
-            events = [self._log(item, request.headers) for item in items]
+            events = [self._log(item, headers) for item in items]
             traces = [None if event["trace_id"] is ... else event["trace_id"] for event in events]
-            self._claim(["log", items, _header_metadata(request.headers), traces], request.headers)
+            self._claim(["log", items, _header_metadata(headers), traces], headers)
         else:
-            events = [self._feedback(item, request.headers) for item in items]
+            events = [self._feedback(item, headers) for item in items]
             said = [[event[name] for name in ("trace_id", "value", "weight", "metadata")] for event in events]
-            self._claim(said, request.headers)
+            self._claim(said, headers)
         return events
 
     def _items(self, body: Any) -> list[Any]:
@@ -143,7 +146,7 @@ class Oracle:
         status, cost = response.get("status"), _number(item.get("cost"))
         _time(_first(item, "start_time", "started_at", "created_at"))
         took = _number(_first(response, "response_time", "responseTime", "response_time_ms"))
-        if took is not None and took < 0:
+        if not (cost is None or -1e15 <= cost <= 1e15) or not (took is None or 0 <= took <= 1e15):
             raise _Refused
         spans = {
             name: text
@@ -178,6 +181,7 @@ class Oracle:
             "provider": _text(request.get("provider")),
             "response_time_ms": None if took is None else float(took),
             "cost": None if cost is None else float(cost),
+            **_tokens(response.get("body")),
             "request_body": request.get("body"),
             "response_body": response.get("body"),
             **dict.fromkeys(("span_id", "parent_span_id", "span_name"), None),
@@ -219,6 +223,17 @@ class Oracle:
 class _Refused(Exception):
     def __init__(self, status: int = 400) -> None:
         self.status = status
+
+
+def _combined(request: Request) -> dict[str, bytes]:
+    headers = dict(request.headers)
+    for name, value in request.again.items():
+        if name in headers and name not in ("baggage", "traceparent"):
+            if value != headers[name]:
+                raise _Refused
+        else:
+            headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 def _plain_json(headers: dict[str, bytes]) -> None:
@@ -397,6 +412,31 @@ def _span(
         if text := _text(value):
             return text
     return _header(headers, "x-portkey-" + name.replace("_", "-"))
+
+
+def _tokens(body: Any) -> dict[str, int | None]:
+    answered = _object_or_none(body) if isinstance(body, str) else body
+    usage = answered.get("usage") if isinstance(answered, dict) else None
+    usage = usage if isinstance(usage, dict) else {}
+
+    def told(*names: str) -> int | None:
+        for name in names:
+            value = usage.get(name)
+            if type(value) in (int, float) and value >= 0 and value == int(value):
+                return int(value)
+        return None
+
+    counts = {
+        "prompt_tokens": told("prompt_tokens", "input_tokens"),
+        "completion_tokens": told("completion_tokens", "output_tokens"),
+        "total_tokens": told("total_tokens"),
+    }
+    parts = [count for count in counts.values() if count is not None]
+    if counts["total_tokens"] is None and parts:
+        counts["total_tokens"] = sum(parts)
+    if any(count is not None and count > 2**53 - 1 for count in counts.values()):
+        raise _Refused
+    return counts
 
 
 def _time(value: Any) -> None:

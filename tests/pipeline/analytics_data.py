@@ -54,7 +54,8 @@ def invented(workspace: str, seed: int, traces: int = 80) -> Stored:
 
 
 def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
-    tokens = chance.choice([None, chance.randint(0, 20)])
+    # The largest are of a time before the edge refused them: two of them are more than 64 bits hold.
+    tokens = chance.choice([None, chance.randint(0, 20), 2**61])
     metadata = _metadata(chance)
     return {
         "workspace": stored.workspace, "request_id": _id(chance), "trace_id": trace_id,

@@ -240,9 +240,42 @@ def test_any_bodies_are_taken_and_kept_exactly(request: Any, response: Any) -> N
 
 
 @given(st.dictionaries(st.sampled_from(["prompt_tokens", "output_tokens", "total_tokens"]), values))
-def test_any_usage_is_taken(usage: dict[str, Any]) -> None:
-    event = one(response={"body": {"usage": usage}})
-    assert event.total_tokens is None or event.total_tokens >= 0
+def test_any_usage_is_taken_but_for_counts_that_no_answer_has(usage: dict[str, Any]) -> None:
+    counts = [value for value in usage.values() if isinstance(value, int | float) and value > 2**53 - 1]
+    if not counts:
+        event = one(response={"body": {"usage": usage}})
+        assert event.total_tokens is None or event.total_tokens >= 0
+
+
+@pytest.mark.parametrize(
+    "name", ["prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens"]
+)
+@pytest.mark.parametrize("beyond", [2**53, 2**63 - 1, 2**64, 1e300, 10**40])
+def test_a_count_of_tokens_beyond_what_any_reader_of_json_takes_exactly_is_refused(name: str, beyond: float) -> None:
+    field = f"response.body.usage.{name}"
+    for body in ({"usage": {name: beyond}}, json.dumps({"usage": {name: beyond}})):
+        refused = faulty(response={"body": body})
+        assert refused.param == field
+        assert refused.message.startswith(f"{field} must tell at most 9007199254740991 tokens, got ")
+    assert one(response={"body": {"usage": {name: 2**53 - 1}}}).total_tokens == 2**53 - 1
+
+
+def test_counts_that_are_too_many_together_are_refused() -> None:
+    usage = {"input_tokens": 2**53 - 1, "output_tokens": 1}
+    assert faulty(response={"body": {"usage": usage}}).param == "response.body.usage"
+    assert one(response={"body": {"usage": usage | {"output_tokens": 0}}}).total_tokens == 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        *(({"cost": cost}, "cost") for cost in (1.1e15, -1.1e15, 1e308, "1e308", 10**300)),
+        *(({"response": {name: 1.1e15}}, f"response.{name}") for name in ("response_time", "response_time_ms")),
+    ],
+)
+def test_a_cost_or_time_that_could_not_be_added_up_is_refused(fields: dict[str, Any], param: str) -> None:
+    assert faulty(**fields).param == param
+    assert one(cost=-1e15, response={"response_time": 1e15}).cost == -1e15
 
 
 @pytest.mark.parametrize(

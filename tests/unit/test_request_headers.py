@@ -22,7 +22,7 @@ def test_two_values_of_a_header_that_is_no_list_are_refused_by_its_name(name: st
 
 def test_values_of_a_list_are_joined_in_order() -> None:
     sent: Sent = [(b"baggage", b"a=1"), (b"traceparent", b"x"), (b"baggage", b"b=2"), (b"baggage", b"a=1")]
-    assert headers_of(sent) == {b"baggage": b"a=1, b=2", b"traceparent": b"x"}
+    assert headers_of(sent) == {b"baggage": b"a=1, b=2, a=1", b"traceparent": b"x"}
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"x-portkey-api-key", b"authorization", b"b"]), st.binary(max_size=2))))
@@ -32,4 +32,4 @@ def test_nobody_who_looks_at_the_first_or_the_last_value_is_told_another(sent: S
     except AmbiguousHeaderError:
         return
     for name, value in sent:
-        assert name == b"b" or headers[name] == value
+        assert headers[name] == value if name != b"b" else value in headers[name]
