@@ -80,6 +80,11 @@ RETRIES = Counter(
     ["engine"],
     [_CLICKHOUSE, _KAFKA],
 )
+UNFORESEEN_FAILURES = Counter(
+    "feedback_unforeseen_failures_total",
+    "tries",
+    "Tries that failed in a way that is not known to pass; after five in a row the program ends, and its log says why.",
+)
 LOOKUP_SECONDS = Histogram(
     "feedback_worker_lookup_duration_seconds",
     "seconds",
@@ -144,7 +149,7 @@ TASK_RESTARTS = Counter(
     [(name,) for names in TASKS.values() for name in names],
 )
 
-_CONSUMER = (LAG, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS)
+_CONSUMER = (LAG, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
 PROGRAMS: dict[str, tuple[Tally, ...]] = {
     "edge": (
         REQUEST_SECONDS,

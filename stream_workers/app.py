@@ -16,6 +16,7 @@ from schemas.addresses import dsn
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
+from stream_workers.dead_share import DeadShare, TooManyDeadError
 from stream_workers.decide import Stored
 from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
@@ -90,6 +91,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
             lambda poll: bool(poll.assignment != app.consumer.assignment_number),
             offset_base=settings.offset_base,
             compute=compute,
+            dead_share=DeadShare(settings.max_dead_share),
         )
         conveyor = Conveyor(
             processor,
@@ -109,7 +111,9 @@ def build_app(settings: WorkerSettings) -> faust.App:
             await engines.close()
 
     def fail(error: BaseException) -> None:
-        log.critical("the worker cannot go on and stops; another will read its records", exc_info=error)
+        # Only what DeadShare says of itself is free of what callers have sent.
+        why = str(error) if isinstance(error, TooManyDeadError) else "its records will be read again"
+        log.critical("the worker cannot go on and stops: %s", why, exc_info=error)
         asyncio.get_running_loop().create_task(app.crash(error))
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]

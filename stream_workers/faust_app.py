@@ -15,6 +15,7 @@ from mode import Service
 from stream_workers.observed import observe_consumer
 from stream_workers.polls import PollTransport
 from stream_workers.settings import ProgramSettings
+from stream_workers.vitals import VITALS
 
 _TOPICS_MAX_AGE_MS = 3_000
 
@@ -67,4 +68,5 @@ def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> fa
     )
     app.transport = PollTransport(app.conf.broker_consumer, app)
     observe_consumer(app)
+    app.task(VITALS.keep_turning)
     return app

@@ -33,6 +33,7 @@ from faust.types import TP, ConsumerMessage
 
 from schemas.metrics import COMMITS
 from stream_workers.progress import Poll, ProgressOfAssignment
+from stream_workers.vitals import VITALS
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        VITALS.read()
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._read_on(timeout)
         if self.should_stop:

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.cache import TraceCache
+from stream_workers.dead_share import DeadShare
 from stream_workers.decide import Stored, decide
 from stream_workers.decode import Arrival, Fault, Forgotten, decode
 from stream_workers.join import Claim, digest_of, first_of_each_key
@@ -88,6 +89,7 @@ class Processor:
         offset_base: int = 0,
         backoff: Backoff | None = None,
         compute: Compute = asyncio.to_thread,
+        dead_share: DeadShare | None = None,
     ) -> None:
         self._engines = engines
         self._cache = cache
@@ -95,6 +97,7 @@ class Processor:
         self._offset_base = offset_base
         self._backoff = backoff or Backoff()
         self._compute = compute
+        self._dead_share = dead_share or DeadShare(limit=0)
         self._assignment: int | None = None
         # How often everything was forgotten: what was found before the last time may be out of date.
         self._memory = 0
@@ -117,7 +120,8 @@ class Processor:
         return Found(poll, arrivals, faults, hashes, remembered, stored, claims, memory)
 
     async def join(self, found: Found) -> Decision:
-        """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over."""
+        """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over, and
+        TooManyDeadError where most of it would become dead letters."""
         poll, hashes = found.poll, found.hashes
         remembered, stored = found.remembered, found.stored
         if found.memory != self._memory:
@@ -130,6 +134,7 @@ class Processor:
         while outcome is None:
             outcome = await self._compute(lambda: next(deciding))
             self._require(poll)
+        self._dead_share.take(sum(len(batch.records) for batch in poll.batches), _reasons(outcome.rows))
         self._latest.append(outcome.left)
         self._cache.remember(outcome.left)
         return Decision(poll, outcome.rows, outcome.messages)
@@ -180,3 +185,8 @@ class Processor:
 
     async def _until_done(self, poll: Poll, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
         return await until_done(what, action, self._backoff, lambda: self._require(poll))
+
+
+def _reasons(rows: dict[str, pa.Table]) -> list[str]:
+    letters = rows.get("dead_letters")
+    return [] if letters is None else letters["reason"].to_pylist()

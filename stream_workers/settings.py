@@ -35,4 +35,7 @@ class WorkerSettings(ProgramSettings):
     consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
     offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
     max_poll_records: int = Field(16_000, ge=1, le=200_000, description="Most records handled in one go.")
+    max_dead_share: float = Field(
+        0.5, ge=0, le=1, description="Share of unreadable records among the latest beyond which to stop; 0 or 1: none."
+    )
     cache_mb: int = Field(128, ge=0, description="Megabytes of traces remembered between polls.")

@@ -7,12 +7,14 @@ from types import ModuleType
 from typing import Literal, TypeVar
 
 import faust
-from prometheus_client import start_http_server
 from pydantic import ValidationError
 
+from schemas.background import exit_code
+from schemas.health_server import serve_health
 from schemas.logs import config, log_what_nobody_catches
 from schemas.metrics import registry_of
 from stream_workers.settings import ProgramSettings
+from stream_workers.vitals import VITALS
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
 
@@ -26,7 +28,10 @@ class _NoPandas(MetaPathFinder):
 
 
 def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
-    """Run the app until SIGTERM; the exit code, 2 where a setting is faulty. Metrics are served from a thread."""
+    """Run the app until SIGTERM; the exit code: 2 where a setting is faulty, 1 where the program ended by itself.
+
+    Metrics and health are served from a thread.
+    """
     try:
         read = settings()
     except ValidationError as error:
@@ -36,7 +41,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         return 2
     if read.metrics_port:
         try:
-            start_http_server(read.metrics_port, read.metrics_host, registry_of(name))
+            serve_health(read.metrics_host, read.metrics_port, registry_of(name), VITALS.alive, VITALS.ready)
         except OSError as error:
             place = f"port {read.metrics_port} on {read.metrics_host} cannot be had ({error.strerror})"
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
@@ -47,5 +52,8 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         build(read), loglevel="WARNING", logging_config=config(read.log_format), redirect_stdouts=False, quiet=True
     )
     worker.spinner = None  # its cursor codes do not belong into a log
-    worker.execute_from_commandline()
-    return 0
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) and end.code else exit_code()
+    return exit_code()

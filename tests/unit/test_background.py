@@ -32,13 +32,15 @@ STARTERS = {"create_task", "ensure_future", "Task", "Thread", "Timer", "call_lat
 # Where a task, a thread or a timer may be started, and who sees it end.
 OWNED = {
     "schemas/background.py": "the owner itself; the timer ends the program",
-    "stream_workers/start.py": "numbers only",
+    "schemas/health_server.py": "the thread ends the program when it ends",
+    "stream_workers/retry.py": "a timer that speaks while a try lasts",
     "deploy/supervise.py": "a watcher that ends gives its program up; the others are awaited where they are started",
     "deploy/up.py": "awaited where they are started",
     "deploy/up_system.py": "what ends badly ends `feedback up`",
     "deploy/embedded/clickhouse_http.py": "of one request",
     "deploy/embedded/clickhouse_stream.py": "of one request",
     "ingest_api/connections.py": "the next look is set before a look is taken",
+    "ingest_api/head_limits.py": "a timer that closes one connection",
     "ingest_api/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
     "query_api/exports/runs.py": "of one export, which tells its own end",
     "stream_workers/conveyor.py": "of one poll; any end but a stop ends the worker",

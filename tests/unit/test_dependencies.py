@@ -112,17 +112,23 @@ def test_what_the_code_rests_on_is_there(name: str) -> None:
 
 
 def test_no_other_internals_are_used() -> None:
+    nodes_of = {file: list(ast.walk(tree)) for file, tree in sources()}
+    own_of = {file: names_given_in(nodes) for file, nodes in nodes_of.items()}
+    all_own = set().union(*own_of.values())
     found = set()
-    for file, tree in sources():
-        nodes = list(ast.walk(tree))
-        own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-        own |= {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and of_self(n)}
-        own |= {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-        own |= {each.id for n in nodes if isinstance(n, ast.Assign) for each in n.targets if isinstance(each, ast.Name)}
-        used = {n.attr for n in nodes if isinstance(n, ast.Attribute) and not (of_self(n) and n.attr in own)}
-        private = {name for name in used if name.startswith("_") and not name.startswith("__")} - STANDARD - own
-        found |= {f"{file}: {name}" for name in private - ATTRIBUTES}
+    for file, nodes in nodes_of.items():
+        used = {n.attr for n in nodes if isinstance(n, ast.Attribute) and not (of_self(n) and n.attr in all_own)}
+        private = {name for name in used if name.startswith("_") and not name.startswith("__")}
+        found |= {f"{file}: {name}" for name in private - own_of[file] - ATTRIBUTES - STANDARD}
     assert found == set(), "pin the package exactly, and add the name here"
+
+
+def names_given_in(nodes: list[ast.AST]) -> set[str]:
+    """Functions, classes, variables and attributes that a file makes."""
+    names = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    names |= {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and of_self(n)}
+    names |= {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    return names | {t.id for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
 
 
 def of_self(node: ast.Attribute) -> bool:

@@ -15,6 +15,7 @@ from schemas import ids, topics
 from schemas.murmur2 import murmur2
 from stream_workers import decide
 from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
+from stream_workers.dead_share import DeadShare, TooManyDeadError
 from stream_workers.decide import Stored
 from stream_workers.join import Claim
 from stream_workers.messages import Message
@@ -125,6 +126,17 @@ async def test_an_engine_that_is_away_is_tried_again_in_place_with_growing_patie
     assert [call for i, call in enumerate(engines.calls) if call not in engines.calls[:i]] == [
         "fetch", "store", "publish",
     ]  # fmt: skip
+
+
+async def test_of_a_poll_with_too_many_dead_letters_nothing_is_stored_or_published() -> None:
+    engines = Engines()
+    mine = Processor(engines, TraceCache(1_000_000), lambda _: False, dead_share=DeadShare(0.5))
+    await see_through(mine, poll(60))
+    done = list(engines.calls)
+    unreadable = [{"event": "newer than this version"}] * 200
+    with pytest.raises(TooManyDeadError):
+        await see_through(mine, one_poll([created("t", 1000), *unreadable]))
+    assert set(engines.calls[len(done) :]) <= {"fetch"}
 
 
 async def test_what_was_known_under_one_assignment_is_read_again_under_the_next() -> None:
