@@ -27,7 +27,7 @@ def main() -> int:
 
 def extend(app: EdgeApp, settings: QuerySettings) -> None:
     """Make the whole API of an edge."""
-    app.key_rings.append(add_queries(app, settings))
+    add_queries(app, settings, app.api_keys)
     app.registry = registry_of("edge", "query")
 
 

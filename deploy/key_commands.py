@@ -1,35 +1,32 @@
-"""`feedback keys`: create, list, revoke and publish API keys. What each takes, and how its result is printed."""
+"""`feedback keys`: what each of its actions takes, and how its result is printed."""
 
 import argparse
-import re
+import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 from deploy.command_options import engines as add_engines
 from deploy.engines import CommandError, clickhouse, kafka, table
-from schemas.events import WORKSPACE_PATTERN
+from deploy.key_arguments import expiry, key_id, name, now, rate, workspace
 from schemas.keys import SCOPES, ApiKey, new_key
 
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
 _ABOUT = (
-    "The HTTP API is open until the first key exists; from then on every call needs one. A key belongs to one"
-    " workspace, has scopes, and is known to running edges within seconds. Only a hash of it is kept: whoever loses a"
-    " key makes another one."
+    "The HTTP API is open until the first key exists; from then on every call needs one, until `open` says otherwise."
+    " A key belongs to one workspace, has scopes, and is known to running edges within seconds. Only a hash of it is"
+    " kept: whoever loses a key makes another one."
 )
-_MOST_YEARS = 100
+_MOST_NAMED = 5
 
 
 def add_to(commands: Any) -> None:
     """Register the commands with the subparsers of `feedback`."""
-    keys = commands.add_parser("keys", help="create, list, revoke and publish API keys", description=_ABOUT)
+    keys = commands.add_parser("keys", help="create, list and revoke API keys", description=_ABOUT)
     actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     create = actions.add_parser("create", help="make a key and print it, this once")
     add_engines(create, with_kafka=True)
-    create.add_argument("--workspace", type=_workspace, default="default", help="whose data it opens (%(default)s)")
+    create.add_argument("--workspace", type=workspace, default="default", help="whose data it opens (%(default)s)")
     create.add_argument(
         "--scope",
         action="append",
@@ -38,34 +35,59 @@ def add_to(commands: Any) -> None:
         metavar="SCOPE",
         help=f"what it allows, once for each: {', '.join(SCOPES)} (admin allows all)",
     )
-    create.add_argument("--name", type=_name, default="", help="for whom or what it is, up to 200 characters")
-    create.add_argument("--expires", type=_expiry, metavar="WHEN", help="30d, 12h, or 2027-01-31T12:00Z (never)")
+    create.add_argument("--name", type=name, default="", help="for whom or what it is, up to 200 characters")
+    create.add_argument("--expires", type=expiry, metavar="WHEN", help="30d, 12h, or 2027-01-31T12:00Z (never)")
     create.add_argument(
-        "--rate-limit", type=_rate, default=0, metavar="N", help="events a second (as FEEDBACK_RATE_LIMIT_PER_S says)"
+        "--rate-limit",
+        type=rate,
+        default=0,
+        metavar="N",
+        help="events a second (as FEEDBACK_RATE_LIMIT_PER_S says)",
+    )
+    create.add_argument(
+        "--read-rate-limit",
+        type=rate,
+        default=0,
+        metavar="N",
+        help="questions a second (as FEEDBACK_READ_RATE_LIMIT_PER_S says)",
     )
     create.set_defaults(run=_create)
 
-    listing = actions.add_parser("list", help="all keys, without their secrets")
-    add_engines(listing)
+    listing = actions.add_parser("list", help="all keys, without their secrets, and whether both places agree")
+    add_engines(listing, with_kafka=True)
     listing.set_defaults(run=_list)
 
     revoke = actions.add_parser("revoke", help="refuse a key from now on, for good")
     add_engines(revoke, with_kafka=True)
     revoke.add_argument(
-        "key_id", type=_key_id, metavar="KEY_ID", help="12 hex digits, as `feedback keys list` shows them"
+        "key_id", type=key_id, metavar="KEY_ID", help="12 hex digits, as `feedback keys list` shows them"
     )
     revoke.set_defaults(run=_revoke)
 
-    publish = actions.add_parser("publish", help="send all keys to Kafka again, after its topics were made anew")
-    add_engines(publish, with_kafka=True)
-    publish.set_defaults(run=_publish)
+    sync = actions.add_parser(
+        "sync", aliases=["publish"], help="bring Kafka and ClickHouse to the same keys, after either was made anew"
+    )
+    add_engines(sync, with_kafka=True)
+    sync.set_defaults(run=_sync)
+
+    opening = actions.add_parser("open", help="let everybody in again, and revoke all keys")
+    add_engines(opening, with_kafka=True)
+    opening.add_argument("--yes", action="store_true", help="do it, and do not only say what it would do")
+    opening.set_defaults(run=_open)
 
 
 def _create(options: argparse.Namespace) -> int:
     from deploy.api_keys import store
 
-    now = _now()
-    secret, key = new_key(options.workspace, options.scope, now, options.name, options.expires, options.rate_limit)
+    secret, key = new_key(
+        options.workspace,
+        options.scope,
+        now(),
+        options.name,
+        options.expires,
+        options.rate_limit,
+        options.read_rate_limit,
+    )
     with clickhouse(options.clickhouse_url) as client:
         store(client, key)
     print(
@@ -74,49 +96,106 @@ def _create(options: argparse.Namespace) -> int:
         f"    {secret}\n",
         flush=True,
     )
-    _send(options, [key], "it is stored, and no edge knows it yet: run `feedback keys publish` when Kafka is back")
+    _send(options, [key], "it is stored, and no edge knows it yet: run `feedback keys sync` when Kafka is back")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
+    from deploy.api_keys import both, stored_keys
+
     with clickhouse(options.clickhouse_url) as client:
-        keys = _stored(client)
-    if not keys:
-        print("There are no API keys, so the HTTP API is open unless FEEDBACK_REQUIRE_KEYS=true.")
-        return 0
-    now = _now()
+        stored = stored_keys(client)
+    unknown = ""
+    try:
+        published = _published(options)
+    except CommandError as error:
+        published, unknown = stored, f"{error} So it is not known whether the edges have these keys."
+    found = both(stored, published)
+    _print(found.keys)
+    for lacking, place, other in (
+        (found.lacking_in_clickhouse, "ClickHouse", "Kafka"),
+        (found.lacking_in_kafka, "Kafka", "ClickHouse"),
+    ):
+        if lacking:
+            names = ", ".join(key.key_id for key in lacking[:_MOST_NAMED]) + " …" * (len(lacking) > _MOST_NAMED)
+            unknown += f"{place} lacks what {other} has of {names}: run `feedback keys sync`. "
+    if unknown:
+        print(f"feedback: {unknown.strip()}", file=sys.stderr)
+    return int(bool(found.lacking_in_clickhouse or found.lacking_in_kafka))
+
+
+def _print(keys: Sequence[ApiKey]) -> None:
+    at = now()
     rows = [
-        [k.key_id, k.workspace, ",".join(k.scopes), _state(k, now), k.rate_limit_per_s or "", _at(k.created_at), k.name]
-        for k in keys
+        [
+            *(key.key_id, key.workspace, ",".join(key.scopes), _state(key, at)),
+            *(key.rate_limit_per_s or "", key.read_rate_limit_per_s or "", _at(key.created_at), key.name),
+        ]
+        for key in keys
     ]
-    for line in table(["key", "workspace", "scopes", "state", "limit", "created", "name"], rows):
-        print(line)
-    return 0
+    if rows:
+        for line in table(["key", "workspace", "scopes", "state", "events/s", "reads/s", "created", "name"], rows):
+            print(line)
+    if all(key.reopened_at for key in keys):
+        why = "An operator has opened the HTTP API" if keys else "There are no API keys, so the HTTP API is open"
+        print(f"{why}, unless it runs with FEEDBACK_REQUIRE_KEYS=true or was closed by keys that are lost.")
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    from deploy.api_keys import revoke
+    from deploy.api_keys import both, store, stored_keys
 
     with clickhouse(options.clickhouse_url) as client:
-        key = revoke(client, options.key_id, _now())
-    _send(options, [key], "it is revoked, and edges still take it: run `feedback keys publish` when Kafka is back")
+        keys = {key.key_id: key for key in stored_keys(client)}
+        if options.key_id not in keys:
+            keys = {key.key_id: key for key in both([], _published(options)).keys}
+        if options.key_id not in keys:
+            raise CommandError(f"There is no API key {options.key_id}: `feedback keys list` shows all.")
+        key = keys[options.key_id].revoked(now())
+        store(client, key)
+    _send(options, [key], "it is revoked, and edges still take it: run `feedback keys sync` when Kafka is back")
     assert key.revoked_at is not None
     print(f"API key {key.key_id} is revoked since {_at(key.revoked_at)}; edges refuse it within seconds.")
     return 0
 
 
-def _publish(options: argparse.Namespace) -> int:
+def _sync(options: argparse.Namespace) -> int:
+    from deploy.api_keys import make_same
+
     with clickhouse(options.clickhouse_url) as client:
-        keys = _stored(client)
-    _send(options, keys, "nothing is lost: run it again when Kafka is back")
-    print(f"{len(keys)} API keys are in Kafka at {options.bootstrap}.")
+        found = kafka(options.bootstrap, make_same(client, options.bootstrap))
+    print(
+        f"{len(found.keys)} API keys are in Kafka at {options.bootstrap} and in ClickHouse:"
+        f" {len(found.lacking_in_kafka)} were brought up to date in Kafka,"
+        f" {len(found.lacking_in_clickhouse)} in ClickHouse."
+    )
     return 0
 
 
-def _stored(client: "Client") -> list[ApiKey]:
-    from deploy.api_keys import stored_keys
+def _open(options: argparse.Namespace) -> int:
+    from deploy.api_keys import make_same, opened, store
 
-    return stored_keys(client)
+    with clickhouse(options.clickhouse_url) as client:
+        keys = kafka(options.bootstrap, make_same(client, options.bootstrap)).keys
+        last = len([key for key in keys if not key.revoked_at])
+        if not options.yes:
+            raise CommandError(
+                f"This would open the HTTP API to whoever reaches it and revoke {last} API keys for good:"
+                " give --yes if that is meant."
+            )
+        changed = opened(keys, now())
+        store(client, *changed)
+    _send(options, changed, "edges stay closed: run `feedback keys sync` when Kafka is back")
+    print(
+        f"The HTTP API is open to whoever reaches it, and {last} API keys are revoked. The next key closes it again."
+        " Processes with FEEDBACK_REQUIRE_KEYS=true stay closed."
+    )
+    return 0
+
+
+def _published(options: argparse.Namespace) -> list[ApiKey]:
+    from deploy.api_keys import published_keys
+
+    return kafka(options.bootstrap, published_keys(options.bootstrap))
 
 
 def _send(options: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> None:
@@ -128,13 +207,9 @@ def _send(options: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -
         raise CommandError(f"{error} As to the key: {otherwise}.") from error
 
 
-def _now() -> datetime:
-    # To the millisecond, as ClickHouse keeps it: the two copies of a key are equal.
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
 def _state(key: ApiKey, now: datetime) -> str:
+    if key.reopened_at:
+        return f"left behind {_at(key.reopened_at)}"
     if key.revoked_at:
         return f"revoked {_at(key.revoked_at)}"
     if key.expires_at and key.expires_at <= now:
@@ -148,45 +223,3 @@ def _expires(key: ApiKey) -> str:
 
 def _at(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
-
-
-def _workspace(text: str) -> str:
-    if not re.fullmatch(WORKSPACE_PATTERN, text) or text.endswith("\n"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no workspace: give 1 to 64 letters, digits, _ and -")
-    return text
-
-
-def _key_id(text: str) -> str:
-    # Not quoted: whoever pastes a key instead of its id does not want to see it in a log.
-    if not re.fullmatch(r"[0-9a-f]{12}", text):
-        raise argparse.ArgumentTypeError("that is no key id: give the 12 hex digits that `feedback keys list` shows")
-    return text
-
-
-def _name(text: str) -> str:
-    if len(text) > 200 or not text.isprintable():
-        raise argparse.ArgumentTypeError("a name has at most 200 characters, all of them printable")
-    return text
-
-
-def _rate(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give events a second, 1 to 10000000")
-    return int(text)
-
-
-def _expiry(text: str) -> datetime:
-    now = _now()
-    match = re.fullmatch(r"(\d{1,6})([dh])", text)
-    try:
-        if match:
-            count = int(match[1])
-            at = now + (timedelta(days=count) if match[2] == "d" else timedelta(hours=count))
-        else:
-            at = datetime.fromisoformat(text)
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give 30d, 12h, or as in 2027-01-31T12:00Z") from None
-    if not now < at < now + timedelta(days=366 * _MOST_YEARS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not between now and {_MOST_YEARS} years from now")
-    return at

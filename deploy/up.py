@@ -128,11 +128,17 @@ def _announce(system: System) -> None:
 
 
 def _who_may_call(system: System) -> str:
-    if system.keys:
-        count = len(valid(system.keys, datetime.now(UTC)))
-        return f"{count} of {len(system.keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
+    keys = [key for key in system.keys if not key.reopened_at]
+    if keys:
+        count = len(valid(keys, datetime.now(UTC)))
+        return f"{count} of {len(keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
     if system.requires_keys:
         return "every call needs an API key, and there is none: make one with `feedback keys create`."
+    if system.closed_mark.exists():
+        return (
+            f"this API was closed by keys that are lost, as {system.closed_mark} says, so every call needs one: make"
+            " one with `feedback keys create`, or let everybody in with `feedback keys open --yes`."
+        )
     return (
         "there is no API key, so the API is open to every program that reaches it, until you make one with"
         " `feedback keys create`."

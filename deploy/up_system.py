@@ -9,10 +9,11 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from deploy.api_keys import publish_all
+from deploy.api_keys import make_same_when_they_answer
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
 from deploy.migrate import migrate
@@ -49,6 +50,7 @@ class System:
             "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
             "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url,
             "FEEDBACK_EXPORT_DIR": environment.get("FEEDBACK_EXPORT_DIR") or str(options.data_dir / "exports"),
+            "FEEDBACK_CLOSED_MARK": environment.get("FEEDBACK_CLOSED_MARK") or str(options.data_dir / "closed"),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -87,6 +89,11 @@ class System:
     def reachable_host(self) -> str:
         """Where the edge can be asked from this machine."""
         return LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+
+    @property
+    def closed_mark(self) -> Path:
+        """The file that says that the API was closed, if it was."""
+        return Path(self._environment["FEEDBACK_CLOSED_MARK"])
 
     @property
     def requires_keys(self) -> bool:
@@ -161,7 +168,10 @@ class System:
         await create_topics(self.bootstrap, self.options.partitions)
         await self._tables_exist.wait()
         # Before the edge serves: to one that finds no keys in the log, there are none.
-        self.keys = await publish_all(self.clickhouse_url, self.bootstrap)
+        found = await make_same_when_they_answer(self.clickhouse_url, self.bootstrap)
+        self.keys = found.keys
+        if found.lacking_in_clickhouse:
+            self._say(f"{len(found.lacking_in_clickhouse)} API keys were in Kafka alone and are in ClickHouse again.")
         self._log_is_ready.set()
         self.edge.signal(signal.SIGCONT)
         if self.forgets:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
 from fastapi import FastAPI, Request
@@ -29,6 +30,8 @@ from ingest_api.publisher import Publisher
 from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
+from schemas.api_key_store import ApiKeyStore
+from schemas.closed_mark import remember_in
 from schemas.failures import Failure, error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
@@ -59,8 +62,8 @@ class EdgeApp(FastAPI):
     hot: dict[str, ByMethod]
     one_feedback: ByMethod
     registry: CollectorRegistry
-    key_rings: list[KeyRing]
-    """While one of them is open, what a foreign page may have sent is refused at every route but a signed file."""
+    api_keys: ApiKeyStore
+    """While it is open, what a foreign page may have sent is refused at every route but a signed file."""
     allowed_hosts: frozenset[str]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -84,7 +87,7 @@ class EdgeApp(FastAPI):
         return None if endpoints is None else endpoints.by_method.get(method)
 
     def _refusal(self, scope: AsgiScope) -> Refusal | None:
-        if not any(ring.is_open for ring in self.key_rings) or _SIGNED_FILE.fullmatch(scope["path"]):
+        if not self.api_keys.is_open or _SIGNED_FILE.fullmatch(scope["path"]):
             return None
         return refusal(
             scope["headers"],
@@ -124,7 +127,10 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     publisher = Publisher(settings)
     limits = settings.limits
     idempotency_keys = KeyMemory(settings.idempotency_entries)
-    ring = KeyRing(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", settings.require_keys)
+    api_keys = ApiKeyStore(settings.require_keys)
+    if settings.closed_mark:
+        remember_in(Path(settings.closed_mark), api_keys)
+    ring = KeyRing(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", api_keys)
     rate_limits = RateLimits(settings.rate_limit_per_s)
     feed = KeyFeed(settings.kafka_bootstrap, ring, now_ms)
 
@@ -174,7 +180,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         redirect_slashes=False,
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
     )
-    app.key_rings = [ring]
+    app.api_keys = api_keys
     # A name that the operator has it listen on is its own as well.
     app.allowed_hosts = frozenset((*settings.allowed_hosts, settings.host.lower()))
     created, logged = Observed("POST", "/v1/feedback", "create"), Observed("POST", "/v1/logs", "request")

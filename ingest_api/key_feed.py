@@ -115,9 +115,9 @@ class KeyFeed:
         if value is None:
             return  # a key that has been known is never forgotten
         try:
-            self._ring.learn(ApiKey.model_validate_json(value))
+            self._ring.store.learn(ApiKey.model_validate_json(value))
         except ValidationError:
-            self._ring.close()
+            self._ring.store.close()
             if value not in self._unreadable:
                 self._unreadable.add(value)
                 log.error("a record of topic %s is no API key that this version can read; it is left out", API_KEYS)
@@ -128,7 +128,7 @@ class KeyFeed:
             if fault:
                 log.warning("API keys: %s", fault)
             else:
-                log.info("API keys: read, %s known", len(self._ring))
+                log.info("API keys: read, %s known", self._ring.store.count)
 
 
 async def _assigned(consumer: Any) -> list[TopicPartition]:

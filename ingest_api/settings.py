@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
     linger_ms: float = Field(3, ge=0, le=1000, allow_inf_nan=False)
     require_keys: bool = False
+    closed_mark: str = ""
     receive_timeout_s: float = Field(30, gt=0, le=3600, allow_inf_nan=False)
     max_connections: int = Field(2000, ge=10, le=1_000_000)
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)

@@ -23,13 +23,14 @@ from query_api.engines import Engines
 from query_api.exports import routes as exports
 from query_api.settings import QuerySettings
 from query_api.stored_keys import following
+from schemas.api_key_store import ApiKeyStore
 from schemas.key_ring import KeyRing
 
 
-def add_queries(app: FastAPI, settings: QuerySettings) -> KeyRing:
-    """Add the routes to an app that has its own; what they open is closed with the app. Returns what tells callers."""
+def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> None:
+    """Add the routes to an app that has its own and shares its keys; what they open is closed with the app."""
     engines = Engines(settings)
-    ring = KeyRing("ClickHouse", settings.require_keys)
+    ring = KeyRing("ClickHouse", keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,4 +54,3 @@ def add_queries(app: FastAPI, settings: QuerySettings) -> KeyRing:
     app.include_router(router)
     answer_refusals(app)
     told_by(app, ring)
-    return ring

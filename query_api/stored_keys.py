@@ -67,9 +67,9 @@ async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
 
 def _learn(ring: KeyRing, row: dict[str, Any], unreadable: set[object]) -> None:
     try:
-        ring.learn(key_of_row(row))
+        ring.store.learn(key_of_row(row))
     except ValidationError:
-        ring.close()
+        ring.store.close()
         if row["key_id"] not in unreadable:
             unreadable.add(row["key_id"])
             log.error("the row of API key %s is none that this version can read; it is left out", row["key_id"])

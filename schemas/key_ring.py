@@ -1,16 +1,16 @@
-"""Who is calling: all keys that a process knows, and what the headers of a request come to.
+"""Who is calling: what the headers of a request come to, for a half of the API that reads keys from one place.
 
-Pure; time comes in. Promises that nobody is let in while the keys are not known: until all of them have been read once,
-and again when they have not been confirmed for `STALE_AFTER_MS`. Open, to whoever calls, is only a ring that has been
-read, has never known a key, and need not have one. Keys are never forgotten here, so a ring that is closed stays closed
-and a key that is revoked stays revoked, whatever becomes of the place they are read from. How they get here is left to
+Pure; time comes in. Promises that nobody is let in while the keys are not known: until the place has been read once,
+and again when it has not been confirmed for `STALE_AFTER_MS`. The API is open to whoever calls only when every place
+that the process knows has been read, and nothing closes the store that its halves share. How keys get here is left to
 the programs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.keys import ADMIN, SCOPES, ApiKey, presented
+from schemas.api_key_store import ApiKeyStore
+from schemas.keys import ADMIN, SCOPES, presented
 from schemas.request_headers import BEARER_HEADER, KEY_HEADER
 
 STALE_AFTER_MS = 60_000
@@ -45,45 +45,28 @@ class KeyRefusedError(Exception):
 
 
 class KeyRing:
-    """All keys that are known. `source` says in a fault where they are read from."""
+    """Lets callers in by the keys of a store. `source` names the place that this ring's keys are read from."""
 
-    def __init__(self, source: str, require_keys: bool = False) -> None:
+    def __init__(self, source: str, store: ApiKeyStore | None = None) -> None:
         self._source = source
-        self._closed = require_keys
-        self._keys: dict[str, ApiKey] = {}
+        self.store = ApiKeyStore() if store is None else store
+        self.store.unread.add(source)
         self._verified: dict[bytes, Caller] = {}
+        self._verified_at_change = 0
         self._confirmed_ms: int | None = None
         self._good_until_ms = -1
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def learn(self, key: ApiKey) -> None:
-        """Know this key from now on, or that it is revoked."""
-        known = self._keys.get(key.key_id)
-        if known == key or (known is not None and known.revoked_at and not key.revoked_at):
-            return
-        self._keys[key.key_id] = key
-        self._closed = True
-        self._verified = {}
-
-    @property
-    def is_open(self) -> bool:
-        """Whether callers need no key: all keys have been read, and there was never one."""
-        return not self._closed and self._confirmed_ms is not None
-
-    def close(self) -> None:
-        """Let in nobody without a key: there is one that cannot be read."""
-        self._closed = True
-
     def confirm(self, now_ms: int) -> None:
         """All keys that there are at this moment have been learnt."""
+        self.store.unread.discard(self._source)
         self._confirmed_ms = now_ms
         self._good_until_ms = now_ms + STALE_AFTER_MS
 
     def fault(self, now_ms: int) -> str:
         """Why callers cannot be told apart now, in a sentence; empty when they can."""
         if now_ms <= self._good_until_ms:
+            if self.store.unread and not self.store.is_closed:
+                return f"whether there are API keys is not known: {min(self.store.unread)} has not been read yet"
             return ""
         if self._confirmed_ms is None:
             return f"the API keys have not been read from {self._source} yet"
@@ -91,14 +74,17 @@ class KeyRing:
 
     def caller(self, headers: Mapping[bytes, bytes], scope: str, now_ms: int) -> Caller:
         """Who calls, if the headers (names in lower case) allow this scope; KeyRefusedError otherwise."""
-        if now_ms > self._good_until_ms:
+        store = self.store
+        if now_ms > self._good_until_ms or (store.unread and not store.is_closed):
             raise KeyRefusedError(503, self.fault(now_ms))
         value, bearer = headers.get(KEY_HEADER), headers.get(BEARER_HEADER)
         if value and bearer:
             _refuse_two_keys(value, bearer)
-        if not self._closed:
+        if not store.is_closed:
             return OPEN
         value = value or bearer
+        if self._verified_at_change != store.changes:
+            self._verified, self._verified_at_change = {}, store.changes
         caller = self._verified.get(value) if value else None
         if caller is None or now_ms >= caller.expires_ms:
             caller = self._verify(headers, value, now_ms)
@@ -122,7 +108,7 @@ class KeyRing:
         given = presented(value)
         if given is None:
             raise KeyRefusedError(401, "this is no API key of this server: they begin with fbk_", param)
-        key = self._keys.get(given.key_id)
+        key = self.store.get(given.key_id)
         if key is None or not key.fits(given.secret):
             raise KeyRefusedError(401, f"no API key {given.key_id} with this secret is known here", param)
         if key.revoked_at:

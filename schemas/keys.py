@@ -1,8 +1,8 @@
 """API keys: how one looks, what is kept of it, and what it allows.
 
 A key is `fbk_`, 12 hex digits that name it, `_`, and 256 random bits as hex. Whoever presents the whole of it is its
-owner. Kept is only its SHA-256, which is enough where the secret cannot be guessed. A record changes once at most, when
-it is revoked; who may call with it is `schemas.key_ring`'s to say.
+owner. Kept is only its SHA-256, which is enough where the secret cannot be guessed. A record goes one way: made,
+revoked, left behind. Who may call with it is `schemas.key_ring`'s to say.
 """
 
 import re
@@ -39,13 +39,28 @@ class ApiKey(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1, description="What it allows; `admin` allows everything.")]
     name: str = Field("", max_length=200, description="Whoever made it, for whom or what.")
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000, description="Events a second; 0: as the edge's setting says.")
+    read_rate_limit_per_s: int = Field(
+        0, ge=0, le=10_000_000, description="Questions a second; 0: as the API's setting says."
+    )
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = Field(None, description="From when it is refused; null: never.")
     revoked_at: AwareDatetime | None = Field(None, description="Since when it is refused; for good.")
+    reopened_at: AwareDatetime | None = Field(
+        None, description="When an operator opened the server and left this key behind; null: the key keeps it closed."
+    )
+
+    @property
+    def stage(self) -> int:
+        """0 made, 1 revoked, 2 left behind: of several records of one key the one furthest on counts."""
+        return 2 if self.reopened_at else int(self.revoked_at is not None)
 
     def revoked(self, at: datetime) -> "ApiKey":
         """The same key, revoked; at the time of the first revocation if there was one."""
         return self if self.revoked_at else self.model_copy(update={"revoked_at": at})
+
+    def left_behind(self, at: datetime) -> "ApiKey":
+        """The same key, revoked, and without its power to keep the server closed."""
+        return self if self.reopened_at else self.revoked(at).model_copy(update={"reopened_at": at})
 
     def fits(self, secret: bytes) -> bool:
         """Whether this is the key with this text; takes the same time whatever differs."""
@@ -76,6 +91,7 @@ def new_key(
     name: str = "",
     expires_at: datetime | None = None,
     rate_limit_per_s: int = 0,
+    read_rate_limit_per_s: int = 0,
 ) -> tuple[str, ApiKey]:
     """The text of a new key, which exists nowhere else, and its record. ValidationError for what cannot be."""
     key_id = secrets.token_hex(6)
@@ -87,6 +103,7 @@ def new_key(
         scopes=sorted(set(scopes)),
         name=name,
         rate_limit_per_s=rate_limit_per_s,
+        read_rate_limit_per_s=read_rate_limit_per_s,
         created_at=at,
         expires_at=expires_at,
     )

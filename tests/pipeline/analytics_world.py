@@ -17,6 +17,7 @@ from deploy.migrate import migrate
 from query_api.app import add_queries
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
+from schemas.api_key_store import ApiKeyStore
 from stream_workers.rollups import Hour, compute
 from tests.pipeline.analytics_data import Stored, insert, invented
 from tests.pipeline.engines import clickhouse_front
@@ -58,7 +59,7 @@ class World:
 def api_over(url: str) -> httpx.AsyncClient:
     """A client of the queries over a ClickHouse."""
     app = FastAPI()
-    add_queries(app, QuerySettings(clickhouse_url=url))
+    add_queries(app, QuerySettings(clickhouse_url=url), ApiKeyStore())
     app.state.key_ring.confirm(2**62)  # no lifespan runs here that would read the keys, of which there are none
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
 

@@ -45,6 +45,11 @@ class Up:
         self.output = data_dir.with_name(f"{data_dir.name}-output")
         self.errors = data_dir.with_name(f"{data_dir.name}-errors")
 
+    @property
+    def where(self) -> list[str]:
+        """What tells an operator's command where its engines are."""
+        return ["--clickhouse-url", self.clickhouse_url, "--bootstrap", f"127.0.0.1:{self.kafka_port}"]
+
     def start(self) -> None:
         ports = {"--port": self.port, "--clickhouse-port": self.clickhouse_port, "--kafka-port": self.kafka_port}
         argv = [sys.executable, "-m", "deploy.cli", "up", "--data-dir", str(self.data_dir), *self.options]

@@ -29,9 +29,7 @@ class Keyed(Pipeline):
     """A pipeline whose calls carry a key, and the commands of its operator."""
 
     def command(self, *words: str) -> int:
-        where = ["--clickhouse-url", self.engines.clickhouse]
-        if words[1] != "list":
-            where += ["--bootstrap", self.engines.kafka]
+        where = ["--clickhouse-url", self.engines.clickhouse, "--bootstrap", self.engines.kafka]
         return cli.main([*words, *where])
 
     def call(self, method: str, path: str, key: str = "", body: Any = None) -> requests.Response:
@@ -290,12 +288,44 @@ async def _whole_topic(bootstrap: str, topic: str) -> list[Any]:
     return found
 
 
+def test_a_key_in_one_place_alone_opens_both_halves_and_is_told_and_brought_to_the_other(
+    keyed: Keyed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    (in_clickhouse, stored), (in_kafka, published) = (new_key("w", ["admin"], now, name) for name in ("one", "other"))
+    store(keyed.sql_client, stored)
+    asyncio.run(publish(keyed.engines.kafka, [published]))
+    for secret in (in_clickhouse, in_kafka):
+        until(lambda s=secret: accepted(keyed, s) and known_to_queries(keyed, s), "both halves know it")  # type: ignore[misc]
+    capsys.readouterr()
+    assert keyed.command("keys", "list") == 1
+    told = capsys.readouterr()
+    assert f"ClickHouse lacks what Kafka has of {published.key_id}: run `feedback keys sync`" in told.err
+    assert f"Kafka lacks what ClickHouse has of {stored.key_id}: run `feedback keys sync`" in told.err
+    assert published.key_id in told.out
+    # A revocation is found in whichever place it is, and reaches the other.
+    assert keyed.command("keys", "revoke", published.key_id) == 0
+    until(lambda: not accepted(keyed, in_kafka) and not known_to_queries(keyed, in_kafka), "it is revoked")
+    assert keyed.command("keys", "sync") == 0
+    assert keyed.command("keys", "list") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_list_without_kafka_says_what_is_not_known(keyed: Keyed, capsys: pytest.CaptureFixture[str]) -> None:
+    create(keyed, capsys, "--scope", "admin", "--name", "listed")
+    assert cli.main(["keys", "list", "--clickhouse-url", keyed.engines.clickhouse, "--bootstrap", "127.0.0.1:1"]) == 0
+    told = capsys.readouterr()
+    assert "listed" in told.out
+    assert "Kafka at 127.0.0.1:1 does not answer" in told.err
+
+
 def test_keys_can_be_published_again_and_edges_come_to_the_same(
     keyed: Keyed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = {each.key_id: each for each in stored_keys(keyed.sql_client)}
-    assert keyed.command("keys", "publish") == 0
+    assert keyed.command("keys", "sync") == 0
     assert f"{len(keys)} API keys are in Kafka" in capsys.readouterr().out
+    assert keyed.command("keys", "publish") == 0, "as it was called before"
     records = asyncio.run(_whole_topic(keyed.engines.kafka, API_KEYS))
     assert {record.key.decode() for record in records} == set(keys)
     newest = {record.key.decode(): record for record in records}

@@ -14,6 +14,7 @@ from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from query_api.app import add_queries
 from query_api.settings import QuerySettings
+from schemas.api_key_store import ApiKeyStore
 from tests.pipeline.engines import clickhouse_front, until
 
 TIMES = {"time_of_generation_min": "2025-10-20T00:30:00Z", "time_of_generation_max": "2025-11-10T00:30:00Z"}
@@ -41,7 +42,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
             client.command(hour_long(client, view))
         app = FastAPI()
         limits = {f"{what}_timeout_s": 1 for what in ("receipt", "analytics", "query")}
-        add_queries(app, QuerySettings(clickhouse_url=url, **limits))
+        add_queries(app, QuerySettings(clickhouse_url=url, **limits), ApiKeyStore())
         app.state.key_ring.confirm(2**62)
         api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api", timeout=60)
         yield Slow(runner, api, client)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from schemas.api_key_store import ApiKeyStore
 from schemas.key_ring import OPEN, STALE_AFTER_MS, Caller, KeyRefusedError, KeyRing
 from schemas.keys import SCOPES, ApiKey, Scope, new_key, presented
 
@@ -22,9 +23,9 @@ def made(*scopes: Scope, workspace: str = "w", **more: Any) -> tuple[bytes, ApiK
 
 
 def ring_of(*keys: ApiKey, require_keys: bool = False) -> KeyRing:
-    ring = KeyRing("the test", require_keys)
+    ring = KeyRing("the test", ApiKeyStore(require_keys))
     for key in keys:
-        ring.learn(key)
+        ring.store.learn(key)
     ring.confirm(NOW_MS)
     return ring
 
@@ -130,9 +131,9 @@ def test_a_revocation_is_in_force_at_once_and_for_good() -> None:
     other_secret, other = made()
     ring = ring_of(key, other)
     caller(ring, secret)
-    ring.learn(key.revoked(NOW))
+    ring.store.learn(key.revoked(NOW))
     assert refusal(ring, secret)[0] == 401
-    ring.learn(key)  # an older record that is read again
+    ring.store.learn(key)  # an older record that is read again
     assert refusal(ring, secret)[0] == 401
     assert caller(ring, other_secret).key_id == other.key_id
 
@@ -142,7 +143,7 @@ def test_it_is_open_until_a_key_exists_and_never_again() -> None:
     assert caller(ring, None) == caller(ring, b"whatever") == OPEN
     assert (OPEN.workspace, OPEN.scopes) == ("default", set(SCOPES))
     _, key = made()
-    ring.learn(key.revoked(NOW))
+    ring.store.learn(key.revoked(NOW))
     assert refusal(ring, None)[0] == 401
     assert refusal(ring, b"whatever")[0] == 401
 
@@ -153,7 +154,7 @@ def test_keys_can_be_required_before_there_is_one() -> None:
 
 def test_a_key_that_cannot_be_read_closes_it_too() -> None:
     ring = ring_of()
-    ring.close()
+    ring.store.close()
     assert refusal(ring, None)[0] == 401
 
 
@@ -162,7 +163,7 @@ def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: b
     secret, key = made()
     ring = KeyRing("the test")
     if known:
-        ring.learn(key)
+        ring.store.learn(key)
     if confirmed:
         ring.confirm(NOW_MS)
     at_ms = NOW_MS + later_ms

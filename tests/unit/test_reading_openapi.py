@@ -52,7 +52,7 @@ def document() -> dict[str, Any]:
     app = create_app(Settings())
     of_the_edge = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     app = create_app(Settings())
-    add_queries(app, QuerySettings())
+    add_queries(app, QuerySettings(), app.api_keys)
     document: dict[str, Any] = app.openapi()
     added = {(method, path) for path, methods in document["paths"].items() for method in methods} - of_the_edge
     assert added == set(DOCUMENTED)

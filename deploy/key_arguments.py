@@ -1,0 +1,65 @@
+"""What `feedback keys` takes on its command line, read into values."""
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+
+from schemas.events import WORKSPACE_PATTERN
+
+_MOST_YEARS = 100
+
+
+def now() -> datetime:
+    """The time as ClickHouse keeps it, to the millisecond: the two copies of a key are equal."""
+    return _to_the_millisecond(datetime.now(UTC))
+
+
+def workspace(text: str) -> str:
+    """A workspace's name."""
+    if not re.fullmatch(WORKSPACE_PATTERN, text) or text.endswith("\n"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no workspace: give 1 to 64 letters, digits, _ and -")
+    return text
+
+
+def key_id(text: str) -> str:
+    """What names a key."""
+    # Not quoted: whoever pastes a key instead of its id does not want to see it in a log.
+    if not re.fullmatch(r"[0-9a-f]{12}", text):
+        raise argparse.ArgumentTypeError("that is no key id: give the 12 hex digits that `feedback keys list` shows")
+    return text
+
+
+def name(text: str) -> str:
+    """For whom or what a key is."""
+    if len(text) > 200 or not text.isprintable():
+        raise argparse.ArgumentTypeError("a name has at most 200 characters, all of them printable")
+    return text
+
+
+def rate(text: str) -> int:
+    """A limit, a number a second."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give a number a second, 1 to 10000000")
+    return int(text)
+
+
+def expiry(text: str) -> datetime:
+    """When a key ends: after so many days or hours, or at a time; UTC where it names no zone."""
+    began = now()
+    match = re.fullmatch(r"(\d{1,6})([dh])", text)
+    try:
+        if match:
+            count = int(match[1])
+            at = began + (timedelta(days=count) if match[2] == "d" else timedelta(hours=count))
+        else:
+            at = datetime.fromisoformat(text)
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give 30d, 12h, or as in 2027-01-31T12:00Z") from None
+    if not began < at < began + timedelta(days=366 * _MOST_YEARS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not between now and {_MOST_YEARS} years from now")
+    return _to_the_millisecond(at)
+
+
+def _to_the_millisecond(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
