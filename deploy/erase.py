@@ -12,15 +12,29 @@ they go with their retention.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import clickhouse_connect
-import msgspec
 from clickhouse_connect.driver.client import Client
 
 from deploy.engines import CommandError, clickhouse, kafka
+from deploy.erase_conditions import (
+    AGGREGATES,
+    EVENTS,
+    FACTS,
+    FOUND,
+    LETTERS,
+    SHARED,
+    THEIR_NOTES,
+    THEIRS,
+    Person,
+    count,
+    count_in,
+    count_without_noting,
+    is_noted,
+)
 from deploy.erase_events import delete, tell, until_committed
+from deploy.progress import Progress
+from deploy.removal import mutate
 from schemas.addresses import dsn
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.rollups import touch_after_removal
@@ -28,83 +42,10 @@ from stream_workers.rollups import touch_after_removal
 _ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class Person:
-    """Whose rows."""
-
-    workspace: str
-    user: str
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {
-            "workspace": self.workspace,
-            "user": self.user,
-            "fact": ',"user":' + msgspec.json.encode(self.user).decode(),
-        }
-
-
-_UNDER_WAY = "workspace = {workspace:String} AND user = {user:String}"
-
-
-def _noted(kind: str) -> str:
-    return f"(SELECT id FROM feedback.erasures_under_way WHERE {_UNDER_WAY} AND kind = '{kind}')"
-
-
-def _is_noted(kind: str, column: str) -> str:
-    return f"toString({column}) IN {_noted(kind)}"
-
-
-_ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
-_LETTERS = (
-    "JSONExtractString(value, 'workspace') = {workspace:String} AND (JSONExtractString(value, '_user') = {user:String}"
-    f" OR feedback_id IN {_noted('feedback')})"
-)
-_FACTS = f"kind = 'request' AND {_is_noted('request', 'id')} AND position(entry, {{fact:String}}) > 0"
-
-_TRACES = f"workspace = {{workspace:String}} AND trace_id IN {_noted('trace')}"
-_SHARED = (
-    f"SELECT DISTINCT trace_id FROM feedback.feedback_rows WHERE {_TRACES}"
-    f" AND toString(feedback_id) NOT IN {_noted('feedback')}"
-)
-_AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({_SHARED})"
-
-# What is theirs in each table, and goes before what is left is computed anew.
-THEIRS = {
-    "feedback_rows": _is_noted("feedback", "feedback_id"),
-    "feedback_hour_rows": _is_noted("feedback", "feedback_id"),
-    "request_log_rows": _is_noted("request", "request_id"),
-    "journal": f"kind = 'feedback' AND {_is_noted('feedback', 'id')} OR {_FACTS}",
-    "dead_letters": _LETTERS,
-    "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
-}
-# What is found of each kind, by what was found before it.
-_FOUND = {
-    "feedback": f"""
-        SELECT toString(feedback_id) AS id FROM feedback.feedback_rows
-        WHERE workspace = {{workspace:String}} AND (_user = {{user:String}} OR home_user = {{user:String}})
-        UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
-        WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
-        UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {_ENTRY_OF}""",
-    "request": f"""
-        SELECT toString(request_id) AS id FROM feedback.request_log_rows
-        WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
-        UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {_ENTRY_OF}""",
-    "trace": f"""
-        SELECT DISTINCT trace_id AS id FROM feedback.feedback_rows
-        WHERE workspace = {{workspace:String}} AND trace_id IN (
-            SELECT trace_id FROM feedback.feedback_rows WHERE {THEIRS["feedback_rows"]}
-            UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows WHERE {THEIRS["request_log_rows"]}
-        )""",
-    "hour": f"""
-        SELECT toString(toUnixTimestamp(hour)) AS id FROM feedback.feedback_hour_rows
-        WHERE {THEIRS["feedback_hour_rows"]}
-        UNION DISTINCT SELECT toString(toUnixTimestamp(start)) FROM feedback.rollup_rows
-        WHERE period = 'hour' AND {THEIRS["rollup_rows"]}""",
-}
-_MUTATION = {"mutations_sync": 2, "allow_nondeterministic_mutations": 1}
+def would_erase(clickhouse_url: str, workspace: str, user: str) -> dict[str, int]:
+    """The rows per table that `erase` would remove."""
+    with clickhouse(clickhouse_url) as client:
+        return count_without_noting(client, _person(workspace, user))
 
 
 def erase(
@@ -114,30 +55,34 @@ def erase(
     workspace: str,
     user: str,
     *,
-    say: Callable[[str], None],
+    progress: Progress,
     patience_s: float = 60,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Erase; the rows that were theirs per table, before and after. CommandError where it cannot be completed."""
-    if not user:
-        raise CommandError("Name the person: --user must not be empty.")
-    person = Person(workspace, user)
+    person = _person(workspace, user)
     with clickhouse(clickhouse_url) as client:
         _find(client, person)
-        before = after = _count(client, person)
-        for _ in range(_ROUNDS if _count_in(client, "erasures_under_way", _UNDER_WAY, person) else 0):
-            _delete_through_the_pipeline(client, bootstrap, group, person, patience_s, say)
-            _remove(client, clickhouse_url, bootstrap, person)
+        before = after = count(client, person)
+        for _ in range(_ROUNDS if count_in(client, "erasures_under_way", THEIR_NOTES, person) else 0):
+            _delete_through_the_pipeline(client, bootstrap, group, person, patience_s, progress)
+            _remove(client, clickhouse_url, bootstrap, person, progress)
             _find(client, person)
-            after = _count(client, person)
+            after = count(client, person)
             if not any(after.values()):
-                _remove_from(client, "erasures_under_way", _UNDER_WAY, person)
+                mutate(client, {"erasures_under_way": f"DELETE WHERE {THEIR_NOTES}"}, person.parameters, progress)
                 break
     return before, after
 
 
+def _person(workspace: str, user: str) -> Person:
+    if not user:
+        raise CommandError("Name the person: --user must not be empty.")
+    return Person(workspace, user)
+
+
 def _find(client: Client, person: Person) -> None:
     """Note what is theirs, beside what was noted before."""
-    for kind, found in _FOUND.items():
+    for kind, found in FOUND.items():
         client.command(
             "INSERT INTO feedback.erasures_under_way (workspace, user, kind, id)"
             f" SELECT {{workspace:String}}, {{user:String}}, '{kind}', id FROM ({found})",
@@ -148,77 +93,63 @@ def _find(client: Client, person: Person) -> None:
 def _ids(client: Client, person: Person, *kinds: str) -> list[str]:
     """What is noted of these kinds."""
     told = ", ".join(f"'{kind}'" for kind in kinds)
-    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {_UNDER_WAY} AND kind IN ({told})"
+    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({told})"
     return [row[0] for row in client.query(query, person.parameters).result_rows]
 
 
-def _count(client: Client, person: Person) -> dict[str, int]:
-    everywhere = THEIRS | {"trace_aggregate_rows": _AGGREGATES}
-    return {table: _count_in(client, table, theirs, person) for table, theirs in everywhere.items()}
-
-
-def _count_in(client: Client, table: str, theirs: str, person: Person) -> int:
-    query = f"SELECT count() FROM feedback.{table} WHERE {theirs}"
-    return int(client.query(query, person.parameters).result_rows[0][0])
-
-
 def _delete_through_the_pipeline(
-    client: Client, bootstrap: str, group: str, person: Person, patience_s: float, say: Callable[[str], None]
+    client: Client, bootstrap: str, group: str, person: Person, patience_s: float, progress: Progress
 ) -> None:
     """Delete their feedback as anyone would, and wait until workers have done that and all that came before."""
     standing = [
         row[0]
         for row in client.query(
-            "SELECT DISTINCT toString(id) FROM feedback.journal WHERE kind = 'feedback'"
-            f" AND {_is_noted('feedback', 'id')} AND id NOT IN (SELECT id FROM feedback.journal"
-            " WHERE kind = 'feedback' AND JSONExtractString(entry, 'event') = 'delete')",
+            f"SELECT DISTINCT toString(id) FROM feedback.journal WHERE {EVENTS} AND id NOT IN (SELECT id"
+            f" FROM feedback.journal WHERE {EVENTS} AND JSONExtractString(entry, 'event') = 'delete')",
             person.parameters,
         ).result_rows
     ]
-    kafka(bootstrap, delete(bootstrap, person.workspace, standing))
-    say(f"{len(standing)} feedbacks deleted; waiting for the workers")
-    kafka(bootstrap, until_committed(bootstrap, group, patience_s))
+    kafka(bootstrap, delete(bootstrap, person.workspace, standing, progress))
+    kafka(bootstrap, until_committed(bootstrap, group, patience_s, progress))
 
 
-def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person) -> None:
+def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person, progress: Progress) -> None:
     """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
     wanted = person.parameters
     client.command(
         "INSERT INTO feedback.erased_records"
         f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
-        f" FROM feedback.journal WHERE kind = 'feedback' AND {_is_noted('feedback', 'id')}"
-        f" OR kind = 'request' AND {_is_noted('request', 'id')}",
+        f" FROM feedback.journal WHERE {EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}",
         parameters=wanted,
     )
     client.command(
         "INSERT INTO feedback.erased_records SELECT topic, kafka_partition, sequence, now64(3)"
-        f" FROM feedback.dead_letters WHERE {_LETTERS}",
+        f" FROM feedback.dead_letters WHERE {LETTERS}",
         parameters=wanted,
     )
-    facts = f"ALTER TABLE feedback.journal UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {_FACTS}"
-    client.command(facts, parameters=wanted, settings=_MUTATION)
-    for table, theirs in THEIRS.items():
-        if table != "rollup_rows":
-            _remove_from(client, table, theirs, person)
-    asyncio.run(_roll_up(clickhouse_url, person.workspace, sorted(map(int, _ids(client, person, "hour")))))
-    _remove_from(client, "rollup_rows", THEIRS["rollup_rows"], person)
-    newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {_AGGREGATES} GROUP BY trace_id"
+    held = {table for table, rows in count(client, person).items() if rows}
+    changes = {table: f"DELETE WHERE {theirs}" for table, theirs in THEIRS.items() if table in held - {"rollup_rows"}}
+    if "journal" in changes:
+        without = "line = replaceOne(line, {fact:String}, '')"
+        changes["journal"] = f"UPDATE {without} WHERE {FACTS}, DELETE WHERE {EVENTS}"
+    mutate(client, changes, wanted, progress)
+    asyncio.run(_roll_up(clickhouse_url, person.workspace, sorted(map(int, _ids(client, person, "hour"))), progress))
+    if count_in(client, "rollup_rows", THEIRS["rollup_rows"], person):
+        mutate(client, {"rollup_rows": f"DELETE WHERE {THEIRS['rollup_rows']}"}, wanted, progress)
+    newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {AGGREGATES} GROUP BY trace_id"
     versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
-    shared = [row[0] for row in client.query(_SHARED, wanted).result_rows]
-    kafka(
-        bootstrap, tell(bootstrap, person.workspace, versions, shared, set(_ids(client, person, "feedback", "request")))
-    )
-    _remove_from(client, "trace_aggregate_rows", _AGGREGATES, person)
+    shared = [row[0] for row in client.query(SHARED, wanted).result_rows]
+    identities = set(_ids(client, person, "feedback", "request"))
+    kafka(bootstrap, tell(bootstrap, person.workspace, versions, shared, identities, progress))
+    if versions:
+        mutate(client, {"trace_aggregate_rows": f"DELETE WHERE {AGGREGATES}"}, wanted, progress)
 
 
-def _remove_from(client: Client, table: str, theirs: str, person: Person) -> None:
-    gone = f"ALTER TABLE feedback.{table} DELETE WHERE {theirs}"
-    client.command(gone, parameters=person.parameters, settings=_MUTATION)
-
-
-async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int]) -> None:
+async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int], progress: Progress) -> None:
     client = await clickhouse_connect.get_async_client(**dsn(clickhouse_url), autogenerate_session_id=False)
     try:
-        await touch_after_removal(client, workspace, hours)
+        buckets = len({each // 3600 for each in hours}) + len({each // 86_400 for each in hours})
+        with progress.step("hours and days computed anew", buckets) as advance:
+            await touch_after_removal(client, workspace, hours, lambda: advance(1))
     finally:
         await client.close()

@@ -2,86 +2,79 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from deploy.engines import CommandError
 from deploy.offsets import committed_offsets, end_offsets
+from deploy.produce import Record, send
+from deploy.progress import Progress
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
 
 
-async def delete(bootstrap: str, workspace: str, feedback: Iterable[str]) -> None:
+async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
     """Delete feedback as anyone would, each in the partition that its id carries."""
-    at = datetime.now(UTC).isoformat()
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
-        for each in feedback:
-            event = {"event": "delete", "workspace": workspace, "feedback_id": each, "deleted_at": at}
-            partition = ids.partition_of(_hash(each), partitions)
-            value = msgspec.json.encode(event)
-            await producer.send_and_wait(FEEDBACK_EVENTS, value, key=each.encode(), partition=partition)
-    finally:
-        await producer.stop()
+    event = {"event": "delete", "workspace": workspace, "deleted_at": datetime.now(UTC).isoformat()}
+    records = [_event(each, event) for each in feedback]
+    await send(bootstrap, records, "feedbacks deleted", progress)
 
 
-async def until_committed(bootstrap: str, group: str, patience_s: float) -> None:
-    """Return when the workers have committed all that the input topics hold now: none of it will be read again."""
+async def until_committed(
+    bootstrap: str, group: str, patience_s: float, progress: Progress, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Return when the workers have committed all that the input topics hold now: none of it will be read again.
+
+    CommandError when they have made no progress for `patience_s` seconds.
+    """
     ends = await end_offsets(bootstrap, INPUTS)
-    deadline = time.monotonic() + patience_s
-    while True:
-        committed = await committed_offsets(bootstrap, group, INPUTS)
-        if all(committed.get(place, 0) >= end for place, end in ends.items()):
-            return
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"the workers of {group} have not caught up within {patience_s:g} s: see that they run, and erase again"
-            )
-        await asyncio.sleep(0.2)
+    left, moved = sum(ends.values()), clock()
+    with progress.step("records of the input topics seen by the workers", left) as advance:
+        while True:
+            committed = await committed_offsets(bootstrap, group, INPUTS)
+            now = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+            if now < left:
+                advance(left - now)
+                left, moved = now, clock()
+            if not left:
+                return
+            if clock() - moved > patience_s:
+                raise CommandError(
+                    f"the workers of {group} have made no progress for {patience_s:g} s, {left:,} records before the"
+                    " end: see that they run, then run this again"
+                )
+            await asyncio.sleep(0.2)
 
 
 async def tell(
-    bootstrap: str, workspace: str, gone: Mapping[str, int], changed: Iterable[str], identities: Iterable[str]
+    bootstrap: str,
+    workspace: str,
+    gone: Mapping[str, int],
+    changed: Iterable[str],
+    identities: Iterable[str],
+    progress: Progress,
 ) -> None:
     """Tombstones for traces that are gone, above the versions they had; and a notice to the workers for each of these,
     for each trace that changed, and for the traces of these ids."""
+    hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
+    hashes |= {_hash(each) for each in identities}
+    notice = {"event": "forget", "workspace": workspace, "forgotten_at": datetime.now(UTC).isoformat()}
     at_ms = time.time_ns() // 1_000_000
-    at = datetime.now(UTC).isoformat()
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        partitions = len(await producer.partitions_for(FEEDBACK_EVENTS))
-        hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
-        hashes |= {_hash(each) for each in identities}
-        for trace_hash in hashes:
-            notice_id = str(ids.new_id(trace_hash, at_ms))
-            notice = {
-                "event": "forget",
-                "workspace": workspace,
-                "feedback_id": notice_id,
-                "forgotten_at": at,
-            }
-            partition = ids.partition_of(trace_hash, partitions)
-            await producer.send_and_wait(
-                FEEDBACK_EVENTS, msgspec.json.encode(notice), key=notice_id.encode(), partition=partition
-            )
-        for trace, version in gone.items():
-            key = ids.trace_key(workspace, trace)
-            await producer.send_and_wait(
-                AGGREGATES,
-                None,
-                key=key,
-                partition=ids.partition_of(murmur2(key), partitions),
-                headers=[("version", b"%d" % (version + 1))],
-            )
-    finally:
-        await producer.stop()
+    notices = [_event(str(ids.new_id(trace_hash, at_ms)), notice) for trace_hash in hashes]
+    tombstones = [_tombstone(ids.trace_key(workspace, trace), version) for trace, version in gone.items()]
+    await send(bootstrap, notices + tombstones, "notices and tombstones sent", progress)
+
+
+def _event(feedback_id: str, event: Mapping[str, str]) -> Record:
+    value = msgspec.json.encode({**event, "feedback_id": feedback_id})
+    return Record(FEEDBACK_EVENTS, _hash(feedback_id), feedback_id.encode(), value)
+
+
+def _tombstone(key: bytes, version: int) -> Record:
+    return Record(AGGREGATES, murmur2(key), key, None, [("version", b"%d" % (version + 1))])
 
 
 def _hash(identity: str) -> int:

@@ -76,6 +76,7 @@ def add_to(commands: Any) -> None:
     erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
     erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
     options.group(erase)
+    erase.add_argument("--dry-run", action="store_true", help="only say how many rows would go from each table")
     erase.set_defaults(run=_erase)
 
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")
@@ -154,17 +155,23 @@ def _what_to_do(given: argparse.Namespace) -> str:
 
 
 def _erase(given: argparse.Namespace) -> int:
-    from deploy import workspaces
-    from deploy.erase import erase
+    from deploy.erase import erase, would_erase
+    from deploy.progress import Progress
 
-    before, after = erase(given.clickhouse_url, given.bootstrap, given.group, given.workspace, given.user, say=print)
+    if given.dry_run:
+        found = would_erase(given.clickhouse_url, given.workspace, given.user)
+        for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
+            print(line)
+        print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(given))
+        return 0
+    before, after = erase(
+        given.clickhouse_url, given.bootstrap, given.group, given.workspace, given.user, progress=Progress()
+    )
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())
     if not any(before.values()):
-        with clickhouse(given.clickhouse_url) as client:
-            workspaces.require(client, given.workspace)
-        print(f"Nothing names the user {given.user!r} in the workspace {given.workspace!r}: are both spelt right?")
+        print(_nothing(given))
         return 0
     print(
         f"{left} rows are left: erase again." if left else
@@ -172,6 +179,14 @@ def _erase(given: argparse.Namespace) -> int:
         " they were accepted, and dead letters on feedback.dead.v1 for 30."
     )  # fmt: skip
     return 1 if left else 0
+
+
+def _nothing(given: argparse.Namespace) -> str:
+    from deploy import workspaces
+
+    with clickhouse(given.clickhouse_url) as client:
+        workspaces.require(client, given.workspace)
+    return f"Nothing names the user {given.user!r} in the workspace {given.workspace!r}: are both spelt right?"
 
 
 def _orphans(given: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ mark, and a version begins with the number of marks (the epoch), which is read b
 epoch than their bucket's count no more.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -40,8 +40,8 @@ class Hour(NamedTuple):
         return Hour(self.workspace, self.start // _DAY * _DAY)
 
 
-async def compute(client: AsyncClient, hours: Iterable[Hour]) -> None:
-    """Bring the rollups of these hours, and of the days they lie in, up to what is stored.
+async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[], object] = lambda: None) -> None:
+    """Bring the rollups of these hours, and of the days they lie in, up to what is stored. `done` is called after each.
 
     May be done by anyone, at any time and again: at worst in vain. Raises what the client raises.
     """
@@ -52,6 +52,7 @@ async def compute(client: AsyncClient, hours: Iterable[Hour]) -> None:
     for period, buckets in (("hour", hours), ("day", sorted({hour.day for hour in hours}))):
         for bucket in buckets:
             await compute_bucket(client, period, bucket, epochs.get((period, bucket), 0))
+            done()
 
 
 async def compute_bucket(client: AsyncClient, period: str, bucket: Hour, epoch: int) -> None:
@@ -65,7 +66,9 @@ async def stale_hours(client: AsyncClient) -> list[Hour]:
     return sorted({Hour(*row) for row in (await client.query(STALE)).result_rows})
 
 
-async def touch_after_removal(client: AsyncClient, workspace: str, hours: Iterable[int]) -> None:
+async def touch_after_removal(
+    client: AsyncClient, workspace: str, hours: Iterable[int], done: Callable[[], object] = lambda: None
+) -> None:
     """Void the rollups of these hours (starts in Unix seconds) and of their days, compute both anew, and delete what is
     void for good. To be called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2),
     with every hour in which the removed feedback was created. May be repeated. Raises what the client raises.
@@ -80,7 +83,7 @@ async def touch_after_removal(client: AsyncClient, workspace: str, hours: Iterab
         column_names=["workspace", "hour", "removal"],
         settings={"async_insert": 0},
     )
-    await compute(client, touched)
+    await compute(client, touched, done)
     await client.command(
         DELETE_VOID_ROWS,
         parameters={"workspace": workspace},

@@ -29,8 +29,14 @@ _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
 _connect: Any = _chdb.connect  # type: ignore[attr-defined]
 
 # chDB takes server settings as start-up arguments. Half of the memory leaves room for the broker and the workers
-# on the same machine; it writes no system.*_log tables, so there is none to expire.
-_SERVER_SETTINGS = {"max_server_memory_usage_to_ram_ratio": "0.5", "mark_cache_size": str(256 << 20)}
+# on the same machine; it writes no system.*_log tables, so there is none to expire. It has two threads for merges and
+# mutations and lets four be under way, and a table that finds no place sleeps for half a second: so a mutation went
+# through seven parts a second. With the 32 places of a server it does not wait; the threads stay two.
+_SERVER_SETTINGS = {
+    "max_server_memory_usage_to_ram_ratio": "0.5",
+    "mark_cache_size": str(256 << 20),
+    "background_merges_mutations_concurrency_ratio": "16",
+}
 
 
 class EngineUnavailableError(RuntimeError):

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 
 from deploy import cli, erase
 from deploy.audit import audit
-from deploy.erase import THEIRS
+from deploy.erase_conditions import THEIRS
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
@@ -37,6 +37,12 @@ def mentions(pipeline: Pipeline, text: str) -> dict[str, int]:
 
 def address(pipeline: Pipeline) -> list[str]:
     return ["--clickhouse-url", pipeline.engines.clickhouse, "--bootstrap", pipeline.engines.kafka]
+
+
+def rows_by_table(told: str) -> dict[str, list[str]]:
+    """The numbers that a command has printed of each table."""
+    rows = [line.split() for line in told.splitlines() if line.startswith((*THEIRS, "trace_aggregate_rows"))]
+    return {table: numbers for table, *numbers in rows}
 
 
 def test_nothing_of_an_erased_person_is_left_in_any_table(
@@ -68,14 +74,18 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         )
 
         capsys.readouterr()
+        assert cli.main(["erase", "--dry-run", "--user", person, *address(pipeline)]) == 0
+        told = capsys.readouterr().out
+        assert "Nothing was changed" in told
+        would_go = rows_by_table(told)
+        assert mentions(pipeline, person).keys() >= {"feedback_rows", "journal", "rollup_rows"}
+        assert "erasures_under_way" not in mentions(pipeline, person), "a dry run notes nothing"
+
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
         told = capsys.readouterr().out
         assert "Nothing is left" in told
-        counts = {
-            row.split()[0]: row.split()[1:]
-            for row in told.splitlines()
-            if row.startswith((*THEIRS, "trace_aggregate_rows"))
-        }
+        counts = rows_by_table(told)
+        assert {table: rows[:1] for table, rows in counts.items()} == would_go
         assert counts["feedback_rows"][1:] == counts["trace_aggregate_rows"][1:] == ["0"]
         assert int(counts["feedback_rows"][0]) >= 4
         assert int(counts["trace_aggregate_rows"][0]) >= 2
