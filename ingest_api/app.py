@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from ingest_api import feedback_body, log_body
 from ingest_api.admission import Admission
+from ingest_api.docs_page import add_docs_page
 from ingest_api.feedback_body import Call
 from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Receive, Send, internal_error
 from ingest_api.idempotency import KeyMemory
@@ -176,6 +177,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     app = EdgeApp(
         title="Feedback API",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
@@ -211,6 +213,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
             return JSONResponse(error_content(503, told), 503)
         return JSONResponse({"status": "ok"})
 
+    add_docs_page(app)
     app.registry = registry_of("edge")
 
     @app.get("/metrics", summary="Numbers for Prometheus", tags=["health"], response_class=PlainTextResponse)

@@ -31,7 +31,9 @@ def _get(*paths: str) -> set[Route]:
     return {Route("GET", path) for path in paths}
 
 
-OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json", f"{EXPORT}/file")
+_DOCS = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for name in _DOCS), "/openapi.json",
+            f"{EXPORT}/file")  # fmt: skip
 """What needs no key; the file has an address that is signed."""
 LISTS: dict[Route, tuple[Scope, ...]] = {
     **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/"), ("feedback.read",)),
