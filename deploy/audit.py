@@ -2,15 +2,17 @@
 
 Offsets come from Kafka, rows from ClickHouse. A record below the workers' commits that is nowhere is missing; one that
 is in two places is doubled; one that was erased and stands again has returned, by a worker that was late or read it
-anew; a row above the end of its log is a stranger. Any of these makes the books wrong.
+anew; a row above the end of its log is a stranger. A record that Kafka dropped before a worker had read it is lost, and
+stays so until an operator acknowledges it. Any of these makes the books wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
 from deploy.engines import clickhouse, kafka, offset_base
+from deploy.lost_records import Losses, Range, merged, noted, within
 from deploy.offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
@@ -40,7 +42,16 @@ FROM (
 _MISSING = f"""
 SELECT number FROM numbers({{start:UInt64}}, {{count:UInt64}}) WHERE number NOT IN (
     SELECT sequence FROM ({_PLACES}) WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
-) LIMIT 5
+) AND NOT arrayExists((a, b) -> number >= a AND number < b, {{firsts:Array(UInt64)}}, {{ends:Array(UInt64)}}) LIMIT 5
+"""
+_FOUND_WITHIN = f"""
+SELECT uniqExact(sequence) FROM ({_PLACES})
+WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
+    AND arrayExists((a, b) -> sequence >= a AND sequence < b, {{firsts:Array(UInt64)}}, {{ends:Array(UInt64)}})
+"""
+_LAST_BELOW = f"""
+SELECT maxOrNull(sequence) FROM ({_PLACES})
+WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
 """
 _RETURNED_REQUESTS = f"""
 WITH erased AS (
@@ -62,23 +73,21 @@ WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND se
 
 @dataclass(frozen=True)
 class Log:
-    """One partition's log: offsets of its first record and its next one, and how far the workers have committed."""
+    """One partition's log: offsets of its first record and its next one, and how far the workers have committed; to
+    its start where they have committed nothing."""
 
     topic: str
     partition: int
     start: int
     end: int
     committed: int
-
-    @property
-    def expired(self) -> int:
-        """Records that the log dropped before a worker had read them."""
-        return max(0, self.start - self.committed)
+    has_commit: bool = True
 
 
 @dataclass(frozen=True)
 class Account:
-    """What has become of a log's records. `missing_offsets` are the first of those that are nowhere."""
+    """What has become of a log's records. `missing_offsets` are the first of those that are nowhere; `lost_ranges` are
+    sequences among which the lost ones are."""
 
     log: Log
     stored: int
@@ -89,7 +98,10 @@ class Account:
     doubled: int
     returned: int
     strangers: int
+    lost: int
+    acknowledged: int
     missing_offsets: list[int] = field(default_factory=list)
+    lost_ranges: list[Range] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
@@ -98,7 +110,7 @@ class Account:
     @property
     def difference(self) -> int:
         """Records whose place in the books is wrong: 0 where all is well."""
-        return self.missing + self.doubled + self.returned + self.strangers + self.log.expired
+        return self.missing + self.doubled + self.returned + self.strangers + self.lost
 
 
 def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:
@@ -109,7 +121,8 @@ def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> 
     with clickhouse(clickhouse_url) as client:
         logs = kafka(bootstrap, _logs(bootstrap, group))
         first = offset_base(client, base)
-        accounts = [_account(client, log, first) for log in logs]
+        known = noted(client)
+        accounts = [_account(client, log, first, known.get((log.topic, log.partition), Losses())) for log in logs]
         ends = kafka(bootstrap, end_offsets(bootstrap, INPUTS))
         return [_with_strangers(client, each, first, ends) for each in accounts]
 
@@ -125,23 +138,62 @@ def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[Log]
     """The logs in order; one that was never committed counts from its start."""
     for topic, partition in sorted(ends):
         start, end = starts[topic, partition], ends[topic, partition]
-        yield Log(topic, partition, start, end, min(committed.get((topic, partition), start), end))
+        commit = committed.get((topic, partition))
+        yield Log(topic, partition, start, end, min(start if commit is None else commit, end), commit is not None)
 
 
-def _account(client: Client, log: Log, base: int) -> Account:
+def _account(client: Client, log: Log, base: int, losses: Losses) -> Account:
     commit = max(log.committed, log.start)
     bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
     place = {"topic": log.topic, "partition": log.partition}
     stored, dead, erased, doubled, returned, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
     if log.topic == REQUEST_LOGS:
         returned += client.query(_RETURNED_REQUESTS, bounds | place).result_rows[0][0]
-    missing = commit - log.start - below
+    unread = base + log.committed if log.has_commit else _after_the_last(client, log, base)
+    losses.lost.append(Range(unread, base + log.start))
+    known_here = within(losses.known, base + log.start, base + commit)
+    missing = commit - log.start - below - _nowhere(client, log, known_here)
     offsets = []
     if missing:
-        wanted = place | {"start": base + log.start, "count": commit - log.start}
+        wanted = place | {"start": base + log.start, "count": commit - log.start} | _bounds(known_here)
         offsets = [row[0] - base for row in client.query(_MISSING, wanted).result_rows]
-    waiting = log.end - commit - above
-    return Account(log, stored + doubled, dead + doubled, erased, waiting, missing, doubled, returned, 0, offsets)
+    return Account(
+        log,
+        stored=stored + doubled,
+        dead=dead + doubled,
+        erased=erased,
+        waiting=log.end - commit - above,
+        missing=missing,
+        doubled=doubled,
+        returned=returned,
+        strangers=0,
+        lost=_nowhere(client, log, losses.open),
+        acknowledged=_nowhere(client, log, merged(losses.acknowledged)),
+        missing_offsets=offsets,
+        lost_ranges=losses.open,
+    )
+
+
+def _nowhere(client: Client, log: Log, ranges: Sequence[Range]) -> int:
+    """How many of these sequences no record stands in any place for."""
+    if not ranges:
+        return 0
+    query = {"topic": log.topic, "partition": log.partition} | _bounds(ranges)
+    found = int(client.query(_FOUND_WITHIN, query).result_rows[0][0])
+    return sum(each.end - each.first for each in ranges) - found
+
+
+def _after_the_last(client: Client, log: Log, base: int) -> int:
+    """Where unread records begin if there is no commit to say it: after the last one that was read."""
+    if log.start == 0:
+        return base
+    query = {"topic": log.topic, "partition": log.partition, "below": base + log.start}
+    last = client.query(_LAST_BELOW, query).result_rows[0][0]
+    return base if last is None else max(base, int(last) + 1)
+
+
+def _bounds(ranges: Sequence[Range]) -> dict[str, list[int]]:
+    return {"firsts": [each.first for each in ranges], "ends": [each.end for each in ranges]}
 
 
 def _with_strangers(client: Client, account: Account, base: int, ends: Offsets) -> Account:

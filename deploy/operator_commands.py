@@ -6,16 +6,21 @@ Exit codes: 0 all is well or done, 1 the command found or could not do something
 
 import argparse
 import os
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy import command_options as options
 from deploy import dead_commands
 from deploy.engines import CommandError, clickhouse, table
 
+if TYPE_CHECKING:
+    from deploy.audit import Account
+
 _AUDIT = (
     "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits 1 where a record is"
-    " missing, doubled, back although it was erased, unknown to its log, or expired in Kafka before a worker read it."
+    " missing, doubled, back although it was erased, unknown to its log, or was gone from Kafka before a worker read"
+    " it; that until it is acknowledged."
 )
 
 
@@ -45,6 +50,12 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
     )
+    audit.add_argument(
+        "--acknowledge",
+        action="store_true",
+        help="count no longer what is lost now, because somebody knows of it",
+    )
+    audit.add_argument("--note", default="", metavar="TEXT", help="with --acknowledge: what to remember of it")
     audit.set_defaults(run=_audit)
 
     dead_commands.add_to(commands)
@@ -87,8 +98,24 @@ def add_to(commands: Any) -> None:
 
 def _audit(given: argparse.Namespace) -> int:
     from deploy.audit import audit
+    from deploy.lost_records import acknowledge
 
+    if given.note and not given.acknowledge:
+        raise CommandError("--note goes with --acknowledge.")
     accounts = audit(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
+    difference = _tell_accounts(accounts, given.group)
+    if not given.acknowledge:
+        return 1 if difference else 0
+    lost = sum(a.lost for a in accounts)
+    with clickhouse(given.clickhouse_url) as client:
+        open_ranges = [((a.log.topic, a.log.partition), each) for a in accounts for each in a.lost_ranges]
+        acknowledge(client, open_ranges, given.note)
+    print(f"{lost} lost records are acknowledged from now on.")
+    return 1 if difference - lost else 0
+
+
+def _tell_accounts(accounts: "Sequence[Account]", group: str) -> int:
+    """Print the books and what is wrong in them; how many records that is."""
     header = ["topic", "partition", "accepted", "stored", "dead", "erased", "waiting", "difference"]
     rows: list[list[Any]] = [
         [a.log.topic, str(a.log.partition), a.accepted, a.stored, a.dead, a.erased, a.waiting, a.difference]
@@ -99,7 +126,7 @@ def _audit(given: argparse.Namespace) -> int:
     for line in table(header, [*rows, total]):
         print(line)
     if sum(a.accepted for a in accounts) and all(a.log.committed == a.log.start for a in accounts):
-        print(f"The group {given.group} has committed nothing: is it the workers'?")
+        print(f"The group {group} has committed nothing: is it the workers'?")
     for a in accounts:
         where = f"{a.log.topic}/{a.log.partition}"
         if a.missing:
@@ -110,9 +137,12 @@ def _audit(given: argparse.Namespace) -> int:
             print(f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again")
         if a.strangers:
             print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")
-        if a.log.expired:
-            print(f"{where}: {a.log.expired} records expired in Kafka before a worker read them")
-    return 1 if total[-1] else 0
+        if a.lost:
+            among = ", ".join(f"{each.first} to {each.end - 1}" for each in a.lost_ranges[:5])
+            print(f"{where}: {a.lost} records were gone from Kafka before a worker read them, among sequences {among}")
+        if a.acknowledged:
+            print(f"{where}: {a.acknowledged} lost records are acknowledged and no longer counted")
+    return int(total[-1])
 
 
 def _reconcile(given: argparse.Namespace) -> int:

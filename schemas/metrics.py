@@ -7,6 +7,7 @@ bounded by a setting: never an id, a trace, a person or a workspace.
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from schemas.tallies import Counter, Gauge, Histogram, Tally
+from schemas.topics import INPUTS
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
@@ -88,7 +89,8 @@ UNFORESEEN_FAILURES = Counter(
 LOOKUP_SECONDS = Histogram(
     "feedback_worker_lookup_duration_seconds",
     "seconds",
-    "One look-up in ClickHouse for all that a poll needs and is not remembered: `traces`, or idempotency `keys`.",
+    "One look-up in ClickHouse for all that a poll needs and is not remembered: `traces`, idempotency `keys`, or the"
+    " `last` record of a partition.",
     ["of"],
     bounds=_SECONDS,
 )
@@ -117,6 +119,13 @@ FEEDBACK_STORED = Counter(
     "Rows of feedback stored, by whether a request of their trace is known; a feedback is stored at each change.",
     ["join_state"],
     [("pending",), ("joined",)],
+)
+RECORDS_LOST = Counter(
+    "feedback_worker_records_lost_total",
+    "records",
+    "Records that were gone from Kafka before a worker read them; found again after a crash they are counted again.",
+    ["topic"],
+    [(topic,) for topic in INPUTS],
 )
 DEAD_LETTERS = Counter(
     "feedback_worker_dead_letters_total", "records", "Records that could not become rows.", ["reason"]
@@ -174,6 +183,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         ROWS_STORED,
         FEEDBACK_STORED,
         DEAD_LETTERS,
+        RECORDS_LOST,
     ),
     "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES),
 }

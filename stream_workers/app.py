@@ -20,7 +20,7 @@ from stream_workers.dead_share import DeadShare, TooManyDeadError
 from stream_workers.decide import Stored
 from stream_workers.faust_app import poll_app
 from stream_workers.join import Claim
-from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
+from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries, last_stored
 from stream_workers.messages import Message
 from stream_workers.observed import ObservedEngines
 from stream_workers.polls import PassThrough
@@ -63,6 +63,9 @@ class RealEngines:
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.clickhouse, claims)
+
+    async def last_stored(self, topic: str, partition: int, below: int) -> int | None:
+        return await last_stored(self.clickhouse, topic, partition, below)
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         await store(self.clickhouse, rows)

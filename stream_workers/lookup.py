@@ -13,6 +13,7 @@ import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.decode import Created, Deleted, Forgotten, Updated
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
@@ -34,6 +35,19 @@ SELECT workspace, idempotency_key, argMin(digest, _block_number)
 FROM feedback.idempotency_keys
 WHERE (workspace, idempotency_key) IN (SELECT w, k FROM wanted)
 GROUP BY workspace, idempotency_key
+"""
+_LAST = f"""
+SELECT maxOrNull(sequence) FROM (
+    SELECT sequence FROM feedback.journal
+    WHERE if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') = {{topic:String}}
+        AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
+    UNION ALL SELECT sequence FROM feedback.dead_letters
+    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
+    UNION ALL SELECT sequence FROM feedback.erased_records
+    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
+    UNION ALL SELECT end_sequence - 1 FROM feedback.lost_records
+    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND end_sequence <= {{below:UInt64}}
+)
 """
 
 
@@ -112,3 +126,10 @@ async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[C
     )
     result = await client.query(_CLAIMS, external_data=wanted)
     return {(workspace, key): digest for workspace, key, digest in result.result_rows}
+
+
+async def last_stored(client: AsyncClient, topic: str, partition: int, below: int) -> int | None:
+    """The highest sequence below this one of a record whose fate is known: stored, dead, erased or lost; None without any."""
+    result = await client.query(_LAST, {"topic": topic, "partition": partition, "below": below})
+    last = result.result_rows[0][0]
+    return None if last is None else int(last)

@@ -17,6 +17,7 @@ from stream_workers.messages import Message
 from stream_workers.polls import PollConsumer
 from stream_workers.processor import Engines
 from stream_workers.progress import Poll
+from stream_workers.rows import LOST
 
 
 class ObservedEngines:
@@ -33,6 +34,10 @@ class ObservedEngines:
         with _timed(metrics.LOOKUP_SECONDS, "keys", engine="clickhouse"):
             return await self._engines.fetch_claims(claims)
 
+    async def last_stored(self, topic: str, partition: int, below: int) -> int | None:
+        with _timed(metrics.LOOKUP_SECONDS, "last", engine="clickhouse"):
+            return await self._engines.last_stored(topic, partition, below)
+
     async def store(self, rows: dict[str, pa.Table]) -> None:
         with _timed(metrics.INSERT_SECONDS, engine="clickhouse"):
             await self._engines.store(rows)
@@ -40,6 +45,8 @@ class ObservedEngines:
             metrics.ROWS_STORED.add(name, by=len(table))
         _count_values(metrics.FEEDBACK_STORED, rows.get("feedback_rows"), "join_state")
         _count_values(metrics.DEAD_LETTERS, rows.get("dead_letters"), "reason")
+        for lost in rows[LOST].to_pylist() if LOST in rows else ():
+            metrics.RECORDS_LOST.add(lost["topic"], by=lost["end_sequence"] - lost["first_sequence"])
 
     async def publish(self, batch: list[Message]) -> None:
         with _timed(metrics.PUBLISH_SECONDS, engine="kafka"):

@@ -10,6 +10,7 @@ Promises:
 - An offset is committed only after `acknowledge(poll)`, and never past a batch that was not acknowledged: Faust's
   own acknowledgements, which happen even when an agent raises, are not listened to.
 - A poll of an earlier assignment cannot move an offset: acknowledging it does nothing.
+- Records that the log has lost before they were read are part of a poll as what they are: lost (see progress.Lost).
 - The next poll is made when the agent asks for it, of all that has arrived until then: a record waits for a few large
   polls and not for many small ones. Reading goes on meanwhile, up to half as much again as a poll is to hold.
 
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS = 50
 _GATHER_S = 0.05
+_LOG_STARTS_S = 5
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -81,7 +83,7 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         self.progress.gather(
             {tp: batch for tp, batch in records.items() if tp in active or tp in self._buffered_partitions}
         )
-        if self.progress.next_wanted and self.progress.gathered:
+        if self.progress.next_wanted and self.progress.has_poll:
             poll = self.progress.poll()
             carrier = poll.batches[0].tp
             yield carrier, self._message(carrier, poll, generation)
@@ -133,11 +135,27 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         self.progress.start_anew()
         number = self.progress.number
         await super().perform_seek()
+        assigned = {TP(*tp) for tp in self.assignment()}
+        starts = await self._log_starts(assigned)
+        if self.progress.number != number:
+            return
+        for tp in assigned:
+            self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
         # aiokafka leaves a partition without a commit where it stands, which may be past what was read in vain.
         without = [TopicPartition(*tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
         if without:
             await self._thread.seek_to_beginning(*without)
         self._placed_in = number
+
+    async def _log_starts(self, partitions: set[TP]) -> dict[TP, int]:
+        """The first offset of each log; nothing where Kafka does not say, for then the first record will tell."""
+        try:
+            async with asyncio.timeout(_LOG_STARTS_S):
+                starts = await self._thread.earliest_offsets(*(TopicPartition(*tp) for tp in partitions))
+        except (KafkaError, TimeoutError) as error:
+            log.info("Kafka did not say where its logs begin: %r", error)
+            return {}
+        return {TP(*tp): offset for tp, offset in starts.items()}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self.progress.start_anew()

@@ -8,9 +8,11 @@ they came, settling them in that order, and joining no more once any but an aban
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
@@ -24,8 +26,9 @@ from stream_workers.messages import Message
 from stream_workers.packed import Packed
 from stream_workers.progress import Poll
 from stream_workers.retry import Backoff, until_done
-from stream_workers.rows import CLAIMS, claims_table
+from stream_workers.rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
 
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 IN_HAND = 3
@@ -42,6 +45,8 @@ class Engines(Protocol):
     async def fetch(self, hashes: set[int]) -> Stored: ...
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]: ...
+
+    async def last_stored(self, topic: str, partition: int, below: int) -> int | None: ...
 
     async def store(self, rows: dict[str, pa.Table]) -> None: ...
 
@@ -109,6 +114,7 @@ class Processor:
         if poll.assignment != self._assignment:
             self._assignment = poll.assignment
             self.forget()
+        await self._note_what_is_lost(poll)
         records = [record for batch in poll.batches for record in batch.records]
         arrivals, faults = await self._compute(lambda: decode(records, self._offset_base))
         if Forgotten in {type(arrival.event) for arrival in arrivals}:
@@ -178,6 +184,30 @@ class Processor:
             found = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(unclaimed.keys()))
             owners |= {claim: digest_of(event) for claim, event in unclaimed.items()} | found
         return owners
+
+    async def _note_what_is_lost(self, poll: Poll) -> None:
+        """Store which records the log no longer had: once the poll is committed nothing else would tell."""
+        found: list[LostRecords] = []
+        for tp, lost in ((batch.tp, lost) for batch in poll.batches for lost in batch.lost):
+            end = lost.end + self._offset_base
+            first = self._offset_base + (lost.first or 0)
+            if lost.first is None:
+                last = await self._until_done(
+                    poll, "look-up", partial(self._engines.last_stored, tp.topic, tp.partition, end)
+                )
+                first = first if last is None else max(first, last + 1)
+            if first < end:
+                found.append(LostRecords(tp.topic, tp.partition, first, end))
+        if not found:
+            return
+        for each in found:
+            log.error(
+                "%d records of %s/%d were gone from Kafka before a worker read them, offsets %d to %d;"
+                " `feedback audit` counts them until they are acknowledged",
+                each.end - each.first, each.topic, each.partition,
+                each.first - self._offset_base, each.end - 1 - self._offset_base,
+            )  # fmt: skip
+        await self._until_done(poll, "insert", lambda: self._engines.store({LOST: lost_table(found)}))
 
     def _require(self, poll: Poll) -> None:
         if self._assignment_over(poll):

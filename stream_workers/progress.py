@@ -1,23 +1,36 @@
 """How far each partition has been read, handed out and acknowledged, and what may be committed; no engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 
+class Lost(NamedTuple):
+    """Offsets from `first` to before `end` that should have been read, and of which the log has no record any more.
+
+    `first` is None where nothing was ever committed: then they begin after the last record that is stored.
+    """
+
+    first: int | None
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """Consecutive records of one partition. `follows` is the offset after the batch delivered before this one."""
+    """Records of one partition, and what is lost before or between them; there may be no records but then a loss.
+    `follows` is the offset after the batch delivered before this one."""
 
     tp: TP
     records: list[ConsumerRecord]
     follows: int | None
+    lost: tuple[Lost, ...] = ()
 
     @property
     def next_offset(self) -> int:
-        return int(self.records[-1].offset) + 1
+        return int(self.records[-1].offset) + 1 if self.records else self.lost[-1].end
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +52,23 @@ class Progress:
     first: int | None = None
     delivered: int | None = None
     committable: int | None = None
+    expected: int | None = None
+    """The offset of the next record, as far as it is known."""
+    lost: tuple[Lost, ...] = ()
+    """What is found to be lost before it, and not delivered yet."""
+
+    def begin(self, committed: int | None, start: int | None) -> None:
+        """Reading begins at the commit, or at the log's start where there is none or the log has lost it."""
+        self.expected = start if committed is None else max(committed, start or 0)
+        if start and start > (committed or 0):
+            self.lost = (Lost(committed, start),)
 
     def deliver(self, tp: TP, records: list[ConsumerRecord]) -> RecordBatch:
+        batch = RecordBatch(tp, records, self.delivered, self.lost + holes(self.expected, records))
         if self.first is None:
-            self.first = int(records[0].offset)
-        batch = RecordBatch(tp, records, follows=self.delivered)
-        self.delivered = batch.next_offset
+            self.first = int(records[0].offset) if records else batch.next_offset
+        self.delivered = self.expected = batch.next_offset
+        self.lost = ()
         return batch
 
     def acknowledge(self, batch: RecordBatch) -> None:
@@ -53,6 +77,24 @@ class Progress:
                 f"{batch.tp}: records before offset {batch.follows} were delivered and never acknowledged"
             )
         self.committable = max(self.committable or 0, batch.next_offset)
+
+
+def holes(expected: int | None, records: Sequence[ConsumerRecord]) -> tuple[Lost, ...]:
+    """What the log has passed over before and between these records, the first of which should have been at `expected`.
+
+    Every offset of an input topic is a record: none is compacted and none is written in transactions.
+    """
+    if not records:
+        return ()
+    first = int(records[0].offset) if expected is None else min(expected, records[0].offset)
+    if records[-1].offset - first + 1 == len(records):
+        return ()
+    found, next_offset = [], first
+    for record in records:
+        if record.offset > next_offset:
+            found.append(Lost(next_offset, record.offset))
+        next_offset = record.offset + 1
+    return tuple(found)
 
 
 @dataclass
@@ -70,6 +112,10 @@ class ProgressOfAssignment:
     gathered: dict[TP, list[ConsumerRecord]] = field(default_factory=dict)
     """What has been read since that one."""
 
+    def begin(self, tp: TP, committed: int | None, start: int | None) -> None:
+        """Note where reading a partition begins: its commit, and the first offset of its log; None where not known."""
+        self.partitions.setdefault(tp, Progress()).begin(committed, start)
+
     def gather(self, records: Mapping[TP, list[ConsumerRecord]]) -> None:
         for tp, batch in records.items():
             self.gathered.setdefault(tp, []).extend(batch)
@@ -78,10 +124,16 @@ class ProgressOfAssignment:
     def gathered_count(self) -> int:
         return sum(map(len, self.gathered.values()))
 
+    @property
+    def has_poll(self) -> bool:
+        """Whether there is anything to deliver: records, or a loss that none have followed yet."""
+        return bool(self.gathered) or any(progress.lost for progress in self.partitions.values())
+
     def poll(self) -> Poll:
-        """All that was gathered."""
+        """All that was gathered, and all that is lost."""
         self.next_wanted = False
-        batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in self.gathered.items()]
+        records = {tp: [] for tp, progress in self.partitions.items() if progress.lost} | self.gathered
+        batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in records.items()]
         self.gathered = {}
         return Poll(batches, self.number)
 

@@ -90,6 +90,9 @@ def build_app(settings: RollupSettings) -> faust.App:
                 if poll.assignment != app.consumer.assignment_number:
                     raise Abandoned
 
+            if any(batch.lost for batch in poll.batches):
+                log.warning("notices were gone from Kafka before they were read: looking for hours that they named")
+                await until_done("catching up", catch_up, Backoff(), require)
             hours = hours_of(record.value for batch in poll.batches for record in batch.records)
             await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require)
             app.consumer.acknowledge(poll)

@@ -5,7 +5,7 @@ text and weights as 128-bit decimals made from whole billionths, without a Pytho
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +21,19 @@ _STRINGS = pa.list_(pa.string())
 
 CLAIMS = "idempotency_keys"
 """The table of `claims_table`."""
+
+
+LOST = "lost_records"
+"""The table of `lost_table`."""
+
+
+class LostRecords(NamedTuple):
+    """Sequences of one partition, from `first` to before `end`, whose records nobody has read."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
 
 
 def tables(changes: Changes) -> dict[str, pa.Table]:
@@ -64,6 +77,18 @@ def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:
             "idempotency_key": pa.array([key for _, key in claims]),
             "digest": pa.array([digest_of(event) for event in claims.values()]),
             "claimed_at": _times([milliseconds(event.at) for event in claims.values()]),
+        }
+    )
+
+
+def lost_table(lost: Sequence[LostRecords]) -> pa.Table:
+    """Rows that tell what is lost."""
+    return pa.table(
+        {
+            "topic": pa.array([each.topic for each in lost]),
+            "kafka_partition": pa.array([each.partition for each in lost], pa.uint16()),
+            "first_sequence": pa.array([each.first for each in lost], pa.uint64()),
+            "end_sequence": pa.array([each.end for each in lost], pa.uint64()),
         }
     )
 

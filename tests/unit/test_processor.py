@@ -34,6 +34,7 @@ class Engines:
         self.failures = failures
         self.calls: list[str] = []
         self.rows: dict[str, pa.Table] = {}
+        self.last: int | None = None
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -48,6 +49,10 @@ class Engines:
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         self._call("fetch_claims")
         return {}
+
+    async def last_stored(self, topic: str, partition: int, below: int) -> int | None:
+        self._call("last_stored")
+        return self.last
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
         self._call("store")
@@ -293,3 +298,34 @@ async def test_metadata_too_odd_to_be_compared_is_a_dead_letter_and_no_end_of_th
     record = ConsumerRecord(topics.FEEDBACK_EVENTS, 0, 1, 0, 0, b"", value, None, 0, 0, ())
     await see_through(work, poll_of([record]))
     assert set(engines.rows) == {"dead_letters"}
+
+
+def lost_before(first: int | None, end: int) -> Poll:
+    """A poll of one record, before which the log has lost what lies between these offsets."""
+    progress = ProgressOfAssignment()
+    place = TP(topics.FEEDBACK_EVENTS, 0)
+    progress.begin(place, first, end)
+    value = json.dumps(created("t", 1)).encode()
+    progress.gather({place: [ConsumerRecord(topics.FEEDBACK_EVENTS, 0, end, 0, 0, b"", value, None, 0, 0, ())]})
+    return progress.poll()
+
+
+async def test_what_is_lost_is_stored_before_anything_that_follows_it(caplog: pytest.LogCaptureFixture) -> None:
+    engines = Engines(store=2)
+    await processor(engines).look_up(lost_before(3, 42), nothing_before)
+    assert engines.calls == ["store", "store", "store", "fetch"], "tried until it is stored"
+    (row,) = engines.rows["lost_records"].to_pylist()
+    assert (row["first_sequence"], row["end_sequence"]) == (3, 42)
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "39 records of feedback.events.v1/0 were gone from Kafka" in line.getMessage()
+
+
+@pytest.mark.parametrize(("last", "first"), [(None, 0), (2, 3), (41, None)])
+async def test_where_nothing_was_committed_what_is_lost_begins_after_what_is_stored(
+    last: int | None, first: int | None
+) -> None:
+    engines = Engines()
+    engines.last = last
+    await processor(engines).look_up(lost_before(None, 42), nothing_before)
+    rows = engines.rows["lost_records"].to_pylist() if engines.rows else []
+    assert [row["first_sequence"] for row in rows] == ([] if first is None else [first])

@@ -6,7 +6,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_workers.progress import Poll, ProgressOfAssignment, SkippedRecords
+from stream_workers.progress import Lost, Poll, ProgressOfAssignment, SkippedRecords, holes
 
 A, B = TP("feedback.events.v1", 0), TP("request.logs.v1", 0)
 
@@ -117,3 +117,55 @@ def test_what_can_be_committed_is_always_a_prefix_of_what_was_acknowledged(
         else:
             blocked[tp] = True
         assert (progress.committable(tp) or 0) == acknowledged[tp]
+
+
+def test_what_the_log_has_lost_is_delivered_before_what_follows_it() -> None:
+    progress = ProgressOfAssignment()
+    progress.begin(A, committed=5, start=9)
+    batch = poll_of(progress, {A: records(9, 10)}).batches[0]
+    assert (batch.lost, batch.next_offset) == ((Lost(5, 9),), 11)
+    assert poll_of(progress, {A: records(11)}).batches[0].lost == ()
+    assert poll_of(progress, {A: records(14, 15, 18)}).batches[0].lost == (Lost(12, 14), Lost(16, 18))
+
+
+def test_what_is_lost_is_delivered_although_nothing_follows_and_then_committed() -> None:
+    progress = ProgressOfAssignment()
+    progress.begin(A, committed=5, start=9)
+    progress.begin(B, committed=3, start=0)
+    assert progress.has_poll
+    (batch,) = (lost := progress.poll()).batches
+    assert (batch.tp, batch.records, batch.lost) == (A, [], (Lost(5, 9),))
+    assert progress.committable(A) is None
+    progress.acknowledge(lost)
+    assert (progress.committable(A), progress.committable(B), progress.has_poll) == (9, None, False)
+    assert poll_of(progress, {A: records(9)}).batches[0].lost == ()
+
+
+@pytest.mark.parametrize(
+    ("committed", "start", "first", "lost"),
+    [
+        (5, 0, 5, ()),
+        (5, None, 5, ()),
+        (5, None, 7, (Lost(5, 7),)),
+        (0, 3, 3, (Lost(0, 3),)),
+        (None, 0, 0, ()),
+        (None, 3, 3, (Lost(None, 3),)),
+        (None, 3, 4, (Lost(None, 3), Lost(3, 4))),
+        (None, None, 4, ()),
+        # The topic was made anew: what is read again is no loss.
+        (5, 0, 0, ()),
+    ],
+)
+def test_a_loss_is_what_lies_between_the_commit_and_the_first_record(
+    committed: int | None, start: int | None, first: int, lost: tuple[Lost, ...]
+) -> None:
+    progress = ProgressOfAssignment()
+    progress.begin(A, committed, start)
+    assert poll_of(progress, {A: records(first)}).batches[0].lost == lost
+
+
+@given(st.integers(0, 30), st.sets(st.integers(0, 30), min_size=1))
+def test_every_offset_from_the_expected_one_on_is_a_record_or_lost(expected: int, offsets: set[int]) -> None:
+    read = records(*sorted(offsets))
+    lost = [offset for hole in holes(expected, read) for offset in range(hole.first or 0, hole.end)]
+    assert sorted([*lost, *offsets]) == list(range(min(expected, *offsets), max(offsets) + 1))

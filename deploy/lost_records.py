@@ -1,0 +1,96 @@
+"""Records that Kafka no longer had when they were to be read: what is noted of them, and what is acknowledged.
+
+Workers note what they find gone. What lies before a log's start and is not committed is gone as well, though no worker
+has come to see it. Both are ranges of sequences, so the same loss told twice is one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+_NOTED = """
+SELECT toString(topic), kafka_partition, is_acknowledged, first_sequence, end_sequence FROM feedback.lost_records FINAL
+"""
+
+
+class Range(NamedTuple):
+    """Sequences from `first` to before `end`."""
+
+    first: int
+    end: int
+
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+@dataclass
+class Losses:
+    """What is known to be lost of one partition, and what of that an operator has acknowledged."""
+
+    lost: list[Range] = field(default_factory=list)
+    acknowledged: list[Range] = field(default_factory=list)
+
+    @property
+    def known(self) -> list[Range]:
+        """All of it, each sequence once."""
+        return merged(self.lost + self.acknowledged)
+
+    @property
+    def open(self) -> list[Range]:
+        """What is not acknowledged."""
+        return without(merged(self.lost), merged(self.acknowledged))
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """The same sequences in as few ranges as can be, in order."""
+    found: list[Range] = []
+    for each in sorted(ranges):
+        if each.first >= each.end:
+            continue
+        if found and each.first <= found[-1].end:
+            found[-1] = Range(found[-1].first, max(found[-1].end, each.end))
+        else:
+            found.append(each)
+    return found
+
+
+def without(ranges: Iterable[Range], others: Iterable[Range]) -> list[Range]:
+    """What is left of merged ranges when the sequences of other merged ones are taken away."""
+    left = list(ranges)
+    for other in others:
+        cut = (
+            (Range(each.first, min(each.end, other.first)), Range(max(each.first, other.end), each.end))
+            for each in left
+        )
+        left = [part for part in chain.from_iterable(cut) if part.first < part.end]
+    return left
+
+
+def within(ranges: Iterable[Range], first: int, end: int) -> list[Range]:
+    """What of these lies from `first` to before `end`."""
+    return merged(Range(max(each.first, first), min(each.end, end)) for each in ranges)
+
+
+def noted(client: Client) -> dict[Place, Losses]:
+    """What is noted, by partition. Raises what the client raises."""
+    found: dict[Place, Losses] = {}
+    for topic, partition, is_acknowledged, first, end in client.query(_NOTED).result_rows:
+        losses = found.setdefault((topic, int(partition)), Losses())
+        (losses.acknowledged if is_acknowledged else losses.lost).append(Range(int(first), int(end)))
+    return found
+
+
+def acknowledge(client: Client, losses: Iterable[tuple[Place, Range]], note: str) -> None:
+    """Note that an operator knows of these; returns when ClickHouse has it."""
+    rows = [(topic, partition, each.first, each.end, 1, note) for (topic, partition), each in losses]
+    if rows:
+        client.insert(
+            "feedback.lost_records",
+            rows,
+            column_names=["topic", "kafka_partition", "first_sequence", "end_sequence", "is_acknowledged", "note"],
+            settings={"async_insert": 0},
+        )

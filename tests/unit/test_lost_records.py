@@ -1,0 +1,26 @@
+"""Losses as ranges of sequences: the same loss told twice is one, and what is acknowledged counts no more."""
+
+from itertools import chain, pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.lost_records import Losses, Range, merged, within, without
+
+ranges = st.lists(st.builds(Range, st.integers(0, 20), st.integers(0, 20)), max_size=6)
+
+
+def numbers(found: list[Range]) -> set[int]:
+    return set(chain.from_iterable(range(each.first, each.end) for each in found))
+
+
+@given(ranges, ranges)
+def test_ranges_are_sets_of_sequences(some: list[Range], others: list[Range]) -> None:
+    one, other = merged(some), merged(others)
+    assert numbers(one) == numbers(some)
+    assert all(a.end < b.first for a, b in pairwise(one)), "as few as can be, in order"
+    assert numbers(without(one, other)) == numbers(some) - numbers(others)
+    assert sum(each.end - each.first for each in without(one, other)) == len(numbers(some) - numbers(others))
+    assert numbers(within(one, 5, 9)) == numbers(some) & set(range(5, 9))
+    assert numbers(Losses(some, others).open) == numbers(some) - numbers(others)
+    assert numbers(Losses(some, others).known) == numbers(some) | numbers(others)
