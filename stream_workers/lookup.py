@@ -45,7 +45,7 @@ SELECT maxOrNull(sequence) FROM (
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
     UNION ALL SELECT sequence FROM feedback.erased_records
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
-    UNION ALL SELECT end_sequence - 1 FROM feedback.lost_records
+    UNION ALL SELECT toUInt64(end_sequence - 1) FROM feedback.lost_records
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND end_sequence <= {{below:UInt64}}
 )
 """
@@ -129,7 +129,7 @@ async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[C
 
 
 async def last_stored(client: AsyncClient, topic: str, partition: int, below: int) -> int | None:
-    """The highest sequence below this one of a record whose fate is known: stored, dead, erased or lost; None without any."""
+    """The highest sequence below this one of a record that is stored, dead, erased or noted as lost; None without."""
     result = await client.query(_LAST, {"topic": topic, "partition": partition, "below": below})
     last = result.result_rows[0][0]
     return None if last is None else int(last)
