@@ -15,12 +15,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from schemas.restarts import Restarts
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
+_LAST_GRACE_S = 5.0
 
 
 Command = tuple[list[str], Mapping[str, str]]  # argv and environment
@@ -34,10 +35,17 @@ class NotReadyError(RuntimeError):
     """A process runs and does not serve in time."""
 
 
+class _Ending(NamedTuple):
+    verb: str
+    why: str
+
+
 class Program:
     """One program that is kept running. `ready` waits until a started process serves; it is cancelled if that dies.
 
-    `command` is awaited before each start, and may hold it up. `failed` is called once, when the program is given up.
+    `command` is awaited before each start, and may hold it up. `watch` returns why a process that runs is to be ended
+    and started again, once it is. `failed` is called once, when the program is given up: at a first start that fails,
+    and where it dies too often, which `restarts` tells.
     """
 
     def __init__(
@@ -48,13 +56,15 @@ class Program:
         log: Path,
         failed: Callable[[Exception], None],
         say: Callable[[str], None],
+        watch: Callable[["Program"], Awaitable[str]] | None = None,
+        restarts: Callable[[], Restarts] = Restarts,
         start_deadline: float = 60.0,
     ) -> None:
         self.name = name
         self.log = log
         self.is_ready = asyncio.Event()
         self._command, self._wait_until_ready, self._failed, self._say = command, ready, failed, say
-        self._start_deadline = start_deadline
+        self._watch, self._restarts, self._start_deadline = watch, restarts, start_deadline
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
         self._was_ready = False
@@ -70,11 +80,14 @@ class Program:
         """Ask the process to end (SIGTERM), insist after `grace` seconds, and do not start it again."""
         self._stopping = True
         if (process := self._running()) is not None:
-            self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)  # a halted process would not notice
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), grace)
+            await self._ask_to_end(process, grace)
         await self.kill()
+
+    async def _ask_to_end(self, process: asyncio.subprocess.Process, grace: float) -> None:
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)  # a halted process would not notice
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace)
 
     async def kill(self) -> None:
         """End the process at once and do not start it again."""
@@ -100,20 +113,23 @@ class Program:
         return self._process if self._process is not None and self._process.returncode is None else None
 
     async def _keep(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
-        deaths = Restarts()
+        deaths = self._restarts()
         try:
             while True:
-                why = await self._run_once(while_up)
+                ending = await self._run_once(while_up)
                 if self._stopping:
                     return
                 if not self._was_ready:
                     raise ProgramError(
-                        f"{self.name} did not start: {why}. The end of {self.log}:\n{self._last_lines()}"
+                        f"{self.name} did not start: {ending.why}. The end of {self.log}:\n{self._last_lines()}"
                     )
                 pause = deaths.pause_after(time.monotonic())
                 if pause is None:
                     raise ProgramError(f"{self.name} died {deaths.most} times within a minute: see {self.log}.")
-                self._say(f"{self.name} died ({why}) and is started again; its log is {self.log}.")
+                when = f" in {pause:.0f} s" if pause > 5 else ""
+                self._say(
+                    f"{self.name} {ending.verb} ({ending.why}) and is started again{when}; its log is {self.log}."
+                )
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             if not self._stopping:
@@ -122,38 +138,53 @@ class Program:
         except Exception as error:
             self._failed(error)
 
-    async def _run_once(self, while_up: Callable[[], Awaitable[None]] | None) -> str:
-        """Start the process and see it through; why it ended. Leaves nothing running, however this ends."""
+    async def _run_once(self, while_up: Callable[[], Awaitable[None]] | None) -> _Ending:
+        """Start the process and see it through; how it ended. Leaves nothing running, however this ends."""
         argv, environment = await self._command()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             process = self._process = await _spawn(argv, environment, log)
         serving = asyncio.create_task(self._serve(while_up))
         exited = asyncio.create_task(process.wait())
+        unwell = asyncio.create_task(self._become_unwell())
         try:
-            await asyncio.wait({serving, exited}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, exited, unwell}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 try:
                     await serving
                 except NotReadyError:
-                    return f"it was not ready within {self._start_deadline:g} s"
-            return _ending(await exited)
+                    return _Ending("was ended", f"it was not ready within {self._start_deadline:g} s")
+                await asyncio.wait({exited, unwell}, return_when=asyncio.FIRST_COMPLETED)
+            if not exited.done() and not self._stopping:
+                why = await unwell
+                await self._ask_to_end(process, _LAST_GRACE_S)
+                return _Ending("was ended", why)
+            return _Ending("died", _ending(await exited))
         finally:
             self.is_ready.clear()
             self.signal(signal.SIGKILL)
             serving.cancel()
-            # Until both are over: nothing that runs around the process may outlast it.
-            await asyncio.wait({serving, exited})
+            unwell.cancel()
+            # Until all are over: nothing that runs around the process may outlast it.
+            await asyncio.wait({serving, exited, unwell})
 
     async def _serve(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
         try:
-            await asyncio.wait_for(self._wait_until_ready(self), self._start_deadline)
+            # Later starts may find an engine away: then `watch` tells whether it is the process that will not serve.
+            await asyncio.wait_for(self._wait_until_ready(self), None if self._was_ready else self._start_deadline)
         except TimeoutError:
             raise NotReadyError from None
         self._was_ready = True
         self.is_ready.set()
         if while_up is not None:
             await while_up()
+
+    async def _become_unwell(self) -> str:
+        """Return why the process is to be ended, once it is."""
+        if self._watch is None:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets it")
+        return await self._watch(self)
 
     def _last_lines(self, count: int = 15) -> str:
         lines = [line for line in self.output().splitlines() if line.strip()]

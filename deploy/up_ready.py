@@ -1,15 +1,22 @@
-"""When a started program serves: what it is asked until it says yes. The caller bounds the wait."""
+"""What a started program is asked: whether it serves yet, until it does, and then how it is, in bounded time."""
 
 import asyncio
 import http.client
+import json
 from collections.abc import Callable
 
+from aiokafka.errors import KafkaError
+
+from deploy.embedded import broker
 from deploy.supervise import Program
+from deploy.up_health import Check
+
+_ANSWER_S = 3.0
 
 
 async def until_http_200(host: str, port: int, path: str) -> None:
     """Return once a GET is answered with 200."""
-    await _until(lambda: _answers(host, port, path))
+    await _until(lambda: _get(host, port, path)[0] == 200)
 
 
 async def until_it_has_written(program: Program, words: str) -> None:
@@ -24,13 +31,51 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def _answers(host: str, port: int, path: str) -> bool:
+async def health(host: str, port: int) -> Check:
+    """What /healthz and /readyz of a program say."""
+    status, told = await asyncio.to_thread(_get, host, port, "/healthz")
+    if status != 200:
+        return Check(False, _message(told))
+    status, told = await asyncio.to_thread(_get, host, port, "/readyz")
+    if status == 200:
+        return Check(True)
+    return Check(status > 0, _message(told) or f"/readyz answers {status}", str(told.get("waits_for") or ""))
+
+
+async def clickhouse_health(host: str, port: int, *, https: bool = False) -> Check:
+    """Whether ClickHouse's HTTP interface answers."""
+    status, _ = await asyncio.to_thread(_get, host, port, "/ping", https)
+    return Check(status == 200)
+
+
+async def kafka_health(bootstrap: str) -> Check:
+    """Whether a broker tells what it has."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return Check(await broker.answers(bootstrap))
+    except (KafkaError, OSError, TimeoutError):
+        return Check(False)
+
+
+def _message(told: dict[str, object]) -> str:
+    return str(told.get("message") or "")
+
+
+def _get(host: str, port: int, path: str, https: bool = False) -> tuple[int, dict[str, object]]:
+    """The status of an answer, 0 where there is none in time, and its body where that is a JSON object."""
     # Not with urllib, which would ask a proxy that the environment names.
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    make = http.client.HTTPSConnection if https else http.client.HTTPConnection
+    connection = make(host, port, timeout=_ANSWER_S)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        answer = connection.getresponse()
+        body = answer.read(10_000)
     except (OSError, http.client.HTTPException):
-        return False
+        return 0, {}
     finally:
         connection.close()
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    return answer.status, told if isinstance(told, dict) else {}

@@ -16,14 +16,18 @@ from pydantic import TypeAdapter
 from deploy.api_keys import make_same_when_they_answer
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
+from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from deploy.retention import apply_settings, note_offset_base
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
+from deploy.up_health import Check
 from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
 from deploy.up_options import Options, metrics_port, python
-from deploy.up_ready import until_http_200, until_it_has_written
+from deploy.up_ready import health, until_http_200, until_it_has_written
+from deploy.up_watch import HealthWatch
 from schemas.keys import ApiKey
+from schemas.restarts import Restarts
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
@@ -65,19 +69,24 @@ class System:
         self._workers_started = False
         self._background: set[asyncio.Task[None]] = set()
 
-        self.edge = self._program("edge", self._edge_command, self._edge_is_ready)
+        self._watch = HealthWatch(self.bootstrap, self.clickhouse_url, say)
+        self._metrics_ports: dict[str, int] = {}
+
+        self.edge = self._program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [
-            self._program(f"worker-{number + 1}", partial(self._worker_command, number), self._worker_is_ready)
+            self._stream_program(f"worker-{number + 1}", partial(self._worker_command, number), self._worker_is_ready)
             for number in range(options.workers)
         ]
-        self.rollup = self._program("rollup", self._rollup_command, self._rollup_is_ready)
+        self.rollup = self._stream_program("rollup", self._rollup_command, self._rollup_is_ready)
         self.clickhouse = self.broker = None
         if not outside_clickhouse:
-            self.clickhouse = self._program("clickhouse", self._clickhouse_command, self._clickhouse_is_ready)
+            self.clickhouse = self._program(
+                "clickhouse", self._clickhouse_command, self._clickhouse_is_ready, self._watch.clickhouse
+            )
         if self.forgets:
-            self.broker = self._program("broker", self._embedded_command, self._embedded_is_ready)
+            self.broker = self._program("broker", self._embedded_command, self._embedded_is_ready, self._watch.kafka)
         elif not outside_kafka:
-            self.broker = self._program("kafka", self._kafka_command, self._kafka_is_ready)
+            self.broker = self._program("kafka", self._kafka_command, self._kafka_is_ready, self._watch.kafka)
 
     @property
     def programs(self) -> list[Program]:
@@ -107,6 +116,7 @@ class System:
         else:
             self.clickhouse.start(self._make_tables)
         while_broker_is_up = self._serve_one_log if self.forgets else self._serve_lasting_log
+        self._alongside(self._watch.engines(self.clickhouse, self.broker))
         if self.broker is None:
             self._alongside(while_broker_is_up())
         else:
@@ -190,11 +200,18 @@ class System:
 
     async def _worker_command(self, number: int) -> Command:
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return python("stream_workers"), {**self._environment, **base, **metrics_port(self._environment, number)}
+        return python("stream_workers"), {**self._environment, **base, **self._metrics_of(number)}
 
     async def _rollup_command(self) -> Command:
-        port = metrics_port(self._environment, len(self.workers))
-        return python("stream_workers.rollup_app"), {**self._environment, **port}
+        return python("stream_workers.rollup_app"), {**self._environment, **self._metrics_of(len(self.workers))}
+
+    def _metrics_of(self, number: int) -> dict[str, str]:
+        """Where the stream program of this number serves metrics and health: always somewhere."""
+        given = metrics_port(self._environment, number) or {"FEEDBACK_METRICS_PORT": str(free_ports(1)[0])}
+        name = [*self.workers, self.rollup][number].name
+        if given["FEEDBACK_METRICS_PORT"].isdecimal():
+            self._metrics_ports[name] = int(given["FEEDBACK_METRICS_PORT"])
+        return given
 
     async def _clickhouse_command(self) -> Command:
         place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
@@ -231,10 +248,33 @@ class System:
     async def _rollup_is_ready(self, rollup: Program) -> None:
         await until_it_has_written(rollup, "rollup ready")
 
+    async def _edge_health(self) -> Check | None:
+        if not self._log_is_ready.is_set():
+            return None  # it is halted, see _embedded_command
+        return await health(self.reachable_host, self.options.port)
+
+    async def _stream_health(self, name: str) -> Check | None:
+        host = self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK
+        return await health(LOOPBACK if host in ("0.0.0.0", "::") else host, self._metrics_ports[name])
+
     def _program(
+        self,
+        name: str,
+        command: Callable[[], Awaitable[Command]],
+        ready: Callable[[Program], Awaitable[None]],
+        check: Callable[[], Awaitable[Check | None]],
+        restarts: Callable[[], Restarts] = Restarts,
+    ) -> Program:
+        log = self.options.data_dir / "logs" / f"{name}.log"
+        watch = partial(self._watch.until_unwell, check)
+        return Program(name, command, ready, log, self._fail, self._say, watch, restarts)
+
+    def _stream_program(
         self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]
     ) -> Program:
-        return Program(name, command, ready, self.options.data_dir / "logs" / f"{name}.log", self._fail, self._say)
+        # Never given up: whatever is accepted while none of them can go on is kept by the broker.
+        restarts = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
+        return self._program(name, command, ready, partial(self._stream_health, name), restarts)
 
     def _alongside(self, work: Awaitable[None]) -> None:
         async def run() -> None:

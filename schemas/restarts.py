@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Restarts:
-    """When something ended lately, and so when it may start again. Times are seconds of any steady clock."""
+    """When something ended lately, and so when it may start again. Times are seconds of any steady clock.
+
+    Pauses double up to `longest`; after `most` ends within the `window` there is none.
+    """
 
     most: int = 5
     window: float = 60.0
+    longest: float = 5.0
     _times: deque[float] = field(default_factory=deque)
 
     def pause_after(self, now: float) -> float | None:
@@ -19,4 +23,4 @@ class Restarts:
             self._times.popleft()
         if len(self._times) >= self.most:
             return None
-        return min(5.0, 0.2 * 2.0 ** (len(self._times) - 1))
+        return min(self.longest, 0.2 * 2.0 ** min(len(self._times) - 1, 20))

@@ -45,18 +45,19 @@ async def wait_until_ready(bootstrap: str, deadline: float = 30.0) -> None:
     try:
         async with asyncio.timeout(deadline):
             while True:
-                if await _answers(bootstrap):
+                if await answers(bootstrap):
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise BrokerUnavailableError(f"The broker at {bootstrap} did not answer within {deadline:g} s.") from None
 
 
-async def _answers(bootstrap: str) -> bool:
-    host, _, port = bootstrap.rpartition(":")
+async def answers(bootstrap: str) -> bool:
+    """Whether a broker at this address answers a client, or at the first of several."""
+    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
     # A bare connection first: the client would log an error for every attempt before the port is open.
     try:
-        _, writer = await asyncio.open_connection(host, int(port))
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     except OSError:
         return False
     writer.close()

@@ -54,6 +54,31 @@ def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up,
     assert "died (signal SIGKILL) and is started again" in running.errors.read_text()
 
 
+def test_programs_that_are_frozen_are_told_and_replaced(running: Up) -> None:
+    words = ["deploy.api", "stream_workers", "stream_workers.rollup_app", "clickhouse_http"]
+    frozen = {each: running.child(each) for each in words}
+    for pid in frozen.values():
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: "clickhouse does not answer its health check" in running.errors.read_text(), "it is told", seconds=30)
+    for each, pid in frozen.items():
+        until(lambda each=each, pid=pid: running.child(each) not in (0, pid), f"{each} is another process")
+        assert is_gone(pid)
+    until(lambda: running.accepts("after the frost"), "feedback is accepted")
+    until(lambda: running.stored("after the frost") >= 1, "feedback is stored")
+    assert "was ended (it has answered no health check for" in running.errors.read_text()
+
+
+def test_an_embedded_broker_that_was_halted_goes_on_with_what_it_holds(running: Up) -> None:
+    broker, worker = running.child("tansu"), running.child("stream_workers")
+    os.kill(worker, signal.SIGSTOP)
+    running.post("held by the broker")
+    os.kill(broker, signal.SIGSTOP)
+    os.kill(worker, signal.SIGCONT)
+    until(lambda: "it is told to go on before it is ended" in running.errors.read_text(), "it is told to go on")
+    until(lambda: running.stored("held by the broker") == 1, "nothing was lost")
+    assert running.child("tansu") == broker
+
+
 def test_the_embedded_brokers_next_log_counts_on_from_a_higher_base(running: Up) -> None:
     running.post("before")
     until(lambda: running.stored("before") == 1, "feedback is stored")

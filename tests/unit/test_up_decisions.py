@@ -1,8 +1,11 @@
 """What `feedback up` decides without any engine: pauses, offset bases, what is left, which ports will not do."""
 
+from itertools import pairwise
+
 import pytest
 
 from deploy.up_checks import CannotStartError, refuse_taken_ports
+from deploy.up_health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
 from deploy.up_offsets import GAP, offset_base, records_left
 from deploy.up_options import metrics_port
 from schemas.restarts import Restarts
@@ -56,3 +59,61 @@ def test_each_program_serves_metrics_on_a_port_of_its_own_where_any_does() -> No
     assert [metrics_port(given, number)["FEEDBACK_METRICS_PORT"] for number in range(3)] == ["9464", "9465", "9466"]
     for none in ({}, {"FEEDBACK_METRICS_PORT": "0"}, {"FEEDBACK_METRICS_PORT": "http"}):
         assert metrics_port(none, 1) == {}
+
+
+ALIVE, SILENT, UNREADY = Check(True), Check(False), Check(True, "Kafka has been asked for nothing for 61 s")
+
+
+def verdicts(checks: list[Check], seconds: float = 2.0, *, engines_answer: bool = True) -> list[str]:
+    patience = Patience()
+    patience.begin(0.0)
+    return [patience.verdict(n * seconds, each, engines_answer=engines_answer) for n, each in enumerate(checks, 1)]
+
+
+def first(found: list[str]) -> int:
+    """How many checks it took."""
+    return next((n for n, verdict in enumerate(found, 1) if verdict), 0)
+
+
+def test_a_program_that_has_answered_and_falls_silent_is_ended_soon() -> None:
+    found = verdicts([ALIVE, *[SILENT] * 30])
+    assert 1 + SILENT_S / 2 < first(found) <= 3 + SILENT_S / 2
+    assert found[first(found) - 1] == "it has answered no health check for 22 s"
+
+
+def test_a_program_that_starts_may_take_a_minute_to_its_first_answer() -> None:
+    assert FIRST_ANSWER_S / 2 < first(verdicts([SILENT] * 100)) <= 2 + FIRST_ANSWER_S / 2
+
+
+def test_an_answer_in_between_begins_the_silence_anew() -> None:
+    assert first(verdicts([ALIVE, *[SILENT] * 9, ALIVE] * 20)) == 0
+
+
+def test_whoever_was_halted_itself_does_not_take_that_for_silence() -> None:
+    assert first(verdicts([ALIVE, SILENT, SILENT], seconds=1000.0)) == 0
+    assert first(verdicts([ALIVE, SILENT, SILENT, SILENT], seconds=1000.0)) == 4
+
+
+def test_a_program_that_is_of_no_use_for_a_minute_is_ended_and_then_given_longer() -> None:
+    patience, when = Patience(), []
+    patience.begin(0.0)
+    for second in range(1000):
+        if verdict := patience.verdict(float(second), UNREADY, engines_answer=True):
+            assert "although both engines answer: Kafka has been asked for nothing" in verdict
+            when.append(second)
+            patience.begin(float(second))
+    assert when[0] == UNREADY_S + 1
+    assert [round((b - a) / UNREADY_S) for a, b in pairwise(when)] == [2, 4, 8]
+
+
+def test_a_program_that_waits_for_an_engine_is_left_alone() -> None:
+    waits = Check(True, "insert fails", "clickhouse")
+    assert first(verdicts([waits] * 1000)) == 0
+    assert first(verdicts([UNREADY] * 1000, engines_answer=False)) == 0
+
+
+def test_pauses_of_what_is_never_given_up_grow_to_a_minute() -> None:
+    restarts = Restarts(most=1_000_000, window=600.0, longest=60.0)
+    pauses = [restarts.pause_after(float(n)) for n in range(12)]
+    assert pauses[:3] == [0.2, 0.4, 0.8]
+    assert pauses[-2:] == [60.0, 60.0]
