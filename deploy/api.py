@@ -2,24 +2,20 @@
 
 import sys
 
-from pydantic import ValidationError
-
 from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
 from query_api.app import add_queries
 from query_api.settings import QuerySettings
 from schemas.metrics import registry_of
+from schemas.settings_faults import SettingsError, load
 
 
 def main() -> int:
     """Serve until a signal; the exit code, 2 where a setting is faulty."""
     try:
-        settings = QuerySettings()
-    except ValidationError as faults:
-        for fault in faults.errors():
-            name = f"FEEDBACK_{fault['loc'][0]}".upper()
-            got = "" if "SECRET" in name else f", got {fault['input']}"
-            print(f"{name}: {fault['msg']}{got}.", file=sys.stderr)
+        settings = load(QuerySettings)
+    except SettingsError as faults:
+        print(faults, file=sys.stderr)
         return 2
 
     return serve(lambda app: extend(app, settings))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from deploy import command_options, key_commands, operator_commands
 from schemas.addresses import without_password
+from schemas.known_settings import unknown_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +39,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     try:
         options = _parser().parse_args(arguments)
+        if unknown := unknown_settings(os.environ):
+            print("\n".join(f"feedback: {sentence}" for sentence in unknown), file=sys.stderr)
+            return 2
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except SystemExit as end:

@@ -18,10 +18,15 @@ from typing import Any
 from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
+from deploy.retention import RetentionError, days_of, orphan_after_hours
 from deploy.up_checks import CannotStartError, locked_folder, refuse_taken_ports, require_embedded_clickhouse
 from deploy.up_options import Options
 from deploy.up_system import LOOPBACK, System
+from ingest_api.settings import Settings
+from query_api.settings import QuerySettings
 from schemas.addresses import without_password
+from schemas.settings_faults import SettingsError, load
+from stream_workers.settings import RollupSettings, WorkerSettings
 
 __all__ = ["Options", "up"]
 
@@ -40,6 +45,13 @@ def up(options: Options) -> int:
 
 
 def _check(options: Options) -> None:
+    try:
+        for each in (Settings, QuerySettings, WorkerSettings, RollupSettings):
+            load(each)
+        days_of(os.environ)
+        orphan_after_hours(os.environ)
+    except (SettingsError, RetentionError) as faults:
+        raise CannotStartError(str(faults)) from None
     ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}
     if not os.environ.get("FEEDBACK_CLICKHOUSE_URL"):
         require_embedded_clickhouse()

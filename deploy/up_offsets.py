@@ -15,8 +15,6 @@ from deploy.engines import CommandError, clickhouse
 from deploy.offsets import Offsets, committed_offsets, end_offsets
 from schemas.topics import INPUTS
 
-GROUP = "feedback-workers"
-
 # More than one worker can hold of a partition, so that rows which a killed worker's last insert brings late, after
 # the base was computed, still lie below it.
 GAP = 1_000_000
@@ -70,8 +68,8 @@ def records_left(ends: Offsets, committed: Offsets) -> int:
     return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
 
 
-async def drain(bootstrap: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
-    """Wait until the workers have committed all of the input topics, or make no progress for `patience` seconds.
+async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
+    """Wait until the workers, of this group, have committed all of the input topics, or make no progress for `patience` seconds.
 
     Nothing may write to the topics any more. The number of records left over; None where the broker does not answer.
     """
@@ -80,7 +78,7 @@ async def drain(bootstrap: str, patience: float = 10.0, deadline: float = 30.0) 
         left = records_left(ends, {})
         started = progressed = time.monotonic()
         while True:
-            now_left = records_left(ends, await committed_offsets(bootstrap, GROUP, INPUTS))
+            now_left = records_left(ends, await committed_offsets(bootstrap, group, INPUTS))
             if now_left < left:
                 left, progressed = now_left, time.monotonic()
             if left == 0 or time.monotonic() - progressed > patience or time.monotonic() - started > deadline:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from deploy.api_keys import make_same_when_they_answer
+from deploy.command_options import GROUP
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
@@ -133,7 +134,7 @@ class System:
         left: int | None = 0
         await self.edge.stop(grace=15)
         if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
-            left = await drain(self.bootstrap)
+            left = await drain(self.bootstrap, self._environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
         await asyncio.gather(*(each.stop(grace=10) for each in (*self.workers, self.rollup)))
         for engine in (self.clickhouse, self.broker):
             if engine is not None:

@@ -13,9 +13,10 @@ import uvicorn
 
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.connections import Connections
-from ingest_api.settings import Settings, SettingsError, load_settings
+from ingest_api.settings import Settings
 from schemas.background import exit_code
 from schemas.logs import config, log_what_nobody_catches
+from schemas.settings_faults import SettingsError, load
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
@@ -32,7 +33,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     `extend` may add routes to the app before it serves.
     """
     try:
-        settings = load_settings()
+        settings = load(Settings)
     except SettingsError as faults:
         print(faults, file=sys.stderr)
         return 2

@@ -8,8 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingest_api.harmless import Harmless, spelt
@@ -107,23 +106,3 @@ class Settings(BaseSettings):
             self.keep_bodies,
             Harmless(frozenset(map(spelt, self.keep_headers)), frozenset(map(spelt, self.keep_url_parameters))),
         )
-
-
-class SettingsError(Exception):
-    """The environment is not usable; one sentence per line, each naming its variable."""
-
-
-def load_settings() -> Settings:
-    """The settings that the environment gives; SettingsError with all that is wrong in it."""
-    try:
-        return Settings()
-    except ValidationError as faults:
-        raise SettingsError("\n".join(_sentence(fault) for fault in faults.errors())) from None
-
-
-def _sentence(fault: ErrorDetails) -> str:
-    variable = f"{PREFIX}{fault['loc'][0]}".upper()
-    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    rule = rule.replace("should", "must", 1).split(", unable to")[0]
-    given = fault["input"]
-    return f"{variable} {rule}, got {given if isinstance(given, str) else repr(given)!s}."

@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Literal, TypeVar
 
 import faust
-from pydantic import ValidationError
 
 from schemas.background import exit_code
 from schemas.health_server import serve_health
 from schemas.logs import config, log_what_nobody_catches
 from schemas.metrics import registry_of
+from schemas.settings_faults import SettingsError, load
 from stream_workers.settings import ProgramSettings
 from stream_workers.vitals import VITALS
 
@@ -33,11 +33,10 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
     Metrics and health are served from a thread.
     """
     try:
-        read = settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            variable = "FEEDBACK_" + "_".join(str(part) for part in fault["loc"]).upper()
-            print(f"feedback {name}: {variable}: {fault['msg']}", file=sys.stderr)
+        read = load(settings)
+    except SettingsError as faults:
+        for fault in str(faults).splitlines():
+            print(f"feedback {name}: {fault}", file=sys.stderr)
         return 2
     if read.metrics_port:
         try:

@@ -152,10 +152,23 @@ def test_a_folder_that_cannot_be_is_refused(up: Starter, tmp_path: Path) -> None
 
 
 def test_a_program_that_will_not_start_is_told_with_the_end_of_its_log(up: Starter) -> None:
-    said = up(environment={"FEEDBACK_MAX_BULK": "many"}).refusal()
-    assert "edge did not start: exit code" in said
-    assert "FEEDBACK_MAX_BULK" in said
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = up(environment={"FEEDBACK_METRICS_PORT": port}).refusal()
+    assert "worker-1 did not start: exit code 2" in said
+    assert f"FEEDBACK_METRICS_PORT: port {port} on 127.0.0.1 cannot be had" in said
     assert "Traceback" not in said
+
+
+def test_settings_that_will_not_do_are_told_before_anything_is_started(up: Starter) -> None:
+    faulty = {"FEEDBACK_MAX_BULK": "many", "FEEDBACK_CACHE_MB": "-1", "FEEDBACK_KEEP_JOURNAL_DAYS": "3"}
+    assert up(environment={"FEEDBACK_MAX_BULK": "many"}).refusal().startswith("feedback: FEEDBACK_MAX_BULK must be")
+    for name, value in faulty.items():
+        refused = up(environment={name: value})
+        said = refused.refusal()
+        assert name in said
+        assert value in said
+        assert not (refused.data_dir / "clickhouse").exists()
 
 
 def test_an_outside_clickhouse_that_is_not_there_is_told_and_ends_it(up: Starter) -> None:

@@ -23,7 +23,8 @@ def up(tmp_path: Path) -> Iterator[Starter]:
 
 
 def test_what_was_accepted_before_sigterm_is_stored_and_no_process_is_left(up: Starter, tmp_path: Path) -> None:
-    mine = up("data", "--workers", "2", "--partitions", "4").start_and_wait()
+    group = {"FEEDBACK_CONSUMER_GROUP": "workers-of-another-name", "FEEDBACK_ROLLUP_GROUP": "rollups-of-another-name"}
+    mine = up("data", "--workers", "2", "--partitions", "4", environment=group).start_and_wait()
     children = mine.children()
     assert len(children) == 6
     body = [{"trace_id": "last", "value": 1} for _ in range(1000)]

@@ -3,21 +3,22 @@
 import pytest
 
 from ingest_api.harmless import Harmless
-from ingest_api.settings import Settings, SettingsError, load_settings
+from ingest_api.settings import Settings
+from schemas.settings_faults import SettingsError, load
 
 
 def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
-        load_settings()
+        load(Settings)
     return str(caught.value).splitlines()
 
 
 def test_an_empty_environment_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"FEEDBACK_{name.upper()}", raising=False)
-    settings = load_settings()
+    settings = load(Settings)
     assert (settings.host, settings.port, settings.kafka_bootstrap) == ("127.0.0.1", 8787, "127.0.0.1:9092")
     assert settings.kafka_idempotence
     assert settings.limits.environments == {"production", "staging", "development", "test"}
@@ -29,7 +30,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEEDBACK_KAFKA_IDEMPOTENCE", "false")
     monkeypatch.setenv("FEEDBACK_KEEP_HEADERS", "X-Team, x_job")
     monkeypatch.setenv("FEEDBACK_KEEP_URL_PARAMETERS", "Tier")
-    settings = load_settings()
+    settings = load(Settings)
     assert settings.kafka_bootstrap == "a.example:9092,[::1]:9093"
     assert settings.limits.environments == {"live", "canary"}
     assert settings.limits.harmless == Harmless(frozenset({"x-team", "x-job"}), frozenset({"tier"}))

@@ -9,9 +9,10 @@ from starlette.routing import Route
 
 from deploy.api import extend
 from ingest_api.app import EdgeApp, create_app
-from ingest_api.settings import Settings, SettingsError, load_settings
+from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
 from schemas.request_origin import Refusal, host_names, refusal
+from schemas.settings_faults import SettingsError, load
 
 ALLOWED = frozenset({"feedback.example.com"})
 
@@ -148,7 +149,7 @@ def test_names_are_listed_without_scheme_or_port() -> None:
 def test_a_faulty_list_is_told_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEEDBACK_ALLOWED_HOSTS", "https://feedback.example.com")
     with pytest.raises(SettingsError, match=r"FEEDBACK_ALLOWED_HOSTS must be host names .+, got https://feedback"):
-        load_settings()
+        load(Settings)
 
 
 def whole_api(**settings: Any) -> EdgeApp:

@@ -1,0 +1,57 @@
+"""Every environment variable that a program or command of Feedback API reads, and what to say of one that none does.
+
+One list for all, since programs share an environment: what the worker reads is no mistake where the edge starts. A test
+compares it with the settings that there are.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+PREFIX = "FEEDBACK_"
+
+_NAMES = """
+ALLOWED_HOSTS ANALYTICS_TIMEOUT_S CACHE_MB CLICKHOUSE_URL CLOSED_MARK COMMIT_INTERVAL_S CONSUMER_GROUP ENVIRONMENTS
+EXPORT_DIR EXPORT_KEEP_HOURS EXPORT_LEASE_S EXPORT_URL_MINUTES HOST IDEMPOTENCY_ENTRIES KAFKA_BOOTSTRAP
+KAFKA_IDEMPOTENCE KEEP_AGGREGATES_DAYS KEEP_BODIES KEEP_DEAD_LETTERS_DAYS KEEP_FEEDBACK_DAYS KEEP_HEADERS
+KEEP_IDEMPOTENCY_KEYS_DAYS KEEP_JOURNAL_DAYS KEEP_REQUEST_LOGS_DAYS KEEP_ROLLUPS_DAYS KEEP_URL_PARAMETERS LINGER_MS
+LOG_FORMAT MAX_BODY_BYTES MAX_BULK MAX_CONNECTIONS MAX_DEAD_SHARE MAX_IN_FLIGHT_BYTES MAX_LOGGED_BODY_BYTES
+MAX_METADATA_BYTES MAX_POLL_RECORDS MAX_TRACE_ID_CHARS METRICS_HOST METRICS_PORT OFFSET_BASE ORPHAN_AFTER_HOURS PORT
+PRODUCE_TIMEOUT_S PUBLIC_URL QUERY_TIMEOUT_S RATE_LIMIT_PER_S RECEIPT_TIMEOUT_S RECEIVE_TIMEOUT_S REQUIRE_KEYS
+ROLLUP_GROUP ROLLUP_INTERVAL_S SESSION_TIMEOUT_S SIGNING_SECRET
+"""
+KNOWN = frozenset(PREFIX + name for name in _NAMES.split())
+# What only tests read.
+_OF_TESTS = frozenset({"FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
+# What Kubernetes adds for a service whose name begins with feedback.
+_SERVICE_LINK = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
+)
+# How near a variable without the prefix must come to one with it to be taken for a slip.
+_SLIP_OF_THE_PREFIX = 0.9
+
+
+def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, in order of their names."""
+    return [sentence for name in sorted(environment) if (sentence := _fault(name, environment[name]))]
+
+
+def _fault(given: str, value: str) -> str:
+    name = given.upper()
+    if name in KNOWN or name in _OF_TESTS or _is_service_link(name, value):
+        return ""
+    if name.startswith(PREFIX):
+        nearest = get_close_matches(name.removeprefix(PREFIX), _without_prefix(KNOWN), 1, 0.5)
+        hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "docs/operations.md lists what there is."
+        return f"{given} is no setting of this version: {hint}"
+    if name.startswith("FEED") and (slip := get_close_matches(name, KNOWN, 1, _SLIP_OF_THE_PREFIX)):
+        return f"{given} is no setting: did you mean {slip[0]}?"
+    return ""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(name)) or (name.endswith("_PORT") and value.startswith(("tcp://", "udp://")))
+
+
+def _without_prefix(names: Iterable[str]) -> list[str]:
+    return sorted(name.removeprefix(PREFIX) for name in names)
