@@ -1,9 +1,11 @@
 """`GET /v1/feedback/{id}`: what became of a feedback, from ClickHouse and from what waits in Kafka."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, FastAPI, Path
 
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, FeedbackReader
@@ -11,21 +13,28 @@ from query_api.engines import Engines
 from query_api.receipts import Receipt, queued, receipt
 from query_api.settings import QuerySettings
 from query_api.stored import stored
-from query_api.waiting import is_waiting
+from query_api.waiting import PendingRecords
 from schemas.ids import id_in, is_ours, trace_hash_of
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The route."""
     reader = engines.reader(settings.receipt_timeout_s)
-    router = APIRouter(tags=["reading"], responses=REFUSALS)
+    pending = PendingRecords(settings.kafka_bootstrap, settings.consumer_group)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await pending.close()
+
+    router = APIRouter(tags=["reading"], responses=REFUSALS, lifespan=lifespan)
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
         told = receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
         if told is not None:
             return told
-        if await is_waiting(settings.kafka_bootstrap, settings.consumer_group, workspace, feedback_id, trace_hash):
+        if await pending.hold(workspace, feedback_id, trace_hash):
             return queued(feedback_id)
         # It may have been stored while Kafka was asked.
         return receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
