@@ -1,0 +1,317 @@
+"""No request takes work that grows faster than its length, whatever is repeated in whichever part of it.
+
+The routes, their parameters, headers and fields of bodies are taken from the app and its document, so that a new one is
+tried by itself. Each is given many of one piece where the rest of the request is an example that the document gives.
+
+Instructions would be the best measure, but nothing that stands everywhere counts those of C code, where regular
+expressions and codecs run. So it is this thread's CPU time, which other processes do not lengthen, and the question is
+a coarse one: 8 KB may take a few milliseconds, or else no more than twice as much for each byte as 2 KB take. What
+grows with the length takes about one millisecond, what grows with its square takes a hundred and more, and sixteen
+times as much for four times the length: neither a slow machine nor noise makes one look like the other. Patterns are
+held by `test_linear_patterns` besides, where nothing is measured.
+"""
+
+import asyncio
+import copy
+import gc
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from time import thread_time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, decode, encode
+from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
+from tests.unit.whole_api import Headers, WholeApi
+
+SHORT, LONG = 2_000, 8_000
+NOTHING_S = 0.002
+MOST_GROWTH = 2 * LONG / SHORT
+PIECES = (
+    *("0", "00:00", "1e", "-", "+", ".", "__", "a", "é", "٣", "\u2003", " ", "\n", "\r\n", "\0", ",", "a,", ";", ";a="),
+    *("=", "&", "?", "#", "@", ":", "//", "a/", "%", "%00", "'", '"', '\\"', "\\'", "\\", "(", ")", "[", "]", "{", "}"),
+    *('{"a":', '"a":1,', "/*", "--", "Bearer ", "0-1,", "FORMAT ", "FORMAT a ", "INSERT ", "b="),
+)
+TEXTS: dict[str, Callable[[int], str]] = {
+    **{repr(piece): lambda size, piece=piece: piece * (size // len(piece)) for piece in PIECES},  # type: ignore[misc]
+    "numbers": lambda size: ",".join(map(str, range(size // 5))),
+    "an unlike member each": lambda size: json.dumps({f"k{number}": number for number in range(size // 14)}),
+}
+Work = Callable[[int], object]
+
+
+def seconds(work: Work, size: int) -> float:
+    began = thread_time()
+    work(size)
+    return thread_time() - began
+
+
+def grows_too_fast(work: Work) -> str:
+    """How fast, in words, if it does."""
+    if seconds(work, LONG) < NOTHING_S * MOST_GROWTH:
+        return ""
+    long, short = (min(seconds(work, size) for _ in range(3)) for size in (LONG, SHORT))
+    if long < MOST_GROWTH * max(short, NOTHING_S):
+        return ""
+    return f"{SHORT} bytes take {short * 1000:.1f} ms, {LONG} bytes {long * 1000:.1f} ms"
+
+
+def hold(works: Iterable[tuple[str, Work]]) -> None:
+    gc.disable()
+    try:
+        found = {name: told for name, work in works if (told := grows_too_fast(work))}
+    finally:
+        gc.enable()
+    assert not found
+
+
+API = WholeApi()
+API.close()
+OPERATIONS = API.operations
+PROGRAMS = Path(__file__).parents[2]
+# Whatever in the source could be the name of a header that is read.
+HEADERS = {
+    found.encode()
+    for program in ("schemas", "ingest_api", "query_api")
+    for path in (PROGRAMS / program).rglob("*.py")
+    if path.name != "harmless.py"
+    for found in re.findall(r'"(host|origin|authorization|baggage|traceparent|[a-z]+(?:-[a-z]+)+)"', path.read_text())
+} | {b"accept-encoding", b"content-length", b"content-type", b"cookie", b"expect", b"range", b"x-anything"}
+EACH_HEADER = [
+    *(key for key in OPERATIONS if key[1] in API.app.hot and key[0] == "POST"),
+    *(("PUT", "/v1/feedback/{feedback_id}"), ("DELETE", "/v1/feedback/{feedback_id}")),
+    *(("GET", "/v1/feedback"), ("POST", "/v1/logs/exports"), ("GET", "/v1/logs/exports/{export_id}/file")),
+]
+"""Where headers are read each in its own way; at the other routes all of them are tried at once."""
+
+
+@pytest.fixture(scope="module")
+def asked() -> Iterator[Callable[..., int]]:
+    """Asks the API; the status."""
+    api, loop = WholeApi(), asyncio.new_event_loop()
+
+    def answer(*request: Any) -> int:
+        status, body = loop.run_until_complete(api.answer(*request))
+        assert status != 500, body
+        return status
+
+    yield answer
+    loop.close()
+    api.close()
+
+
+class Example:
+    """A request that is answered, by what the document says of an operation."""
+
+    def __init__(self, method: str, path: str) -> None:
+        operation = OPERATIONS[method, path]
+        self.method, self.path = method, path
+        self.places = {
+            kind: [each["name"] for each in operation.get("parameters", []) if each["in"] == kind]
+            for kind in ("path", "query", "header")
+        }
+        self._examples = {each["name"]: _example(each) for each in operation.get("parameters", [])}
+        self._needed = {each["name"] for each in operation.get("parameters", []) if each.get("required")}
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        self.body = next(iter(content["examples"].values()))["value"] if content else None
+        self.fields = [*_fields(content["schema"])] if content else []
+        if path.endswith("/comparison"):
+            self._needed.add("baseline_user")
+
+    def request(
+        self, path: dict[str, str] | None = None, query: dict[str, str] | None = None, raw: str = "",
+        headers: Headers | None = None, body: bytes | None = None,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """The example with some of it replaced; `raw` is added to its query string."""
+        written = self.path
+        for name in self.places["path"]:
+            written = written.replace(f"{{{name}}}", (path or {}).get(name, self._examples[name]))
+        examples = {name: self._examples[name] for name in self.places["query"] if name in self._needed}
+        string = urlencode(examples | (query or {}), quote_via=quote)
+        if body is None and self.body is not None:
+            body = json.dumps(self.body).encode()
+        return self.method, written, f"{string}&{raw}".strip("&").encode(), headers or [], body or b""
+
+
+def share_of(operation: tuple[str, str], name: str) -> list[str]:
+    """The texts that an operation tries of a parameter: all, but for those that others with the same one try."""
+    name = name.removeprefix("baseline_")
+    having = [each for each, one in EXAMPLES.items() if name in one.places["query"]]
+    return list(TEXTS)[having.index(operation) :: len(having)]
+
+
+def _example(parameter: dict[str, Any]) -> str:
+    return str(parameter.get("example", (parameter["schema"].get("examples") or [""])[0]))
+
+
+def _fields(schema: dict[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The places of all fields in a body's schema, that of an item where it may be many."""
+    for part in schema.get("anyOf", [schema]):
+        for name, inner in part.get("properties", {}).items():
+            yield (*place, name)
+            yield from _fields(inner, (*place, name))
+
+
+def _with(body: Any, place: tuple[str, ...], value: Any) -> bytes:
+    changed = copy.deepcopy(body)
+    at = changed
+    for name in place[:-1]:
+        if not isinstance(at.get(name), dict):
+            at[name] = {}
+        at = at[name]
+    at[place[-1]] = value
+    return json.dumps(changed).encode()
+
+
+EXAMPLES = {key: Example(*key) for key in OPERATIONS}
+
+
+def test_every_route_is_documented_and_so_tried_here() -> None:
+    def routes(of: Any) -> Iterator[Any]:
+        for route in of.routes:
+            inner = getattr(route, "original_router", None)
+            yield from routes(inner) if inner else [route]
+
+    documented = {path for _, path in OPERATIONS}
+    endpoints = [route.endpoint for route in routes(API.app) if route.path_format in documented]
+    others = {route.path_format for route in routes(API.app) if route.endpoint not in endpoints}
+    assert {path for path in others if path.rstrip("/") not in documented} == {
+        "/openapi.json", "/docs", "/docs/oauth2-redirect",
+    }  # fmt: skip
+    assert len(documented) > 20
+    assert {b"traceparent", b"x-portkey-metadata", b"x-portkey-api-key", b"content-encoding", b"origin"} <= HEADERS
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_part_of_a_request_takes_more_than_its_share(asked: Callable[..., int], method: str, path: str) -> None:
+    one = EXAMPLES[method, path]
+    assert asked(*one.request()) < 500
+
+    def works() -> Iterator[tuple[str, Work]]:
+        for told, text in TEXTS.items():
+            for name in one.places["path"]:
+                yield f"{name}: {told}", lambda n, name=name, text=text: asked(*one.request(path={name: text(n)}))
+            for name in one.places["query"]:
+                if told in share_of((method, path), name):
+                    yield f"{name}: {told}", lambda n, name=name, text=text: asked(*one.request(query={name: text(n)}))
+            for names in [[each] for each in HEADERS] if (method, path) in EACH_HEADER else [HEADERS]:
+                yield (
+                    f"{names}: {told}",
+                    lambda n, names=names, text=text: asked(
+                        *one.request(headers=[(name, text(n // len(names)).encode()) for name in names])
+                    ),
+                )
+            yield f"query: {told}", lambda n, text=text: asked(*one.request(raw=quote(text(n), safe="=&;%+")))
+        for name in (*one.places["query"], "unknown"):
+            yield f"many of {name}", lambda n, name=name: asked(*one.request(raw=f"{name}=1&" * (n // 12)))
+        # Many more, since each takes a few characters.
+        yield "many parameters", lambda n: asked(*one.request(raw="&".join(f"p{number}=1" for number in range(n))))
+        yield "many headers", lambda n: asked(*one.request(headers=[(b"x-%d" % number, b"1") for number in range(n)]))
+        yield "one header many times", lambda n: asked(*one.request(headers=[(b"baggage", b"a=1")] * n))
+
+    hold(works())
+
+
+@pytest.mark.parametrize(("method", "path"), [key for key, one in EXAMPLES.items() if one.body is not None])
+def test_no_field_of_a_body_takes_more_than_its_share(asked: Callable[..., int], method: str, path: str) -> None:
+    one = EXAMPLES[method, path]
+
+    def works() -> Iterator[tuple[str, Work]]:
+        for told, text in TEXTS.items():
+            yield f"body: {told}", lambda n, text=text: asked(*one.request(body=text(n).encode()))
+            yield f"string: {told}", lambda n, text=text: asked(*one.request(body=b'{"a":"%b' % text(n).encode()))
+            for place in one.fields:
+                yield (
+                    f"{'.'.join(place)}: {told}",
+                    lambda n, place=place, text=text: asked(*one.request(body=_with(one.body, place, text(n)))),
+                )
+        for place in [*one.fields, ("filters", "metadata"), ("filters", "ai_model"), ("metadata", "_user")]:
+            for told, value in VALUES.items():
+                yield (
+                    f"{'.'.join(place)}: {told}",
+                    lambda n, place=place, value=value: asked(*one.request(body=_with(one.body, place, value(n)))),
+                )
+        yield "items", lambda n: asked(*one.request(body=json.dumps([one.body] * (n // 300)).encode()))
+        yield "empty items", lambda n: asked(*one.request(body=json.dumps([{}] * (n // 3)).encode()))
+
+    hold(works())
+
+
+def _nested(size: int, opening: str, closing: str) -> Any:
+    depth = min(size // (len(opening) + len(closing)), 900)
+    return json.loads(opening * depth + "1" + closing * depth)
+
+
+VALUES: dict[str, Callable[[int], Any]] = {
+    "a list of texts": lambda n: ["a"] * (n // 4),
+    "a list of unlike texts": lambda n: [str(number) for number in range(n // 8)],
+    "a list of objects": lambda n: [{}] * (n // 4),
+    "an object": lambda n: {f"k{number}": number for number in range(n // 12)},
+    "lists in lists": lambda n: _nested(n, "[", "]"),
+    "objects in objects": lambda n: _nested(n, '{"a":', "}"),
+    "objects as text in objects": lambda n: json.dumps({"body": json.dumps({"a": "\\" * n})}),
+    "a long key": lambda n: {"a" * n: {"b": "\0"}},
+}
+
+
+def statement(*request: Any) -> None:
+    try:
+        read_statement(*request)
+    except (BadRequestError, UnicodeDecodeError):
+        return
+
+
+def test_no_part_of_a_statement_takes_more_than_its_share() -> None:
+    form = "multipart/form-data; boundary=b"
+    part = b'--b\r\nContent-Disposition: form-data; name="t"; filename="f"%b\r\n\r\n1\r\n--b--'
+
+    def works() -> Iterator[tuple[str, Work]]:
+        for told, text in TEXTS.items():
+            for before in ("", "SELECT ", "INSERT INTO t ", "INSERT INTO t SELECT ", "SELECT 1 FORMAT CSV ", "'", "/*"):
+                query = lambda n, before=before, text=text: urlencode({"query": before + text(n)}).encode()  # noqa: E731
+                yield f"query: {before}{told}", lambda n, query=query: statement("POST", query(n), {}, b"")
+                body = lambda n, before=before, text=text: (before + text(n)).encode()  # noqa: E731
+                yield f"body: {before}{told}", lambda n, body=body: statement("POST", b"", {}, body(n))
+            yield f"query string: {told}", lambda n, text=text: statement("POST", quote(text(n)).encode(), {}, b"")
+            yield (
+                f"content type: {told}",
+                lambda n, text=text: statement("POST", b"", {"content-type": form + text(n)}, b"--b\r\n"),
+            )
+            yield (
+                f"head of a part: {told}",
+                lambda n, text=text: statement("POST", b"", {"content-type": form}, part % text(n).encode()),
+            )
+            yield f"form: {told}", lambda n, text=text: statement("POST", b"", {"content-type": form}, text(n).encode())
+            types = lambda n, text=text: urlencode({"query": "SELECT 1", "t_types": text(n)}).encode()  # noqa: E731
+            yield (
+                f"types: {told}",
+                lambda n, types=types: statement("POST", types(n), {"content-type": form}, part % b""),
+            )
+            yield f"accepted: {told}", lambda n, text=text: choose(text(n))
+        yield "parts", lambda n: statement("POST", b"", {"content-type": form}, part[:-5] % b"" * (n // 60) + b"--b--")
+        yield "parameters", lambda n: statement("POST", b"&".join(b"p%d=1" % k for k in range(n // 7)), {}, b"")
+
+    hold(works())
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_encoded_body_takes_more_than_its_share(encoding: str) -> None:
+    one = encode(b"1,", encoding)
+
+    def decoded(body: bytes) -> None:
+        try:
+            decode(body, encoding)
+        except CodecError:
+            return
+
+    # Many more, since copying is quick.
+    hold(
+        [
+            ("frames", lambda n: decoded(one * (10 * n // len(one)))),
+            ("one", lambda n: decoded(encode(b"a" * n, encoding))),
+        ]
+    )

@@ -1,0 +1,140 @@
+"""The whole HTTP API in this process: the real app, and at its rim a ClickHouse that only binds statements."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote
+
+from clickhouse_connect.driver.binding import bind_query
+
+from deploy.api import extend
+from ingest_api.app import EdgeApp, create_app
+from ingest_api.hot import Message
+from ingest_api.settings import Settings
+from query_api.engines import Engines
+from query_api.settings import QuerySettings
+from tests.fuzz.edge import NoKeys, Recorder
+
+Headers = list[tuple[bytes, bytes]]
+
+# What a statement that must answer something answers, told by a part of it.
+_ROWS: dict[str, dict[str, Any]] = {
+    "countIf(weight > 0)": dict.fromkeys("abcdefg", 0),
+    "AS is_gone": {"total": 0, "deleted": 0},
+    "count() AS total": {"total": 0},
+    "uniqExact(export_id)": {"total": 0},
+    "feedback.exports": {
+        "id": "3f0c9f52-8a52-4a5e-9a3c-1f6a7d2b9c10",
+        "workspace": "default",
+        "fact": "order",
+        "attempt": 0,
+        "runner": "",
+        "content": json.dumps({"filters": {}, "requested_data": ["id"], "created_at": "2026-01-31T12:00:00.000Z"}),
+        "noted_at": datetime(2026, 1, 31, tzinfo=UTC),
+        "now": datetime(2026, 1, 31, tzinfo=UTC),
+    },
+    "feedback.secrets": {"secret": "s" * 32},
+}
+
+
+class _Result:
+    def __init__(self, row: dict[str, Any] | None) -> None:
+        self._rows = [row] if row else []
+
+    def named_results(self) -> list[dict[str, Any]]:
+        return self._rows
+
+
+class Unstored:
+    """A client of ClickHouse that does its own part of the work, and stores nothing."""
+
+    error: Exception | None = None
+
+    async def query(self, query: str, parameters: dict[str, Any], settings: Mapping[str, Any]) -> _Result:
+        bind_query(query, parameters)
+        if self.error is not None:
+            raise self.error
+        return _Result(next((dict(row) for part, row in _ROWS.items() if part in query), None))
+
+    async def insert(self, *_: Any, **__: Any) -> None:
+        """Forget it."""
+
+
+class WholeApi:
+    """One edge with the queries. `client` is its ClickHouse, `recorder` its Kafka."""
+
+    def __init__(self, **settings: Any) -> None:
+        recorders: list[Recorder] = []
+        self.client = client = Unstored()
+
+        def recorder(settings: Settings) -> Recorder:
+            recorders.append(Recorder(settings))
+            return recorders[-1]
+
+        async def clickhouse(_: Engines) -> Unstored:
+            return client
+
+        async def is_waiting(*_: Any) -> bool:
+            return False
+
+        self._rim = ExitStack()
+        self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))
+        self._rim.enter_context(patch("query_api.feedback_receipt.is_waiting", is_waiting))
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
+            self.app: EdgeApp = create_app(Settings(**settings))
+        extend(self.app, QuerySettings())
+        for ring in self.app.key_rings:
+            ring.confirm(10**15)
+        (self.recorder,) = recorders
+
+    def close(self) -> None:
+        """Let the rim be as it was."""
+        self._rim.close()
+
+    @property
+    def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What the document says of each method and path, references resolved."""
+        document = self.app.openapi()
+        return {
+            (method.upper(), path): _resolved(operation, document)
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    async def answer(
+        self, method: str, path: str, query: bytes = b"", headers: Headers | None = None, body: bytes = b""
+    ) -> tuple[int, bytes]:
+        """Status and body of one request, handed to the app as a server would."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "scheme": "http",
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": quote(path).encode(),
+            "query_string": query,
+            "headers": [(b"host", b"localhost"), *(headers or [])],
+        }
+        await self.app(scope, receive, send)
+        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def _resolved(part: Any, document: dict[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_resolved(each, document) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _resolved(document["components"]["schemas"][part["$ref"].rpartition("/")[2]], document)
+    return {name: _resolved(each, document) for name, each in part.items()}
