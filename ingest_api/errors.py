@@ -5,6 +5,8 @@ left to the endpoints.
 from collections.abc import Sequence
 from typing import Self
 
+_MOST_NAME_CHARS = 100
+
 
 class RefusedError(Exception):
     """A call that is not accepted: its HTTP status, one sentence, and the field at fault where there is one."""
@@ -43,8 +45,12 @@ class UnavailableError(Exception):
 
 
 def field_path(parts: Sequence[str | int]) -> str:
-    """A field's place as clients write it: `metadata.tags[2].name`."""
+    """A field's place as clients write it, `metadata.tags[2].name`; long names are cut."""
     path = ""
     for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            name = part if len(part) <= _MOST_NAME_CHARS else f"{part[: _MOST_NAME_CHARS - 1]}…"
+            path += f".{name}" if path else name
     return path

@@ -183,3 +183,12 @@ def test_brackets_in_text_are_no_arrays(inside: bytes) -> None:
 def test_a_refusal_quotes_a_long_value_in_part() -> None:
     assert shown("x" * 500) == '"' + "x" * 58 + "…"
     assert shown([1]) == "an array"
+
+
+@pytest.mark.parametrize("inside", ['{"%s":{"a":1,"a":1}}', '{"%s":"\\u0000"}'])
+def test_a_refusal_quotes_the_beginning_of_a_long_name(inside: str) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        parse((inside % ("k" * 1_000_000)).encode())
+    assert refusal.value.param is not None
+    assert refusal.value.param.startswith("kkk")
+    assert len(refusal.value.message) < 200

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, decode, encode
+from deploy.embedded.clickhouse_codecs import CodecError, choose, decode, encode
 from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
 from tests.unit.whole_api import Headers, WholeApi
 
@@ -298,7 +298,7 @@ def test_no_part_of_a_statement_takes_more_than_its_share() -> None:
     hold(works())
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["lz4", "gzip"])
 def test_no_encoded_body_takes_more_than_its_share(encoding: str) -> None:
     one = encode(b"1,", encoding)
 
@@ -309,9 +309,5 @@ def test_no_encoded_body_takes_more_than_its_share(encoding: str) -> None:
             return
 
     # Many more, since copying is quick.
-    hold(
-        [
-            ("frames", lambda n: decoded(one * (10 * n // len(one)))),
-            ("one", lambda n: decoded(encode(b"a" * n, encoding))),
-        ]
-    )
+    frames = lambda n: decoded(one * (100 * n // len(one)))  # noqa: E731
+    hold([("frames", frames), ("one", lambda n: decoded(encode(b"a" * n, encoding)))])
