@@ -15,8 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy import command_options, key_commands, operator_commands
-from schemas.addresses import without_password
+from deploy import command_options, key_commands, migrate_command, operator_commands, replay_command
 from schemas.known_settings import unknown_settings
 
 
@@ -82,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--clickhouse-port", type=_port, default=8123, help="where ClickHouse listens (%(default)s)")
     up.add_argument("--kafka-port", type=_port, default=9092, help="where Kafka listens (%(default)s)")
     up.add_argument("--data-dir", type=Path, default=Path(".feedback"), help="where data and logs go (%(default)s)")
-    up.add_argument("--workers", type=_count, default=1, help="stream workers (%(default)s)")
+    up.add_argument(
+        "--workers",
+        type=command_options.number(0, 1000),
+        default=1,
+        help="stream workers; none while `feedback replay` sets them back (%(default)s)",
+    )
     up.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
     up.add_argument(
         "--broker",
@@ -92,10 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.set_defaults(run=_up)
 
-    migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
-    migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
-    command_options.clickhouse(migrate)
-    migrate.set_defaults(run=_migrate)
+    migrate_command.add_to(commands)
 
     topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
     command_options.kafka(topics)
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     key_commands.add_to(commands)
     operator_commands.add_to(commands)
+    replay_command.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -141,20 +143,6 @@ def _up(options: argparse.Namespace) -> int:
             broker=options.broker,
         )
     )
-
-
-def _migrate(options: argparse.Namespace) -> int:
-    from deploy.migrate import migrate
-    from deploy.retention import apply_settings
-
-    _quiet_drivers()
-    steps = migrate(options.clickhouse_url, options.to)
-    changed = [] if options.to is not None else apply_settings(options.clickhouse_url, os.environ)
-    for line in (*steps, *changed):
-        print(line)
-    if not steps and not changed:
-        print(f"ClickHouse at {without_password(options.clickhouse_url)} is already there: nothing to do.")
-    return 0
 
 
 def _topics(options: argparse.Namespace) -> int:

@@ -3,14 +3,17 @@
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from deploy.engines import CommandError
 from schemas.topics import INPUTS
 
 KAFKA = "127.0.0.1:9092"
 CLICKHOUSE = "http://default:@127.0.0.1:8123"
 GROUP = "feedback-workers"
+ROLLUP_GROUP = "feedback-rollups"
 _LAST_PARTITION, _LAST_SEQUENCE = 2**16 - 1, 2**64 - 1
 _DIGITS = re.compile(r"[0-9]{1,20}").fullmatch
 
@@ -47,6 +50,21 @@ def group(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP") or GROUP, help="the workers' group (%(default)s)"
     )
+
+
+def yes(parser: argparse.ArgumentParser) -> None:
+    """Add --yes, for `confirmed`."""
+    parser.add_argument("--yes", action="store_true", help="do it without asking; needed where nobody can be asked")
+
+
+def confirmed(given: argparse.Namespace, question: str) -> bool:
+    """Whether it is to be done: by --yes, or by who sits at the terminal. CommandError where there is none."""
+    if given.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise CommandError("It changes what cannot be changed back, and nobody can be asked here: add --yes.")
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def place(text: str) -> tuple[str, int, int]:

@@ -35,6 +35,12 @@ _RECORDS = (
 )
 
 
+_DROPPED_TABLE = re.compile(r"DROP TABLE IF EXISTS feedback\.(\w+)")
+_ALTERED_TABLE = re.compile(r"ALTER TABLE feedback\.(\w+)")
+_DROPPED_COLUMN = re.compile(r"DROP COLUMN IF EXISTS (\w+)")
+_ROWS_OF = "SELECT total_rows FROM system.tables WHERE database = 'feedback' AND name = {name:String}"
+
+
 class MigrationError(CommandError):
     """A migration cannot be found, reached or applied; the message is for a person."""
 
@@ -56,8 +62,12 @@ class Step:
     migration: Migration
     undo: bool = False
 
+    @property
+    def name(self) -> str:
+        return f"{self.migration.version:04d}_{self.migration.name}"
+
     def __str__(self) -> str:
-        return f"{'undone' if self.undo else 'applied'} {self.migration.version:04d}_{self.migration.name}"
+        return f"{'undone' if self.undo else 'applied'} {self.name}"
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
@@ -108,16 +118,40 @@ def migrate(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step
     `url` is http://user:password@host:port. MigrationError, with the server's words, at the first statement that
     fails; the files before it stay applied and recorded.
     """
-    available = migrations(folder)
     with closing(connect(url, _PATIENCE_S)) as client:
-        for number, sql in enumerate(_RECORDS, 1):
-            _run(client, sql, f"schema_migrations, statement {number}")
-        with _told_as("schema_migrations, the versions in force"):
-            rows = client.query("SELECT version FROM feedback.schema_migrations FINAL").result_rows
-        steps = plan(available, {row[0] for row in rows}, to)
+        steps = _planned(client, to, folder)
         for step in steps:
             _take(client, step)
         return steps
+
+
+def planned(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step]:
+    """The steps that `migrate` would take."""
+    with closing(connect(url)) as client:
+        return _planned(client, to, folder)
+
+
+def removed(client: Client, step: Step) -> list[str]:
+    """What undoing a migration removes: its tables with rows in them, and its columns."""
+    file = step.migration.down
+    assert file is not None  # plan() refuses to undo without a file
+    told = []
+    for sql in statements(file.read_text()):
+        if table := _DROPPED_TABLE.match(sql):
+            rows = client.query(_ROWS_OF, {"name": table[1]}).result_rows
+            told += [f"removes table {table[1]} with {rows[0][0]:,} rows" for _ in range(bool(rows and rows[0][0]))]
+        if altered := _ALTERED_TABLE.match(sql):
+            told += [f"removes column {column} of {altered[1]}" for column in _DROPPED_COLUMN.findall(sql)]
+    return told
+
+
+def _planned(client: Client, to: int | None, folder: Path) -> list[Step]:
+    available = migrations(folder)
+    for number, sql in enumerate(_RECORDS, 1):
+        _run(client, sql, f"schema_migrations, statement {number}")
+    with _told_as("schema_migrations, the versions in force"):
+        rows = client.query("SELECT version FROM feedback.schema_migrations FINAL").result_rows
+    return plan(available, {row[0] for row in rows}, to)
 
 
 def _take(client: Client, step: Step) -> None:

@@ -1,4 +1,5 @@
-"""Records that Kafka drops before a worker has read them: told at once, and counted until somebody acknowledges it.
+"""Records that Kafka drops before a worker has read them: told at once, and counted until somebody acknowledges it. And
+what is done with workers stopped: reading records again, and undoing migrations.
 
 On Apache Kafka alone, which can be told to drop records as it does when their time is over.
 """
@@ -7,15 +8,17 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import requests
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy import cli
-from deploy.offsets import end_offsets
+from deploy.migrate import Step, migrations, removed
+from deploy.offsets import end_offsets, start_offsets
 from schemas import ids
 from schemas.murmur2 import murmur2
-from schemas.topics import FEEDBACK_EVENTS
+from schemas.topics import FEEDBACK_EVENTS, INPUTS
 from tests.pipeline.engines import PARTITIONS, kafka, until
 from tests.pipeline.running import Pipeline, scraped
 
@@ -148,3 +151,142 @@ def test_what_was_stored_before_it_was_dropped_is_not_lost_whoever_reads_it_agai
     for group in ("feedback-workers", "another"):
         assert audited(capsys, "--group", group)[:2] == (0, 0)
     assert "gone from Kafka" not in another.log.read_text()
+
+
+def views(pipeline: Pipeline) -> list[object]:
+    """All that the views show and the topics hold."""
+    tables = ("feedback.feedback", "feedback.request_logs", "feedback.trace_aggregates", "feedback.dead_letters")
+    rows = [pipeline.sql(f"SELECT * FROM {name}{' FINAL' if 'dead' in name else ''} ORDER BY ALL") for name in tables]
+    return [*rows, pipeline.topic("feedback.enriched.v1"), pipeline.topic("trace.aggregates.v1")]
+
+
+def test_replaying_is_refused_while_workers_run_shown_before_it_is_done_and_changes_nothing(
+    lossy: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited, deleted = lossy.feedback("replayed", 1), lossy.feedback("replayed", 5)
+    lossy.request("replayed")
+    requests.put(f"{lossy.url}/v1/feedback/{edited}", json={"value": 3}, timeout=30).raise_for_status()
+    requests.delete(f"{lossy.url}/v1/feedback/{deleted}", timeout=30).raise_for_status()
+    lossy.produce(FEEDBACK_EVENTS, 0, b"poison")
+    until(lossy.is_settled, "all is stored")
+    before = views(lossy)
+    everything = ["replay", "--from-time", "2020-01-01"]
+
+    def replay(*options: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = cli.main([*everything, *options])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    code, told = replay("--dry-run")
+    assert code == 0
+    assert "nothing was changed" in told
+    with lossy.rollup():
+        code, told = replay("--yes")
+        assert code == 1
+        assert "1 program is in the group feedback-workers. Stop them first" in told
+        lossy.workers[0].stop()
+        code, told = replay()
+        assert code == 1
+        assert "add --yes" in told
+        assert lossy.is_settled(), "nothing was changed so far"
+        code, told = replay("--yes")
+        assert (code, lossy.is_settled()) == (0, False)
+        records = sum(lossy.accepted().values()) - dropped(lossy)
+        assert f"they read {records} records again" in told
+        lossy.workers[0].start()
+        until(lossy.is_settled, "all is read again")
+        assert scraped(lossy.metrics_urls[lossy.workers[0]])["feedback_consumer_poll_records_sum",] == records
+        assert views(lossy) == before
+        assert audited(capsys)[:2] == (0, 0)
+        until(lambda: cli.main(["reconcile", "--settle", "0"]) == 0, "hours and days agree as well")
+
+
+def dropped(pipeline: Pipeline) -> int:
+    return sum(asyncio.run(start_offsets(pipeline.engines.kafka, INPUTS)).values())
+
+
+def test_a_replay_brings_back_what_clickhouse_has_lost_and_never_goes_forward(
+    lossy: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = trace_in(2)
+    feedback = lossy.feedback(trace, 7)
+    until(lossy.is_settled, "it is stored")
+    (row,) = lossy.sql("SELECT sequence FROM feedback.journal WHERE id = {id:UUID}", id=feedback)
+    for table, column in (("journal", "id"), ("feedback_rows", "feedback_id")):
+        lossy.sql_client.command(
+            f"ALTER TABLE feedback.{table} DELETE WHERE {column} = '{feedback}' SETTINGS mutations_sync = 2"
+        )
+    assert audited(capsys)[:2] == (1, 1)
+    lossy.workers[0].stop()
+    place = ["replay", "--topic", FEEDBACK_EVENTS, "--partition", "2", "--from-offset"]
+    assert cli.main([*place, str(row["sequence"] + 1), "--yes"]) == 0
+    assert "Nothing to read again" in capsys.readouterr().out
+    assert cli.main([*place, "0", "--dry-run"]) == 0
+    gone = asyncio.run(start_offsets(lossy.engines.kafka, [FEEDBACK_EVENTS]))[FEEDBACK_EVENTS, 2]
+    assert f"{FEEDBACK_EVENTS}/2: {gone} records from there on are gone from Kafka" in capsys.readouterr().out
+    assert cli.main([*place, str(row["sequence"]), "--yes"]) == 0
+    assert "they read 1 records again" in capsys.readouterr().out
+    lossy.workers[0].start()
+    until(lossy.is_settled, "it is read again")
+    assert lossy.stored(feedback)["value"] == 7
+    assert audited(capsys)[:2] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--from-offset", "1"], "--from-offset goes with --topic and --partition"),
+        (["--from-offset", "1", "--topic", FEEDBACK_EVENTS, "--partition", "77"], "There is no partition 77: give one"),
+        (["--from-time", "2026-01-31", "--group", "nobody's"], "The group nobody's has committed nothing in Kafka"),
+    ],
+)
+def test_a_replay_of_what_is_not_there_is_refused(
+    lossy: Pipeline, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    assert cli.main(["replay", *options, "--yes"]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_what_undoing_removes_is_told_with_its_rows(lossy: Pipeline) -> None:
+    steps = {each.version: Step(each, undo=True) for each in migrations()}
+    rows = lossy.count("SELECT count() FROM feedback.lost_records")
+    assert rows > 0
+    assert removed(lossy.sql_client, steps[22]) == [f"removes table lost_records with {rows} rows"]
+    assert removed(lossy.sql_client, steps[7])[0] == "removes column feedback_id of dead_letters"
+    assert removed(lossy.sql_client, steps[12]) == []
+
+
+def test_going_down_a_version_is_shown_asked_for_and_refused_while_workers_run(
+    lossy: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, newest = (each.version for each in migrations()[-2:])
+
+    def migrate(*options: str) -> tuple[int, str]:
+        code = cli.main(["migrate", "--to", str(before), *options])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    code, told = migrate("--yes")
+    assert code == 1
+    assert f"would undo {newest:04d}_" in told
+    assert "1 program is in the group feedback-workers" in told
+    lossy.workers[0].stop()
+    try:
+        code, told = migrate()
+        assert code == 1
+        assert "add --yes" in told
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("sys.stdin.readline", lambda: "n\n")
+        code, told = migrate()
+        assert code == 1
+        assert "Undo all of it? [y/N] Nothing was changed." in told
+        assert (
+            lossy.count("SELECT count() FROM system.tables WHERE database = 'feedback' AND name = 'lost_records'") == 1
+        )
+        code, told = migrate("--yes")
+        assert code == 0
+        assert "undone 0022_lost_records" in told
+    finally:
+        assert cli.main(["migrate"]) == 0
+        lossy.workers[0].start()

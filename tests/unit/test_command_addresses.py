@@ -25,7 +25,7 @@ CLICKHOUSE = (
     ["keys", "revoke", "0123456789ab"],
     ["keys", "publish"],
 )
-KAFKA = (["topics"],)
+KAFKA = (["topics"], ["replay", "--from-time", "2026-01-31"])
 NO_PROGRAMS = {"up", "api", "edge", "worker", "rollup", "version"}
 WRONG_URLS = [
     "",

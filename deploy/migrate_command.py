@@ -1,0 +1,58 @@
+"""`feedback migrate`: what it takes, and what it asks before anything is undone."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from deploy import command_options as options
+from schemas.addresses import without_password
+
+if TYPE_CHECKING:
+    from deploy.migrate import Step
+
+
+def add_to(commands: Any) -> None:
+    """Register the command with the subparsers of `feedback`."""
+    migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
+    migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
+    options.engines(migrate, with_kafka=True)
+    options.group(migrate)
+    options.yes(migrate)
+    migrate.add_argument(
+        "--without-kafka",
+        action="store_true",
+        help="going down, do not ask Kafka whether workers are stopped",
+    )
+    migrate.set_defaults(run=_migrate)
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    from deploy.migrate import migrate, planned
+    from deploy.retention import apply_settings
+
+    undone = [step for step in planned(given.clickhouse_url, given.to) if step.undo]
+    if undone and not _may_undo(given, undone):
+        print("Nothing was changed.")
+        return 1
+    steps = migrate(given.clickhouse_url, given.to)
+    changed = [] if given.to is not None else apply_settings(given.clickhouse_url, os.environ)
+    for line in (*steps, *changed):
+        print(line)
+    if not steps and not changed:
+        print(f"ClickHouse at {without_password(given.clickhouse_url)} is already there: nothing to do.")
+    return 0
+
+
+def _may_undo(given: argparse.Namespace, undone: "list[Step]") -> bool:
+    """Say what undoing these removes, refuse it while anything may write, and ask."""
+    from deploy.engines import clickhouse
+    from deploy.groups import refuse_members
+    from deploy.migrate import removed
+
+    with clickhouse(given.clickhouse_url) as client:
+        for step in undone:
+            print(f"would undo {step.name}: {'; '.join(removed(client, step)) or 'removes no rows'}")
+    if not given.without_kafka:
+        rollups = os.environ.get("FEEDBACK_ROLLUP_GROUP") or options.ROLLUP_GROUP
+        refuse_members(given.bootstrap, given.group, rollups)
+    return options.confirmed(given, "What is removed cannot be brought back but from a backup. Undo all of it?")
