@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:
     since = replay.add_mutually_exclusive_group(required=True)
     since.add_argument("--from-time", type=options.time, metavar="TIME", help="accepted since, as 2026-01-31T12:00Z")
     since.add_argument(
-        "--from-offset", type=options.whole, metavar="N", help="from this offset on; goes with --topic and --partition"
+        "--from-offset", type=options.whole, metavar="N", help="from this offset on, of --topic and --partition"
     )
     replay.add_argument("--topic", choices=INPUTS, help=f"{' or '.join(INPUTS)} (both)")
     replay.add_argument("--partition", type=_partition, metavar="N", help="its number, or all (all, with --from-time)")
