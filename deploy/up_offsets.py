@@ -69,7 +69,7 @@ def records_left(ends: Offsets, committed: Offsets) -> int:
 
 
 async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
-    """Wait until the workers, of this group, have committed all of the input topics, or make no progress for `patience` seconds.
+    """Wait until the workers of this group have committed the input topics, or make no progress for `patience` seconds.
 
     Nothing may write to the topics any more. The number of records left over; None where the broker does not answer.
     """
