@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest_api.errors import RefusedError, UnavailableError
-from ingest_api.rate_limit import Bucket, RateLimits
+from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
 from schemas.key_ring import Caller, KeyRefusedError, KeyRing
 from schemas.keys import Scope
+from schemas.rate_limit import Bucket, LimitReachedError, RateLimits
 
 Headers = Mapping[bytes, bytes]
 
@@ -39,5 +39,8 @@ class Admission:
             raise RefusedError(refusal.message, refusal.param, refusal.status) from None
         bucket = self._limits.bucket(caller, now_ms)
         if bucket is not None:
-            bucket.admit(now_ms)
+            try:
+                bucket.admit(now_ms)
+            except LimitReachedError as error:
+                raise RateLimitedError(error.message, error.wait_s, bucket.headers()) from None
         return caller, bucket

@@ -28,7 +28,6 @@ from ingest_api.key_feed import KeyFeed
 from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
 from ingest_api.openapi import openapi_schema
 from ingest_api.publisher import Publisher
-from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.api_key_store import ApiKeyStore
@@ -37,6 +36,7 @@ from schemas.failures import Failure, error_content
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
 from schemas.metrics import REQUESTS_REFUSED, registry_of
+from schemas.rate_limit import RateLimits
 from schemas.request_origin import Refusal, refusal
 from schemas.topics import API_KEYS
 

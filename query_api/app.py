@@ -21,6 +21,7 @@ from query_api.answers import answer_refusals
 from query_api.callers import told_by
 from query_api.engines import Engines
 from query_api.exports import routes as exports
+from query_api.read_limits import limit_reads
 from query_api.settings import QuerySettings
 from query_api.stored_keys import following
 from schemas.api_key_store import ApiKeyStore
@@ -54,3 +55,4 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
     app.include_router(router)
     answer_refusals(app)
     told_by(app, ring)
+    limit_reads(app, settings.read_rate_limit_per_s)

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI, Request
 
 from query_api.answers import QueryError, example
 from query_api.engines import RETRY_AFTER_S
+from query_api.read_limits import count_question
 from query_api.stored_keys import now_ms
 from schemas.key_ring import Caller, KeyRefusedError, KeyRing
 from schemas.keys import Scope
@@ -30,6 +31,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         " key yet, and a web page of another origin may have sent the call.",
         **example(403, "the API key … lacks the scope feedback.read", KEY_HEADER.decode()),
     },
+    429: {
+        "description": "More questions than the key allows.",
+        **example(429, "this key's limit of 500 questions a second is used up: wait 1 s"),
+    },
 }
 """The OpenAPI responses of every route that asks who calls."""
 
@@ -42,12 +47,15 @@ def told_by(app: FastAPI, ring: KeyRing) -> None:
 def _with(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
         ring: KeyRing = request.app.state.key_ring
+        at_ms = now_ms()
         try:
-            return ring.caller(headers_of(request.scope["headers"]), scope, now_ms())
+            found = ring.caller(headers_of(request.scope["headers"]), scope, at_ms)
         except AmbiguousHeaderError as error:
             raise QueryError(error.message, error.param) from None
         except KeyRefusedError as refusal:
             raise QueryError(refusal.message, refusal.param, refusal.status, _HEADERS.get(refusal.status)) from None
+        count_question(request, found, at_ms)
+        return found
 
     return caller
 

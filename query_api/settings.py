@@ -18,6 +18,7 @@ class QuerySettings(BaseSettings):
     clickhouse_url: HttpUrl = "http://127.0.0.1:8123"
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
+    read_rate_limit_per_s: int = Field(500, ge=0, le=10_000_000, description="Questions of a key; 0: any number.")
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
     analytics_timeout_s: float = Field(30.0, gt=0, le=600, allow_inf_nan=False)
     query_timeout_s: float = Field(10.0, gt=0, le=300, allow_inf_nan=False)

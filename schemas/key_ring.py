@@ -28,6 +28,7 @@ class Caller:
     key_id: str = ""
     expires_ms: float = float("inf")
     rate_limit_per_s: int = 0
+    read_rate_limit_per_s: int = 0
 
 
 OPEN = Caller("default", frozenset(SCOPES))
@@ -123,6 +124,7 @@ class KeyRing:
             key.key_id,
             key.expires_at.timestamp() * 1000 if key.expires_at else float("inf"),
             key.rate_limit_per_s,
+            key.read_rate_limit_per_s,
         )
         if len(self._verified) >= _MOST_VERIFIED:
             self._verified = {}

@@ -388,5 +388,23 @@ def test_a_key_with_a_limit_is_told_what_is_left_and_when_to_come_back(
         assert "20 events a second" in failed(reply, 429, "AB06")["message"]
         assert 1 <= int(reply.headers["Retry-After"]) <= 6
         assert reply.headers["RateLimit-Remaining"] == "0"
-    until(lambda: known_to_queries(keyed, secret), "queries are not limited")
+    until(lambda: known_to_queries(keyed, secret), "questions are counted apart")
     until(lambda: accepted(keyed, secret), "it may send again", seconds=20)
+
+
+def test_a_key_asks_no_more_than_its_limit_and_is_told_so_by_every_route(
+    keyed: Keyed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = create(keyed, capsys, "--scope", "admin", "--read-rate-limit", "1")
+    until(lambda: accepted(keyed, secret), "the key is known")
+    for method, path in (("GET", "/v1/traces/t"), ("GET", "/v1/logs/exports"), ("POST", "/v1/logs/exports")):
+        until(lambda: keyed.call("GET", "/v1/feedback/x", secret).status_code == 404, "a second has passed")
+        reply = keyed.call(method, path, secret, {})
+        if reply.status_code == 429:  # else the machine was so slow that another second has passed
+            assert "1 questions a second" in failed(reply, 429, "AB06")["message"]
+            assert reply.headers["Retry-After"] == "1"
+        assert reply.headers["RateLimit-Limit"] == "1"
+    assert accepted(keyed, secret), "events are counted apart"
+    other = create(keyed, capsys, "--scope", "admin")
+    until(lambda: known_to_queries(keyed, other), "the key is known")
+    assert keyed.call("GET", "/v1/feedback/x", other).headers["RateLimit-Limit"] == "500"

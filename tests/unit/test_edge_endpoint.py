@@ -10,11 +10,11 @@ from ingest_api.admission import Admission
 from ingest_api.hot import Message, PublishingEndpoint
 from ingest_api.observed import Observed
 from ingest_api.publisher import Publisher
-from ingest_api.rate_limit import RateLimits
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.key_ring import Caller, KeyRing
 from schemas.logs import Flood, JsonLines
+from schemas.rate_limit import RateLimits
 
 
 def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:
