@@ -1,12 +1,15 @@
 """What a comparison finds, within which bounds, and looking twice, so that work under way is not taken for a fault."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 Pause = Callable[[], None]
 Key = TypeVar("Key")
 Found = TypeVar("Found")
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,15 @@ class Difference:
 
     what: str
     keys: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def add(self, keys: Collection[str]) -> None:
+        self.number += len(keys)
+        self.keys += islice(keys, max(0, _SHOWN - len(self.keys)))
 
     def __str__(self) -> str:
-        shown = ", ".join(self.keys[:3]) + (", …" if len(self.keys) > 3 else "")
-        return f"{len(self.keys):>9,}  {self.what}: {shown}"
+        shown = ", ".join(self.keys) + (", …" if self.number > len(self.keys) else "")
+        return f"{self.number:>9,}  {self.what}: {shown}"
 
 
 def lasting(look: Callable[[], dict[Key, tuple[Hashable, Found]]], pause: Pause) -> dict[Key, Found]:

@@ -16,6 +16,7 @@ from deploy.engines import CommandError, clickhouse, table
 
 if TYPE_CHECKING:
     from deploy.audit import Account
+    from deploy.differences import Difference
 
 _AUDIT = (
     "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits 1 where a record is"
@@ -29,6 +30,12 @@ _RECONCILE = (
     " --repair where they still do afterwards. Workers may go on working: what differs is looked at again later"
     " (--settle), and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
     " compare it later, or stop what sends."
+)
+
+_JOURNAL_LACKS = (
+    "What the journal does not account for is left alone, and whatever rests on it: the journal may have lost"
+    " something. `feedback audit` says which records are nowhere; those that Kafka still has come back when they are"
+    " read again."
 )
 
 
@@ -78,7 +85,7 @@ def add_to(commands: Any) -> None:
     )
     reconcile.add_argument("--repair", action="store_true", help="write what is missing or wrong")
     reconcile.add_argument(
-        "--remove", action="store_true", help="with --repair, also remove rows that the journal does not account for"
+        "--remove", action="store_true", help="with --repair, believe the journal also where it may have lost something"
     )
     reconcile.set_defaults(run=_reconcile)
 
@@ -148,6 +155,7 @@ def _tell_accounts(accounts: "Sequence[Account]", group: str) -> int:
 def _reconcile(given: argparse.Namespace) -> int:
     from deploy import workspaces
     from deploy.differences import Scope
+    from deploy.progress import Progress
     from deploy.reconcile import reconcile
 
     if given.remove and not given.repair:
@@ -163,7 +171,7 @@ def _reconcile(given: argparse.Namespace) -> int:
     with clickhouse(given.clickhouse_url) as client:
         if given.workspace is not None:
             workspaces.require(client, given.workspace)
-        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, say=print)
+        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, say=print, progress=Progress())
         found = compare(repair=given.repair, remove=given.remove)
         for each in found:
             print(each)
@@ -172,15 +180,19 @@ def _reconcile(given: argparse.Namespace) -> int:
             found = compare(repair=False)
             for each in found:
                 print(each)
-    print(_what_to_do(given) if found else "Nothing differs.")
+    print(_what_to_do(given, found) if found else "Nothing differs.")
     return 1 if found else 0
 
 
-def _what_to_do(given: argparse.Namespace) -> str:
+def _what_to_do(given: argparse.Namespace, found: Sequence["Difference"]) -> str:
+    from deploy.reconcile_verdict import UNKNOWN
+
+    lacks = any(UNKNOWN in each.what for each in found)
     if not given.repair:
-        return "There are differences: --repair writes what is missing or wrong."
-    if not given.remove:
-        return "What is left, the journal does not account for: see why, and if it may go, add --remove."
+        told = "There are differences: --repair puts right what is missing or wrong."
+        return f"{told} {_JOURNAL_LACKS}" if lacks else told
+    if lacks and not given.remove:
+        return f"{_JOURNAL_LACKS} If the journal is right all the same, add --remove: it is then believed."
     return "These differences remain: see what the logs of ClickHouse and of the workers say."
 
 

@@ -1,8 +1,8 @@
 """Everything computed again from the journal, compared with what is stored, and put right if asked.
 
-The journal is what was accepted, so it decides: rows and aggregates must be its fold, the narrow copy by hour must
-equal the rows, hours must be what those rows come to, and days what their hours do. Workers may work meanwhile: what
-differs is looked at again after a pause, and counts only if it still does.
+The journal is what was accepted, so it decides, unless it has lost something itself: rows and aggregates must be its
+fold, the narrow copy by hour must equal the rows, hours must be what those rows come to, and days what their hours do.
+Workers may work meanwhile: what differs is looked at again after a pause, and counts only if it still does.
 """
 
 import time
@@ -12,9 +12,12 @@ from functools import partial
 
 from deploy.differences import Difference, Scope
 from deploy.engines import connect
+from deploy.progress import Progress
 from deploy.reconcile_journal import against_journal, requests_without_rows
 from deploy.reconcile_rollups import hour_rows, rollups
 from deploy.retention import days_in_force
+
+_LONGEST_ANSWER_S = 3600
 
 
 def reconcile(
@@ -23,21 +26,23 @@ def reconcile(
     *,
     repair: bool,
     say: Callable[[str], None],
+    progress: Progress,
     remove: bool = False,
     settle_s: float = 3,
 ) -> list[Difference]:
-    """The differences that were found; with `repair`, mended, and with `remove` also by removing what the journal does
-    not account for. What differs must still do so after `settle_s` seconds. ClickHouseError where the engine refuses.
+    """The differences that were found; with `repair`, put right, and with `remove` also where the journal may be what
+    is wrong. What differs must still do so after `settle_s` seconds. `say` is told what cannot be compared.
+    ClickHouseError where the engine refuses.
     """
-    client, pause = connect(url), partial(time.sleep, settle_s)
+    client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)
     try:
-        found = against_journal(client, scope, pause, repair=repair, remove=remove, say=say)
-        found.append(requests_without_rows(client, scope, pause))
+        found = against_journal(client, scope, pause, progress, say, repair=repair, remove=remove)
+        found.append(requests_without_rows(client, scope, pause, progress))
         if days := days_in_force(client, "feedback_rows"):
             kept = int(time.time()) - (days - 1) * 86_400
             scope = replace(scope, since=max(scope.since, kept - kept % 86_400))
         found.append(hour_rows(client, url, scope, pause, repair=repair))
         found += rollups(client, url, scope, pause, repair=repair)
-        return [each for each in found if each.keys]
+        return [each for each in found if each.number]
     finally:
         client.close()

@@ -31,7 +31,7 @@ def hour_rows(client: Client, url: str, scope: Scope, pause: Pause, *, repair: b
     found = Difference("hours whose feedback_hour_rows are not as feedback_rows")
     for part in _stretches(client, scope, f"{_ROWS} UNION ALL {_COPIES}"):
         differing = lasting(partial(_copied_wrong, client, part), pause)
-        found.keys += differing
+        found.add(list(differing))
         if repair and differing:
             _copy_anew(client, differing.values())
             _in_engine(url, partial(_touch, hours=list(differing.values())))
@@ -46,7 +46,7 @@ def rollups(client: Client, url: str, scope: Scope, pause: Pause, *, repair: boo
         for part in _stretches(client, scope, f"{made_of} UNION ALL {made}"):
             look = partial(_computed_wrong, client, part, period, of(part))
             differing = lasting(look, pause)
-            found.keys += differing
+            found.add(list(differing))
             if repair and differing:
                 _in_engine(url, partial(_compute, hours=list(differing.values())))
                 if still := look():
