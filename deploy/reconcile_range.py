@@ -1,5 +1,6 @@
 """One range of trace hashes: the rows that are stored, those that the journal comes to, and what differs."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -92,7 +93,8 @@ def faults_in(
         unknown[AGGREGATES] = set()  # they may be of feedback at other times
     if not any(wrong.values()) and not any(unknown.values()):
         return {}
-    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), books()))
+    own = _read_own(client, entries, stored, wanted, wrong)
+    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), own, books()))
 
 
 def _judged(
@@ -101,6 +103,7 @@ def _judged(
     wrong: dict[Stored, list[int]],
     unknown: dict[Stored, set[str]],
     partitions: dict[int, int],
+    own: dict[int, set[int]],
     books: Books,
 ) -> Iterator[tuple[Place, Fault]]:
     borne_out = _borne_out(wanted[AGGREGATES], stored[AGGREGATES])
@@ -113,10 +116,13 @@ def _judged(
             yield (table, key), Fault(found.trace_hash, Verdict(UNKNOWN, tuple(found), writes=False), tuple(found))
         for number in wrong[table]:
             key, trace_hash, trace = each.keys[number], each.hashes[number], each.traces[number]
-            known = (
-                Known(books, partitions[trace_hash], borne_out.get(id(trace)))
-                if table is FEEDBACK
-                else Known(books, partitions[trace_hash], is_suspect=trace_hash in suspects)
+            is_feedback = table is FEEDBACK
+            known = Known(
+                books,
+                partitions[trace_hash],
+                own.get(trace_hash, ()),
+                borne_out.get(id(trace)) if is_feedback else None,
+                not is_feedback and trace_hash in suspects,
             )
             found = rows.get(key, Found(trace_hash))
             verdict = judge(each.short[number], found, known)
@@ -156,6 +162,36 @@ def _read_stored(client: Client, taken: Snapshot, part: Range) -> _Stored:
     for name, key, trace_hash, *row in zip(*(rows[each].to_pylist() for each in names), strict=True):
         found[tables_by_name[name]].setdefault(key, Found(trace_hash)).append(Row(*row))
     return found
+
+
+def _read_own(
+    client: Client,
+    entries: str,
+    stored: _Stored,
+    wanted: dict[Stored, _Wanted],
+    wrong: dict[Stored, list[int]],
+) -> dict[int, set[int]]:
+    """By trace hash the places in the log that a wrong row tells of and where the journal has an event of that hash."""
+    told = {
+        (each.hashes[number], row.sequence)
+        for table, each in wanted.items()
+        for number in wrong[table]
+        for row in stored[table].get(each.keys[number], ())
+        if row.sequence > each.short[number].sequence
+    }
+    own: dict[int, set[int]] = defaultdict(set)
+    if told:
+        data = "".join(f"{trace_hash}\t{place}\n" for trace_hash, place in told).encode()
+        asked = ExternalData(file_name="told", data=data, fmt="TSV", structure=["h UInt32", "s UInt64"])
+        hash_of = f"bitAnd(trace_hash, {HASH})"
+        found = client.query(
+            f"SELECT {hash_of}, sequence FROM feedback.journal WHERE {entries} AND kind = 'feedback'"
+            f" AND ({hash_of}, sequence) IN (SELECT h, s FROM told)",
+            external_data=asked,
+        )
+        for trace_hash, place in found.result_rows:
+            own[trace_hash].add(place)
+    return own
 
 
 def _read_partitions(client: Client, entries: str) -> dict[int, int]:

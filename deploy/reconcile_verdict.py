@@ -5,7 +5,7 @@ journal does not hold and nothing contradicts the row, or where the journal has 
 been lost, nothing is touched. A row that is stored exactly as the journal has it bears the journal out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,23 +38,25 @@ class Row(NamedTuple):
 class Known:
     """What is known beside the rows of one feedback or trace.
 
-    `borne_out_until` is the place in the log of the latest event of its trace, where the aggregate of the trace is
-    stored exactly as the journal has it. With `is_suspect` the journal does not account for something else there.
+    `own` are those places in the log of which a row tells and where the journal has an event of the same trace, though
+    it comes to nothing without what is lost. `borne_out_until` is the place of the latest event of its trace, where the
+    aggregate of the trace is stored exactly as the journal has it. With `is_suspect` the journal does not account for
+    something else there.
     """
 
     books: Books
     partition: int
+    own: Collection[int] = ()
     borne_out_until: int | None = None
     is_suspect: bool = False
 
     def refutes(self, row: Row, wanted: Row) -> bool:
         """Whether a row that tells of more than the journal holds is refuted by something else that is stored."""
         seen = self.borne_out_until
-        has_its_events = (
-            row.sequence <= wanted.sequence
-            or self.books.accounts_for((FEEDBACK_EVENTS, self.partition), row.sequence)
-            or (seen is not None and row.sequence > seen)
+        is_anothers = row.sequence not in self.own and self.books.accounts_for(
+            (FEEDBACK_EVENTS, self.partition), row.sequence
         )
+        has_its_events = row.sequence <= wanted.sequence or is_anothers or (seen is not None and row.sequence > seen)
         return has_its_events and (row.requests <= wanted.requests or seen is not None)
 
     def may_lack(self, wanted: Row, *, is_in_place: bool) -> bool:

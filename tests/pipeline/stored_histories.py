@@ -18,12 +18,12 @@ PARTITIONS, POLL = 3, 20
 SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0}
 
 
-def store_histories(client: Client, seed: int, workspaces: int, events: int = 14) -> None:
+def store_histories(client: Client, seed: int, workspaces: int, traces: int, events: int) -> None:
     """Store what these histories come to, as if partitions took turns."""
     chance = random.Random(seed)
     logs: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for number in range(workspaces):
-        for topic, of_workspace in history(chance, f"w{number}", events=events).items():
+        for topic, of_workspace in history(chance, f"w{number}", traces, events).items():
             logs[topic, number % PARTITIONS] += of_workspace
     for partition in range(PARTITIONS):
         store_logs(client, {topic: logs[topic, partition] for topic in topics.INPUTS}, partition, chance)
