@@ -18,6 +18,8 @@ from tests.unit.regex_steps import hostile_text
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("schemas", "ingest_api", "query_api", "stream_workers", "deploy")
+OPERATORS_OWN = {"schemas/known_settings.py": "reads the names of environment variables"}
+"""Files whose patterns read nothing that a caller, or anybody but the operator, has written."""
 _USES = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
 
 
@@ -81,7 +83,11 @@ def _uses(tree: ast.Module, call: ast.Call, name: str | None) -> frozenset[str]:
 
 
 PATTERNS = [
-    pattern for program in PROGRAMS for path in sorted((ROOT / program).rglob("*.py")) for pattern in patterns_in(path)
+    pattern
+    for program in PROGRAMS
+    for path in sorted((ROOT / program).rglob("*.py"))
+    if str(path.relative_to(ROOT)) not in OPERATORS_OWN
+    for pattern in patterns_in(path)
 ]
 
 

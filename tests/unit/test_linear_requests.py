@@ -179,9 +179,10 @@ def test_every_route_is_documented_and_so_tried_here() -> None:
     documented = {path for _, path in OPERATIONS}
     endpoints = [route.endpoint for route in routes(API.app) if route.path_format in documented]
     others = {route.path_format for route in routes(API.app) if route.endpoint not in endpoints}
-    assert {path for path in others if path.rstrip("/") not in documented} == {
-        "/openapi.json", "/docs", "/docs/oauth2-redirect",
-    }  # fmt: skip
+    assert {path for path in others if path.rstrip("/") not in documented and not path.startswith("/docs")} == {
+        "/openapi.json"
+    }
+    assert not any("{" in path for path in others), "they take nothing"
     assert len(documented) > 20
     assert {b"traceparent", b"x-portkey-metadata", b"x-portkey-api-key", b"content-encoding", b"origin"} <= HEADERS
 

@@ -16,7 +16,8 @@ from ingest_api.hot import Message
 from ingest_api.settings import Settings
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
-from tests.fuzz.edge import NoKeys, Recorder
+from query_api.waiting import PendingRecords
+from tests.fuzz.edge import NOW_MS, NoKeys, Recorder
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -77,17 +78,16 @@ class WholeApi:
         async def clickhouse(_: Engines) -> Unstored:
             return client
 
-        async def is_waiting(*_: Any) -> bool:
+        async def hold(*_: Any) -> bool:
             return False
 
         self._rim = ExitStack()
         self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))
-        self._rim.enter_context(patch("query_api.feedback_receipt.is_waiting", is_waiting))
+        self._rim.enter_context(patch.object(PendingRecords, "hold", hold))
         with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
-            self.app: EdgeApp = create_app(Settings(**settings))
+            self.app: EdgeApp = create_app(Settings(**settings), lambda: NOW_MS)
         extend(self.app, QuerySettings())
-        for ring in self.app.key_rings:
-            ring.confirm(10**15)
+        self.app.state.key_ring.confirm(10**15)
         (self.recorder,) = recorders
 
     def close(self) -> None:
