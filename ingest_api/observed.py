@@ -12,7 +12,7 @@ from secrets import token_hex
 from ingest_api.bodies import TRACE_ID_NAMES
 from ingest_api.errors import RefusedError
 from schemas.logs import REQUEST_ID, fields
-from schemas.metrics import EVENTS_ACCEPTED, REQUEST_SECONDS, REQUESTS_REFUSED
+from schemas.metrics import EVENTS_ACCEPTED, REFUSED_FIELDS, REQUEST_SECONDS, REQUESTS_REFUSED
 
 REQUEST_ID_HEADER = b"x-request-id"
 
@@ -20,7 +20,7 @@ _WELL_FORMED = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FIELD = re.compile(r"(?:\[\d+\]\.)?([\w-]+)").match
 _FIELDS = {
-    **{name: name for name in ("value", "weight", "metadata", "request", "response", "cost")},
+    **{name: name for name in REFUSED_FIELDS},
     **dict.fromkeys(TRACE_ID_NAMES, "trace_id"),
 }
 _BY_STATUS = {

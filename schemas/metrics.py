@@ -13,6 +13,29 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 _KAFKA, _CLICKHOUSE = ("kafka",), ("clickhouse",)
 
+REFUSED_FIELDS = ("trace_id", "value", "weight", "metadata", "request", "response", "cost")
+DEAD_REASONS = (
+    "empty",
+    "not_utf8",
+    "not_json",
+    "invalid",
+    "foreign_id",
+    "unknown_feedback",
+    "deleted_feedback",
+    "id_reused",
+    "idempotency_key_reused",
+)
+"""Why a record could not become a row: `feedback dead list` says what to do about each."""
+_TABLES = (
+    "journal",
+    "feedback_rows",
+    "trace_aggregate_rows",
+    "request_log_rows",
+    "dead_letters",
+    "idempotency_keys",
+    "lost_records",
+)
+
 REQUEST_SECONDS = Histogram(
     "feedback_http_request_duration_seconds",
     "seconds",
@@ -33,6 +56,9 @@ REQUESTS_REFUSED = Counter(
     "requests",
     "Publishing requests that were not accepted: by the field at fault, or by what it was where it was no field.",
     ["status", "reason"],
+    [*((400, field) for field in REFUSED_FIELDS), *((400, "malformed"), (401, "unauthenticated"), (403, "forbidden"))]
+    + [(404, "unknown"), (409, "conflict"), (413, "too_large"), (429, "too_many"), (500, "internal")]
+    + [(503, reason) for reason in ("kafka_unavailable", "outcome_unknown", "other")],
 )
 PRODUCE_SECONDS = Histogram(
     "feedback_edge_produce_duration_seconds",
@@ -62,10 +88,27 @@ QUERY_FAILURES = Counter(
     [_CLICKHOUSE, _KAFKA, ("any",)],
 )
 
+EXPORTS = Counter(
+    "feedback_query_exports_ended_total",
+    "exports",
+    "Exports that ended in this process.",
+    ["outcome"],
+    [("success",), ("failed",)],
+)
+EXPORT_DISK_FREE = Gauge(
+    "feedback_query_export_disk_free_bytes", "bytes", "What is free on the disk of FEEDBACK_EXPORT_DIR."
+)
+
 LAG = Gauge(
     "feedback_consumer_lag_records",
     "records",
     "Records of a partition assigned here that are not seen through, as of the latest fetch of it.",
+    ["topic", "partition"],
+)
+OLDEST_SECONDS = Gauge(
+    "feedback_consumer_oldest_age_seconds",
+    "seconds",
+    "How long ago the oldest record was accepted that is read here and not seen through; 0 where there is none.",
     ["topic", "partition"],
 )
 POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one poll.", bounds=_EVENTS)
@@ -92,6 +135,7 @@ LOOKUP_SECONDS = Histogram(
     "One look-up in ClickHouse for all that a poll needs and is not remembered: `traces`, idempotency `keys`, or the"
     " `last` record of a partition.",
     ["of"],
+    [("traces",), ("keys",), ("last",)],
     bounds=_SECONDS,
 )
 CACHE_TRACES = Counter(
@@ -111,7 +155,11 @@ PUBLISH_SECONDS = Histogram(
     bounds=_SECONDS,
 )
 ROWS_STORED = Counter(
-    "feedback_worker_rows_stored_total", "rows", "Rows stored; what is read again is counted again.", ["table"]
+    "feedback_worker_rows_stored_total",
+    "rows",
+    "Rows stored; what is read again is counted again.",
+    ["table"],
+    [(table,) for table in _TABLES],
 )
 FEEDBACK_STORED = Counter(
     "feedback_worker_feedback_stored_total",
@@ -128,7 +176,11 @@ RECORDS_LOST = Counter(
     [(topic,) for topic in INPUTS],
 )
 DEAD_LETTERS = Counter(
-    "feedback_worker_dead_letters_total", "records", "Records that could not become rows.", ["reason"]
+    "feedback_worker_dead_letters_total",
+    "records",
+    "Records that could not become rows.",
+    ["reason"],
+    [(reason,) for reason in DEAD_REASONS],
 )
 
 ROLLUP_BUCKETS = Counter(
@@ -144,10 +196,23 @@ ROLLUP_SECONDS = Histogram(
 ROLLUP_RETRIES = Counter(
     "feedback_rollup_retries_total", "tries", "Computations that failed and are repeated until they succeed."
 )
+DISK_FREE = Gauge(
+    "feedback_clickhouse_disk_free_bytes", "bytes", "What is free on each disk of ClickHouse, as it says.", ["disk"]
+)
+DISK_TOTAL = Gauge(
+    "feedback_clickhouse_disk_total_bytes", "bytes", "How large each disk of ClickHouse is, as it says.", ["disk"]
+)
+PARTS = Gauge(
+    "feedback_clickhouse_partition_parts",
+    "parts",
+    "Active parts of the partition that has most, of each table; from 1,000 on ClickHouse slows inserts down.",
+    ["table"],
+)
 
 TASKS = {
     "edge": ("reading API keys from Kafka", "connecting to Kafka"),
     "query": ("reading API keys from ClickHouse", "removing old exports"),
+    "rollup": ("watching ClickHouse's disks",),
 }
 TASK_RESTARTS = Counter(
     "feedback_task_restarts_total",
@@ -158,7 +223,7 @@ TASK_RESTARTS = Counter(
     [(name,) for names in TASKS.values() for name in names],
 )
 
-_CONSUMER = (LAG, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
+_CONSUMER = (LAG, OLDEST_SECONDS, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
 PROGRAMS: dict[str, tuple[Tally, ...]] = {
     "edge": (
         REQUEST_SECONDS,
@@ -172,7 +237,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         READY,
         TASK_RESTARTS,
     ),
-    "query": (QUERY_FAILURES, TASK_RESTARTS),
+    "query": (QUERY_FAILURES, EXPORTS, EXPORT_DISK_FREE, TASK_RESTARTS),
     "worker": (
         *_CONSUMER,
         RETRIES,
@@ -185,7 +250,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         DEAD_LETTERS,
         RECORDS_LOST,
     ),
-    "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES),
+    "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES, DISK_FREE, DISK_TOTAL, PARTS, TASK_RESTARTS),
 }
 
 

@@ -37,7 +37,8 @@ class Counter(Tally):
         self, name: str, unit: str, about: str, labels: Sequence[str] = (), known: Iterable[Labels] = ()
     ) -> None:
         super().__init__(name, unit, about, labels)
-        self._counts: dict[Labels, float] = dict.fromkeys(known if labels else [()], 0)
+        self.known: tuple[Labels, ...] = tuple(known) if labels else ((),)
+        self._counts: dict[Labels, float] = dict.fromkeys(self.known, 0)
 
     def add(self, *labels: str | int, by: float = 1) -> None:
         """Count one, or as many as told."""
@@ -77,18 +78,25 @@ class _Spread:
 
 
 class Histogram(Tally):
-    """How values spread over buckets with these upper bounds, and one beyond them."""
+    """How values spread over buckets with these upper bounds, and one beyond them. `known` as of a Counter."""
 
     kind = "histogram"
 
     def __init__(
-        self, name: str, unit: str, about: str, labels: Sequence[str] = (), *, bounds: Sequence[float]
+        self,
+        name: str,
+        unit: str,
+        about: str,
+        labels: Sequence[str] = (),
+        known: Iterable[Labels] = (),
+        *,
+        bounds: Sequence[float],
     ) -> None:
         super().__init__(name, unit, about, labels)
         self._bounds = list(bounds)
         self._spreads: dict[Labels, _Spread] = {}
-        if not labels:
-            self._begin(())
+        for each in known if labels else ((),):
+            self._begin(each)
 
     def observe(self, value: float, *labels: str | int) -> None:
         """Count one value."""

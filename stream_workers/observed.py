@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import faust
@@ -87,6 +87,7 @@ def observe_consumer(app: faust.App) -> None:
         metrics.ASSIGNMENTS.add()
         metrics.ASSIGNED.follow(lambda: {(): len(_states_of(app.consumer))})
         metrics.LAG.follow(lambda: lag_of(app.consumer))
+        metrics.OLDEST_SECONDS.follow(lambda: ages_of(app.consumer, time()))
 
 
 def lag_of(consumer: PollConsumer) -> dict[Labels, float]:
@@ -99,6 +100,15 @@ def lag_of(consumer: PollConsumer) -> dict[Labels, float]:
         if seen is not None and state.highwater is not None:
             lags[tp.topic, tp.partition] = max(0, state.highwater - seen)
     return lags
+
+
+def ages_of(consumer: PollConsumer, now: float) -> dict[Labels, float]:
+    """For how many seconds the oldest record of each partition assigned here waits, of those that have been read."""
+    ages: dict[Labels, float] = {}
+    for tp in _states_of(consumer):
+        oldest = consumer.progress.oldest_ms(TP(*tp))
+        ages[tp.topic, tp.partition] = 0 if oldest is None else max(0.0, now - oldest / 1000)
+    return ages
 
 
 def _states_of(consumer: PollConsumer) -> dict[Any, Any]:

@@ -1,5 +1,6 @@
 """How far each partition has been read, handed out and acknowledged, and what may be committed; no engine."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,6 +57,8 @@ class Progress:
     """The offset of the next record, as far as it is known."""
     lost: tuple[Lost, ...] = ()
     """What is found to be lost before it, and not delivered yet."""
+    in_hand: deque[tuple[int, int]] = field(default_factory=deque)
+    """Of each batch that is delivered and not acknowledged: its next offset, and when its first record was written."""
 
     def begin(self, committed: int | None, start: int | None) -> None:
         """Reading begins at the commit, or at the log's start where there is none or the log has lost it."""
@@ -69,6 +72,8 @@ class Progress:
             self.first = int(records[0].offset) if records else batch.next_offset
         self.delivered = self.expected = batch.next_offset
         self.lost = ()
+        if records:
+            self.in_hand.append((batch.next_offset, int(records[0].timestamp)))
         return batch
 
     def acknowledge(self, batch: RecordBatch) -> None:
@@ -77,6 +82,8 @@ class Progress:
                 f"{batch.tp}: records before offset {batch.follows} were delivered and never acknowledged"
             )
         self.committable = max(self.committable or 0, batch.next_offset)
+        while self.in_hand and self.in_hand[0][0] <= self.committable:
+            self.in_hand.popleft()
 
 
 def holes(expected: int | None, records: Sequence[ConsumerRecord]) -> tuple[Lost, ...]:
@@ -154,6 +161,13 @@ class ProgressOfAssignment:
         """The offset before which all is acknowledged; None where nothing was delivered in this assignment."""
         progress = self.partitions.get(tp)
         return (progress.first if progress.committable is None else progress.committable) if progress else None
+
+    def oldest_ms(self, tp: TP) -> int | None:
+        """When the first record was written that is read and not acknowledged, Unix milliseconds; None without any."""
+        progress = self.partitions.get(tp)
+        in_hand = [written for _, written in tuple(progress.in_hand)] if progress else []
+        in_hand += [int(record.timestamp) for record in self.gathered.get(tp, [])[:1]]
+        return in_hand[0] if in_hand else None
 
     def start_anew(self) -> None:
         self.number += 1

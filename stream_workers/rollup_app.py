@@ -20,6 +20,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from schemas import metrics
 from schemas.addresses import dsn
+from schemas.background import BackgroundTask
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.faust_app import poll_app
 from stream_workers.polls import PassThrough
@@ -29,6 +30,7 @@ from stream_workers.retry import Backoff, until_done
 from stream_workers.rollups import Hour, compute, stale_hours
 from stream_workers.settings import RollupSettings
 from stream_workers.start import run
+from stream_workers.storage_watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,8 @@ def build_app(settings: RollupSettings) -> faust.App:
         async def catch_up() -> None:
             await compute_counted(client, await stale_hours(client))
 
+        storage = BackgroundTask("watching ClickHouse's disks", lambda: watch(client))
+        storage.start()
         try:
             await until_done("catching up", catch_up, Backoff(), lambda: None)
             async for poll in stream.noack():
@@ -110,6 +114,7 @@ def build_app(settings: RollupSettings) -> faust.App:
                 await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
                 app.consumer.ask_for_next(poll)
         finally:
+            await storage.stop()
             await client.close()
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]

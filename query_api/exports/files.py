@@ -6,9 +6,12 @@ the folder are left alone.
 
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from types import TracebackType
+
+from schemas.tallies import Labels
 
 _OURS = re.compile(r"[0-9a-f-]{36}-[0-9a-f]{32}\.(jsonl|csv|parquet)(\.part)?")
 _ABANDONED_S = 600.0
@@ -86,6 +89,14 @@ def lines_outside_quotes(chunk: bytes, in_quotes: bool) -> tuple[int, bool]:
     outside = re.sub(rb'"[^"]*"', b"", marks)
     outside, opened, _ = outside.partition(b'"')
     return outside.count(b"\n"), bool(opened)
+
+
+def free_bytes(folder: Path) -> dict[Labels, float]:
+    """What is free on the folder's disk, as a gauge shows it; nothing while there is no such folder."""
+    try:
+        return {(): shutil.disk_usage(folder).free}
+    except OSError:
+        return {}
 
 
 def sweep(folder: Path, keep_s: float) -> int:

@@ -17,13 +17,14 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from query_api.engines import Engines, Reader
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
-from query_api.exports.files import DamagedFileError, Part, path_of, sweep
+from query_api.exports.files import DamagedFileError, Part, free_bytes, path_of, sweep
 from query_api.exports.orders import Order
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
 from schemas.background import BackgroundTask
 from schemas.logs import promised
+from schemas.metrics import EXPORT_DISK_FREE, EXPORTS
 
 _BEATS_A_LEASE = 6
 _PAUSE_S = 2.0
@@ -68,6 +69,7 @@ class Runs:
         self._beat_s = min(lease_s / _BEATS_A_LEASE, _PAUSE_S)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        EXPORT_DISK_FREE.follow(lambda: free_bytes(folder))
         self._sweeper = BackgroundTask("removing old exports", self._sweep_for_ever)
 
     async def start(self, workspace: str, export_id: str, order: Order, attempt: int) -> None:
@@ -172,6 +174,7 @@ class _Run:
 
     async def tell_end(self, state: str, progress: Progress | None = None, error: str | None = None) -> None:
         """Note how it ended, again until ClickHouse takes it; given up after ten minutes."""
+        EXPORTS.add(state)
         async with asyncio.timeout(_TOLD_WITHIN_S):
             while True:
                 try:

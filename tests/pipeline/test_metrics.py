@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from deploy.kafka.broker import free_ports
+from schemas.metrics import PROGRAMS
+from schemas.tallies import Counter
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy
 from tests.pipeline.edge_fixtures import Broker, Edge
@@ -54,6 +56,20 @@ def lag(numbers: Numbers) -> float:
     """Records that are not seen through, over all partitions; -1 where no partition is shown yet."""
     found = lags(numbers)
     return sum(found) if found else -1
+
+
+def oldest(numbers: Numbers) -> float:
+    """For how many seconds the oldest record waits."""
+    return max(number for key, number in numbers.items() if key[0] == "feedback_consumer_oldest_age_seconds")
+
+
+def assert_only_known_values(numbers: Numbers) -> None:
+    """Nothing is counted by a label that is not shown as 0 from the start."""
+    for counter in {t for tallies in PROGRAMS.values() for t in tallies if isinstance(t, Counter)}:
+        # Numbers have the values of labels in order of their names.
+        order = sorted(range(len(counter.labels)), key=counter.labels.__getitem__)
+        known = {tuple(str(each[i]) for i in order) for each in counter.known}
+        assert {key[1:] for key in numbers if key[0] == counter.name} <= known, counter.name
 
 
 def settled(pipeline: Pipeline) -> None:
@@ -136,6 +152,7 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     assert grown(before, after, "feedback_consumer_commits_total")[()] >= 6
     assert grown(before, after, "feedback_worker_retries_total") == {}
     assert lag(after) == 0
+    assert_only_known_values(after)
     assert after["feedback_consumer_assigned_partitions",] == 2 * PARTITIONS
     assert after["feedback_consumer_assignments_total",] >= 1
 
@@ -155,6 +172,7 @@ def test_the_lag_is_what_is_not_seen_through_and_what_fails_is_counted_as_tried_
         proxy.stall()
         pipeline.post("/v1/feedback", [{"trace_id": f"lags {number}", "value": 1} for number in range(3)])
         until(lambda: lag(scraped(url)) == 3, "it lags by three")
+        until(lambda: oldest(scraped(url)) > 0, "the first of them ages")
         settled(pipeline)
         assert lag(scraped(url)) == 3
 
@@ -165,6 +183,7 @@ def test_the_lag_is_what_is_not_seen_through_and_what_fails_is_counted_as_tried_
         until(a_try_has_failed, "a try has failed")
         proxy.flow()
         until(lambda: lag(scraped(url)) == 0, "it has caught up again")
+        assert oldest(scraped(url)) == 0
     finally:
         worker.stop()
         proxy.close()
@@ -201,6 +220,10 @@ def test_rollups_are_counted(pipeline: Pipeline) -> None:
         until(computed, "an hour is computed")
         assert computed() == {("hour",): 1, ("day",): 1}
         assert grown(before, scraped(url), "feedback_rollup_compute_duration_seconds_count") == {(): 1}
+        until(lambda: scraped(url)["feedback_clickhouse_partition_parts", "journal"] >= 1, "ClickHouse is looked at")
+        total = scraped(url)["feedback_clickhouse_disk_total_bytes", "default"]
+        assert 0 < scraped(url)["feedback_clickhouse_disk_free_bytes", "default"] <= total
+        assert_only_known_values(scraped(url))
 
 
 def test_an_edge_without_kafka_counts_what_it_cannot_take(broker: Broker, edge: Edge) -> None:

@@ -1,19 +1,18 @@
 """Metrics: what is counted is shown as counted, and the document names all there are."""
 
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.dead_letters import WHAT_TO_DO
 from ingest_api.errors import RefusedError
 from ingest_api.observed import reason_of, request_id_of
-from schemas.metrics import PROGRAMS, registry_of
+from schemas.metrics import DEAD_REASONS, PROGRAMS, registry_of
 from schemas.tallies import Counter, Gauge, Histogram, Tally
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -48,21 +47,30 @@ def test_the_document_names_each_metric_with_kind_unit_labels_and_meaning_and_no
     assert set(re.findall(r"^\| `feedback_.*\|$", DOCUMENT, re.MULTILINE)) == known
 
 
-def test_the_alerts_of_the_document_are_rules_as_prometheus_reads_them() -> None:
-    (block,) = re.findall(r"^    groups:\n(?:    .*\n|\n)+", DOCUMENT, re.MULTILINE)
-    rules = yaml.safe_load(textwrap.dedent(block))["groups"][0]["rules"]
-    assert len(rules) == 5
-    for rule in rules:
-        assert rule["alert"].startswith("Feedback")
-        assert rule["expr"].count("(") == rule["expr"].count(")")
-        assert re.search(r"[<>=] *[0-9.]+$", rule["expr"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
+    """Prometheus sees no growth from nothing to 1: the first dead letter would alert nobody."""
+    for tally in PROGRAMS[program]:
+        if isinstance(tally, Counter):
+            assert tally.known, f"{tally.name}: which values can its labels have?"
+            assert all(len(labels) == len(tally.labels) for labels in tally.known if tally.labels)
+            there = {tuple(sorted(labels)) for _, labels in shown(tally)}
+            assert there >= {tuple(sorted(map(str, labels))) for labels in tally.known}
+
+
+def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
+    code = "".join(path.read_text() for path in (Path(__file__).parents[2] / "stream_workers").glob("*.py"))
+    given = set(re.findall(r'(?:NotAnEvent|Conflict)\(\s*"(\w+)"', code))
+    assert given == set(DEAD_REASONS) == set(WHAT_TO_DO)
 
 
 def test_the_document_uses_no_metric_that_does_not_exist() -> None:
     known = {tally.name for tallies in PROGRAMS.values() for tally in tallies}
     used = {
         re.sub(r"_(bucket|count|sum)$", "", name)
-        for name in re.findall(r"\bfeedback_(?:http|edge|query|consumer|worker|rollup)_[a-z_]+", DOCUMENT)
+        for name in re.findall(
+            r"\bfeedback_(?:http|edge|query|consumer|worker|rollup|clickhouse|task)_[a-z_]+", DOCUMENT
+        )
     }
     assert used - known == set()
 
