@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query_api.engines import Reader
+from query_api.newest import RANK
 
 _CREATE = """
 SELECT entry FROM feedback.journal
@@ -16,18 +17,18 @@ WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
     AND JSONExtractString(entry, 'workspace') = {workspace:String} AND JSONExtractString(entry, 'event') = 'create'
 ORDER BY sequence LIMIT 1
 """
-_ROW = """
+_ROW = f"""
 SELECT workspace, toString(feedback_id) AS id, trace_id, value, toFloat64(weight) AS weight, metadata,
     if(join_state = 'pending' AND created_at < (SELECT orphaned_before FROM feedback.policy),
         'orphaned', join_state) AS join_state, models, providers,
     _user, _organisation, _prompt, _environment, created_at, updated_at, is_deleted
 FROM feedback.feedback_rows
-WHERE feedback_id = {id:UUID} AND workspace = {workspace:String}
-    AND created_at BETWEEN parseDateTime64BestEffort({created_at:String}, 3, 'UTC') - INTERVAL 1 MILLISECOND
-        AND parseDateTime64BestEffort({created_at:String}, 3, 'UTC') + INTERVAL 1 MILLISECOND
-    AND home_environment = {environment:String} AND home_organisation = {organisation:String}
-    AND home_prompt = {prompt:String} AND home_user = {user:String}
-ORDER BY version DESC LIMIT 1
+WHERE feedback_id = {{id:UUID}} AND workspace = {{workspace:String}}
+    AND created_at BETWEEN parseDateTime64BestEffort({{created_at:String}}, 3, 'UTC') - INTERVAL 1 MILLISECOND
+        AND parseDateTime64BestEffort({{created_at:String}}, 3, 'UTC') + INTERVAL 1 MILLISECOND
+    AND home_environment = {{environment:String}} AND home_organisation = {{organisation:String}}
+    AND home_prompt = {{prompt:String}} AND home_user = {{user:String}}
+ORDER BY {RANK} DESC LIMIT 1
 """
 _DEAD = """
 SELECT reason, detail, recorded_at, JSONExtractString(value, 'event') AS event FROM feedback.dead_letters FINAL

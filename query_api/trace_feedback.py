@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from query_api.engines import Reader
 from query_api.feedback_page import COLUMNS
 from query_api.filter_conditions import Conditions
+from query_api.newest import PLACE, RANK
 from query_api.pages import Place, add_place
 from query_api.receipts import CurrentFeedback, current_of
 from schemas.ids import trace_key
@@ -17,10 +18,10 @@ from schemas.murmur2 import murmur2
 
 MOST_EVENTS = 20
 
-_TOTALS = """
+_TOTALS = f"""
 SELECT countIf(NOT is_gone) AS total, countIf(is_gone) AS deleted FROM (
-    SELECT argMax(is_deleted, version) AS is_gone FROM feedback.feedback_rows
-    WHERE workspace = {workspace:String} AND trace_id = {trace_id:String} GROUP BY feedback_id
+    SELECT argMax(is_deleted, {RANK}) AS is_gone FROM feedback.feedback_rows
+    WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} GROUP BY {PLACE}
 )
 """
 # Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
@@ -84,11 +85,11 @@ async def feedback_with_history(
     rows = await reader.rows(
         f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f
-        WHERE {conditions.text} AND (f.feedback_id, f.version) IN (
-            SELECT f.feedback_id, max(f.version) FROM feedback.feedback_rows AS f WHERE {conditions.text}
-            GROUP BY f.feedback_id ORDER BY any(f.created_at) DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
+        WHERE {conditions.text} AND ({PLACE}, {RANK}) IN (
+            SELECT {PLACE}, max({RANK}) FROM feedback.feedback_rows AS f WHERE {conditions.text}
+            GROUP BY {PLACE} ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}
         )
-        ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT 1 BY f.feedback_id
+        ORDER BY f.created_at DESC, f.feedback_id DESC
         """,
         conditions.parameters,
     )

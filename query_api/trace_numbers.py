@@ -9,6 +9,7 @@ from typing import Any
 
 from query_api.engines import Reader
 from query_api.log_items import Pair
+from query_api.newest import PLACE, RANK
 
 MOST_PAIRS = 20
 
@@ -17,16 +18,16 @@ SELECT trace_id, feedback_count, mean_value_weight, weighted_mean FROM feedback.
 WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)} AND feedback_count > 0
 """
 # All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
-_PAIRS = """
+_PAIRS = f"""
 SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
 FROM (
-    SELECT trace_id, feedback_id, any(created_at) AS at, argMax((value, weight, is_deleted), version) AS last
+    SELECT trace_id, feedback_id, created_at AS at, argMax((value, weight, is_deleted), {RANK}) AS last
     FROM feedback.feedback_rows
-    WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)}
-    GROUP BY trace_id, feedback_id
+    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}}
+    GROUP BY trace_id, {PLACE}
 )
 WHERE last.3 = 0
-ORDER BY at DESC, feedback_id DESC LIMIT {most:UInt32} BY trace_id
+ORDER BY at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
 """
 
 

@@ -7,6 +7,11 @@ versions of the hours add up.
 
 The rows of an hour are looked at twice, and one look may see what comes after the other. So the second only names rows
 that something newer has overtaken: where a look has missed something, the version is lower than where none has.
+
+Under one version copies of several rows of a feedback may stand, if they are of several groups. Where requests are too
+many to be counted in a version, the last form counts, by what it says. Elsewhere somebody has written what no worker
+would, and what feedback_rows keeps of it counts; as that does not show in the version of a group, numbers that differ
+under one version are written again.
 """
 
 from stream_workers.snapshots import MOST_REQUESTS
@@ -29,6 +34,8 @@ IS_VALID = f"""
     SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
 )
 """
+# Versions that cannot count their requests any more.
+_IS_FULL = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
 _FORM = "(model_count, _environment, _organisation, _prompt, _user)"
 _GROUPS = """
 [('all', ''), ('organisation', _organisation), ('prompt', _prompt), ('user', _user), ('model', model::String)]
@@ -50,19 +57,35 @@ def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
     """Those of feedback_hour_rows that meet the condition, whole hours, and whether each stands. `feedback` are the
     columns that tell feedbacks apart, of which feedback_id is enough, and cheaper, in one hour of one workspace."""
     rows = f"feedback.feedback_hour_rows WHERE {condition}"
-    # Only versions that cannot count their requests any more are of several forms; of these one stands.
-    is_full = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
     return f"""
-    SELECT *, NOT is_deleted AND ({feedback}, version) NOT IN (
+    SELECT *, ({feedback}, version) IN ({_contested(rows, feedback)}) AS is_contested,
+    NOT is_deleted AND ({feedback}, version) NOT IN (
         SELECT {feedback}, arrayJoin(arrayFilter(version -> version < newest, versions)) FROM (
             SELECT {feedback}, groupUniqArray(version) AS versions, max(version) AS newest
             FROM {rows} GROUP BY {feedback}
         )
     ) AND ({feedback}, version, {_FORM}) NOT IN (
         SELECT {feedback}, version, arrayJoin(arrayPopBack(arraySort(groupUniqArray({_FORM}))))
-        FROM {rows} AND {is_full} GROUP BY {feedback}, version
+        FROM {rows} AND {_IS_FULL} GROUP BY {feedback}, version
+    ) AND (
+        NOT is_contested OR (workspace, feedback_id, version, {_FORM}, model::String) IN (
+            SELECT workspace, feedback_id, version, {_FORM}, model
+            FROM ({copied("feedback.feedback_rows FINAL", condition)})
+            WHERE feedback_id IN (SELECT feedback_id FROM ({_contested(rows, feedback)}))
+        )
     ) AS stands
     FROM feedback.feedback_hour_rows FINAL WHERE {condition}
+    """
+
+
+def _contested(rows: str, feedback: str) -> str:
+    """Feedback and version of copies that cannot all be of one row, but are of several under one version: they are of
+    several forms, or have more models than one row."""
+    return f"""
+    SELECT {feedback}, version FROM {rows} AND NOT {_IS_FULL} GROUP BY {feedback}, version
+    HAVING min(cityHash64({_FORM}, model_count > 1 ? '' : model::String))
+            != max(cityHash64({_FORM}, model_count > 1 ? '' : model::String))
+        OR uniqExactIf(model, model_count > 1) > max(model_count)
     """
 
 
@@ -92,7 +115,7 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
                 workspace, hour, {alike},
                 (countIf(stands), countIf(stands AND is_joined), sumIf(weight, stands)) AS of_models,
                 (countIf(counts), countIf(counts AND is_joined), sumIf(weight, counts)) AS of_feedback,
-                sum(toUInt128(version) * 2 + 2 - stands) AS versions
+                sum(toUInt128(version) * 2 + 2 - (stands AND NOT is_contested)) AS versions
             FROM (
                 SELECT *, join_state = 'joined' AS is_joined, stands AND model_number = 1 AS counts
                 FROM ({standing(condition, feedback)})
@@ -134,13 +157,14 @@ def _read(numbers: str) -> str:
         SELECT {KEY}, {NUMBERS}, bitShiftLeft(toUInt128({{epoch:UInt32}}), {EPOCH_BITS}) + version_sum AS new_version
         FROM ({numbers})
     )
-    WHERE ({KEY}, new_version) NOT IN (
-        SELECT dimension::String, environment::String, key, version FROM feedback.rollup_rows WHERE {bucket}
+    WHERE ({KEY}, {NUMBERS}, new_version) NOT IN (
+        SELECT dimension::String, environment::String, key, {NUMBERS}, version FROM feedback.rollup_rows FINAL
+        WHERE {bucket}
     )
     """
 
 
-# COLUMNS of those groups of one bucket whose version is not stored.
+# COLUMNS of those groups of one bucket that are not stored so, under their version.
 READ = {
     "hour": _read(
         of_hours("workspace = {workspace:String} AND hour = toDateTime({start:UInt32}, 'UTC')", feedback="feedback_id")
