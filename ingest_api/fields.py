@@ -52,8 +52,8 @@ def validated(
     except ValidationError as faults:
         fault = faults.errors(include_url=False, include_context=False)[0]
         index = fault["loc"][0]
-        refusal = _refusal(fault, rules, expected)
-        raise (refusal.in_item(int(index)) if bulk else refusal) from None
+        # No local name for it: an exception that its own frame names is left to the collector, with all it has seen.
+        raise _refusal(fault, rules, expected, int(index) if bulk else None) from None
 
 
 def each(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
@@ -130,7 +130,13 @@ def home_environment(environment: str | None, limits: Limits) -> str:
     return environment if environment in limits.environments else "other"
 
 
-def _refusal(fault: ErrorDetails, rules: Mapping[str, str], expected: str) -> RefusedError:
+def _refusal(fault: ErrorDetails, rules: Mapping[str, str], expected: str, item: int | None) -> RefusedError:
+    """The refusal of a fault, of one item where it was a bulk call."""
+    refusal = _refusal_of_one(fault, rules, expected)
+    return refusal if item is None else refusal.in_item(item)
+
+
+def _refusal_of_one(fault: ErrorDetails, rules: Mapping[str, str], expected: str) -> RefusedError:
     names = [part for part in fault["loc"][1:] if isinstance(part, str)]
     # A union adds the names of its members; the field is the longest path that has a rule.
     while names and field_path(names) not in rules:

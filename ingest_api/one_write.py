@@ -32,6 +32,11 @@ class OneWriteProtocol(HttpToolsProtocol):
         # One for all requests, and not of a cycle, which would then hold itself and be left to the collector.
         self._extensions: Any = {WHOLE_ANSWER: self._answer}
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hold itself no longer."""
+        self._extensions.clear()
+        super().connection_lost(exc)
+
     def on_message_begin(self) -> None:
         """Let the app answer as a whole."""
         super().on_message_begin()

@@ -1,7 +1,8 @@
 """The whole HTTP API in this process: the real app, and at its rim a ClickHouse that only binds statements."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -52,12 +53,15 @@ class _Result:
 class Unstored:
     """A client of ClickHouse that does its own part of the work, and stores nothing."""
 
-    error: Exception | None = None
+    fails: Callable[[], Exception] | None = None
+    is_stalled = False
 
     async def query(self, query: str, parameters: dict[str, Any], settings: Mapping[str, Any]) -> _Result:
         bind_query(query, parameters)
-        if self.error is not None:
-            raise self.error
+        if self.is_stalled:
+            await asyncio.Event().wait()
+        if self.fails is not None:
+            raise self.fails()
         return _Result(next((dict(row) for part, row in _ROWS.items() if part in query), None))
 
     async def insert(self, *_: Any, **__: Any) -> None:
