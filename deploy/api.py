@@ -1,13 +1,16 @@
 """The whole HTTP API on one port: the edge, and beside it the queries. `python -m deploy.api`, settings as for both."""
 
+import logging
 import sys
 
 from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
 from query_api.app import add_queries
-from query_api.settings import QuerySettings
+from query_api.settings import ANY_ADDRESS, QuerySettings
 from schemas.metrics import registry_of
 from schemas.settings_faults import SettingsError, load
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -23,6 +26,8 @@ def main() -> int:
 
 def extend(app: EdgeApp, settings: QuerySettings) -> None:
     """Make the whole API of an edge."""
+    if settings.host in ANY_ADDRESS and not settings.public_url:
+        log.warning("Addresses of exported files begin with %s: others need a FEEDBACK_PUBLIC_URL.", settings.address)
     add_queries(app, settings, app.api_keys)
     app.registry = registry_of("edge", "query")
 

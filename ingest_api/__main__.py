@@ -40,11 +40,11 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     # aiokafka logs every failed attempt; the Kafka link tells what they come to.
     dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))
     log_what_nobody_catches()
-    _tell(settings)
     # uvicorn raises a signal again after its graceful stop; without a handler that would end in -15 and not 0.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
     app = create_app(settings)
+    _tell(settings, app.api_keys.is_closed)
     extend(app)
     collect_seldom()
     connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
@@ -78,11 +78,11 @@ def collect_seldom() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
-def _tell(settings: Settings) -> None:
+def _tell(settings: Settings, is_closed: bool) -> None:
     address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
-    open_until = "every call needs an API key" if settings.require_keys else "open until the first API key is made"
+    open_until = "every call needs an API key" if is_closed else "open until the first API key is made"
     log.info("Feedback API edge at %s, %s.", address, open_until)
-    if not settings.require_keys and not _is_loopback(settings.host):
+    if not is_closed and not _is_loopback(settings.host):
         log.warning(
             "%s is not a loopback address, so the network can publish here while there is no key:"
             " make one (feedback keys create), or set FEEDBACK_REQUIRE_KEYS=true or FEEDBACK_HOST=127.0.0.1.",

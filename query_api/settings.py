@@ -5,6 +5,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.addresses import Brokers, HttpUrl, HttpUrlOrNone
 
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""What listens on every address of a machine, and where this machine itself reaches that."""
+
 _SECRET_CHARS = 32
 
 
@@ -36,7 +39,7 @@ class QuerySettings(BaseSettings):
         """Where callers reach the API. Never what a request says of its host, which whoever sends it may choose."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = ANY_ADDRESS.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @field_validator("signing_secret")

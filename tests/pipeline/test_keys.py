@@ -14,10 +14,10 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy import cli
-from deploy.api_keys import publish, store, stored_keys
+from deploy.api_keys import opened, publish, store, stored_keys
 from schemas.keys import new_key
 from schemas.topics import API_KEYS, TOPICS
-from tests.pipeline.edge_fixtures import Edge, failed
+from tests.pipeline.edge_fixtures import Broker, Edge, failed
 from tests.pipeline.engines import Engines, embedded, until
 from tests.pipeline.running import Pipeline
 
@@ -244,6 +244,27 @@ def test_an_edge_that_must_have_keys_is_closed_from_the_start(tmp_path: Path) ->
             assert "is not a loopback address" not in edge.log.read_text()
         finally:
             edge.kill()
+
+
+def test_an_edge_alone_stays_closed_on_a_topic_that_was_emptied(broker: Broker, tmp_path: Path) -> None:
+    edge = Edge(tmp_path, broker.bootstrap, FEEDBACK_CLOSED_MARK=str(tmp_path / "state" / "closed"))
+    try:
+        edge.until_ready()
+        edge.saved(ONE)
+        secret, key = new_key("w", ["admin"], datetime.now(UTC))
+        asyncio.run(publish(broker.bootstrap, [key]))
+        until(lambda: edge.post("/v1/feedback", ONE).status_code == 401, "the key closes it")
+        edge.kill()
+        broker.kill()
+        broker.restart()
+        edge.start()
+        edge.until_ready()
+        for headers in ({}, {"x-portkey-api-key": secret}):
+            failed(edge.post("/v1/feedback", ONE, headers), 401, "AB05")
+        asyncio.run(publish(broker.bootstrap, opened([], datetime.now(UTC))))
+        until(lambda: edge.post("/v1/feedback", ONE).status_code == 200, "an operator has opened it")
+    finally:
+        edge.kill()
 
 
 def test_an_edge_without_the_topic_of_keys_says_so_and_lets_in_nobody(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes
 from query_api.exports.orders import Order, order_in
 from query_api.exports.signing import check, signature
 from query_api.exports.state import Export, Fact, export
+from query_api.settings import QuerySettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -165,6 +166,21 @@ def test_what_a_file_tells_of_feedback_is_what_its_order_asks_for_and_may_have()
         assert order(False, **body).tells_feedback, body
     content = {name: value for name, value in order(True).as_content().items() if name != "with_feedback"}
     assert Order.stored(content).tells_feedback, "an order of before had it"
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "address"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:80"),
+        ("0.0.0.0", "", "http://127.0.0.1:80"),
+        ("::", "", "http://[::1]:80"),
+        ("fd00::7", "", "http://[fd00::7]:80"),
+        ("feedback.internal", "", "http://feedback.internal:80"),
+        ("0.0.0.0", "https://feedback.example.com/api/", "https://feedback.example.com/api"),
+    ],
+)
+def test_a_file_is_at_the_address_that_the_operator_has_given(host: str, public_url: str, address: str) -> None:
+    assert QuerySettings(host=host, port=80, public_url=public_url).address == address
 
 
 @pytest.mark.parametrize("size", ["9" * 5000, 10**13, "0", "1.5", True, "٣"])
