@@ -130,24 +130,39 @@ class World:
 
 Outcome = Callable[[World], Awaitable[int]]
 BODIES = {
-    "no JSON": b"{", "empty": b" ", "too deep": b'{"a":' * 101 + b"1" + b"}" * 101, "a key twice": b'{"a":1,"a":1}',
-    "a NUL": b'{"a":"\\u0000"}', "wrong values": b'{"trace_id":1,"value":99,"request":[],"filters":1}', "no object": b"[1]",
-    "nothing": b"{}", "no items": b"[]", "one bad item": b"[" + GIVEN + b',{"trace_id":"a","value":99}]',
-    "too many": b"[" + b",".join([b"1"] * 1001) + b"]", "no metadata": b'{"trace_id":"a","value":1,"metadata":"{"}',
+    "no JSON": b"{",
+    "empty": b" ",
+    "too deep": b'{"a":' * 101 + b"1" + b"}" * 101,
+    "a key twice": b'{"a":1,"a":1}',
+    "a NUL": b'{"a":"\\u0000"}',
+    "wrong values": b'{"trace_id":1,"value":99,"request":[],"filters":1}',
+    "no object": b"[1]",
+    "nothing": b"{}",
+    "no items": b"[]",
+    "one bad item": b"[" + GIVEN + b',{"trace_id":"a","value":99}]',
+    "too many": b"[" + b",".join([b"1"] * 1001) + b"]",
+    "no metadata": b'{"trace_id":"a","value":1,"metadata":"{"}',
     "a bad special field": b'{"trace_id":"a","value":1,"metadata":{"_user":{}}}',
     "large metadata": b'{"trace_id":"a","value":1,"metadata":{"a":"%b"}}' % (b"a" * 70_000),
     "a long trace id": b'{"trace_id":"%b","value":1,"request":{},"response":{}}' % (b"a" * 600),
-    "a bad time": b'{"request":{},"response":{},"start_time":"x"}', "a bad span": b'{"request":{},"response":{},"metadata":{"span_id":1.5}}',
-    "too large": b"a" * 5_000_001, "a bad filter": b'{"filters":{"cost_min":"x"}}', "a bad column": b'{"requested_data":["x"]}',
-}  # fmt: skip
+    "a bad time": b'{"request":{},"response":{},"start_time":"x"}',
+    "a bad span": b'{"request":{},"response":{},"metadata":{"span_id":1.5}}',
+    "too large": b"a" * 5_000_001,
+    "a bad filter": b'{"filters":{"cost_min":"x"}}',
+    "a bad column": b'{"requested_data":["x"]}',
+}
 QUERIES = (
     *(b"nope=1", b"time_of_generation_min=x", b"metadata={", b"cost_min=x", b"status_code=x", b"ai_org_model=x"),
     *(b"workspace_slug=other", b"page_size=0", b"cursor=x", b"join_state=x", b"user="),
 )
 HEADERS = {
-    "compressed": (b"content-encoding", b"gzip"), "no JSON": (b"content-type", b"text/plain"), "foreign": (b"origin", b"http://evil.example"),
-    "a long key": (b"idempotency-key", b"a" * 300), "bad metadata": (b"x-portkey-metadata", b"{"), "another host": (b"host", b"evil.example"),
-}  # fmt: skip
+    "compressed": (b"content-encoding", b"gzip"),
+    "no JSON": (b"content-type", b"text/plain"),
+    "foreign": (b"origin", b"http://evil.example"),
+    "a long key": (b"idempotency-key", b"a" * 300),
+    "bad metadata": (b"x-portkey-metadata", b"{"),
+    "another host": (b"host", b"evil.example"),
+}
 
 
 def outcomes() -> Iterator[tuple[str, Outcome, int]]:
