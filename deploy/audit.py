@@ -152,7 +152,7 @@ def _account(client: Client, log: Log, base: int, losses: Losses) -> Account:
     unread = base + log.committed if log.has_commit else _after_the_last(client, log, base)
     losses.lost.append(Range(unread, base + log.start))
     known_here = within(losses.known, base + log.start, base + commit)
-    missing = commit - log.start - below - _nowhere(client, log, known_here)
+    missing = commit - log.start - below - nowhere(client, log, known_here)
     offsets = []
     if missing:
         wanted = place | {"start": base + log.start, "count": commit - log.start} | _bounds(known_here)
@@ -167,14 +167,14 @@ def _account(client: Client, log: Log, base: int, losses: Losses) -> Account:
         doubled=doubled,
         returned=returned,
         strangers=0,
-        lost=_nowhere(client, log, losses.open),
-        acknowledged=_nowhere(client, log, merged(losses.acknowledged)),
+        lost=nowhere(client, log, losses.open),
+        acknowledged=nowhere(client, log, merged(losses.acknowledged)),
         missing_offsets=offsets,
         lost_ranges=losses.open,
     )
 
 
-def _nowhere(client: Client, log: Log, ranges: Sequence[Range]) -> int:
+def nowhere(client: Client, log: Log, ranges: Sequence[Range]) -> int:
     """How many of these sequences no record stands in any place for."""
     if not ranges:
         return 0

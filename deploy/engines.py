@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas.addresses import brokers, dsn, http_url, without_password
+from schemas.tables_version import APPLIED, TablesError, require_tables
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -54,9 +55,24 @@ def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
 
 @contextmanager
 def clickhouse(url: str) -> Iterator["Client"]:
-    """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or lacks a table."""
+    """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or has other tables."""
     with closing(connect(url)) as client, told_by_clickhouse(url):
+        refuse_other_tables(client)
         yield client
+
+
+def require_own_tables(url: str) -> None:
+    """CommandError where the ClickHouse at this address has the tables of another version than this one."""
+    with clickhouse(url):
+        pass
+
+
+def refuse_other_tables(client: "Client") -> None:
+    """CommandError where the tables are of another version than this one. Raises what the client raises."""
+    try:
+        require_tables([row[0] for row in client.query(APPLIED).result_rows])
+    except TablesError as error:
+        raise CommandError(str(error)) from None
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Program:
 
     `command` is awaited before each start, and may hold it up. `watch` returns why a process that runs is to be ended
     and started again, once it is. `failed` is called once, when the program is given up: at a first start that fails,
-    and where it dies too often, which `restarts` tells.
+    and where it dies too often, which `restarts` tells. `note` is added to what is said of its deaths.
     """
 
     def __init__(
@@ -58,16 +58,19 @@ class Program:
         say: Callable[[str], None],
         watch: Callable[["Program"], Awaitable[str]] | None = None,
         restarts: Callable[[], Restarts] = Restarts,
+        note: Callable[[], str] = lambda: "",
         start_deadline: float = 60.0,
     ) -> None:
         self.name = name
         self.log = log
         self.is_ready = asyncio.Event()
         self._command, self._wait_until_ready, self._failed, self._say = command, ready, failed, say
+        self._note = note
         self._watch, self._restarts, self._start_deadline = watch, restarts, start_deadline
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
         self._was_ready = False
+        self.starts = 0
         self._keeping: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -121,14 +124,18 @@ class Program:
                     return
                 if not self._was_ready:
                     raise ProgramError(
-                        f"{self.name} did not start: {ending.why}. The end of {self.log}:\n{self._last_lines()}"
+                        f"{self.name} did not start: {ending.why}.{self._note()}"
+                        f" The end of {self.log}:\n{self._last_lines()}"
                     )
                 pause = deaths.pause_after(time.monotonic())
                 if pause is None:
-                    raise ProgramError(f"{self.name} died {deaths.most} times within a minute: see {self.log}.")
+                    raise ProgramError(
+                        f"{self.name} died {deaths.most} times within a minute: see {self.log}.{self._note()}"
+                    )
                 when = f" in {pause:.0f} s" if pause > 5 else ""
                 self._say(
-                    f"{self.name} {ending.verb} ({ending.why}) and is started again{when}; its log is {self.log}."
+                    f"{self.name} {ending.verb} ({ending.why}) and is started again{when};"
+                    f" its log is {self.log}.{self._note()}"
                 )
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
@@ -141,6 +148,7 @@ class Program:
     async def _run_once(self, while_up: Callable[[], Awaitable[None]] | None) -> _Ending:
         """Start the process and see it through; how it ended. Leaves nothing running, however this ends."""
         argv, environment = await self._command()
+        self.starts += 1
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             process = self._process = await _spawn(argv, environment, log)

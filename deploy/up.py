@@ -19,7 +19,13 @@ from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
 from deploy.retention import RetentionError, days_of, orphan_after_hours
-from deploy.up_checks import CannotStartError, locked_folder, refuse_taken_ports, require_embedded_clickhouse
+from deploy.up_checks import (
+    CannotStartError,
+    locked_folder,
+    refuse_full_disk,
+    refuse_taken_ports,
+    require_embedded_clickhouse,
+)
 from deploy.up_options import Options
 from deploy.up_system import LOOPBACK, System
 from ingest_api.settings import Settings
@@ -36,6 +42,7 @@ def up(options: Options) -> int:
     options = replace(options, data_dir=options.data_dir.absolute())
     try:
         with locked_folder(options.data_dir):
+            refuse_full_disk(options.data_dir)
             _check(options)
             _rotate_logs(options.data_dir / "logs")
             return asyncio.run(_run(options))

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.up_disk import NONE_BYTES, free_bytes, shortage
+
 
 class CannotStartError(RuntimeError):
     """Something on this machine stands in the way; the message says what to change."""
@@ -35,10 +37,19 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 f"{folder} is in use by another feedback up (process {lock.read().strip() or 'unknown'}):"
                 " stop that one, or give another folder with --data-dir."
             ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        try:
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+        except OSError as error:
+            raise CannotStartError(f"{folder} cannot be written to: {error.strerror}.") from None
         yield
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """CannotStartError where the disk that holds the folder has no room left for the engines to start."""
+    if (free := free_bytes(folder)) < NONE_BYTES:
+        raise CannotStartError(f"{shortage(free, folder)[:-1]}, or give another folder with --data-dir.")
 
 
 def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:

@@ -68,6 +68,14 @@ def records_left(ends: Offsets, committed: Offsets) -> int:
     return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
 
 
+async def end_offsets_or_none(bootstrap: str) -> Offsets | None:
+    """Where the input topics end; None where the broker does not answer."""
+    try:
+        return await end_offsets(bootstrap, INPUTS)
+    except (KafkaError, TimeoutError, OSError):
+        return None
+
+
 async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
     """Wait until the workers of this group have committed the input topics, or make no progress for `patience` seconds.
 

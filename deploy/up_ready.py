@@ -42,6 +42,12 @@ async def health(host: str, port: int) -> Check:
     return Check(status > 0, _message(told) or f"/readyz answers {status}", str(told.get("waits_for") or ""))
 
 
+async def text_at(host: str, port: int, path: str) -> str | None:
+    """What a GET is answered with 200; None where it is not."""
+    status, body = await asyncio.to_thread(_read, host, port, path)
+    return body.decode(errors="replace") if status == 200 else None
+
+
 async def clickhouse_health(host: str, port: int, *, https: bool = False) -> Check:
     """Whether ClickHouse's HTTP interface answers."""
     status, _ = await asyncio.to_thread(_get, host, port, "/ping", https)
@@ -63,19 +69,24 @@ def _message(told: dict[str, object]) -> str:
 
 def _get(host: str, port: int, path: str, https: bool = False) -> tuple[int, dict[str, object]]:
     """The status of an answer, 0 where there is none in time, and its body where that is a JSON object."""
+    status, body = _read(host, port, path, https)
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    return status, told if isinstance(told, dict) else {}
+
+
+def _read(host: str, port: int, path: str, https: bool = False) -> tuple[int, bytes]:
+    """The status of an answer, 0 where there is none in time, and its body."""
     # Not with urllib, which would ask a proxy that the environment names.
     make = http.client.HTTPSConnection if https else http.client.HTTPConnection
     connection = make(host, port, timeout=_ANSWER_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        body = answer.read(10_000)
+        return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
-        return 0, {}
+        return 0, b""
     finally:
         connection.close()
-    try:
-        told = json.loads(body)
-    except ValueError:
-        told = None
-    return answer.status, told if isinstance(told, dict) else {}

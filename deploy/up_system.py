@@ -6,24 +6,29 @@ the workers with it: they start again on the new log, whose offsets count on fro
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from pydantic import TypeAdapter
 
 from deploy.api_keys import make_same_when_they_answer
 from deploy.command_options import GROUP
 from deploy.embedded import broker as embedded_broker
+from deploy.engines import CommandError, require_own_tables
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from deploy.retention import apply_settings, note_offset_base
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
+from deploy.up_disk import NONE_BYTES, free_bytes, say_shortage, shortage
 from deploy.up_health import Check
-from deploy.up_offsets import base_of_lasting_log, drain, offset_base, wait_for_highest_sequence
+from deploy.up_losses import NOTHING, Acknowledged, acknowledged, note_lost
+from deploy.up_offsets import base_of_lasting_log, drain, end_offsets_or_none, offset_base, wait_for_highest_sequence
 from deploy.up_options import Options, metrics_port, python
 from deploy.up_ready import health, until_http_200, until_it_has_written
 from deploy.up_watch import HealthWatch
@@ -65,6 +70,9 @@ class System:
             self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
         self.keys: list[ApiKey] = []
         self._offset_base: int | None = None
+        # What the edge had sent when the broker last died, and when the one before it did.
+        self._sent: Acknowledged | None = NOTHING
+        self._sent_before: Acknowledged | None = NOTHING
         self._tables_exist = asyncio.Event()
         self._log_is_ready = asyncio.Event()
         self._workers_started = False
@@ -118,6 +126,7 @@ class System:
             self.clickhouse.start(self._make_tables)
         while_broker_is_up = self._serve_one_log if self.forgets else self._serve_lasting_log
         self._alongside(self._watch.engines(self.clickhouse, self.broker))
+        self._alongside(say_shortage(self.options.data_dir, self._say))
         if self.broker is None:
             self._alongside(while_broker_is_up())
         else:
@@ -135,7 +144,11 @@ class System:
         await self.edge.stop(grace=15)
         if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
             left = await drain(self.bootstrap, self._environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
+        ends = await end_offsets_or_none(self.bootstrap) if left else None
         await asyncio.gather(*(each.stop(grace=10) for each in (*self.workers, self.rollup)))
+        if ends is not None and self._offset_base is not None:
+            with contextlib.suppress(CommandError, ClickHouseError):
+                left = await asyncio.to_thread(note_lost, self.clickhouse_url, self._offset_base, ends)
         for engine in (self.clickhouse, self.broker):
             if engine is not None:
                 await engine.stop(grace=20)
@@ -151,6 +164,7 @@ class System:
     async def _make_tables(self) -> None:
         if not self._tables_exist.is_set():
             await asyncio.to_thread(migrate, self.clickhouse_url)
+            await asyncio.to_thread(require_own_tables, self.clickhouse_url)
             await asyncio.to_thread(apply_settings, self.clickhouse_url, self._environment)
             self._tables_exist.set()
 
@@ -186,7 +200,10 @@ class System:
         self._log_is_ready.set()
         self.edge.signal(signal.SIGCONT)
         if self.forgets:
-            self._offset_base = offset_base(await wait_for_highest_sequence(self.clickhouse_url), self._offset_base)
+            highest = await wait_for_highest_sequence(self.clickhouse_url)
+            if self._offset_base is not None:
+                await self._tell_what_died_with_the_broker(self._offset_base)
+            self._offset_base = offset_base(highest, self._offset_base)
         elif self._counts_from_base:
             kept = self.options.data_dir / "kafka" / "offset_base"
             self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
@@ -194,6 +211,19 @@ class System:
             await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
         for each in (*self.workers, self.rollup):
             each.start()
+
+    async def _tell_what_died_with_the_broker(self, base: int) -> None:
+        lost: int | None = None
+        if self._sent is not None and self._sent_before is not None:
+            ends = self._sent.since(self._sent_before)
+            with contextlib.suppress(CommandError, ClickHouseError):
+                lost = await asyncio.to_thread(note_lost, self.clickhouse_url, base, ends)
+        if lost == 0:
+            self._say("nothing that was accepted died with the broker.")
+            return
+        count = "an unknown number of accepted records" if lost is None else f"{lost:,} accepted records"
+        counted = "" if lost is None else "; `feedback audit` counts them until they are acknowledged"
+        self._say(f"{count} died with the broker before a worker had stored them, and are lost{counted}.")
 
     async def _edge_command(self) -> Command:
         await self._log_is_ready.wait()
@@ -223,6 +253,9 @@ class System:
         # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
         # edge is halted until the topics and the API keys are there, and its callers wait.
         self._log_is_ready.clear()
+        if self._offset_base is not None:  # there was a log before
+            asked = acknowledged(self.reachable_host, self.options.port, self.edge.starts)
+            self._sent_before, self._sent = self._sent, await asked
         self.edge.signal(signal.SIGSTOP)
         return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
 
@@ -249,6 +282,11 @@ class System:
     async def _rollup_is_ready(self, rollup: Program) -> None:
         await until_it_has_written(rollup, "rollup ready")
 
+    def _why_it_may_be(self) -> str:
+        """What stands in the way of every program here."""
+        free = free_bytes(self.options.data_dir)
+        return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
+
     async def _edge_health(self) -> Check | None:
         if not self._log_is_ready.is_set():
             return None  # it is halted, see _embedded_command
@@ -268,7 +306,7 @@ class System:
     ) -> Program:
         log = self.options.data_dir / "logs" / f"{name}.log"
         watch = partial(self._watch.until_unwell, check)
-        return Program(name, command, ready, log, self._fail, self._say, watch, restarts)
+        return Program(name, command, ready, log, self._fail, self._say, watch, restarts, self._why_it_may_be)
 
     def _stream_program(
         self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]

@@ -74,6 +74,11 @@ class Lane:
             self.waiting.append(batch)
             batch.append(record, call)
 
+    @property
+    def under_way_events(self) -> int:
+        """How many are under way now."""
+        return self.under_way.events if self.under_way else 0
+
     def hand_over(self) -> Any:
         """Take the first batch that waits to be under way now; its builder."""
         batch = self.under_way = self.waiting.popleft()

@@ -8,6 +8,7 @@ here it still grows.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from ingest_api.lanes import Call, Lane
 from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from schemas import metrics
+from schemas.engine_errors import trouble_of
 from schemas.ids import partition_of
 
 # What a topic takes, less what Kafka adds to a record.
@@ -42,6 +44,9 @@ class Publisher:
         self._next_flush: asyncio.Handle | None = None
         metrics.IN_FLIGHT_EVENTS.follow(lambda: {(): sum(lane.events for lane in self._lanes.values())})
         metrics.IN_FLIGHT_BYTES.follow(lambda: {(): self._in_flight_bytes})
+        # Records, by partition.
+        self._acknowledged: Counter[tuple[str, int]] = Counter()
+        metrics.RECORDS_ACKNOWLEDGED.follow(lambda: {(*place,): count for place, count in self._acknowledged.items()})
         metrics.READY.follow(lambda: {(): not self.fault})
 
     @property
@@ -133,6 +138,7 @@ class Publisher:
             self._lose(error or asyncio.CancelledError())
             return
         self._busy_lanes -= 1
+        self._acknowledged[lane.place] += lane.under_way_events
         for call in lane.settle():
             call.batches -= 1
             if not call.batches:
@@ -152,7 +158,7 @@ class Publisher:
     def _lose(self, error: BaseException) -> None:
         """Give the producer up."""
         if isinstance(error, KafkaError):
-            self._link.replace(f"Kafka did not take a batch ({type(error).__name__})")
+            self._link.replace(f"Kafka did not take a batch: {trouble_of(error).told}")
         else:
             log.error("a batch could not be sent", exc_info=error)
             self._link.replace("a batch could not be sent: see the log")

@@ -19,11 +19,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.answers import QueryError, example
 from query_api.settings import QuerySettings
 from schemas.addresses import dsn
+from schemas.engine_errors import Trouble, trouble_of
 from schemas.logs import told
 from schemas.metrics import QUERY_FAILURES
+from schemas.tables_version import APPLIED, TablesError, require_tables
 
 RETRY_AFTER_S = 1
-_CLICKHOUSE = ("ClickHouse", "clickhouse")
 AWAY: dict[str, Any] = {
     "description": "ClickHouse does not answer.",
     **example(503, "ClickHouse does not answer in time"),
@@ -42,13 +43,22 @@ class Engines:
         self._opening = asyncio.Lock()
 
     async def clickhouse(self) -> AsyncClient:
-        """Raises ClickHouseError where it does not answer."""
+        """Raises ClickHouseError where it does not answer, TablesError where its tables are of another version."""
         async with self._opening:
             if self._client is None:
-                self._client = await clickhouse_connect.get_async_client(
-                    **dsn(self._settings.clickhouse_url), autogenerate_session_id=False, tz_mode="aware"
-                )
+                self._client = await self._connect()
             return self._client
+
+    async def _connect(self) -> AsyncClient:
+        client = await clickhouse_connect.get_async_client(
+            **dsn(self._settings.clickhouse_url), autogenerate_session_id=False, tz_mode="aware"
+        )
+        try:
+            require_tables([row[0] for row in (await client.query(APPLIED)).result_rows])
+        except BaseException:
+            await client.close()
+            raise
+        return client
 
     def reader(self, seconds: float) -> "Reader":
         """One whose questions may take this long."""
@@ -78,10 +88,27 @@ class Reader:
         try:
             async with asyncio.timeout(self._seconds):
                 yield
-        except (ClickHouseError, KafkaError, TimeoutError, OSError) as error:
-            log.warning("%s: %s", what, told(error))
-            away = {KafkaError: ("Kafka", "kafka"), TimeoutError: ("Kafka or ClickHouse", "any")}
-            engine, name = next((names for kind, names in away.items() if isinstance(error, kind)), _CLICKHOUSE)
-            QUERY_FAILURES.add(name)
-            message = f"{engine} does not answer in time, so {what}"
+        except (ClickHouseError, TablesError, KafkaError, TimeoutError, OSError) as error:
+            trouble = trouble_of(error)
+            log.warning("%s: %s: %s", what, trouble.told, told(error))
+            QUERY_FAILURES.add(trouble.engine or "any")
+            message = f"{_in_words(trouble)}, so {what}"
             raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error
+
+
+def _in_words(trouble: Trouble) -> str:
+    """What is wrong, for a caller who can do nothing about it, and for the operator whom they call."""
+    engine = {"clickhouse": "ClickHouse", "kafka": "Kafka", "": "Kafka or ClickHouse"}[trouble.engine]
+    match trouble.kind:
+        case "away":
+            return f"{engine} does not answer in time"
+        case "overloaded":
+            return f"{engine} is overloaded or read-only"
+        case "disk full":
+            return f"the disk of {engine} is full"
+        case "schema":
+            return "the tables in ClickHouse are not those of this version (see `feedback migrate`)"
+        case "access":
+            return "ClickHouse refuses the API's user or password"
+        case _:
+            return f"{engine} failed: see the log of the API"

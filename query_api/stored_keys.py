@@ -15,6 +15,7 @@ from query_api.engines import Engines
 from schemas.background import BackgroundTask
 from schemas.key_ring import KeyRing
 from schemas.keys import STORED_KEYS, key_of_row
+from schemas.tables_version import TablesError
 
 _EVERY_S = 1.0
 _UNTIL_THE_FIRST_S = 0.2
@@ -57,7 +58,7 @@ async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
             ring.confirm(asked_ms)
             read.set()
             fault = ""
-        except (ClickHouseError, OSError, TimeoutError) as error:
+        except (ClickHouseError, TablesError, OSError, TimeoutError) as error:
             fault = " ".join(str(error).split())[:300] or type(error).__name__
         if fault and not told:
             log.warning("the API keys cannot be read from ClickHouse: %s", fault)

@@ -1,10 +1,11 @@
 """What is wrong when ClickHouse or Kafka fails: it is away or overloaded, its disk is full, or it needs an operator.
 
-Pure. `trouble_of` sorts by type and by the engine's own codes, never by a message. What is not known to mend itself is
+Pure. `trouble_of` sorts by type and by the engine's own codes. What is not known to mend itself is
 taken not to: trying it again for ever would only hide it.
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -21,11 +22,16 @@ from aiokafka.errors import (
 )
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
+from schemas.tables_version import TablesError
+
 Engine = Literal["clickhouse", "kafka", ""]
 
 NOT_ENOUGH_SPACE = 243
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _DISK_CODES = {NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE", 771: "CACHE_CANNOT_WRITE_TO_CACHE_DISK"}
+# Of these the message alone tells, in ClickHouse's own words, which of the system's errors was the cause.
+_FILE_CODES = frozenset({24, 71, 75, 76, 88, 172, 204, 294, 586, 641, 1001})
+_ERRNO_NO_SPACE = re.compile(r"errno: (?:28|122)\b|No space left on device")
 # What goes by when load does, when a server or its keeper is back, or when somebody has made room.
 _PASSING_CODES = {
     95: "CANNOT_READ_FROM_SOCKET",
@@ -114,6 +120,8 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble(
             "disk full", "clickhouse" if isinstance(error, ClickHouseError) else "", "no space left on the disk"
         )
+    if isinstance(error, TablesError):
+        return Trouble("schema", "clickhouse", str(error))
     if isinstance(error, ClickHouseError):
         return _of_clickhouse(error)
     if isinstance(error, KafkaError):
@@ -135,6 +143,8 @@ def _of_clickhouse(error: ClickHouseError) -> Trouble:
         )
     if name := _DISK_CODES.get(code):
         return Trouble("disk full", "clickhouse", f"its disk is full (code {code} {name})")
+    if code in _FILE_CODES and _ERRNO_NO_SPACE.search(str(error)):
+        return Trouble("disk full", "clickhouse", f"its disk is full (code {code})")
     if name := _PASSING_CODES.get(code):
         return Trouble("overloaded", "clickhouse", f"it cannot do that now (code {code} {name})")
     if name := _SCHEMA_CODES.get(code):

@@ -78,6 +78,12 @@ IN_FLIGHT_EVENTS = Gauge(
     "feedback_edge_in_flight_events", "events", "Events of requests that wait for Kafka's acknowledgement now."
 )
 IN_FLIGHT_BYTES = Gauge("feedback_edge_in_flight_bytes", "bytes", "What these take of FEEDBACK_MAX_IN_FLIGHT_BYTES.")
+RECORDS_ACKNOWLEDGED = Gauge(
+    "feedback_edge_acknowledged_records",
+    "records",
+    "Records that Kafka has acknowledged to this process since it started; no number before the first.",
+    ["topic", "partition"],
+)
 READY = Gauge("feedback_edge_ready", "0 or 1", "Whether Kafka takes events now, as /readyz says.")
 
 QUERY_FAILURES = Counter(
@@ -234,6 +240,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         PRODUCERS_LOST,
         IN_FLIGHT_EVENTS,
         IN_FLIGHT_BYTES,
+        RECORDS_ACKNOWLEDGED,
         READY,
         TASK_RESTARTS,
     ),

@@ -29,6 +29,7 @@ from stream_workers.publish import Publisher
 from stream_workers.retry import Backoff, until_done
 from stream_workers.settings import WorkerSettings
 from stream_workers.sink import store
+from stream_workers.tables import require_own_tables
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class RealEngines:
             Backoff(),
             lambda: None,
         )
+        await require_own_tables(clickhouse)
         publisher = Publisher(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
         await publisher.start()
         return cls(clickhouse, publisher)

@@ -31,6 +31,7 @@ from stream_workers.rollups import Hour, compute, stale_hours
 from stream_workers.settings import RollupSettings
 from stream_workers.start import run
 from stream_workers.storage_watch import watch
+from stream_workers.tables import require_own_tables
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ def build_app(settings: RollupSettings) -> faust.App:
             Backoff(),
             lambda: None,
         )
+
+        await require_own_tables(client)
 
         async def see_through(poll: Poll) -> None:
             def require() -> None:

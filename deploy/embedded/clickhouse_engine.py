@@ -6,6 +6,7 @@ one data directory: a lock file keeps a second one out and falls with the proces
 temporary tables do not outlive their request: there are no sessions.
 """
 
+import errno
 import fcntl
 import json
 import re
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
 from urllib.parse import urlencode
 
@@ -116,6 +117,12 @@ class Engine:
                 connection.close()
         except StatementFailedError:
             raise
+        except OSError as error:
+            # Of the file that rows to be inserted go through.
+            told = f"{gettempdir()}: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StatementFailedError(f"Code: 243. DB::Exception: {told}. (NOT_ENOUGH_SPACE)") from error
+            raise StatementFailedError(f"Code: 1001. DB::Exception: {told}. (STD_EXCEPTION)") from error
         except (RuntimeError, ValueError) as error:
             raise StatementFailedError(str(error)) from error
 

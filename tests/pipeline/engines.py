@@ -68,6 +68,10 @@ class Process:
         return self._process.poll() is None
 
     @property
+    def ended_with(self) -> int | None:
+        return self._process.poll()
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

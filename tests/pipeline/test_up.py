@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from deploy import cli
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from tests.pipeline.engines import embedded, until
@@ -95,6 +97,26 @@ def test_the_embedded_brokers_next_log_counts_on_from_a_higher_base(running: Up)
     until(lambda: running.stored("after the broker") == 1, "feedback is stored")
     # Had the edge asked tansu for a topic in between, it would be one with other partitions.
     assert "partitions" not in running.errors.read_text()
+
+
+def test_what_died_with_the_embedded_broker_is_counted_by_up_and_by_the_audit(
+    running: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.post("stored before the crash")
+    until(lambda: running.stored("stored before the crash") == 1, "feedback is stored")
+    broker, worker = running.child("tansu"), running.child("stream_workers")
+    os.kill(worker, signal.SIGSTOP)
+    for trace in ("lost a", "lost b", "lost c"):
+        running.post(trace)
+    os.kill(broker, signal.SIGKILL)
+    until(lambda: running.child("tansu") not in (0, broker) and running.is_ready(), "the broker is back")
+    said = "3 accepted records died with the broker before a worker had stored them, and are lost"
+    until(lambda: said in running.errors.read_text(), "it is told")
+    engines = ["--clickhouse-url", running.clickhouse_url, "--bootstrap", f"127.0.0.1:{running.kafka_port}"]
+    assert cli.main(["audit", *engines]) == 1
+    told = capsys.readouterr().out
+    assert sum(map(int, re.findall(r": (\d+) records were gone from Kafka before a worker read them", told))) == 3
+    assert cli.main(["audit", *engines, "--acknowledge"]) == 0
 
 
 def test_what_the_brokers_former_log_held_can_still_be_edited(running: Up) -> None:

@@ -1,0 +1,85 @@
+"""What an embedded broker takes with it: records that were accepted and that no worker had stored when it ended.
+
+The broker keeps records in memory, so afterwards only the edge knows how many each partition had. It does not know of
+what commands have sent, nor of what an edge before it had: more may be lost than is found. What is found is noted in
+ClickHouse, where `feedback audit` counts it until an operator acknowledges it.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.client import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.audit import Log, nowhere
+from deploy.engines import connect
+from deploy.lost_records import Range
+from deploy.offsets import Offsets
+from deploy.up_ready import text_at
+from schemas.metrics import RECORDS_ACKNOWLEDGED
+
+_HIGHEST = """
+SELECT max(sequence) FROM (
+    SELECT kafka_partition, sequence FROM feedback.journal WHERE (kind = 'feedback') = {is_feedback:Bool}
+    UNION ALL SELECT kafka_partition, sequence FROM feedback.dead_letters WHERE topic = {topic:String}
+) WHERE kafka_partition = {partition:UInt16} AND sequence >= {first:UInt64} AND sequence < {end:UInt64}
+"""
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What the edge of a `start`, counted by its supervisor, has had acknowledged by then, in records by partition."""
+
+    start: int
+    records: Offsets
+
+    def since(self, earlier: "Acknowledged") -> Offsets:
+        """What was acknowledged since then; of an edge that was started meanwhile, since its start."""
+        if earlier.start != self.start:
+            return self.records
+        return {place: count - earlier.records.get(place, 0) for place, count in self.records.items()}
+
+
+NOTHING = Acknowledged(0, {})
+"""What there is before the first edge."""
+
+
+async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
+    """What the edge says now; None where it does not answer."""
+    text = await text_at(host, port, "/metrics")
+    if text is None:
+        return None
+    records = {
+        (sample.labels["topic"], int(sample.labels["partition"])): int(sample.value)
+        for family in text_string_to_metric_families(text)
+        if family.name == RECORDS_ACKNOWLEDGED.name
+        for sample in family.samples
+    }
+    return Acknowledged(start, records)
+
+
+def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
+    """Note what of a log that is gone was not stored; how many records that is. CommandError, ClickHouseError."""
+    with closing(connect(clickhouse_url)) as client:
+        found = [each for place, end in ends.items() if (each := _lost_of(client, *place, Range(base, base + end)))]
+        if found:
+            client.insert(
+                "feedback.lost_records",
+                [(topic, partition, lost.first, lost.end, 0, "") for topic, partition, lost, _ in found],
+                column_names=["topic", "kafka_partition", "first_sequence", "end_sequence", "is_acknowledged", "note"],
+                settings={"async_insert": 0},
+            )
+    return sum(count for *_, count in found)
+
+
+def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[str, int, Range, int] | None:
+    count = nowhere(client, Log(topic, partition, log.first, log.end, log.end), [log])
+    if not count:
+        return None
+    # Most often the end of the log: then that range is all there is to look at from now on.
+    highest = client.query(
+        _HIGHEST,
+        {"is_feedback": topic.startswith("feedback"), "topic": topic, "partition": partition, **log._asdict()},
+    ).result_rows[0][0]
+    first = max(log.first, int(highest) + 1)
+    return topic, partition, Range(first, log.end) if log.end - first == count else log, count

@@ -1,0 +1,153 @@
+"""What programs and commands do where they cannot go on: tables of another version, records they cannot read, engines
+that answer nothing."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+import requests
+from aiokafka import AIOKafkaProducer
+from clickhouse_connect.driver.client import Client
+
+from deploy import cli
+from deploy.kafka.broker import free_ports
+from schemas.tables_version import known_migrations
+from schemas.topics import FEEDBACK_EVENTS
+from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, embedded, until
+
+NEWEST = max(known_migrations())
+NEWER = f"(migration 9000, this program knows {NEWEST}): upgrade this program, or run `feedback migrate --to {NEWEST}`"
+OLDER = f"(without migration {NEWEST}, and this program needs {NEWEST}): run `feedback migrate` of this version"
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    with embedded(tmp_path_factory.mktemp("stops")) as running:
+        running.prepare()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sql(engines: Engines) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=engines.clickhouse) as client:
+        yield client
+
+
+@contextmanager
+def recorded(sql: Client, version: int, *, undone: bool) -> Iterator[None]:
+    """As though this migration were in force, or were not."""
+
+    def record(is_undone: bool) -> None:
+        columns = ["version", "name", "is_undone"]
+        sql.insert("feedback.schema_migrations", [(version, "a_test", int(is_undone))], column_names=columns)
+
+    record(undone)
+    try:
+        yield
+    finally:
+        record(not undone)
+
+
+def program(module: str, engines: Engines, log: Path, **settings: str) -> Process:
+    settings = {"FEEDBACK_SESSION_TIMEOUT_S": "3", **settings}
+    return Process([sys.executable, "-m", module], log, {**engines.environment, **settings})
+
+
+def ends_with_1(process: Process) -> str:
+    """Its log, once it has ended by itself."""
+    try:
+        until(lambda: not process.running, "it has ended", seconds=90)
+        assert process.ended_with == 1
+        return process.log.read_text()
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(("version", "undone", "told"), [(9000, False, NEWER), (NEWEST, True, OLDER)])
+def test_tables_of_another_version_are_named_with_the_command_to_run(
+    engines: Engines,
+    sql: Client,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    version: int,
+    undone: bool,
+    told: str,
+) -> None:
+    (port,) = free_ports(1)
+    with recorded(sql, version, undone=undone):
+        worker = program("stream_workers", engines, tmp_path / "worker.log")
+        rollup = program("stream_workers.rollup_app", engines, tmp_path / "rollup.log")
+        api = program("deploy.api", engines, tmp_path / "api.log", FEEDBACK_PORT=str(port))
+        try:
+            assert cli.main(["orphans", "--clickhouse-url", engines.clickhouse]) == 1
+            assert told in capsys.readouterr().err
+            assert told in ends_with_1(worker)
+            assert told in ends_with_1(rollup)
+            until(lambda: told in api.log.read_text(), "the API says it", seconds=60)
+            asked = f"http://127.0.0.1:{port}/v1/feedback"
+            until(lambda: requests.get(asked, timeout=30).status_code == 503, "it answers nothing that it cannot know")
+        finally:
+            api.kill()
+
+
+async def send(bootstrap: str, values: list[bytes]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    for number, value in enumerate(values):
+        await producer.send(FEEDBACK_EVENTS, value, partition=number % PARTITIONS)
+    await producer.stop()
+
+
+def test_a_worker_that_can_read_nothing_stops_before_it_makes_dead_letters(
+    engines: Engines, sql: Client, tmp_path: Path
+) -> None:
+    asyncio.run(send(engines.kafka, [b'{"event":"of a newer version"}'] * 200))
+    log = ends_with_1(program("stream_workers", engines, tmp_path / "worker.log"))
+    assert "200 of the latest 200 records would become dead letters (invalid 200)" in log
+    assert "FEEDBACK_MAX_DEAD_SHARE=1" in log
+    letters = "SELECT count() FROM feedback.dead_letters"
+    assert sql.command(letters) == 0
+    on = program("stream_workers", engines, tmp_path / "on.log", FEEDBACK_MAX_DEAD_SHARE="1")
+    try:
+        until(lambda: sql.command(letters) == 200, "they are dead letters because somebody wants it")
+        assert on.stop() == 0
+    finally:
+        on.kill()
+
+
+def test_a_missing_column_is_told_whole_and_ends_the_worker(engines: Engines, sql: Client, tmp_path: Path) -> None:
+    sql.command("ALTER TABLE feedback.dead_letters RENAME COLUMN detail TO details")
+    try:
+        asyncio.run(send(engines.kafka, [b"not json"]))
+        log = ends_with_1(program("stream_workers", engines, tmp_path / "worker.log"))
+    finally:
+        sql.command("ALTER TABLE feedback.dead_letters RENAME COLUMN details TO detail")
+    assert (
+        "insert failed, try 5 of 5: its tables are not those of this version (code 16 NO_SUCH_COLUMN_IN_TABLE)" in log
+    )
+    assert "stream_workers/sink.py" in log
+
+
+def test_a_frozen_clickhouse_is_told_within_seconds_and_waited_for(engines: Engines, tmp_path: Path) -> None:
+    (metrics, port) = free_ports(2)
+    (tmp_path / "own").mkdir()
+    with clickhouse_front(tmp_path / "own" / "clickhouse", port) as own:
+        mine = Engines(engines.kafka, f"http://127.0.0.1:{port}", idempotence=False)
+        mine.prepare()
+        group = {"FEEDBACK_CONSUMER_GROUP": "of-the-frozen", "FEEDBACK_METRICS_PORT": str(metrics)}
+        worker = program("stream_workers", mine, tmp_path / "worker.log", FEEDBACK_MAX_DEAD_SHARE="1", **group)
+        ready = f"http://127.0.0.1:{metrics}/readyz"
+        try:
+            until(lambda: requests.get(ready, timeout=5).status_code == 200, "the worker is ready")
+            with own.frozen():
+                asyncio.run(send(engines.kafka, [b"not json"]))
+                until(lambda: "is the engine frozen or overloaded?" in worker.log.read_text(), "it is told", seconds=30)
+                assert requests.get(ready, timeout=5).json()["waits_for"] == "an engine"
+            until(lambda: requests.get(ready, timeout=5).status_code == 200, "it goes on")
+            assert worker.stop() == 0
+        finally:
+            worker.kill()
