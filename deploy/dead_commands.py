@@ -27,6 +27,7 @@ def add_to(commands: Any) -> None:
     redrive = actions.add_parser("redrive", help="send letters through again")
     options.engines(redrive, with_kafka=True)
     options.group(redrive)
+    options.offset_base(redrive)
     redrive.add_argument("places", type=options.place, nargs="*", metavar="TOPIC/PARTITION/SEQUENCE")
     _narrow(redrive)
     redrive.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
@@ -95,7 +96,7 @@ def _dead_redrive(given: argparse.Namespace) -> int:
             for letter in (each for each in found if each.redriven):
                 print(f"left {letter.place}: it was sent through before; --again sends it once more")
         if not given.force:
-            late = overtaken(chosen, latest_events(client, given.bootstrap, given.group, chosen))
+            late = overtaken(chosen, latest_events(client, given.bootstrap, given.group, given.offset_base, chosen))
             for letter, feedback in late.items():
                 print(f"left {letter.place}: feedback {feedback} has changed since; --force undoes that")
             chosen = [letter for letter in chosen if letter not in late]

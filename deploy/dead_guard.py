@@ -42,12 +42,14 @@ def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Lett
     return {each: feedback for each, feedback in changes.items() if latest.get(feedback, -1) > each.sequence}
 
 
-def latest_events(client: Client, bootstrap: str, group: str, letters: Sequence[Letter]) -> dict[str, int]:
+def latest_events(
+    client: Client, bootstrap: str, group: str, given_base: int | None, letters: Sequence[Letter]
+) -> dict[str, int]:
     """The sequence of the last event of each feedback that these letters may change. CommandError without Kafka."""
     changes = {each: feedback for each in letters if (feedback := changed_by(each))}
     if not changes:
         return {}
-    base = offset_base(client, None)
+    base = offset_base(client, given_base)
     after: dict[int, int] = {}
     for letter in changes:
         offset = max(0, letter.sequence + 1 - base)

@@ -5,7 +5,6 @@ Exit codes: 0 all is well or done, 1 the command found or could not do something
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -50,13 +49,7 @@ def add_to(commands: Any) -> None:
     audit = commands.add_parser("audit", help="count that every accepted record is stored or dead", description=_AUDIT)
     options.engines(audit, with_kafka=True)
     options.group(audit)
-    audit.add_argument(
-        "--offset-base",
-        type=options.whole,
-        default=os.environ.get("FEEDBACK_OFFSET_BASE") or None,
-        metavar="N",
-        help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
-    )
+    options.offset_base(audit)
     audit.add_argument(
         "--acknowledge",
         action="store_true",

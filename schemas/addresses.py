@@ -49,10 +49,9 @@ def brokers(text: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown: no user, no password."""
+    """The address as it may be shown, also one that is no address: no user, no password, whatever stands in it."""
     scheme, slashes, rest = url.rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
 def _is_host(name: str) -> bool:

@@ -175,5 +175,15 @@ def test_brokers_lose_the_spaces_between_them() -> None:
     assert brokers("a.example:9092, [::1]:9093") == "a.example:9092,[::1]:9093"
 
 
-def test_an_address_is_shown_without_its_password() -> None:
-    assert without_password("http://me:secret@db:8123/x") == "http://db:8123/x"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:secret@db:8123/x", "http://db:8123/x"),
+        ("http://me:secret/secret@db:8123", "http://db:8123"),
+        ("http://me:secret@secret@db:8123", "http://db:8123"),
+        ("me:secret@db:8123", "db:8123"),
+        ("http://db:8123", "http://db:8123"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
