@@ -18,6 +18,7 @@ from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy
 from tests.pipeline.edge_fixtures import Broker, Edge
 from tests.pipeline.engines import PARTITIONS, REPOSITORY, Process, until
+from tests.pipeline.exporting import Exports
 from tests.pipeline.running import Numbers, Pipeline, scraped
 
 SECRET = "hunter2-never-logged"
@@ -224,6 +225,23 @@ def test_rollups_are_counted(pipeline: Pipeline) -> None:
         total = scraped(url)["feedback_clickhouse_disk_total_bytes", "default"]
         assert 0 < scraped(url)["feedback_clickhouse_disk_free_bytes", "default"] <= total
         assert_only_known_values(scraped(url))
+
+
+def test_exports_are_counted_by_how_they_end(pipeline: Pipeline) -> None:
+    url, exports, folder = f"{pipeline.url}/metrics", Exports(pipeline.url), pipeline.folder / "exports"
+    order = {"filters": {"trace_id": "exported"}, "requested_data": ["id"]}
+    before = scraped(url)
+    exports.until_status(exports.started(**order), "success")
+    assert grown(before, scraped(url), "feedback_query_exports_ended_total") == {("success",): 1}
+    assert scraped(url)["feedback_query_export_disk_free_bytes",] > 0
+    aside = folder.rename(folder.with_name("aside"))
+    folder.touch()
+    try:
+        exports.until_status(exports.started(**order), "failed")
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+    assert grown(before, scraped(url), "feedback_query_exports_ended_total") == {("success",): 1, ("failed",): 1}
 
 
 def test_an_edge_without_kafka_counts_what_it_cannot_take(broker: Broker, edge: Edge) -> None:
