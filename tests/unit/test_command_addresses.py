@@ -152,16 +152,19 @@ def test_what_is_no_tls_and_what_is_no_http_is_said(capsys: pytest.CaptureFixtur
                 while True:
                     peer, _ = server.accept()
                     with peer:
+                        peer.settimeout(10)
                         peer.recv(65536)
                         peer.sendall(b"nonsense\r\n\r\n")
 
-        talker = threading.Thread(target=answer_nonsense)
+        talker = threading.Thread(target=answer_nonsense, daemon=True)
         talker.start()
         place = f"127.0.0.1:{server.getsockname()[1]}"
-        assert "is it http:// there" in refusal(["orphans", f"--clickhouse-url=https://{place}"], capsys)
-        assert "does not speak HTTP" in refusal(["orphans", f"--clickhouse-url=http://{place}"], capsys)
-        server.shutdown(socket.SHUT_RDWR)
-        talker.join()
+        try:
+            assert "is it http:// there" in refusal(["orphans", f"--clickhouse-url=https://{place}"], capsys)
+            assert "does not speak HTTP" in refusal(["orphans", f"--clickhouse-url=http://{place}"], capsys)
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            talker.join()
 
 
 @pytest.mark.parametrize(
