@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from query_api.exports.quota import Limits
 from schemas.addresses import Brokers, HttpUrl, HttpUrlOrNone
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -29,10 +30,28 @@ class QuerySettings(BaseSettings):
     export_keep_hours: float = Field(72.0, gt=0, le=24 * 365, allow_inf_nan=False)
     export_lease_s: float = Field(30.0, ge=3, le=3600, allow_inf_nan=False)
     export_url_minutes: float = Field(60.0, gt=0, le=60 * 24 * 365, allow_inf_nan=False)
+    export_max_running: int = Field(10, ge=1, le=1000)
+    export_max_files: int = Field(100, ge=1, le=10_000)
+    export_max_workspace_bytes: int = Field(10_000_000_000, ge=1)
+    export_max_orders: int = Field(10_000, ge=1, le=1_000_000)
+    export_max_bytes: int = Field(50_000_000_000, ge=1)
+    export_min_free_bytes: int = Field(2_000_000_000, ge=0)
     signing_secret: SecretStr = Field(
         SecretStr(""), description="Of download addresses; empty: one kept in ClickHouse."
     )
     public_url: HttpUrlOrNone = Field("", description="How callers reach the API; empty: where it listens.")
+
+    @property
+    def export_limits(self) -> Limits:
+        """What exports may take."""
+        return Limits(
+            running=self.export_max_running,
+            files=self.export_max_files,
+            workspace_bytes=self.export_max_workspace_bytes,
+            orders=self.export_max_orders,
+            all_bytes=self.export_max_bytes,
+            free_bytes=self.export_min_free_bytes,
+        )
 
     @property
     def address(self) -> str:

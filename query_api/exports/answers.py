@@ -28,7 +28,7 @@ class OrderedExport(BaseModel):
 
 
 class Acknowledged(BaseModel):
-    """It was started, or stopped."""
+    """It was started, stopped or deleted."""
 
     message: str = Field(examples=["Export started successfully"])
     id: str = Field(examples=[_ID])
@@ -98,6 +98,19 @@ UNKNOWN: Responses = {
 }
 CONFLICT: Responses = {
     409: {"description": "Not in this state.", **example(409, "the export is complete: make a new one", "export_id")}
+}
+TOO_MANY: Responses = {
+    429: {
+        "description": "The workspace has too many exports, or the key asks more questions than it may.",
+        "headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+        **example(429, "10 exports of this workspace are in progress: wait until one has ended, or cancel one"),
+    }
+}
+NO_ROOM: Responses = {
+    507: {
+        "description": "Files of the workspace, or of all, take as much as they may, or the disk is nearly full.",
+        **example(507, "the exported files of this workspace take 10000000000 bytes: delete one"),
+    }
 }
 GONE: Responses = {
     410: {"description": "The file's time is over.", **example(410, "the file was removed", "export_id")}

@@ -4,16 +4,21 @@ A file is written under another name and renamed when it is whole, so that a fil
 the folder are left alone.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from query_api.exports.quota import Disk
 from schemas.tallies import Labels
 
 _OURS = re.compile(r"[0-9a-f-]{36}-[0-9a-f]{32}\.(jsonl|csv|parquet)(\.part)?")
+_PRIVATE = 0o600
 _ABANDONED_S = 600.0
 """A part that nobody has touched for so long belongs to a process that died."""
 
@@ -38,13 +43,15 @@ class Part:
         self._end = b""
 
     def __enter__(self) -> "Part":
-        self._part.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._part.open("xb")
+        self._part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = open(self._part, "xb", opener=_private)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self._file.close()  # on a full disk what is left in its buffer cannot be written either
+        finally:
+            self._part.unlink(missing_ok=True)
 
     def write(self, chunk: bytes) -> None:
         """The next bytes; OSError where the disk takes no more."""
@@ -83,6 +90,10 @@ class Part:
         return rows
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE)
+
+
 def lines_outside_quotes(chunk: bytes, in_quotes: bool) -> tuple[int, bool]:
     """How many lines of CSV end in a chunk, and whether the next one begins within quotes."""
     marks = (b'"' if in_quotes else b"") + re.sub(rb'[^"\n]+', b"", chunk)
@@ -100,18 +111,41 @@ def free_bytes(folder: Path) -> dict[Labels, float]:
 
 
 def sweep(folder: Path, keep_s: float) -> int:
-    """Remove the files that are older than `keep_s` and the parts of the dead; how many these were."""
+    """Remove the files that are older than `keep_s` and the parts of the dead; how many these were.
+
+    Those that stay are for nobody else to read, also where an earlier version has made them.
+    """
     removed = 0
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if not (ours := _OURS.fullmatch(path.name)):
-            continue
-        try:
-            if time.time() - path.stat().st_mtime > (_ABANDONED_S if ours[2] else keep_s):
+    for path, status, is_part in _ours(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - status.st_mtime > (_ABANDONED_S if is_part else keep_s):
                 path.unlink()
                 removed += 1
-        except FileNotFoundError:
-            continue
+            elif stat.S_IMODE(status.st_mode) != _PRIVATE:
+                path.chmod(_PRIVATE)
     return removed
+
+
+def remove(folder: Path, export_id: str) -> None:
+    """Remove the files of an export, whoever has made them."""
+    for path, _, _ in _ours(folder):
+        if path.name.startswith(export_id):
+            path.unlink(missing_ok=True)
+
+
+def disk(folder: Path) -> Disk:
+    """What our files in the folder take, and what is free where it is, or will be."""
+    used = sum(status.st_size for _, status, _ in _ours(folder))
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    return Disk(used, shutil.disk_usage(there).free)
+
+
+def _ours(folder: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
+    """Our files, what the system tells of them, and whether they are parts."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if ours := _OURS.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.stat(), ours[2] is not None
 
 
 def _rows_of_parquet(path: Path) -> int:

@@ -3,6 +3,7 @@
 Every route but the file's asks who calls, and another workspace's export is not there for it.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,8 +28,10 @@ from query_api.exports.answers import (
     FILE,
     GONE,
     ITS_OWN,
+    NO_ROOM,
     OWN,
     PAGE_FAULTY,
+    TOO_MANY,
     Acknowledged,
     ExportId,
     ExportList,
@@ -37,7 +40,7 @@ from query_api.exports.answers import (
     OrderedExport,
 )
 from query_api.exports.columns import CONTENT_TYPES
-from query_api.exports.files import path_of
+from query_api.exports.files import path_of, remove
 from query_api.exports.orders import Order, iso, order_in
 from query_api.exports.runs import Runs, count
 from query_api.exports.state import Export
@@ -59,7 +62,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     reader = engines.reader(_TIMEOUT_S)
     store = ExportStore(engines, reader, lease)
-    runs = Runs(engines, reader, store, folder, keep.total_seconds(), lease.total_seconds())
+    runs = Runs(engines, reader, store, folder, keep, lease, settings.export_limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -79,13 +82,18 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             _check_scopes(known[1].order, caller)
         return str(identity), known[1]
 
-    @router.post("/v1/logs/exports", summary="Order an export", responses=OWN | BODY_REFUSED, openapi_extra=BODY)
+    @router.post(
+        "/v1/logs/exports",
+        summary="Order an export",
+        responses=OWN | BODY_REFUSED | TOO_MANY,
+        openapi_extra=BODY,
+    )
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = _order(await _json(request), caller, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
         async with reader.told_in_time("no export was made"):
             total = await count(reader, order, caller.workspace)
-            await store.note(caller.workspace, export_id, "order", order.as_content())
+            await runs.order(caller.workspace, export_id, order)
         return OrderedExport(id=export_id, total=total)
 
     @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
@@ -126,7 +134,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             await store.note(caller.workspace, identity, "order", order.as_content())
         return OrderedExport(id=identity, total=total)
 
-    @router.post("/v1/logs/exports/{export_id}/start", summary="Run an export", responses=ITS_OWN | CONFLICT)
+    @router.post(
+        "/v1/logs/exports/{export_id}/start",
+        summary="Run an export",
+        responses=ITS_OWN | CONFLICT | TOO_MANY | NO_ROOM,
+    )
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with reader.told_in_time("the export was not started"):
             identity, one = await found(export_id, caller)
@@ -150,6 +162,18 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             if one.status == "in_progress":
                 await store.note(caller.workspace, identity, "cancel", {}, one.attempt)
         return Acknowledged(message="Export stopped successfully", id=identity)
+
+    @router.delete(
+        "/v1/logs/exports/{export_id}", summary="Delete an export and its file", responses=ITS_OWN | CONFLICT
+    )
+    async def delete(export_id: ExportId, caller: LogsReader) -> Acknowledged:
+        async with reader.told_in_time("it is not known whether the export was deleted"):
+            identity, one = await found(export_id, caller)
+            if one.status == "in_progress":
+                raise QueryError("the export is in progress: cancel it first", "export_id", status=409)
+            await store.note(caller.workspace, identity, "delete", {}, one.attempt)
+            await asyncio.to_thread(remove, folder, identity)
+        return Acknowledged(message="Export deleted successfully", id=identity)
 
     @router.get(
         "/v1/logs/exports/{export_id}/download",

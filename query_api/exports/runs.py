@@ -6,30 +6,32 @@ ClickHouse is away shows by silence.
 """
 
 import asyncio
-import contextlib
 import logging
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 from aiohttp import ClientError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from query_api.engines import Engines, Reader
+from query_api.exports.attempt import Attempt, told_of
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
-from query_api.exports.files import DamagedFileError, Part, free_bytes, path_of, sweep
+from query_api.exports.files import DamagedFileError, Part, disk, free_bytes, path_of, sweep
 from query_api.exports.orders import Order
+from query_api.exports.quota import Limits, NoRoomError, check_disk, check_orders, check_start
+from query_api.exports.room import Room
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
+from query_api.exports.turns import Turns
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
 from schemas.background import BackgroundTask
 from schemas.logs import promised
-from schemas.metrics import EXPORT_DISK_FREE, EXPORTS
+from schemas.metrics import EXPORT_DISK_FREE
 
 _BEATS_A_LEASE = 6
 _PAUSE_S = 2.0
 _SWEEP_S = 60.0
-_TOLD_WITHIN_S = 600.0
 _AT_ONCE = 2
 _STREAMED = {"wait_end_of_query": "0"}
 
@@ -54,7 +56,10 @@ async def count(reader: Reader, order: Order, workspace: str) -> int:
 
 
 class Runs:
-    """The exports that this process runs, at most two at once; others wait, and are in progress all the same."""
+    """The exports that this process runs, at most two at once.
+
+    Others wait, those of each workspace in turn, and are in progress all the same.
+    """
 
     def __init__(
         self,
@@ -62,26 +67,48 @@ class Runs:
         reader: Reader,
         store: ExportStore,
         folder: Path,
-        keep_s: float,
-        lease_s: float,
+        keep: timedelta,
+        lease: timedelta,
+        limits: Limits,
     ) -> None:
-        self._engines, self._reader, self._store, self._folder, self._keep_s = engines, reader, store, folder, keep_s
-        self._beat_s = min(lease_s / _BEATS_A_LEASE, _PAUSE_S)
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._engines, self._reader, self._store, self._folder = engines, reader, store, folder
+        self._keep_for, self._limits = keep, limits
+        self._beat_s = min(lease.total_seconds() / _BEATS_A_LEASE, _PAUSE_S)
+        self._turns = Turns(_AT_ONCE)
+        self._room = Room(folder, limits)
+        # What a call is allowed is counted and then noted, so the calls of a workspace go one by one.
+        self._calls: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         EXPORT_DISK_FREE.follow(lambda: free_bytes(folder))
         self._sweeper = BackgroundTask("removing old exports", self._sweep_for_ever)
 
+    async def order(self, workspace: str, export_id: str, order: Order) -> None:
+        """Note a new order. Raises QueryError where there are too many, and what the client raises."""
+        async with self._calls[workspace]:
+            await self._check_orders(workspace)
+            await self._store.note(workspace, export_id, "order", order.as_content())
+
     async def start(self, workspace: str, export_id: str, order: Order, attempt: int) -> None:
-        """Claim an attempt, and run it here unless another claim was first. Raises what the client raises."""
-        runner = uuid4().hex
-        await self._store.note(workspace, export_id, "claim", order.as_content(), attempt, runner)
+        """Claim an attempt, and run it here unless another claim was first.
+
+        Raises QueryError where there are too many or too large ones, and what the client raises.
+        """
+        run = Attempt(self._store, self._keep_for, workspace, export_id, order, attempt)
+        async with self._calls[workspace]:
+            check_disk(self._limits, await asyncio.to_thread(disk, self._folder))
+            await self._check_orders(workspace)
+            used, now = await self._store.usage(workspace, self._keep_for)
+            check_start(self._limits, used, now or datetime.now(UTC))
+            await self._store.note(workspace, export_id, "claim", order.as_content(), attempt, run.runner)
         _, facts, _ = await self._store.facts(export_id)
         first = winner(facts, attempt)
-        if first is not None and first.runner == runner:
-            run = _Run(self._store, workspace, export_id, order, attempt, runner)
-            path = path_of(self._folder, export_id, runner, order.format)
+        if first is not None and first.runner == run.runner:
+            path = path_of(self._folder, export_id, run.runner, order.format)
             self._keep(asyncio.create_task(self._see_through(run, path)))
+
+    async def _check_orders(self, workspace: str) -> None:
+        recent, now = await self._store.recent(workspace, self._keep_for)
+        check_orders(self._limits, recent, self._keep_for, now)
 
     def sweep_in_background(self) -> None:
         """From now on remove files whose time is over, once a minute."""
@@ -90,7 +117,7 @@ class Runs:
     async def _sweep_for_ever(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(sweep, self._folder, self._keep_s)
+                await asyncio.to_thread(sweep, self._folder, self._keep_for.total_seconds())
             except OSError as error:
                 log.warning("files of exports in %s cannot be removed: %s", self._folder, error)
             await asyncio.sleep(_SWEEP_S)
@@ -106,7 +133,7 @@ class Runs:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _see_through(self, run: "_Run", path: Path) -> None:
+    async def _see_through(self, run: Attempt, path: Path) -> None:
         beat = asyncio.create_task(run.tell_until_cancelled(self._beat_s))
         work = asyncio.create_task(self._write(run, path))
         try:
@@ -120,9 +147,9 @@ class Runs:
             async with asyncio.timeout(2):
                 await run.tell("failed", error="The process that ran it was stopped. Start it again.")
             raise
-        except (ClickHouseError, ClientError, DamagedFileError, OSError) as error:
+        except (ClickHouseError, ClientError, DamagedFileError, NoRoomError, OSError) as error:
             log.warning("export %s failed: %s", run.export_id, error)
-            await run.tell_end("failed", error=_told(error))
+            await run.tell_end("failed", error=told_of(error))
         except Exception as error:
             log.exception("export %s failed", run.export_id, extra=promised())
             await run.tell_end("failed", error=f"An error in the program, see the log of the api: {error!r}")
@@ -130,78 +157,25 @@ class Runs:
             for task in (beat, work):
                 task.cancel()
             await asyncio.gather(beat, work, return_exceptions=True)
+            self._room.leave(run)
 
-    async def _write(self, run: "_Run", path: Path) -> tuple[int, int]:
-        async with self._slots:
+    async def _write(self, run: Attempt, path: Path) -> tuple[int, int]:
+        async with self._turns.place(run.workspace):
             order = run.order
             conditions = conditions_of(order, run.workspace)
             run.rows_total = await count(self._reader, order, run.workspace)
             sql = rows_sql(order.kind, order.columns, order.format, conditions, order.page)
+            spilling = SETTINGS | {"max_temporary_data_on_disk_size_for_query": self._limits.all_bytes}
             client = await self._engines.clickhouse()
             with Part(path, order.format) as part:
                 run.part = part
+                await run.look_at_others()
+                self._room.enter(run)
                 stream = await client.raw_stream(
-                    sql, conditions.parameters, SETTINGS, fmt=FORMATS[order.format], transport_settings=_STREAMED
+                    sql, conditions.parameters, spilling, fmt=FORMATS[order.format], transport_settings=_STREAMED
                 )
                 async with stream as chunks:
                     async for chunk in chunks:
+                        await self._room.take(run, len(chunk))
                         await asyncio.to_thread(part.write, chunk)
                 return await asyncio.to_thread(part.finish), part.bytes_written
-
-
-class _Run:
-    """One attempt, and what it says of itself."""
-
-    def __init__(
-        self, store: ExportStore, workspace: str, export_id: str, order: Order, attempt: int, runner: str
-    ) -> None:
-        self.store = store
-        self.workspace, self.export_id, self.order = workspace, export_id, order
-        self.attempt, self.runner = attempt, runner
-        self.rows_total: int | None = None
-        self.part: Part | None = None
-
-    @property
-    def progress(self) -> Progress:
-        if self.part is None:
-            return Progress(self.rows_total, 0)
-        return Progress(self.rows_total, self.part.rows_done, self.part.bytes_written)
-
-    async def tell(self, state: str, progress: Progress | None = None, error: str | None = None) -> None:
-        """Note how far it is. Raises what the client raises."""
-        told: dict[str, Any] = {"state": state, "error": error, **vars(progress or self.progress)}
-        await self.store.note(self.workspace, self.export_id, "run", told, self.attempt, self.runner)
-
-    async def tell_end(self, state: str, progress: Progress | None = None, error: str | None = None) -> None:
-        """Note how it ended, again until ClickHouse takes it; given up after ten minutes."""
-        EXPORTS.add(state)
-        async with asyncio.timeout(_TOLD_WITHIN_S):
-            while True:
-                try:
-                    return await self.tell(state, progress, error)
-                except (ClickHouseError, ClientError, OSError) as away:
-                    log.warning("the end of export %s cannot be told: %s", self.export_id, away)
-                await asyncio.sleep(_PAUSE_S)
-
-    async def tell_until_cancelled(self, beat_s: float) -> None:
-        """Note how far it is at every beat; return when it was cancelled or another attempt has begun."""
-        while True:
-            with contextlib.suppress(ClickHouseError, ClientError, OSError):
-                await self.tell("running")
-                if self.part is not None:
-                    self.part.touch()
-                _, facts, _ = await self.store.facts(self.export_id)
-                if any(each.kind == "cancel" and each.attempt == self.attempt for each in facts):
-                    return
-                if any(each.attempt > self.attempt for each in facts):
-                    return
-            await asyncio.sleep(beat_s)
-
-
-def _told(error: Exception) -> str:
-    """The error for whoever reads the export, in one line, without the address of an engine."""
-    if isinstance(error, OSError) and not isinstance(error, ClientError):
-        return f"The file could not be written: {error.strerror or type(error).__name__}."
-    text = " ".join(str(error).split())
-    text = (text.partition("server response: ")[2] or text).partition(" (for url ")[0]
-    return f"ClickHouse could not answer to the end: {text[:500] or type(error).__name__}"

@@ -2,7 +2,7 @@
 
 Pure. Facts are only added, or replaced by the one who wrote them, so that processes need no lock: of several that
 claim an attempt the first counts; what a run says of itself counts until it falls silent; a cancellation counts unless
-the run had ended before it.
+the run had ended before it. What was deleted is no more, whatever else is said of it.
 """
 
 from collections.abc import Iterable
@@ -49,22 +49,30 @@ class Export:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Held:
+    """What an export takes, whatever was ordered; `ended_at` is when its file was whole, None where there is none."""
+
+    status: Status
+    bytes_written: int
+    ended_at: datetime | None
+
+
 def export(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Export | None:
-    """What the facts about one export come to; None where nothing was ordered. `now` is by the clock of the facts.
+    """What the facts about one export come to; None where nothing stands. `now` is by their clock.
 
     A run that has said nothing for longer than the lease is taken for dead.
     """
     facts = list(facts)
     ordered = next((each for each in facts if each.kind == "order"), None)
-    if ordered is None:
+    if ordered is None or _is_deleted(facts):
         return None
     updated_at = max(each.noted_at for each in facts)
     attempt = max((each.attempt for each in facts if each.kind == "claim"), default=0)
     claim = winner(facts, attempt)
     if claim is None:
         return Export(Order.stored(ordered.content), "draft", 0, "", updated_at)
-    run = next((f for f in facts if f.kind == "run" and (f.attempt, f.runner) == (attempt, claim.runner)), None)
-    cancel = next((f for f in facts if f.kind == "cancel" and f.attempt == attempt), None)
+    run, cancel = _run_and_end(facts, claim)
     status, error, ended_at = _outcome(claim, run, cancel, now, lease)
     told = run.content if run else {}
     progress = Progress(told.get("rows_total"), told.get("rows_done"), told.get("bytes_written", 0))
@@ -72,10 +80,37 @@ def export(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Export | N
     return Export(order, status, attempt, claim.runner, updated_at, progress, error, ended_at)
 
 
+def held(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Held | None:
+    """What an export takes, from the facts about its latest attempt; None where they have no claim."""
+    facts = list(facts)
+    claim = winner(facts, max((each.attempt for each in facts), default=0))
+    if claim is None or _is_deleted(facts):
+        return None
+    run, cancel = _run_and_end(facts, claim)
+    status, _, ended_at = _outcome(claim, run, cancel, now, lease)
+    told = run.content if run else {}
+    return Held(status, told.get("bytes_written", 0), ended_at if status == "success" else None)
+
+
 def winner(facts: Iterable[Fact], attempt: int) -> Fact | None:
     """The claim that counts for an attempt."""
     claims = (each for each in facts if each.kind == "claim" and each.attempt == attempt)
     return min(claims, key=lambda each: (each.noted_at, each.runner), default=None)
+
+
+def _is_deleted(facts: Iterable[Fact]) -> bool:
+    return any(each.kind == "delete" for each in facts)
+
+
+def _run_and_end(facts: Iterable[Fact], claim: Fact) -> tuple[Fact | None, Fact | None]:
+    """What the run of a claim says, and the cancellation of its attempt."""
+    run = cancel = None
+    for each in facts:
+        if each.kind == "run" and (each.attempt, each.runner) == (claim.attempt, claim.runner):
+            run = each
+        elif each.kind == "cancel" and each.attempt == claim.attempt:
+            cancel = each
+    return run, cancel
 
 
 def _outcome(

@@ -8,18 +8,36 @@ from uuid import UUID
 import orjson
 
 from query_api.engines import Engines, Reader
-from query_api.exports.state import Export, Fact, export
+from query_api.exports.quota import Recent, Usage, usage
+from query_api.exports.state import Export, Fact, export, held
 
 _AT_ONCE = {"async_insert": 0}
 _COLUMNS = "toString(export_id) AS id, workspace, fact, attempt, runner, content, noted_at, now64(6, 'UTC') AS now"
 _ONE = f"SELECT {_COLUMNS} FROM feedback.exports FINAL WHERE export_id = {{id:UUID}}"
+_STANDS = """export_id NOT IN (
+        SELECT export_id FROM feedback.exports WHERE workspace = {workspace:String} AND fact = 'delete'
+    )"""
 _LATEST = f"""SELECT {_COLUMNS} FROM feedback.exports FINAL
 WHERE workspace = {{workspace:String}} AND export_id IN (
-    SELECT export_id FROM feedback.exports WHERE workspace = {{workspace:String}} AND fact = 'order'
+    SELECT export_id FROM feedback.exports WHERE workspace = {{workspace:String}} AND fact = 'order' AND {_STANDS}
     GROUP BY export_id ORDER BY min(JSONExtractString(content, 'created_at')) DESC, export_id
     LIMIT {{size:UInt64}} OFFSET {{skipped:UInt64}}
 )"""
-_COUNT = "SELECT uniqExact(export_id) AS total FROM feedback.exports WHERE workspace = {workspace:String}"
+_COUNT = f"""SELECT uniqExact(export_id) AS total FROM feedback.exports
+WHERE workspace = {{workspace:String}} AND {_STANDS}"""
+# Of what was ordered nothing is read: it may be long.
+_HELD = """SELECT toString(export_id) AS id, fact, attempt, runner, if(fact = 'run', e.content, '{}') AS content,
+    noted_at, now64(6, 'UTC') AS now
+FROM feedback.exports AS e FINAL
+WHERE workspace = {workspace:String} AND fact != 'order' AND (export_id, attempt) IN (
+    SELECT export_id, max(attempt) FROM feedback.exports
+    WHERE workspace = {workspace:String} AND noted_at >= now64(6) - toIntervalMillisecond({since_ms:UInt64})
+    GROUP BY export_id
+)"""
+_RECENT = """SELECT count() AS number, sum(length(content)) AS size, min(noted_at) AS first_at, now64(6, 'UTC') AS now
+FROM feedback.exports FINAL
+WHERE workspace = {workspace:String} AND fact IN ('order', 'claim')
+    AND noted_at >= now64(6) - toIntervalMillisecond({since_ms:UInt64})"""
 _SECRET = "SELECT secret FROM feedback.secrets WHERE name = 'export_signing' ORDER BY made_at, secret LIMIT 1"
 
 
@@ -62,6 +80,26 @@ class ExportStore:
         newest = sorted(found, key=lambda each: (found[each].order.created_at, each), reverse=True)
         return counted["total"], {each: found[each] for each in newest}
 
+    async def recent(self, workspace: str, keep: timedelta) -> tuple[Recent, datetime]:
+        """What a workspace has ordered and started within this time, and now."""
+        (row,) = await self._reader.rows(_RECENT, {"workspace": workspace, "since_ms": _milliseconds(keep)})
+        first_at = _utc(row["first_at"]) if row["number"] else None
+        return Recent(row["number"], row["size"], first_at), _utc(row["now"])
+
+    async def usage(self, workspace: str, keep: timedelta) -> tuple[Usage, datetime | None]:
+        """What the exports of a workspace take, and now; None where there are none."""
+        # Whatever runs, or has a file, was heard of within this time.
+        parameters = {"workspace": workspace, "since_ms": _milliseconds(keep + self._lease)}
+        facts: dict[str, list[Fact]] = {}
+        now = None
+        for row in await self._reader.rows(_HELD, parameters):
+            facts.setdefault(row["id"], []).append(_fact(row))
+            now = _utc(row["now"])
+        if now is None:
+            return Usage(0, {}, None), None
+        exports = {each: one for each, told in facts.items() if (one := held(told, now, self._lease))}
+        return usage(exports, now, keep), now
+
     async def signing_secret(self) -> str:
         """The secret that all processes share; made once, at the first need."""
         rows = await self._reader.rows(_SECRET)
@@ -71,6 +109,10 @@ class ExportStore:
             await client.insert("feedback.secrets", made, column_names=["name", "secret"], settings=_AT_ONCE)
             rows = await self._reader.rows(_SECRET)
         return str(rows[0]["secret"])
+
+
+def _milliseconds(period: timedelta) -> int:
+    return round(period / timedelta(milliseconds=1))
 
 
 def _fact(row: dict[str, Any]) -> Fact:

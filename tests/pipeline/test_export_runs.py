@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -269,3 +270,84 @@ def test_a_complete_export_is_neither_changed_nor_run_again(api: Api, small: str
     assert (api.exports.get(draft)["status"], api.exports.get(draft)["description"]) == ("draft", "later")
     failed(api.exports.call("GET", f"/{draft}/download"), 409, "AB07")
     failed(api.exports.call("POST", f"/{draft}/cancel"), 409, "AB07")
+
+
+@pytest.fixture
+def limited(api: Api, tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Processes with limits of their own and one folder, on a ClickHouse that knows of no export."""
+    with clickhouse_connect.get_client(dsn=api.clickhouse) as client:
+        client.command("TRUNCATE TABLE feedback.exports")
+    running = list[Api]()
+
+    def start(**limits: int) -> Api:
+        folder = tmp_path / str(len(running))
+        folder.mkdir()
+        settings = {f"FEEDBACK_EXPORT_{name.upper()}": str(limit) for name, limit in limits.items()}
+        running.append(Api(folder, api.clickhouse, **settings, FEEDBACK_EXPORT_DIR=str(tmp_path / "exports")))
+        running[-1].folder = tmp_path / "exports"
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.process.kill()
+
+
+def too_many(reply: requests.Response, status: int, setting: str) -> None:
+    assert setting in failed(reply, status, "AB06" if status == 429 else "AB04")["message"]
+    assert status != 429 or int(reply.headers["Retry-After"]) > 0
+
+
+def test_a_workspace_runs_keeps_and_orders_no_more_exports_than_it_may(limited: Callable[..., Api]) -> None:
+    limits = {"max_running": 1, "max_files": 2, "max_orders": 10}
+    one, other = limited(**limits), limited(**limits)
+    few = {"filters": {"trace_id": "trace-1"}}
+    larges = [one.exports.order() for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        at_once = list(pool.map(lambda each: one.exports.call("POST", f"/{each}/start").status_code, larges))
+    assert sorted(at_once) == [200, 429, 429]
+    large = larges[at_once.index(200)]
+    for each in set(larges) - {large}:
+        one.exports.answered("DELETE", f"/{each}")
+    small, third = one.exports.order(**few), one.exports.order(**few)
+    too_many(other.exports.call("POST", f"/{small}/start"), 429, "FEEDBACK_EXPORT_MAX_RUNNING")
+    assert other.exports.get(small)["status"] == "draft"
+    failed(one.exports.call("DELETE", f"/{large}"), 409, "AB07")
+    one.exports.answered("POST", f"/{large}/cancel")
+    for each in (small, third):
+        other.exports.answered("POST", f"/{each}/start")
+        other.exports.until_status(each, "success")
+    too_many(one.exports.call("POST", f"/{large}/start"), 429, "FEEDBACK_EXPORT_MAX_FILES")
+    url = other.exports.signed_url(third)
+    assert requests.get(url, timeout=60).status_code == 200
+    assert one.exports.answered("DELETE", f"/{third}")["id"] == third
+    assert requests.get(url, timeout=60).status_code == 404
+    failed(other.exports.call("GET", f"/{third}"), 404, "AB02")
+    assert [name for name in one.files() if name.startswith(third)] == []
+    assert {each["id"] for each in other.exports.answered("GET")["data"]} == {large, small}
+    assert other.exports.answered("GET")["total"] == 2
+    one.exports.started(**few)
+    one.exports.order(**few)
+    too_many(other.exports.call("POST", "", few), 429, "FEEDBACK_EXPORT_MAX_ORDERS")
+
+
+def test_a_file_that_grows_beyond_a_limit_fails_and_leaves_nothing(limited: Callable[..., Api]) -> None:
+    one = limited(max_workspace_bytes=40_000_000)
+    large = one.exports.started()
+    told = one.exports.until_status(large, "failed")["error"]
+    assert told.startswith("The exported files of this workspace take ")
+    assert "FEEDBACK_EXPORT_MAX_WORKSPACE_BYTES" in told
+    assert one.files() == []
+    page = {"filters": {"page_size": 39_000}}
+    one.exports.until_status(one.exports.started(**page), "failed")
+    page["filters"]["page_size"] = 20_000
+    kept = one.exports.started(**page)
+    size = one.exports.until_status(kept, "success")["progress"]["bytes_written"]
+    full = limited(max_workspace_bytes=size)
+    too_many(full.exports.call("POST", f"/{large}/start"), 507, "FEEDBACK_EXPORT_MAX_WORKSPACE_BYTES")
+    for limits, setting in (({"max_bytes": size}, "MAX_BYTES"), ({"min_free_bytes": 10**15}, "MIN_FREE_BYTES")):
+        short = limited(**limits)
+        too_many(short.exports.call("POST", f"/{large}/start"), 507, f"FEEDBACK_EXPORT_{setting}")
+    together = limited(max_bytes=2 * size)
+    told = together.exports.until_status(together.exports.started(), "failed")["error"]
+    assert "FEEDBACK_EXPORT_MAX_BYTES" in told
+    assert len(one.files()) == 1

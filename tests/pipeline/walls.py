@@ -57,7 +57,7 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
     **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/")},
     Route("POST", EXPORTS): ("logs.read",),
-    Route("PUT", EXPORT): ("logs.read", "feedback.read"),
+    **{Route(method, EXPORT): ("logs.read", "feedback.read") for method in ("PUT", "DELETE")},
     Route("POST", f"{EXPORT}/start"): ("logs.read", "feedback.read"),
     Route("POST", f"{EXPORT}/cancel"): ("logs.read", "feedback.read"),
 }
