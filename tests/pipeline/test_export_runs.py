@@ -15,7 +15,7 @@ import requests
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from query_api.exports.signing import signature
-from tests.pipeline.edge_fixtures import failed
+from tests.pipeline.edge_fixtures import Broker, failed
 from tests.pipeline.engines import Process, answers, clickhouse_front, until
 from tests.pipeline.exporting import Exports
 
@@ -25,15 +25,16 @@ LEASE_S = 4
 
 
 class Api:
-    """The HTTP API over a ClickHouse full of requests, without Kafka, and its folder of exports."""
+    """The HTTP API over a ClickHouse full of requests, and its folder of exports."""
 
-    def __init__(self, folder: Path, clickhouse: str, **settings: str) -> None:
+    def __init__(self, folder: Path, clickhouse: str, kafka: str, **settings: str) -> None:
         (self.port,) = free_ports(1)
-        self.clickhouse, self.folder = clickhouse, folder / "exports"
+        self.clickhouse, self.kafka, self.folder = clickhouse, kafka, folder / "exports"
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {
             "FEEDBACK_PORT": str(self.port),
-            "FEEDBACK_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+            "FEEDBACK_KAFKA_BOOTSTRAP": kafka,
+            "FEEDBACK_KAFKA_IDEMPOTENCE": "false",
             "FEEDBACK_CLICKHOUSE_URL": clickhouse,
             "FEEDBACK_EXPORT_DIR": str(self.folder),
             "FEEDBACK_EXPORT_LEASE_S": str(LEASE_S),
@@ -45,7 +46,7 @@ class Api:
         self.until_it_answers()
 
     def until_it_answers(self) -> None:
-        until(lambda: answers(f"{self.url}/healthz"), "the API answers")
+        until(lambda: answers(f"{self.url}/readyz"), "the API answers and knows that there are no keys")
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
@@ -88,11 +89,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         with clickhouse_connect.get_client(dsn=url) as client:
             client.command(REQUESTS)
             client.command(FEEDBACK)
-        running = Api(folder, url)
+        broker = Broker(folder)
+        running = Api(folder, url, broker.bootstrap)
         try:
             yield running
         finally:
             running.process.kill()
+            broker.kill()
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +205,7 @@ def test_only_a_genuine_address_opens_the_file_and_only_in_time(api: Api, small:
 
 
 def test_a_file_whose_time_is_over_is_gone_for_everybody_and_can_be_made_again(api: Api, tmp_path: Path) -> None:
-    short = Api(tmp_path, api.clickhouse, FEEDBACK_EXPORT_KEEP_HOURS=str(5 / 3600))
+    short = Api(tmp_path, api.clickhouse, api.kafka, FEEDBACK_EXPORT_KEEP_HOURS=str(5 / 3600))
     try:
         export_id = short.exports.started(filters={"trace_id": "trace-1"})
         short.exports.until_status(export_id, "success")
@@ -283,7 +286,8 @@ def limited(api: Api, tmp_path: Path) -> Iterator[Callable[..., Api]]:
         folder = tmp_path / str(len(running))
         folder.mkdir()
         settings = {f"FEEDBACK_EXPORT_{name.upper()}": str(limit) for name, limit in limits.items()}
-        running.append(Api(folder, api.clickhouse, **settings, FEEDBACK_EXPORT_DIR=str(tmp_path / "exports")))
+        settings["FEEDBACK_EXPORT_DIR"] = str(tmp_path / "exports")
+        running.append(Api(folder, api.clickhouse, api.kafka, **settings))
         running[-1].folder = tmp_path / "exports"
         return running[-1]
 
@@ -298,7 +302,7 @@ def too_many(reply: requests.Response, status: int, setting: str) -> None:
 
 
 def test_a_workspace_runs_keeps_and_orders_no_more_exports_than_it_may(limited: Callable[..., Api]) -> None:
-    limits = {"max_running": 1, "max_files": 2, "max_orders": 10}
+    limits = {"max_running": 1, "max_files": 2, "max_orders": 11}
     one, other = limited(**limits), limited(**limits)
     few = {"filters": {"trace_id": "trace-1"}}
     larges = [one.exports.order() for _ in range(3)]
