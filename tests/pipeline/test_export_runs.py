@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -275,25 +275,28 @@ def test_a_complete_export_is_neither_changed_nor_run_again(api: Api, small: str
     failed(api.exports.call("POST", f"/{draft}/cancel"), 409, "AB07")
 
 
+LIMITS = {"MAX_RUNNING": 1, "MAX_FILES": 2, "MAX_ORDERS": 11, "MAX_WORKSPACE_BYTES": 600_000_000}
+
+
+@pytest.fixture(scope="module")
+def two(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Api]]:
+    """Two processes with one folder and limits."""
+    exports = tmp_path_factory.mktemp("limited")
+    settings = {f"FEEDBACK_EXPORT_{name}": str(limit) for name, limit in LIMITS.items()}
+    settings["FEEDBACK_EXPORT_DIR"] = str(exports)
+    one, other = (Api(tmp_path_factory.mktemp(name), api.clickhouse, api.kafka, **settings) for name in ("one", "two"))
+    one.folder = other.folder = exports
+    yield one, other
+    one.process.kill()
+    other.process.kill()
+
+
 @pytest.fixture
-def limited(api: Api, tmp_path: Path) -> Iterator[Callable[..., Api]]:
-    """Processes with limits of their own and one folder, on a ClickHouse that knows of no export."""
-    with clickhouse_connect.get_client(dsn=api.clickhouse) as client:
+def limited(two: tuple[Api, Api]) -> tuple[Api, Api]:
+    """The two, on a ClickHouse that knows of no export."""
+    with clickhouse_connect.get_client(dsn=two[0].clickhouse) as client:
         client.command("TRUNCATE TABLE feedback.exports")
-    running = list[Api]()
-
-    def start(**limits: int) -> Api:
-        folder = tmp_path / str(len(running))
-        folder.mkdir()
-        settings = {f"FEEDBACK_EXPORT_{name.upper()}": str(limit) for name, limit in limits.items()}
-        settings["FEEDBACK_EXPORT_DIR"] = str(tmp_path / "exports")
-        running.append(Api(folder, api.clickhouse, api.kafka, **settings))
-        running[-1].folder = tmp_path / "exports"
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.process.kill()
+    return two
 
 
 def too_many(reply: requests.Response, status: int, setting: str) -> None:
@@ -301,9 +304,8 @@ def too_many(reply: requests.Response, status: int, setting: str) -> None:
     assert status != 429 or int(reply.headers["Retry-After"]) > 0
 
 
-def test_a_workspace_runs_keeps_and_orders_no_more_exports_than_it_may(limited: Callable[..., Api]) -> None:
-    limits = {"max_running": 1, "max_files": 2, "max_orders": 11}
-    one, other = limited(**limits), limited(**limits)
+def test_a_workspace_runs_keeps_and_orders_no_more_exports_than_it_may(limited: tuple[Api, Api]) -> None:
+    one, other = limited
     few = {"filters": {"trace_id": "trace-1"}}
     larges = [one.exports.order() for _ in range(3)]
     with ThreadPoolExecutor() as pool:
@@ -334,24 +336,15 @@ def test_a_workspace_runs_keeps_and_orders_no_more_exports_than_it_may(limited: 
     too_many(other.exports.call("POST", "", few), 429, "FEEDBACK_EXPORT_MAX_ORDERS")
 
 
-def test_a_file_that_grows_beyond_a_limit_fails_and_leaves_nothing(limited: Callable[..., Api]) -> None:
-    one = limited(max_workspace_bytes=40_000_000)
+def test_a_file_that_grows_beyond_a_limit_fails_and_leaves_nothing(limited: tuple[Api, Api]) -> None:
+    one, other = limited
+    kept = other.exports.started(filters={"page_size": 80_000})
+    other.exports.until_status(kept, "success")
     large = one.exports.started()
     told = one.exports.until_status(large, "failed")["error"]
     assert told.startswith("The exported files of this workspace take ")
     assert "FEEDBACK_EXPORT_MAX_WORKSPACE_BYTES" in told
-    assert one.files() == []
-    page = {"filters": {"page_size": 39_000}}
-    one.exports.until_status(one.exports.started(**page), "failed")
-    page["filters"]["page_size"] = 20_000
-    kept = one.exports.started(**page)
-    size = one.exports.until_status(kept, "success")["progress"]["bytes_written"]
-    full = limited(max_workspace_bytes=size)
-    too_many(full.exports.call("POST", f"/{large}/start"), 507, "FEEDBACK_EXPORT_MAX_WORKSPACE_BYTES")
-    for limits, setting in (({"max_bytes": size}, "MAX_BYTES"), ({"min_free_bytes": 10**15}, "MIN_FREE_BYTES")):
-        short = limited(**limits)
-        too_many(short.exports.call("POST", f"/{large}/start"), 507, f"FEEDBACK_EXPORT_{setting}")
-    together = limited(max_bytes=2 * size)
-    told = together.exports.until_status(together.exports.started(), "failed")["error"]
-    assert "FEEDBACK_EXPORT_MAX_BYTES" in told
-    assert len(one.files()) == 1
+    assert [name for name in one.files() if name.startswith(large)] == []
+    one.exports.answered("DELETE", f"/{kept}")
+    one.exports.answered("POST", f"/{large}/start")
+    one.exports.until_status(large, "success")
