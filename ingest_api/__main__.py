@@ -1,6 +1,5 @@
 """Runs the edge: `python -m ingest_api`. SIGTERM stops accepting, finishes what is in flight, and exits 0."""
 
-import gc
 import logging
 import resource
 import signal
@@ -15,6 +14,7 @@ from ingest_api.app import EdgeApp, create_app
 from ingest_api.connections import Connections
 from ingest_api.settings import Settings
 from schemas.background import exit_code
+from schemas.garbage import configure_gc
 from schemas.logs import config, log_what_nobody_catches
 from schemas.settings_faults import SettingsError, load
 
@@ -46,7 +46,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     app = create_app(settings)
     _tell(settings, app.api_keys.is_closed)
     extend(app)
-    collect_seldom()
+    configure_gc(by_count=True)
     connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -67,15 +67,6 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     )
     server.run()
     return exit_code()
-
-
-def collect_seldom() -> None:
-    """Spare the collector what it would look through in vain, again and again."""
-    # What is there now stays for ever.
-    gc.collect()
-    gc.freeze()
-    # Events in flight are no garbage, and are too many to be looked through after every 700 objects.
-    gc.set_threshold(100_000, 50, 1000)
 
 
 def _tell(settings: Settings, is_closed: bool) -> None:

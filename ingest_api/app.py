@@ -31,8 +31,10 @@ from ingest_api.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from schemas.api_key_store import ApiKeyStore
+from schemas.background import BackgroundTask
 from schemas.closed_mark import remember_in
 from schemas.failures import Failure, error_content
+from schemas.garbage import watch_memory
 from schemas.key_ring import Caller, KeyRing
 from schemas.keys import Scope
 from schemas.metrics import REQUESTS_REFUSED, registry_of
@@ -137,9 +139,12 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        memory = BackgroundTask("watching memory", watch_memory)
+        memory.start()
         publisher.start()
         feed.start()
         yield
+        await memory.stop()
         await feed.stop()
         await publisher.stop()
 

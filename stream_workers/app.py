@@ -1,7 +1,6 @@
 """The Faust app: who gets which partitions, and one agent that feeds polls to the conveyor."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from schemas.addresses import dsn
+from schemas.background import BackgroundTask
+from schemas.garbage import watch_memory
 from schemas.topics import INPUTS
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
@@ -32,8 +33,6 @@ from stream_workers.sink import store
 from stream_workers.tables import require_own_tables
 
 log = logging.getLogger(__name__)
-
-_POLLS_PER_COLLECTION = 200
 
 
 class RealEngines:
@@ -104,14 +103,13 @@ def build_app(settings: WorkerSettings) -> faust.App:
             lambda poll: app.consumer.acknowledge(poll),
             fail,
         )
+        memory = BackgroundTask("watching memory", watch_memory)
+        memory.start()
         try:
-            number = 0
             async for poll in stream.noack():
                 await conveyor.feed(poll)
-                number += 1
-                if number % _POLLS_PER_COLLECTION == 0:
-                    gc.collect()
         finally:
+            await memory.stop()
             await conveyor.stop()
             await engines.close()
 

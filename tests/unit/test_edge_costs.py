@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ingest_api.__main__ import collect_seldom
 from ingest_api.errors import RefusedError
 from ingest_api.feedback_reader import read_feedback
 from ingest_api.harmless import Harmless
 from ingest_api.json_text import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
 from ingest_api.secrets import headers_without_secrets
 from ingest_api.settings import Limits
+from schemas.garbage import configure_gc
 
 LARGEST = 5_000_000
 LIMITS = Limits(512, 65_536, 1000, frozenset())
@@ -27,7 +27,7 @@ MOST = 8
 def _collected_as_in_an_edge() -> Iterator[None]:
     """Or else all that the tests before have left is looked through for what is made here."""
     thresholds = gc.get_threshold()
-    collect_seldom()
+    configure_gc(by_count=True)
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
