@@ -137,8 +137,10 @@ def _print(keys: Sequence[ApiKey]) -> None:
         for line in table(["key", "workspace", "scopes", "state", "events/s", "reads/s", "created", "name"], rows):
             print(line)
     if all(key.reopened_at for key in keys):
-        why = "An operator has opened the HTTP API" if keys else "There are no API keys, so the HTTP API is open"
-        print(f"{why}, unless it runs with FEEDBACK_REQUIRE_KEYS=true or was closed by keys that are lost.")
+        why = "An operator has left these keys behind" if keys else "There are no API keys"
+        print(
+            f"{why}, so the HTTP API is open, but for FEEDBACK_REQUIRE_KEYS=true or keys that closed it and are lost."
+        )
 
 
 def _revoke(options: argparse.Namespace) -> int:
@@ -172,17 +174,17 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> int:
-    from deploy.api_keys import make_same, opened, store
+    from deploy.api_keys import both, make_same, opened, store, stored_keys
 
     with clickhouse(options.clickhouse_url) as client:
-        keys = kafka(options.bootstrap, make_same(client, options.bootstrap)).keys
+        keys = both(stored_keys(client), _published(options)).keys
         last = len([key for key in keys if not key.revoked_at])
         if not options.yes:
             raise CommandError(
                 f"This would open the HTTP API to whoever reaches it and revoke {last} API keys for good:"
                 " give --yes if that is meant."
             )
-        changed = opened(keys, now())
+        changed = opened(kafka(options.bootstrap, make_same(client, options.bootstrap)).keys, now())
         store(client, *changed)
     _send(options, changed, "edges stay closed: run `feedback keys sync` when Kafka is back")
     print(
