@@ -1,14 +1,11 @@
-"""What a comparison finds, within which bounds, and looking twice, so that work under way is not taken for a fault."""
+"""What a comparison finds, and within which bounds."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
 
 Pause = Callable[[], None]
-Key = TypeVar("Key")
-Found = TypeVar("Found")
-
+"""Waits before what differs is looked at again, so that work under way is not taken for a fault."""
 _SHOWN = 3
 
 
@@ -54,15 +51,3 @@ class Difference:
     def __str__(self) -> str:
         shown = ", ".join(self.keys) + (", …" if self.number > len(self.keys) else "")
         return f"{self.number:>9,}  {self.what}: {shown}"
-
-
-def lasting(look: Callable[[], dict[Key, tuple[Hashable, Found]]], pause: Pause) -> dict[Key, Found]:
-    """What is found, by key, if it is found again after a pause and has not moved meanwhile.
-
-    With each thing goes a mark, such as its version, that tells whether work on it goes on.
-    """
-    first = look()
-    if not first:
-        return {}
-    pause()
-    return {key: found for key, (mark, found) in look().items() if key in first and first[key][0] == mark}

@@ -37,7 +37,7 @@ from deploy.progress import Progress
 from deploy.removal import mutate
 from schemas.addresses import dsn
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.rollups import touch_after_removal
+from stream_workers.rollups import Hour, touch_after_removal
 
 _ROUNDS = 5
 
@@ -150,6 +150,6 @@ async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int], progre
     try:
         buckets = len({each // 3600 for each in hours}) + len({each // 86_400 for each in hours})
         with progress.step("hours and days computed anew", buckets) as advance:
-            await touch_after_removal(client, workspace, hours, lambda: advance(1))
+            await touch_after_removal(client, [Hour(workspace, start) for start in hours], lambda: advance(1))
     finally:
         await client.close()

@@ -33,8 +33,8 @@ _RECONCILE = (
 
 _JOURNAL_LACKS = (
     "What the journal does not account for is left alone, and whatever rests on it: the journal may have lost"
-    " something. `feedback audit` says which records are nowhere; those that Kafka still has come back when they are"
-    " read again."
+    " something. `feedback audit` says which records are nowhere; `feedback replay` brings back those that Kafka still"
+    " has."
 )
 
 

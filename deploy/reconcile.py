@@ -13,8 +13,9 @@ from functools import partial
 from deploy.differences import Difference, Scope
 from deploy.engines import connect
 from deploy.progress import Progress
+from deploy.reconcile_hours import copy_anew, hours_copied_wrong
 from deploy.reconcile_journal import against_journal, requests_without_rows
-from deploy.reconcile_rollups import hour_rows, rollups
+from deploy.reconcile_rollups import rollups, touch
 from deploy.retention import days_in_force
 
 _LONGEST_ANSWER_S = 3600
@@ -41,8 +42,12 @@ def reconcile(
         if days := days_in_force(client, "feedback_rows"):
             kept = int(time.time()) - (days - 1) * 86_400
             scope = replace(scope, since=max(scope.since, kept - kept % 86_400))
-        found.append(hour_rows(client, url, scope, pause, repair=repair))
-        found += rollups(client, url, scope, pause, repair=repair)
+        copies, hours = hours_copied_wrong(client, scope, pause, progress)
+        found.append(copies)
+        if repair and hours:
+            copy_anew(client, hours, progress)
+            touch(url, hours)
+        found += rollups(client, url, scope, pause, progress, repair=repair)
         return [each for each in found if each.number]
     finally:
         client.close()

@@ -23,7 +23,7 @@ ENTRIES_AT_ONCE = 100_000
 _BUCKETS = 2**16
 _PREFIX = "reconcile_"
 _KEPT_FOR_DAYS = 7
-_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
+SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
 _OF_ID = f"bitAnd(reinterpretAsUInt32(reverse(unhex(substring(toString({{id}}), 25, 8)))), {HASH})"
 
 
@@ -102,9 +102,7 @@ class Snapshot:
 
     def fill(self, stored: Stored, scope: Scope, progress: Progress) -> None:
         """Read a table once, a partition of it at a time."""
-        parts = self.client.query(
-            f"SELECT _partition_id, count() FROM feedback.{stored.name} GROUP BY _partition_id ORDER BY _partition_id"
-        ).result_rows
+        parts = partitions(self.client, stored.name)
         chosen = f"{stored.hash} IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
         with progress.step(f"rows of {stored.name} read", sum(rows for _, rows in parts)) as advance:
             for part, rows in parts:
@@ -113,7 +111,7 @@ class Snapshot:
                     f" {stored.version}, {stored.content} FROM feedback.{stored.name}"
                     f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {chosen}",
                     parameters=scope.parameters,
-                    settings=_SETTINGS,
+                    settings=SETTINGS,
                 )
                 advance(rows)
 
@@ -143,7 +141,7 @@ def snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[S
         chosen = None
         if hashes is not None:
             chosen = entered.enter_context(working_table(client, "h UInt32", "h"))
-            client.insert_arrow(chosen, pa.table({"h": pa.array(sorted(hashes), pa.uint32())}), settings=_SETTINGS)
+            client.insert_arrow(chosen, pa.table({"h": pa.array(sorted(hashes), pa.uint32())}), settings=SETTINGS)
         yield Snapshot(client, name, chosen)
 
 
@@ -165,6 +163,12 @@ def working_table(client: Client, columns: str, order: str) -> Iterator[str]:
         yield name
     finally:
         _drop(client, name)
+
+
+def partitions(client: Client, table: str) -> list[tuple[str, int]]:
+    """The partitions of a table, each with how many rows it has."""
+    query = f"SELECT _partition_id, count() FROM feedback.{table} GROUP BY _partition_id ORDER BY _partition_id"
+    return [(name, int(rows)) for name, rows in client.query(query).result_rows]
 
 
 def _drop(client: Client, name: str) -> None:

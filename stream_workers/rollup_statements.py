@@ -206,7 +206,9 @@ WHERE known > computed
 """
 DELETE_VOID_ROWS = f"""
 ALTER TABLE feedback.rollup_rows DELETE
-WHERE workspace = {{workspace:String}} AND (period, start, toUInt32(bitShiftRight(version, {EPOCH_BITS}))) IN (
-    SELECT period, start, epoch FROM feedback.rollup_void_epochs WHERE workspace = {{workspace:String}}
-)
+WHERE workspace IN {{workspaces:Array(String)}}
+    AND (workspace, period, start, toUInt32(bitShiftRight(version, {EPOCH_BITS}))) IN (
+        SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
+        WHERE workspace IN {{workspaces:Array(String)}}
+    )
 """

@@ -67,26 +67,26 @@ async def stale_hours(client: AsyncClient) -> list[Hour]:
 
 
 async def touch_after_removal(
-    client: AsyncClient, workspace: str, hours: Iterable[int], done: Callable[[], object] = lambda: None
+    client: AsyncClient, hours: Iterable[Hour], done: Callable[[], object] = lambda: None
 ) -> None:
-    """Void the rollups of these hours (starts in Unix seconds) and of their days, compute both anew, and delete what is
-    void for good. To be called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2),
-    with every hour in which the removed feedback was created. May be repeated. Raises what the client raises.
+    """Void the rollups of these hours and of their days, compute both anew, and delete what is void for good. To be
+    called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2), with every hour in
+    which the removed feedback was created. May be repeated. Raises what the client raises.
     """
-    touched = sorted({Hour(workspace, start // 3600 * 3600) for start in hours})
+    touched = sorted({Hour(hour.workspace, hour.start // 3600 * 3600) for hour in hours})
     if not touched:
         return
     removal = uuid4()
     await client.insert(
         "feedback.rollup_removals",
-        [(workspace, datetime.fromtimestamp(hour.start, UTC), removal) for hour in touched],
+        [(hour.workspace, datetime.fromtimestamp(hour.start, UTC), removal) for hour in touched],
         column_names=["workspace", "hour", "removal"],
         settings={"async_insert": 0},
     )
     await compute(client, touched, done)
     await client.command(
         DELETE_VOID_ROWS,
-        parameters={"workspace": workspace},
+        parameters={"workspaces": sorted({hour.workspace for hour in touched})},
         settings={"mutations_sync": 2, "allow_nondeterministic_mutations": 1},
     )
 

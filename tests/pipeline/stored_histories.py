@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
+from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
 from schemas import topics
@@ -26,18 +27,20 @@ def store_histories(client: Client, seed: int, workspaces: int, traces: int, eve
         for topic, of_workspace in history(chance, f"w{number}", traces, events).items():
             logs[topic, number % PARTITIONS] += of_workspace
     for partition in range(PARTITIONS):
-        store_logs(client, {topic: logs[topic, partition] for topic in topics.INPUTS}, partition, chance)
+        of_partition = {
+            topic: [replace(each, partition=partition) for each in records(topic, logs[topic, partition], chance)]
+            for topic in topics.INPUTS
+        }
+        store_records(client, of_partition)
 
 
-def store_logs(
-    client: Client, logs: dict[str, list[dict[str, Any]]], partition: int, chance: random.Random, poll: int = POLL
-) -> None:
-    """Join and store the events of one partition's logs, so many of each at once."""
+def store_records(client: Client, logs: dict[str, list[ConsumerRecord]], poll: int = POLL) -> None:
+    """Join and store the records of one partition's logs, so many of each at once."""
     buckets: dict[int, Bucket] = defaultdict(Bucket)
     claims: dict[Claim, str] = {}
-    waiting = {topic: records(topic, events, chance) for topic, events in logs.items()}
+    waiting = dict(logs)
     while any(waiting.values()):
-        batch = [replace(record, partition=partition) for log in waiting.values() for record in log[:poll]]
+        batch = [record for log in waiting.values() for record in log[:poll]]
         waiting = {topic: log[poll:] for topic, log in waiting.items()}
         arrivals, faults = decode(batch, 0)
         for claim, event in first_of_each_key(arrivals).items():

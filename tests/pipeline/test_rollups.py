@@ -141,7 +141,7 @@ class History:
                 self._hold_back()
             for place in self.places[:2]:
                 self._remove_rows(place[0])
-                await touch_after_removal(self.asynchronous, self.workspace, [int(place[1].timestamp())])
+                await touch_after_removal(self.asynchronous, [Hour(self.workspace, int(place[1].timestamp()))])
                 assert self._void_rows() == 0
                 for _ in range(3):
                     self._hold_back()

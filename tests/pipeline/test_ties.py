@@ -25,6 +25,7 @@ from tests.pipeline.engines import clickhouse_front
 from tests.pipeline.stored_histories import SETTINGS, store_histories
 
 WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"
+ANYTHING = ("value", "weight", "_user", "_organisation", "models", "metadata", "is_deleted")
 DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_user"}
 
 
@@ -37,15 +38,17 @@ def url(tmp_path: Any) -> Iterator[str]:
         yield address
 
 
-def tie(client: Client, chance: random.Random, feedback_id: str) -> None:
+def tie(client: Client, chance: random.Random, feedback_id: str, names: tuple[str, ...]) -> None:
     """Store a copy of the newest row of a feedback, under its version and in its place, with other things to say."""
-    others = {
+    others: dict[str, str] = {
         "value": f"toInt8({chance.randint(-10, 10)})", "weight": f"toDecimal64({chance.randint(0, 10) / 10}, 9)",
         "_user": f"'{chance.choice('xyz')}'", "_organisation": f"'{chance.choice('xyz')}'",
         "models": str(chance.choice([["a"], ["a", "b"], ["a", "c"], ["z"]])), "metadata": "'{\"tie\": 1}'",
         "is_deleted": "toUInt8(1)",
     }  # fmt: skip
-    replaced = ", ".join(f"{others[name]} AS {name}" for name in chance.sample(sorted(others), chance.randint(1, 4)))
+    replaced = ", ".join(
+        f"{others[name]} AS {name}" for name in chance.sample(names, chance.randint(1, min(4, len(names))))
+    )
     client.command(
         f"INSERT INTO feedback.feedback_rows SELECT * REPLACE ({replaced}) FROM feedback.feedback_rows"
         f" WHERE feedback_id = '{feedback_id}' ORDER BY version DESC LIMIT 1",
@@ -53,17 +56,17 @@ def tie(client: Client, chance: random.Random, feedback_id: str) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.mark.parametrize("names", [ANYTHING, ANYTHING[:1], ANYTHING[:3]])
+async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, names: tuple[str, ...]) -> None:
+    chance = random.Random(len(names))
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        store_histories(client, seed, workspaces=1, traces=6, events=50)
+        store_histories(client, 1, workspaces=1, traces=6, events=50)
         ids = [
             str(row[0]) for row in client.query("SELECT DISTINCT feedback_id FROM feedback.feedback_rows").result_rows
         ]
         await compute_all(url, client)
         for _ in range(60):
-            tie(client, chance, chance.choice(ids))
+            tie(client, chance, chance.choice(ids), names)
         await compute_all(url, client)
         standing = client.query("SELECT * FROM feedback.feedback").named_results()
         rows = {str(row["feedback_id"]): row for row in standing}
