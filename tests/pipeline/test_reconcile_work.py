@@ -56,8 +56,8 @@ def as_records(topic: str, events: list[dict[str, Any]], first: int) -> list[Con
 
 
 def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile_snapshot, "ENTRIES_AT_ONCE", 500)
-    monkeypatch.setattr(reconcile_stretches, "ROWS_AT_ONCE", 500)
+    monkeypatch.setattr(reconcile_snapshot, "ENTRIES_AT_ONCE", 150)
+    monkeypatch.setattr(reconcile_stretches, "ROWS_AT_ONCE", 150)
 
     def read(client: Client, first: int, end: int) -> int:
         store(client, first, end)
@@ -67,7 +67,7 @@ def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyP
         return selected(client) - before
 
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        few, twice, more = read(client, 0, 2000), read(client, 2000, 4000), read(client, 4000, 8000)
+        few, twice, more = read(client, 0, 800), read(client, 800, 1600), read(client, 1600, 3200)
     assert 0 < more - twice < 2.5 * (twice - few)
 
 
