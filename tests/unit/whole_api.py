@@ -28,6 +28,7 @@ _ROWS: dict[str, dict[str, Any]] = {
     "AS is_gone": {"total": 0, "deleted": 0},
     "count() AS total": {"total": 0},
     "uniqExact(export_id)": {"total": 0},
+    "AS first_at": {"number": 0, "size": 0, "first_at": None, "now": datetime(2026, 1, 31, tzinfo=UTC)},
     "feedback.exports": {
         "id": "3f0c9f52-8a52-4a5e-9a3c-1f6a7d2b9c10",
         "workspace": "default",
