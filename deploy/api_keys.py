@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from deploy.engines import CommandError
 from schemas.addresses import dsn
+from schemas.kafka_consumer import stop_consumer
 from schemas.keys import STORED_KEYS, ApiKey, key_of_row, new_key
 from schemas.topics import API_KEYS
 
@@ -101,7 +102,7 @@ async def published_keys(bootstrap: str) -> list[ApiKey]:
                     if end is not None and await consumer.position(place) >= end:
                         waiting.remove(place)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return found
 
 

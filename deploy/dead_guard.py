@@ -15,6 +15,7 @@ from deploy.dead_letters import Letter
 from deploy.engines import kafka, offset_base
 from deploy.offsets import committed_offsets, end_offsets
 from schemas.events import ID_PATTERN
+from schemas.kafka_consumer import stop_consumer
 from schemas.topics import FEEDBACK_EVENTS
 from stream_workers.decode import Created, Forgotten, NotAnEvent, decode, read
 
@@ -94,5 +95,5 @@ async def _waiting(
                 found |= {each.identity: each.sequence for each in arrivals if each.identity in wanted}
             left = {place for place in left if await consumer.position(place) < ends[place]}
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return found

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.kafka_consumer import stop_consumer
+
 Offsets = dict[tuple[str, int], int]
 
 
@@ -32,7 +34,7 @@ async def end_offsets(bootstrap: str, topics: Iterable[str], deadline: float = 2
                         ends[partition.topic, partition.partition] = watermark
             return ends
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def start_offsets(bootstrap: str, topics: Iterable[str]) -> Offsets:
@@ -43,7 +45,7 @@ async def start_offsets(bootstrap: str, topics: Iterable[str]) -> Offsets:
         await consumer.start()
         starts = await consumer.beginning_offsets(partitions)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return {(partition.topic, partition.partition): offset for partition, offset in starts.items()}
 
 

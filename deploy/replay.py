@@ -13,6 +13,7 @@ from aiokafka.errors import CommitFailedError
 
 from deploy.engines import CommandError, kafka
 from deploy.offsets import Offsets, committed_offsets, end_offsets, start_offsets
+from schemas.kafka_consumer import stop_consumer
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets
         at_ms = int(since.timestamp() * 1000)
         found = await consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return {place: each.offset if (each := found.get(TopicPartition(*place))) else end for place, end in ends.items()}
 
 
@@ -107,4 +108,4 @@ async def _set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
     except CommitFailedError:
         raise CommandError(f"A worker has joined the group {group} meanwhile. Nothing was changed.") from None
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

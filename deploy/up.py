@@ -90,6 +90,14 @@ async def _run(options: Options) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
     system = System(options, os.environ, _say)
     trouble = system.trouble
+    unfinished = options.data_dir / "unfinished"
+    if system.forgets:
+        if unfinished.exists():
+            _say(
+                "it was killed the last time: what its embedded broker held and no worker had stored is lost, most"
+                " often less than a second of events."
+            )
+        unfinished.touch()
     system.start()
     try:
         ready = asyncio.create_task(system.wait_until_ready())
@@ -111,6 +119,7 @@ async def _run(options: Options) -> int:
         _say("stopped at once.")
         return 130
     left = stopping.result()
+    unfinished.unlink(missing_ok=True)
     if left != 0:
         if trouble.done() and not troubled:
             _say(_told(trouble.result()))

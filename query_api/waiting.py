@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from query_api.answers import QueryError
 from query_api.pending_index import LogChangedError, PendingIndex, Record
 from schemas.ids import partition_of
+from schemas.kafka_consumer import stop_consumer
 from schemas.topics import FEEDBACK_EVENTS
 
 MOST_ASKERS = 64
@@ -76,10 +77,11 @@ class PendingRecords:
         """Let go of Kafka; the next question connects again."""
         consumer, admin, self._consumer, self._admin = self._consumer, self._admin, None, None
         self._read_since.clear()
-        for client in (consumer and consumer.stop(), admin and admin.close()):
-            if client is not None:
-                with contextlib.suppress(KafkaError, OSError):
-                    await client
+        if consumer is not None:
+            await stop_consumer(consumer)
+        if admin is not None:
+            with contextlib.suppress(KafkaError, OSError):
+                await admin.close()
 
     async def _place(self, trace_hash: int) -> TopicPartition | None:
         """The partition of a trace; None where there is no topic."""

@@ -11,7 +11,7 @@ import faust
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-from schemas.addresses import dsn
+from schemas.addresses import dsn, without_password
 from schemas.background import BackgroundTask
 from schemas.garbage import watch_memory
 from schemas.topics import INPUTS
@@ -45,7 +45,7 @@ class RealEngines:
     @classmethod
     async def open(cls, settings: WorkerSettings) -> "RealEngines":
         clickhouse = await until_done(
-            "connecting to ClickHouse",
+            f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
             lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url)),
             Backoff(),
             lambda: None,

@@ -18,6 +18,10 @@ from schemas.murmur2 import murmur2
 from stream_workers.messages import Message
 
 
+class ProducerEndedError(RuntimeError):
+    """The producer sends nothing any more."""
+
+
 class Publisher:
     """A producer for the output topics."""
 
@@ -49,7 +53,18 @@ class Publisher:
         for (topic, partition), batch in by_partition.items():
             for records in self._batches(batch):
                 waiting.append(await self._producer.send_batch(records, topic, partition=partition))
-        await asyncio.gather(*waiting)
+        await self._delivered(asyncio.gather(*waiting))
+
+    async def _delivered(self, all_of_them: "asyncio.Future[Any]") -> None:
+        """Wait for deliveries; ProducerEndedError where the task that makes them has ended, which nobody else tells."""
+        sender = self._producer._sender.sender_task
+        try:
+            await asyncio.wait({all_of_them, sender}, return_when=asyncio.FIRST_COMPLETED)
+            if not all_of_them.done():
+                raise ProducerEndedError
+            await all_of_them
+        finally:
+            all_of_them.cancel()
 
     def _batches(self, messages: Iterable[Message]) -> Iterator[Any]:
         now_ms = time.time_ns() // 1_000_000

@@ -19,7 +19,7 @@ import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from schemas import metrics
-from schemas.addresses import dsn
+from schemas.addresses import dsn, without_password
 from schemas.background import BackgroundTask
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.faust_app import poll_app
@@ -82,7 +82,7 @@ def build_app(settings: RollupSettings) -> faust.App:
     @app.agent(polls, name="roll-up")  # type: ignore[untyped-decorator]
     async def roll_up(stream: Any) -> None:
         client = await until_done(
-            "connecting to ClickHouse",
+            f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
             lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url), autogenerate_session_id=False),
             Backoff(),
             lambda: None,

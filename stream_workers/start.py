@@ -1,5 +1,7 @@
 """Starting a Faust program in the foreground, or saying which setting keeps it from it."""
 
+import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
@@ -7,6 +9,8 @@ from types import ModuleType
 from typing import Literal, TypeVar
 
 import faust
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from schemas.background import exit_code
 from schemas.health_server import serve_health
@@ -15,6 +19,8 @@ from schemas.metrics import registry_of
 from schemas.settings_faults import SettingsError, load
 from stream_workers.settings import ProgramSettings
 from stream_workers.vitals import VITALS
+
+_KAFKA_ANSWERS_S = 10.0
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
 
@@ -25,6 +31,34 @@ class _NoPandas(MetaPathFinder):
     def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> None:
         if name == "pandas":
             raise ModuleNotFoundError(f"{name} is not used here", name=name)
+
+
+def _kafka_fault(bootstrap: str) -> str:
+    """Why Kafka cannot be used, in a sentence; empty where it answers. Faust would tell it in the places it passed."""
+
+    async def ask() -> None:
+        client = AIOKafkaClient(bootstrap_servers=bootstrap)
+        try:
+            async with asyncio.timeout(_KAFKA_ANSWERS_S):
+                await client.bootstrap()
+        finally:
+            await client.close()
+
+    # The driver logs each failed attempt; what it comes to is told in one sentence instead.
+    driver = logging.getLogger("aiokafka")
+    driver.setLevel(logging.CRITICAL + 1)
+    # Not with asyncio.run, which would leave Faust without a loop.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(ask())
+    except TimeoutError:
+        return f"Kafka at {bootstrap} does not answer within {_KAFKA_ANSWERS_S:g} s: is it frozen or overloaded?"
+    except (KafkaError, OSError):
+        return f"Kafka at {bootstrap} does not answer: is it running there, and is FEEDBACK_KAFKA_BOOTSTRAP right?"
+    finally:
+        loop.close()
+        driver.setLevel(logging.NOTSET)
+    return ""
 
 
 def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
@@ -45,6 +79,9 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
             place = f"port {read.metrics_port} on {read.metrics_host} cannot be had ({error.strerror})"
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
             return 2
+    if fault := _kafka_fault(read.kafka_bootstrap):
+        print(f"feedback {name}: {fault}", file=sys.stderr)
+        return 1
     log_what_nobody_catches()
     sys.meta_path.insert(0, _NoPandas())
     worker = faust.Worker(

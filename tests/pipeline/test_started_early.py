@@ -87,4 +87,4 @@ def assigned(log: Path) -> int | None:
 
 
 def tries(log: Path) -> int:
-    return log.read_text().count("connecting to ClickHouse failed, trying again")
+    return len(re.findall(r"connecting to ClickHouse at \S+ failed, trying again", log.read_text()))

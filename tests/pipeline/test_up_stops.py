@@ -47,6 +47,7 @@ def test_no_process_outlives_a_killed_supervisor_and_its_folder_can_be_used_agai
     mine.process.wait()
     until(lambda: all(is_gone(pid) for pid in children), "all programs are gone")
     mine.start_and_wait()
+    assert "it was killed the last time" in mine.errors.read_text()
     assert mine.stored("kept") == 1
     assert int(environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > 0
     assert mine.end() == 0, mine.errors.read_text()

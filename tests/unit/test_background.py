@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from schemas.background import BackgroundTask
 from schemas.kafka_consumer import stop_consumer
 from schemas.key_ring import KeyRing
 from schemas.restarts import Restarts
+from stream_workers import publish
 from stream_workers.faust_app import TaskCancelledError, poll_app
+from stream_workers.messages import Message
 from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -308,3 +311,24 @@ async def test_a_task_of_faust_that_is_cancelled_at_a_stop_crashes_nothing() -> 
     await asyncio.sleep(0)
     await service.stop()
     assert not service.crashed
+
+
+async def test_a_worker_whose_producer_has_ended_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sender = asyncio.ensure_future(asyncio.sleep(3600))
+
+    class Producer:
+        _sender = SimpleNamespace(sender_task=sender)
+
+        def __init__(self, **_: Any) -> None: ...
+
+        async def send_batch(self, *_: Any, **__: Any) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(publish, "AIOKafkaProducer", Producer)
+    publisher = publish.Publisher("", idempotent=False)
+    monkeypatch.setattr(publisher, "_batches", lambda messages: [messages])
+    waiting = asyncio.ensure_future(publisher.publish([Message("t", 0, b"k", b"v")]))
+    await asyncio.sleep(0)
+    sender.cancel()
+    with pytest.raises(publish.ProducerEndedError):
+        await waiting
