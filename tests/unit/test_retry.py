@@ -115,9 +115,11 @@ async def test_an_engine_that_answers_nothing_is_told_while_it_does_not(
 def test_a_full_disk_is_named_whoever_is_out_of_it() -> None:
     wrapped = OperationalError("Network Error")
     wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device")
-    full = [DatabaseError("…", code=243), KafkaStorageError(), OSError(errno.EDQUOT, "Quota"), wrapped]
+    unwritten = DatabaseError("… Cannot write to file, errno: 28, strerror: No space left on device", code=75)
+    full = [DatabaseError("…", code=243), KafkaStorageError(), OSError(errno.EDQUOT, "Quota"), wrapped, unwritten]
     assert {trouble_of(each).kind for each in full} == {"disk full"}
     assert trouble_of(full[0]).engine == "clickhouse"
+    assert trouble_of(DatabaseError("a value that says No space left on device", code=53)).kind == "other"
     assert trouble_of(full[1]).engine == "kafka"
 
 

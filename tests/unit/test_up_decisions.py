@@ -1,11 +1,15 @@
 """What `feedback up` decides without any engine: pauses, offset bases, what is left, which ports will not do."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from deploy.up_checks import CannotStartError, refuse_taken_ports
+from deploy import up_checks
+from deploy.up_checks import CannotStartError, refuse_full_disk, refuse_taken_ports
+from deploy.up_disk import shortage
 from deploy.up_health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
+from deploy.up_losses import Acknowledged
 from deploy.up_offsets import GAP, offset_base, records_left
 from deploy.up_options import metrics_port
 from schemas.restarts import Restarts
@@ -117,3 +121,33 @@ def test_pauses_of_what_is_never_given_up_grow_to_a_minute() -> None:
     pauses = [restarts.pause_after(float(n)) for n in range(12)]
     assert pauses[:3] == [0.2, 0.4, 0.8]
     assert pauses[-2:] == [60.0, 60.0]
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        (10**12, ""),
+        (512_000_000, ""),
+        (511_000_000, "nearly full (511 MB are left)"),
+        (1_000_000, "is full (1 MB are left)"),
+    ],
+)
+def test_little_and_no_room_on_the_disk_are_named(free: int, said: str) -> None:
+    told = shortage(free, Path("/data"))
+    assert said in told
+    assert ("/data" in told) is bool(said)
+
+
+def test_nothing_is_started_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    refuse_full_disk(tmp_path)
+    monkeypatch.setattr(up_checks, "free_bytes", lambda _: 1_000_000)
+    with pytest.raises(CannotStartError, match=r"is full \(1 MB are left\): make room there, or .*--data-dir\.$"):
+        refuse_full_disk(tmp_path)
+
+
+def test_what_was_sent_since_a_crash_counts_from_the_crash_or_from_the_edges_start() -> None:
+    earlier = Acknowledged(1, {("t", 0): 5, ("t", 1): 2})
+    assert Acknowledged(1, {("t", 0): 7, ("t", 1): 2, ("t", 2): 1}).since(earlier) == {
+        ("t", 0): 2, ("t", 1): 0, ("t", 2): 1,
+    }  # fmt: skip
+    assert Acknowledged(2, {("t", 0): 3}).since(earlier) == {("t", 0): 3}
