@@ -216,6 +216,7 @@ PARTS = Gauge(
 )
 
 TASKS = {
+    "edge and worker": ("watching memory",),
     "edge": ("reading API keys from Kafka", "connecting to Kafka"),
     "query": ("reading API keys from ClickHouse", "removing old exports"),
     "rollup": ("watching ClickHouse's disks",),
@@ -256,6 +257,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
         FEEDBACK_STORED,
         DEAD_LETTERS,
         RECORDS_LOST,
+        TASK_RESTARTS,
     ),
     "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES, DISK_FREE, DISK_TOTAL, PARTS, TASK_RESTARTS),
 }

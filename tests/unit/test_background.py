@@ -3,8 +3,10 @@
 import ast
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ from schemas import background
 from schemas.background import BackgroundTask
 from schemas.kafka_consumer import stop_consumer
 from schemas.key_ring import KeyRing
+from schemas.metrics import TASKS
 from schemas.restarts import Restarts
 from stream_workers import publish
 from stream_workers.faust_app import TaskCancelledError, poll_app
@@ -69,6 +72,14 @@ def calls_of_starters() -> Iterator[tuple[str, int]]:
 def test_tasks_and_threads_are_started_only_where_somebody_sees_them_end() -> None:
     elsewhere = [f"{file}:{line}" for file, line in calls_of_starters() if file not in OWNED]
     assert elsewhere == [], "make it a schemas.background.BackgroundTask, or say in OWNED who sees it end"
+
+
+def test_each_of_them_is_in_the_metric_from_the_start() -> None:
+    named = set()
+    for program in PROGRAMS:
+        for file in (ROOT / program).rglob("*.py"):
+            named |= set(re.findall(r'BackgroundTask\("([^"]+)"', file.read_text()))
+    assert named == {name for names in TASKS.values() for name in names}
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -184,7 +195,7 @@ async def kafka_link_runs(stack: AsyncExitStack) -> BackgroundTask:
 
 
 async def export_sweeper_runs(stack: AsyncExitStack) -> BackgroundTask:
-    exports = Runs(None, None, None, Path("/nowhere"), 1.0, 30.0)  # type: ignore[arg-type]
+    exports = Runs(None, None, None, Path("/nowhere"), timedelta(1), timedelta(1), None)  # type: ignore[arg-type]
     exports.sweep_in_background()
     stack.push_async_callback(exports.stop)
     return exports._sweeper
