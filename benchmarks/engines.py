@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.embedded import broker as embedded
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
@@ -112,9 +113,10 @@ def engines(*, pinned: bool = True, apache: bool = False) -> Iterator[Engines]:
     core = OTHER_CORE if pinned else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no child outlives this process
     kafka_port, clickhouse_port = free_ports(2)
-    found = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        clickhouse = keep_address(folder / "clickhouse", "127.0.0.1", clickhouse_port)
+        found = Engines(f"127.0.0.1:{kafka_port}", clickhouse)
         if apache:
             kafka.prepare(folder / "kafka", kafka_port, *free_ports(1))
             stack.enter_context(process(kafka.command(folder / "kafka"), core))
@@ -123,7 +125,7 @@ def engines(*, pinned: bool = True, apache: bool = False) -> Iterator[Engines]:
         front = ["-m", "deploy.embedded.clickhouse_http", "--port", str(clickhouse_port), "--data-dir"]
         stack.enter_context(process([sys.executable, *front, str(folder / "clickhouse")], core))
         asyncio.run((kafka if apache else embedded).wait_until_ready(found.kafka))
-        until(lambda: answers(f"{found.clickhouse}/ping"), "ClickHouse answers")
+        until(lambda: answers(f"http://127.0.0.1:{clickhouse_port}/ping"), "ClickHouse answers")
         asyncio.run(create_topics(found.kafka, PARTITIONS))
         migrate(found.clickhouse)
         yield found

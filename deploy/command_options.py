@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from deploy.engines import CommandError
+from schemas.clickhouse_address import clickhouse_url
 from schemas.topics import INPUTS
 
 KAFKA = "127.0.0.1:9092"
-CLICKHOUSE = "http://default:@127.0.0.1:8123"
 GROUP = "feedback-workers"
 ROLLUP_GROUP = "feedback-rollups"
 _LAST_PARTITION, _LAST_SEQUENCE = 2**16 - 1, 2**64 - 1
@@ -29,9 +29,9 @@ def clickhouse(parser: argparse.ArgumentParser) -> None:
     """Add --clickhouse-url."""
     parser.add_argument(
         "--clickhouse-url",
-        default=os.environ.get("FEEDBACK_CLICKHOUSE_URL", CLICKHOUSE),
+        default=clickhouse_url(os.environ.get("FEEDBACK_CLICKHOUSE_URL")),
         metavar="URL",
-        help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else this machine)",
+        help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else that of `feedback up` in this folder)",
     )
 
 

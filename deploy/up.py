@@ -18,6 +18,7 @@ from typing import Any
 from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
+from deploy.embedded.clickhouse_address import AddressFileError
 from deploy.retention import RetentionError, days_of, orphan_after_hours
 from deploy.up_checks import (
     CannotStartError,
@@ -41,12 +42,14 @@ def up(options: Options) -> int:
     """Run everything until told to stop; the exit code: 0 if nothing was left undone."""
     options = replace(options, data_dir=options.data_dir.absolute())
     try:
+        # Data, logs and keys are nobody else's: all that is made from here on, by programs started here too.
+        os.umask(0o077)
         with locked_folder(options.data_dir):
             refuse_full_disk(options.data_dir)
             _check(options)
             _rotate_logs(options.data_dir / "logs")
             return asyncio.run(_run(options))
-    except (CannotStartError, BrokerUnavailableError) as error:
+    except (CannotStartError, BrokerUnavailableError, AddressFileError) as error:
         _say(str(error))
         return 1
 
@@ -146,9 +149,11 @@ def _told(error: Exception) -> str:
 
 def _announce(system: System) -> None:
     edge = f"http://{system.reachable_host}:{system.options.port}"
+    # The password of the embedded one is told to whoever has started it; that of another is not ours to show.
+    clickhouse = system.clickhouse_url if system.clickhouse else without_password(system.clickhouse_url)
     example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
     print(
-        f"Feedback API ready: {edge}  ClickHouse {without_password(system.clickhouse_url)}  Kafka {system.bootstrap}\n"
+        f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.bootstrap}\n"
         f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
         flush=True,
     )

@@ -7,6 +7,7 @@ import fcntl
 import importlib.util
 import os
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,11 @@ class CannotStartError(RuntimeError):
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Create the folder and hold it against a second supervisor. CannotStartError where either fails."""
+    """Create the folder, its owner's alone, and hold it against a second supervisor. CannotStartError if it fails."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.stat().st_mode & stat.S_ISVTX:  # one that many share, as /tmp, stays theirs
+            folder.chmod(0o700)
         lock = (folder / "lock").open("a+")
     except OSError as error:
         raise CannotStartError(

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from deploy.api_keys import make_same_when_they_answer
 from deploy.command_options import GROUP
 from deploy.embedded import broker as embedded_broker
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.engines import CommandError, require_own_tables
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
@@ -50,7 +51,9 @@ class System:
         outside_clickhouse = environment.get("FEEDBACK_CLICKHOUSE_URL")
         self.host = environment.get("FEEDBACK_HOST") or LOOPBACK
         self.bootstrap = outside_kafka or f"{LOOPBACK}:{options.kafka_port}"
-        self.clickhouse_url = outside_clickhouse or f"http://default:@{LOOPBACK}:{options.clickhouse_port}"
+        self.clickhouse_url = outside_clickhouse or keep_address(
+            options.data_dir / "clickhouse", LOOPBACK, options.clickhouse_port
+        )
         self.forgets = not outside_kafka and options.broker == "embedded"
         self._counts_from_base = not outside_kafka
         self._environment = {

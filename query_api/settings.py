@@ -4,7 +4,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from query_api.exports.quota import Limits
-from schemas.addresses import Brokers, HttpUrl, HttpUrlOrNone
+from schemas.addresses import Brokers, HttpUrlOrNone
+from schemas.clickhouse_address import ClickHouseUrl
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What listens on every address of a machine, and where this machine itself reaches that."""
@@ -19,7 +20,7 @@ class QuerySettings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8787, ge=1, le=65535)
-    clickhouse_url: HttpUrl = "http://127.0.0.1:8123"
+    clickhouse_url: ClickHouseUrl = Field("", validate_default=True)
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
     read_rate_limit_per_s: int = Field(500, ge=0, le=10_000_000, description="Questions of a key; 0: any number.")

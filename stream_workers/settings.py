@@ -3,7 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.addresses import Brokers, HttpUrl
+from schemas.addresses import Brokers
+from schemas.clickhouse_address import ClickHouseUrl
 from schemas.logs import Format
 
 
@@ -13,7 +14,7 @@ class ProgramSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
     kafka_bootstrap: Brokers = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
-    clickhouse_url: HttpUrl = Field("http://127.0.0.1:8123", description="ClickHouse's HTTP interface.")
+    clickhouse_url: ClickHouseUrl = Field("", validate_default=True, description="ClickHouse's HTTP interface.")
     commit_interval_s: float = Field(0.5, gt=0, description="Seconds between offset commits.")
     session_timeout_s: float = Field(10.0, ge=3, description="Seconds until a silent worker loses its partitions.")
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")

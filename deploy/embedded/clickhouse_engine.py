@@ -16,28 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
-from urllib.parse import urlencode
 
-from chdb import _chdb
-
-from deploy.embedded.clickhouse_statement import ExternalTable, Statement, from_file, into_file
+from deploy.embedded.clickhouse_inspector import Inspector
+from deploy.embedded.clickhouse_start import connect, open_engine
+from deploy.embedded.clickhouse_statement import Statement, from_file, into_file
 
 _SETTING_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)
 _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
-
-# The engine's own handle, not the public wrapper: that one turns some format names into data frames.
-_connect: Any = _chdb.connect  # type: ignore[attr-defined]
-
-# chDB takes server settings as start-up arguments. Half of the memory leaves room for the broker and the workers
-# on the same machine; it writes no system.*_log tables, so there is none to expire. It has two threads for merges and
-# mutations and lets four be under way, and a table that finds no place sleeps for half a second: so a mutation went
-# through seven parts a second. With the 32 places of a server it does not wait; the threads stay two.
-_SERVER_SETTINGS = {
-    "max_server_memory_usage_to_ram_ratio": "0.5",
-    "mark_cache_size": str(256 << 20),
-    "background_merges_mutations_concurrency_ratio": "16",
-}
 
 
 class EngineUnavailableError(RuntimeError):
@@ -73,8 +59,8 @@ class Engine:
         self._lock = _lock(data_dir)
         self._path = str(data_dir.resolve())
         try:
-            # The engine lives while a connection is open: this one keeps it, and carries the server settings.
-            self._keeper = _connect(f"{self._path}?{urlencode(_SERVER_SETTINGS)}")
+            self._keeper = open_engine(Path(self._path))
+            self._inspector = Inspector(connect(self._path))
             self.timezone = self._keeper.query("SELECT timezone()", "TSVRaw").bytes().decode().strip()
         except RuntimeError as error:
             self._lock.close()
@@ -85,21 +71,32 @@ class Engine:
 
     def close(self) -> None:
         """Closes the engine and gives the directory free. No statement may be running."""
+        self._inspector.close()
         self._keeper.close()
         self._lock.close()
 
     def run(self, statement: Statement) -> Result:
         """Runs one statement to its end. Raises StatementFailedError."""
         with self._connection() as connection:
-            return _run(connection, statement)
+            self._prepare(connection, statement)
+            if statement.insert_format is None:
+                self._inspector.check(statement.sql, statement.parameters)
+                result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
+                buffer = result.get_memview()
+                return Result(buffer.view(), _summary(result), (result, buffer))
+            _set(connection, {f"param_{name}": value for name, value in statement.parameters.items()})
+            result = self._insert(connection, statement.sql, statement.insert_format, statement.data)
+            return Result(memoryview(b""), _summary(result))
 
     def run_into(self, statement: Statement, pipe: Path) -> None:
         """Runs a SELECT to its end, its rows written into a pipe as they come. Raises StatementFailedError."""
         with self._connection() as connection:
             # Formatting in parallel would take all rows in before the pipe has let the first ones through.
             _set(connection, {"output_format_parallel_formatting": "0"})
-            _prepare(connection, statement)
-            connection.query(into_file(statement, str(pipe)), "Null", params=dict(statement.parameters))
+            self._prepare(connection, statement)
+            sql = into_file(statement, str(pipe))
+            self._inspector.check(sql, statement.parameters, str(pipe))
+            connection.query(sql, "Null", params=dict(statement.parameters))
 
     def kill_writing_into(self, pipe: Path) -> None:
         """Ends the SELECT that writes into this pipe, as soon as it notices."""
@@ -110,7 +107,7 @@ class Engine:
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         try:
-            connection = _connect(self._path)
+            connection = connect(self._path)
             try:
                 yield connection
             finally:
@@ -126,45 +123,28 @@ class Engine:
         except (RuntimeError, ValueError) as error:
             raise StatementFailedError(str(error)) from error
 
+    def _prepare(self, connection: Any, statement: Statement) -> None:
+        if statement.database and statement.database != "default":
+            connection.query(f"USE {_quoted(statement.database, '`')}", "Null")
+        _set(connection, statement.settings)
+        for table in statement.external_tables:
+            name = _quoted(table.name, "`")
+            create = f"CREATE TEMPORARY TABLE {name} ({table.structure}\n) ENGINE = Memory".encode()
+            self._inspector.check(create, {})
+            connection.query(create, "Null")
+            self._insert(connection, f"INSERT INTO {name}".encode(), table.format, memoryview(table.data))
+        if statement.readonly:
+            _set(connection, {"readonly": str(statement.readonly)})
 
-def _prepare(connection: Any, statement: Statement) -> None:
-    if statement.database and statement.database != "default":
-        connection.query(f"USE {_quoted(statement.database, '`')}", "Null")
-    settings = dict(statement.settings)
-    read_only = settings.pop("readonly", "0")
-    if statement.read_only and read_only == "0":
-        read_only = "2"  # as on a server, GET reads: settings may change, data may not
-    _set(connection, settings)
-    for table in statement.external_tables:
-        _load(connection, table)
-    if read_only != "0":
-        _set(connection, {"readonly": read_only})
-
-
-def _run(connection: Any, statement: Statement) -> Result:
-    _prepare(connection, statement)
-    if statement.insert_format is None:
-        result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
-        buffer = result.get_memview()
-        return Result(buffer.view(), _summary(result), (result, buffer))
-    _set(connection, {f"param_{name}": value for name, value in statement.parameters.items()})
-    return Result(
-        memoryview(b""), _summary(_insert(connection, statement.sql, statement.insert_format, statement.data))
-    )
-
-
-def _insert(connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
-    # Not by the engine's streaming insert: that one says it is done also where writing the rows has failed.
-    with TemporaryFile() as rows:
-        rows.write(data)
-        rows.seek(0)  # flushes
-        return connection.query(from_file(sql, f"/dev/fd/{rows.fileno()}", data_format), "Null")
-
-
-def _load(connection: Any, table: ExternalTable) -> None:
-    name = _quoted(table.name, "`")
-    connection.query(f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory", "Null")
-    _insert(connection, f"INSERT INTO {name}".encode(), table.format, memoryview(table.data))
+    def _insert(self, connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
+        # Not by the engine's streaming insert: that one says it is done also where writing the rows has failed.
+        with TemporaryFile() as rows:
+            rows.write(data)
+            rows.seek(0)  # flushes
+            path = f"/dev/fd/{rows.fileno()}"
+            insert = from_file(sql, path, data_format)
+            self._inspector.check(insert, {}, path)
+            return connection.query(insert, "Null")
 
 
 def _set(connection: Any, settings: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import uvicorn
 
 from deploy.embedded import clickhouse_codecs as codecs
+from deploy.embedded.clickhouse_address import USER, AddressFileError, keep_address, password_of
 from deploy.embedded.clickhouse_answers import Answer, content_type, failure, text
 from deploy.embedded.clickhouse_engine import (
     Engine,
@@ -31,6 +32,7 @@ from deploy.embedded.clickhouse_engine import (
     StatementFailedError,
     summary_header,
 )
+from deploy.embedded.clickhouse_login import refused_login
 from deploy.embedded.clickhouse_statement import BadRequestError, Statement, read_statement
 from deploy.embedded.clickhouse_stream import (
     Receive,
@@ -73,8 +75,9 @@ class FrontProtocol(LimitedHeadProtocol):
 class ClickHouseHTTP:
     """The ASGI application over one open engine; statements run in its threads, never in the event loop."""
 
-    def __init__(self, engine: Engine, allowed_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(self, engine: Engine, password: str, allowed_hosts: frozenset[str] = frozenset()) -> None:
         self._engine = engine
+        self._password = password
         self._allowed_hosts = allowed_hosts
         self._running = 0
         # Two pools, so that slow SELECTs can never hold up the workers' inserts.
@@ -85,6 +88,9 @@ class ClickHouseHTTP:
         if scope["type"] != "http":
             raise NotImplementedError(f"{scope['type']} is not served")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        # Before anything of the body is read: it may be large, and nobody's.
+        if refused := self._refused(scope, headers):
+            return await _send(send, refused)
         chunks: list[bytes] = []
         while True:
             message = await receive()
@@ -103,10 +109,8 @@ class ClickHouseHTTP:
             accepted = headers.get("accept-encoding", "")
             await _send(send, await asyncio.shield(self._start(pool, self._execute, asked, accepted)))
 
-    async def _read(
-        self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
-    ) -> Statement | Answer:
-        """The statement of a request, or the answer where there is none to run."""
+    def _refused(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> Answer | None:
+        """The answer to whom nothing is answered, but that the server lives."""
         # A password does not keep pages out: a browser that was given it sends it along for any of them.
         if refused := refusal(
             scope["headers"],
@@ -115,6 +119,14 @@ class ClickHouseHTTP:
             allowed=self._allowed_hosts,
         ):
             return text(403, f"{refused.message}.\n")
+        if scope["path"] == "/ping":
+            return None
+        return refused_login(headers, scope["query_string"], USER, self._password)
+
+    async def _read(
+        self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
+    ) -> Statement | Answer:
+        """The statement of a request, or the answer where there is none to run."""
         if scope["path"] in ("/ping", "/replicas_status"):
             return text(200, "Ok.\n")
         if scope["path"] != "/":
@@ -241,7 +253,8 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
     """
     listener = _listen(host, port)
     engine = Engine(data_dir)
-    app = ClickHouseHTTP(engine, allowed_hosts)
+    address = keep_address(data_dir, host, listener.getsockname()[1])
+    app = ClickHouseHTTP(engine, password_of(address), allowed_hosts)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -274,6 +287,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8123)
     parser.add_argument("--data-dir", type=Path, required=True)
     options = parser.parse_args(None if arguments is None else list(arguments))
+    os.umask(0o077)
     try:
         allowed = frozenset((*host_names(os.environ.get("FEEDBACK_ALLOWED_HOSTS", "")), options.host))
     except ValueError as error:
@@ -281,7 +295,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         return 2
     try:
         serve(options.host, options.port, options.data_dir, allowed)
-    except EngineUnavailableError as error:
+    except (EngineUnavailableError, AddressFileError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

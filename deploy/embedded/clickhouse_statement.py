@@ -34,7 +34,8 @@ _TOKEN = re.compile(
 _BLANK = (b"--", b"#!", b"# ", b"/*")
 _PARAMETER = re.compile(r';\s*+([\w-]++)=(?:"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)|([^\s;"]*+))', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_INSERT_FORMAT = re.compile(rb"\s*(\w+)[ \t]*;?[ \t]*(?:\r?\n)?")
+_INSERT_DATA = re.compile(rb"VALUES|FORMAT\s++(\w++)[ \t]*+;?[ \t]*+(?:\r?\n)?", re.IGNORECASE)
+_FORMAT_NAME = re.compile(r"\w++", re.ASCII)
 _TRAILING_FORMAT = re.compile(rb"\bFORMAT\s++(\w++)\s*+(?:SETTINGS\b|\Z)", re.IGNORECASE)
 _SELECTS = re.compile(rb"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 _INPUT_FUNCTION = re.compile(rb"\bFROM\s+input\s*\(", re.IGNORECASE)
@@ -71,7 +72,7 @@ class Statement:
     parameters: Mapping[str, str] = field(default_factory=dict)
     external_tables: tuple[ExternalTable, ...] = ()
     query_id: str = ""
-    read_only: bool = False
+    readonly: int = 0
     compress_answer: bool = False
     streamed: bool = False
 
@@ -110,6 +111,9 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
     sql, insert_format, data = split_insert(given.get("query", "").encode(), body)
     trailing = _trailing_format(sql)
     default_format = headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
+    for name in (default_format, *(table.format for table in external)):
+        if not _FORMAT_NAME.fullmatch(name):
+            raise BadRequestError(f"{name!r} is no name of a format", 73, "UNKNOWN_FORMAT")
     return Statement(
         sql=sql,
         insert_format=insert_format,
@@ -120,6 +124,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
             name: value
             for name, value in given.items()
             if name
+            and name != "readonly"
             and name not in _TRANSPORT_PARAMETERS
             and name not in external_keys
             and not name.startswith("param_")
@@ -127,10 +132,17 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
         parameters={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
         external_tables=external,
         query_id=given.get("query_id") or str(uuid4()),
-        read_only=method != "POST",
+        readonly=_readonly(method, given.get("readonly", "0")),
         compress_answer=given.get("enable_http_compression") in ("1", "true"),
         streamed=given.get("wait_end_of_query") == "0" and _SELECTS.match(sql) is not None,
     )
+
+
+def _readonly(method: str, given: str) -> int:
+    """The setting: of whoever does not POST neither data nor this may change, whatever the caller says."""
+    if given not in ("0", "1", "2"):
+        raise BadRequestError(f"readonly must be 0, 1 or 2, got {given!r}")
+    return int(given) or (0 if method == "POST" else 2)
 
 
 def into_file(statement: Statement, path: str) -> bytes:
@@ -160,31 +172,31 @@ def _trailing_format(sql: bytes) -> re.Match[bytes] | None:
 def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryview]:
     """(statement, format of its data, data) of a statement that starts in `query` and goes on in `body`.
 
-    The format is None when all of it is statement: a SELECT, DDL, or an INSERT … VALUES or … SELECT.
+    The format is None when all of it is statement: a SELECT, DDL, or an INSERT … SELECT.
     """
     head = query or body
-    end = _insert_format_at(head)
+    end = _insert_data_at(head)
     if end is None:
         whole = query + b"\n" + body if query and body else head
         return whole, None, memoryview(b"")
     if end == len(head):  # INSERT INTO t, with nothing after it: the data are VALUES
         return head, "Values", memoryview(body if query else b"")
-    matched = _INSERT_FORMAT.match(head, end + len(b"FORMAT"))
+    matched = _INSERT_DATA.match(head, end)
     if matched is None:
         return query + b"\n" + body if query else body, None, memoryview(b"")
     data = memoryview(head)[matched.end() :]
     if query:
         data = memoryview(bytes(data) + body) if len(data) else memoryview(body)
-    return head[:end], matched[1].decode(), data
+    return head[:end], (matched[1] or b"Values").decode(), data
 
 
-def _insert_format_at(sql: bytes) -> int | None:
-    """Where the FORMAT keyword of an INSERT stands, the end if it names neither rows nor source, else None."""
+def _insert_data_at(sql: bytes) -> int | None:
+    """Where FORMAT or VALUES of an INSERT stands, the end if it names neither rows nor source, else None."""
     words = _words_outside_brackets(sql)
     if next(words, (0, b""))[1] != b"INSERT":
         return None
     for at, word in words:
-        if word == b"FORMAT":
+        if word in (b"FORMAT", b"VALUES"):
             return at
         if word in (b"SELECT", b"WITH") and _INPUT_FUNCTION.search(sql):
             raise BadRequestError(
@@ -192,7 +204,7 @@ def _insert_format_at(sql: bytes) -> int | None:
                 " are, or into a staging table first",
                 *(48, "NOT_IMPLEMENTED"),
             )
-        if word in (b"VALUES", b"SELECT", b"WITH", b"INFILE", b"WATCH"):
+        if word in (b"SELECT", b"WITH", b"INFILE", b"WATCH"):
             return None
     return len(sql)
 

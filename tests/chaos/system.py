@@ -15,9 +15,11 @@ from pathlib import Path
 
 import clickhouse_connect
 
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
 from deploy.migrate import migrate
 from deploy.topics import create_topics
+from schemas.addresses import without_password
 from tests.chaos.proxy import Proxy
 from tests.pipeline.engines import Process, answers, until
 
@@ -82,7 +84,7 @@ class System:
         self.kafka_proxy = Proxy(kafka_proxy_port, kafka_port)
         self.clickhouse_proxy = Proxy(self.clickhouse_proxy_port, clickhouse_port)
         self.bootstrap = f"127.0.0.1:{kafka_proxy_port}"
-        self.clickhouse_url = f"http://127.0.0.1:{clickhouse_port}"
+        self.clickhouse_url = keep_address(folder / "clickhouse", "127.0.0.1", clickhouse_port)
         self.broker.start()
         self.clickhouse = Watched(
             "clickhouse",
@@ -93,12 +95,14 @@ class System:
             folder / "clickhouse.log",
             {},
         )  # fmt: skip
-        until(lambda: answers(f"{self.clickhouse_url}/ping"), "ClickHouse answers")
+        until(lambda: answers(f"{without_password(self.clickhouse_url)}/ping"), "ClickHouse answers")
         asyncio.run(create_topics(self.bootstrap, PARTITIONS))
         migrate(self.clickhouse_url)
         self._environment = {
             "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
-            "FEEDBACK_CLICKHOUSE_URL": f"http://127.0.0.1:{self.clickhouse_proxy_port}",
+            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url.replace(
+                f":{clickhouse_port}", f":{self.clickhouse_proxy_port}"
+            ),
             "FEEDBACK_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
             "FEEDBACK_ROLLUP_INTERVAL_S": "0.2",
             "FEEDBACK_MAX_POLL_RECORDS": "2000",
@@ -121,7 +125,7 @@ class System:
     def refuse_rows(self, which: int) -> None:
         """ClickHouse answers and takes no rows for one of the workers' tables; returns when it has refused some."""
         table = WRITTEN[which % len(WRITTEN)]
-        until(lambda: answers(f"{self.clickhouse_url}/ping"), "ClickHouse answers")
+        until(lambda: answers(f"{without_password(self.clickhouse_url)}/ping"), "ClickHouse answers")
         with clickhouse_connect.get_client(dsn=self.clickhouse_url) as client:
 
             def has_refused() -> int:

@@ -4,6 +4,7 @@ They run as a reader would run them, but for the ports: those of `make up` becom
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from schemas.clickhouse_address import KEPT
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline
@@ -38,7 +40,7 @@ class Example:
 
     @property
     def shows_something(self) -> bool:
-        return "curl" in self.code or "print(" in self.code
+        return any(each in self.code for each in ("curl", "feedback sql", "print("))
 
 
 def examples(text: str) -> list[Example]:
@@ -88,8 +90,17 @@ def test_an_example_of_the_documents_works(
     before = pipeline.count("SELECT count() FROM feedback.feedback")
     script = tmp_path / f"example.{example.language}"
     script.write_text(pointed_at(pipeline, example.code))
+    kept = tmp_path / KEPT
+    kept.parent.mkdir(parents=True)
+    kept.write_text(f"{pipeline.engines.clickhouse}\n")
+    environment = {name: value for name, value in os.environ.items() if name != "FEEDBACK_CLICKHOUSE_URL"}
     run = subprocess.run(
-        [*INTERPRETERS[example.language], script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [*INTERPRETERS[example.language], script.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() or not example.shows_something, "it shows nothing"
@@ -107,13 +118,14 @@ def test_an_example_of_the_documents_works(
 
 
 def pointed_at(pipeline: Pipeline, code: str) -> str:
-    """The code with this pipeline's ports in place of the default ones."""
+    """The code with this pipeline's ports in place of the default ones, and the command of this environment."""
     ports = {
         "8787": str(pipeline.port),
         "8123": str(urlsplit(pipeline.engines.clickhouse).port),
         "9092": pipeline.engines.kafka.rpartition(":")[2],
     }
-    return re.sub(rf"\b({'|'.join(ports)})\b", lambda found: ports[found[0]], code)
+    code = re.sub(rf"\b({'|'.join(ports)})\b", lambda found: ports[found[0]], code)
+    return code.replace(".venv/bin/feedback ", f"{sys.executable} -m deploy.cli ")
 
 
 def objects_in(text: str) -> list[dict[str, Any]]:

@@ -68,8 +68,7 @@ def api_over(url: str) -> httpx.AsyncClient:
 def world_in(folder: Path) -> Iterator[World]:
     """A new one."""
     (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with clickhouse_front(folder / "clickhouse", port), asyncio.Runner() as runner:
+    with clickhouse_front(folder / "clickhouse", port) as url, asyncio.Runner() as runner:
         migrate(url)
         world = World(url, runner)
         yield world

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import broker as embedded_broker
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
 from deploy.migrate import migrate
 from deploy.topics import create_topics
@@ -123,8 +124,15 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def clickhouse_front(folder: Path, port: int) -> Iterator[Process]:
-    """chDB behind its HTTP front, in a process of its own."""
+def clickhouse_front(folder: Path, port: int) -> Iterator[str]:
+    """chDB behind its HTTP front, in a process of its own; its address with the password."""
+    with clickhouse_process(folder, port):
+        yield keep_address(folder, "127.0.0.1", port)
+
+
+@contextmanager
+def clickhouse_process(folder: Path, port: int) -> Iterator[Process]:
+    """The process of such a front."""
     argv = [sys.executable, "-m", "deploy.embedded.clickhouse_http", "--port", str(port), "--data-dir", str(folder)]
     process = Process(argv, folder.with_suffix(".log"))
     try:
@@ -140,9 +148,9 @@ def embedded(folder: Path) -> Iterator[Engines]:
     bootstrap = f"127.0.0.1:{kafka_port}"
     broker = Process(embedded_broker.command("127.0.0.1", kafka_port), folder / "broker.log")
     try:
-        with clickhouse_front(folder / "clickhouse", clickhouse_port):
+        with clickhouse_front(folder / "clickhouse", clickhouse_port) as clickhouse:
             asyncio.run(embedded_broker.wait_until_ready(bootstrap))
-            yield Engines(bootstrap, f"http://127.0.0.1:{clickhouse_port}", idempotence=False)
+            yield Engines(bootstrap, clickhouse, idempotence=False)
     finally:
         broker.kill()
 
@@ -156,8 +164,8 @@ def kafka(folder: Path) -> Iterator[Engines]:
     broker.start()
     try:
         (clickhouse_port,) = free_ports(1)
-        with clickhouse_front(folder / "clickhouse", clickhouse_port):
-            yield Engines(broker.bootstrap, f"http://127.0.0.1:{clickhouse_port}", idempotence=True)
+        with clickhouse_front(folder / "clickhouse", clickhouse_port) as clickhouse:
+            yield Engines(broker.bootstrap, clickhouse, idempotence=True)
     finally:
         broker.kill()
 

@@ -6,6 +6,7 @@ caller can date, as events on the topic. `DataSet` joins and groups it in plain 
 
 import asyncio
 import random
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
@@ -186,6 +187,11 @@ async def produce(pipeline: Pipeline, old: list[Given], now: datetime) -> None:
             await producer.send_and_wait(FEEDBACK_EVENTS, event, key, partition_of(murmur2(key), PARTITIONS))
     finally:
         await producer.stop()
+
+
+def narrowed(query: str, condition: str) -> str:
+    """The query over the rows of its tables and views that meet a condition."""
+    return re.sub(r"\bFROM (feedback\.\w+)", lambda found: f"FROM (SELECT * {found[0]} WHERE {condition})", query)
 
 
 def created(given: Given, at: datetime) -> FeedbackCreated:

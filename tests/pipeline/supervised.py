@@ -16,6 +16,7 @@ import requests
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.kafka.broker import free_ports
+from schemas.clickhouse_address import ADDRESS_FILE
 from tests.pipeline.engines import until
 
 ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")
@@ -41,7 +42,6 @@ class Up:
         self.port, self.clickhouse_port = free_ports(2)
         self.kafka_port = port_with_a_free_neighbour()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.clickhouse_url = f"http://127.0.0.1:{self.clickhouse_port}"
         self.output = data_dir.with_name(f"{data_dir.name}-output")
         self.errors = data_dir.with_name(f"{data_dir.name}-errors")
 
@@ -49,6 +49,11 @@ class Up:
     def where(self) -> list[str]:
         """What tells an operator's command where its engines are."""
         return ["--clickhouse-url", self.clickhouse_url, "--bootstrap", f"127.0.0.1:{self.kafka_port}"]
+
+    @property
+    def clickhouse_url(self) -> str:
+        """With its password, once it has been started."""
+        return (self.data_dir / "clickhouse" / ADDRESS_FILE).read_text().strip()
 
     def start(self) -> None:
         ports = {"--port": self.port, "--clickhouse-port": self.clickhouse_port, "--kafka-port": self.kafka_port}

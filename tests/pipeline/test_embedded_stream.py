@@ -12,16 +12,17 @@ from urllib.parse import urlencode
 import pyarrow.parquet as pq
 import pytest
 
+from deploy.embedded.clickhouse_address import keep_address, password_of
 from deploy.kafka.broker import free_ports
-from tests.pipeline.engines import Process, clickhouse_front, until
+from tests.pipeline.engines import Process, clickhouse_process, until
 
 WIDE = "SELECT number, repeat('x', 1000) AS text FROM numbers({rows:UInt64})"
 SUM = "SELECT sum(sipHash64(number)) FROM numbers({rows:UInt64})"
 
 
 class Front:
-    def __init__(self, port: int, process: Process) -> None:
-        self.port, self.process = port, process
+    def __init__(self, port: int, process: Process, password: str) -> None:
+        self.port, self.process, self.password = port, process, password
 
     def ask(self, query: str, **parameters: object) -> HTTPResponse:
         """The open answer to a SELECT that is to be streamed."""
@@ -30,7 +31,7 @@ class Front:
     def send(self, query: str, **parameters: object) -> HTTPConnection:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         given = {"wait_end_of_query": "0", **parameters}
-        connection.request("POST", f"/?{urlencode(given)}", query.encode())
+        connection.request("POST", f"/?{urlencode(given)}", query.encode(), {"X-ClickHouse-Key": self.password})
         return connection
 
     def peak_megabytes(self) -> int:
@@ -44,8 +45,9 @@ class Front:
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("stream") / "clickhouse", port) as process:
-        yield Front(port, process)
+    folder = tmp_path_factory.mktemp("stream") / "clickhouse"
+    with clickhouse_process(folder, port) as process:
+        yield Front(port, process, password_of(keep_address(folder, "127.0.0.1", port)))
 
 
 @pytest.mark.parametrize("form", ["JSONEachRow", "Parquet"])

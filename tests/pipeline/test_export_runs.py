@@ -83,8 +83,7 @@ FROM numbers(1, {ROWS // 3})"""
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("exports")
     (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with clickhouse_front(folder / "clickhouse", port):
+    with clickhouse_front(folder / "clickhouse", port) as url:
         migrate(url)
         with clickhouse_connect.get_client(dsn=url) as client:
             client.command(REQUESTS)

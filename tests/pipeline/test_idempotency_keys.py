@@ -31,8 +31,7 @@ WORKERS, KEYS, CALLS = 6, 40, 3
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port):
-        address = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path / "clickhouse", port) as address:
         migrate(address)
         yield address
 

@@ -20,8 +20,8 @@ from tests.pipeline.engines import clickhouse_front
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("migrate") / "clickhouse", port):
-        yield f"http://default:@127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("migrate") / "clickhouse", port) as address:
+        yield address
 
 
 @pytest.fixture

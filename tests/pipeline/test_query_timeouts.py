@@ -34,8 +34,7 @@ class Slow(NamedTuple):
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with clickhouse_front(tmp_path_factory.mktemp("slow"), port), asyncio.Runner() as runner:
+    with clickhouse_front(tmp_path_factory.mktemp("slow"), port) as url, asyncio.Runner() as runner:
         migrate(url)
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
         for view in VIEWS:

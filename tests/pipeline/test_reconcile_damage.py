@@ -50,8 +50,7 @@ AGGREGATE_COPIES = {
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ClickHouse of its own with random histories of several workspaces, and their rollups."""
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("damaged") / "clickhouse", port):
-        url = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("damaged") / "clickhouse", port) as url:
         migrate(url)
         with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
             store_histories(client, seed=7, workspaces=6, traces=40, events=120)

@@ -44,8 +44,7 @@ WHERE workspace = {w:String} ORDER BY version DESC LIMIT 1 BY workspace, home_or
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("replay") / "clickhouse", port):
-        address = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("replay") / "clickhouse", port) as address:
         migrate(address)
         # Histories lie in the past, and keys that are older than their retention are free again.
         apply_settings(address, {"FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS": "0"})

@@ -19,8 +19,7 @@ SETTINGS = {each.setting for each in TABLES}
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ClickHouse of its own: what is set here must drop nobody else's rows."""
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("retention") / "clickhouse", port):
-        address = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path_factory.mktemp("retention") / "clickhouse", port) as address:
         migrate(address)
         apply_settings(address, {})
         yield address

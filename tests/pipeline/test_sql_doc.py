@@ -18,25 +18,23 @@ import pytest
 
 from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline
-from tests.pipeline.sql_data import SPECIALS, DataSet, Given, grouped, invented, send, total
+from tests.pipeline.sql_data import SPECIALS, DataSet, Given, grouped, invented, narrowed, send, total
 
 DOCUMENT, FROM_ROLLUPS = (REPOSITORY / "docs/sql.md").read_text().split("\n## Hours and days\n")
 QUERIES = dict(re.findall(r"^### (.+\?)\n\n.+\n\n```sql\n((?:.+\n)+)```$", DOCUMENT, re.MULTILINE))
 Row = dict[str, Any]
 
 
-def only(tag: str) -> dict[str, str]:
-    """The setting under which the three views show this test's traces and nothing else."""
-    views = ("feedback", "request_logs", "trace_aggregates")
-    filters = ", ".join(rf"'feedback.{view}': 'startsWith(trace_id, \'{tag}-\')'" for view in views)
-    return {"additional_table_filters": f"{{{filters}}}"}
+def only(tag: str, query: str) -> str:
+    """The query over this test's traces and nothing else."""
+    return narrowed(query, f"startsWith(trace_id, '{tag}-')")
 
 
 def shows(pipeline: Pipeline, data: DataSet) -> bool:
     """Whether the views have all that was sent, in its last form."""
 
     def rows(query: str) -> set[tuple[Any, ...]]:
-        return set(map(tuple, pipeline.sql_client.query(query, settings=only(data.tag)).result_rows))
+        return set(map(tuple, pipeline.sql_client.query(only(data.tag, query)).result_rows))
 
     sums = {trace: (len(group), total(group)) for trace, group in data.by_trace().items()}
     feedback = {
@@ -236,7 +234,7 @@ def test_the_document_has_ten_queries_each_under_the_question_it_answers() -> No
 
 @pytest.mark.parametrize("question", EXPECTED)
 def test_a_query_of_the_document_answers_its_question(pipeline: Pipeline, data: DataSet, question: str) -> None:
-    answer = pipeline.sql_client.query(QUERIES[question], settings=only(data.tag), query_tz="UTC")
+    answer = pipeline.sql_client.query(only(data.tag, QUERIES[question]), query_tz="UTC")
     expected = EXPECTED[question](data)
     assert len(expected) > 1, "the data set does not try this query"
     assert list(answer.column_names) == list(expected[0])

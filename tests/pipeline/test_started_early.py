@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.embedded import broker as embedded_broker
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
 from deploy.offsets import committed_offsets
@@ -34,7 +35,11 @@ def test_programs_read_topics_that_appear_after_they_have_joined(tmp_path: Path)
 
 def test_programs_wait_for_a_clickhouse_that_is_not_there_yet(tmp_path: Path) -> None:
     kafka_port, clickhouse_port = free_ports(2)
-    engines = Engines(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{clickhouse_port}", idempotence=False)
+    engines = Engines(
+        f"127.0.0.1:{kafka_port}",
+        keep_address(tmp_path / "clickhouse", "127.0.0.1", clickhouse_port),
+        idempotence=False,
+    )
     broker = Process(embedded_broker.command("127.0.0.1", kafka_port), tmp_path / "broker.log")
     try:
         asyncio.run(embedded_broker.wait_until_ready(engines.kafka))

@@ -32,8 +32,7 @@ DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_us
 @pytest.fixture
 def url(tmp_path: Any) -> Iterator[str]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port):
-        address = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path / "clickhouse", port) as address:
         migrate(address)
         yield address
 

@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import requests
 from deploy import cli
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
+from schemas.addresses import without_password
 from tests.pipeline.engines import embedded, until
-from tests.pipeline.supervised import Starter, Up, environment_of, is_gone, number, starter, stored
+from tests.pipeline.supervised import ENGINES, Starter, Up, environment_of, is_gone, number, starter, stored
 
 
 @pytest.fixture
@@ -43,6 +45,40 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     assert json.loads(pasted.stdout)["status"] == "success"
     trace = json.loads(shlex.split(example[0])[-1])["trace_id"]
     until(lambda: running.stored(trace) == 1, "the example is stored")
+
+
+def test_another_user_can_read_nothing_of_it(running: Up) -> None:
+    address = running.clickhouse_url
+    assert re.fullmatch(rf"http://default:[\w-]{{30,}}@127\.0\.0\.1:{running.clickhouse_port}", address)
+    paths = [each for each in (running.data_dir, *running.data_dir.rglob("*")) if not each.is_symlink()]
+    assert {running.data_dir / "logs" / "edge.log", running.data_dir / "clickhouse" / "address"} <= {*paths}
+    assert [each for each in paths if each.exists() and each.stat().st_mode & 0o077] == []
+    password = address.split(":")[2].partition("@")[0]
+    assert [line for line in running.children().values() if password in line] == []
+    assert [each for each in running.data_dir.glob("logs/*") if password in each.read_text(errors="replace")] == []
+
+
+def test_a_command_in_the_same_folder_finds_the_address_by_itself(running: Up, tmp_path: Path) -> None:
+    def sql(*arguments: str, said: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "deploy.cli", "sql", *arguments]
+        clean = {name: value for name, value in os.environ.items() if name not in ENGINES}
+        return subprocess.run(
+            argv, cwd=tmp_path, env=clean | environment, input=said, capture_output=True, text=True, timeout=60
+        )
+
+    without = sql("SELECT 1", FEEDBACK_CLICKHOUSE_URL=without_password(running.clickhouse_url))
+    assert (without.returncode, without.stdout, len(without.stderr.splitlines())) == (1, "", 1)
+    assert "password" in without.stderr
+    (tmp_path / ".feedback").symlink_to(running.data_dir)
+    assert sql("SELECT 1 AS a, 'b'").stdout == "1\tb\n"
+    assert sql("-", said="SELECT 1 AS a").stdout == "1\n"
+    assert sql("SELECT 1 AS a", "--format", "JSONEachRow").stdout == '{"a":1}\n'
+    assert sql("SELECT 1 AS a FORMAT CSVWithNames").stdout == '"a"\n1\n'
+    wrong = sql("SELECT nonsense FROM feedback.feedback")
+    assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (1, "", 1)
+    assert wrong.stderr.startswith("feedback: Code: 47.")
+    assert sql(" ").returncode == 1
+    assert sql().returncode == 2
 
 
 @pytest.mark.parametrize("words", ["deploy.api", "stream_workers", "clickhouse_http"])

@@ -33,8 +33,8 @@ def test_what_was_accepted_before_sigterm_is_stored_and_no_process_is_left(up: S
     assert mine.end() == 0, mine.errors.read_text()
     assert [line for pid, line in children.items() if not is_gone(pid)] == []
     (port,) = free_ports(1)
-    with clickhouse_front(mine.data_dir / "clickhouse", port):
-        assert stored(f"http://127.0.0.1:{port}", "last") == 1000
+    with clickhouse_front(mine.data_dir / "clickhouse", port) as clickhouse:
+        assert stored(clickhouse, "last") == 1000
 
 
 def test_no_process_outlives_a_killed_supervisor_and_its_folder_can_be_used_again(up: Starter) -> None:

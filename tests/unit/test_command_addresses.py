@@ -17,6 +17,7 @@ CLICKHOUSE = (
     ["reconcile"],
     ["erase", "--user", "u"],
     ["orphans"],
+    ["sql", "SELECT 1"],
     ["dead", "list"],
     ["dead", "show", "feedback.events.v1/0/0"],
     ["dead", "redrive", "feedback.events.v1/0/0"],

@@ -1,0 +1,67 @@
+"""What the embedded engine itself allows its one user: the users.xml that it is started with. Pure.
+
+Two lists, and whatever is on neither is refused, also what a later engine brings: privileges (none that reaches a file,
+a host, a server command or another user) and settings that hold text (a text may be a path, a host or SQL). What the
+engine has no privilege for is left to clickhouse_inspection.
+"""
+
+from collections.abc import Mapping
+from xml.sax.saxutils import escape
+
+_PRIVILEGES = (
+    *("SELECT", "INSERT", "SHOW", "CHECK", "OPTIMIZE", "TRUNCATE", "KILL QUERY", "dictGet"),
+    *("CREATE DATABASE", "CREATE TABLE", "CREATE VIEW", "CREATE TEMPORARY TABLE"),
+    *("DROP DATABASE", "DROP TABLE", "DROP VIEW", "ALTER TABLE", "ALTER VIEW"),
+)
+
+TEXT_SETTINGS = frozenset(
+    {
+        *("bool_false_representation", "bool_true_representation", "count_distinct_implementation"),
+        *("exclude_materialize_skip_indexes_on_insert", "force_data_skipping_indices", "ignore_data_skipping_indices"),
+        *("force_optimize_projection_name", "preferred_optimize_projection_name"),
+        *("format_csv_null_representation", "format_tsv_null_representation", "format_regexp"),
+        *("format_custom_field_delimiter", "format_custom_result_after_delimiter"),
+        *("format_custom_result_before_delimiter", "format_custom_row_after_delimiter"),
+        *("format_custom_row_before_delimiter", "format_custom_row_between_delimiter"),
+        *("format_json_object_each_row_column_for_object_name", "output_format_avro_codec"),
+        *("input_format_orc_reader_time_zone_name", "output_format_orc_writer_time_zone_name"),
+        *("database", "insert_deduplication_token", "log_comment", "query_cache_tag", "session_timezone"),
+        *("output_format_avro_string_column_pattern", "output_format_pretty_grid_charset"),
+        *("output_format_sql_insert_table_name", "temporary_files_codec", "workload"),
+    }
+)
+"""Settings of text that callers may change: none of them is read as a path, a host or SQL."""
+
+_TEXT_TYPES = frozenset({"String", "Map", "URI", "Timezone"})
+
+# What stands in VALUES beside literals would be evaluated as SQL that nobody has inspected.
+_FIXED = {
+    "input_format_values_interpret_expressions": "0",
+    "input_format_values_deduce_templates_of_expressions": "0",
+}
+# Another language would be read by other rules.
+_CLOSED = ("dialect",)
+
+
+def fixed_settings(types: Mapping[str, str]) -> list[str]:
+    """Which of the engine's settings (name to type) nobody may change."""
+    text = {name for name, kind in types.items() if kind in _TEXT_TYPES} - TEXT_SETTINGS
+    return sorted({*text, *_FIXED, *(name for name in _CLOSED if name in types)})
+
+
+def users_xml(types: Mapping[str, str]) -> str:
+    """The engine's user and profile, for the settings it has."""
+    values = "".join(f"<{name}>{value}</{name}>" for name, value in _FIXED.items())
+    fixed = "".join(f"<{escape(name)}><const/></{escape(name)}>" for name in fixed_settings(types))
+    return f"""<clickhouse>
+  <profiles><default>{values}<constraints>{fixed}</constraints></default></profiles>
+  <quotas><default/></quotas>
+  <users><default>
+    <password/>
+    <networks><ip>::/0</ip></networks>
+    <profile>default</profile>
+    <quota>default</quota>
+    <grants><query>GRANT {", ".join(_PRIVILEGES)} ON *.*</query></grants>
+  </default></users>
+</clickhouse>
+"""
