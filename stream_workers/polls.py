@@ -70,9 +70,9 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        VITALS.read()
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._read_on(timeout)
+        VITALS.read()
         if self.should_stop:
             return
         moved = generation != self.app.consumer_generation_id or number != self.progress.number
