@@ -5,14 +5,18 @@ what commands have sent, nor of what an edge before it had: more may be lost tha
 ClickHouse, where `feedback audit` counts it until an operator acknowledges it.
 """
 
+import asyncio
+import contextlib
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.audit import Log, nowhere
-from deploy.engines import connect
+from deploy.engines import CommandError, connect
 from deploy.lost_records import Range
 from deploy.offsets import Offsets
 from deploy.up_ready import text_at
@@ -56,6 +60,33 @@ async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
         for sample in family.samples
     }
     return Acknowledged(start, records)
+
+
+class BrokerLosses:
+    """Follows an embedded broker through its deaths: what the edge had sent at the last one and at the one before."""
+
+    def __init__(self, clickhouse_url: str, say: Callable[[str], None]) -> None:
+        self._clickhouse_url, self._say = clickhouse_url, say
+        self._sent: Acknowledged | None = NOTHING
+        self._sent_before: Acknowledged | None = NOTHING
+
+    async def broker_died(self, host: str, port: int, start: int) -> None:
+        """Ask the edge at this address, of this start, before it sends anything to the next broker."""
+        self._sent_before, self._sent = self._sent, await acknowledged(host, port, start)
+
+    async def tell(self, base: int) -> None:
+        """Note and say what was lost of the log that had this offset base, once its workers have ended."""
+        lost: int | None = None
+        if self._sent is not None and self._sent_before is not None:
+            ends = self._sent.since(self._sent_before)
+            with contextlib.suppress(CommandError, ClickHouseError):
+                lost = await asyncio.to_thread(note_lost, self._clickhouse_url, base, ends)
+        if lost == 0:
+            self._say("nothing that was accepted died with the broker.")
+            return
+        count = "an unknown number of accepted records" if lost is None else f"{lost:,} accepted records"
+        counted = "" if lost is None else "; `feedback audit` counts them until they are acknowledged"
+        self._say(f"{count} died with the broker before a worker had stored them, and are lost{counted}.")
 
 
 def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:

@@ -28,7 +28,7 @@ from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_disk import NONE_BYTES, free_bytes, say_shortage, shortage
 from deploy.up_health import Check
-from deploy.up_losses import NOTHING, Acknowledged, acknowledged, note_lost
+from deploy.up_losses import BrokerLosses, note_lost
 from deploy.up_offsets import base_of_lasting_log, drain, end_offsets_or_none, offset_base, wait_for_highest_sequence
 from deploy.up_options import Options, metrics_port, python
 from deploy.up_ready import health, until_http_200, until_it_has_written
@@ -73,9 +73,7 @@ class System:
             self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
         self.keys: list[ApiKey] = []
         self._offset_base: int | None = None
-        # What the edge had sent when the broker last died, and when the one before it did.
-        self._sent: Acknowledged | None = NOTHING
-        self._sent_before: Acknowledged | None = NOTHING
+        self._losses = BrokerLosses(self.clickhouse_url, say)
         self._tables_exist = asyncio.Event()
         self._log_is_ready = asyncio.Event()
         self._workers_started = False
@@ -205,7 +203,7 @@ class System:
         if self.forgets:
             highest = await wait_for_highest_sequence(self.clickhouse_url)
             if self._offset_base is not None:
-                await self._tell_what_died_with_the_broker(self._offset_base)
+                await self._losses.tell(self._offset_base)
             self._offset_base = offset_base(highest, self._offset_base)
         elif self._counts_from_base:
             kept = self.options.data_dir / "kafka" / "offset_base"
@@ -214,19 +212,6 @@ class System:
             await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
         for each in (*self.workers, self.rollup):
             each.start()
-
-    async def _tell_what_died_with_the_broker(self, base: int) -> None:
-        lost: int | None = None
-        if self._sent is not None and self._sent_before is not None:
-            ends = self._sent.since(self._sent_before)
-            with contextlib.suppress(CommandError, ClickHouseError):
-                lost = await asyncio.to_thread(note_lost, self.clickhouse_url, base, ends)
-        if lost == 0:
-            self._say("nothing that was accepted died with the broker.")
-            return
-        count = "an unknown number of accepted records" if lost is None else f"{lost:,} accepted records"
-        counted = "" if lost is None else "; `feedback audit` counts them until they are acknowledged"
-        self._say(f"{count} died with the broker before a worker had stored them, and are lost{counted}.")
 
     async def _edge_command(self) -> Command:
         await self._log_is_ready.wait()
@@ -257,8 +242,7 @@ class System:
         # edge is halted until the topics and the API keys are there, and its callers wait.
         self._log_is_ready.clear()
         if self._offset_base is not None:  # there was a log before
-            asked = acknowledged(self.reachable_host, self.options.port, self.edge.starts)
-            self._sent_before, self._sent = self._sent, await asked
+            await self._losses.broker_died(self.reachable_host, self.options.port, self.edge.starts)
         self.edge.signal(signal.SIGSTOP)
         return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
 
