@@ -29,8 +29,7 @@ START_MS = 1_793_491_200_000
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port):
-        address = f"http://127.0.0.1:{port}"
+    with clickhouse_front(tmp_path / "clickhouse", port) as address:
         migrate(address)
         yield address
 
