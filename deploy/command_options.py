@@ -61,7 +61,7 @@ def confirmed(given: argparse.Namespace, question: str) -> bool:
     """Whether it is to be done: by --yes, or by who sits at the terminal. CommandError where there is none."""
     if given.yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError("It changes what cannot be changed back, and nobody can be asked here: add --yes.")
     print(f"{question} [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

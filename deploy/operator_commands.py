@@ -103,7 +103,12 @@ def _audit(given: argparse.Namespace) -> int:
     if given.note and not given.acknowledge:
         raise CommandError("--note goes with --acknowledge.")
     accounts = audit(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
-    difference = _tell_accounts(accounts, given.group)
+    difference = _tell_accounts(accounts)
+    if any(a.stored + a.dead for a in accounts) and not any(a.log.has_commit for a in accounts):
+        raise CommandError(
+            f"The group {given.group} has committed nothing, and records are stored all the same: is it the workers'?"
+            " FEEDBACK_CONSUMER_GROUP or --group names it."
+        )
     if not given.acknowledge:
         return 1 if difference else 0
     lost = sum(a.lost for a in accounts)
@@ -114,7 +119,7 @@ def _audit(given: argparse.Namespace) -> int:
     return 1 if difference - lost else 0
 
 
-def _tell_accounts(accounts: "Sequence[Account]", group: str) -> int:
+def _tell_accounts(accounts: "Sequence[Account]") -> int:
     """Print the books and what is wrong in them; how many records that is."""
     header = ["topic", "partition", "accepted", "stored", "dead", "erased", "waiting", "difference"]
     rows: list[list[Any]] = [
@@ -125,8 +130,6 @@ def _tell_accounts(accounts: "Sequence[Account]", group: str) -> int:
     total: list[Any] = ["all", "", *(sum(row[i] for row in rows) for i in range(2, len(header)))]
     for line in table(header, [*rows, total]):
         print(line)
-    if sum(a.accepted for a in accounts) and all(a.log.committed == a.log.start for a in accounts):
-        print(f"The group {group} has committed nothing: is it the workers'?")
     for a in accounts:
         where = f"{a.log.topic}/{a.log.partition}"
         if a.missing:

@@ -69,8 +69,8 @@ def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
         assert (code, now_accepted - accepted, now_stored - stored, waiting, difference) == (0, 30, 0, 30, 0)
         assert cli.main(["audit", "--offset-base", "1000000000"]) == 1
         assert "records are nowhere" in capsys.readouterr().out
-        assert cli.main(["audit", "--group", "not-theirs"]) == 0
-        assert "The group not-theirs has committed nothing" in capsys.readouterr().out
+        assert cli.main(["audit", "--group", "not-theirs"]) == 1
+        assert "The group not-theirs has committed nothing" in capsys.readouterr().err
     finally:
         pipeline.workers[0].start()
     everything_is_accounted_for(pipeline)
