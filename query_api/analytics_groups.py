@@ -47,7 +47,9 @@ FROM (
 ) AS t
 LEFT JOIN (
     SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM feedback.trace_aggregates
-    WHERE workspace = {{workspace:String}}
+    WHERE workspace = {{workspace:String}} AND trace_id IN (
+        SELECT r.trace_id FROM feedback.request_logs AS r WHERE {asked}
+    )
 ) AS a USING (trace_id)
 GROUP BY metadata_value
 """

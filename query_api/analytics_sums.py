@@ -4,7 +4,7 @@ One query reads all pieces of a plan. Sums are decimals and counts, so they are 
 are made of them at the end, each rounded once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -71,7 +71,7 @@ async def sums_of_feedback(
 
 def _rows(query: Conditions, filters: LogFilters, pieces: list[Piece], by_model: bool) -> str:
     """The sums of feedback that is stored, by its own time."""
-    asked = conditions_on_feedback(replace(filters, since=None, until=None), "f")
+    asked = conditions_on_feedback(filters, "f")
     asked.parts.append(_within(query, pieces, "f.created_at", "fromUnixTimestamp64Milli({%s:Int64})", 1))
     query.parameters |= asked.parameters
     models = f"WHERE model IN {{{'ai_model'}:Array(String)}}" if by_model and "ai_model" in filters.texts else ""

@@ -58,7 +58,7 @@ def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
     _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
     for number, key in enumerate(filters.metadata):
         conditions.add(_metadata_is(at, number, key), **_metadata_asked(filters, number, key))
-    _add_mean_of_trace(conditions, filters, at)
+    _add_mean_of_trace(conditions, filters, "feedback.request_logs", alias)
     return conditions
 
 
@@ -91,7 +91,7 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
             elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_metadata_is('', number, key)}")
             condition = f"if(JSONHas({at}metadata, {{key_{number}:String}}), {condition}, {elsewhere})"
         conditions.add(condition, **_metadata_asked(filters, number, key))
-    _add_mean_of_trace(conditions, filters, at)
+    _add_mean_of_trace(conditions, filters, "feedback.feedback", alias)
     return conditions
 
 
@@ -153,7 +153,7 @@ def _on_a_request(at: str, condition: str) -> str:
     return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_logs WHERE {condition})"
 
 
-def _add_mean_of_trace(conditions: Conditions, filters: LogFilters, at: str) -> None:
+def _add_mean_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
     # Sums are compared, since a quotient would be rounded.
     means = [
         (f"value_weight_sum {comparison} toDecimal256({{weighted_feedback_{end}:String}}, {_PLACES}) * feedback_count",
@@ -162,8 +162,12 @@ def _add_mean_of_trace(conditions: Conditions, filters: LogFilters, at: str) -> 
     ]  # fmt: skip
     if not means:
         return
-    chosen = " AND ".join(["workspace = {workspace:String}", "feedback_count > 0", *(text for text, _ in means)])
-    conditions.add(f"{at}trace_id IN (SELECT trace_id FROM feedback.trace_aggregates WHERE {chosen})")
+    at = f"{alias}." if alias else ""
+    chosen = ["workspace = {workspace:String}", "feedback_count > 0", *(text for text, _ in means)]
+    if len(conditions.parts) > 1:
+        # Of the traces that the other conditions leave, and not of all there are.
+        chosen.append(f"trace_id IN (SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text})")
+    conditions.add(f"{at}trace_id IN (SELECT trace_id FROM feedback.trace_aggregates WHERE {' AND '.join(chosen)})")
     for _, parameters in means:
         conditions.parameters |= parameters
 

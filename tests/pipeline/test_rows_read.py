@@ -1,0 +1,86 @@
+"""What a question reads grows with what it asks for, not with all that is stored: counted in rows, by ClickHouse."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from tests.pipeline.analytics_world import World
+
+TRACES = 200_000
+HOUR = {"time_of_generation_min": "2024-05-10T00:00:00Z", "time_of_generation_max": "2024-05-10T01:00:00Z"}
+"""One of some 4,400, with 45 requests, whose traces stand near each other: blocks of a table have 8,192 rows."""
+MOST = 2 * TRACES // 3
+
+
+@pytest.fixture(scope="module")
+def stored(world: World) -> Iterator[World]:
+    """Half a year of requests, one on each of many traces, and the numbers of these traces."""
+    at = f"toDateTime64('2024-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(number * {184 * 86_400 // TRACES})"
+    trace = "'default', concat('old-', leftPad(toString(number), 9, '0'))"
+    for table, columns, values in (
+        (
+            "request_log_rows",
+            "request_id, started_at, received_at, metadata, sequence",
+            f"generateUUIDv4(number), {at}, {at}, '{{}}', 1",
+        ),
+        ("trace_aggregate_rows", "feedback_count, weight_sum, value_weight_sum, version", "1, 1, 1, 1"),
+    ):
+        world.client.command(
+            f"INSERT INTO feedback.{table} (workspace, trace_id, {columns})"
+            f" SELECT {trace}, {values} FROM numbers({TRACES})"
+        )
+    for table in ("request_log_rows", "trace_aggregate_rows"):
+        world.client.command(f"OPTIMIZE TABLE feedback.{table} FINAL")
+    yield world
+    for table in ("request_log_rows", "trace_aggregate_rows"):
+        world.client.command(f"DELETE FROM feedback.{table} WHERE startsWith(trace_id, 'old-')")
+
+
+@contextmanager
+def rows_read() -> Iterator[Callable[[], int]]:
+    """How many rows ClickHouse has read for all that was asked inside."""
+    read: list[int] = []
+    query = AsyncClient.query
+
+    async def counting(self: AsyncClient, *given: Any, **named: Any) -> Any:
+        result = await query(self, *given, **named)
+        read.append(int(result.summary["read_rows"]))
+        return result
+
+    with patch.object(AsyncClient, "query", counting):
+        yield lambda: sum(read)
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("analytics/groups/metadata/_user", {}),
+        ("analytics/groups/metadata/_user", {"weighted_feedback_min": "0"}),
+        ("analytics/groups/feedback-metadata/_user", {}),
+        ("analytics/groups/feedback-metadata/_user", {"weighted_feedback_min": "0"}),
+        ("analytics/graphs/feedbacks", {"weighted_feedback_min": "0"}),
+        ("analytics/graphs/feedbacks/scores", {"read_from": "rows"}),
+        ("analytics/comparison", {"baseline_user": "u"}),
+        ("logs", {}),
+        ("logs", {"weighted_feedback_min": "0"}),
+        ("feedback", {"weighted_feedback_max": "0"}),
+    ],
+)
+def test_an_hour_of_half_a_year_reads_a_small_part_of_it(stored: World, path: str, more: dict[str, str]) -> None:
+    with rows_read() as read:
+        reply = stored.runner.run(stored.api.get(f"/v1/{path}", params={**HOUR, **more}))
+    assert reply.status_code == 200, reply.text
+    assert read() < MOST, f"{read()} rows"
+
+
+def test_reading_all_of_it_is_counted(stored: World) -> None:
+    half_a_year = {"time_of_generation_min": "2024-01-01", "time_of_generation_max": "2024-08-01"}
+    with rows_read() as read:
+        found = stored.get("groups/metadata/_user", **half_a_year)
+    assert found["data"][0]["requests"] == TRACES
+    assert found["data"][0]["requests_with_feedback"] == TRACES
+    assert read() > TRACES
