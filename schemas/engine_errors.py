@@ -87,7 +87,13 @@ _SCHEMA_CODES = {
     60: "UNKNOWN_TABLE",
     81: "UNKNOWN_DATABASE",
 }
-_ACCESS_CODES = {192: "UNKNOWN_USER", 193: "WRONG_PASSWORD", 497: "ACCESS_DENIED", 516: "AUTHENTICATION_FAILED"}
+_ACCESS_CODES = {
+    192: "UNKNOWN_USER",
+    193: "WRONG_PASSWORD",
+    194: "REQUIRED_PASSWORD",
+    497: "ACCESS_DENIED",
+    516: "AUTHENTICATION_FAILED",
+}
 # A proxy before ClickHouse says so, without a code, while there is none behind it.
 _GATEWAY = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
 # Beside those that aiokafka itself calls retriable.

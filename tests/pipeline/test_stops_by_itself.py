@@ -14,10 +14,11 @@ from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
 from deploy import cli
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
 from schemas.tables_version import known_migrations
 from schemas.topics import FEEDBACK_EVENTS
-from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, embedded, until
+from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_process, embedded, until
 
 NEWEST = max(known_migrations())
 NEWER = f"(migration 9000, this program knows {NEWEST}): upgrade this program, or run `feedback migrate --to {NEWEST}`"
@@ -135,8 +136,9 @@ def test_a_missing_column_is_told_whole_and_ends_the_worker(engines: Engines, sq
 def test_a_frozen_clickhouse_is_told_within_seconds_and_waited_for(engines: Engines, tmp_path: Path) -> None:
     (metrics, port) = free_ports(2)
     (tmp_path / "own").mkdir()
-    with clickhouse_front(tmp_path / "own" / "clickhouse", port) as own:
-        mine = Engines(engines.kafka, f"http://127.0.0.1:{port}", idempotence=False)
+    folder = tmp_path / "own" / "clickhouse"
+    with clickhouse_process(folder, port) as own:
+        mine = Engines(engines.kafka, keep_address(folder, "127.0.0.1", port), idempotence=False)
         mine.prepare()
         group = {"FEEDBACK_CONSUMER_GROUP": "of-the-frozen", "FEEDBACK_METRICS_PORT": str(metrics)}
         worker = program("stream_workers", mine, tmp_path / "worker.log", FEEDBACK_MAX_DEAD_SHARE="1", **group)
