@@ -20,8 +20,9 @@ from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 # person; whether it has come back with them is asked apart.
 _STORED, _DEAD, _ERASED = 1, 2, 4
 _PLACES = f"""
-    SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence,
+    SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') AS topic, kafka_partition, sequence,
         toUInt8({_STORED}) AS place FROM feedback.journal
+    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_STORED}) FROM feedback.expired_records
     UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_DEAD}) FROM feedback.dead_letters
     UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_ERASED}) FROM feedback.erased_records
 """

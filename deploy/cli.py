@@ -15,7 +15,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy import command_options, key_commands, migrate_command, operator_commands, replay_command, sql_command
+from deploy import (
+    command_options,
+    expire_commands,
+    key_commands,
+    migrate_command,
+    operator_commands,
+    replay_command,
+    sql_command,
+)
 from schemas.known_settings import unknown_settings
 
 
@@ -118,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     operator_commands.add_to(commands)
     replay_command.add_to(commands)
     sql_command.add_to(commands)
+    expire_commands.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 

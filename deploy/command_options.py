@@ -67,6 +67,17 @@ def confirmed(given: argparse.Namespace, question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def offset_base(parser: argparse.ArgumentParser) -> None:
+    """Add --offset-base."""
+    parser.add_argument(
+        "--offset-base",
+        type=whole,
+        default=os.environ.get("FEEDBACK_OFFSET_BASE") or None,
+        metavar="N",
+        help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
+    )
+
+
 def place(text: str) -> tuple[str, int, int]:
     """The topic, partition and sequence of a dead letter."""
     topic, *numbers = text.rsplit("/", 2)
@@ -116,14 +127,3 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
 whole = number(0, 2**47 - 1)
 """A number that an offset may be."""
-
-
-def offset_base(parser: argparse.ArgumentParser) -> None:
-    """Add --offset-base."""
-    parser.add_argument(
-        "--offset-base",
-        type=whole,
-        default=os.environ.get("FEEDBACK_OFFSET_BASE") or None,
-        metavar="N",
-        help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
-    )

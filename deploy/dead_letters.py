@@ -35,7 +35,7 @@ WHAT_TO_DO = {
     "not_json": "A producer that is not the edge wrote something else than JSON: mend the producer.",
     "invalid": "The record breaks the contract in docs/schemas: mend its producer, or update the workers and redrive.",
     "foreign_id": "Its id was not made for its trace: have the producer take ids from the edge.",
-    "unknown_feedback": "Nothing with this id was created, or its journal entry is past its retention.",
+    "unknown_feedback": "Nothing with this id was created, or it went with its trace after FEEDBACK_KEEP_TRACES_DAYS.",
     "deleted_feedback": "The feedback was deleted first; a deleted feedback stays deleted.",
     "id_reused": "The id exists with other content: the first create counts; send the content as an update.",
     "idempotency_key_reused": "The key stood for another call: send the call under a new key.",

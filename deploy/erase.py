@@ -118,7 +118,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, person: Person,
     wanted = person.parameters
     client.command(
         "INSERT INTO feedback.erased_records"
-        f" SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}'), kafka_partition, sequence, now64(3)"
+        f" SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}'), kafka_partition, sequence, now64(3)"
         f" FROM feedback.journal WHERE {EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}",
         parameters=wanted,
     )

@@ -167,7 +167,7 @@ def _reconcile(given: argparse.Namespace) -> int:
     with clickhouse(given.clickhouse_url) as client:
         if given.workspace is not None:
             workspaces.require(client, given.workspace)
-        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, say=print, progress=Progress())
+        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, progress=Progress())
         found = compare(repair=given.repair, remove=given.remove)
         for each in found:
             print(each)

@@ -6,7 +6,6 @@ Workers may work meanwhile: what differs is looked at again after a pause, and c
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +15,6 @@ from deploy.progress import Progress
 from deploy.reconcile_hours import copy_anew, hours_copied_wrong
 from deploy.reconcile_journal import against_journal, requests_without_rows
 from deploy.reconcile_rollups import rollups, touch
-from deploy.retention import days_in_force
 
 _LONGEST_ANSWER_S = 3600
 
@@ -26,7 +24,6 @@ def reconcile(
     scope: Scope,
     *,
     repair: bool,
-    say: Callable[[str], None],
     progress: Progress,
     remove: bool = False,
     settle_s: float = 3,
@@ -37,11 +34,10 @@ def reconcile(
     """
     client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)
     try:
-        found = against_journal(client, scope, pause, progress, say, repair=repair, remove=remove)
+        found = against_journal(client, scope, pause, progress, repair=repair, remove=remove)
         found.append(requests_without_rows(client, scope, pause, progress))
-        if days := days_in_force(client, "feedback_rows"):
-            kept = int(time.time()) - (days - 1) * 86_400
-            scope = replace(scope, since=max(scope.since, kept - kept % 86_400))
+        kept_since = int(str(client.command("SELECT toUnixTimestamp(rollups_since) FROM feedback.policy")))
+        scope = replace(scope, since=max(scope.since, kept_since))
         copies, hours = hours_copied_wrong(client, scope, pause, progress)
         found.append(copies)
         if repair and hours:

@@ -21,10 +21,11 @@ _MOST_HOLES = 1_000_000
 _SORTED_ON_DISK_FROM = 1_000_000_000
 _HOLES = f"""
 WITH places AS (
-    SELECT if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') AS topic, kafka_partition, sequence
+    SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') AS topic, kafka_partition, sequence
     FROM feedback.journal
     UNION ALL SELECT topic::String, kafka_partition, sequence FROM feedback.dead_letters
     UNION ALL SELECT topic::String, kafka_partition, sequence FROM feedback.erased_records
+    UNION ALL SELECT topic::String, kafka_partition, sequence FROM feedback.expired_records
 )
 SELECT topic, kafka_partition, previous, sequence FROM (
     SELECT topic, kafka_partition, sequence, lagInFrame(toNullable(sequence), 1, NULL) OVER (

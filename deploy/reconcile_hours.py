@@ -10,9 +10,11 @@ from deploy.progress import Progress
 from deploy.reconcile_snapshot import SETTINGS, partitions, working_table
 from deploy.reconcile_stretches import Marked, Stretch, chosen, differing, in_turn, lasting, name_of, on, stretches
 from deploy.removal import mutate
+from deploy.retention import noted
 from stream_workers.rollup_statements import HOUR_COLUMNS, copied, standing
 from stream_workers.rollups import Hour
 
+_HOUR = "toDateTime(toStartOfHour(created_at), 'UTC')"
 _CONTENT = (
     "cityHash64(feedback_id, version, value, weight, join_state, model::String, model_number, model_count,"
     " _user, _organisation, _prompt, _environment::String)"
@@ -31,11 +33,13 @@ def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
     """Copy these hours again. Their rollups are to be touched as after a removal."""
     with chosen(client, hours) as condition:
         of_hours = on(condition, "hour")
-        mutate(client, {"feedback_hour_rows": f"DELETE WHERE {of_hours}"}, {}, progress)
+        replaced = f"{of_hours} AND {_follows_from_rows(client, on(condition, _HOUR))}"
+        mutate(client, {"feedback_hour_rows": f"DELETE WHERE {replaced}"}, {}, progress)
         # All there is, tombstones too; then, of rows under one version, once more those that stand: the last counts.
+        not_removed = f"{of_hours} AND join_state != 'expired'"
         for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
             client.command(
-                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {copied(rows, of_hours)}",
+                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {copied(rows, not_removed)}",
                 settings=SETTINGS,
             )
 
@@ -59,15 +63,29 @@ def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> I
         copies = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
         found = stretches(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
         for stretch in in_turn(found, "copies by hour compared", progress):
-            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours))
+            counts = _follows_from_rows(client, stretch.condition(_HOUR), stretch.since)
+            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours, counts))
 
 
-def _comparison(by_hour: str, stretch: Stretch, of_hours: str) -> str:
+def _follows_from_rows(client: Client, rows: str, since: int = 0) -> str:
+    """Whether a copy, of an hour from `since` on, must have a row that meets the condition. Where traces were removed,
+    copies outlast the rows."""
+    expired_before = noted(client, "expired_before", 0)
+    if since >= expired_before:
+        return "true"
+    return (
+        f"(hour >= toDateTime({expired_before}, 'UTC') OR (feedback_id, hour) IN ("
+        f"SELECT feedback_id, {_HOUR} FROM feedback.feedback_rows FINAL WHERE {rows}))"
+    )
+
+
+def _comparison(by_hour: str, stretch: Stretch, of_hours: str, counts: str) -> str:
     copies = standing(f"{stretch.condition('hour')} AND {of_hours}")
     return f"""
         SELECT workspace, toUnixTimestamp(at), sumIf(content, is_row) FROM (
             SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {stretch.condition("at")}
-            UNION ALL SELECT workspace::String, hour, {_CONTENT}, 1, false FROM ({copies}) WHERE stands
+            UNION ALL SELECT workspace::String, hour, {_CONTENT}, 1, false FROM ({copies})
+                WHERE stands AND {counts}
         )
         GROUP BY workspace, at
         HAVING sumIf(content, is_row) != sumIf(content, NOT is_row)

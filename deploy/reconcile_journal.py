@@ -30,7 +30,6 @@ from deploy.reconcile_snapshot import (
 )
 from deploy.reconcile_verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
 from deploy.removal import mutate
-from deploy.retention import days_in_force
 from schemas.topics import REQUEST_LOGS
 
 _FAULTS_AT_ONCE = 200_000
@@ -43,7 +42,6 @@ def against_journal(
     scope: Scope,
     pause: Pause,
     progress: Progress,
-    say: Callable[[str], None],
     *,
     repair: bool,
     remove: bool,
@@ -51,12 +49,6 @@ def against_journal(
     """The differences. With `repair`, what is missing or wrong is put right; with `remove` as well, the journal is
     believed where it may be what has lost something. Raises what the client raises.
     """
-    if days := _kept_for(client, "journal", *(table.name for table in _COMPARED)):
-        say(
-            f"Rows are not compared with the journal: it or they are kept for {days} days only, and what has expired in"
-            " one of them would look like a fault in the other."
-        )
-        return []
     kinds = (MISSING, WRONG, UNKNOWN)
     found = {(table, kind): Difference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
     books = cache(lambda: read_books(client))
@@ -144,8 +136,6 @@ class _Repair:
 
 def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> Difference:
     """Requests that are in the journal and not stored: they come back when their records are read again."""
-    days = _kept_for(client, REQUESTS.name)
-    since = f"toUnixTimestamp64Milli(now64(3) - INTERVAL {days} DAY)" if days else "0"
     bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
     found = Difference("request_log_rows missing (their bodies are in Kafka alone)")
 
@@ -157,7 +147,7 @@ def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: 
                     SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
                     FROM feedback.journal
                     WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds}
-                        AND JSONExtractInt(entry, 'started_at') >= {since}
+                        AND trace_hash NOT IN (SELECT trace_hash FROM feedback.journal WHERE kind = 'expiry')
                         AND toString(id) NOT IN (SELECT key FROM {taken.name} WHERE {part.of_snapshot})"""
                 missing = client.query(query, scope.parameters).result_rows
                 erased = _erased(client, [(partition, sequence) for _, _, partition, sequence in missing])
@@ -186,7 +176,3 @@ def _erased(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int
         SELECT kafka_partition, sequence FROM feedback.erased_records
         WHERE topic = '{REQUEST_LOGS}' AND (kafka_partition, sequence) IN (SELECT p, s FROM wanted)"""
     return {(partition, sequence) for partition, sequence in client.query(query, external_data=asked).result_rows}
-
-
-def _kept_for(client: Client, *names: str) -> int | None:
-    return min((days for name in names if (days := days_in_force(client, name)) is not None), default=None)

@@ -32,7 +32,7 @@ _STRUCTURES = {
         "workspace String, trace_id String, feedback_count UInt32, weight_sum Decimal(38, 9),"
         " value_weight_sum Decimal(38, 9), weight_value_squared_sum Decimal(38, 9), value_min Nullable(Int8),"
         " value_max Nullable(Int8), value_last Nullable(Int8), requests UInt32, updated_at DateTime64(3, 'UTC'),"
-        " version UInt64"
+        " version UInt64, is_expired UInt8"
     ),
 }
 Place = tuple[Stored, str]

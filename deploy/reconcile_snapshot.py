@@ -39,6 +39,19 @@ class Stored:
     content: str
     version: str = "version"
     created_at: str | None = None
+    identity: str = ""
+    is_last: str = ""
+    """What marks the last row of what went with its trace: the fold of the journal knows nothing of it any more."""
+
+    def outlasts(self, part: str) -> str:
+        """Whether a row in this partition is there still: neither such a last row, nor one from before it."""
+        if not self.is_last:
+            return "1"
+        rows, key = f"feedback.{self.name} WHERE _partition_id = '{part}'", self.identity
+        return f"""NOT ({self.is_last}) AND ({key}, version) NOT IN (
+            SELECT {key}, version FROM (SELECT {key}, version FROM {rows}) AS rows INNER JOIN (
+                SELECT {key}, max(version) AS last FROM {rows} AND {self.is_last} GROUP BY {key}
+            ) AS gone USING ({key}) WHERE version < last)"""
 
 
 FEEDBACK = Stored(
@@ -49,6 +62,8 @@ FEEDBACK = Stored(
     "cityHash64(trace_id, value, weight, updated_at, join_state::String, models::Array(String),"
     " providers::Array(String), _user, _organisation, _prompt, _environment::String, metadata, is_deleted)",
     created_at="created_at",
+    identity="feedback_id",
+    is_last="join_state = 'expired'",
 )
 AGGREGATES = Stored(
     "trace_aggregate_rows",
@@ -57,6 +72,8 @@ AGGREGATES = Stored(
     "toUInt64(0)",
     "cityHash64(feedback_count, weight_sum, value_weight_sum, weight_value_squared_sum, ifNull(value_min, -128),"
     " ifNull(value_max, -128), ifNull(value_last, -128), requests, updated_at)",
+    identity="workspace, trace_id",
+    is_last="is_expired",
 )
 REQUESTS = Stored(
     "request_log_rows",
@@ -109,7 +126,8 @@ class Snapshot:
                 self.client.command(
                     f"INSERT INTO {self.name} SELECT '{stored.name}', {stored.hash}, {stored.key}, {stored.place},"
                     f" {stored.version}, {stored.content} FROM feedback.{stored.name}"
-                    f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {chosen}",
+                    f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {chosen}"
+                    f" AND {stored.outlasts(part)}",
                     parameters=scope.parameters,
                     settings=SETTINGS,
                 )

@@ -25,7 +25,7 @@ SELECT count() FROM system.parts WHERE database = 'feedback' AND table IN {table
 
 
 def mutate(
-    client: Client, changes: Mapping[str, str], parameters: Mapping[str, str], progress: Progress | None = None
+    client: Client, changes: Mapping[str, str], parameters: Mapping[str, object], progress: Progress | None = None
 ) -> None:
     """Carry out an ALTER of each table, such as `DELETE WHERE …`, and return when every part has been dealt with.
 

@@ -1,10 +1,11 @@
-"""How long each table keeps its rows, and when feedback counts as orphaned: settings that `feedback migrate` applies.
+"""For how long what is stored is kept, and when feedback counts as orphaned: settings, applied to ClickHouse.
 
-Every TTL is on a time that a row of the same place never gives up for an earlier one, so no older version comes back
-when a newer is dropped. ClickHouse drops rows when it merges parts, some time after they are due.
+A trace is removed whole, by `feedback expire` (expire.py): no table that it lies in drops rows by itself. What stands
+for itself has a time to live in ClickHouse, which drops it when it merges parts, some time after it is due: bodies of
+requests, hours and days, dead letters and idempotency keys.
 """
 
-import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,11 +13,14 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.engines import CommandError, clickhouse
 
-_FEEDBACK, _ROLLUPS = "FEEDBACK_KEEP_FEEDBACK_DAYS", "FEEDBACK_KEEP_ROLLUPS_DAYS"
+TRACES_SETTING = "FEEDBACK_KEEP_TRACES_DAYS"
+ROLLUPS_SETTING = "FEEDBACK_KEEP_ROLLUPS_DAYS"
+BODIES_SETTING = "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"
 ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
 # Topics keep records for seven days; what may still be read from them must find the state it was joined to.
 _LEAST_WITH_REPLAY = 8
 DEFAULT_ORPHAN_AFTER_HOURS = 168
+_DAY = 86_400
 
 
 class RetentionError(CommandError):
@@ -24,39 +28,73 @@ class RetentionError(CommandError):
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A table, the column by which its rows age, and the setting with its bounds, in days; no days: for ever."""
+class Setting:
+    """A number of days, its bounds, and what it is without being set; None: for ever."""
 
-    table: str
-    column: str
-    setting: str
+    name: str
     default_days: int | None = None
     least_days: int = 1
 
+    def days(self, environment: Mapping[str, str]) -> int | None:
+        """RetentionError where it is no such number."""
+        text = environment.get(self.name, "")
+        if not text:
+            return self.default_days
+        if text.isdecimal() and int(text) == 0:
+            return None
+        if not text.isdecimal() or not self.least_days <= int(text) <= 36_500:
+            raise RetentionError(
+                f"{self.name} must be {self.least_days} to 36500 days, or 0 to keep for ever, got {text}."
+            )
+        return int(text)
 
-TABLES = (
-    Kept("request_log_rows", "started_at", "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"),
-    Kept("feedback_rows", "created_at", _FEEDBACK),
-    Kept("feedback_hour_rows", "hour", _FEEDBACK),
-    Kept("rollup_rows", "start", _ROLLUPS),
-    Kept("trace_aggregate_rows", "updated_at", "FEEDBACK_KEEP_AGGREGATES_DAYS"),
-    Kept("journal", "recorded_at", "FEEDBACK_KEEP_JOURNAL_DAYS", least_days=_LEAST_WITH_REPLAY),
-    Kept("dead_letters", "recorded_at", "FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY),
-    Kept("idempotency_keys", "claimed_at", "FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY),
+
+@dataclass(frozen=True)
+class Kept:
+    """What ClickHouse drops by itself: rows of a table, or what some of its columns hold; by which column it ages, and
+    for how many days more than the setting says."""
+
+    setting: Setting
+    table: str
+    by: str
+    columns: tuple[str, ...] = ()
+    days_more: int = 0
+
+    @property
+    def what(self) -> str:
+        return f"{', '.join(self.columns)} of {self.table}" if self.columns else self.table
+
+
+_TRACES = Setting(TRACES_SETTING, least_days=_LEAST_WITH_REPLAY)
+_ROLLUPS = Setting(ROLLUPS_SETTING)
+_DEAD = Setting("FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY)
+_KEYS = Setting("FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY)
+_BODIES = ("request_headers", "request_body", "response_headers", "response_body")
+# A day is shown and computed anew while all rows of it are there, so rows go some days after it is shown no more.
+_UNSEEN_DAYS = 2
+
+KEPT = (
+    Kept(Setting(BODIES_SETTING), "request_log_rows", "started_at", _BODIES),
+    Kept(_ROLLUPS, "rollup_rows", "start", days_more=_UNSEEN_DAYS),
+    Kept(_ROLLUPS, "feedback_hour_rows", "hour", days_more=_UNSEEN_DAYS),
+    Kept(_DEAD, "dead_letters", "recorded_at"),
+    Kept(_KEYS, "idempotency_keys", "claimed_at"),
 )
+SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in KEPT))
+# What a trace is made of; data folders of before may have a time to live here.
+OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 
 
-def days_of(environment: Mapping[str, str]) -> dict[Kept, int | None]:
-    """For how many days each table keeps its rows; None for ever. RetentionError names the setting at fault."""
-    days = {each: _days(each, environment.get(each.setting, "")) for each in TABLES}
-    of = {each.setting: wanted for each, wanted in days.items()}
-    if (rollups := of[_ROLLUPS]) is not None and ((feedback := of[_FEEDBACK]) is None or feedback > rollups):
-        kept = "for ever" if feedback is None else f"{feedback} days"
-        raise RetentionError(
-            f"{_ROLLUPS} must be at least {_FEEDBACK}, or 0: feedback that is kept {kept} is always rolled up,"
-            f" got {rollups}."
-        )
-    return days
+def require_valid(environment: Mapping[str, str]) -> None:
+    """RetentionError names the setting at fault."""
+    for each in SETTINGS:
+        each.days(environment)
+    orphan_after_hours(environment)
+
+
+def days_of_traces(environment: Mapping[str, str]) -> int | None:
+    """After how many days without an event a trace is removed; None: never. RetentionError."""
+    return _TRACES.days(environment)
 
 
 def orphan_after_hours(environment: Mapping[str, str]) -> int:
@@ -69,54 +107,90 @@ def orphan_after_hours(environment: Mapping[str, str]) -> int:
 
 def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
     """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. CommandError if it fails."""
-    wanted, hours = days_of(environment), orphan_after_hours(environment)
+    require_valid(environment)
+    hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
     with clickhouse(url) as client:
-        changed = [sentence for each, days in wanted.items() if (sentence := _apply(client, each, days))]
-        stored = client.query(
-            "SELECT value FROM feedback.settings FINAL WHERE name = 'orphan_after_hours'"
-        ).result_rows or [(str(DEFAULT_ORPHAN_AFTER_HOURS),)]
-        if stored[0][0] != str(hours):
-            _note(client, "orphan_after_hours", str(hours))
+        changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table))]
+        _show_rollups(client, rollups)
+        for each in KEPT:
+            days = each.setting.days(environment)
+            if sentence := _apply(client, each, None if days is None else days + each.days_more):
+                changed.append(sentence)
+        if _change(client, "orphan_after_hours", hours, DEFAULT_ORPHAN_AFTER_HOURS):
             changed.append(f"feedback without a request counts as orphaned after {hours} hours")
     return changed
+
+
+def _show_rollups(client: Client, days: int) -> None:
+    """Have days shown no more before they may be dropped, and none again of which some rows may have been."""
+    before = noted(client, "keep_rollups_days", 0)
+    if before and (days == 0 or days > before):
+        today = int(time.time()) // _DAY * _DAY
+        note(client, "rollups_gone_before", max(today - before * _DAY, noted(client, "rollups_gone_before", 0)))
+    _change(client, "keep_rollups_days", days, 0)
 
 
 def note_offset_base(url: str, base: int) -> None:
     """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. CommandError."""
     with clickhouse(url) as client:
-        _note(client, "offset_base", str(base))
+        note(client, "offset_base", base)
 
 
-def _note(client: Client, name: str, value: str) -> None:
-    client.insert("feedback.settings", [(name, value)], column_names=["name", "value"], settings={"async_insert": 0})
+def note(client: Client, name: str, value: int) -> None:
+    """Leave a number for programs and commands that run later."""
+    row = (name, str(value))
+    client.insert("feedback.settings", [row], column_names=["name", "value"], settings={"async_insert": 0})
 
 
-def _days(kept: Kept, text: str) -> int | None:
-    if not text:
-        return kept.default_days
-    if text.isdecimal() and int(text) == 0:
-        return None
-    if not text.isdecimal() or not kept.least_days <= int(text) <= 36_500:
-        raise RetentionError(
-            f"{kept.setting} must be {kept.least_days} to 36500 days, or 0 to keep rows for ever, got {text}."
-        )
-    return int(text)
+def noted(client: Client, name: str, default: int) -> int:
+    """The number that was left last under this name."""
+    query = "SELECT value FROM feedback.settings FINAL WHERE name = {name:String}"
+    rows = client.query(query, {"name": name}).result_rows
+    return int(rows[0][0]) if rows else default
 
 
-def days_in_force(client: Client, table: str) -> int | None:
-    """For how many days the table keeps its rows; None for ever."""
-    made = client.command(
-        f"SELECT create_table_query FROM system.tables WHERE database = 'feedback' AND name = '{table}'"
-    )
-    present = re.search(r"toIntervalDay\((\d+)\)", str(made).partition(" TTL ")[2])
-    return int(present[1]) if present else None
+def _change(client: Client, name: str, value: int, default: int) -> bool:
+    if noted(client, name, default) == value:
+        return False
+    note(client, name, value)
+    return True
+
+
+def days_in_force(client: Client, kept: Kept) -> int | None:
+    """For how many days ClickHouse keeps this; None for ever."""
+    if not kept.columns:
+        return _days_of_table(client, kept.table)
+    # Columns of one setting are given their time together.
+    return _days(client, kept.table, "create_table_query", f"`{kept.columns[-1]}` [^`]*")
+
+
+def _days_of_table(client: Client, table: str) -> int | None:
+    return _days(client, table, "engine_full", ".*")
+
+
+def _days(client: Client, table: str, made: str, before: str) -> int | None:
+    """The days of a time to live, as ClickHouse tells what it has made."""
+    found = client.query(
+        f"SELECT toUInt32OrZero(extract({made}, {{pattern:String}})) FROM system.tables"
+        " WHERE database = 'feedback' AND name = {table:String}",
+        {"pattern": before + r" TTL [^`]*?toIntervalDay\((\d+)\)", "table": table},
+    ).result_rows
+    return int(found[0][0]) or None
+
+
+def _keep_rows(client: Client, table: str) -> str:
+    """Take the time to live from a table whose rows go with their traces."""
+    if _days_of_table(client, table) is None:
+        return ""
+    client.command(f"ALTER TABLE feedback.{table} REMOVE TTL")
+    return f"{table} drops no row by itself any more"
 
 
 def _apply(client: Client, kept: Kept, days: int | None) -> str:
-    if days_in_force(client, kept.table) == days:
+    if days_in_force(client, kept) == days:
         return ""
-    if days is None:
-        client.command(f"ALTER TABLE feedback.{kept.table} REMOVE TTL")
-        return f"{kept.table} keeps its rows for ever"
-    client.command(f"ALTER TABLE feedback.{kept.table} MODIFY TTL toDateTime({kept.column}) + toIntervalDay({days})")
-    return f"{kept.table} keeps its rows for {days} days"
+    lasts = "REMOVE TTL" if days is None else f"TTL toDateTime({kept.by}) + toIntervalDay({days})"
+    changes = [f"MODIFY COLUMN {column} {lasts}" for column in kept.columns]
+    changes = changes or [lasts if days is None else f"MODIFY {lasts}"]
+    client.command(f"ALTER TABLE feedback.{kept.table} {', '.join(changes)}")
+    return f"ClickHouse keeps {kept.what} for {'ever' if days is None else f'{days} days'}"

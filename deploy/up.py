@@ -19,7 +19,7 @@ from deploy.api_keys import valid
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.broker import BrokerUnavailableError
 from deploy.embedded.clickhouse_address import AddressFileError
-from deploy.retention import RetentionError, days_of, orphan_after_hours
+from deploy.retention import RetentionError, require_valid
 from deploy.up_checks import (
     CannotStartError,
     locked_folder,
@@ -58,8 +58,7 @@ def _check(options: Options) -> None:
     try:
         for each in (Settings, QuerySettings, WorkerSettings, RollupSettings):
             load(each)
-        days_of(os.environ)
-        orphan_after_hours(os.environ)
+        require_valid(os.environ)
     except (SettingsError, RetentionError) as faults:
         raise CannotStartError(str(faults)) from None
     ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}

@@ -23,7 +23,7 @@ from deploy.engines import CommandError, require_own_tables
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
-from deploy.retention import apply_settings, note_offset_base
+from deploy.retention import apply_settings, days_of_traces, note_offset_base
 from deploy.supervise import Command, Program
 from deploy.topics import TopicError, create_topics
 from deploy.up_disk import NONE_BYTES, free_bytes, say_shortage, shortage
@@ -37,6 +37,8 @@ from schemas.keys import ApiKey
 from schemas.restarts import Restarts
 
 LOOPBACK = "127.0.0.1"
+_EXPIRE_EVERY_S = 86_400
+_NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
 _PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
 
 
@@ -88,6 +90,11 @@ class System:
             for number in range(options.workers)
         ]
         self.rollup = self._stream_program("rollup", self._rollup_command, self._rollup_is_ready)
+        self.expire = None
+        if days_of_traces(environment) is not None:
+            self.expire = self._program(
+                "expire", self._expire_command, self._expire_is_ready, self._expire_health, _NEVER_GIVEN_UP
+            )
         self.clickhouse = self.broker = None
         if not outside_clickhouse:
             self.clickhouse = self._program(
@@ -102,7 +109,12 @@ class System:
     def programs(self) -> list[Program]:
         """All that are run here, in the order in which they are stopped."""
         engines = [program for program in (self.clickhouse, self.broker) if program is not None]
-        return [self.edge, *self.workers, self.rollup, *engines]
+        return [self.edge, *self._of_the_log, *engines]
+
+    @property
+    def _of_the_log(self) -> list[Program]:
+        """What reads the log, or counts in its offsets."""
+        return [*self.workers, self.rollup, *([self.expire] if self.expire else [])]
 
     @property
     def reachable_host(self) -> str:
@@ -146,7 +158,7 @@ class System:
         if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
             left = await drain(self.bootstrap, self._environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
         ends = await end_offsets_or_none(self.bootstrap) if left else None
-        await asyncio.gather(*(each.stop(grace=10) for each in (*self.workers, self.rollup)))
+        await asyncio.gather(*(each.stop(grace=10) for each in self._of_the_log))
         if ends is not None and self._offset_base is not None:
             with contextlib.suppress(CommandError, ClickHouseError):
                 left = await asyncio.to_thread(note_lost, self.clickhouse_url, self._offset_base, ends)
@@ -182,7 +194,7 @@ class System:
             if self.broker is not None:
                 self.broker.signal(signal.SIGKILL)
         finally:
-            await asyncio.gather(*(each.kill() for each in (*self.workers, self.rollup)))
+            await asyncio.gather(*(each.kill() for each in self._of_the_log))
 
     async def _serve_lasting_log(self) -> None:
         """Once Apache Kafka is up: topics, offset base, and workers that see its restarts through."""
@@ -210,7 +222,7 @@ class System:
             self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
         if self._offset_base is not None:
             await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
-        for each in (*self.workers, self.rollup):
+        for each in self._of_the_log:
             each.start()
 
     async def _edge_command(self) -> Command:
@@ -223,6 +235,10 @@ class System:
 
     async def _rollup_command(self) -> Command:
         return python("stream_workers.rollup_app"), {**self._environment, **self._metrics_of(len(self.workers))}
+
+    async def _expire_command(self) -> Command:
+        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
+        return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], {**self._environment, **base}
 
     def _metrics_of(self, number: int) -> dict[str, str]:
         """Where the stream program of this number serves metrics and health: always somewhere."""
@@ -274,6 +290,12 @@ class System:
         free = free_bytes(self.options.data_dir)
         return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
 
+    async def _expire_is_ready(self, expire: Program) -> None:
+        await until_it_has_written(expire, "expire ready")
+
+    async def _expire_health(self) -> Check | None:
+        return None  # it serves nothing: what keeps it from its work is in its log
+
     async def _edge_health(self) -> Check | None:
         if not self._log_is_ready.is_set():
             return None  # it is halted, see _embedded_command
@@ -298,9 +320,8 @@ class System:
     def _stream_program(
         self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]
     ) -> Program:
-        # Never given up: whatever is accepted while none of them can go on is kept by the broker.
-        restarts = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
-        return self._program(name, command, ready, partial(self._stream_health, name), restarts)
+        # Whatever is accepted while none of them can go on is kept by the broker.
+        return self._program(name, command, ready, partial(self._stream_health, name), _NEVER_GIVEN_UP)
 
     def _alongside(self, work: Awaitable[None]) -> None:
         async def run() -> None:

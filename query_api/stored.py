@@ -52,6 +52,8 @@ async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: i
     create = next((json.loads(row["entry"]) for row in await reader.rows(_CREATE, asked)), None)
     dead = await reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
     row = None if create is None else await _row(reader, create)
+    if row is not None and row["join_state"] == "expired":  # removed with its trace: nothing is known of it any more
+        return Stored(dead=dead)
     return Stored(create, row, dead)
 
 

@@ -19,8 +19,8 @@ from schemas.murmur2 import murmur2
 MOST_EVENTS = 20
 
 _TOTALS = f"""
-SELECT countIf(NOT is_gone) AS total, countIf(is_gone) AS deleted FROM (
-    SELECT argMax(is_deleted, {RANK}) AS is_gone FROM feedback.feedback_rows
+SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
+    SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows
     WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} GROUP BY {PLACE}
 )
 """
@@ -87,7 +87,8 @@ async def feedback_with_history(
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f
         WHERE {conditions.text} AND ({PLACE}, {RANK}) IN (
             SELECT {PLACE}, max({RANK}) FROM feedback.feedback_rows AS f WHERE {conditions.text}
-            GROUP BY {PLACE} ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}
+            GROUP BY {PLACE} HAVING argMax(join_state, {RANK}) != 'expired'
+            ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}
         )
         ORDER BY f.created_at DESC, f.feedback_id DESC
         """,

@@ -103,8 +103,27 @@ class StateForgotten(Event):
     forgotten_at: AwareDatetime
 
 
+Sequence = Annotated[int, Field(ge=0, description="An offset of the same partition, plus the offset base.")]
+
+
+class TraceExpired(BaseModel):
+    """Nothing has happened on a trace for as long as traces are kept: it is removed whole.
+
+    Its feedback before `feedback_before` and its requests before `requests_before` go, and what comes later starts it
+    anew. It stays if an event of its feedback lies between `feedback_before` and this one.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    event: Literal["expire"]
+    feedback_id: Id = Field(description="An id of its own, which names no feedback and carries the trace's hash.")
+    feedback_before: Sequence
+    requests_before: Sequence
+    expired_at: AwareDatetime
+
+
 FeedbackEvent = Annotated[
-    FeedbackCreated | FeedbackUpdated | FeedbackDeleted | StateForgotten, Field(discriminator="event")
+    FeedbackCreated | FeedbackUpdated | FeedbackDeleted | StateForgotten | TraceExpired, Field(discriminator="event")
 ]
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -170,9 +170,10 @@ ROWS_STORED = Counter(
 FEEDBACK_STORED = Counter(
     "feedback_worker_feedback_stored_total",
     "rows",
-    "Rows of feedback stored, by whether a request of their trace is known; a feedback is stored at each change.",
+    "Rows of feedback stored, by whether a request of their trace is known, or `expired` when it is removed with its"
+    " trace; a feedback is stored at each change.",
     ["join_state"],
-    [("pending",), ("joined",)],
+    [("pending",), ("joined",), ("expired",)],
 )
 RECORDS_LOST = Counter(
     "feedback_worker_records_lost_total",

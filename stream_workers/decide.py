@@ -6,20 +6,39 @@ each column of a table has a price of its own (docs/design.md); after that there
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Fault
+from stream_workers.decode import Arrival, Expired, Fault
 from stream_workers.join import Changes, Claim, apply
 from stream_workers.messages import Hour, Message, hours_of, messages, touches
 from stream_workers.packed import Packed, pack, unpack
 from stream_workers.rows import tables
-from stream_workers.state import Bucket
+from stream_workers.state import Bucket, Entry
 
-Stored = Callable[[Collection[int]], dict[int, Bucket]]
-"""Makes state, of each of these trace hashes, of what was read for it: the part of a look-up that computes."""
+
+class Stored(Protocol):
+    """Makes state, of each of these trace hashes, of what was read for it: the part of a look-up that computes."""
+
+    def __call__(self, hashes: Collection[int], /) -> dict[int, Bucket]: ...
+
+    def entries(self, trace_hash: int, /) -> Sequence[Entry]:
+        """What was read for one trace hash, as long as its state was not asked for."""
+
+
+class _Nothing:
+    def __call__(self, hashes: Collection[int], /) -> dict[int, Bucket]:
+        return {}
+
+    def entries(self, trace_hash: int, /) -> Sequence[Entry]:
+        return ()
+
+
+NOTHING: Stored = _Nothing()
+"""What is stored where nothing had to be read."""
 
 SLICE = 128
 """Events from which on a slice takes no further trace."""
@@ -73,9 +92,10 @@ def decide(
     growing.messages += messages(gathered)
     for part in slices(arrivals):
         hashes = {arrival.trace_hash for arrival in part}
+        entries = {h: stored.entries(h) for h in removed_by(part)}
         buckets = stored([h for h in hashes if h not in remembered])
         buckets |= {h: unpack(remembered[h]) for h in hashes if h in remembered}
-        changes = apply(buckets, part, claimed)
+        changes = apply(buckets, part, claimed, entries)
         growing.messages += messages(changes)
         growing.hours |= hours_of(changes)
         growing.left |= {trace_hash: pack(bucket, compress_from) for trace_hash, bucket in buckets.items()}
@@ -86,6 +106,11 @@ def decide(
             yield None
     growing.add_rows(gathered)
     yield growing.outcome()
+
+
+def removed_by(arrivals: Iterable[Arrival]) -> set[int]:
+    """The trace hashes that are to be removed: what follows from that is in the journal alone."""
+    return {arrival.trace_hash for arrival in arrivals if type(arrival.event) is Expired}
 
 
 def slices(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:

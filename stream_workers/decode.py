@@ -83,6 +83,13 @@ class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget", gc=False)
     at: Time = field(name="forgotten_at")
 
 
+class Expired(Struct, kw_only=True, tag_field="event", tag="expire", gc=False):
+    feedback_id: Id
+    feedback_before: Annotated[int, Meta(ge=0)]
+    requests_before: Annotated[int, Meta(ge=0)]
+    at: Time = field(name="expired_at")
+
+
 class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False):
     workspace: Workspace
     request_id: Id
@@ -110,7 +117,7 @@ class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False
 
 
 FeedbackEvent = Created | Updated | Deleted
-AnyEvent = FeedbackEvent | Forgotten | Requested
+AnyEvent = FeedbackEvent | Forgotten | Expired | Requested
 
 
 class Arrival(NamedTuple):
@@ -133,7 +140,7 @@ class Fault(NamedTuple):
 
 
 _decoders: dict[str, Any] = {
-    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | Forgotten),
+    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | Forgotten | Expired),
     topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
 }
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -200,6 +207,7 @@ _RECORDED_AT: dict[type, str] = {
     Updated: "updated_at",
     Deleted: "deleted_at",
     Forgotten: "forgotten_at",
+    Expired: "expired_at",
     Requested: "received_at",
 }
 _OBJECTS: dict[type, tuple[str, ...]] = {
@@ -207,6 +215,7 @@ _OBJECTS: dict[type, tuple[str, ...]] = {
     Updated: ("metadata",),
     Deleted: (),
     Forgotten: (),
+    Expired: (),
     Requested: ("metadata", "request_headers", "response_headers"),
 }
 _MAY_BE_ABSENT: dict[type, tuple[str, ...]] = {

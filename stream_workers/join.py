@@ -6,22 +6,29 @@ reads no engine and no clock, so replaying the same events, in any grouping, end
 The caller stores what it returns, and forgets the buckets if that fails.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
-from stream_workers.decode import Arrival, Created, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
+from stream_workers.decode import Arrival, Created, Expired, Fault, FeedbackEvent, Forgotten, Requested, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.feedback import Conflict, Feedback
-from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_feedback, of_traces
-from stream_workers.state import Bucket, Trace
+from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot, of_expired, of_feedback, of_traces
+from stream_workers.state import Bucket, Entry, Trace, fold, latest_expiry
 
 Claim = tuple[str, str]
 """Workspace and idempotency key."""
 
 Keyed = Created | Requested
 """An event that may have come with an idempotency key."""
+
+_UNKNOWN = (
+    "No feedback {} is known: it was never created, or its trace was removed after FEEDBACK_KEEP_TRACES_DAYS without an"
+    " event."
+)
 
 # A tuple, because isinstance is several times as slow with a union.
 _KEYED = (Created, Requested)
@@ -46,12 +53,18 @@ class Changes:
         self.dead += later.dead
 
 
-def apply(buckets: Mapping[int, Bucket], arrivals: Sequence[Arrival], claimed: Mapping[Claim, str]) -> Changes:
+def apply(
+    buckets: MutableMapping[int, Bucket],
+    arrivals: Sequence[Arrival],
+    claimed: Mapping[Claim, str],
+    entries: Mapping[int, Sequence[Entry]] = MappingProxyType({}),
+) -> Changes:
     """Move `buckets` (by trace hash; one for every arrival) through `arrivals` and say what changed.
 
-    `claimed` has the digest of the call to which each idempotency key among the arrivals belongs.
+    `claimed` has the digest of the call to which each idempotency key among the arrivals belongs, `entries` what the
+    journal holds of each trace hash that is to be removed.
     """
-    return _Join(buckets, claimed).through(arrivals)
+    return _Join(buckets, claimed, entries).through(arrivals)
 
 
 def first_of_each_key(arrivals: Sequence[Arrival]) -> dict[Claim, Keyed]:
@@ -72,9 +85,16 @@ def digest_of(event: Keyed) -> str:
 class _Join:
     """One pass over a poll, and what its events have touched so far: each feedback and trace once."""
 
-    def __init__(self, buckets: Mapping[int, Bucket], claimed: Mapping[Claim, str]) -> None:
+    def __init__(
+        self,
+        buckets: MutableMapping[int, Bucket],
+        claimed: Mapping[Claim, str],
+        entries: Mapping[int, Sequence[Entry]],
+    ) -> None:
         self._buckets = buckets
         self._claimed = claimed
+        self._entries = entries
+        self._gone: list[tuple[Trace, int]] = []
         self._journal: list[tuple[Arrival, RequestFact | None]] = []
         self._requests: list[Arrival] = []
         self._feedback: dict[str, tuple[Trace, Feedback]] = {}
@@ -90,22 +110,32 @@ class _Join:
                     self._take_request(arrival, event)
                 elif isinstance(event, Forgotten):
                     self._take_notice(arrival)
+                elif isinstance(event, Expired):
+                    self._remove(arrival)
                 else:
                     self._take_feedback(arrival, event)
             except Conflict as conflict:
                 dead.append(Fault(conflict.reason, str(conflict), arrival.sequence, arrival.record))
         for trace in self._rewritten.values():
             self._feedback |= {each.feedback_id: (trace, each) for each in trace.feedback()}
-        return Changes(
+        changes = Changes(
             self._journal,
             self._requests,
             of_feedback(self._feedback.values()),
             of_traces(self._traces.values()),
             dead,
         )
+        if self._gone:
+            gone_feedback, gone_traces = of_expired(self._gone)
+            changes.feedback[:0], changes.traces[:0] = gone_feedback, gone_traces
+        return changes
 
     def _take_feedback(self, arrival: Arrival, event: FeedbackEvent) -> None:
         bucket, feedback_id = self._buckets[arrival.trace_hash], arrival.identity
+        if (expiry := bucket.expiry) and arrival.sequence < expiry.sequence:
+            if arrival.sequence < expiry.feedback_before:
+                return  # it is read again, and went with its trace
+            raise Conflict("unknown_feedback", _UNKNOWN.format(feedback_id))
         found = bucket.find(feedback_id, event.workspace)
         if isinstance(event, Created) and event.idempotency_key is not None:
             self._require_key(event, is_known=found is not None and found[1].is_of_call(event))
@@ -116,7 +146,7 @@ class _Join:
             trace = self._trace(bucket, arrival, event)
             feedback = trace.create(event, arrival.sequence)
         else:
-            raise Conflict("unknown_feedback", f"No feedback {feedback_id} has been created.")
+            raise Conflict("unknown_feedback", _UNKNOWN.format(feedback_id))
         self._journal.append((arrival, None))
         self._feedback[feedback_id] = (trace, feedback)
         self._touch(trace, arrival)
@@ -131,6 +161,8 @@ class _Join:
 
     def _take_request(self, arrival: Arrival, event: Requested) -> None:
         bucket = self._buckets[arrival.trace_hash]
+        if bucket.expiry and arrival.sequence < bucket.expiry.requests_before:
+            return  # as above
         if event.idempotency_key is not None:
             known = bucket.trace(event.workspace, event.trace_id)
             self._require_key(
@@ -169,6 +201,31 @@ class _Join:
             trace.notice(arrival.sequence)
             if trace.feedback_count:
                 self._touch(trace, arrival)
+
+    def _remove(self, arrival: Arrival) -> None:
+        """Remove the traces of this hash, unless they have come alive again: what is left is what the journal and this
+        poll amount to. What was removed is told again where the notice is read again."""
+        self._journal.append((arrival, None))
+        trace_hash, sequence = arrival.trace_hash, arrival.sequence
+        of_poll: list[Any] = [
+            (fact or each.event, each.identity, each.sequence)
+            for each, fact in self._journal
+            if each.trace_hash == trace_hash
+        ]
+        known: list[Entry] = [*self._entries[trace_hash], *of_poll]
+        until_here = [each for each in known if isinstance(each[0], RequestFact) or each[2] <= sequence]
+        expiry = latest_expiry(until_here)
+        if expiry is None or expiry.sequence < sequence:
+            return
+        for trace in self._buckets[trace_hash].traces:
+            self._traces.pop(id(trace), None)
+            self._rewritten.pop(id(trace), None)
+            self._feedback = {each: held for each, held in self._feedback.items() if held[0] is not trace}
+        before = [each for each in until_here if not isinstance(each[0], RequestFact) and each[2] < sequence]
+        for trace in fold(before).traces:
+            trace.partition = arrival.record.partition
+            self._gone.append((trace, sequence))
+        self._buckets[trace_hash] = fold(known)
 
     def _trace(self, bucket: Bucket, arrival: Arrival, event: Keyed) -> Trace:
         """The event's trace. An id whose hash is not its trace's would join nothing for ever: Conflict."""

@@ -14,10 +14,10 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.decode import Created, Deleted, Forgotten, Updated
+from stream_workers.decode import Created, Deleted, Expired, Forgotten, Updated
 from stream_workers.facts import RequestFact
 from stream_workers.join import Claim
-from stream_workers.state import Bucket, fold
+from stream_workers.state import Bucket, Entry, fold
 
 _ENTRIES = """
 SELECT line FROM feedback.journal WHERE {condition}
@@ -39,11 +39,13 @@ GROUP BY workspace, idempotency_key
 _LAST = f"""
 SELECT maxOrNull(sequence) FROM (
     SELECT sequence FROM feedback.journal
-    WHERE if(kind = 'feedback', '{FEEDBACK_EVENTS}', '{REQUEST_LOGS}') = {{topic:String}}
+    WHERE if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') = {{topic:String}}
         AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
     UNION ALL SELECT sequence FROM feedback.dead_letters
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
     UNION ALL SELECT sequence FROM feedback.erased_records
+    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
+    UNION ALL SELECT sequence FROM feedback.expired_records
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
     UNION ALL SELECT toUInt64(end_sequence - 1) FROM feedback.lost_records
     WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND end_sequence <= {{below:UInt64}}
@@ -61,7 +63,7 @@ class _Line(msgspec.Struct, array_like=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(list[_Line]).decode
-_decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | Forgotten | RequestFact).decode
+_decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | Forgotten | Expired | RequestFact).decode
 
 
 class JournalAnswer:
@@ -79,6 +81,10 @@ class JournalAnswer:
         lines = self._read()
         return {trace_hash: _folded(lines.pop(trace_hash, ())) for trace_hash in hashes}
 
+    def entries(self, trace_hash: int) -> list[Entry]:
+        """What the journal holds of one trace hash, as long as its state was not asked for."""
+        return _entries(self._read().get(trace_hash, ()))
+
     def all(self) -> dict[int, Bucket]:
         """State of every trace that the answer has entries of."""
         return self(list(self._read()))
@@ -92,7 +98,11 @@ class JournalAnswer:
 
 
 def _folded(lines: Iterable[_Line]) -> Bucket:
-    return fold([(_decode_entry(line.entry), line.identity, line.sequence) for line in lines])
+    return fold(_entries(lines))
+
+
+def _entries(lines: Iterable[_Line]) -> list[Entry]:
+    return [(_decode_entry(line.entry), line.identity, line.sequence) for line in lines]
 
 
 async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:

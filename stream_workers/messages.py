@@ -16,7 +16,7 @@ from schemas import ids, topics
 from stream_workers.aggregate import BILLION
 from stream_workers.decode import Fault
 from stream_workers.join import Changes
-from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
+from stream_workers.snapshots import EXPIRED, FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
 _HOUR_MS = 3_600_000
@@ -112,6 +112,9 @@ def _enriched(feedback: FeedbackSnapshot) -> Message:
 
 
 def _aggregate(trace: TraceSnapshot) -> Message:
+    key = ids.trace_key(trace.workspace, trace.trace_id)
+    if trace.is_expired:
+        return Message(topics.AGGREGATES, trace.partition, key, None, trace.version)
     count, weight, value_weight = trace.feedback_count, trace.weight_sum, trace.value_weight_sum
     value = _Aggregate(
         trace.workspace,
@@ -129,13 +132,12 @@ def _aggregate(trace: TraceSnapshot) -> Message:
         rfc3339(trace.updated_at),
         trace.version,
     )
-    key = ids.trace_key(trace.workspace, trace.trace_id)
     return Message(topics.AGGREGATES, trace.partition, key, _encode(value), trace.version)
 
 
 def hours_of(changes: Changes) -> set[Hour]:
-    """The hours whose rollups the changes touch."""
-    return {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback}
+    """The hours whose rollups the changes touch. What was given stays given when its trace is removed."""
+    return {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback if each.join_state != EXPIRED}
 
 
 def touches(hours: Iterable[Hour]) -> list[Message]:

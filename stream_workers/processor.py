@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from stream_workers.cache import TraceCache
 from stream_workers.dead_share import DeadShare
-from stream_workers.decide import Stored, decide
+from stream_workers.decide import NOTHING, Stored, decide, removed_by
 from stream_workers.decode import Arrival, Fault, Forgotten, decode
 from stream_workers.join import Claim, digest_of, first_of_each_key
 from stream_workers.messages import Message
@@ -67,6 +67,7 @@ class Found:
     arrivals: list[Arrival]
     faults: list[Fault]
     hashes: set[int]
+    removed: set[int]
     remembered: dict[int, Packed]
     stored: Stored
     claims: dict[Claim, str]
@@ -120,10 +121,13 @@ class Processor:
         if Forgotten in {type(arrival.event) for arrival in arrivals}:
             await earlier_settled()
             self.forget()
+        removed = removed_by(arrivals)
+        if removed:
+            await earlier_settled()
         memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
-        remembered, stored = await self._find(poll, hashes)
+        remembered, stored = await self._find(poll, hashes, removed)
         claims = await self._claim(poll, arrivals)
-        return Found(poll, arrivals, faults, hashes, remembered, stored, claims, memory)
+        return Found(poll, arrivals, faults, hashes, removed, remembered, stored, claims, memory)
 
     async def join(self, found: Found) -> Decision:
         """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over, and
@@ -131,8 +135,8 @@ class Processor:
         poll, hashes = found.poll, found.hashes
         remembered, stored = found.remembered, found.stored
         if found.memory != self._memory:
-            remembered, stored = await self._find(poll, hashes)
-        remembered = remembered | self._left_by_latest(hashes)
+            remembered, stored = await self._find(poll, hashes, found.removed)
+        remembered = remembered | self._left_by_latest(hashes - found.removed)
         self._require(poll)
         # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
         deciding = decide(found.arrivals, found.faults, remembered, stored, found.claims, self._cache.compress_from)
@@ -156,12 +160,13 @@ class Processor:
         self._latest.clear()
         self._cache.forget()
 
-    async def _find(self, poll: Poll, hashes: set[int]) -> tuple[dict[int, Packed], Stored]:
-        """What is remembered of these, and what is stored of the others."""
-        remembered = self._cache.known(hashes) | self._left_by_latest(hashes)
+    async def _find(self, poll: Poll, hashes: set[int], removed: set[int]) -> tuple[dict[int, Packed], Stored]:
+        """What is remembered of these, and what is stored of the others and of those that are to be removed."""
+        known = hashes - removed
+        remembered = self._cache.known(known) | self._left_by_latest(known)
         others = hashes - remembered.keys()
         if not others:
-            return remembered, lambda _: {}
+            return remembered, NOTHING
         return remembered, await self._until_done(poll, "look-up", lambda: self._engines.fetch(others))
 
     def _left_by_latest(self, hashes: set[int]) -> dict[int, Packed]:

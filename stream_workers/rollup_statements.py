@@ -28,6 +28,9 @@ HOUR_COLUMNS = (
 EPOCH_BITS = 104
 """Where a version's epoch begins: beyond any sum of versions of 2^64, over 2^30 rows and 24 hours."""
 
+KEPT_SINCE = "(SELECT rollups_since FROM feedback.policy)"
+"""From when on hours and days are kept: of what is older some rows may have been dropped, so it is computed no more."""
+
 SUM = f"bitAnd(version, bitShiftLeft(toUInt128(1), {EPOCH_BITS}) - 1)"
 IS_VALID = f"""
 (workspace, period, start, toUInt32(bitShiftRight(version, {EPOCH_BITS}))) NOT IN (
@@ -157,7 +160,7 @@ def _read(numbers: str) -> str:
         SELECT {KEY}, {NUMBERS}, bitShiftLeft(toUInt128({{epoch:UInt32}}), {EPOCH_BITS}) + version_sum AS new_version
         FROM ({numbers})
     )
-    WHERE ({KEY}, {NUMBERS}, new_version) NOT IN (
+    WHERE toDateTime({{start:UInt32}}, 'UTC') >= {KEPT_SINCE} AND ({KEY}, {NUMBERS}, new_version) NOT IN (
         SELECT dimension::String, environment::String, key, {NUMBERS}, version FROM feedback.rollup_rows FINAL
         WHERE {bucket}
     )
@@ -187,6 +190,7 @@ GROUP BY workspace, period, start
 STALE = f"""
 SELECT workspace, toUnixTimestamp(hour) FROM (
     SELECT workspace, hour, sum(toUInt128(version) * 2 + 2) AS known FROM feedback.feedback_hour_rows FINAL
+    WHERE hour >= {KEPT_SINCE}
     GROUP BY workspace, hour
 ) AS rows
 LEFT JOIN (
@@ -199,7 +203,7 @@ UNION DISTINCT
 SELECT workspace, toUnixTimestamp(day) FROM (
     SELECT workspace, toDateTime(toStartOfDay(start), 'UTC') AS day, sum(if(period = 'hour', {SUM}, 0)) AS known,
         sum(if(period = 'day', {SUM}, 0)) AS computed
-    FROM feedback.rollup_rows FINAL WHERE dimension = 'model' AND {IS_VALID}
+    FROM feedback.rollup_rows FINAL WHERE dimension = 'model' AND start >= {KEPT_SINCE} AND {IS_VALID}
     GROUP BY workspace, day
 )
 WHERE known > computed

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from stream_workers.decode import Arrival, Fault, given, milliseconds
+from stream_workers.decode import Arrival, Expired, Fault, given, milliseconds
 from stream_workers.facts import RequestFact
 from stream_workers.join import Changes, Claim, Keyed, digest_of
 from stream_workers.snapshots import FeedbackSnapshot, TraceSnapshot
@@ -53,7 +53,7 @@ def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
     return pa.table(
         {
             "trace_hash": pa.array([arrival.trace_hash for arrival in arrivals], pa.uint32()),
-            "kind": pa.array(["feedback" if fact is None else "request" for _, fact in entries]),
+            "kind": pa.array([_kind(arrival, fact) for arrival, fact in entries]),
             "id": pa.array([arrival.identity for arrival in arrivals]),
             "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
             "kafka_partition": pa.array([arrival.record.partition for arrival in arrivals], pa.uint16()),
@@ -61,6 +61,12 @@ def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
             "line": pa.array([_line(arrival, fact) for arrival, fact in entries], pa.binary()),
         }
     )
+
+
+def _kind(arrival: Arrival, fact: RequestFact | None) -> str:
+    if fact is not None:
+        return "request"
+    return "expiry" if type(arrival.event) is Expired else "feedback"
 
 
 def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
@@ -167,6 +173,7 @@ def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
             "requests": pa.array([each.requests for each in snapshots], pa.uint32()),
             "updated_at": _times([each.updated_at for each in snapshots]),
             "version": pa.array([each.version for each in snapshots], pa.uint64()),
+            "is_expired": pa.array([each.is_expired for each in snapshots]).cast(pa.uint8()),
         }
     )
 

@@ -16,6 +16,10 @@ from stream_workers.state import Trace
 MOST_REQUESTS = 0xFFFF
 
 
+EXPIRED = "expired"
+"""The `join_state` of feedback whose trace was removed."""
+
+
 class FeedbackSnapshot(Struct, gc=False):
     """A feedback as it stands. Weight in billionths, times in Unix milliseconds, special fields those in force."""
 
@@ -53,6 +57,7 @@ class TraceSnapshot(Struct, gc=False):
     updated_at: int
     version: int
     partition: int
+    is_expired: bool = False
 
 
 def of_feedback(touched: Iterable[tuple[Trace, Feedback]]) -> list[FeedbackSnapshot]:
@@ -102,6 +107,28 @@ def _trace_snapshot(trace: Trace, totals: Totals, last: Feedback | None) -> Trac
         _version(trace.sequence, trace.facts),
         trace.partition,
     )
+
+
+def of_expired(traces: Iterable[tuple[Trace, int]]) -> tuple[list[FeedbackSnapshot], list[TraceSnapshot]]:
+    """What is left of removed traces and their feedback, each trace with the sequence of the notice that removed it:
+    above all that was written of them before, and nothing of what they said."""
+    feedback, told = [], []
+    for trace, sequence in traces:
+        version, partition = sequence << 16, trace.partition
+        feedback += [
+            FeedbackSnapshot(
+                trace.workspace, each.feedback_id, trace.trace_id, 0, 0, EXPIRED, (), (), NO_SPECIALS, b"{}",
+                each.home, each.created_at, each.created_at, version, True, partition,
+            )
+            for each in trace.feedback()
+        ]  # fmt: skip
+        if trace.feedback_count:
+            told.append(
+                TraceSnapshot(
+                    trace.workspace, trace.trace_id, 0, 0, 0, 0, None, None, None, 0, 0, version, partition, True
+                )
+            )
+    return feedback, told
 
 
 def in_force(own: Specials, found: Specials) -> Specials:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, field
 
 from stream_workers.aggregate import Totals
-from stream_workers.decode import Created, FeedbackEvent, Forgotten
+from stream_workers.decode import Created, Deleted, Expired, FeedbackEvent, Forgotten, Updated
 from stream_workers.facts import Facts, RequestFact
 from stream_workers.feedback import Conflict, Feedback
 
@@ -109,10 +109,20 @@ def _taken_from(remembered: dict[str, Raw], feedback_id: str) -> Feedback | None
     return held  # type: ignore[no-any-return]
 
 
+class Expiry(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """The latest removal of the traces of one trace hash, by sequences: where it stands among the feedback events, and
+    before which of them, and before which requests, all is gone."""
+
+    sequence: int
+    feedback_before: int
+    requests_before: int
+
+
 class Bucket(msgspec.Struct, gc=False, array_like=True):
-    """The traces that share one trace hash: nearly always one."""
+    """The traces that share one trace hash: nearly always one. `expiry` is known while the journal holds its notice."""
 
     traces: list[Trace] = field(default_factory=list)
+    expiry: Expiry | None = None
 
     def add(self, workspace: str, trace_id: str) -> Trace:
         """A trace that the bucket does not hold yet."""
@@ -144,7 +154,7 @@ class Bucket(msgspec.Struct, gc=False, array_like=True):
         return sum([1 + trace.feedback_count + len(trace.facts.requests) for trace in self.traces])
 
 
-Entry = tuple[FeedbackEvent | Forgotten | RequestFact, str, int]
+Entry = tuple[FeedbackEvent | Forgotten | Expired | RequestFact, str, int]
 
 
 def fold(entries: Sequence[Entry]) -> Bucket:
@@ -152,12 +162,17 @@ def fold(entries: Sequence[Entry]) -> Bucket:
     bucket = Bucket()
     if len(entries) > 1:
         entries = sorted(entries, key=_by_sequence)
+    if any(type(entry) is Expired for entry, _, _ in entries):
+        bucket.expiry = latest_expiry(entries)
+        entries = [each for each in entries if _outlasts(each, bucket.expiry)]
     for entry, identity, sequence in entries:
         if isinstance(entry, RequestFact):
             bucket.get(entry.workspace, entry.trace_id).facts.add(identity, entry, sequence)
         elif isinstance(entry, Forgotten):
             for trace in bucket.traces:
                 trace.notice(sequence)
+        elif isinstance(entry, Expired):
+            continue  # see above
         elif found := bucket.find(entry.feedback_id, entry.workspace):
             trace, held = found
             # What contradicts the rest is in the journal only where the journal was damaged: it changes nothing.
@@ -166,6 +181,35 @@ def fold(entries: Sequence[Entry]) -> Bucket:
         elif isinstance(entry, Created):
             bucket.get(entry.workspace, entry.trace_id).create(entry, sequence)
     return bucket
+
+
+def latest_expiry(entries: Sequence[Entry]) -> Expiry | None:
+    """The latest removal among the entries of one trace hash.
+
+    A notice says before which events everything is old. Where feedback has changed between those and the notice, the
+    trace had come alive again, and the notice removes nothing. What one notice calls old is old for every later one.
+    """
+    changes = [sequence for entry, _, sequence in entries if isinstance(entry, _CHANGES)]
+    notices = [(sequence, entry) for entry, _, sequence in entries if isinstance(entry, Expired)]
+    latest = max(
+        (at for at, notice in notices if not any(notice.feedback_before <= each < at for each in changes)), default=None
+    )
+    if latest is None:
+        return None
+    known = [notice for at, notice in notices if at <= latest]
+    return Expiry(latest, max(each.feedback_before for each in known), max(each.requests_before for each in known))
+
+
+# A tuple, because isinstance is several times as slow with a union.
+_CHANGES = (Created, Updated, Deleted)
+
+
+def _outlasts(entry: Entry, expiry: Expiry | None) -> bool:
+    """Whether an entry is part of the state after a removal."""
+    event, _, sequence = entry
+    if expiry is None:
+        return True
+    return sequence >= expiry.requests_before if isinstance(event, RequestFact) else sequence > expiry.sequence
 
 
 def _by_sequence(entry: Entry) -> tuple[int, str]:

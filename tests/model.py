@@ -7,7 +7,7 @@ that differs.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -35,20 +35,43 @@ class Model:
         self.feedback: dict[str, Row] = {}
         self.deleted: dict[str, Row] = {}
         self.requests: dict[str, Row] = {}
+        self.kept_requests: set[str] = set()
+        """Those that did not go with their traces."""
         self.dead: set[tuple[str, int]] = set()
         self.journal: set[tuple[str, int]] = set()
         self._originals: dict[str, Row] = {}
         self._claims = dict(claims)
         self._of_trace: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self.expired: dict[str, Row] = {}
+        self._changes: dict[int, list[int]] = defaultdict(list)
+        self.covered: set[tuple[str, int]] = set()
+        """Entries of the journal that went with their traces."""
+        self._accepted: dict[int, list[int]] = defaultdict(list)
+        self._old: dict[int, int] = defaultdict(int)
+        self._requests_before: dict[int, int] = defaultdict(int)
         for record in logs[FEEDBACK_EVENTS]:
-            kept = self._takes(parsed(record.value), record.offset)
+            event = parsed(record.value)
+            if event.get("event") == "expire":
+                self._expire(event, record.offset)
+                self.journal.add(("expiry", record.offset))
+                continue
+            kept = self._takes(event, record.offset)
             (self.journal if kept else self.dead).add(("feedback" if kept else FEEDBACK_EVENTS, record.offset))
+            if kept:
+                self._accepted[hash_of(event)].append(record.offset)
+                if event["event"] != "forget":
+                    self._changes[hash_of(event)].append(record.offset)
+        known = self.kept_requests
         for record in logs[REQUEST_LOGS]:
             event = parsed(record.value)
             if event.get("event") == "request" and self._owns(event) and of_its_trace(event, event["request_id"]):
-                if event["request_id"] not in self.requests:
+                identity = event["request_id"]
+                if record.offset < self._requests_before[trace_hash_of(UUID(identity))]:
+                    self.covered.add(("request", record.offset))
+                elif identity not in known:
+                    known.add(identity)
                     self._of_trace[event["workspace"], event["trace_id"]].append(event)
-                self.requests.setdefault(event["request_id"], event)
+                self.requests.setdefault(identity, event)
                 self.journal.add(("request", record.offset))
             else:
                 self.dead.add((REQUEST_LOGS, record.offset))
@@ -84,6 +107,19 @@ class Model:
                 self.deleted[identity] = self.feedback.pop(identity)
             self.deleted[identity]["offset"] = offset
         return kind in ("create", "update", "delete", "forget")
+
+    def _expire(self, notice: Row, offset: int) -> None:
+        """Remove everything of a trace hash, unless its feedback has changed since what the notice names."""
+        expired_hash = hash_of(notice)
+        old = self._old[expired_hash] = max(self._old[expired_hash], notice["requests_before"])
+        if any(notice["feedback_before"] <= each < offset for each in self._changes[expired_hash]):
+            return
+        of_hash = [each for each in self._originals if trace_hash_of(UUID(each)) == expired_hash]
+        for each in of_hash:
+            del self._originals[each]
+            self.expired[each] = self.feedback.pop(each, None) or self.deleted.pop(each)
+        self._requests_before[expired_hash] = old
+        self.covered |= {("feedback", each) for each in self._accepted[expired_hash] if each < offset}
 
     def _owns(self, event: Row) -> bool:
         """Whether the idempotency key of the event's call, if it has one, is that call's."""
@@ -141,13 +177,21 @@ class Outcome:
     dead: set[tuple[str, int]]
     journal: set[tuple[str, int]]
     published: dict[tuple[str, bytes], tuple[int, bytes | None]]
+    gone: set[tuple[str, Any]] = field(default_factory=set)
+    """What was physically removed with its trace: (kind, sequence) of the journal, ("row", id) of requests."""
 
 
 def check(model: Model, outcome: Outcome) -> None:
     """AssertionError at the first thing that is not as the model says."""
-    standing = {row["feedback_id"]: row for row in outcome.feedback if not row["is_deleted"]}
-    places = len(outcome.feedback)
-    assert places == len({row["feedback_id"] for row in outcome.feedback}), "a feedback stands in two places"
+    rows = [row for row in outcome.feedback if row["join_state"] != "expired"]
+    standing = {row["feedback_id"]: row for row in rows if not row["is_deleted"]}
+    places = len(rows)
+    assert places == len({row["feedback_id"] for row in rows}), "a feedback stands in two places"
+    removed = {row["feedback_id"] for row in outcome.feedback} - {row["feedback_id"] for row in rows}
+    anew = model.feedback.keys() | model.deleted.keys()
+    assert removed == model.expired.keys() - anew, _sets("removed feedback", removed, model.expired.keys() - anew)
+    for each in removed:
+        assert outcome.published[ENRICHED, each.encode()][1] is None, f"no tombstone for {each}, which was removed"
     assert standing.keys() == model.feedback.keys(), _sets("feedback", standing.keys(), model.feedback.keys())
     assert places == len(model.feedback) + len(model.deleted), "a deleted feedback has left no row"
     for each, row in standing.items():
@@ -164,7 +208,7 @@ def check(model: Model, outcome: Outcome) -> None:
     for each in model.deleted:
         assert outcome.published[ENRICHED, each.encode()][1] is None, f"no tombstone for {each}"
 
-    aggregates = {(row["workspace"], row["trace_id"]): row for row in outcome.aggregates}
+    aggregates = {(row["workspace"], row["trace_id"]): row for row in outcome.aggregates if not row["is_expired"]}
     expected_aggregates = model.aggregates()
     assert aggregates.keys() == expected_aggregates.keys()
     for (workspace, trace_id), expected in expected_aggregates.items():
@@ -178,14 +222,20 @@ def check(model: Model, outcome: Outcome) -> None:
     by_topic: dict[str, set[str]] = defaultdict(set)
     for topic, key in outcome.published:
         by_topic[topic].add(key.decode())
-    assert by_topic[ENRICHED] == model.feedback.keys() | model.deleted.keys(), "messages of what was never created"
-    assert by_topic[AGGREGATES] == {"/".join(trace) for trace in expected_aggregates}
+    assert by_topic[ENRICHED] == anew | model.expired.keys(), "messages of what was never created"
+    expired_traces = {(f["workspace"], f["trace_id"]) for f in model.expired.values()} - expected_aggregates.keys()
+    assert by_topic[AGGREGATES] == {"/".join(trace) for trace in (*expected_aggregates, *expired_traces)}
+    for trace in expired_traces:
+        assert outcome.published[AGGREGATES, "/".join(trace).encode()][1] is None, f"no tombstone for {trace}"
     letters = {(topic, int(offset)) for topic, _, offset in (key.split("/") for key in by_topic[DEAD])}
     assert letters == model.dead, _sets("dead letters on the topic", letters, model.dead)
 
-    assert outcome.requests == model.requests.keys(), _sets("requests", outcome.requests, model.requests.keys())
+    gone = {each for kind, each in outcome.gone if kind == "row"}
+    requests, expected_requests = outcome.requests - gone, model.requests.keys() - gone
+    assert requests == expected_requests, _sets("requests", requests, expected_requests)
     assert outcome.dead == model.dead, _sets("dead letters", outcome.dead, model.dead)
-    assert outcome.journal == model.journal, _sets("journal", outcome.journal, model.journal)
+    journal, expected_journal = outcome.journal - outcome.gone, model.journal - outcome.gone
+    assert journal == expected_journal, _sets("journal", journal, expected_journal)
 
 
 def parsed(value: bytes | None) -> Row:
@@ -194,7 +244,12 @@ def parsed(value: bytes | None) -> Row:
         event: Row = json.loads(value or b"")
     except ValueError:
         return {}
-    return event if isinstance(event, dict) and "workspace" in event else {}
+    return event if isinstance(event, dict) and ("workspace" in event or event.get("event") == "expire") else {}
+
+
+def hash_of(event: Row) -> int:
+    """The trace hash that a feedback event's id carries."""
+    return trace_hash_of(UUID(event["feedback_id"]))
 
 
 def of_its_trace(event: Row, identity: str) -> bool:

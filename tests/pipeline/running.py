@@ -145,10 +145,11 @@ class Pipeline:
         """Per input topic and partition: records that are in the journal, in the dead letters, or erased."""
         rows = self.sql("""
             SELECT topic, kafka_partition, uniqExact(sequence) AS records FROM (
-                SELECT if(kind = 'feedback', 'feedback.events.v1', 'request.logs.v1') AS topic,
+                SELECT if(kind = 'request', 'request.logs.v1', 'feedback.events.v1') AS topic,
                     kafka_partition, sequence FROM feedback.journal
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.dead_letters
                 UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.erased_records
+                UNION ALL SELECT topic, kafka_partition, sequence FROM feedback.expired_records
             ) GROUP BY topic, kafka_partition""")
         return {(row["topic"], row["kafka_partition"]): row["records"] for row in rows}
 

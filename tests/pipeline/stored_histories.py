@@ -25,7 +25,8 @@ def store_histories(client: Client, seed: int, workspaces: int, traces: int, eve
     logs: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for number in range(workspaces):
         for topic, of_workspace in history(chance, f"w{number}", traces, events).items():
-            logs[topic, number % PARTITIONS] += of_workspace
+            # Without removals of traces: what their notices name must be committed before they are sent.
+            logs[topic, number % PARTITIONS] += [each for each in of_workspace if each["event"] != "expire"]
     for partition in range(PARTITIONS):
         of_partition = {
             topic: [replace(each, partition=partition) for each in records(topic, logs[topic, partition], chance)]

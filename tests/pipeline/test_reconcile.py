@@ -114,26 +114,6 @@ def test_only_what_was_asked_for_is_compared(stored: Pipeline) -> None:
         assert reconcile(stored, "--repair") == 0
 
 
-def test_nothing_is_removed_because_the_journal_has_forgotten_it(
-    stored: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    count = "SELECT count() FROM feedback.feedback"
-    before = stored.count(count)
-    keep = "ALTER TABLE feedback.journal MODIFY TTL toDateTime(recorded_at) + toIntervalDay(30)"
-    stored.sql_client.command("CREATE TABLE feedback.journal_kept AS feedback.journal")
-    stored.sql_client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.journal")
-    stored.sql_client.command(keep)
-    try:
-        stored.sql_client.command("TRUNCATE TABLE feedback.journal")
-        assert reconcile(stored, "--repair", "--remove") == 0
-        assert "Rows are not compared with the journal" in capsys.readouterr().out
-        assert stored.count(count) == before > 0
-    finally:
-        stored.sql_client.command("ALTER TABLE feedback.journal REMOVE TTL")
-        stored.sql_client.command("INSERT INTO feedback.journal SELECT * FROM feedback.journal_kept")
-        stored.sql_client.command("DROP TABLE feedback.journal_kept")
-
-
 def feedback_on(client: Client, trace_id: str) -> int:
     query = "SELECT sum(feedback_count) FROM feedback.trace_aggregates WHERE trace_id = {t:String}"
     return int(client.command(query, parameters={"t": trace_id}))

@@ -70,7 +70,7 @@ def client(engine: str) -> Iterator[Client]:
 
 
 def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[Difference]:
-    return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, say=print, progress=Progress())
+    return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, progress=Progress())
 
 
 def shown(client: Client) -> dict[str, list[Sequence[Any]]]:

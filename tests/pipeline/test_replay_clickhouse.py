@@ -9,6 +9,7 @@ import os
 import random
 import uuid
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import clickhouse_connect
@@ -16,15 +17,16 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from deploy.expire import Positions, _remove
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
+from deploy.progress import Progress
 from deploy.retention import apply_settings
 from schemas import topics
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.rollups import compute, stale_hours
 from stream_workers.sink import store
-from stream_workers.state import Bucket
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_front
 from tests.pipeline.test_rollups import expected, shown
@@ -51,20 +53,43 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+COPIED = """
+SELECT toString(feedback_id) AS feedback_id, any(value) AS value, any(weight) AS weight,
+    toDateTime64(any(hour), 3, 'UTC') AS created_at,
+    any(join_state)::String AS join_state, groupArrayIf(model::String, model != '') AS models, any(_user) AS _user,
+    any(_organisation) AS _organisation, any(_prompt) AS _prompt, any(_environment)::String AS _environment,
+    any(version) AS version, any(is_deleted) AS is_deleted
+FROM (
+    SELECT * FROM feedback.feedback_hour_rows FINAL WHERE workspace = {w:String} AND (feedback_id, version) IN (
+        SELECT feedback_id, max(version) FROM feedback.feedback_hour_rows WHERE workspace = {w:String}
+        GROUP BY feedback_id
+    )
+)
+GROUP BY feedback_id
+"""
+
+
 class StoredWorld(World):
     """A world whose tables are ClickHouse's. Its events are of a workspace of their own."""
 
     client: AsyncClient
     base: int
 
-    async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
-        return JournalAnswer(await fetch_entries(self.client, hashes))(hashes)
+    async def look_up(self, hashes: set[int]) -> JournalAnswer:
+        return JournalAnswer(await fetch_entries(self.client, hashes))
+
+    def remove_expired(self, *, crash: bool) -> None:
+        """In the end, by ClickHouse itself."""
 
     async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return await fetch_claims(self.client, claims)
 
     async def put(self, name: str, rows: pa.Table) -> None:
         await store(self.client, {name: rows})
+
+    async def copied(self, workspace: str) -> list[dict[str, Any]]:
+        """The feedback that hours know, as rows have it: what was given stays there when its trace is removed."""
+        return list((await self.client.query_arrow(COPIED, parameters={"w": workspace})).to_pylist())
 
     async def stored(self, workspace: str) -> Outcome:
         async def rows(query: str) -> list[dict[str, Any]]:
@@ -103,12 +128,40 @@ async def test_whatever_crashes_clickhouse_ends_as_a_plain_model_does(url: str, 
     try:
         await run(world)
         outcome = await world.stored(workspace)
-        check(Model(logs), outcome)
+        check(model := Model(logs), outcome)
+        removed_rows = [row for row in await world.copied(workspace) if row["feedback_id"] in model.expired]
+        anew = model.feedback.keys() | model.deleted.keys()
+        given = [row for row in outcome.feedback if row["join_state"] != "expired"]
+        given += [row for row in removed_rows if row["feedback_id"] not in anew]
+        values = {row["feedback_id"]: (row["value"], float(row["weight"])) for row in given}
+        assert all(
+            values[each] == (row["value"], row["weight"]) for each, row in model.expired.items() if each not in anew
+        )
         await compute(world.client, [hour for hour in await stale_hours(world.client) if hour.workspace == workspace])
     finally:
         await world.client.close()
-    synchronous = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
-    assert shown(synchronous, workspace) == expected(outcome.feedback), f"rollups, seed {seed}"
+    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+        assert shown(client, workspace) == expected(given), f"rollups, seed {seed}"
+        ends = {(topic, n): len(logs[topic]) * (n == example) for topic in topics.INPUTS for n in range(EXAMPLES)}
+        _remove(client, Positions(dict.fromkeys(ends, 0), ends, 0), Progress())
+        assert shown(client, workspace) == expected(given), f"rollups once traces are removed, seed {seed}"
+    check(model, removed(model, await stored_in(world, url, workspace)))
+
+
+async def stored_in(world: StoredWorld, url: str, workspace: str) -> Outcome:
+    world.client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+    try:
+        return await world.stored(workspace)
+    finally:
+        await world.client.close()
+
+
+def removed(model: Model, outcome: Outcome) -> Outcome:
+    """The outcome, where exactly what the model says went with its traces is gone for good."""
+    assert model.journal - outcome.journal == model.covered
+    gone = model.requests.keys() - outcome.requests
+    assert gone == model.requests.keys() - model.kept_requests
+    return replace(outcome, gone={*model.covered, *(("row", each) for each in gone)})
 
 
 def record_of(partition: int, record: Any) -> Any:

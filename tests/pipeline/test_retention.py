@@ -1,4 +1,4 @@
-"""Tables keep their rows as long as the settings say, and a setting that would do harm is refused in a sentence."""
+"""ClickHouse keeps what stands for itself as long as the settings say, and drops nothing that a trace is made of."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,11 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.kafka.broker import free_ports
 from deploy.migrate import migrate
-from deploy.retention import TABLES, RetentionError, apply_settings, days_in_force
+from deploy.retention import KEPT, OF_TRACES, SETTINGS, RetentionError, apply_settings, days_in_force
 from tests.pipeline.engines import clickhouse_front
 
-SETTINGS = {each.setting for each in TABLES}
+NAMES = [each.name for each in SETTINGS]
+DEFAULTS = {each.what: each.setting.default_days for each in KEPT}
 
 
 @pytest.fixture(scope="module")
@@ -33,57 +34,98 @@ def client(url: str) -> Iterator[Client]:
 
 
 def days_of_all(client: Client) -> dict[str, int | None]:
-    return {each.table: days_in_force(client, each.table) for each in TABLES}
+    return {each.what: days_in_force(client, each) for each in KEPT}
 
 
-@pytest.mark.parametrize("setting", sorted(SETTINGS))
-def test_a_setting_rules_its_tables_and_no_other_and_is_taken_back(url: str, client: Client, setting: str) -> None:
-    before = days_of_all(client)
-    # Rollups cannot go before what they are made of.
-    needed = {"FEEDBACK_KEEP_FEEDBACK_DAYS": "40"} if setting == "FEEDBACK_KEEP_ROLLUPS_DAYS" else {}
-    told = apply_settings(url, {setting: "40", **needed})
-    ruled = {each.table for each in TABLES if each.setting in (setting, *needed)}
-    assert sorted(told) == sorted(f"{table} keeps its rows for 40 days" for table in ruled)
-    assert days_of_all(client) == before | dict.fromkeys(ruled, 40)
-    assert apply_settings(url, {setting: "40", **needed}) == []
-    assert sorted(apply_settings(url, {setting: "0"})) == sorted(f"{table} keeps its rows for ever" for table in ruled)
+def with_ttl(client: Client) -> set[str]:
+    """Tables whose rows go by themselves."""
+    found = client.query("SELECT name FROM system.tables WHERE database = 'feedback' AND engine_full LIKE '% TTL %'")
+    return {row[0] for row in found.result_rows}
+
+
+@pytest.mark.parametrize("setting", NAMES)
+def test_a_setting_rules_what_it_is_about_and_nothing_else_and_is_taken_back(
+    url: str, client: Client, setting: str
+) -> None:
+    apply_settings(url, {setting: "500"})
+    ruled = {each.what: 500 + each.days_more for each in KEPT if each.setting.name == setting}
+    assert days_of_all(client) == DEFAULTS | ruled
+    assert not with_ttl(client) & set(OF_TRACES)
+    assert apply_settings(url, {setting: "500"}) == []
     apply_settings(url, {})
-    assert days_of_all(client) == before == {each.table: each.default_days for each in TABLES}
+    assert days_of_all(client) == DEFAULTS
 
 
-@pytest.mark.parametrize("setting", sorted(SETTINGS))
+@pytest.mark.parametrize("setting", NAMES)
 @pytest.mark.parametrize("days", ["-1", "1.5", "a week", "36501"])
 def test_a_setting_that_is_no_number_of_days_is_refused(url: str, setting: str, days: str) -> None:
     with pytest.raises(RetentionError, match=f"^{setting} must be [18] to 36500 days, or 0 .* got {days}"):
         apply_settings(url, {setting: days})
 
 
-@pytest.mark.parametrize("setting", sorted(each.setting for each in TABLES if each.least_days == 8))
+@pytest.mark.parametrize("setting", [each.name for each in SETTINGS if each.least_days == 8])
 def test_what_a_replay_rests_on_outlives_the_records_of_the_input_topics(url: str, setting: str) -> None:
     with pytest.raises(RetentionError, match=f"^{setting} must be 8 to"):
         apply_settings(url, {setting: "7"})
 
 
-@pytest.mark.parametrize("feedback", ["", "31"])
-def test_rollups_are_not_dropped_before_the_feedback_they_would_be_computed_from_again(url: str, feedback: str) -> None:
-    wanted = {"FEEDBACK_KEEP_ROLLUPS_DAYS": "30", "FEEDBACK_KEEP_FEEDBACK_DAYS": feedback}
-    with pytest.raises(RetentionError, match=r"^FEEDBACK_KEEP_ROLLUPS_DAYS must be at least FEEDBACK_KEEP_FEEDBACK"):
-        apply_settings(url, wanted)
+def test_a_table_that_dropped_rows_of_a_trace_by_itself_does_so_no_more(url: str, client: Client) -> None:
+    """As a data folder of before may do."""
+    ages = {"journal": "recorded_at", "feedback_rows": "created_at", "trace_aggregate_rows": "updated_at"}
+    for table, column in (ages | {"request_log_rows": "started_at"}).items():
+        client.command(f"ALTER TABLE feedback.{table} MODIFY TTL toDateTime({column}) + toIntervalDay(900)")
+    assert with_ttl(client) >= set(OF_TRACES)
+    assert len(apply_settings(url, {})) == len(OF_TRACES)
+    assert not with_ttl(client) & set(OF_TRACES)
 
 
-def test_rows_that_are_due_are_dropped_and_younger_ones_stay(url: str, client: Client) -> None:
+def test_bodies_that_are_due_go_and_what_a_request_says_of_its_trace_stays(url: str, client: Client) -> None:
     now = datetime.now(UTC)
     client.insert(
         "feedback.request_log_rows",
         [
-            ("ttl", "01970000-0000-8000-8000-9b11edf90000", f"{days} days old", now - timedelta(days=days))
+            (
+                "ttl",
+                "01970000-0000-8000-8000-9b11edf90000",
+                f"{days} days old",
+                now - timedelta(days=days),
+                "m",
+                "{}",
+                "{}",
+            )
             for days in (60, 20)
         ],
-        column_names=["workspace", "request_id", "trace_id", "started_at"],
+        column_names=["workspace", "request_id", "trace_id", "started_at", "model", "request_body", "response_headers"],
     )
-    kept = "SELECT trace_id FROM feedback.request_log_rows WHERE workspace = 'ttl' ORDER BY trace_id"
-    assert client.query(kept).result_columns == [["20 days old", "60 days old"]]
+    kept = (
+        "SELECT trace_id, model, request_body, response_headers FROM feedback.request_log_rows"
+        " WHERE workspace = 'ttl' ORDER BY trace_id"
+    )
+    whole = [("20 days old", "m", "{}", "{}"), ("60 days old", "m", "{}", "{}")]
+    assert client.query(kept).result_rows == whole
     apply_settings(url, {"FEEDBACK_KEEP_REQUEST_LOGS_DAYS": "30"})
     client.command("OPTIMIZE TABLE feedback.request_log_rows FINAL")
-    assert client.query(kept).result_columns == [["20 days old"]]
-    assert apply_settings(url, {}) == ["request_log_rows keeps its rows for ever"]
+    assert client.query(kept).result_rows == [whole[0], ("60 days old", "m", "", "")]
+    apply_settings(url, {})
+
+
+def test_hours_and_days_are_shown_while_all_of_them_is_there(url: str, client: Client) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = [
+        ("kept", period, "all", today - timedelta(days=days), "", "", 1, [], 5)
+        for period in ("hour", "day")
+        for days in (29, 30, 31, 400)
+    ]
+    columns = ["workspace", "period", "dimension", "start", "environment", "key", "feedback_count", "value_counts"]
+    client.insert("feedback.rollup_rows", rows, column_names=[*columns, "version"])
+    shown = "SELECT dateDiff('day', start, now('UTC')) FROM feedback.rollups WHERE workspace = 'kept' ORDER BY ALL"
+    assert client.query(shown).result_columns == [[29, 29, 30, 30, 31, 31, 400, 400]]
+    apply_settings(url, {"FEEDBACK_KEEP_ROLLUPS_DAYS": "30"})
+    client.command("OPTIMIZE TABLE feedback.rollup_rows FINAL")
+    assert client.query(shown).result_columns == [[29, 29, 30, 30]]
+    dropped = client.query("SELECT count() FROM feedback.rollup_rows WHERE workspace = 'kept'").result_rows
+    assert dropped == [(6,)], "what is shown no more is dropped some days later"
+    apply_settings(url, {})
+    assert client.query(shown).result_columns == [[29, 29, 30, 30]], (
+        "a day of which some may be gone is not shown again"
+    )

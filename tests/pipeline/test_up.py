@@ -219,7 +219,7 @@ def test_a_program_that_will_not_start_is_told_with_the_end_of_its_log(up: Start
 
 
 def test_settings_that_will_not_do_are_told_before_anything_is_started(up: Starter) -> None:
-    faulty = {"FEEDBACK_MAX_BULK": "many", "FEEDBACK_CACHE_MB": "-1", "FEEDBACK_KEEP_JOURNAL_DAYS": "3"}
+    faulty = {"FEEDBACK_MAX_BULK": "many", "FEEDBACK_CACHE_MB": "-1", "FEEDBACK_KEEP_TRACES_DAYS": "3"}
     assert up(environment={"FEEDBACK_MAX_BULK": "many"}).refusal().startswith("feedback: FEEDBACK_MAX_BULK must be")
     for name, value in faulty.items():
         refused = up(environment={name: value})
@@ -227,6 +227,7 @@ def test_settings_that_will_not_do_are_told_before_anything_is_started(up: Start
         assert name in said
         assert value in said
         assert not (refused.data_dir / "clickhouse").exists()
+    assert "set FEEDBACK_KEEP_TRACES_DAYS" in up(environment={"FEEDBACK_KEEP_JOURNAL_DAYS": "30"}).refusal()
 
 
 def test_an_outside_clickhouse_that_is_not_there_is_told_and_ends_it(up: Starter) -> None:

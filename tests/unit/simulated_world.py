@@ -9,12 +9,14 @@ is under way, fail the call, end its worker for good, or take its partitions awa
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+import msgspec
 import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
@@ -24,6 +26,7 @@ from stream_workers import cache, decide, packed
 from stream_workers.cache import TraceCache
 from stream_workers.conveyor import Conveyor
 from stream_workers.decide import Stored
+from stream_workers.decode import Expired
 from stream_workers.join import Claim
 from stream_workers.lookup import JournalAnswer
 from stream_workers.messages import Message
@@ -31,7 +34,7 @@ from stream_workers.processor import Processor
 from stream_workers.progress import Poll, ProgressOfAssignment
 from stream_workers.retry import Backoff
 from stream_workers.rows import CLAIMS
-from stream_workers.state import Bucket
+from stream_workers.state import latest_expiry
 from tests.model import Outcome
 
 Result = TypeVar("Result")
@@ -63,10 +66,12 @@ class World:
     published: dict[tuple[str, bytes], tuple[int, bytes | None]] = field(default_factory=dict)
     most_records: int = 4
     contradictions: list[str] = field(default_factory=list)
+    gone: set[tuple[str, Any]] = field(default_factory=set)
+    """What was physically removed: (kind, sequence) of entries of the journal, ("row", id) of requests."""
 
-    async def state_of(self, hashes: set[int]) -> dict[int, Bucket]:
+    async def look_up(self, hashes: set[int]) -> JournalAnswer:
         lines = [row["line"] for row in self.tables["journal"].values() if row["trace_hash"] in hashes]
-        return JournalAnswer(b"[%b]" % b",".join(lines))(hashes)
+        return JournalAnswer(b"[%b]" % b",".join(lines))
 
     async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return {claim: self.claims[claim] for claim in claims if claim in self.claims}
@@ -86,6 +91,44 @@ class World:
         elif row["version"] == held["version"] and row != held:
             self.contradictions.append(f"two contents under one version of {name}: {held} and {row}")
 
+    def readable(self, topic: str) -> list[ConsumerRecord]:
+        """The log up to the first notice of a removal that was not sent yet: what it names has to be committed."""
+        log = self.logs[topic]
+        return log[: next((n for n, record in enumerate(log) if not self._may_be_there(record)), len(log))]
+
+    def _may_be_there(self, record: ConsumerRecord) -> bool:
+        notice = removal(record)
+        return notice is None or (
+            self.committed[topics.FEEDBACK_EVENTS] >= notice.feedback_before
+            and self.committed[topics.REQUEST_LOGS] >= notice.requests_before
+        )
+
+    def remove_expired(self, *, crash: bool) -> None:
+        """Remove what committed notices cover, as `feedback expire` does: the rows of requests, then the journal."""
+        by_hash: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.tables["journal"].values():
+            by_hash[row["trace_hash"]].append(row)
+        for trace_hash, rows in by_hash.items():
+            committed = self.committed[topics.FEEDBACK_EVENTS]
+            known = [row for row in rows if row["kind"] == "request" or row["sequence"] < committed]
+            answer = JournalAnswer(b"[%b]" % b",".join(row["line"] for row in known))
+            if (expiry := latest_expiry(answer.entries(trace_hash))) is None:
+                continue
+            requests = [row for row in known if row["kind"] == "request"]
+            later = {row["id"] for row in requests if row["sequence"] >= expiry.requests_before}
+            gone = {row["id"] for row in requests} - later
+            self._drop("request_log_rows", lambda row, gone=gone: row["request_id"] in gone)
+            self.gone |= {("row", each) for each in gone}
+            if crash:
+                return
+            before = {"request": expiry.requests_before, "feedback": expiry.sequence}
+            covered = [row for row in known if row["sequence"] < before.get(row["kind"], 0)]
+            self.gone |= {(row["kind"], row["sequence"]) for row in covered}
+            self._drop("journal", lambda row, covered=covered: row in covered)
+
+    def _drop(self, name: str, is_gone: Callable[[dict[str, Any]], bool]) -> None:
+        self.tables[name] = {place: row for place, row in self.tables[name].items() if not is_gone(row)}
+
     def outcome(self) -> Outcome:
         """What is stored and published now."""
         tables = {name: list(rows.values()) for name, rows in self.tables.items()}
@@ -96,6 +139,7 @@ class World:
             {(row["topic"], row["sequence"]) for row in tables["dead_letters"]},
             {(row["kind"], row["sequence"]) for row in tables["journal"]},
             self.published,
+            self.gone,
         )
 
     def hear(self, message: Message) -> None:
@@ -158,9 +202,9 @@ class SimulatedWorker:
 
     async def fetch(self, hashes: set[int]) -> Stored:
         await self._engine_call()
-        state = await self.world.state_of(hashes)
+        answer = await self.world.look_up(hashes)
         await self.pause()
-        return lambda wanted: {trace_hash: state[trace_hash] for trace_hash in wanted}
+        return answer
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]:
         await self._engine_call()
@@ -195,7 +239,7 @@ class SimulatedWorker:
             records: dict[TP, list[ConsumerRecord]] = {}
             for topic in self.chance.sample(topics.INPUTS, 2):
                 start = position[topic]
-                batch = self.world.logs[topic][start : start + self.chance.randint(0, self.world.most_records)]
+                batch = self.world.readable(topic)[start : start + self.chance.randint(0, self.world.most_records)]
                 if batch:
                     records[TP(topic, 0)] = batch
                     position[topic] = start + len(batch)
@@ -205,14 +249,20 @@ class SimulatedWorker:
             elif all(position[topic] >= len(log) for topic, log in self.world.logs.items()):
                 await self.conveyor.drain()
                 return
+            elif all(position[topic] >= len(self.world.readable(topic)) for topic in topics.INPUTS):
+                await self.conveyor.drain()
+                self._commit()
             await self.pause()
 
     def _acknowledge(self, poll: Poll) -> None:
         self.progress.acknowledge(poll)
-        if self.owner and self.chance.random() < 0.7:
-            for topic in topics.INPUTS:
-                if (offset := self.progress.committable(TP(topic, 0))) is not None:
-                    self.world.committed[topic] = offset
+        if self.chance.random() < 0.7:
+            self._commit()
+
+    def _commit(self) -> None:
+        for topic in topics.INPUTS if self.owner else ():
+            if (offset := self.progress.committable(TP(topic, 0))) is not None:
+                self.world.committed[topic] = offset
 
     @property
     def at_the_end(self) -> bool:
@@ -254,6 +304,8 @@ async def _drive(world: World) -> None:
             chance.choice(busy).advance()
             continue
         owner.advance()
+        if chance.random() < 0.05:
+            world.remove_expired(crash=chance.random() < 0.3)
         if troubles and chance.random() < 0.1:
             troubles -= 1
             match chance.choice(["crash", "believed dead", "hand over"]):
@@ -272,6 +324,7 @@ async def _drive(world: World) -> None:
             await settle_down()
             worker.advance()
         await worker.crash()
+    world.remove_expired(crash=False)
     for worker in (owner, *others):
         assert not worker.errors, worker.errors
     assert not world.contradictions, world.contradictions
@@ -285,6 +338,13 @@ def next_owner(world: World, others: list[SimulatedWorker]) -> SimulatedWorker:
     others.remove(returning[0])
     returning[0].revoke()
     return returning[0]
+
+
+def removal(record: ConsumerRecord) -> Expired | None:
+    """The notice of a removal that the record is, if it is one."""
+    if record.topic != topics.FEEDBACK_EVENTS or b'"expire"' not in record.value:
+        return None
+    return msgspec.json.decode(record.value, type=Expired)
 
 
 async def settle_down() -> None:

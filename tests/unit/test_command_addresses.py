@@ -16,6 +16,7 @@ CLICKHOUSE = (
     ["audit"],
     ["reconcile"],
     ["erase", "--user", "u"],
+    ["expire"],
     ["orphans"],
     ["sql", "SELECT 1"],
     ["dead", "list"],

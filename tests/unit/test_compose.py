@@ -24,7 +24,8 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from deploy import cli
-from deploy.retention import TABLES
+from deploy.retention import SETTINGS as POLICIES
+from deploy.retention import TRACES_SETTING
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
@@ -39,7 +40,7 @@ SETTINGS: dict[str, list[type[BaseSettings]]] = {
     "rollup": [RollupSettings],
 }
 LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker", "rollup")
-OURS = ("setup", "edge", "worker", "rollup")
+OURS = ("setup", "edge", "worker", "rollup", "expire")
 PASSWORD = {"CLICKHOUSE_PASSWORD": "s3cret"}
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<word>[^{}]*))?\})")
@@ -112,7 +113,7 @@ def test_each_key_of_a_service_is_one_that_compose_has() -> None:
 
 def test_each_command_is_one_that_the_command_line_takes() -> None:
     parser = cli._parser()
-    for name in ("edge", "worker", "rollup"):
+    for name in ("edge", "worker", "rollup", "expire"):
         assert "entrypoint" not in services()[name], "the image's entry point is `feedback`"
         parser.parse_args(services()[name]["command"])
     setup = services()["setup"]
@@ -156,11 +157,11 @@ def test_the_program_accepts_the_settings_that_it_gets(service: str, monkeypatch
 
 
 def test_the_setup_job_is_told_where_the_engines_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    policies = {"FEEDBACK_ORPHAN_AFTER_HOURS", *(each.setting for each in TABLES)}
+    policies = {"FEEDBACK_ORPHAN_AFTER_HOURS", *(each.name for each in POLICIES)} - {TRACES_SETTING}
     environment = services()["setup"]["environment"]
     assert policies <= environment.keys()
     for name, value in environment.items():
-        if name in policies:
+        if name in policies or name.startswith("FEEDBACK_KEEP"):
             continue
         monkeypatch.setenv(name, value)
         options = [vars(cli._parser().parse_args([command])) for command in ("topics", "migrate")]
@@ -192,7 +193,9 @@ def test_what_runs_for_long_is_watched_bounded_and_started_again() -> None:
     for name, service in services().items():
         assert re.fullmatch(r"\d+[mg]", service["deploy"]["resources"]["limits"]["memory"]), name
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
-    assert set(services()) == {*LONG_RUNNING, "setup"}
+    assert set(services()) == {*LONG_RUNNING, "setup", "expire"}
+    assert services()["expire"]["restart"] == "unless-stopped"
+    assert TRACES_SETTING in services()["expire"]["environment"]
     assert services()["setup"]["restart"] == "no"
 
 

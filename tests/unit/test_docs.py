@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from deploy.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, TABLES
+from deploy.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, SETTINGS, TRACES_SETTING
 from ingest_api.settings import Settings as EdgeSettings
 from query_api.settings import QuerySettings
 from schemas.failures import error_code
@@ -18,7 +18,7 @@ OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 
 
 PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings)
-RETENTION = {each.setting: each.default_days or 0 for each in TABLES} | {ORPHAN_SETTING: DEFAULT_ORPHAN_AFTER_HOURS}
+RETENTION = {each.name: each.default_days or 0 for each in SETTINGS} | {ORPHAN_SETTING: DEFAULT_ORPHAN_AFTER_HOURS}
 
 
 def shown(default: object) -> str:
@@ -35,7 +35,8 @@ def test_every_setting_is_documented_with_its_default(settings: type[BaseSetting
 
 @pytest.mark.parametrize("setting", RETENTION)
 def test_every_retention_setting_is_documented_with_its_default(setting: str) -> None:
-    assert f"| `{setting}` | `{RETENTION[setting]}` | migrate |" in OPERATIONS
+    program = "expire" if setting == TRACES_SETTING else "migrate"
+    assert f"| `{setting}` | `{RETENTION[setting]}` | {program} |" in OPERATIONS
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from deploy import cli
-from deploy.retention import ORPHAN_SETTING, TABLES
+from deploy.retention import ORPHAN_SETTING, SETTINGS
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
 from schemas.known_settings import KNOWN, unknown_settings
@@ -22,7 +22,16 @@ PROGRAMS = ["ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup
 
 def test_the_list_is_that_of_all_settings_there_are() -> None:
     read = {f"FEEDBACK_{name}".upper() for each in CLASSES for name in each.model_fields}
-    assert read | {each.setting for each in TABLES} | {ORPHAN_SETTING} == KNOWN
+    assert read | {each.name for each in SETTINGS} | {ORPHAN_SETTING} == KNOWN
+
+
+@pytest.mark.parametrize("given", ["AGGREGATES", "FEEDBACK", "JOURNAL"])
+def test_a_setting_that_took_traces_apart_is_refused_with_the_one_that_replaces_it(given: str) -> None:
+    name = f"FEEDBACK_KEEP_{given}_DAYS"
+    (sentence,) = unknown_settings({name: "30"})
+    assert sentence.startswith(f"{name} is no setting any more")
+    assert "set FEEDBACK_KEEP_TRACES_DAYS" in sentence
+    assert unknown_settings({name: ""}) == []
 
 
 def test_what_the_document_and_the_compose_file_name_is_known() -> None:
@@ -39,7 +48,7 @@ def test_what_the_document_and_the_compose_file_name_is_known() -> None:
         ("FEEDBACK_REQUIRE_KEY", "FEEDBACK_REQUIRE_KEYS"),
         ("FEEDBACK_MAX_BULKS", "FEEDBACK_MAX_BULK"),
         ("feedback_prot", "FEEDBACK_PORT"),
-        ("FEEDBACK_KEEP_JOURNAL_DAY", "FEEDBACK_KEEP_JOURNAL_DAYS"),
+        ("FEEDBACK_KEEP_TRACE_DAYS", "FEEDBACK_KEEP_TRACES_DAYS"),
         ("FEEDBAK_KAFKA_BOOTSTRAP", "FEEDBACK_KAFKA_BOOTSTRAP"),
     ],
 )

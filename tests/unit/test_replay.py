@@ -26,6 +26,10 @@ from stream_workers.messages import rfc3339
 from tests.model import SPECIALS, Model, check
 from tests.unit.simulated_world import World, run
 
+KINDS = (
+    *("create", "create", "keyed", "update", "delete", "again"),
+    *("conflict", "unknown", "elsewhere", "forget", "expire"),
+)
 START_MS = 1_780_000_000_000
 
 
@@ -37,10 +41,9 @@ def history(
     traces_of = [f"t{i}" for i in range(chance.randint(1, traces))]
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
+    expiries: list[dict[str, Any]] = []
     for n in range(chance.randint(1, events)):
-        kind = chance.choice(
-            ["create", "create", "keyed", "update", "delete", "again", "conflict", "unknown", "elsewhere", "forget"]
-        )
+        kind = chance.choice(KINDS)
         if kind in ("create", "keyed") or not made:
             event = created(chance, chance.choice(traces_of), n, workspace)
             if kind == "keyed":
@@ -54,6 +57,11 @@ def history(
             event = {**first, "metadata": reordered, "created_at": rfc3339(START_MS + n)}
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
+        elif kind == "expire":
+            notice = {"event": "expire", "expired_at": rfc3339(START_MS + n)}
+            event = notice | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
+            expiries.append(event)
+            event["feedback_before"] = chance.choice([0, len(feedback), chance.randint(0, len(feedback))])
         elif kind == "forget":
             notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339(START_MS + n)}
             event = notice | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
@@ -67,6 +75,10 @@ def history(
     requests = [
         requested(chance, chance.choice(traces_of), n, workspace) for n in range(chance.randint(0, events // 2 + 1))
     ]
+    # Both positions of a notice are of one moment, so of two notices one has the later ones of both.
+    read = sorted(chance.choice([0, len(requests), chance.randint(0, len(requests))]) for _ in expiries)
+    for event, position in zip(sorted(expiries, key=lambda each: int(each["feedback_before"])), read, strict=True):
+        event["requests_before"] = position
     if requests and chance.random() < 0.3:
         requests.append({**chance.choice(requests), "model": "another"})
     for event in requests:
@@ -174,4 +186,6 @@ def replay(chance: random.Random, events: dict[str, list[dict[str, Any]]]) -> No
     asyncio.run(run(world))
     model = Model(logs)
     check(model, world.outcome())
-    assert sum(map(len, logs.values())) == len(model.dead) + len(world.tables["journal"]), "an event is lost"
+    journal = {(kind, sequence) for _, kind, _, sequence in world.tables["journal"]}
+    removed = {each for each in world.gone if each[0] != "row"}
+    assert sum(map(len, logs.values())) == len(model.dead) + len(journal | removed), "an event is lost"

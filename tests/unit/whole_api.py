@@ -25,7 +25,7 @@ Headers = list[tuple[bytes, bytes]]
 # What a statement that must answer something answers, told by a part of it.
 _ROWS: dict[str, dict[str, Any]] = {
     "countIf(weight > 0)": dict.fromkeys("abcdefg", 0),
-    "AS is_gone": {"total": 0, "deleted": 0},
+    "countIf(NOT last.1)": {"total": 0, "deleted": 0},
     "count() AS total": {"total": 0},
     "uniqExact(export_id)": {"total": 0},
     "AS first_at": {"number": 0, "size": 0, "first_at": None, "now": datetime(2026, 1, 31, tzinfo=UTC)},

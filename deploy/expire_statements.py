@@ -1,0 +1,111 @@
+"""The SQL of removing whole traces: which are due, what their notices cover, and what may go for good.
+
+Positions are arrays by partition, from 0: a sequence before which everything in that partition's log has some property.
+"""
+
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+
+_FEEDBACK_BEFORE = "{feedback_before:Array(UInt64)}[kafka_partition + 1]"
+_REQUESTS_BEFORE = "{requests_before:Array(UInt64)}[kafka_partition + 1]"
+
+# Trace hashes on which nothing has happened since the moment, and of which the workers have committed everything. One
+# that lies elsewhere than its hash says was written when topics had another number of partitions: no notice reaches it.
+DUE = f"""
+SELECT trace_hash, any(kafka_partition) FROM feedback.journal
+WHERE kafka_partition < {{partitions:UInt16}}
+GROUP BY trace_hash
+HAVING max(if(kind = 'expiry', 0, toUnixTimestamp(recorded_at))) BETWEEN 1 AND {{idle_since:UInt32}} - 1
+    AND countIf(if(kind = 'request', sequence >= {_REQUESTS_BEFORE}, sequence >= {_FEEDBACK_BEFORE})) = 0
+    AND countIf(kafka_partition != bitAnd(trace_hash, 2147483647) % {{partitions:UInt16}}) = 0
+"""
+IN_ORDER = {"optimize_aggregation_in_order": 1}
+
+# Notices of which Kafka holds nothing any more that they cover: nobody can read that again.
+_OVER = """
+kind = 'expiry' AND sequence < {feedback_start:Array(UInt64)}[kafka_partition + 1]
+    AND JSONExtractUInt(entry, 'requests_before') <= {requests_start:Array(UInt64)}[kafka_partition + 1]
+"""
+
+# What state.latest_expiry says of each trace hash with a committed notice, if anything that it covers is left.
+_COVERED = f"""
+SELECT trace_hash, kafka_partition, at, before FROM (
+    SELECT trace_hash, kafka_partition, feedback, requests,
+        arrayFilter(n -> NOT arrayExists(c -> c >= n.2 AND c < n.1, changes), notices) AS in_force,
+        arrayMax(arrayMap(n -> n.1, in_force)) AS at,
+        arrayMax(arrayMap(n -> n.3, arrayFilter(n -> n.1 <= at, notices))) AS before
+    FROM (
+        SELECT trace_hash, kafka_partition,
+            groupUniqArrayIf((sequence, JSONExtractUInt(entry, 'feedback_before'),
+                JSONExtractUInt(entry, 'requests_before')), kind = 'expiry') AS notices,
+            groupUniqArrayIf(sequence, kind = 'feedback') AS feedback,
+            groupUniqArrayIf(sequence, kind = 'feedback' AND JSONExtractString(entry, 'event') != 'forget') AS changes,
+            groupUniqArrayIf(sequence, kind = 'request') AS requests
+        FROM feedback.journal
+        WHERE trace_hash IN (SELECT trace_hash FROM feedback.journal WHERE kind = 'expiry')
+            AND (kind != 'expiry' OR sequence < {_FEEDBACK_BEFORE})
+        GROUP BY trace_hash, kafka_partition
+    )
+    WHERE notEmpty(notices)
+)
+WHERE at > 0 AND (arrayExists(s -> s < at, feedback) OR arrayExists(s -> s < before, requests))
+"""
+
+
+def _entries(columns: str, covered: str) -> str:
+    return f"""
+    SELECT {columns} FROM feedback.journal INNER JOIN ({covered}) AS covered USING (trace_hash)
+    WHERE trace_hash IN (SELECT trace_hash FROM ({covered}))
+        AND journal.sequence < multiIf(kind = 'feedback', covered.at, kind = 'request', covered.before, 0)
+    """
+
+
+_EXPIRING = "SELECT trace_hash, sequence AS at, requests_before AS before FROM feedback.expiring"
+
+_RECORD = (
+    f"if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') AS topic,"
+    " journal.kafka_partition AS kafka_partition, journal.sequence AS sequence"
+)
+NOTE_RECORDS = f"""
+INSERT INTO feedback.expired_records
+SELECT topic, kafka_partition, sequence
+FROM ({_entries(_RECORD, f"SELECT trace_hash, at, before FROM ({_COVERED})")})
+UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.journal WHERE {_OVER}
+"""
+FORGET_EXPIRING = "TRUNCATE TABLE feedback.expiring"
+NOTE_EXPIRING = f"INSERT INTO feedback.expiring (trace_hash, kafka_partition, sequence, requests_before) {_COVERED}"
+
+_REQUESTS = (
+    "SELECT id FROM feedback.journal INNER JOIN feedback.expiring AS e USING (trace_hash) WHERE kind = 'request'"
+)
+REQUEST_ROWS = (
+    f"request_id IN ({_REQUESTS} AND journal.sequence < e.requests_before)"
+    f" AND request_id NOT IN ({_REQUESTS} AND journal.sequence >= e.requests_before)"
+)
+
+
+def _older_than_the_last(table: str, key: str, is_last: str) -> str:
+    """Rows of what has a last row, from before it."""
+    return f"""({key}, version) IN (
+        SELECT {key}, version FROM feedback.{table} INNER JOIN (
+            SELECT {key}, max(version) AS last FROM feedback.{table} WHERE {is_last} GROUP BY {key}
+        ) AS gone USING ({key}) WHERE version < last
+    )"""
+
+
+OLDER_FEEDBACK = _older_than_the_last("feedback_rows", "feedback_id", "join_state = 'expired'")
+OLDER_AGGREGATES = _older_than_the_last("trace_aggregate_rows", "workspace, trace_id", "is_expired")
+JOURNAL = f"(trace_hash, kind, sequence) IN ({_entries('trace_hash, kind, journal.sequence', _EXPIRING)})"
+
+COUNT_OVER = f"SELECT count() FROM feedback.journal WHERE {_OVER}"
+_SEQUENCE = "bitShiftRight(version, 16)"
+_HASH_OF_ID = "reinterpretAsUInt32(reverse(unhex(substring(toString(feedback_id), 25, 8))))"
+LAST_FEEDBACK = (
+    f"join_state = 'expired' AND ({_HASH_OF_ID}, {_SEQUENCE}) IN"
+    f" (SELECT trace_hash, sequence FROM feedback.journal WHERE {_OVER})"
+)
+# ClickHouse's murmur2 of Kafka drops the first bit, as Kafka's partitioner does.
+LAST_AGGREGATES = (
+    f"is_expired AND (kafkaMurmurHash(concat(workspace, '/', trace_id)), {_SEQUENCE}) IN"
+    f" (SELECT bitAnd(trace_hash, 2147483647), sequence FROM feedback.journal WHERE {_OVER})"
+)
+NOTICES = _OVER
