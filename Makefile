@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-.PHONY: help up test unit chaos fuzz lint format clean lock bench bench-worker bench-edge \
+.PHONY: help up test all-tests unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace
 
 help: ## list the targets
@@ -18,16 +18,21 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
 	@exec $(VENV)/bin/feedback up $(ARGS)
 
-test: lint $(VENV)/.quix ## check style and types, then run every test; ARGS="-k name" runs fewer, one after the other
+test: $(VENV)/.quix ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
 ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
-	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/chaos
-	$(PY) -m pytest -s tests/chaos
+	@$(MAKE) --no-print-directory -j 2 lint all-tests
 endif
+
+all-tests: $(VENV)/.quix
+	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## run the tests that need no engine
 	$(PY) -m pytest tests/unit $(ARGS)
+
+mutants: $(VENV)/.dev ## break the code on purpose, fault by fault: the test named for each must fail; ARGS="word" takes fewer
+	$(PY) -m tests.mutants $(ARGS)
 
 chaos: $(VENV)/.dev ## kill everything for ten minutes and count; SEED=, EVENTS=, ROUNDS=, SCHEDULE=file
 	SEED=$(SEED) EVENTS=$(or $(EVENTS),200000) ROUNDS=$(or $(ROUNDS),6) SCHEDULE=$(SCHEDULE) \

@@ -16,7 +16,7 @@ Pipelines = Callable[[str], Pipeline]
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.
-ORDER = ("benchmarks", "pipeline", "contract", "fuzz", "unit")
+ORDER = ("chaos", "benchmarks", "pipeline", "contract", "fuzz", "unit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,125 @@
+"""Small faults put into the code on purpose, each with the test that must find it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: in `file`, the text `before` becomes `after`, and the promise is no longer kept.
+
+    `test` is the pytest id of the test that must fail then. `before` stands in the file exactly once.
+    """
+
+    promise: str
+    file: str
+    before: str
+    after: str
+    test: str
+
+
+REPLAY = "tests/unit/test_replay.py::test_whatever_crashes_the_end_equals_a_plain_model"
+KEYS_OF_TWO_WORKERS = "tests/unit/test_replay.py::test_a_key_is_one_calls_however_many_workers_meet_it_at_once"
+
+MUTANTS = (
+    Mutant(
+        "nothing is committed before it is stored and published",
+        "stream_workers/conveyor.py",
+        """            await self._processor.settle(decision)
+            self._acknowledge(poll)
+""",
+        """            self._acknowledge(poll)
+            await self._processor.settle(decision)
+""",
+        "tests/unit/test_conveyor.py::test_when_a_poll_fails_for_good_no_later_one_is_stored",
+    ),
+    Mutant(
+        "an offset is committed only after all before it",
+        "stream_workers/progress.py",
+        "self.committable is None or batch.follows > self.committable",
+        "False",
+        "tests/unit/test_progress.py::test_acknowledging_past_an_unacknowledged_poll_is_refused",
+    ),
+    Mutant(
+        "what was read under an earlier assignment is handled under no later one",
+        "stream_workers/progress.py",
+        """        self.partitions.clear()
+        self.gathered = {}
+""",
+        """        self.partitions.clear()
+""",
+        "tests/unit/test_progress.py::test_what_was_read_under_an_earlier_assignment_is_in_no_poll",
+    ),
+    Mutant(
+        "what was known under one assignment is not used under the next",
+        "stream_workers/processor.py",
+        """            self._assignment = poll.assignment
+            self.forget()
+""",
+        """            self._assignment = poll.assignment
+""",
+        "tests/unit/test_processor.py::test_what_was_known_under_one_assignment_is_read_again_under_the_next",
+    ),
+    Mutant(
+        "what was decided and is not yet stored is seen by what is decided next",
+        "stream_workers/processor.py",
+        "remembered = remembered | self._left_by_latest(hashes)",
+        "remembered = dict(remembered)",
+        REPLAY,
+    ),
+    Mutant(
+        "an event that is read twice counts once",
+        "stream_workers/feedback.py",
+        "        if sequence in self.sequences:\n            return\n",
+        "",
+        REPLAY,
+    ),
+    Mutant(
+        "a row's version tells every state from every other",
+        "stream_workers/snapshots.py",
+        "return sequence << 16 | (requests if requests < MOST_REQUESTS else MOST_REQUESTS)",
+        "return sequence << 16",
+        REPLAY,
+    ),
+    Mutant(
+        "what a request changed is written again after a crash",
+        "stream_workers/join.py",
+        "rewrite = True  # a replay",
+        "rewrite = False  # a replay",
+        REPLAY,
+    ),
+    Mutant(
+        "a key is one call's, however many workers meet it at once",
+        "stream_workers/processor.py",
+        "owners |= {claim: digest_of(event) for claim, event in unclaimed.items()} | found",
+        "owners |= {claim: digest_of(event) for claim, event in unclaimed.items()}",
+        KEYS_OF_TWO_WORKERS,
+    ),
+    Mutant(
+        "an id of another workspace is unknown",
+        "stream_workers/state.py",
+        "if trace.workspace == workspace and (held := trace.find(feedback_id)):",
+        "if held := trace.find(feedback_id):",
+        REPLAY,
+    ),
+    Mutant(
+        "nobody can tell where a consumer batch was cut",
+        "stream_workers/decide.py",
+        "if number is None:",
+        "if number is None or len(found[number]) >= 2:",
+        "tests/unit/test_decide.py::test_a_trace_is_whole_in_its_slice_and_in_order",
+    ),
+    Mutant(
+        "the requests of a trace say the same in whatever order they come",
+        "stream_workers/facts.py",
+        "((first := earliest[i]) is None or at < first)",
+        "((first := earliest[i]) is None or at != first)",
+        REPLAY,
+    ),
+    Mutant(
+        "an update reaches the partition of its create",
+        "schemas/ids.py",
+        "return (trace_hash & 0x7FFFFFFF) % partitions",
+        "return trace_hash % partitions",
+        "tests/unit/test_schemas.py::test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create",
+    ),
+)
