@@ -67,10 +67,10 @@ MUTANTS = (
         REPLAY,
     ),
     Mutant(
-        "an event that is read twice counts once",
+        "an edit that is read again undoes no later one",
         "stream_workers/feedback.py",
-        "        if sequence in self.sequences:\n            return\n",
-        "",
+        "if event.value is not None and sequence > edits.value_by:",
+        "if event.value is not None:",
         REPLAY,
     ),
     Mutant(
