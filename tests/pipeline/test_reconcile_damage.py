@@ -53,7 +53,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with clickhouse_front(tmp_path_factory.mktemp("damaged") / "clickhouse", port) as url:
         migrate(url)
         with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-            store_histories(client, seed=7, workspaces=6, traces=40, events=120)
+            store_histories(client, seed=7, workspaces=6, traces=40, events=180)
             client.command("CREATE TABLE feedback.journal_kept AS feedback.journal")
             client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.journal")
         compared(url, repair=True)
