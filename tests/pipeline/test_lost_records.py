@@ -249,12 +249,12 @@ def test_a_replay_of_what_is_not_there_is_refused(
 
 
 def test_what_undoing_removes_is_told_with_its_rows(lossy: Pipeline) -> None:
-    steps = {each.version: Step(each, undo=True) for each in migrations()}
+    steps = {each.name: Step(each, undo=True) for each in migrations()}
     rows = lossy.count("SELECT count() FROM feedback.lost_records")
     assert rows > 0
-    assert removed(lossy.sql_client, steps[22]) == [f"removes table lost_records with {rows} rows"]
-    assert removed(lossy.sql_client, steps[7])[0] == "removes column feedback_id of dead_letters"
-    assert removed(lossy.sql_client, steps[12]) == []
+    assert removed(lossy.sql_client, steps["lost_records"]) == [f"removes table lost_records with {rows} rows"]
+    assert removed(lossy.sql_client, steps["receipts"])[0] == "removes column feedback_id of dead_letters"
+    assert removed(lossy.sql_client, steps["reading"]) == []
 
 
 def test_going_down_a_version_is_shown_asked_for_and_refused_while_workers_run(
