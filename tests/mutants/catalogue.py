@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(
         "what was decided and is not yet stored is seen by what is decided next",
         "stream_workers/processor.py",
-        "remembered = remembered | self._left_by_latest(hashes)",
+        "remembered = remembered | self._left_by_latest(hashes - found.removed)",
         "remembered = dict(remembered)",
         REPLAY,
     ),
@@ -99,6 +99,13 @@ MUTANTS = (
         "stream_workers/state.py",
         "if trace.workspace == workspace and (held := trace.find(feedback_id)):",
         "if held := trace.find(feedback_id):",
+        REPLAY,
+    ),
+    Mutant(
+        "a trace that has come alive again is not removed",
+        "stream_workers/state.py",
+        "if not any(notice.feedback_before <= each < at for each in changes)), default=None",
+        "), default=None",
         REPLAY,
     ),
     Mutant(
