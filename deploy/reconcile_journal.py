@@ -118,10 +118,9 @@ class _Repair:
         self.doomed += [(fault.trace_hash, key, row) for row in fault.verdict.doomed]
 
     def carry_out(self, client: Client, progress: Progress) -> None:
-        """Write first: of rows under one version the last counts, so that no older one shows in between."""
-        if self.wanted:
-            rows = pa.concat_tables(self.wanted).combine_chunks()
-            client.insert_arrow(f"feedback.{self.table.name}", rows, settings=_SETTINGS)
+        """Write first: of rows under one version the last counts, so that no older one shows in between. And write
+        again, since a merge may have dropped what was written for a row of a higher version that was still there."""
+        self._write(client)
         if self.doomed:
             table, columns = self.table, ("h UInt32", "key String", "place UInt64", "version UInt64", "content UInt64")
             with working_table(client, ", ".join(columns), "h") as name:
@@ -132,6 +131,12 @@ class _Repair:
                     f" {table.content}) IN (SELECT key, place, version, content FROM {name})"
                 )
                 mutate(client, {table.name: f"DELETE WHERE {condition}"}, {}, progress)
+            self._write(client)
+
+    def _write(self, client: Client) -> None:
+        if self.wanted:
+            rows = pa.concat_tables(self.wanted).combine_chunks()
+            client.insert_arrow(f"feedback.{self.table.name}", rows, settings=_SETTINGS)
 
 
 def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> Difference:

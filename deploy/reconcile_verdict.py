@@ -109,9 +109,11 @@ def judge(wanted: Row, stored: Sequence[Row], known: Known) -> Verdict:
     # Older rows may say what they like: what is written now replaces them.
     others = [row for row in standing if row.content != wanted.content and (is_borne_out or newest == wanted.version)]
     doomed = tuple({*strays, *others})
+    # A merge may drop the right row for one that is doomed, before that is gone.
+    writes = not is_borne_out or any(row.place == wanted.place for row in doomed)
     is_believed = all(known.refutes(row, wanted) for row in beyond) and (
         is_borne_out or not known.may_lack(wanted, is_in_place=bool(there))
     )
     if not is_believed:
-        return Verdict(UNKNOWN, doomed, writes=not is_borne_out)
-    return Verdict(WRONG if stored else MISSING, doomed, writes=not is_borne_out)
+        return Verdict(UNKNOWN, doomed, writes)
+    return Verdict(WRONG if stored else MISSING, doomed, writes)

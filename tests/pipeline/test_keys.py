@@ -145,6 +145,9 @@ def test_two_workspaces_see_nothing_of_each_other(keyed: Keyed, capsys: pytest.C
     for key in (mine, theirs):
         until(lambda key=key: accepted(keyed, key) and known_to_queries(keyed, key), "the key is known")  # type: ignore[misc]
 
+    # A workspace that only an API key opens is one.
+    assert cli.main(["orphans", "--workspace", "theirs", "--clickhouse-url", keyed.engines.clickhouse]) == 0
+
     def receipt(key: str) -> dict[str, Any]:
         reply = keyed.call("GET", f"/v1/feedback/{identity}", key)
         return {"status": 404} if reply.status_code == 404 else dict(reply.json())

@@ -146,6 +146,7 @@ def test_the_journal_becomes_one_of_lines_and_back_wherever_that_was_cut_off(
         [trace_hash, identity, sequence, json.loads(entry)] for trace_hash, _, identity, sequence, _, entry in ENTRIES
     ]
     assert "trace_journal" not in tables(client)
+    migrate(url, 18)
     cut_off(client, file.with_name(file.name.replace("up", "down")), done)
     migrate(url, 17)
     assert entries(client, "trace_journal") == ENTRIES

@@ -305,16 +305,6 @@ def test_a_name_that_is_none_is_said(
     assert "secret" not in out + err
 
 
-def test_a_workspace_that_only_an_api_key_opens_is_one(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    pipeline.sql_client.command("INSERT INTO feedback.api_keys (key_id, workspace) VALUES ('aaaaaaaaaaaa', 'fresh')")
-    try:
-        assert cli.main(["orphans", "--workspace", "fresh"]) == 0
-    finally:
-        pipeline.sql_client.command(
-            "ALTER TABLE feedback.api_keys DELETE WHERE workspace = 'fresh' SETTINGS mutations_sync = 2"
-        )
-
-
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,7 +227,6 @@ def test_settings_that_will_not_do_are_told_before_anything_is_started(up: Start
         assert name in said
         assert value in said
         assert not (refused.data_dir / "clickhouse").exists()
-    assert "set FEEDBACK_KEEP_TRACES_DAYS" in up(environment={"FEEDBACK_KEEP_JOURNAL_DAYS": "30"}).refusal()
 
 
 def test_an_outside_clickhouse_that_is_not_there_is_told_and_ends_it(up: Starter) -> None:
