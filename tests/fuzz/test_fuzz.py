@@ -17,7 +17,7 @@ from tests.fuzz.calls import requests
 from tests.fuzz.edge import RULES, RecordedEdge
 from tests.fuzz.oracle import Event, Oracle, Request
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 15_000)
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 6_000)
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
 # Hypothesis remembers what it has tried: a long run is made of several, each with a seed of its own.
 AT_A_TIME = 10_000
