@@ -84,9 +84,11 @@ def noted(client: Client) -> dict[Place, Losses]:
     return found
 
 
-def acknowledge(client: Client, losses: Iterable[tuple[Place, Range]], note: str) -> None:
-    """Note that an operator knows of these; returns when ClickHouse has it."""
-    rows = [(topic, partition, each.first, each.end, 1, note) for (topic, partition), each in losses]
+def note(
+    client: Client, losses: Iterable[tuple[Place, Range]], *, is_acknowledged: bool = False, text: str = ""
+) -> None:
+    """Note these as lost, or that an operator knows of them; returns when ClickHouse has it."""
+    rows = [(topic, partition, *each, int(is_acknowledged), text) for (topic, partition), each in losses]
     if rows:
         client.insert(
             "feedback.lost_records",

@@ -98,7 +98,7 @@ def add_to(commands: Any) -> None:
 
 def _audit(given: argparse.Namespace) -> int:
     from deploy.audit import audit
-    from deploy.lost_records import acknowledge
+    from deploy.lost_records import note
 
     if given.note and not given.acknowledge:
         raise CommandError("--note goes with --acknowledge.")
@@ -114,7 +114,7 @@ def _audit(given: argparse.Namespace) -> int:
     lost = sum(a.lost for a in accounts)
     with clickhouse(given.clickhouse_url) as client:
         open_ranges = [((a.log.topic, a.log.partition), each) for a in accounts for each in a.lost_ranges]
-        acknowledge(client, open_ranges, given.note)
+        note(client, open_ranges, is_acknowledged=True, text=given.note)
     print(f"{lost} lost records are acknowledged from now on.")
     return 1 if difference - lost else 0
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.audit import Log, nowhere
 from deploy.engines import CommandError, connect
-from deploy.lost_records import Range
+from deploy.lost_records import Range, note
 from deploy.offsets import Offsets
 from deploy.up_ready import text_at
 from schemas.metrics import RECORDS_ACKNOWLEDGED
@@ -93,13 +93,7 @@ def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
     """Note what of a log that is gone was not stored; how many records that is. CommandError, ClickHouseError."""
     with closing(connect(clickhouse_url)) as client:
         found = [each for place, end in ends.items() if (each := _lost_of(client, *place, Range(base, base + end)))]
-        if found:
-            client.insert(
-                "feedback.lost_records",
-                [(topic, partition, lost.first, lost.end, 0, "") for topic, partition, lost, _ in found],
-                column_names=["topic", "kafka_partition", "first_sequence", "end_sequence", "is_acknowledged", "note"],
-                settings={"async_insert": 0},
-            )
+        note(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
     return sum(count for *_, count in found)
 
 

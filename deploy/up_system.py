@@ -117,9 +117,15 @@ class System:
         return [*self.workers, self.rollup, *([self.expire] if self.expire else [])]
 
     @property
+    def _environment_of_the_log(self) -> dict[str, str]:
+        """The environment of what counts in offsets."""
+        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
+        return {**self._environment, **base}
+
+    @property
     def reachable_host(self) -> str:
         """Where the edge can be asked from this machine."""
-        return LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+        return _from_here(self.host)
 
     @property
     def closed_mark(self) -> Path:
@@ -230,15 +236,13 @@ class System:
         return python("deploy.api"), self._environment
 
     async def _worker_command(self, number: int) -> Command:
-        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return python("stream_workers"), {**self._environment, **base, **self._metrics_of(number)}
+        return python("stream_workers"), {**self._environment_of_the_log, **self._metrics_of(number)}
 
     async def _rollup_command(self) -> Command:
         return python("stream_workers.rollup_app"), {**self._environment, **self._metrics_of(len(self.workers))}
 
     async def _expire_command(self) -> Command:
-        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], {**self._environment, **base}
+        return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], self._environment_of_the_log
 
     def _metrics_of(self, number: int) -> dict[str, str]:
         """Where the stream program of this number serves metrics and health: always somewhere."""
@@ -285,11 +289,6 @@ class System:
     async def _rollup_is_ready(self, rollup: Program) -> None:
         await until_it_has_written(rollup, "rollup ready")
 
-    def _why_it_may_be(self) -> str:
-        """What stands in the way of every program here."""
-        free = free_bytes(self.options.data_dir)
-        return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
-
     async def _expire_is_ready(self, expire: Program) -> None:
         await until_it_has_written(expire, "expire ready")
 
@@ -303,7 +302,12 @@ class System:
 
     async def _stream_health(self, name: str) -> Check | None:
         host = self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK
-        return await health(LOOPBACK if host in ("0.0.0.0", "::") else host, self._metrics_ports[name])
+        return await health(_from_here(host), self._metrics_ports[name])
+
+    def _why_it_may_be(self) -> str:
+        """What stands in the way of every program here."""
+        free = free_bytes(self.options.data_dir)
+        return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
 
     def _program(
         self,
@@ -335,3 +339,8 @@ class System:
     def _fail(self, error: Exception) -> None:
         if not self.trouble.done():
             self.trouble.set_result(error)
+
+
+def _from_here(host: str) -> str:
+    """Where a program that listens on this address can be asked from this machine."""
+    return LOOPBACK if host in ("0.0.0.0", "::") else host

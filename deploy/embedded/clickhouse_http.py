@@ -2,9 +2,9 @@
 
 Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
 is complete before its first byte is sent, so an error is always a status and never a broken stream; only a SELECT
-that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine: users and passwords
-are accepted and not checked; web pages are refused by schemas.request_origin. What a statement means is left to
-clickhouse_statement, running it to clickhouse_engine.
+that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine and one
+user, whose password clickhouse_login checks; web pages are refused by schemas.request_origin. What a statement means is
+left to clickhouse_statement, running it to clickhouse_engine.
 """
 
 import argparse

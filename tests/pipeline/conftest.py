@@ -1,16 +1,18 @@
 """Fixtures: `pipeline`, an edge and workers over real engines, once per engine source and session; `world`, a
 ClickHouse with invented feedback and the queries over it; and, for each test that wants to break it, an `edge` of its
-own over a `broker` of its own."""
+own over a `broker` of its own, or the `url` of a ClickHouse of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
 from tests.conftest import Pipelines
 from tests.pipeline.analytics_world import World, world_in
 from tests.pipeline.edge_fixtures import Broker, Edge
-from tests.pipeline.engines import SOURCES
+from tests.pipeline.engines import SOURCES, clickhouse_front
 from tests.pipeline.running import Pipeline
 
 
@@ -26,6 +28,15 @@ def pipeline(request: pytest.FixtureRequest, pipelines: Pipelines) -> Pipeline:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world_in(tmp_path_factory.mktemp("world")) as made:
         yield made
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """The address of a ClickHouse of the test's own, with empty tables."""
+    (port,) = free_ports(1)
+    with clickhouse_front(tmp_path / "clickhouse", port) as address:
+        migrate(address)
+        yield address
 
 
 @pytest.fixture

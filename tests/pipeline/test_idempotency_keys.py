@@ -3,16 +3,11 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
-import pytest
 from aiokafka.structs import ConsumerRecord
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
@@ -22,18 +17,9 @@ from stream_workers.messages import Message
 from stream_workers.processor import Processor
 from stream_workers.progress import Poll
 from stream_workers.publish import Publisher
-from tests.pipeline.engines import clickhouse_front
 from tests.unit.test_processor import poll_of, see_through
 
 WORKERS, KEYS, CALLS = 6, 40, 3
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port) as address:
-        migrate(address)
-        yield address
 
 
 class WithoutKafka(RealEngines):

@@ -1,8 +1,6 @@
 """`feedback reconcile` reads so many rows as there are, and not so many times as they come in ranges and stretches."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -11,27 +9,16 @@ from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
 from deploy import reconcile_snapshot, reconcile_stretches
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.messages import rfc3339
-from tests.pipeline.engines import clickhouse_front
 from tests.pipeline.stored_histories import store_records
 from tests.pipeline.test_reconcile_damage import compared
 
 HOUR_MS = 3_600_000
 START_MS = 1_793_491_200_000
 """2026-11-01T00:00Z: all lies in one month, hence in one partition."""
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port) as address:
-        migrate(address)
-        yield address
 
 
 def store(client: Client, first: int, end: int) -> None:

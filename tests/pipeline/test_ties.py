@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +9,6 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from query_api.engines import Engines, Reader
 from query_api.feedback_page import feedback_page
 from query_api.log_filters import LogFilters
@@ -21,20 +18,11 @@ from query_api.trace_feedback import feedback_totals, feedback_with_history
 from query_api.trace_numbers import numbers_with_pairs
 from schemas.ids import trace_hash_of
 from stream_workers.rollups import Hour, compute
-from tests.pipeline.engines import clickhouse_front
 from tests.pipeline.stored_histories import SETTINGS, store_histories
 
 WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"
 ANYTHING = ("value", "weight", "_user", "_organisation", "models", "metadata", "is_deleted")
 DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_user"}
-
-
-@pytest.fixture
-def url(tmp_path: Any) -> Iterator[str]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port) as address:
-        migrate(address)
-        yield address
 
 
 def tie(client: Client, chance: random.Random, feedback_id: str, names: tuple[str, ...]) -> None:
