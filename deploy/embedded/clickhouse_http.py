@@ -266,12 +266,20 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
     )
     # What is no HTTP has had its answer; nobody wants to know more.
     dictConfig(logs.config("text", **{"uvicorn.error": logging.ERROR}))
-    # uvicorn stops on these signals and then raises them again for whoever asked before: here, nobody.
+    # A signal before uvicorn listens for them is a stop, too; uvicorn raises one again after its graceful stop.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    host_text, port_number = listener.getsockname()[:2]
-    print(f"ClickHouse is ready on http://{host_text}:{port_number}, data in {data_dir}", file=sys.stderr, flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+        signal.signal(number, lambda *_: sys.exit())
+    try:
+        host_text, port_number = listener.getsockname()[:2]
+        print(
+            f"ClickHouse is ready on http://{host_text}:{port_number}, data in {data_dir}", file=sys.stderr, flush=True
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        _close(engine, app)
+
+
+def _close(engine: Engine, app: ClickHouseHTTP) -> None:
     if not app.is_idle:
         # Neither can the engine be closed under a running statement nor its thread be stopped; stored data are safe.
         print(

@@ -210,6 +210,15 @@ def test_a_call_that_is_under_way_at_sigterm_is_still_answered(broker: Broker, e
     assert len(broker.records(FEEDBACK_EVENTS, 1)) == 1
 
 
+def test_a_signal_while_the_edge_still_starts_ends_it(tmp_path: Path) -> None:
+    edge = Edge(tmp_path, f"127.0.0.1:{free_ports(1)[0]}")
+    try:
+        until(lambda: "Feedback API edge at" in edge.log.read_text(), "the edge has its settings")
+        assert edge.stop() == 0
+    finally:
+        edge.kill()
+
+
 def refuses_connections(edge: Edge) -> bool:
     try:
         socket.create_connection(("127.0.0.1", edge.port), timeout=10).close()
