@@ -71,7 +71,11 @@ def plan(filters: LogFilters, when: Timeline, by_model: bool, now: datetime) -> 
 
 def _asked(filters: LogFilters) -> list[tuple[Dimension | Literal["environment"], tuple[str, ...]]] | None:
     """What is asked of dimensions that rollups have; None where anything else is."""
-    if filters.ranges or any(name != "ai_model" for name in said_of_requests(filters)):
+    if (
+        filters.ranges
+        or filters.has_feedback is not None
+        or any(name != "ai_model" for name in said_of_requests(filters))
+    ):
         return None
     asked = [*filters.texts.items(), *((key, (text,)) for key, text in filters.metadata.items())]
     if not all(name in _DIMENSION_OF for name, _ in asked):

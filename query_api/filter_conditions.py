@@ -5,7 +5,7 @@ conditions of one set of filters may stand in one query: the same parameter has 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ _RANGES = {
     "prompt_token": "prompt_tokens",
     "completion_token": "completion_tokens",
     "cost": "cost",
+    "response_time": "response_time_ms",
 }
 _TEXTS = {
     "ai_model": "model",
@@ -58,7 +59,7 @@ def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
     _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
     for number, key in enumerate(filters.metadata):
         conditions.add(_metadata_is(at, number, key), **_metadata_asked(filters, number, key))
-    _add_mean_of_trace(conditions, filters, "feedback.request_logs", alias)
+    _add_feedback_of_trace(conditions, filters, "feedback.request_logs", alias)
     return conditions
 
 
@@ -91,7 +92,9 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
             elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_metadata_is('', number, key)}")
             condition = f"if(JSONHas({at}metadata, {{key_{number}:String}}), {condition}, {elsewhere})"
         conditions.add(condition, **_metadata_asked(filters, number, key))
-    _add_mean_of_trace(conditions, filters, "feedback.feedback", alias)
+    if filters.has_feedback is False:
+        conditions.add("false")
+    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback", alias)
     return conditions
 
 
@@ -100,6 +103,7 @@ def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
     names = [name for name in filters.texts if name in _OF_REQUESTS_ALONE]
     names += [name for name in filters.ranges if name in _RANGES]
     names += ["status_code"] * bool(filters.statuses) + ["ai_org_model"] * bool(filters.provider_models)
+    names += ["request_id"] * bool(filters.request_ids)
     return tuple(names)
 
 
@@ -128,6 +132,8 @@ def _add_what_a_request_is(conditions: Conditions, filters: LogFilters, at: str,
             conditions.add(f"{at}{column} {comparison} {{{name}_{end}:Float64}}", **{f"{name}_{end}": float(limit)})
     if filters.statuses:
         conditions.add(f"{at}status IN {{status_code:Array(UInt16)}}", status_code=list(filters.statuses))
+    if filters.request_ids:
+        conditions.add(f"{at}request_id IN {{request_id:Array(UUID)}}", request_id=list(map(str, filters.request_ids)))
     if filters.provider_models:
         pairs = enumerate(filters.provider_models)
         names = {f"{kind}_{number}": each[kind == "model"] for number, each in pairs for kind in ("provider", "model")}
@@ -153,23 +159,33 @@ def _on_a_request(at: str, condition: str) -> str:
     return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_logs WHERE {condition})"
 
 
-def _add_mean_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
-    # Sums are compared, since a quotient would be rounded.
-    means = [
-        (f"value_weight_sum {comparison} toDecimal256({{weighted_feedback_{end}:String}}, {_PLACES}) * feedback_count",
-         {f"weighted_feedback_{end}": f"{limit:.{_PLACES}f}"})
-        for end, comparison, limit in _limits(filters, "weighted_feedback")
-    ]  # fmt: skip
-    if not means:
-        return
+def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
     at = f"{alias}." if alias else ""
-    chosen = ["workspace = {workspace:String}", "feedback_count > 0", *(text for text, _ in means)]
+    judged = Conditions(["workspace = {workspace:String}", "feedback_count > 0"])
     if len(conditions.parts) > 1:
         # Of the traces that the other conditions leave, and not of all there are.
-        chosen.append(f"trace_id IN (SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text})")
-    conditions.add(f"{at}trace_id IN (SELECT trace_id FROM feedback.trace_aggregates WHERE {' AND '.join(chosen)})")
-    for _, parameters in means:
-        conditions.parameters |= parameters
+        left = f"SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text}"
+        judged.add(f"trace_id IN ({left})")
+    if filters.has_feedback is False:
+        conditions.add(f"{at}trace_id NOT IN ({_traces(judged)})")
+    means = _means_of_trace(filters)
+    if means.parts or filters.has_feedback:
+        judged.parts += means.parts
+        conditions.add(f"{at}trace_id IN ({_traces(judged)})", **means.parameters)
+
+
+def _means_of_trace(filters: LogFilters) -> Conditions:
+    """What must hold of a row of feedback.trace_aggregates. Sums are compared, since a quotient would be rounded."""
+    means = Conditions()
+    for end, comparison, limit in _limits(filters, "weighted_feedback"):
+        name = f"weighted_feedback_{end}"
+        sum_at_limit = f"toDecimal256({{{name}:String}}, {_PLACES}) * feedback_count"
+        means.add(f"value_weight_sum {comparison} {sum_at_limit}", **{name: f"{limit:.{_PLACES}f}"})
+    return means
+
+
+def _traces(conditions: Conditions) -> str:
+    return f"SELECT trace_id FROM feedback.trace_aggregates WHERE {conditions.text}"
 
 
 def _limits(filters: LogFilters, name: str) -> Iterator[tuple[str, str, Any]]:

@@ -8,23 +8,29 @@ SQL.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError
+from query_api.parameter_values import (
+    MAX_VALUES,
+    Range,
+    ids_of,
+    range_of,
+    shown,
+    texts_of,
+    time_of,
+    truth_of,
+    values_of,
+)
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
-MAX_VALUES = 100
-"""Of one parameter."""
-_MOST_TIME_CHARS, _MOST_NUMBER_CHARS = 64, 64
-
-_OFFSET = re.compile(r"\d\d(:?\d\d)?")
 
 _TIMES = {
     "time_of_generation_min": "From when on, ISO 8601; UTC where no offset is said.",
@@ -35,8 +41,10 @@ _RANGES = {
     "prompt_token": ("Tokens in", "10"),
     "completion_token": ("Tokens out", "10"),
     "cost": ("Cost of the request in US cents", "0.5"),
+    "response_time": ("Milliseconds until the answer was complete", "800"),
     "weighted_feedback": ("Mean of value × weight over the feedback of the trace; none without feedback", "-0.5"),
 }
+_AN_ID = "01970000-0000-8000-8000-9b11edf90000"
 _COUNTS = ("total_units", "prompt_token", "completion_token")
 _TEXTS = {
     "ai_model": ("Models", "gpt-4o,gpt-4o-mini"),
@@ -52,17 +60,13 @@ _OTHERS = {
     "workspace_slug": ("The caller's own workspace; another is refused.", "default"),
     "status_code": ("HTTP status of the answer, or several with commas.", "200,429"),
     "ai_org_model": ("Provider and model with two underscores between, or several with commas.", "openai__gpt-4o"),
+    "request_id": ("Ids that `POST /v1/logs` answered with: one, or several with commas.", _AN_ID),
+    "has_feedback": ("Whether the trace has feedback that stands: true or false.", "true"),
     "metadata": ("JSON of an object: what each key must be, as text, number or boolean.", '{"_user": "user-7"}'),
 }
 NAMES = frozenset([*_TIMES, *(f"{name}_{end}" for name in _RANGES for end in ("min", "max")), *_TEXTS, *_OTHERS])
-
-
-@dataclass(frozen=True)
-class Range:
-    """From `least` to `most`, both included; None where there is no limit."""
-
-    least: Decimal | None = None
-    most: Decimal | None = None
+ABOUT_FEEDBACK = frozenset({"weighted_feedback_min", "weighted_feedback_max", "has_feedback"})
+"""Filters by which an answer tells something about feedback, whatever it lists."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,16 @@ class LogFilters:
     """Any of these."""
     statuses: tuple[int, ...] = ()
     provider_models: tuple[tuple[str, str], ...] = ()
+    request_ids: tuple[UUID, ...] = ()
+    has_feedback: bool | None = None
+    """Whether the trace has feedback that stands; None where it does not matter."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Each of these keys must be this text; the special fields may be empty, and so ask for what has none."""
 
     @property
     def ask_about_feedback(self) -> bool:
         """Whether the answer tells something about feedback, whatever it lists."""
-        return "weighted_feedback" in self.ranges
+        return "weighted_feedback" in self.ranges or self.has_feedback is not None
 
 
 def filters_in_query(
@@ -121,12 +128,16 @@ def filters_in(given: Mapping[str, Any], workspace: str, *, time_required: bool 
         workspace=workspace,
         since=since,
         until=until,
-        ranges={name: _range(given, name) for name in _RANGES if f"{name}_min" in given or f"{name}_max" in given},
-        texts={name: _texts(given[name], name) for name in _TEXTS if name in given},
-        statuses=tuple(map(_status, _values(given["status_code"], "status_code"))) if "status_code" in given else (),
-        provider_models=tuple(map(_pair, _values(given["ai_org_model"], "ai_org_model")))
-        if "ai_org_model" in given
-        else (),
+        ranges={
+            name: range_of(given, name, whole=name in _COUNTS)
+            for name in _RANGES
+            if f"{name}_min" in given or f"{name}_max" in given
+        },
+        texts={name: texts_of(given[name], name) for name in _TEXTS if name in given},
+        statuses=tuple(map(_status, _listed(given, "status_code"))),
+        provider_models=tuple(map(_pair, _listed(given, "ai_org_model"))),
+        request_ids=ids_of(given["request_id"], "request_id") if "request_id" in given else (),
+        has_feedback=truth_of(given["has_feedback"], "has_feedback") if "has_feedback" in given else None,
         metadata=_metadata(given.get("metadata", {})),
     )
 
@@ -152,75 +163,8 @@ def parameter(name: str, about: str, example: Any, *, required: bool = False) ->
     }  # fmt: skip
 
 
-def shown(value: Any) -> str:
-    """A value as a refusal quotes it: JSON, cut where it is long."""
-    if isinstance(value, dict | list | tuple):
-        return "an object" if isinstance(value, dict) else "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str).encode(errors="replace").decode()
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def time_of(value: Any, name: str) -> datetime:
-    """An ISO 8601 time in UTC, a part of a millisecond counting as a whole one; QueryError naming the parameter."""
-    text = value.strip() if isinstance(value, str) and len(value) <= _MOST_TIME_CHARS else ""
-    # A plus sign that was not escaped in a query string comes as a space.
-    before, _, offset = text.rpartition(" ")
-    if ":" in before and _OFFSET.fullmatch(offset):
-        text = f"{before}+{offset}"
-    try:
-        at = datetime.fromisoformat(text.upper())
-        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise QueryError(
-            f"{name} must be an ISO 8601 time such as 2026-11-01T00:00:00Z, got {shown(value)}", name
-        ) from None
-    if not 2000 <= at.year < 2100:
-        raise QueryError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
-    return at + timedelta(microseconds=-at.microsecond % 1000)
-
-
-def _range(given: Mapping[str, Any], name: str) -> Range:
-    least, most = (
-        _number(given[f"{name}_{end}"], f"{name}_{end}", whole=name in _COUNTS) if f"{name}_{end}" in given else None
-        for end in ("min", "max")
-    )
-    if least is not None and most is not None and least > most:
-        raise QueryError(f"{name}_max must not be less than {name}_min", f"{name}_max")
-    return Range(least, most)
-
-
-def _number(value: Any, name: str, *, whole: bool) -> Decimal:
-    try:
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise InvalidOperation
-        if len(text := str(value).strip()) > _MOST_NUMBER_CHARS:
-            raise InvalidOperation
-        number = Decimal(text)
-        if not number.is_finite() or abs(number) >= 10**15 or (whole and number != int(number)):
-            raise InvalidOperation
-    except InvalidOperation:
-        kind = "a whole number" if whole else "a number"
-        raise QueryError(f"{name} must be {kind} below 10^15, got {shown(value)}", name) from None
-    return number
-
-
-def _values(value: Any, name: str) -> tuple[str, ...]:
-    """A list as it is, anything else as text with commas."""
-    items: Iterable[Any] = value if isinstance(value, list | tuple) else str(value).split(",")
-    values = tuple(dict.fromkeys(str(item).strip() for item in items))
-    if not values or "" in values:
-        raise QueryError(f"{name} must not be empty: leave it out to ask for all", name)
-    if len(values) > MAX_VALUES:
-        raise QueryError(f"{name} must be at most {MAX_VALUES} values, got {len(values)}", name)
-    return values
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    """The values asked for. A text with commas may also be one value: nothing forbids a comma in an id."""
-    if isinstance(value, bool | dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise QueryError(f"{name} must be text, or a list of it, got {shown(value)}", name)
-    values = _values(value, name)
-    return values if len(values) == 1 or isinstance(value, list) else (*values, str(value))
+def _listed(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return values_of(given[name], name) if name in given else ()
 
 
 def _status(value: str) -> int:

@@ -45,7 +45,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="List requests",
         description="Newest first, without headers and bodies. Each has the feedback of its trace: how much, its means,"
         " and the value : weight pairs of the newest. Without the scope feedback.read they are null, and"
-        " weighted_feedback is no filter. All given filters must hold.",
+        " neither weighted_feedback nor has_feedback is a filter. All given filters must hold.",
         openapi_extra={"parameters": [*openapi_parameters(), *openapi_page_parameters()]},
         responses={
             400: {
@@ -59,7 +59,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETERS)
         if filters.ask_about_feedback:
-            require_scope(caller, "feedback.read", "filters by weighted_feedback")
+            require_scope(caller, "feedback.read", "filters by feedback")
         place, size = place_in(query, CURSOR), page_size_in(query)
         async with reader.told_in_time("requests cannot be listed"):
             rows = await reader.rows(*log_query(filters, place, size + 1))

@@ -12,7 +12,8 @@ import orjson
 
 from query_api.answers import QueryError
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
-from query_api.log_filters import LogFilters, filters_in, shown
+from query_api.log_filters import ABOUT_FEEDBACK, LogFilters, filters_in
+from query_api.parameter_values import shown
 
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
@@ -59,7 +60,7 @@ class Order:
     def tells_feedback(self) -> bool:
         """Whether the file, or the number of its rows, tells something about feedback."""
         named = self.kind == "feedback" or not set(ALWAYS[self.kind]).isdisjoint(self.columns)
-        return named or any(name.startswith("weighted_feedback") for name in self.filters)
+        return named or not ABOUT_FEEDBACK.isdisjoint(self.filters)
 
     def log_filters(self, workspace: str) -> LogFilters:
         """The filters as a structure, without paging. Raises QueryError."""

@@ -21,7 +21,7 @@ COLUMN_OF = {"prompt_slug": "_prompt", "user": "_user", "organisation": "_organi
 REQUEST_COLUMNS = {"ai_model": "model", "ai_org": "provider", "span_id": "span_id"}
 NUMBER_COLUMNS = {
     "total_units": "total_tokens", "prompt_token": "prompt_tokens", "completion_token": "completion_tokens",
-    "cost": "cost",
+    "cost": "cost", "response_time": "response_time_ms",
 }  # fmt: skip
 Row = dict[str, Any]
 
@@ -63,6 +63,7 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
         "provider": chance.choice(["openai", "google"]), "model": chance.choice(["m1", "m2", "m__3"]),
         "status": chance.choice([200, 200, 429, 500]), "cost": chance.choice([None, chance.randint(0, 8) / 8]),
         "prompt_tokens": tokens, "completion_tokens": tokens and 2 * tokens, "total_tokens": tokens and 3 * tokens,
+        "response_time_ms": chance.choice([None, chance.randint(0, 4000) / 4]),
         **{name: str(metadata.get(name, "")) for name in SPECIALS}, "metadata": metadata,
     }  # fmt: skip
 
@@ -144,7 +145,7 @@ def requests_asked(stored: Stored, filters: LogFilters) -> list[Row]:
         if _in_time(filters, row["started_at"])
         and _is(row, filters, {**REQUEST_COLUMNS, **COLUMN_OF, "trace_id": "trace_id"})
         and all(_text(row, key) == text for key, text in filters.metadata.items())
-        and _mean_of_trace(stored, filters, row["trace_id"])
+        and _feedback_of_trace(stored, filters, row["trace_id"])
     ]
 
 
@@ -157,8 +158,8 @@ def feedback_asked(stored: Stored, filters: LogFilters) -> list[Row]:
         return any(_text(request, key) == text for request in stored.requests_of(row["trace_id"]))
 
     speaks_of_requests = (
-        filters.statuses or filters.provider_models or REQUEST_COLUMNS.keys() & filters.texts.keys()
-        or NUMBER_COLUMNS.keys() & filters.ranges.keys()
+        filters.statuses or filters.provider_models or filters.request_ids
+        or REQUEST_COLUMNS.keys() & filters.texts.keys() or NUMBER_COLUMNS.keys() & filters.ranges.keys()
     )  # fmt: skip
     return [
         row
@@ -170,7 +171,7 @@ def feedback_asked(stored: Stored, filters: LogFilters) -> list[Row]:
             or any(_is(each, filters, REQUEST_COLUMNS) for each in stored.requests_of(row["trace_id"]))
         )
         and all(has(row, key, text) for key, text in filters.metadata.items())
-        and _mean_of_trace(stored, filters, row["trace_id"])
+        and _feedback_of_trace(stored, filters, row["trace_id"])
     ]
 
 
@@ -197,14 +198,16 @@ def _is(row: Row, filters: LogFilters, columns: dict[str, str]) -> bool:
         and numbers
         and (not filters.statuses or row["status"] in filters.statuses)
         and (not filters.provider_models or pair in filters.provider_models)
+        and (not filters.request_ids or row["request_id"] in filters.request_ids)
     )
 
 
-def _mean_of_trace(stored: Stored, filters: LogFilters, trace_id: str) -> bool:
-    limits = filters.ranges.get("weighted_feedback")
+def _feedback_of_trace(stored: Stored, filters: LogFilters, trace_id: str) -> bool:
+    limits, group = filters.ranges.get("weighted_feedback"), stored.feedback_of(trace_id)
+    if filters.has_feedback not in (None, bool(group)):
+        return False
     if limits is None:
         return True
-    group = stored.feedback_of(trace_id)
     return bool(group) and (
         (limits.least is None or total(group) >= limits.least * len(group))
         and (limits.most is None or total(group) <= limits.most * len(group))

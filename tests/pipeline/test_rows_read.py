@@ -67,6 +67,7 @@ def rows_read() -> Iterator[Callable[[], int]]:
         ("analytics/comparison", {"baseline_user": "u"}),
         ("logs", {}),
         ("logs", {"weighted_feedback_min": "0"}),
+        ("logs", {"has_feedback": "false"}),
         ("feedback", {"weighted_feedback_max": "0"}),
     ],
 )

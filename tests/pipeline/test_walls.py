@@ -391,11 +391,10 @@ def test_no_scope_but_feedback_read_shows_feedback(walled: Walled) -> None:
     assert page
     for log in (*page, walled.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
         assert {name: log[name] for name in hidden} == hidden
-    for end in ("min", "max"):
-        reply = walled.call(key, "GET", "/v1/logs", params={f"weighted_feedback_{end}": "0"})
+    for filters in ({"weighted_feedback_min": "0"}, {"weighted_feedback_max": "0"}, {"has_feedback": "true"}):
+        reply = walled.call(key, "GET", "/v1/logs", params=filters)
         assert "lacks the scope feedback.read" in failed(reply, 403, "AB03")["message"]
-        refused = {"filters": {f"weighted_feedback_{end}": 0}}
-        failed(walled.call(key, "POST", EXPORTS, refused), 403, "AB03")
+        failed(walled.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
     for refused in ({"kind": "feedback"}, {"requested_data": ["id", "feedback"]}):
         failed(walled.call(key, "POST", EXPORTS, refused), 403, "AB03")
 

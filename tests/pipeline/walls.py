@@ -165,6 +165,8 @@ FILTERS: list[Json] = [
     {"span_id": "span-alphamark"},
     {"weighted_feedback_min": "5"},
     {"weighted_feedback_max": "5"},
+    {"response_time_min": "1000", "has_feedback": "true"},
+    {"has_feedback": "false"},
     {"metadata": json.dumps({"_user": "walls-user"})},
     {"metadata": json.dumps({"topic": "billing"})},
     {"metadata": json.dumps({"note": "alphamark"})},

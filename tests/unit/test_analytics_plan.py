@@ -81,6 +81,8 @@ def test_a_filter_on_one_dimension_is_asked_of_its_rollups(
         {"status_code": "200"},
         {"weighted_feedback_min": "0"},
         {"cost_max": "1"},
+        {"request_id": "01970000-0000-8000-8000-9b11edf90000"},
+        {"has_feedback": "true"},
         {"metadata": '{"tier": 1}'},
         {"ai_org_model": "openai__m"},
     ],

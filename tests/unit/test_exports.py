@@ -162,6 +162,7 @@ def test_what_a_file_tells_of_feedback_is_what_its_order_asks_for_and_may_have()
         *({"requested_data": ["id", name]} for name in ALWAYS["logs"]),
         {"requested_data": ["id"], "filters": {"weighted_feedback_min": 1}},
         {"requested_data": ["id"], "filters": {"weighted_feedback_max": "1"}},
+        {"requested_data": ["id"], "filters": {"has_feedback": False}},
     ):
         assert order(False, **body).tells_feedback, body
     content = {name: value for name, value in order(True).as_content().items() if name != "with_feedback"}

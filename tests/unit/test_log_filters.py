@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError
 from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
-from query_api.log_filters import NAMES, LogFilters, Range, filters_in, filters_in_query, openapi_parameters
+from query_api.log_filters import NAMES, LogFilters, filters_in, filters_in_query, openapi_parameters
+from query_api.parameter_values import Range
 
+AN_ID = "01970000-0000-8000-8000-9b11edf90000"
 EVERYTHING = {
     "workspace_slug": "w",
     "time_of_generation_min": "2026-11-01T00:00:00Z",
@@ -23,6 +26,7 @@ EVERYTHING = {
     "prompt_token_max": "7",
     "completion_token_min": "2",
     "cost_max": "0.5",
+    "response_time_min": "800.5",
     "weighted_feedback_min": "-1.25",
     "status_code": "200, 429",
     "ai_model": "m-1",
@@ -34,6 +38,8 @@ EVERYTHING = {
     "user": "u",
     "organisation": "o",
     "environment": "production",
+    "request_id": f"{AN_ID},{AN_ID[:-1]}1",
+    "has_feedback": "true",
     "metadata": '{"_user": "", "tier": 3, "paid": true, "plan": "gold"}',
 }
 
@@ -54,6 +60,7 @@ def test_every_filter_is_read() -> None:
             "prompt_token": Range(None, Decimal(7)),
             "completion_token": Range(Decimal(2), None),
             "cost": Range(None, Decimal("0.5")),
+            "response_time": Range(Decimal("800.5"), None),
             "weighted_feedback": Range(Decimal("-1.25"), None),
         },
         texts={
@@ -62,6 +69,8 @@ def test_every_filter_is_read() -> None:
         },
         statuses=(200, 429),
         provider_models=(("openai", "gpt__4"), ("google", "gemini")),
+        request_ids=(UUID(AN_ID), UUID(f"{AN_ID[:-1]}1")),
+        has_feedback=True,
         metadata={"_user": "", "tier": "3", "paid": "true", "plan": "gold"},
     )  # fmt: skip
 
@@ -70,6 +79,7 @@ def test_a_json_body_may_say_the_same_with_numbers_lists_and_objects() -> None:
     body = {
         **EVERYTHING, "total_units_min": 1, "total_units_max": 20.0, "cost_max": 0.5, "weighted_feedback_min": -1.25,
         "status_code": [200, 429], "ai_org_model": ["openai__gpt__4", "google__gemini"], "user": ["u"],
+        "has_feedback": True, "request_id": [AN_ID, f"{AN_ID[:-1]}1"],
         "metadata": json.loads(EVERYTHING["metadata"]), "environment": ["production"],
     }  # fmt: skip
     assert filters_in(body, "w") == filters_in(EVERYTHING, "w")
@@ -118,6 +128,11 @@ def test_a_border_inside_a_millisecond_leaves_out_what_came_before_it() -> None:
         ({"user": ""}, "user", "leave it out"),
         ({"user": [1]}, "user", "text, or a list of it"),
         ({"trace_id": ",".join(map(str, range(101)))}, "trace_id", "at most 100 values, got 101"),
+        ({"request_id": "4711"}, "request_id", 'a UUID, or several with commas, got "4711"'),
+        ({"request_id": [AN_ID, 5]}, "request_id", "a UUID"),
+        ({"has_feedback": "yes"}, "has_feedback", 'true or false, got "yes"'),
+        ({"has_feedback": 1}, "has_feedback", "true or false"),
+        ({"has_feedback": ["true", "true"]}, "has_feedback", "true or false"),
         ({"metadata": "{"}, "metadata", "the JSON of an object"),
         ({"metadata": "[1]"}, "metadata", "the JSON of an object"),
         ({"metadata": '{"a": {"b": 1}}'}, "metadata", '"a" must be text, a number or a boolean, got an object'),
@@ -168,7 +183,7 @@ def test_whatever_is_sent_is_read_or_refused_by_name(name: str, value: Any) -> N
 @pytest.mark.parametrize("reading", [conditions_on_requests, conditions_on_feedback])
 def test_no_value_stands_in_the_text_of_a_condition_and_each_query_is_of_one_workspace(reading: Any) -> None:
     conditions = reading(filters_in(EVERYTHING, "w"), "r")
-    for value in ("gpt__4", "google", "production", "gold", "tier", "m-1", "429"):
+    for value in ("gpt__4", "google", "production", "gold", "tier", "m-1", "429", AN_ID):
         assert value not in conditions.text
     assert conditions.text.count("workspace = {workspace:String}") == conditions.text.count("SELECT") + 1
     assert all(f"{{{name}:" in conditions.text for name in conditions.parameters)
