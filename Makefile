@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
+# Many images set it, and then each of a test's hundred processes compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help up test all-tests unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace
 
