@@ -12,6 +12,7 @@ from query_api import (
     analytics_comparison,
     analytics_graphs,
     analytics_groups,
+    caller_info,
     feedback_list,
     feedback_receipt,
     logs,
@@ -42,6 +43,7 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
     router = APIRouter(lifespan=lifespan)
     # Exports come before logs, whose /v1/logs/{log_id} would take their paths.
     for feature in (
+        caller_info,
         feedback_list,
         feedback_receipt,
         exports,

@@ -13,7 +13,16 @@ from schemas.key_ring import Caller, KeyRefusedError, KeyRing
 from schemas.keys import Scope
 from schemas.request_headers import KEY_HEADER, AmbiguousHeaderError, headers_of
 
-__all__ = ["REFUSALS", "AnalyticsReader", "Caller", "FeedbackReader", "LogsReader", "require_scope", "told_by"]
+__all__ = [
+    "REFUSALS",
+    "AnalyticsReader",
+    "AnyCaller",
+    "Caller",
+    "FeedbackReader",
+    "LogsReader",
+    "require_scope",
+    "told_by",
+]
 
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(RETRY_AFTER_S)}}
 
@@ -44,7 +53,7 @@ def told_by(app: FastAPI, ring: KeyRing) -> None:
     app.state.key_ring = ring
 
 
-def _with(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
         ring: KeyRing = request.app.state.key_ring
         at_ms = now_ms()
@@ -79,3 +88,6 @@ LogsReader = Annotated[Caller, Depends(_with("logs.read"))]
 
 AnalyticsReader = Annotated[Caller, Depends(_with("analytics.read"))]
 """A caller who may read analytics (scope analytics.read)."""
+
+AnyCaller = Annotated[Caller, Depends(_with(None))]
+"""A caller with any valid key, or anybody while the server is open."""

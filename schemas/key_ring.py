@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.api_key_store import ApiKeyStore
-from schemas.keys import ADMIN, SCOPES, presented
+from schemas.keys import ADMIN, SCOPES, Scope, presented
 from schemas.request_headers import BEARER_HEADER, KEY_HEADER
 
 STALE_AFTER_MS = 60_000
@@ -24,7 +24,7 @@ class Caller:
     """One caller: everything that is asked and said is confined to `workspace`. `key_id` is empty while all is open."""
 
     workspace: str
-    scopes: frozenset[str]
+    scopes: frozenset[Scope]
     key_id: str = ""
     expires_ms: float = float("inf")
     rate_limit_per_s: int = 0
@@ -73,8 +73,8 @@ class KeyRing:
             return f"the API keys have not been read from {self._source} yet"
         return f"the API keys have not been read from {self._source} for {(now_ms - self._confirmed_ms) // 1000} s"
 
-    def caller(self, headers: Mapping[bytes, bytes], scope: str, now_ms: int) -> Caller:
-        """Who calls, if the headers (names in lower case) allow this scope; KeyRefusedError otherwise."""
+    def caller(self, headers: Mapping[bytes, bytes], scope: Scope | None, now_ms: int) -> Caller:
+        """Who calls, if the headers (names in lower case) allow the scope, None: any key; KeyRefusedError otherwise."""
         store = self.store
         if now_ms > self._good_until_ms or (store.unread and not store.is_closed):
             raise KeyRefusedError(503, self.fault(now_ms))
@@ -89,7 +89,7 @@ class KeyRing:
         caller = self._verified.get(value) if value else None
         if caller is None or now_ms >= caller.expires_ms:
             caller = self._verify(headers, value, now_ms)
-        if scope not in caller.scopes:
+        if scope is not None and scope not in caller.scopes:
             raise KeyRefusedError(
                 403,
                 f"the API key {caller.key_id} lacks the scope {scope}: it has {', '.join(sorted(caller.scopes))}",

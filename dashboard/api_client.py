@@ -1,0 +1,79 @@
+"""The Feedback API as the dashboard calls it: in the same process, or at an address, always with the viewer's key."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from schemas.request_headers import KEY_HEADER
+
+Parameters = Sequence[tuple[str, str]]
+
+IN_PROCESS = "http://localhost"
+_TIMEOUT_S = 35.0
+
+
+class ApiError(Exception):
+    """A call that the API refused or did not answer: HTTP status, one sentence, and the parameter at fault."""
+
+    def __init__(self, status: int, message: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.parameter = status, message, parameter
+
+
+class ApiClient:
+    """The API at an address, or an ASGI app in this process. `as_viewer` makes the calls of one viewer."""
+
+    def __init__(self, address: str = IN_PROCESS, app: Any = None) -> None:
+        transport = httpx.ASGITransport(app) if app is not None else None
+        self._http = httpx.AsyncClient(base_url=address, transport=transport, timeout=_TIMEOUT_S, trust_env=False)
+
+    def as_viewer(self, key: str | None) -> "ViewerApi":
+        """The API as whoever has this key sees it; None: as anybody does."""
+        return ViewerApi(self._http, {KEY_HEADER.decode(): key} if key else {})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+class ViewerApi:
+    """Calls of one viewer. Each raises ApiError where the API does not answer with success."""
+
+    def __init__(self, http: httpx.AsyncClient, headers: Mapping[str, str]) -> None:
+        self._http, self._headers = http, headers
+
+    async def get(self, path: str, parameters: Parameters = ()) -> Any:
+        """The JSON that a GET is answered with."""
+        return await self._call("GET", path, parameters=parameters)
+
+    async def send(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that a call with a JSON body is answered with."""
+        return await self._call(method, path, body=body)
+
+    async def _call(self, method: str, path: str, parameters: Parameters = (), body: Any = None) -> Any:
+        try:
+            answer = await self._http.request(
+                method, path, params=httpx.QueryParams(list(parameters)), json=body, headers=self._headers
+            )
+        except httpx.HTTPError as error:
+            raise ApiError(503, "the Feedback API does not answer") from error
+        if answer.is_success:
+            return answer.json()
+        raise _error(answer)
+
+
+def in_path(text: str) -> str:
+    """A text as one part of a path, whatever it holds."""
+    quoted = quote(text, safe="")
+    # A part of one or two dots would name another folder.
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
+
+
+def _error(answer: httpx.Response) -> ApiError:
+    try:
+        told = answer.json()["error"]
+        return ApiError(answer.status_code, told["message"], told["param"])
+    except (ValueError, KeyError, TypeError):
+        return ApiError(answer.status_code, f"the Feedback API answered with status {answer.status_code}")

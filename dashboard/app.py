@@ -1,0 +1,42 @@
+"""The dashboard's routes: pages, forms and static files."""
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dashboard import feedback_forms, logs_page, sign_in_page, trace_page
+from dashboard.api_client import ApiClient
+from dashboard.pages import Pages
+from dashboard.rendering import STATIC, STATIC_VERSION
+
+
+def dashboard_routes(api: ApiClient, address: str) -> list[BaseRoute]:
+    """All routes of the dashboard. `address` is how callers reach the API."""
+    pages = Pages(api, address)
+    features = (logs_page, trace_page, feedback_forms, sign_in_page)
+    return [
+        Route("/", _to_logs, methods=["GET"]),
+        *(route for feature in features for route in feature.routes(pages)),
+        Mount(f"/static/{STATIC_VERSION}", _KeptFiles(STATIC), name="static"),
+    ]
+
+
+async def _to_logs(_: Request) -> Response:
+    return RedirectResponse("/logs", 307)
+
+
+class _KeptFiles(StaticFiles):
+    """Files whose address changes with their content."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory)
+
+    def file_response(self, *arguments, **options) -> Response:  # type: ignore[no-untyped-def]
+        """A file with leave to keep it for ever."""
+        answer = super().file_response(*arguments, **options)
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        answer.headers["x-content-type-options"] = "nosniff"
+        return answer

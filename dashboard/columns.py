@@ -1,0 +1,41 @@
+"""Which columns the table of requests has, as the viewer has chosen them; remembered in a cookie."""
+
+from collections.abc import Iterable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+COOKIE = "feedback_columns"
+COLUMNS = {
+    "time": "Time",
+    "trace": "Trace",
+    "model": "Model",
+    "prompt": "Prompt",
+    "user": "User",
+    "organisation": "Organisation",
+    "environment": "Environment",
+    "status": "Status",
+    "latency": "Latency",
+    "tokens": "Tokens",
+    "cost": "Cost",
+    "count": "Feedback Count",
+    "pairs": "Value : Weight",
+    "average": "Weighted average",
+}
+NUMERIC = frozenset({"latency", "tokens", "cost", "count", "average"})
+_DEFAULT = tuple(name for name in COLUMNS if name not in ("trace", "organisation"))
+
+
+def columns_of(request: Request) -> tuple[str, ...]:
+    """The chosen columns in their order; time is always among them."""
+    return _known(request.cookies.get(COOKIE, "").split(".")) or _DEFAULT
+
+
+def remember(response: Response, chosen: Iterable[str]) -> None:
+    """Have the browser keep the choice for a year."""
+    response.set_cookie(COOKIE, ".".join(_known(chosen)), max_age=365 * 86_400, samesite="lax", path="/logs")
+
+
+def _known(names: Iterable[str]) -> tuple[str, ...]:
+    wanted = set(names) & COLUMNS.keys()
+    return tuple(name for name in COLUMNS if name in wanted or name == "time") if wanted else ()

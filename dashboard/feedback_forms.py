@@ -1,0 +1,64 @@
+"""The forms that add feedback to a trace, correct it and delete it. Each leads back to the page it was sent from."""
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+
+from dashboard.api_client import ApiError, in_path
+from dashboard.page_query import PageQuery
+from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
+from dashboard.sign_in_page import own_path
+
+COMMENT = "comment"
+"""The key of metadata that holds what a person wrote."""
+FRESH = "fresh"
+"""The parameter that tells until when, in Unix seconds, a page waits for what has just been accepted."""
+_STORED_WITHIN_S = 8
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The routes."""
+
+    async def add(request: Request, viewer: Viewer) -> Response:
+        form = await form_of(request)
+        comment = form.get(COMMENT, "").strip()
+        body = {
+            "trace_id": form.get("trace_id", ""),
+            **_rating(form),
+            "metadata": {COMMENT: comment} if comment else {},
+        }
+        await viewer.api.send("POST", "/v1/feedback", body)
+        return _back(form)
+
+    async def change(request: Request, viewer: Viewer) -> Response:
+        form = await form_of(request)
+        await viewer.api.send("PUT", f"/v1/feedback/{in_path(form.get('id', ''))}", _rating(form))
+        return _back(form)
+
+    async def delete(request: Request, viewer: Viewer) -> Response:
+        form = await form_of(request)
+        await viewer.api.send("DELETE", f"/v1/feedback/{in_path(form.get('id', ''))}")
+        return _back(form)
+
+    return [
+        pages.post("/feedback/add", add),
+        pages.post("/feedback/change", change),
+        pages.post("/feedback/delete", delete),
+    ]
+
+
+def _rating(form: dict[str, str]) -> dict[str, Any]:
+    """Value and weight of a form as numbers; the API says which of them is out of its range."""
+    try:
+        return {"value": int(form.get("value", "")), "weight": float(form.get("weight") or 1)}
+    except ValueError:
+        raise ApiError(400, "value must be a whole number from −10 to 10, and weight a number from 0 to 1") from None
+
+
+def _back(form: dict[str, str]) -> Response:
+    path, _, text = own_path(form.get("next")).partition("?")
+    query = PageQuery.of_text(text).with_(**{FRESH: str(int(time.time()) + _STORED_WITHIN_S)})
+    return RedirectResponse(query.link(path), 303, headers=SECURITY_HEADERS)

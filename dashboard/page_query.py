@@ -1,0 +1,122 @@
+"""The query string of a page: filters, time range and cursor. All that a page shows follows from it.
+
+Pure. Filters have the API's names, and `meta.KEY` asks for a key of metadata. A relative range such as `24h` moves on
+with the clock; `time_of_generation_min` and `…_max` stand still. Empty values are left out, as forms send them.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlencode
+
+RANGES = {
+    "15m": ("Last 15 minutes", timedelta(minutes=15)),
+    "1h": ("Last hour", timedelta(hours=1)),
+    "24h": ("Last 24 hours", timedelta(hours=24)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+    "30d": ("Last 30 days", timedelta(days=30)),
+    "90d": ("Last 90 days", timedelta(days=90)),
+}
+DEFAULT_RANGE = "24h"
+SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
+META = "meta."
+_OWN = frozenset({"range", "cursor", "open", "span", "columns", "fresh", "id", "by", "against", "sort"})
+"""Parameters that say how a page shows something, and are no filters."""
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """The parameters in the order in which they came; immutable."""
+
+    items: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[str, str]]) -> "PageQuery":
+        """Those of a request, without what is empty."""
+        return cls(tuple((name, value) for name, value in items if value.strip()))
+
+    @classmethod
+    def of_text(cls, text: str) -> "PageQuery":
+        """Those of a query string."""
+        return cls.of(parse_qsl(text))
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of a parameter."""
+        return next((value for given, value in self.items if given == name), default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a parameter."""
+        return [value for given, value in self.items if given == name]
+
+    def has(self, name: str, value: str) -> bool:
+        """Whether this filter is set to this value."""
+        return (name, value) in self.items
+
+    @property
+    def range(self) -> str:
+        """The name of the relative range; empty where times are given."""
+        if self.get(SINCE) or self.get(UNTIL):
+            return ""
+        asked = self.get("range", DEFAULT_RANGE)
+        return asked if asked in RANGES else DEFAULT_RANGE
+
+    @property
+    def range_label(self) -> str:
+        """The time range in words."""
+        return RANGES[self.range][0] if self.range else "Chosen time"
+
+    @property
+    def filters(self) -> list[tuple[str, str]]:
+        """What is asked of requests or feedback beside the time."""
+        return [(name, value) for name, value in self.items if name not in _OWN and name not in (SINCE, UNTIL)]
+
+    def times(self, now: datetime) -> tuple[str, str]:
+        """From and until when, exclusive, as the API takes them."""
+        if not self.range:
+            until = self.get(UNTIL) or _text(now)
+            return self.get(SINCE) or _text(now - timedelta(days=365)), until
+        # Up to the next whole second, so that what has just come is in it.
+        until_at = now.replace(microsecond=0) + timedelta(seconds=1)
+        return _text(until_at - RANGES[self.range][1]), _text(until_at)
+
+    def for_api(self, now: datetime, *others: str) -> list[tuple[str, str]]:
+        """The API's parameters: filters, times, and those `others` of the page that the API takes under their name."""
+        since, until = self.times(now)
+        metadata = {name.removeprefix(META): value for name, value in self.filters if name.startswith(META)}
+        plain = [(name, value) for name, value in self.items if name in others]
+        plain += [(name, value) for name, value in self.filters if not name.startswith(META)]
+        if metadata:
+            plain.append(("metadata", json.dumps(metadata, ensure_ascii=False)))
+        return [(SINCE, since), (UNTIL, until), *plain]
+
+    def with_(self, **changes: str | None) -> "PageQuery":
+        """With these parameters set, each to one value, or left out where it is None. Back at the first page."""
+        return self.set(changes)
+
+    def set(self, changes: dict[str, str | None]) -> "PageQuery":
+        """As `with_`, for names that are no identifiers."""
+        kept = [(name, value) for name, value in self.items if name not in changes and name != "cursor"]
+        return PageQuery((*kept, *((name, value) for name, value in changes.items() if value)))
+
+    def toggled(self, name: str, value: str) -> "PageQuery":
+        """With this value of a filter added, or taken away where it was set. A key of metadata has one value."""
+        kept = PageQuery(tuple(each for each in self.items if each[0] != "cursor"))
+        if self.has(name, value):
+            return PageQuery(tuple(each for each in kept.items if each != (name, value)))
+        if name.startswith(META):
+            return kept.set({name: value})
+        return PageQuery((*kept.items, (name, value)))
+
+    def without_filters(self) -> "PageQuery":
+        """The time range alone."""
+        return PageQuery(tuple(each for each in self.items if each[0] in ("range", SINCE, UNTIL)))
+
+    def link(self, path: str = "") -> str:
+        """A link to a page with these parameters."""
+        query = urlencode(self.items)
+        return f"{path}?{query}" if query else path or "?"
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

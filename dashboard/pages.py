@@ -1,0 +1,119 @@
+"""What every page of the dashboard has in common: its viewer, its frame, its security headers, and its error pages."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from dashboard import session
+from dashboard.api_client import ApiClient, ApiError, ViewerApi
+from dashboard.page_query import PageQuery
+from dashboard.rendering import environment
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_MOST_FORM_BYTES = 200_000
+_TITLES = {
+    403: "Not allowed", 404: "Not found", 429: "Too many questions", 503: "Not available right now"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks at a page."""
+
+    api: ViewerApi
+    workspace: str
+    scopes: frozenset[str]
+    is_signed_in: bool
+
+    def may(self, scope: str) -> bool:
+        """Whether the viewer's key has this scope."""
+        return scope in self.scopes
+
+
+Handler = Callable[[Request, Viewer], Awaitable[Response]]
+
+
+class Pages:
+    """Makes routes of handlers. `address` is how callers outside reach the API, for examples to paste."""
+
+    def __init__(self, api: ApiClient, address: str) -> None:
+        self.api, self.address = api, address
+        self._templates = environment()
+
+    def get(self, path: str, handler: Handler) -> Route:
+        """A page."""
+        return Route(path, self._endpoint(handler), methods=["GET"])
+
+    def post(self, path: str, handler: Handler) -> Route:
+        """A form that changes something; refused where it may have come from another site."""
+        return Route(path, self._endpoint(handler), methods=["POST"])
+
+    def render(
+        self, request: Request, viewer: Viewer | None, template: str, /, status: int = 200, **context: Any
+    ) -> HTMLResponse:
+        """A page in its frame."""
+        query = PageQuery.of(request.query_params.multi_items())
+        text = self._templates.get_template(template).render(
+            viewer=viewer, path=request.url.path, query=query, address=self.address, **context
+        )
+        return HTMLResponse(text, status, headers=SECURITY_HEADERS)
+
+    async def viewer(self, request: Request) -> Viewer:
+        """Who looks; ApiError 401 where they must sign in."""
+        key = session.key_of(request)
+        api = self.api.as_viewer(key)
+        caller = await api.get("/v1/caller")
+        return Viewer(api, caller["workspace"], frozenset(caller["scopes"]), caller["key_id"] is not None)
+
+    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            if request.method == "POST" and not session.is_own_page(request):
+                error = ApiError(403, "this form was sent by a page of another site")
+                return self._error_page(request, None, error)
+            viewer = None
+            try:
+                viewer = await self.viewer(request)
+                return await handler(request, viewer)
+            except ApiError as error:
+                if error.status == 401:
+                    return self._to_sign_in(request)
+                return self._error_page(request, viewer, error)
+
+        return endpoint
+
+    def _to_sign_in(self, request: Request) -> Response:
+        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        where = f"/sign-in?next={quote(address if request.method == 'GET' else '/logs', safe='')}"
+        if request.headers.get("hx-request"):
+            return Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": where})
+        return RedirectResponse(where, 303, headers=SECURITY_HEADERS)
+
+    def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
+        title = _TITLES.get(error.status, "That did not work")
+        return self.render(request, viewer, "error.html", error.status, title=title, error=error)
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form that was sent, the last value of each; ApiError 400 where there are too many bytes."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > _MOST_FORM_BYTES:
+        raise ApiError(400, f"the form has more than {_MOST_FORM_BYTES:,} bytes")
+    pairs: Sequence[tuple[str, str]] = parse_qsl(
+        (await request.body()).decode(errors="replace"), keep_blank_values=True
+    )
+    return dict(pairs)

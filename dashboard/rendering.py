@@ -1,0 +1,108 @@
+"""Jinja templates with the filters by which pages write numbers, times and links.
+
+Everything is escaped by itself; what strangers typed is set off with `dir="auto"`, so that right-to-left text turns
+nothing around it.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dashboard.api_client import in_path
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+_MINUS = "−"
+_NONE = "–"
+
+
+def _static_version() -> str:
+    digest = hashlib.sha256()
+    for each in sorted(STATIC.rglob("*")):
+        if each.is_file():
+            digest.update(each.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+STATIC_VERSION = _static_version()
+"""In the address of each static file, which may therefore be kept for ever."""
+
+
+def count(number: float | None) -> str:
+    """A count with its thousands set apart."""
+    return _NONE if number is None else f"{number:,.0f}".replace("-", _MINUS)
+
+
+def short_count(number: float | None) -> str:
+    """A count in at most four characters and a unit."""
+    if number is None:
+        return _NONE
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:g}"
+
+
+def signed(number: float | None, places: int = 2) -> str:
+    """A mean or a value with its sign; the sign of zero is none."""
+    if number is None:
+        return _NONE
+    text = f"{number:+.{places}f}"
+    return text.lstrip("+-") if not float(text) else text.replace("-", _MINUS)
+
+
+def value_text(value: int) -> str:
+    """The value of a feedback with its sign."""
+    return signed(value, 0)
+
+
+def milliseconds(number: float | None) -> str:
+    """A duration: milliseconds below ten seconds, then seconds."""
+    if number is None:
+        return _NONE
+    return f"{number:,.0f} ms" if number < 10_000 else f"{number / 1000:,.1f} s"
+
+
+def money(cents: float | None) -> str:
+    """US cents as dollars, with as many digits as tell something."""
+    if cents is None:
+        return _NONE
+    dollars = cents / 100
+    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}" if dollars >= 1e-4 else "<$0.0001"
+
+
+def percent(share: float | None) -> str:
+    """A share of one."""
+    return _NONE if share is None else f"{share * 100:.1f} %"
+
+
+def utc(text: str) -> str:
+    """An RFC 3339 time as people read it, in UTC; a script shows it in the viewer's zone."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def pretty_json(value: Any) -> str:
+    """JSON to be read."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def environment() -> Environment:
+    """The templates of the dashboard."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        enable_async=False,
+    )
+    made.filters |= {
+        each.__name__: each
+        for each in (count, short_count, signed, value_text, milliseconds, money, percent, utc, pretty_json, in_path)
+    }
+    made.globals["static"] = f"/static/{STATIC_VERSION}"
+    return made

@@ -1,0 +1,54 @@
+"""Signing in with an API key, and out."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dashboard import session
+from dashboard.api_client import ApiError
+from dashboard.pages import SECURITY_HEADERS, Pages, form_of
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The routes. They need no viewer."""
+
+    async def show(request: Request) -> Response:
+        return pages.render(request, None, "sign_in.html", error=None, next=own_path(request.query_params.get("next")))
+
+    async def sign_in(request: Request) -> Response:
+        if not session.is_own_page(request):
+            error = ApiError(403, "this form was sent by a page of another site")
+            return pages.render(request, None, "sign_in.html", 403, error=error, next="/logs")
+        try:
+            form = await form_of(request)
+            key, where = form.get("key", "").strip(), own_path(form.get("next"))
+            if not session.could_be_key(key):
+                raise ApiError(401, "this is no API key of this server: they begin with fbk_")
+            await pages.api.as_viewer(key).get("/v1/caller")
+        except ApiError as error:
+            return pages.render(request, None, "sign_in.html", error.status, error=error, next="/logs")
+        answer = RedirectResponse(where, 303, headers=SECURITY_HEADERS)
+        session.sign_in(request, answer, key)
+        return answer
+
+    async def sign_out(request: Request) -> Response:
+        answer = RedirectResponse("/sign-in", 303, headers=SECURITY_HEADERS)
+        if session.is_own_page(request):
+            session.sign_out(answer)
+        return answer
+
+    return [
+        Route("/sign-in", show, methods=["GET"]),
+        Route("/sign-in", sign_in, methods=["POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+    ]
+
+
+def own_path(text: str | None) -> str:
+    """Where to go after signing in: a path of this server, whatever was asked for."""
+    parts = urlsplit(text or "")
+    # Browsers read a backslash as a slash, and two slashes as another server.
+    is_own = parts.path.startswith("/") and not parts.path.startswith("//") and "\\" not in (text or "")
+    return text if text and is_own and not parts.scheme and not parts.netloc and text.isprintable() else "/logs"

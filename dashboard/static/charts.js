@@ -1,0 +1,71 @@
+// Charts over time, drawn by uPlot in the colours of the page. Dragging across one zooms the page into that time.
+"use strict";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+class TimeChart extends HTMLElement {
+  static observedAttributes = ["data-chart"];
+  connectedCallback() {
+    this.draw = this.draw.bind(this);
+    document.addEventListener("theme", this.draw);
+    this.sizes = new ResizeObserver(() => this.plot?.setSize({ width: this.clientWidth, height: this.height }));
+    this.draw();
+    this.sizes.observe(this);
+  }
+  disconnectedCallback() {
+    document.removeEventListener("theme", this.draw);
+    this.sizes.disconnect();
+    this.plot?.destroy();
+  }
+  attributeChangedCallback() { if (this.isConnected && this.plot) this.draw(); }
+  get height() { return Number(this.dataset.height || 220); }
+
+  draw() {
+    this.plot?.destroy();
+    const chart = JSON.parse(this.dataset.chart);
+    const bars = this.dataset.kind === "bars";
+    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const series = chart.series.map((each, index) => {
+      const stroke = colour(each.colour ? `--${each.colour}` : `--series-${index + 1}`);
+      return {
+        label: each.name, stroke, width: bars ? 0 : 2, spanGaps: false, scale: each.scale || "y",
+        fill: bars ? stroke : undefined,
+        paths: bars ? uPlot.paths.bars({ size: [0.8, 60], align: 1 }) : undefined,
+        points: { show: !bars && chart.times.length < 40 },
+        value: (_, value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: 2 })),
+      };
+    });
+    const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
+    this.plot = new uPlot({
+      width: this.clientWidth || 600, height: this.height, series: [{}, ...series], bands,
+      axes: [axis, { ...axis, size: 56 }],
+      scales: { y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
+      legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
+      hooks: { setSelect: [(plot) => this.zoom(plot)] },
+    }, [chart.times, ...chart.series.map((each) => each.values)], this);
+    this.describe(chart);
+  }
+
+  zoom(plot) {
+    const { left, width } = plot.select;
+    if (width < 4 || !this.dataset.zoom) return;
+    const at = (x) => new Date(plot.posToVal(x, "x") * 1000).toISOString();
+    const address = new URL(this.dataset.zoom, location.href);
+    address.searchParams.set("time_of_generation_min", at(left));
+    address.searchParams.set("time_of_generation_max", at(left + width));
+    htmx.ajax("GET", address.pathname + address.search, { source: this, target: "#page", select: "#page", swap: "outerHTML", push: "true" });
+  }
+
+  // The same numbers as a table, for whoever cannot see the drawing.
+  describe(chart) {
+    const table = document.createElement("table");
+    table.className = "sr";
+    table.createCaption().textContent = this.getAttribute("aria-label") || "The numbers of the chart";
+    const line = (cells) => { const row = table.insertRow(); for (const each of cells) row.insertCell().textContent = each; };
+    line(["Time", ...chart.series.map((each) => each.name)]);
+    chart.times.forEach((time, index) => line([new Date(time * 1000).toLocaleString(), ...chart.series.map((each) => each.values[index] ?? "–")]));
+    this.querySelector("table.sr")?.remove();
+    this.append(table);
+  }
+}
+customElements.define("time-chart", TimeChart);

@@ -1,0 +1,99 @@
+// What the pages do beyond links and forms: times in the viewer's zone, live lists, keys, the switch of light and dark.
+"use strict";
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (!document.cookie.includes("feedback_zone=" + encodeURIComponent(zone)))
+  document.cookie = `feedback_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
+
+const today = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const earlier = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
+// A time, shown in the viewer's zone; the title says it in UTC.
+customElements.define("local-time", class extends HTMLElement {
+  static observedAttributes = ["datetime"];
+  connectedCallback() { this.show(); }
+  attributeChangedCallback() { if (this.isConnected) this.show(); }
+  show() {
+    const at = new Date(this.getAttribute("datetime"));
+    if (isNaN(at)) return;
+    this.textContent = (at.toDateString() === new Date().toDateString() ? today : earlier).format(at);
+  }
+});
+
+// A button between light and dark. What the system wants needs no choice to be kept.
+customElements.define("theme-switch", class extends HTMLElement {
+  connectedCallback() {
+    this.onclick = () => {
+      const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
+      document.documentElement.dataset.theme = dark ? "light" : "dark";
+      localStorage.setItem("theme", dark ? "light" : "dark");
+      document.dispatchEvent(new Event("theme"));
+    };
+  }
+});
+
+// Whether the list renews itself: remembered until the browser is closed.
+const isPaused = () => sessionStorage.getItem("paused") === "yes";
+customElements.define("live-switch", class extends HTMLElement {
+  connectedCallback() {
+    this.show();
+    this.onclick = () => { sessionStorage.setItem("paused", isPaused() ? "no" : "yes"); this.show(); };
+  }
+  show() {
+    this.firstElementChild.setAttribute("aria-pressed", String(!isPaused()));
+    this.querySelector("span:last-child").textContent = isPaused() ? "Paused" : "Live";
+  }
+});
+document.addEventListener("htmx:before:request", (event) => {
+  const source = event.detail.ctx.sourceElement;
+  const busy = document.hidden || isPaused() || document.querySelector("#rows details[open]");
+  if (source.hasAttribute("data-live") && busy) event.preventDefault();
+});
+
+// Forms send no empty fields, so that addresses stay short.
+document.addEventListener("formdata", (event) => {
+  for (const [name, value] of [...event.formData]) if (value === "" && event.target.method === "get") event.formData.delete(name);
+});
+
+const rows = () => [...document.querySelectorAll("table.rows tbody tr")];
+let current = null;
+const go = (step) => {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.findIndex((row) => row.id === current || (current === null && row.getAttribute("aria-selected") === "true"));
+  const row = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+  current = row.id;
+  for (const each of all) each.toggleAttribute("aria-selected", false);
+  row.setAttribute("aria-selected", "true");
+  const link = row.querySelector("a.open");
+  link.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+  if (!document.getElementById("drawer")?.hidden) link.click();
+};
+const close = () => {
+  const drawer = document.getElementById("drawer");
+  if (drawer && !drawer.hidden) drawer.querySelector("a.close").click();
+  for (const each of document.querySelectorAll("details.menu[open]")) each.open = false;
+};
+const keys = {
+  "/": () => document.getElementById("search")?.focus(),
+  "?": () => document.getElementById("help").showModal(),
+  j: () => go(1),
+  k: () => go(-1),
+  p: () => document.querySelector("live-switch")?.click(),
+};
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return close();
+  const writes = event.target.closest?.("input, select, textarea, dialog, [contenteditable]");
+  if (writes || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+document.addEventListener("click", (event) => {
+  const step = event.target.closest?.("[data-step]");
+  if (step) go(Number(step.dataset.step));
+  if (event.target.closest?.("[data-help]")) document.getElementById("help").showModal();
+  const row = event.target.closest?.("table.rows tbody tr");
+  if (row) current = row.id;
+  for (const each of document.querySelectorAll("details.menu[open]")) if (!each.contains(event.target)) each.open = false;
+});

@@ -1,0 +1,20 @@
+"""`/trace?id=…`: one trace on a page of its own. The id stands in the query, where it may hold anything, `..` too."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from dashboard.page_query import PageQuery
+from dashboard.pages import Pages, Viewer
+from dashboard.trace_view import trace_view
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The route."""
+
+    async def trace(request: Request, viewer: Viewer) -> Response:
+        query = PageQuery.of(request.query_params.multi_items())
+        shown = await trace_view(viewer, query.get("id"), query.get("span"))
+        return pages.render(request, viewer, "trace.html", opened=shown)
+
+    return [pages.get("/trace", trace)]

@@ -1,0 +1,47 @@
+"""All that the trace page and the drawer beside the list show of a trace."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any
+
+from dashboard.api_client import in_path
+from dashboard.conversation import conversation
+from dashboard.pages import Viewer
+
+
+async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str, Any]:
+    """The trace with one request shown whole: that with the id `span`, else the first. Raises ApiError."""
+    trace, chosen = await asyncio.gather(viewer.api.get(f"/v1/traces/{in_path(trace_id)}"), _request(viewer, span))
+    spans = trace["spans"]["data"]
+    if chosen is None or chosen["trace_id"] != trace_id:
+        chosen = await _request(viewer, spans[0]["id"]) if spans else None
+    messages = conversation(chosen["request"]["body"], chosen["response"]["body"]) if chosen else []
+    return {
+        "trace_id": trace_id,
+        "trace": trace,
+        "lines": timeline(spans),
+        "request": chosen,
+        "messages": messages,
+        "problem": None,
+        "now": time.time(),
+    }
+
+
+def timeline(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each span with where its bar begins and how wide it is, as shares of the whole trace in percent."""
+    began = [datetime.fromisoformat(each["created_at"]).timestamp() * 1000 for each in spans]
+    ended = [start + (each["response_time"] or 0) for start, each in zip(began, spans, strict=True)]
+    first = min(began, default=0)
+    whole = max(ended, default=0) - first or 1
+    return [
+        {**each, "offset": 100 * (start - first) / whole, "width": max(100 * (end - start) / whole, 0.5)}
+        for each, start, end in zip(spans, began, ended, strict=True)
+    ]
+
+
+async def _request(viewer: Viewer, log_id: str) -> dict[str, Any] | None:
+    if not log_id:
+        return None
+    found: dict[str, Any] = await viewer.api.get(f"/v1/logs/{in_path(log_id)}")
+    return found
