@@ -113,7 +113,5 @@ async def form_of(request: Request) -> dict[str, str]:
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > _MOST_FORM_BYTES:
         raise ApiError(400, f"the form has more than {_MOST_FORM_BYTES:,} bytes")
-    pairs: Sequence[tuple[str, str]] = parse_qsl(
-        (await request.body()).decode(errors="replace"), keep_blank_values=True
-    )
-    return dict(pairs)
+    body = (await request.body()).decode(errors="replace")
+    return dict(parse_qsl(body, keep_blank_values=True))
