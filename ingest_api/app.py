@@ -97,6 +97,7 @@ class EdgeApp(FastAPI):
             scheme=scope["scheme"],
             http_version=scope["http_version"],
             allowed=self.allowed_hosts,
+            is_page=scope["method"] == "GET" and not scope["path"].startswith("/v1/"),
         )
 
     async def _observed(self, scope: AsgiScope, receive: Receive, send: Send, refused: Refusal | None = None) -> None:

@@ -20,6 +20,7 @@ _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-
 _LONGEST_HOST = 300
 _PORTS = {"http": 80, "https": 443}
 _OWN_PAGES = (b"none", b"same-origin")
+_LINK = {b"sec-fetch-mode": b"navigate", b"sec-fetch-dest": b"document"}
 
 Origin = tuple[str, str, int]
 """Scheme, name and port."""
@@ -43,13 +44,19 @@ def host_names(text: str) -> tuple[str, ...]:
 
 
 def refusal(
-    headers: Iterable[tuple[bytes, bytes]], *, scheme: str, http_version: str, allowed: frozenset[str]
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    scheme: str,
+    http_version: str,
+    allowed: frozenset[str],
+    is_page: bool = False,
 ) -> Refusal | None:
     """Why a request with these headers (names in lower case) may be a foreign page's; None where it cannot be one.
 
-    `allowed` are host names of this server beside localhost, in lower case.
+    `allowed` are host names of this server beside localhost, in lower case. To a page (`is_page`) a link on any site
+    may lead: the browser shows it in place of the page with the link, which learns nothing of it.
     """
-    hosts, origins, sites = [], [], []
+    hosts, origins, sites, fetched = [], [], [], {}
     for name, value in headers:
         if name == b"host":
             hosts.append(value)
@@ -57,6 +64,8 @@ def refusal(
             origins.append(value)
         elif name == b"sec-fetch-site":
             sites.append(value)
+        elif name in _LINK:
+            fetched[name] = value
     # Without Host there is no browser: each sends HTTP/1.1, which demands it.
     own: frozenset[Origin] | None = frozenset()
     if hosts or http_version != "1.0":
@@ -67,8 +76,9 @@ def refusal(
     for origin in origins:
         if _parsed(origin) not in own:
             return _foreign(b"Origin: " + origin)
+    is_link = is_page and not origins and fetched == _LINK
     for site in sites:
-        if site not in _OWN_PAGES:
+        if site not in _OWN_PAGES and not is_link:
             return _foreign(b"Sec-Fetch-Site: " + site)
     return None
 

@@ -39,7 +39,8 @@ class TimeChart extends HTMLElement {
     this.plot = new uPlot({
       width: this.clientWidth || 600, height: this.height, series: [{}, ...series], bands,
       axes: [axis, { ...axis, size: 56 }],
-      scales: { y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
+      // A bar stands right of the start of its bucket, the last one too.
+      scales: { x: { range: (_, first, last) => [first, bars ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
       hooks: { setSelect: [(plot) => this.zoom(plot)] },
     }, [chart.times, ...chart.series.map((each) => each.values)], this);

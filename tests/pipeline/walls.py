@@ -62,7 +62,12 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
     Route("POST", f"{EXPORT}/cancel"): ("logs.read", "feedback.read"),
 }
 """Of an export that holds feedback, as all of these workspaces do."""
-SCOPES = LISTS | BY_ID | WRITES
+SCOPES = LISTS | BY_ID | WRITES | {Route("GET", "/v1/caller"): ()}
+
+PAGES = _get("/", "/logs", "/logs/overview", "/trace", "/sign-in") | {
+    Route("POST", path) for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete")
+}
+"""The dashboard's, which asks the routes above with the viewer's key."""
 
 
 def unknown_routes(app: EdgeApp, document: Json) -> list[str]:
@@ -75,7 +80,7 @@ def unknown_routes(app: EdgeApp, document: Json) -> list[str]:
     }
     hot = {Route(method, path) for path, endpoints in app.hot.items() for method in endpoints.by_method}
     told = {Route(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    return sorted(" ".join(route) for route in (served | hot | told) ^ {*OPEN, *SCOPES})
+    return sorted(" ".join(route) for route in (served | hot | told) ^ {*OPEN, *SCOPES, *PAGES})
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -33,7 +33,7 @@ from stream_workers.messages import Message
 from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("ingest_api", "query_api", "stream_workers", "schemas", "deploy")
+PROGRAMS = ("ingest_api", "query_api", "stream_workers", "dashboard", "schemas", "deploy")
 STARTERS = {"create_task", "ensure_future", "Task", "Thread", "Timer", "call_later", "start_http_server", "TaskGroup"}
 # Where a task, a thread or a timer may be started, and who sees it end.
 OWNED = {

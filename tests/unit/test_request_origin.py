@@ -218,3 +218,20 @@ async def test_the_name_to_listen_on_and_listed_names_are_taken() -> None:
     opened(app)
     answers = [await status(app, "GET", "/healthz", Host=f"{name}:8787") for name in ("edge.internal", *ALLOWED)]
     assert answers == [200, 200]
+
+
+LINK = (("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
+
+
+def test_a_link_on_another_site_leads_to_a_page_and_to_nothing_else() -> None:
+    def asked(*headers: tuple[str, str], is_page: bool = True) -> bool:
+        encoded = [(name.encode(), value.encode()) for name, value in (("host", "localhost:8787"), *headers)]
+        return refusal(encoded, scheme="http", http_version="1.1", allowed=ALLOWED, is_page=is_page) is None
+
+    assert asked(*LINK)
+    assert not asked(*LINK, is_page=False)
+    assert not asked(LINK[0])
+    assert not asked(LINK[0], LINK[1], ("sec-fetch-dest", "iframe"))
+    assert not asked(LINK[0], ("sec-fetch-mode", "no-cors"), LINK[2])
+    assert not asked(*LINK, ("origin", "https://evil.example"))
+    assert not asked(*LINK, ("host", "evil.example"))
