@@ -13,6 +13,7 @@ from query_api import (
     analytics_graphs,
     analytics_groups,
     caller_info,
+    facets,
     feedback_list,
     feedback_receipt,
     logs,
@@ -41,9 +42,10 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         await engines.close()
 
     router = APIRouter(lifespan=lifespan)
-    # Exports come before logs, whose /v1/logs/{log_id} would take their paths.
+    # Facets and exports come first: the paths of one feedback or request, /v1/logs/{log_id}, would take theirs.
     for feature in (
         caller_info,
+        facets,
         feedback_list,
         feedback_receipt,
         exports,

@@ -144,7 +144,7 @@ def requests_asked(stored: Stored, filters: LogFilters) -> list[Row]:
         for row in stored.requests
         if _in_time(filters, row["started_at"])
         and _is(row, filters, {**REQUEST_COLUMNS, **COLUMN_OF, "trace_id": "trace_id"})
-        and all(_text(row, key) == text for key, text in filters.metadata.items())
+        and all(text_of(row, key) == text for key, text in filters.metadata.items())
         and _feedback_of_trace(stored, filters, row["trace_id"])
     ]
 
@@ -154,8 +154,8 @@ def feedback_asked(stored: Stored, filters: LogFilters) -> list[Row]:
 
     def has(row: Row, key: str, text: str) -> bool:
         if key in SPECIALS or key in row["metadata"]:
-            return _text(row, key) == text
-        return any(_text(request, key) == text for request in stored.requests_of(row["trace_id"]))
+            return text_of(row, key) == text
+        return any(text_of(request, key) == text for request in stored.requests_of(row["trace_id"]))
 
     speaks_of_requests = (
         filters.statuses or filters.provider_models or filters.request_ids
@@ -214,7 +214,7 @@ def _feedback_of_trace(stored: Stored, filters: LogFilters, trace_id: str) -> bo
     )
 
 
-def _text(row: Row, key: str) -> str:
+def text_of(row: Row, key: str) -> str:
     value = row[key] if key in SPECIALS else row["metadata"].get(key, "")
     return value if isinstance(value, str) else json.dumps(value)
 

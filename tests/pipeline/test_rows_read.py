@@ -68,6 +68,7 @@ def rows_read() -> Iterator[Callable[[], int]]:
         ("logs", {}),
         ("logs", {"weighted_feedback_min": "0"}),
         ("logs", {"has_feedback": "false"}),
+        ("logs/facets", {"fields": "ai_model,user,metadata,metadata.plan", "user": "u"}),
         ("feedback", {"weighted_feedback_max": "0"}),
     ],
 )

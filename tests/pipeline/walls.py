@@ -37,7 +37,7 @@ OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for na
 """What needs no key; the file has an address that is signed."""
 LISTS: dict[Route, tuple[Scope, ...]] = {
     **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/"), ("feedback.read",)),
-    **dict.fromkeys(_get("/v1/logs", "/v1/logs/"), ("logs.read",)),
+    **dict.fromkeys(_get("/v1/logs", "/v1/logs/", "/v1/logs/facets"), ("logs.read",)),
     **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "scores", "score", "ai-models"))),
                     ("analytics.read",)),
     **dict.fromkeys(_get(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"), ("analytics.read",)),
@@ -155,7 +155,7 @@ def two() -> tuple[Workspace, Workspace]:
 
 TRACES = ["joined", "pending", "quiet", "mute", "old", "orphan", "alphatrace"]
 KEYS = ["topic", "note", "_user", "alphaworks-only"]
-WITH_ALL_FILTERS = ("/v1/feedback", "/v1/logs", f"{GRAPHS}/weighted", "/v1/analytics/comparison",
+WITH_ALL_FILTERS = ("/v1/feedback", "/v1/logs", "/v1/logs/facets", f"{GRAPHS}/weighted", "/v1/analytics/comparison",
                     f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}")  # fmt: skip
 FILTERS: list[Json] = [
     {},
@@ -211,5 +211,7 @@ def _variants(path: str, filters: Json) -> Iterator[Json]:
         yield filters | TIMES
         if path.startswith(GRAPHS) and not filters:
             yield TIMES | {"read_from": "rows"}
+    elif path.endswith("/facets"):
+        yield filters | TIMES | {"fields": "user,ai_model,metadata,metadata.note,metadata.topic"}
     else:
         yield filters | {"page_size": "100"}

@@ -11,6 +11,7 @@ from query_api.log_filters import NAMES
 from query_api.settings import QuerySettings
 
 PAGE = {"cursor", "page_size"}
+FACETS = {"fields", "limit", "contains"}
 GROUPS = {*NAMES, "key", "page_size", "current_page"}
 GRAPH = {*NAMES, "read_from"}
 OVER_TIME = {*GRAPH, "bucket", "time_zone"}
@@ -20,6 +21,7 @@ DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
     ("get", "/v1/feedback"): ({*NAMES, *PAGE, "join_state"}, {400, 401, 403, 429, 503}),
     ("get", "/v1/feedback/{feedback_id}"): ({"feedback_id"}, {400, 401, 403, 429, 404, 503}),
     ("get", "/v1/logs"): ({*NAMES, *PAGE}, {400, 401, 403, 429, 503}),
+    ("get", "/v1/logs/facets"): ({*NAMES, *FACETS}, {400, 401, 403, 429, 503}),
     ("get", "/v1/logs/{log_id}"): ({"log_id"}, {400, 401, 403, 429, 404, 503}),
     ("get", "/v1/traces/{trace_id}"): (
         {"trace_id", "span_cursor", "feedback_cursor", "page_size"},
