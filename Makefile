@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help up test all-tests unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
-  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace
+  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,8 @@ format: $(VENV)/.dev ## bring the code into its format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace ## all below, an hour on two cores; ARGS="--rounds 2" and the like go along
+bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace \
+  bench-reading ## all below, an hour and a half on two cores; ARGS="--rounds 2" and the like go along
 
 bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
 	$(PY) -m benchmarks.worker $(ARGS)
@@ -74,6 +75,9 @@ bench-latency: $(VENV)/.dev ## measure how soon feedback shows in SQL under load
 
 bench-hot-trace: $(VENV)/.dev ## measure a trace with 100,000 feedbacks beside ordinary ones
 	$(PY) -m benchmarks.hot_trace $(ARGS)
+
+bench-reading: $(VENV)/.dev ## measure every reading endpoint over ten million requests; ARGS="--requests 1000000 --small 100000" takes minutes
+	$(PY) -m benchmarks.reading $(ARGS)
 
 $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 	$(PY) -m venv $(VENV)/quix

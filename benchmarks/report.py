@@ -19,7 +19,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace")
+ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace", "reading")
 PACKAGES = ("aiokafka", "faust-streaming", "clickhouse-connect", "chdb", "pyarrow", "msgspec", "fastapi", "uvicorn")
 
 _INTRODUCTION = """\
@@ -53,7 +53,8 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured, in every round. Ratios are of medians; `of_peer` is a ratio to each named peer."""
+    """One thing that was measured, in every round. Ratios are of medians; `of_peer` is a ratio to each named peer, and
+    `beside` are other figures in the same unit."""
 
     what: str
     unit: str
@@ -61,6 +62,7 @@ class Figure:
     of_limit: float | None = None
     of_peer: Mapping[str, float] = field(default_factory=dict)
     goals: Sequence[Goal] = ()
+    beside: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def median(self) -> float:
@@ -138,7 +140,8 @@ def section(document: Mapping[str, Any]) -> str:
     """One benchmark in Markdown: notes, table, and where and when it ran."""
     limits = any(each["of_limit"] is not None for each in document["figures"])
     peers = list(dict.fromkeys(peer for each in document["figures"] for peer in each["of_peer"]))
-    head = ["", "median", *(["of the limit"] if limits else []), *(f"× {peer}" for peer in peers), "goal"]
+    others = list(dict.fromkeys(name for each in document["figures"] for name in each.get("beside", ())))
+    head = ["", "median", *(["of the limit"] if limits else []), *(f"× {peer}" for peer in peers), *others, "goal"]
     lines = [f"## {document['title']}: `{document['command']}`", ""]
     for note in document["notes"]:
         lines += [note, ""]
@@ -148,6 +151,7 @@ def section(document: Mapping[str, Any]) -> str:
         if limits:
             cells.append("" if each["of_limit"] is None else number(each["of_limit"]))
         cells += [number(each["of_peer"][peer]) if peer in each["of_peer"] else "" for peer in peers]
+        cells += [number(each["beside"][name]) if name in each.get("beside", {}) else "" for name in others]
         cells.append("; ".join(_goal(goal).sentence() for goal in each["goals"]))
         lines.append(f"| {' | '.join(cells)} |")
     found, ran_on = document["versions"], document["machine"]

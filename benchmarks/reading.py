@@ -1,0 +1,265 @@
+"""Every reading endpoint over a month of ten million requests, cold and warm: `python -m benchmarks.reading`.
+
+A question goes through the HTTP API, as users ask, in a process of its own over the embedded ClickHouse. *Cold* is the
+first question after ClickHouse was started with none of its files in memory; *warm* are later ones, each with other
+values. The floor is the best statement that we can write by hand for that answer. What the tables cost whoever writes
+them is measured on empty ones: ClickHouse's CPU for batches as a worker stores them.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import clickhouse_connect
+
+from benchmarks.engines import Child, Engines, answers, running, until
+from benchmarks.options import keep, parser
+from benchmarks.reading_cost import EVENTS_PER_BATCH, Cost, costs, disk_of, no_merges
+from benchmarks.reading_data import fill, roll_up
+from benchmarks.reading_questions import Asking, Case, Question
+from benchmarks.report import Benchmark, Figure, Goal
+from deploy.embedded import broker
+from deploy.embedded.clickhouse_address import keep_address
+from deploy.kafka.broker import free_ports
+from deploy.migrate import migrate
+from deploy.topics import create_topics
+
+FULL_SIZE = 10_000_000
+FEWEST_WITH_ANSWERS = 100_000
+"""From this size on every question must find something."""
+
+
+@dataclass
+class Times:
+    """Milliseconds of one question: through the API, and of its floor."""
+
+    question: Question
+    fresh: Case
+    """One that has not been asked yet."""
+    warm: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
+    cold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """What was found at one size."""
+
+    times: Mapping[str, Times]
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """ClickHouse over a folder and the API over it, where they listen."""
+
+    folder: Path
+    clickhouse: str
+    clickhouse_port: int
+    kafka: str
+    api_port: int
+
+    @contextmanager
+    def engine(self) -> Iterator[Child]:
+        """ClickHouse, until the end of the block."""
+        argv = [sys.executable, "-m", "deploy.embedded.clickhouse_http", "--port", str(self.clickhouse_port)]
+        with running([*argv, "--data-dir", str(self.folder)]) as child:
+            until(lambda: answers(f"http://127.0.0.1:{self.clickhouse_port}/ping"), "ClickHouse answers", child=child)
+            yield child
+            child.terminate(300)
+
+    @contextmanager
+    def api(self) -> Iterator[None]:
+        """The HTTP API, until the end of the block."""
+        found = Engines(self.kafka, self.clickhouse)
+        settings = {**found.environment, "FEEDBACK_PORT": str(self.api_port), "FEEDBACK_READ_RATE_LIMIT_PER_S": "0"}
+        with running([sys.executable, "-m", "deploy.api"], None, settings) as child:
+            until(lambda: answers(f"http://127.0.0.1:{self.api_port}/readyz"), "the API is ready", child=child)
+            yield
+
+    def client(self) -> Any:
+        return clickhouse_connect.get_client(dsn=self.clickhouse, send_receive_timeout=3600, query_limit=0)
+
+    def ask(self, case: Case) -> tuple[float, bool]:
+        """Milliseconds until the whole answer is here, and whether it says anything. RuntimeError for a refusal."""
+        began = time.perf_counter()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}{case.path}", timeout=120) as reply:
+                answer = json.load(reply)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{case.path}: {error.code} {error.read().decode()[:300]}") from error
+        took = (time.perf_counter() - began) * 1000
+        return took, any(answer.get(name) for name in ("data", "data_points", "id", "spans", "current"))
+
+    def forget(self) -> None:
+        """Have the system drop the folder's files from memory."""
+        os.sync()
+        for file in self.folder.rglob("*"):
+            with suppress(OSError), file.open("rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """Addresses of a server over the folder, with a broker that holds the topics."""
+    kafka_port, clickhouse_port, api_port = free_ports(3)
+    kafka = f"127.0.0.1:{kafka_port}"
+    with running(broker.command("127.0.0.1", kafka_port)):
+        asyncio.run(broker.wait_until_ready(kafka))
+        asyncio.run(create_topics(kafka, 8))
+        yield Server(
+            folder, keep_address(folder, "127.0.0.1", clickhouse_port), clickhouse_port, kafka, api_port
+        )  # fmt: skip
+
+
+def load(found: Server, requests: int, days: int, now: datetime) -> Asking:
+    """Make the month, or continue the one that is there, and roll it up; returns when parts are at rest."""
+    began = time.perf_counter()
+    migrate(found.clickhouse)
+    client = found.client()
+    month = fill(client, requests, days, now)
+    no_merges(client)
+    print(f"{requests:,} requests stored after {time.perf_counter() - began:.0f} s", flush=True)
+    asyncio.run(roll_up(found.clickhouse))
+    no_merges(client)
+    print(f"rolled up after {time.perf_counter() - began:.0f} s", flush=True)
+    return Asking(client, month, now)
+
+
+def warm(found: Server, questions: list[Question], rounds: int, *, strict: bool) -> dict[str, Times]:
+    """Each question and its floor in turn, so that both see the same machine; the first of each warms up."""
+    client, took = found.client(), {}
+    for question in questions:
+        times = took[question.name] = Times(question, question.make())
+        said = 0
+        for n in range(rounds + 1):
+            case = question.make()
+            asked, says = found.ask(case)
+            said += says
+            began = time.perf_counter()
+            client.query(case.floor)
+            if n:
+                times.warm.append(asked)
+                times.floor.append((time.perf_counter() - began) * 1000)
+        if not said and strict:
+            raise RuntimeError(f"{question.name}: no answer says anything, such as {times.fresh.path}")
+        print(f"{question.name}: {median(times.warm):.0f} ms, floor {median(times.floor):.0f} ms", flush=True)
+    return took
+
+
+def cold(found: Server, took: Mapping[str, Times]) -> None:
+    """Each question once, ClickHouse started anew before it."""
+    for name, times in took.items():
+        found.forget()
+        with found.engine():
+            times.cold, _ = found.ask(times.fresh)
+        print(f"{name}: cold {times.cold:.0f} ms", flush=True)
+
+
+def at_size(folder: Path, requests: int, options: Namespace, *, ask_cold: bool) -> Size:
+    """All questions at one size."""
+    with server(folder) as found, ExitStack() as stack:
+        with found.engine():
+            questions = load(found, requests, options.days, datetime.now(UTC)).questions()
+            stack.enter_context(found.api())
+            chosen = [each for each in questions if options.only in each.name]
+            took = warm(found, chosen, options.rounds, strict=requests >= FEWEST_WITH_ANSWERS)
+            disk = disk_of(found.client())
+        if ask_cold:
+            cold(found, took)
+        return Size(took, disk)
+
+
+def what_it_costs(batches: int) -> dict[str, Cost]:
+    """Of a request and of a feedback."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(Path(folder) / "clickhouse") as found,
+        found.engine() as engine,
+    ):
+        migrate(found.clickhouse)
+        return costs(engine, found.client(), found.clickhouse, batches)
+
+
+def report(
+    options: Namespace, large: Size, small: Size | None, cost: Mapping[str, Cost], before: Mapping[str, float]
+) -> Benchmark:
+    figures = []
+    for name, times in large.times.items():
+        ms, goals = median(times.warm), []
+        beside = {"floor": median(times.floor)} | ({"cold": times.cold} if times.cold else {})
+        if options.requests == FULL_SIZE and times.question.goal_ms:
+            goals = [Goal("ms", ms, times.question.goal_ms, at_least=False)]
+        if small:
+            beside[f"of {options.small:,}"] = before_growth = median(small.times[name].warm)
+            if options.requests == 10 * options.small == FULL_SIZE:
+                goals += [Goal("× for ten times as much", ms / before_growth, times.question.most_growth, False)]
+        figures.append(Figure(name, "ms", times.warm, goals=goals, beside=beside))
+    for name, each in cost.items():
+        figures += [
+            Figure(f"ClickHouse's CPU for a stored {name}", "µs", [each.cpu_us]),
+            Figure(f"disk for a stored {name}", "bytes", [each.disk_bytes]),
+        ]
+    if before:
+        figures = [
+            replace(each, beside={"before": before[each.what], **each.beside}) if each.what in before else each
+            for each in figures
+        ]
+    return Benchmark("reading", "Reading", "make bench-reading", _notes(options, large, small), figures)
+
+
+def _notes(options: Namespace, large: Size, small: Size | None) -> list[str]:
+    return [
+        f"A month that ends now: {options.requests:,} requests with bodies and half as many feedbacks, three"
+        " environments, 400 organisations, 20,000 users, 60 prompts, six models, metadata with five keys beside the"
+        " special fields; half of the traces have feedback, of which 8 in 100 were edited, one deleted, two came before"
+        " their request, and one trace in 200 never had one. Stored in stretches that get shorter towards the end, and"
+        " merged by ClickHouse alone. Milliseconds of whole calls of the HTTP API, the median of warm ones, each with"
+        " values of its own; *cold* is the first after ClickHouse was started with none of its files in memory; *floor*"
+        " is the best statement that we can write by hand for that answer and these tables, without what makes it"
+        f" exact. {f'Beside them the same with {options.small:,} requests.' if small else ''}",
+        f"The tables take {large.disk_bytes / 1e9:.2f} GB."
+        f" What they cost whoever writes them: {options.batches} consumer batches of {EVENTS_PER_BATCH:,} requests and"
+        " as many of their feedback, as a worker stores them, into empty tables, with the merges that follow.",
+    ]
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--requests", type=int, default=FULL_SIZE, help="requests of the month")
+    options.add_argument(
+        "--small", type=int, default=FULL_SIZE // 10, help="the same with so many, for the growth; 0: not"
+    )
+    options.add_argument("--days", type=int, default=30, help="days of the month")
+    options.add_argument("--batches", type=int, default=40, help="consumer batches whose cost is measured")
+    options.add_argument("--data", type=Path, help="keep the months in this folder, and continue what is there")
+    options.add_argument("--before", type=Path, help="an earlier reading.json, to be shown beside")
+    options.add_argument("--only", default="", help="only questions whose names hold this")
+    options.add_argument("--not-cold", action="store_true", help="ask nothing after a new start")
+    given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no child outlives this process
+    with tempfile.TemporaryDirectory() as folder:
+        data = given.data or Path(folder)
+        cost = what_it_costs(given.batches)
+        small = at_size(data / str(given.small), given.small, given, ask_cold=False) if given.small else None
+        large = at_size(data / str(given.requests), given.requests, given, ask_cold=not given.not_cold)
+    figures = json.loads(given.before.read_text())["figures"] if given.before else []
+    keep(given, report(given, large, small, cost, {each["what"]: each["median"] for each in figures}))
+
+
+if __name__ == "__main__":
+    main()
