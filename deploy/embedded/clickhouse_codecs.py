@@ -1,4 +1,4 @@
-"""The content encodings of ClickHouse's HTTP interface, for whole bodies: gzip, deflate, lz4, zstd and br.
+"""The content encodings of ClickHouse's HTTP interface, for whole bodies: gzip, deflate, lz4 and zstd.
 
 Decodes every frame of a body (clients send one per block) and encodes a result in one call. Pure.
 """
@@ -7,7 +7,6 @@ import gzip
 import sys
 import zlib
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
@@ -22,6 +21,9 @@ ENCODINGS = ("lz4", "zstd", "gzip", "deflate")
 
 _GZIP = 16 + zlib.MAX_WBITS
 _FIRST_BYTES, _MOST_BYTES = 1 << 10, 1 << 22
+
+MOST_BODY_BYTES = 1 << 30
+"""Of a body as it comes, and as it is decoded: a kilobyte may decode into a gigabyte, and is in memory as a whole."""
 
 
 class CodecError(ValueError):
@@ -41,14 +43,12 @@ def decode(body: bytes, encoding: str) -> bytes:
             case "gzip":
                 return _decode_frames(body, lambda: zlib.decompressobj(wbits=_GZIP))
             case "deflate":
-                return zlib.decompress(body)
-            case "br":
-                return bytes(import_module("brotli").decompress(body))
-    except ImportError:
-        raise CodecError("Content-Encoding br needs the brotli package; use lz4, zstd or gzip") from None
+                return _decode_frames(body, zlib.decompressobj)
+    except CodecError:
+        raise
     except Exception as error:  # each codec has its own error classes
         raise CodecError(f"the body is not valid {encoding}: {error}") from error
-    raise CodecError(f"Content-Encoding {encoding!r} is not supported; use {', '.join(ENCODINGS)} or br")
+    raise CodecError(f"Content-Encoding {encoding!r} is not supported; use {' or '.join(ENCODINGS)}")
 
 
 def encode(body: memoryview | bytes, encoding: str) -> bytes:
@@ -82,13 +82,16 @@ def _decode_frames(body: bytes, decompressor: Callable[[], Any]) -> bytes:
     give it all would copy all that is left for every frame.
     """
     decoded: list[bytes] = []
-    at = 0
+    at, room = 0, MOST_BODY_BYTES
     while at < len(body):
         frame, size = decompressor(), _FIRST_BYTES
         while not frame.eof:
             if at >= len(body):
                 raise CodecError("the last frame is cut short")
-            decoded.append(frame.decompress(memoryview(body)[at : at + size]))
+            decoded.append(frame.decompress(memoryview(body)[at : at + size], room + 1))
+            room -= len(decoded[-1])
+            if room < 0:
+                raise CodecError(f"the body decodes into more than {MOST_BODY_BYTES:,} bytes: send it in parts")
             at = min(at + size, len(body)) - len(frame.unused_data or b"")
             size = min(2 * size, _MOST_BYTES)
     return b"".join(decoded)

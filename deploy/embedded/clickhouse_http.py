@@ -91,14 +91,11 @@ class ClickHouseHTTP:
         # Before anything of the body is read: it may be large, and nobody's.
         if refused := self._refused(scope, headers):
             return await _send(send, refused)
-        chunks: list[bytes] = []
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            chunks.append(message.get("body", b""))
-            if not message.get("more_body"):
-                break
+        chunks = await _chunks_of_body(receive)
+        if isinstance(chunks, Answer):
+            return await _send(send, chunks)
+        if chunks is None:
+            return None
         asked = await self._read(scope, headers, chunks)
         if isinstance(asked, Answer):
             await _send(send, asked)
@@ -227,6 +224,22 @@ async def _send(send: Send, answer: Answer) -> None:
     for start in range(0, max(len(view), 1), _SEND_BYTES):
         end = start + _SEND_BYTES
         await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": end < len(view)})
+
+
+async def _chunks_of_body(receive: Receive) -> list[bytes] | Answer | None:
+    """The body as it comes, the answer to one that is too long, or None where the caller has gone."""
+    chunks: list[bytes] = []
+    room = codecs.MOST_BODY_BYTES
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        room -= len(chunks[-1])
+        if room < 0:
+            return text(413, f"The body has more than {codecs.MOST_BODY_BYTES:,} bytes: send it in parts.\n")
+        if not message.get("more_body"):
+            return chunks
 
 
 def _listen(host: str, port: int) -> socket.socket:

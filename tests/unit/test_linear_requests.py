@@ -16,15 +16,18 @@ import copy
 import gc
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from pathlib import Path
 from time import thread_time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from deploy.embedded.clickhouse_codecs import CodecError, choose, decode, encode
+from deploy.embedded import clickhouse_codecs
+from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, decode, encode
+from deploy.embedded.clickhouse_engine import Engine
+from deploy.embedded.clickhouse_http import ClickHouseHTTP
 from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
 from tests.unit.whole_api import Headers, WholeApi
 
@@ -312,3 +315,35 @@ def test_no_encoded_body_takes_more_than_its_share(encoding: str) -> None:
     # Many more, since copying is quick.
     frames = lambda n: decoded(one * (100 * n // len(one)))  # noqa: E731
     hold([("frames", frames), ("one", lambda n: decoded(encode(b"a" * n, encoding)))])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_body_that_decodes_into_more_than_the_limit_is_refused(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clickhouse_codecs, "MOST_BODY_BYTES", 1_000_000)
+    assert decode(encode(bytes(1_000_000), encoding), encoding) == bytes(1_000_000)
+    for body in (encode(bytes(1_000_001), encoding), encode(bytes(200_000), encoding) * 6):
+        with pytest.raises(CodecError, match="decodes into more than 1,000,000 bytes"):
+            decode(body, encoding)
+
+
+async def test_a_body_longer_than_the_limit_is_refused_before_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickhouse_codecs, "MOST_BODY_BYTES", 1_000_000)
+    answered: list[MutableMapping[str, Any]] = []
+    read = 0
+
+    async def receive() -> MutableMapping[str, Any]:
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": bytes(300_000), "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answered.append(message)
+
+    front = ClickHouseHTTP(cast(Engine, None), "secret")
+    scope = {"type": "http", "method": "POST", "path": "/ping", "query_string": b"", "scheme": "http",
+             "http_version": "1.1", "headers": [(b"host", b"localhost")]}  # fmt: skip
+    await front(scope, receive, send)
+    assert answered[0]["status"] == 413
+    assert read == 4
