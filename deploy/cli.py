@@ -24,6 +24,7 @@ from deploy import (
     replay_command,
     sql_command,
 )
+from deploy.demo import command as demo_command
 from schemas.known_settings import unknown_settings
 
 
@@ -127,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     replay_command.add_to(commands)
     sql_command.add_to(commands)
     expire_commands.add_to(commands)
+    demo_command.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 

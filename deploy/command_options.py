@@ -52,6 +52,11 @@ def group(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def rollup_group() -> str:
+    """The group of the programs that keep hours and days."""
+    return os.environ.get("FEEDBACK_ROLLUP_GROUP") or ROLLUP_GROUP
+
+
 def yes(parser: argparse.ArgumentParser) -> None:
     """Add --yes, for `confirmed`."""
     parser.add_argument("--yes", action="store_true", help="do it without asking; needed where nobody can be asked")

@@ -1,10 +1,11 @@
-"""What is a person's, as conditions of ClickHouse: which rows of each table, and by what they are found.
+"""What an erasure removes, as conditions of ClickHouse: which rows of each table, and by what they are found.
 
-The rows that tell what is theirs are removed on the way, so what is found is noted first, and every condition looks
+The rows that tell what is to go are removed on the way, so what is found is noted first, and every condition looks
 there: in `erasures_under_way`, or for a dry run in a table that goes along with the query.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -12,19 +13,24 @@ from clickhouse_connect.driver.external import ExternalData
 
 
 @dataclass(frozen=True)
-class Person:
-    """Whose rows."""
+class Subject:
+    """What an erasure is about: a person's rows, or those of other traces that are to go.
+
+    `user` is under whom findings are noted. `found` selects the ids of each kind in order, `theirs` says which rows of
+    each table go before what is left is computed anew, and `journal` what is done to the journal.
+    """
 
     workspace: str
     user: str
+    found: Mapping[str, str]
+    theirs: Mapping[str, str]
+    journal: str
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, str]:
-        return {
-            "workspace": self.workspace,
-            "user": self.user,
-            "fact": ',"user":' + msgspec.json.encode(self.user).decode(),
-        }
+        """As statements take them."""
+        return {"workspace": self.workspace, "user": self.user, **self.more}
 
 
 NOTES = "feedback.erasures_under_way"
@@ -40,11 +46,15 @@ def _noted(kind: str) -> str:
     return f"(SELECT id FROM {NOTES} WHERE {THEIR_NOTES} AND kind = '{kind}')"
 
 
-_ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
-LETTERS = (
-    "JSONExtractString(value, 'workspace') = {workspace:String} AND (JSONExtractString(value, '_user') = {user:String}"
-    f" OR feedback_id IN {_noted('feedback')})"
-)
+ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
+
+
+def letters(condition: str) -> str:
+    """Dead letters whose record meets the condition, or that are about noted feedback."""
+    about = f"{condition} OR feedback_id IN {_noted('feedback')}"
+    return f"JSONExtractString(value, 'workspace') = {{workspace:String}} AND ({about})"
+
+
 EVENTS = f"kind = 'feedback' AND {is_noted('feedback', 'id')}"
 FACTS = f"kind = 'request' AND {is_noted('request', 'id')} AND position(entry, {{fact:String}}) > 0"
 
@@ -55,29 +65,29 @@ SHARED = (
 )
 AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({SHARED})"
 
-# What is theirs in each table, and goes before what is left is computed anew.
+# What is a person's in each table.
 THEIRS = {
     "feedback_rows": is_noted("feedback", "feedback_id"),
     "feedback_hour_rows": is_noted("feedback", "feedback_id"),
     "request_log_rows": is_noted("request", "request_id"),
     "journal": f"{EVENTS} OR {FACTS}",
-    "dead_letters": LETTERS,
+    "dead_letters": letters("JSONExtractString(value, '_user') = {user:String}"),
     "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
 }
-# What is found of each kind, by what was found before it.
-FOUND = {
+# What is found of a person of each kind, by what was found before it.
+_FOUND = {
     "feedback": f"""
         SELECT toString(feedback_id) AS id FROM feedback.feedback_rows
         WHERE workspace = {{workspace:String}} AND (_user = {{user:String}} OR home_user = {{user:String}})
         UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {_ENTRY_OF}""",
+        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {ENTRY_OF}""",
     "request": f"""
         SELECT toString(request_id) AS id FROM feedback.request_log_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {_ENTRY_OF}""",
+        WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {ENTRY_OF}""",
     "trace": f"""
         SELECT DISTINCT trace_id AS id FROM feedback.feedback_rows
         WHERE workspace = {{workspace:String}} AND trace_id IN (
@@ -90,24 +100,34 @@ FOUND = {
         UNION DISTINCT SELECT toString(toUnixTimestamp(start)) FROM feedback.rollup_rows
         WHERE period = 'hour' AND {THEIRS["rollup_rows"]}""",
 }
-EVERYWHERE = THEIRS | {"trace_aggregate_rows": AGGREGATES}
 
 
-def count(client: Client, person: Person) -> dict[str, int]:
-    """Rows of each table that are theirs, by what is noted."""
-    return {table: count_in(client, table, theirs, person) for table, theirs in EVERYWHERE.items()}
+def person(workspace: str, user: str) -> Subject:
+    """Whatever names this person as its `_user`."""
+    fact = ',"user":' + msgspec.json.encode(user).decode()
+    forget_them = f"UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {FACTS}, DELETE WHERE {EVENTS}"
+    return Subject(workspace, user, _FOUND, THEIRS, forget_them, {"fact": fact})
 
 
-def count_in(client: Client, table: str, theirs: str, person: Person) -> int:
+def count(client: Client, subject: Subject) -> dict[str, int]:
+    """Rows of each table that are to go, by what is noted."""
+    return {table: count_in(client, table, theirs, subject) for table, theirs in _everywhere(subject).items()}
+
+
+def count_in(client: Client, table: str, theirs: str, subject: Subject) -> int:
     """Rows of one table that meet the condition."""
     query = f"SELECT count() FROM feedback.{table} WHERE {theirs}"
-    return int(client.query(query, person.parameters).result_rows[0][0])
+    return int(client.query(query, subject.parameters).result_rows[0][0])
 
 
-def count_without_noting(client: Client, person: Person) -> dict[str, int]:
+def _everywhere(subject: Subject) -> dict[str, str]:
+    return {**subject.theirs, "trace_aggregate_rows": AGGREGATES}
+
+
+def count_without_noting(client: Client, subject: Subject) -> dict[str, int]:
     """Rows of each table that an erasure would remove. Nothing is written."""
     columns = f"SELECT workspace, user, kind::String AS kind, id FROM {NOTES} WHERE {THEIR_NOTES}"
-    notes: list[tuple[str, ...]] = [tuple(row) for row in client.query(columns, person.parameters).result_rows]
+    notes: list[tuple[str, ...]] = [tuple(row) for row in client.query(columns, subject.parameters).result_rows]
 
     def ask(query: str) -> list[tuple[str, ...]]:
         along = ExternalData(
@@ -116,12 +136,12 @@ def count_without_noting(client: Client, person: Person) -> dict[str, int]:
             fmt="JSONCompactEachRow",
             structure=["workspace String", "user String", "kind String", "id String"],
         )
-        found = client.query(query.replace(NOTES, "noted"), person.parameters, external_data=along)
+        found = client.query(query.replace(NOTES, "noted"), subject.parameters, external_data=along)
         return [tuple(row) for row in found.result_rows]
 
-    for kind, found in FOUND.items():
-        notes += [(person.workspace, person.user, kind, row[0]) for row in ask(found)]
+    for kind, found in subject.found.items():
+        notes += [(subject.workspace, subject.user, kind, row[0]) for row in ask(found)]
     return {
         table: int(ask(f"SELECT count() FROM feedback.{table} WHERE {theirs}")[0][0])
-        for table, theirs in EVERYWHERE.items()
+        for table, theirs in _everywhere(subject).items()
     }

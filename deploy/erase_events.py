@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,17 +24,22 @@ async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progre
 
 
 async def until_committed(
-    bootstrap: str, group: str, patience_s: float, progress: Progress, clock: Callable[[], float] = time.monotonic
+    bootstrap: str,
+    group: str,
+    patience_s: float,
+    progress: Progress,
+    topics: Sequence[str] = INPUTS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Return when the workers have committed all that the input topics hold now: none of it will be read again.
+    """Return when the group has committed all that the topics hold now: none of it will be read again.
 
-    CommandError when they have made no progress for `patience_s` seconds.
+    CommandError when it has made no progress for `patience_s` seconds.
     """
-    ends = await end_offsets(bootstrap, INPUTS)
+    ends = await end_offsets(bootstrap, topics)
     left, moved = sum(ends.values()), clock()
-    with progress.step("records of the input topics seen by the workers", left) as advance:
+    with progress.step(f"records seen by {group}", left) as advance:
         while True:
-            committed = await committed_offsets(bootstrap, group, INPUTS)
+            committed = await committed_offsets(bootstrap, group, topics)
             now = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
             if now < left:
                 advance(left - now)
@@ -43,7 +48,7 @@ async def until_committed(
                 return
             if clock() - moved > patience_s:
                 raise CommandError(
-                    f"the workers of {group} have made no progress for {patience_s:g} s, {left:,} records before the"
+                    f"the programs of {group} have made no progress for {patience_s:g} s, {left:,} records before the"
                     " end: see that they run, then run this again"
                 )
             await asyncio.sleep(0.2)

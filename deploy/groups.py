@@ -1,4 +1,4 @@
-"""Who is in a consumer group, and that nobody is: what must not be done while programs read and store."""
+"""Who is in a consumer group: nobody, for what must not be done while programs read and store, or somebody."""
 
 import asyncio
 
@@ -20,6 +20,16 @@ def refuse_members(bootstrap: str, *groups: str) -> None:
         if count := kafka(bootstrap, _members(bootstrap, group)):
             programs = "program is" if count == 1 else "programs are"
             raise CommandError(f"{count} {programs} in the group {group}. {HOW_TO_STOP} Nothing was changed.")
+
+
+def require_members(bootstrap: str, *groups: str) -> None:
+    """CommandError unless a program is a member of each of these groups, or where Kafka does not answer."""
+    for group in groups:
+        if not kafka(bootstrap, _members(bootstrap, group)):
+            raise CommandError(
+                f"No program is in the group {group} of Kafka at {bootstrap}: see that `feedback up` runs, or workers"
+                " and `feedback rollup`. Nothing was changed."
+            )
 
 
 async def _members(bootstrap: str, group: str) -> int:

@@ -53,6 +53,5 @@ def _may_undo(given: argparse.Namespace, undone: "list[Step]") -> bool:
         for step in undone:
             print(f"would undo {step.name}: {'; '.join(removed(client, step)) or 'removes no rows'}")
     if not given.without_kafka:
-        rollups = os.environ.get("FEEDBACK_ROLLUP_GROUP") or options.ROLLUP_GROUP
-        refuse_members(given.bootstrap, given.group, rollups)
+        refuse_members(given.bootstrap, given.group, options.rollup_group())
     return options.confirmed(given, "What is removed cannot be brought back but from a backup. Undo all of it?")

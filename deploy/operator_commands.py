@@ -194,17 +194,19 @@ def _what_to_do(given: argparse.Namespace, found: Sequence["Difference"]) -> str
 
 def _erase(given: argparse.Namespace) -> int:
     from deploy.erase import erase, would_erase
+    from deploy.erase_conditions import person
     from deploy.progress import Progress
 
+    if not given.user:
+        raise CommandError("Name the person: --user must not be empty.")
+    them = person(given.workspace, given.user)
     if given.dry_run:
-        found = would_erase(given.clickhouse_url, given.workspace, given.user)
+        found = would_erase(given.clickhouse_url, them)
         for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
             print(line)
         print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(given))
         return 0
-    before, after = erase(
-        given.clickhouse_url, given.bootstrap, given.group, given.workspace, given.user, progress=Progress()
-    )
+    before, after = erase(given.clickhouse_url, given.bootstrap, given.group, them, progress=Progress())
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())

@@ -19,6 +19,7 @@ CLICKHOUSE = (
     ["expire"],
     ["orphans"],
     ["sql", "SELECT 1"],
+    ["demo"],
     ["dead", "list"],
     ["dead", "show", "feedback.events.v1/0/0"],
     ["dead", "redrive", "feedback.events.v1/0/0"],

@@ -1,0 +1,120 @@
+"""`feedback demo`: fill a workspace with a week to look at, and take it away again."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from deploy import command_options as options
+from deploy.engines import CommandError, clickhouse
+
+if TYPE_CHECKING:
+    from deploy.progress import Progress
+
+_ABOUT = (
+    "Fills a workspace with a made-up week of requests and feedback, through Kafka and the workers, which must run, as"
+    " if an app had sent them. With --remove takes all of it away: whatever stands on its traces, which are called"
+    " demo-SEED-NUMBER-CHECK, and nothing else."
+)
+# Long, since hours and days of a week are committed together.
+_PATIENCE_S = 600
+_LEAST_REQUESTS, _MOST_REQUESTS = 100, 100_000
+
+
+def add_to(commands: Any) -> None:
+    """Register the command with the subparsers of `feedback`."""
+    demo = commands.add_parser("demo", help="fill a workspace with a week to look at", description=_ABOUT)
+    options.engines(demo, with_kafka=True)
+    options.group(demo)
+    demo.add_argument("--workspace", default="default", help="which is filled (%(default)s)")
+    demo.add_argument(
+        "--requests",
+        type=options.number(_LEAST_REQUESTS, _MOST_REQUESTS),
+        default=6000,
+        metavar="N",
+        help="how many requests; feedback is about half as much (%(default)s)",
+    )
+    demo.add_argument(
+        "--seed",
+        type=options.number(0, 2**31),
+        default=1,
+        metavar="N",
+        help="another number, another week (%(default)s)",
+    )
+    demo.add_argument("--remove", action="store_true", help="take the demo away")
+    demo.set_defaults(run=_demo)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from deploy import workspaces
+    from deploy.groups import require_members
+
+    with clickhouse(given.clickhouse_url) as client:
+        workspaces.require(client, given.workspace)
+    require_members(given.bootstrap, given.group, options.rollup_group())
+    return _remove(given) if given.remove else _fill(given)
+
+
+def _fill(given: argparse.Namespace) -> int:
+    from deploy.demo.events import records_of
+    from deploy.demo.removal import is_there
+    from deploy.demo.week import week
+    from deploy.engines import kafka
+    from deploy.produce import send
+    from deploy.progress import Progress
+    from ingest_api.settings import Settings
+    from query_api.settings import QuerySettings
+    from schemas.settings_faults import SettingsError, load
+
+    try:
+        limits, address = load(Settings).limits, load(QuerySettings).address
+    except SettingsError as fault:
+        raise CommandError(str(fault)) from None
+    progress = Progress()
+    # One that was cut off may have left events that no worker has stored yet.
+    _wait(given, progress)
+    with clickhouse(given.clickhouse_url) as client:
+        if is_there(client, given.workspace):
+            raise CommandError(
+                f"There is a demo in the workspace {given.workspace!r} already. To have another, take it away first:"
+                " `feedback demo --remove`."
+            )
+    calls = week(given.seed, given.requests, datetime.now(UTC))
+    records = records_of(calls, given.workspace, limits)
+    kafka(given.bootstrap, send(given.bootstrap, records, "events sent", progress))
+    _wait(given, progress)
+    feedback = sum(call.kind == "create" for call in calls)
+    print(f"{given.requests:,} requests and {feedback:,} feedbacks of a week are in the workspace {given.workspace!r}.")
+    print(f"Look at {address}/ and take them away with `feedback demo --remove`.")
+    return 0
+
+
+def _remove(given: argparse.Namespace) -> int:
+    from deploy.demo.removal import demo_in
+    from deploy.engines import table
+    from deploy.erase import erase
+    from deploy.progress import Progress
+
+    progress = Progress()
+    _wait(given, progress)
+    before, after = erase(
+        given.clickhouse_url, given.bootstrap, given.group, demo_in(given.workspace), progress=progress
+    )
+    if not any(before.values()):
+        print(f"There is no demo in the workspace {given.workspace!r}.")
+        return 0
+    _wait(given, progress)
+    for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
+        print(line)
+    left = sum(after.values())
+    print(f"{left} rows are left: remove it again." if left else "The demo is gone.")
+    return 1 if left else 0
+
+
+def _wait(given: argparse.Namespace, progress: "Progress") -> None:
+    """Return when workers have stored all that was sent, and hours and days are computed."""
+    from deploy.engines import kafka
+    from deploy.erase_events import until_committed
+    from schemas.topics import INPUTS, ROLLUP_TOUCHES
+
+    for group, topics in ((given.group, INPUTS), (options.rollup_group(), (ROLLUP_TOUCHES,))):
+        kafka(given.bootstrap, until_committed(given.bootstrap, group, _PATIENCE_S, progress, topics))

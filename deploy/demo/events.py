@@ -1,0 +1,40 @@
+"""Calls of the demo's week as records for Kafka, decided by the edge's own code as if each had just come in."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from deploy.demo.calls import ApiCall
+from deploy.produce import Record
+from ingest_api import feedback_body, log_body
+from ingest_api.feedback_body import Call
+from ingest_api.records import Accepted
+from ingest_api.settings import Limits
+
+
+def records_of(calls: Sequence[ApiCall], workspace: str, limits: Limits) -> list[Record]:
+    """The events, in the order of the calls. RefusedError if the edge would refuse one.
+
+    Events carry the times of the calls, but records none: Kafka would drop what is older than it keeps.
+    """
+    ids: dict[int, str] = {}
+    records: list[Record] = []
+    for call in calls:
+        accepted = _decide(call, ids, Call(workspace, int(call.at.timestamp() * 1000)), limits)
+        if call.kind == "create":
+            (ids[call.feedback],) = accepted.ids
+        records += [Record(each.topic, each.trace_hash, each.key, each.value) for each in accepted.records]
+    return records
+
+
+def _decide(call: ApiCall, ids: dict[int, str], caller: Call, limits: Limits) -> Accepted:
+    body = orjson.dumps(call.body)
+    match call.kind:
+        case "log":
+            return log_body.log(body, {}, caller, limits)
+        case "create":
+            return feedback_body.create(body, {}, caller, limits)
+        case "update":
+            return feedback_body.update(ids[call.feedback], body, caller, limits)
+        case "delete":
+            return feedback_body.delete(ids[call.feedback], caller)

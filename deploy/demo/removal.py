@@ -1,0 +1,53 @@
+"""All that stands on traces of the demo, as the subject of an erasure: requests, feedback of whomever, and what rests
+on them. Hours and days are computed anew without it.
+"""
+
+from clickhouse_connect.driver.client import Client
+
+from deploy.demo.trace_ids import sql_is_demo
+from deploy.erase_conditions import ENTRY_OF, EVENTS, Subject, is_noted, letters
+
+# Under whom an erasure notes what it has found: nobody, since no person has an empty name.
+_NOBODY = ""
+_STANDS = "workspace = {workspace:String} AND " + sql_is_demo("trace_id")
+_TRACE_OF_ENTRY = "JSONExtractString(entry, 'trace_id')"
+_IN_JOURNAL = f"position(entry, 'demo-') > 0 AND {ENTRY_OF} AND {sql_is_demo(_TRACE_OF_ENTRY)}"
+_GONE_FROM_JOURNAL = f"{EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}"
+
+_FOUND = {
+    "feedback": f"""
+        SELECT toString(feedback_id) AS id FROM feedback.feedback_rows WHERE {_STANDS}
+        UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'feedback' AND {_IN_JOURNAL}""",
+    "request": f"""
+        SELECT toString(request_id) AS id FROM feedback.request_log_rows WHERE {_STANDS}
+        UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'request' AND {_IN_JOURNAL}""",
+    "trace": f"""
+        SELECT trace_id AS id FROM feedback.feedback_rows WHERE {_STANDS}
+        UNION DISTINCT SELECT trace_id FROM feedback.trace_aggregate_rows WHERE {_STANDS}""",
+    "hour": f"""
+        SELECT DISTINCT toString(toUnixTimestamp(hour)) AS id FROM feedback.feedback_hour_rows
+        WHERE {is_noted("feedback", "feedback_id")}""",
+}
+_THEIRS = {
+    "feedback_rows": is_noted("feedback", "feedback_id"),
+    "feedback_hour_rows": is_noted("feedback", "feedback_id"),
+    "request_log_rows": is_noted("request", "request_id"),
+    "journal": _GONE_FROM_JOURNAL,
+    "dead_letters": letters(sql_is_demo("JSONExtractString(value, 'trace_id')")),
+}
+_STANDS_SOMEWHERE = f"""
+SELECT count() FROM (
+    (SELECT 1 FROM feedback.request_log_rows WHERE {_STANDS} LIMIT 1)
+    UNION ALL (SELECT 1 FROM feedback.feedback_rows WHERE {_STANDS} LIMIT 1)
+)
+"""
+
+
+def demo_in(workspace: str) -> Subject:
+    """The demo of a workspace, of whichever seed."""
+    return Subject(workspace, _NOBODY, _FOUND, _THEIRS, f"DELETE WHERE {_GONE_FROM_JOURNAL}")
+
+
+def is_there(client: Client, workspace: str) -> bool:
+    """Whether anything of a demo stands in the workspace."""
+    return bool(client.query(_STANDS_SOMEWHERE, {"workspace": workspace}).result_rows[0][0])
