@@ -17,7 +17,7 @@ _ABOUT = (
 )
 # Long, since hours and days of a week are committed together.
 _PATIENCE_S = 600
-_LEAST_REQUESTS, _MOST_REQUESTS = 100, 100_000
+_LEAST_REQUESTS, _MOST_REQUESTS = 10, 100_000
 
 
 def add_to(commands: Any) -> None:
