@@ -137,7 +137,10 @@ def _tell_accounts(accounts: "Sequence[Account]") -> int:
         if a.doubled:
             print(f"{where}: {a.doubled} records are both stored and dead")
         if a.returned:
-            print(f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again")
+            print(
+                f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again, or"
+                " `feedback demo --remove`"
+            )
         if a.strangers:
             print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")
         if a.lost:

@@ -8,6 +8,7 @@ from deploy import command_options as options
 from deploy.engines import CommandError, clickhouse
 
 if TYPE_CHECKING:
+    from deploy.produce import Record
     from deploy.progress import Progress
 
 _ABOUT = (
@@ -55,12 +56,35 @@ def _demo(given: argparse.Namespace) -> int:
 
 
 def _fill(given: argparse.Namespace) -> int:
-    from deploy.demo.events import records_of
     from deploy.demo.removal import is_there
-    from deploy.demo.week import week
     from deploy.engines import kafka
     from deploy.produce import send
     from deploy.progress import Progress
+
+    elsewhere = "" if given.workspace == "default" else f" --workspace {given.workspace}"
+    how_to_remove = f"`feedback demo --remove{elsewhere}`"
+    progress = Progress()
+    # One that was cut off may have left events that no worker has stored yet.
+    _wait(given, progress)
+    with clickhouse(given.clickhouse_url) as client:
+        if is_there(client, given.workspace):
+            raise CommandError(
+                f"There is a demo in the workspace {given.workspace!r} already. To have another, take it away first:"
+                f" {how_to_remove}."
+            )
+    records, feedback, address = _made(given)
+    kafka(given.bootstrap, send(given.bootstrap, records, "events sent", progress))
+    _wait(given, progress)
+    print(f"{given.requests:,} requests and {feedback:,} feedbacks of a week are in the workspace {given.workspace!r}.")
+    print(f"Look at {address}/ and take them away with {how_to_remove}.")
+    return 0
+
+
+def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
+    """The events of the week, how many feedbacks there are, and where the API listens."""
+    from deploy.demo.events import records_of
+    from deploy.demo.week import week
+    from ingest_api.errors import RefusedError
     from ingest_api.settings import Settings
     from query_api.settings import QuerySettings
     from schemas.settings_faults import SettingsError, load
@@ -69,23 +93,12 @@ def _fill(given: argparse.Namespace) -> int:
         limits, address = load(Settings).limits, load(QuerySettings).address
     except SettingsError as fault:
         raise CommandError(str(fault)) from None
-    progress = Progress()
-    # One that was cut off may have left events that no worker has stored yet.
-    _wait(given, progress)
-    with clickhouse(given.clickhouse_url) as client:
-        if is_there(client, given.workspace):
-            raise CommandError(
-                f"There is a demo in the workspace {given.workspace!r} already. To have another, take it away first:"
-                " `feedback demo --remove`."
-            )
     calls = week(given.seed, given.requests, datetime.now(UTC))
-    records = records_of(calls, given.workspace, limits)
-    kafka(given.bootstrap, send(given.bootstrap, records, "events sent", progress))
-    _wait(given, progress)
-    feedback = sum(call.kind == "create" for call in calls)
-    print(f"{given.requests:,} requests and {feedback:,} feedbacks of a week are in the workspace {given.workspace!r}.")
-    print(f"Look at {address}/ and take them away with `feedback demo --remove`.")
-    return 0
+    try:
+        records = records_of(calls, given.workspace, limits)
+    except RefusedError as refusal:
+        raise CommandError(f"With these settings the API would refuse the demo: {refusal.message}.") from None
+    return records, sum(call.kind == "create" for call in calls), address
 
 
 def _remove(given: argparse.Namespace) -> int:

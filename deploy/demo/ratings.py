@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from deploy.demo.languages import comment
 
+COMMENT = "comment"
+"""The key of metadata under which the dashboard shows what a person wrote."""
+
 
 class Rater(NamedTuple):
     """A kind of rater: how many there are, how often each rates, with what weight, and how often with a comment."""
@@ -72,14 +75,14 @@ def _opinion(
     is_thumb = rater is USER and random.random() < _THUMBS
     metadata = {"_user": who, "source": rater.source, "language": language}
     if random.random() < rater.comments:
-        metadata["text"] = comment(random, language, "broken" if has_failed else "praise" if likes else "complaint")
+        metadata[COMMENT] = comment(random, language, "broken" if has_failed else "praise" if likes else "complaint")
     given = at + _delay(random, rater)
     body = {"value": _value(random, likes, is_thumb), "weight": rater.weight, "metadata": metadata}
     change = deleted_at = None
     if rater.source != "judge" and random.random() < _EDITED:
         text = comment(random, language, "mixed")
         value = -body["value"] if is_thumb else random.randint(-1, 4)  # type: ignore[operator]
-        change = given + _later(random), {"value": value, "metadata": metadata | {"text": text}}
+        change = given + _later(random), {"value": value, "metadata": metadata | {COMMENT: text}}
     if random.random() < _DELETED:
         deleted_at = (change[0] if change else given) + _later(random)
     return Opinion(body, given, change, deleted_at)

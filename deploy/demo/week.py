@@ -73,9 +73,9 @@ class _Week:
         if said.change:
             at, change = said.change
             changed = {**change, "metadata": {**change["metadata"], **more}}
-            yield ApiCall(max(at, said.at), "update", changed, number)
+            yield ApiCall(at, "update", changed, number)
         if said.deleted_at:
-            yield ApiCall(max(said.deleted_at, said.at), "delete", {}, number)
+            yield ApiCall(said.deleted_at, "delete", {}, number)
 
     def _next_trace(self) -> str:
         self._traces += 1

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from dashboard import feedback_forms
+from deploy.demo import ratings
 from deploy.demo.app import ENVIRONMENTS, MODELS
 from deploy.demo.calls import ApiCall
 from deploy.demo.events import records_of
@@ -174,9 +176,10 @@ def test_traces_have_several_turns_with_their_spans_in_a_tree(of_trace: dict[str
 
 def test_every_language_is_asked_answered_and_commented_in(requests: list[ApiCall], created: list[ApiCall]) -> None:
     spoken = {said(call)["language"] for call in answers(requests)}
-    commented = Counter(said(call)["language"] for call in created if "text" in said(call))
+    commented = Counter(said(call)["language"] for call in created if ratings.COMMENT in said(call))
     assert spoken == set(LANGUAGES)
     assert all(commented[language] > 20 for language in LANGUAGES)
+    assert ratings.COMMENT == feedback_forms.COMMENT, "the dashboard shows them as comments"
     texts = [str(call.body) for call in (*requests, *created)]
     assert not [text for text in texts if "{few}" in text or "{number}" in text]
 
