@@ -178,4 +178,18 @@ MUTANTS = (
         "return None if b'create' in letter.value else event.feedback_id",
         "tests/unit/test_dead_guard.py::test_what_may_change_its_feedback_is_known_as_that",
     ),
+    Mutant(
+        "a trace that is only called like one of the demo is none of it",
+        "deploy/demo/trace_ids.py",
+        "found is not None and found[1] == _check(trace_id[:-_CHECK_CHARS])",
+        "found is not None",
+        "tests/unit/test_demo.py::test_a_trace_id_of_the_demo_says_so_and_no_other_does",
+    ),
+    Mutant(
+        "a bad release is seen in what people say",
+        "deploy/demo/conversations.py",
+        "(_QUALITY_LOST if self._is_bad else 0)",
+        "0",
+        "tests/unit/test_demo.py::test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone",
+    ),
 )

@@ -74,7 +74,7 @@ def test_it_has_as_many_requests_as_asked_for_and_none_after_its_end(end: dateti
 
 
 def test_the_edge_takes_every_call_and_workers_every_event(calls: list[ApiCall]) -> None:
-    records = records_of(calls, "default", Settings(_env_file=None).limits)  # type: ignore[call-arg]
+    records = records_of(calls, "default", Settings().limits)
     assert Counter(record.topic for record in records) == {
         REQUEST_LOGS: REQUESTS,
         FEEDBACK_EVENTS: len(calls) - REQUESTS,
