@@ -11,8 +11,10 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from query_api.answers import QueryError
+from query_api.feedback_conditions import JOIN_STATE
+from query_api.feedback_filters import COMMENT_KEY, FeedbackFilters
 from query_api.log_filters import SPECIALS, LogFilters, parameter
-from query_api.parameter_values import shown, values_of
+from query_api.parameter_values import Range, shown, values_of
 
 MOST_FIELDS, MOST_VALUES, MOST_CHARS = 20, 100, 200
 PARAMETERS = ("fields", "limit", "contains")
@@ -27,6 +29,7 @@ _SPECIAL_OF = {
 }
 _FILTER_OF = {key: name for name, key in _SPECIAL_OF.items()}
 _KEYS = "JSONExtractKeys(metadata)"
+_LISTS = {_KEYS, "models", "providers"}
 OF_REQUESTS: Mapping[str, str] = {
     "ai_model": "model",
     "ai_org": "provider",
@@ -34,8 +37,16 @@ OF_REQUESTS: Mapping[str, str] = {
     "status_code": "toString(status)",
     "metadata": _KEYS,
 }
-"""SQL over a row of feedback.request_logs, by field."""
-_LISTS = {_KEYS}
+"""SQL over a row `r` of feedback.request_logs, by field."""
+OF_FEEDBACK: Mapping[str, str] = {
+    "value": "toString(r.value)",
+    "join_state": JOIN_STATE.format(row="r"),
+    "ai_model": "models",
+    "ai_org": "providers",
+    **_SPECIAL_OF,
+    "metadata": _KEYS,
+}
+"""SQL over a row `r` of feedback.feedback, by field."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,16 @@ class FacetField:
             texts={name: values for name, values in filters.texts.items() if name not in own},
             metadata={each: text for each, text in filters.metadata.items() if each != key},
             statuses=() if self.name == "status_code" else filters.statuses,
+        )
+
+    def without_own_filter_of_feedback(self, filters: FeedbackFilters) -> FeedbackFilters:
+        """The filters of feedback that narrow the counts of this field."""
+        return replace(
+            filters,
+            shared=self.without_own_filter(filters.shared),
+            join_state=None if self.name == "join_state" else filters.join_state,
+            value=Range() if self.name == "value" else filters.value,
+            words=() if self.key == COMMENT_KEY else filters.words,
         )
 
     @property

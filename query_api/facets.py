@@ -1,5 +1,4 @@
-"""`GET /v1/logs/facets`: which values fields have in the requests that filters leave, and how often: what there is to
-choose from.
+"""`GET /v1/logs/facets` and `GET /v1/feedback/facets`: how often fields have which values in what filters leave.
 
 Fields whose own filter is given are counted without it, each by a query of its own; all others by one.
 """
@@ -11,12 +10,22 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from query_api.answers import example
-from query_api.callers import REFUSALS, LogsReader, require_scope
+from query_api.callers import REFUSALS, FeedbackReader, LogsReader, require_scope
 from query_api.engines import AWAY, Engines, Reader
 from query_api.facet_counts import TOTAL, facet_query
-from query_api.facet_fields import OF_REQUESTS, PARAMETERS, Asked, FacetField, asked_in, openapi_facet_parameters
+from query_api.facet_fields import (
+    OF_FEEDBACK,
+    OF_REQUESTS,
+    PARAMETERS,
+    Asked,
+    FacetField,
+    asked_in,
+    openapi_facet_parameters,
+)
+from query_api.feedback_conditions import conditions_on_listed_feedback
+from query_api.feedback_filters import feedback_filters_in_query, openapi_feedback_parameters
 from query_api.filter_conditions import Conditions, conditions_on_requests
-from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
+from query_api.log_filters import filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
 
 
@@ -53,7 +62,7 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
-    """The route."""
+    """The routes."""
     reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(tags=["reading"], responses=_FAILURES)
 
@@ -72,33 +81,62 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             require_scope(caller, "feedback.read", "filters by feedback")
         asked = asked_in(query, OF_REQUESTS)
         async with reader.told_in_time("requests cannot be counted"):
-            return await _facets(reader, "feedback.request_logs", conditions_on_requests, filters, asked)
+            return await _facets(
+                reader,
+                "feedback.request_logs",
+                asked,
+                conditions_on_requests(filters, "r"),
+                lambda field: conditions_on_requests(field.without_own_filter(filters), "r"),
+            )
+
+    @router.get(
+        "/v1/feedback/facets",
+        summary="Count feedback by the values of fields",
+        description="Of the feedback given in a range of time that the filters leave: the most frequent values of each"
+        " field. A filter on a field does not narrow that field's own values, so that several can be chosen. A feedback"
+        " counts under each model and provider of its trace; keys are those of its own metadata.",
+        openapi_extra={
+            "parameters": [
+                *openapi_parameters(time_required=True),
+                *openapi_feedback_parameters(),
+                *openapi_facet_parameters(OF_FEEDBACK),
+            ]
+        },
+    )
+    async def count_feedback(request: Request, caller: FeedbackReader) -> Facets:
+        query = request.query_params
+        filters = feedback_filters_in_query(query, caller.workspace, PARAMETERS, time_required=True)
+        asked = asked_in(query, OF_FEEDBACK)
+        async with reader.told_in_time("feedback cannot be counted"):
+            return await _facets(
+                reader,
+                "feedback.feedback",
+                asked,
+                conditions_on_listed_feedback(filters, "r"),
+                lambda field: conditions_on_listed_feedback(field.without_own_filter_of_feedback(filters), "r"),
+            )
 
     return router
 
 
 async def _facets(
-    reader: Reader,
-    table: str,
-    conditions_of: Callable[[LogFilters, str], Conditions],
-    filters: LogFilters,
-    asked: Asked,
+    reader: Reader, table: str, asked: Asked, all_filters: Conditions, narrowing: Callable[[FacetField], Conditions]
 ) -> Facets:
     """Raises what the client raises."""
-    alike: list[tuple[LogFilters, list[FacetField]]] = [(filters, [])]
+    alike: list[tuple[Conditions, list[FacetField]]] = [(all_filters, [])]
     for field in asked.fields:
-        narrowing = field.without_own_filter(filters)
-        same = next((fields for known, fields in alike if known == narrowing), None)
+        conditions = narrowing(field)
+        same = next((fields for known, fields in alike if known == conditions), None)
         if same is None:
-            alike.append((narrowing, [field]))
+            alike.append((conditions, [field]))
         else:
             same.append(field)
     found: dict[str, Facet] = {}
     total = 0
-    for narrowing, fields in alike:
-        rows = await reader.rows(*facet_query(table, conditions_of(narrowing, "r"), fields, asked))
+    for conditions, fields in alike:
+        rows = await reader.rows(*facet_query(table, conditions, fields, asked))
         counted = {row["field"]: row for row in rows}
-        if narrowing == filters:
+        if conditions is all_filters:
             total = counted[TOTAL]["missing"] if TOTAL in counted else 0
         found |= {field.name: _facet(field.name, counted.get(number)) for number, field in enumerate(fields)}
     return Facets(total=total, facets=[found[field.name] for field in asked.fields])

@@ -6,23 +6,22 @@ that is not so, everything older is looked through as well.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from query_api.engines import Reader
-from query_api.filter_conditions import Conditions, conditions_on_feedback, milliseconds
+from query_api.feedback_conditions import JOIN_STATE, conditions_on_listed_feedback
+from query_api.feedback_filters import FeedbackFilters
+from query_api.filter_conditions import milliseconds
 from query_api.log_filters import LogFilters
 from query_api.pages import Place, add_place
 from query_api.receipts import CurrentFeedback, current_of
 
-JoinState = Literal["pending", "joined", "orphaned"]
-
-ORPHANED_BEFORE = "(SELECT orphaned_before FROM feedback.policy)"
 COLUMNS = f"""
     f.workspace AS workspace, toString(f.feedback_id) AS id, f.trace_id AS trace_id, f.value AS value,
     toFloat64(f.weight) AS weight, f.metadata AS metadata,
-    if(f.join_state = 'pending' AND f.created_at < {ORPHANED_BEFORE}, 'orphaned', f.join_state) AS join_state,
+    {JOIN_STATE.format(row="f")} AS join_state,
     f.models AS models, f.providers AS providers, f._user AS _user, f._organisation AS _organisation,
     f._prompt AS _prompt, f._environment AS _environment, f.created_at AS created_at, f.updated_at AS updated_at,
     f.is_deleted AS is_deleted
@@ -39,12 +38,12 @@ class ListedFeedback(CurrentFeedback):
 
 
 async def feedback_page(
-    reader: Reader, filters: LogFilters, join_state: JoinState | None, place: Place | None, count: int
+    reader: Reader, filters: FeedbackFilters, place: Place | None, count: int
 ) -> list[ListedFeedback]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    for since in _windows(filters, place, datetime.now(UTC)):
-        query, parameters = feedback_query(filters, join_state, place, since, count)
+    for since in _windows(filters.shared, place, datetime.now(UTC)):
+        query, parameters = feedback_query(filters, place, since, count)
         rows = await reader.rows(query, parameters)
         if len(rows) == count:
             break
@@ -52,13 +51,12 @@ async def feedback_page(
 
 
 def feedback_query(
-    filters: LogFilters, join_state: JoinState | None, place: Place | None, since: datetime | None, count: int
+    filters: FeedbackFilters, place: Place | None, since: datetime | None, count: int
 ) -> tuple[str, dict[str, Any]]:
     """The query of one page with its parameters; `since` is a lower bound of its own."""
-    conditions = conditions_on_feedback(filters, "f")
+    conditions = conditions_on_listed_feedback(filters, "f")
     if since is not None:
         conditions.add("f.created_at >= fromUnixTimestamp64Milli({recent:Int64}, 'UTC')", recent=milliseconds(since))
-    _add_join_state(conditions, join_state)
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     query = f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f FINAL WHERE {conditions.text}
@@ -72,15 +70,3 @@ def _windows(filters: LogFilters, place: Place | None, now: datetime) -> Iterato
     if filters.since is None or filters.since < start - _RECENT:
         yield start - _RECENT
     yield None
-
-
-def _add_join_state(conditions: Conditions, join_state: JoinState | None) -> None:
-    # The column itself, which has an index, and not what a row is called by its age.
-    if join_state is not None:
-        conditions.add("f.join_state = {stored_state:String}", stored_state=_STORED[join_state])
-    if join_state in _AGES:
-        conditions.add(f"f.created_at {_AGES[join_state]} {ORPHANED_BEFORE}")
-
-
-_STORED = {"joined": "joined", "pending": "pending", "orphaned": "pending"}
-_AGES = {"pending": ">=", "orphaned": "<"}

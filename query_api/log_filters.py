@@ -99,23 +99,28 @@ def filters_in_query(
     query: QueryParams, workspace: str, others: Collection[str] = (), *, time_required: bool = False
 ) -> LogFilters:
     """The filters of a query string; `others` are parameters that the route takes besides. Raises QueryError."""
+    return filters_in(object_in_query(query, others), workspace, time_required=time_required)
+
+
+def object_in_query(query: QueryParams, others: Collection[str] = ()) -> dict[str, Any]:
+    """The parameters of a query string but for `others`; what comes more than once is a list."""
     given: dict[str, list[str]] = {}
     for name, value in query.multi_items():
         if name not in others:
             given.setdefault(name, []).append(value)
-    return filters_in(
-        {name: values[0] if len(values) == 1 else values for name, values in given.items()},
-        workspace,
-        time_required=time_required,
-    )
+    return {name: values[0] if len(values) == 1 else values for name, values in given.items()}
 
 
-def filters_in(given: Mapping[str, Any], workspace: str, *, time_required: bool = False) -> LogFilters:
-    """The filters of an object; null is the same as missing. Raises QueryError."""
+def filters_in(
+    given: Mapping[str, Any], workspace: str, *, time_required: bool = False, others: Collection[str] = ()
+) -> LogFilters:
+    """The filters of an object; null is the same as missing. `others` are named where a name is unknown. QueryError."""
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in NAMES:
-            raise QueryError(f"{shown(name)} is no parameter here: take {', '.join(sorted(NAMES))}", name[:60])
+            raise QueryError(
+                f"{shown(name)} is no parameter here: take {', '.join(sorted(NAMES.union(others)))}", name[:60]
+            )
     if str(given.get("workspace_slug", workspace)) != workspace:
         raise QueryError("this caller may not read the workspace", "workspace_slug", status=403)
     for name in _TIMES if time_required else ():

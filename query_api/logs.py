@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS, Caller, LogsReader, require_scope
 from query_api.engines import AWAY, Engines, Reader
+from query_api.feedback_filters import FeedbackFilters
 from query_api.feedback_page import feedback_page
 from query_api.filter_conditions import conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
@@ -94,7 +95,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 return WholeLog(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
             numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
-            feedback = await feedback_page(reader, on_trace, None, None, MOST_FEEDBACK) if numbers else []
+            feedback = await feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK) if numbers else []
         judged = numbers.get(row["trace_id"], TraceNumbers()).judged
         return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
 

@@ -33,7 +33,7 @@ class Place(NamedTuple):
 
 
 def cursor_of(kind: str, at: datetime, identity: str) -> str:
-    """The cursor after this item; `kind` is a letter that tells lists apart."""
+    """The cursor after this item; `kind` are letters that tell lists apart."""
     return kind + urlsafe_b64encode(_PLACE.pack(milliseconds(at), UUID(identity).bytes)).decode()
 
 
@@ -42,8 +42,8 @@ def place_in(query: QueryParams, kind: str, name: str = "cursor") -> Place | Non
     cursor = query.get(name)
     if cursor is None:
         return None
-    if cursor[:1] == kind and _CURSOR.fullmatch(cursor, 1):
-        at_ms, identity = _PLACE.unpack(urlsafe_b64decode(cursor[1:]))
+    if cursor.startswith(kind) and _CURSOR.fullmatch(cursor, len(kind)):
+        at_ms, identity = _PLACE.unpack(urlsafe_b64decode(cursor[len(kind) :]))
         if _EARLIEST_MS <= at_ms < _LATEST_MS:
             return Place(at_ms, UUID(bytes=identity))
     raise QueryError(

@@ -150,8 +150,8 @@ BODY = {
                     "properties": {
                         "filters": {
                             "type": "object",
-                            "description": "As the parameters of analytics; page_size and"
-                            " current_page take a part of the rows.",
+                            "description": "As the parameters of analytics, of feedback also those of GET /v1/feedback;"
+                            " page_size and current_page take a part of the rows.",
                         },
                         "requested_data": {
                             "type": "array",

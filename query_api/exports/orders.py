@@ -12,6 +12,7 @@ import orjson
 
 from query_api.answers import QueryError
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
+from query_api.feedback_filters import FeedbackFilters, feedback_filters_in
 from query_api.log_filters import ABOUT_FEEDBACK, LogFilters, filters_in
 from query_api.parameter_values import shown
 
@@ -62,10 +63,10 @@ class Order:
         named = self.kind == "feedback" or not set(ALWAYS[self.kind]).isdisjoint(self.columns)
         return named or not ABOUT_FEEDBACK.isdisjoint(self.filters)
 
-    def log_filters(self, workspace: str) -> LogFilters:
-        """The filters as a structure, without paging. Raises QueryError."""
-        paging = ("page_size", "current_page")
-        return filters_in({name: value for name, value in self.filters.items() if name not in paging}, workspace)
+    def asked(self, workspace: str) -> LogFilters | FeedbackFilters:
+        """The filters of requests, or of feedback, as a structure without paging. Raises QueryError."""
+        given = {name: value for name, value in self.filters.items() if name not in ("page_size", "current_page")}
+        return filters_in(given, workspace) if self.kind == "logs" else feedback_filters_in(given, workspace)
 
     @property
     def page(self) -> tuple[int, int] | None:
@@ -100,7 +101,7 @@ def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = Tru
         with_feedback=with_feedback,
     )
     # Both raise where something is wrong, so that it is told now and not when the export runs.
-    order.log_filters(workspace)
+    order.asked(workspace)
     _ = order.page
     return order
 

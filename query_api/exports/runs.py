@@ -24,7 +24,9 @@ from query_api.exports.room import Room
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
 from query_api.exports.turns import Turns
-from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
+from query_api.feedback_conditions import conditions_on_listed_feedback
+from query_api.feedback_filters import FeedbackFilters
+from query_api.filter_conditions import Conditions, conditions_on_requests
 from schemas.background import BackgroundTask
 from schemas.logs import promised
 from schemas.metrics import EXPORT_DISK_FREE
@@ -40,8 +42,10 @@ log = logging.getLogger(__name__)
 
 def conditions_of(order: Order, workspace: str) -> Conditions:
     """What must hold of a row of the export. Raises QueryError."""
-    filters = order.log_filters(workspace)
-    return conditions_on_requests(filters, "r") if order.kind == "logs" else conditions_on_feedback(filters, "r")
+    filters = order.asked(workspace)
+    if isinstance(filters, FeedbackFilters):
+        return conditions_on_listed_feedback(filters, "r")
+    return conditions_on_requests(filters, "r")
 
 
 async def count(reader: Reader, order: Order, workspace: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from query_api.analytics_sums import VALUES, Sums
+from query_api.feedback_filters import FeedbackFilters
 from query_api.log_filters import LogFilters
 
 START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
@@ -23,6 +24,13 @@ NUMBER_COLUMNS = {
     "total_units": "total_tokens", "prompt_token": "prompt_tokens", "completion_token": "completion_tokens",
     "cost": "cost", "response_time": "response_time_ms",
 }  # fmt: skip
+COMMENTS = (
+    "Zu LANGSAM, \u00dcber alles",
+    'too slow: "no\\way"',
+    "Too too fast",
+    "\u041c\u0435\u0434\u043b\u0435\u043d\u043d\u043e!",
+    5,
+)
 Row = dict[str, Any]
 
 
@@ -85,6 +93,7 @@ def _metadata(chance: random.Random) -> Row:
     offered = {
         "_user": "u1", "_organisation": chance.choice(["o1", "o2"]), "_prompt": chance.choice(["p1", "p2"]),
         "_environment": chance.choice(["production", "staging"]), "tier": chance.choice([3, "3", 4, "gold", True, 1.5]),
+        "comment": chance.choice(COMMENTS),
     }  # fmt: skip
     return {name: value for name, value in offered.items() if chance.random() < 0.6}
 
@@ -172,6 +181,21 @@ def feedback_asked(stored: Stored, filters: LogFilters) -> list[Row]:
         )
         and all(has(row, key, text) for key, text in filters.metadata.items())
         and _feedback_of_trace(stored, filters, row["trace_id"])
+    ]
+
+
+def feedback_listed(stored: Stored, filters: FeedbackFilters) -> list[Row]:
+    """The long way of conditions_on_listed_feedback; what waits has waited for more than a year."""
+    stored_as = {"orphaned": "pending", "pending": "younger"}.get(filters.join_state or "", filters.join_state)
+    return [
+        row
+        for row in feedback_asked(stored, filters.shared)
+        if stored_as in (None, row["join_state"])
+        and all(word.lower() in text_of(row, "comment").lower() for word in filters.words)
+        and all(
+            (limits.least is None or row[name] >= limits.least) and (limits.most is None or row[name] <= limits.most)
+            for name, limits in (("value", filters.value), ("weight", filters.weight))
+        )
     ]
 
 

@@ -48,7 +48,7 @@ def sent(pipeline: Pipeline) -> dict[str, Any]:
     )
     found["second"] = logged(judged, "2026-03-01T10:00:01Z", 429)
     found["third"] = logged(plain, "2026-03-01T10:00:02Z", 200)
-    found["feedback"] = [pipeline.feedback(judged, 5, 0.5, text="good"), pipeline.feedback(judged, -10, 0.123456789)]
+    found["feedback"] = [pipeline.feedback(judged, 5, 0.5, comment="good"), pipeline.feedback(judged, -10, 0.123456789)]
     count = "SELECT count() FROM feedback.request_logs WHERE _user = {u:String}"
     until(lambda: pipeline.count(count, u=user) == 3, "the requests are stored")
     until(lambda: pipeline.aggregate(judged).get("feedback_count") == 2, "the feedback is stored")
@@ -154,6 +154,30 @@ def test_feedback_itself_can_be_exported(exports: Exports, sent: dict[str, Any],
         (-10, Decimal("0.123456789")),
     ]
     metadata = good["metadata"] if isinstance(good["metadata"], dict) else json.loads(good["metadata"])
-    assert (metadata, good["join_state"], good["user"].removeprefix("'")) == ({"text": "good"}, "joined", sent["user"])
+    assert (metadata, good["join_state"], good["user"].removeprefix("'")) == (
+        {"comment": "good"},
+        "joined",
+        sent["user"],
+    )
     models = json.loads(good["ai_models"]) if form == "csv" else good["ai_models"]
     assert models == ["gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "total"),
+    [
+        ({"comment": "GOOD"}, 1),
+        ({"value_max": 5}, 2),
+        ({"value_min": "-9"}, 1),
+        ({"weight_max": 0.123456788}, 0),
+        ({"join_state": "joined"}, 2),
+        ({"join_state": "pending"}, 0),
+    ],
+)
+def test_an_export_of_feedback_takes_the_filters_of_feedback(
+    exports: Exports, sent: dict[str, Any], chosen: dict[str, Any], total: int
+) -> None:
+    asked = {"filters": {"trace_id": sent["judged"], **chosen}}
+    assert exports.answered("POST", "", {"kind": "feedback", **asked})["total"] == total
+    refused = exports.call("POST", "", asked)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, next(iter(chosen)))

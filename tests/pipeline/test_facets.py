@@ -8,14 +8,21 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from query_api.feedback_filters import feedback_filters_in
 from query_api.log_filters import LogFilters, filters_in
-from tests.pipeline.analytics_data import COLUMN_OF, REQUEST_COLUMNS, Row, requests_asked, text_of
+from query_api.parameter_values import Range
+from tests.pipeline.analytics_data import COLUMN_OF, REQUEST_COLUMNS, Row, feedback_listed, requests_asked, text_of
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, some_of
+from tests.pipeline.test_feedback_filters import OWN
 
 TIMES = {"time_of_generation_min": "2025-10-24T20:00:00Z", "time_of_generation_max": "2025-10-27T03:00:00Z"}
-COLUMNS = {**COLUMN_OF, **REQUEST_COLUMNS, "status_code": "status"}
+COLUMNS = {**COLUMN_OF, **REQUEST_COLUMNS, "status_code": "status", "value": "value"}
 OF_REQUESTS = ("ai_model", "ai_org", *COLUMN_OF, "status_code", "metadata", "metadata.tier", "metadata._prompt")
+OF_FEEDBACK = (
+    *("value", "join_state", "ai_model", "ai_org", *COLUMN_OF),
+    *("metadata", "metadata.tier", "metadata.comment", "metadata._user"),
+)
 
 
 def ask(world: World, path: str, **query: Any) -> Any:
@@ -33,6 +40,10 @@ def values_in(row: Row, field: str) -> list[str]:
     """What a row says under a field; nothing as the empty text."""
     if field == "metadata":
         return list(row["metadata"]) or [""]
+    if "models" in row and field in ("ai_model", "ai_org"):
+        return row["models" if field == "ai_model" else "providers"] or [""]
+    if field == "join_state":
+        return [{"pending": "orphaned"}.get(row["join_state"], row["join_state"])]
     key = field.removeprefix("metadata.")
     return [text_of(row, key) if key != field else str(row[COLUMNS[field]])]
 
@@ -57,7 +68,7 @@ def counted(rows: list[Row], field: str, limit: int, contains: str) -> Row:
     return {"field": field, "values": values, "distinct": len(chosen), "more": more, "missing": missing}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL, 3),
     fields=st.lists(st.sampled_from(OF_REQUESTS), min_size=1, unique=True),
@@ -79,6 +90,38 @@ def test_requests_are_counted_by_the_values_of_fields(
         counted(requests_asked(world.stored, own_filter_removed(filters, field)), field, limit, contains)
         for field in fields
     ]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    given=st.tuples(some_of(OWN), some_of(ALL)).map(lambda both: both[0] | both[1]),
+    fields=st.lists(st.sampled_from(OF_FEEDBACK), min_size=1, unique=True),
+    limit=st.integers(1, 5),
+    contains=st.sampled_from(["", "", "o", "M", "nobody"]),
+)
+@example({"value_min": "3", "join_state": "orphaned", "ai_model": "m1"}, [*OF_FEEDBACK], 3, "")
+@example({"comment": "slow", "metadata": '{"_user": "u1"}'}, [*OF_FEEDBACK], 100, "")
+def test_feedback_is_counted_by_the_values_of_fields(
+    world: World, given: dict[str, str], fields: list[str], limit: int, contains: str
+) -> None:
+    query = {**TIMES, **given, "fields": ",".join(fields), "limit": str(limit), "contains": contains}
+    if {"value_min", "value_max"} <= given.keys():
+        del query["value_max"]
+    found = facets(world, "feedback", **query)
+    filters = feedback_filters_in({name: query[name] for name in {**TIMES, **given} if name in query}, "default")
+
+    def rows(field: str) -> list[Row]:
+        narrowed = replace(
+            filters,
+            shared=own_filter_removed(filters.shared, field),
+            value=Range() if field == "value" else filters.value,
+            join_state=None if field == "join_state" else filters.join_state,
+            words=() if field == "metadata.comment" else filters.words,
+        )
+        return feedback_listed(world.stored, narrowed)
+
+    assert found["total"] == len(feedback_listed(world.stored, filters))
+    assert found["facets"] == [counted(rows(field), field, limit, contains) for field in fields]
 
 
 def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 import requests
 from aiokafka import AIOKafkaProducer
 
+from query_api.feedback_filters import FeedbackFilters
 from query_api.feedback_page import feedback_query
 from query_api.log_filters import LogFilters
 from schemas.events import FeedbackCreated, RequestLogged
@@ -445,7 +446,7 @@ def test_every_filter_of_feedback_keeps_from_reading_everything(
     pipeline: Pipeline, data: DataSet, texts: dict[str, tuple[str, ...]], join_state: Any
 ) -> None:
     def granules(filters: LogFilters, state: Any) -> int:
-        query, parameters = feedback_query(filters, state, None, None, 51)
+        query, parameters = feedback_query(FeedbackFilters(filters, state), None, None, 51)
         plan = pipeline.sql_client.query(f"EXPLAIN indexes = 1 {query}", parameters).result_rows
         chosen = [line.split("Granules:")[1].split("/")[0] for (line,) in plan if "Granules:" in line]
         return int(chosen[-1]) if chosen else 0

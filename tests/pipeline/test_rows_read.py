@@ -70,6 +70,8 @@ def rows_read() -> Iterator[Callable[[], int]]:
         ("logs", {"has_feedback": "false"}),
         ("logs/facets", {"fields": "ai_model,user,metadata,metadata.plan", "user": "u"}),
         ("feedback", {"weighted_feedback_max": "0"}),
+        ("feedback", {"order": "worst"}),
+        ("feedback/facets", {"fields": "ai_model,user,value,metadata"}),
     ],
 )
 def test_an_hour_of_half_a_year_reads_a_small_part_of_it(stored: World, path: str, more: dict[str, str]) -> None:

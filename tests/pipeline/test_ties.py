@@ -10,6 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from query_api.engines import Engines, Reader
+from query_api.feedback_filters import FeedbackFilters
 from query_api.feedback_page import feedback_page
 from query_api.log_filters import LogFilters
 from query_api.settings import QuerySettings
@@ -63,7 +64,7 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, name
     engines = Engines(QuerySettings(clickhouse_url=url))
     try:
         reader = engines.reader(30)
-        listed = await feedback_page(reader, LogFilters(WORKSPACE), None, None, 1000)
+        listed = await feedback_page(reader, FeedbackFilters(LogFilters(WORKSPACE)), None, 1000)
         assert {each.id: (each.value, each.weight, each.user or "", each.models) for each in listed} == shown
         numbers = await numbers_with_pairs(reader, WORKSPACE, traces)
         pairs = {pair.id: (pair.value, pair.weight) for each in numbers.values() for pair in each.pairs}

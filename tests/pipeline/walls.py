@@ -36,7 +36,7 @@ OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for na
             f"{EXPORT}/file")  # fmt: skip
 """What needs no key; the file has an address that is signed."""
 LISTS: dict[Route, tuple[Scope, ...]] = {
-    **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/"), ("feedback.read",)),
+    **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/", "/v1/feedback/facets"), ("feedback.read",)),
     **dict.fromkeys(_get("/v1/logs", "/v1/logs/", "/v1/logs/facets"), ("logs.read",)),
     **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "scores", "score", "ai-models"))),
                     ("analytics.read",)),
@@ -155,8 +155,11 @@ def two() -> tuple[Workspace, Workspace]:
 
 TRACES = ["joined", "pending", "quiet", "mute", "old", "orphan", "alphatrace"]
 KEYS = ["topic", "note", "_user", "alphaworks-only"]
-WITH_ALL_FILTERS = ("/v1/feedback", "/v1/logs", "/v1/logs/facets", f"{GRAPHS}/weighted", "/v1/analytics/comparison",
-                    f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}")  # fmt: skip
+WITH_ALL_FILTERS = (
+    *("/v1/feedback", "/v1/feedback/facets", "/v1/logs", "/v1/logs/facets"),
+    *(f"{GRAPHS}/weighted", "/v1/analytics/comparison"),
+    *(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"),
+)
 FILTERS: list[Json] = [
     {},
     *({"trace_id": trace} for trace in TRACES),

@@ -7,6 +7,7 @@ import pytest
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from query_api.app import add_queries
+from query_api.feedback_filters import NAMES as NAMES_OF_FEEDBACK
 from query_api.log_filters import NAMES
 from query_api.settings import QuerySettings
 
@@ -18,7 +19,9 @@ OVER_TIME = {*GRAPH, "bucket", "time_zone"}
 EXPORT = "/v1/logs/exports"
 ONE = f"{EXPORT}/{{export_id}}"
 DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
-    ("get", "/v1/feedback"): ({*NAMES, *PAGE, "join_state"}, {400, 401, 403, 429, 503}),
+    ("get", "/v1/caller"): (set(), {400, 401, 403, 429}),
+    ("get", "/v1/feedback"): ({*NAMES, *NAMES_OF_FEEDBACK, *PAGE, "order"}, {400, 401, 403, 429, 503}),
+    ("get", "/v1/feedback/facets"): ({*NAMES, *NAMES_OF_FEEDBACK, *FACETS}, {400, 401, 403, 429, 503}),
     ("get", "/v1/feedback/{feedback_id}"): ({"feedback_id"}, {400, 401, 403, 429, 404, 503}),
     ("get", "/v1/logs"): ({*NAMES, *PAGE}, {400, 401, 403, 429, 503}),
     ("get", "/v1/logs/facets"): ({*NAMES, *FACETS}, {400, 401, 403, 429, 503}),
