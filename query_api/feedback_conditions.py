@@ -1,4 +1,4 @@
-"""Filters of feedback as conditions of ClickHouse on a row of feedback.feedback, with every value bound. Pure."""
+"""Filters of feedback as conditions on a row of feedback.feedback, or of its table, with every value bound. Pure."""
 
 from query_api.feedback_filters import COMMENT_KEY, FeedbackFilters
 from query_api.filter_conditions import Conditions, conditions_on_feedback
@@ -11,7 +11,8 @@ JOIN_STATE = (
 )
 """What a feedback is called; `row` is its table's name in the query."""
 
-_STORED = {"joined": "joined", "pending": "pending", "orphaned": "pending"}
+# What the table calls pending for ever, its view calls orphaned in time.
+_STORED = {"joined": ["joined"], "pending": ["pending"], "orphaned": ["pending", "orphaned"]}
 _AGES = {"pending": ">=", "orphaned": "<"}
 _PLACES = 30
 
@@ -34,7 +35,7 @@ def _add_join_state(conditions: Conditions, filters: FeedbackFilters, alias: str
     state = filters.join_state
     # The column itself, which has an index, and not what a row is called by its age.
     if state is not None:
-        conditions.add(f"{alias}.join_state = {{stored_state:String}}", stored_state=_STORED[state])
+        conditions.add(f"{alias}.join_state IN {{stored_state:Array(String)}}", stored_state=_STORED[state])
     if state in _AGES:
         conditions.add(f"{alias}.created_at {_AGES[state]} {ORPHANED_BEFORE}")
 
