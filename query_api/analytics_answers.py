@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from query_api.analytics_time import Bucket
 
+Group = TypeVar("Group")
 Point = TypeVar("Point")
 Summary = TypeVar("Summary")
 
@@ -18,17 +19,20 @@ class Nothing(BaseModel):
     """An empty object."""
 
 
-class Total(BaseModel):
-    """How much feedback."""
-
-    total: int = Field(examples=[3])
-
-
-class TotalAt(BaseModel):
-    """How much feedback in one bucket."""
+class At(BaseModel):
+    """Which bucket a point is about."""
 
     timestamp: datetime = Field(description="Start of the bucket.", examples=["2026-11-01T00:00:00Z"])
+
+
+class Total(BaseModel):
+    """How many there are of what the graph is about."""
+
     total: int = Field(examples=[3])
+
+
+class TotalAt(Total, At):
+    """How many there are in one bucket."""
 
 
 class ScoreTotal(BaseModel):
@@ -46,10 +50,8 @@ class Means(BaseModel):
     n: int = Field(examples=[2])
 
 
-class MeansAt(Means):
+class MeansAt(Means, At):
     """Both means of the feedback in one bucket."""
-
-    timestamp: datetime = Field(description="Start of the bucket.", examples=["2026-11-01T00:00:00Z"])
 
 
 class ModelMeans(BaseModel):
@@ -67,11 +69,30 @@ class Graph(BaseModel, Generic[Summary, Point]):
     object: Literal["analytics-graph"] = "analytics-graph"
     summary: Summary
     data_points: list[Point]
-    read_from: Literal["rows", "rollups"] = Field(description="Where the numbers are from; they are the same.")
 
 
 class TimeGraph(Graph[Summary, Point], Generic[Summary, Point]):
-    """A graph over time: every bucket has a point, also without feedback."""
+    """A graph over time: every bucket has a point, also where nothing is in it."""
 
     bucket: Bucket
     time_zone: str = Field(examples=["UTC"])
+
+
+class _ReadFrom(BaseModel):
+    read_from: Literal["rows", "rollups"] = Field(description="Where the numbers are from; they are the same.")
+
+
+class FeedbackGraph(Graph[Summary, Point], _ReadFrom, Generic[Summary, Point]):
+    """A graph of feedback."""
+
+
+class FeedbackTimeGraph(TimeGraph[Summary, Point], _ReadFrom, Generic[Summary, Point]):
+    """A graph of feedback over time."""
+
+
+class Groups(BaseModel, Generic[Group]):
+    """A page of groups."""
+
+    object: Literal["list"] = "list"
+    total: int = Field(description="Groups on all pages.", examples=[12])
+    data: list[Group]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
-from query_api.analytics_graphs import FAILURES, UNTOLD
+from query_api.analytics_questions import FAILURES, UNTOLD
 from query_api.analytics_statistics import Estimate, Moments, avg, difference, weighted_mean
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader

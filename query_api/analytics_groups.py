@@ -7,28 +7,21 @@ says nothing under the key is the group with the empty value.
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
-from query_api.analytics_graphs import FAILURES, UNTOLD
-from query_api.answers import QueryError
+from query_api.analytics_answers import Groups
+from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, UNTOLD, page_of_groups
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
-from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters, parameter
+from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
 
-PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
-
-_OWN = ("page_size", "current_page")
-_PARAMETERS = [
-    *openapi_parameters(time_required=True),
-    parameter("page_size", f"Groups in one answer, 1 to {MAX_PAGE_SIZE}; {PAGE_SIZE} by default.", PAGE_SIZE),
-    parameter("current_page", "Which page, from 0.", 0),
-]
+_PARAMETERS = [*openapi_parameters(time_required=True), *PAGE_PARAMETERS]
 _REQUESTS = """
 SELECT
     value AS metadata_value,
@@ -59,7 +52,6 @@ SELECT {value} AS metadata_value, count() AS feedback_count, sum(f.value * f.wei
 FROM feedback.feedback AS f WHERE {asked} GROUP BY metadata_value
 """
 
-Group = TypeVar("Group")
 MetadataKey = Annotated[str, Path(examples=["_user"])]
 
 
@@ -85,22 +77,13 @@ class FeedbackGroup(_Means):
     """Feedback with one value."""
 
 
-class Groups(BaseModel, Generic[Group]):
-    """A page of groups, largest first."""
-
-    object: Literal["list"] = "list"
-    total: int = Field(description="Groups on all pages.", examples=[12])
-    data: list[Group]
-
-
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
     reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"])
 
     async def page(query: QueryParams, key: str, groups: str, asked: Conditions) -> tuple[int, list[dict[str, Any]]]:
-        size = _whole(query, "page_size", PAGE_SIZE, 1, MAX_PAGE_SIZE)
-        skipped = size * _whole(query, "current_page", 0, 0, 1_000_000)
+        part = page_of_groups(query)
         special = key in SPECIALS
         value = f"{key}::String" if special else "JSONExtractString(metadata, {group_key:String})"
         text = groups.format(value=value, asked=asked.text)
@@ -109,7 +92,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time(UNTOLD):
             (counted,) = await reader.rows(f"SELECT count() AS total FROM ({text})", parameters)
             found = await reader.rows(
-                f"{text} ORDER BY {order}, metadata_value LIMIT {size} OFFSET {skipped}", parameters
+                f"{text} ORDER BY {order}, metadata_value LIMIT {part.size} OFFSET {part.skipped}", parameters
             )
         return counted["total"], [_with_means(row) for row in found]
 
@@ -120,7 +103,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra={"parameters": _PARAMETERS},
     )
     async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
-        filters = filters_in_query(request.query_params, caller.workspace, _OWN, time_required=True)
+        filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
         total, rows = await page(request.query_params, key, _REQUESTS, conditions_on_requests(filters, "r"))
         return Groups(total=total, data=[RequestGroup(**row) for row in rows])
 
@@ -133,7 +116,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def by_feedback_metadata(
         key: MetadataKey, request: Request, caller: AnalyticsReader
     ) -> Groups[FeedbackGroup]:
-        filters = filters_in_query(request.query_params, caller.workspace, _OWN, time_required=True)
+        filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
         total, rows = await page(request.query_params, key, _FEEDBACK, conditions_on_feedback(filters, "f"))
         return Groups(total=total, data=[FeedbackGroup(**row) for row in rows])
 
@@ -148,10 +131,3 @@ def _with_means(row: dict[str, Any]) -> dict[str, Any]:
         "weighted_mean": float(value_weight / Fraction(weight)) if weight else None,
     }
     return row | means | {"cost": row.get("cost") or 0.0, "last_seen": row["last_seen"].replace(tzinfo=UTC)}
-
-
-def _whole(query: QueryParams, name: str, default: int, least: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
-        raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
-    return int(text)

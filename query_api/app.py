@@ -17,6 +17,8 @@ from query_api import (
     feedback_list,
     feedback_receipt,
     logs,
+    request_graphs,
+    request_group_routes,
     traces,
 )
 from query_api.answers import answer_refusals
@@ -54,6 +56,8 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         analytics_graphs,
         analytics_groups,
         analytics_comparison,
+        request_graphs,
+        request_group_routes,
     ):
         router.include_router(feature.create_router(settings, engines))
     app.include_router(router)

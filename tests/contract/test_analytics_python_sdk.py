@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from portkey_ai import Portkey
-from portkey_ai.api_resources.exceptions import BadRequestError
+from portkey_ai.api_resources.exceptions import BadRequestError, NotFoundError
 
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
@@ -65,6 +65,77 @@ def test_groups_by_metadata_are_read(portkey: Portkey, asked: dict[str, Any]) ->
     (group,) = groups.data or []
     assert (group["metadata_value"], group["requests"], group["requests_with_feedback"]) == (asked["prompt_slug"], 1, 1)
     assert (group["avg_tokens"], group["avg_weighted_feedback"], group["object"]) == (10, 1.5, "analytics-group")
+
+
+@pytest.fixture(scope="module")
+def served(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
+    """The parameters that find four requests of two users, one of which failed."""
+    prompt = f"served-{datetime.now(UTC).timestamp()}"
+    for user, status, took in (("ann", 200, 100), ("ann", 429, 20.5), ("ann", 200, 300), ("bob", 200, 200)):
+        portkey.logs.create(
+            request={"url": "https://provider.example/v1", "provider": "openai", "body": {"model": f"for-{user}"}},
+            response={
+                "status": status,
+                "response_time": took,
+                "body": {"usage": {"prompt_tokens": 7, "completion_tokens": 3}},
+            },
+            metadata={"_prompt": prompt, "_user": user},
+        )
+    query = "SELECT count() FROM feedback.request_logs WHERE _prompt = {p:String}"
+    until(lambda: pipeline.sql_client.query(query, {"p": prompt}).result_rows == [(4,)], "all are stored")
+    now = datetime.now(UTC)
+    return {
+        "time_of_generation_min": (now - timedelta(hours=2)).isoformat(),
+        "time_of_generation_max": (now + timedelta(minutes=1)).isoformat(),
+        "prompt_slug": prompt,
+    }
+
+
+def test_graphs_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -> None:
+    graphs = portkey.analytics.graphs
+    token_means = {"avg": 10, "avg_input": 7, "avg_output": 3}
+    for graph, summary in (
+        (graphs.requests(**served), {"total": 4}),
+        (graphs.cost(**served), {"total": 0, "avg": None, "n": 0}),
+        (graphs.latency(**served), {"avg": 155.125, "p50": 200, "p90": 300, "p95": 300, "p99": 300, "n": 4}),
+        (graphs.tokens(**served), {"total": 40, "input": 28, "output": 12, "n": 4, **token_means}),
+        (graphs.users(**served), {"total": 2}),
+        (graphs.users_requests(**served), {"total": 4, "unique": 2, "avg": 2}),
+        (graphs.errors(**served), {"total": 1}),
+        (graphs.errors_rate(**served), {"rate": 25, "success": 75, "errors": 1, "requests": 4}),
+        (graphs.errors_stacks(**served), {"total": 1}),
+        (graphs.errors_status_codes(**served), {"total_errors": 1, "unique_error_codes": 1}),
+    ):
+        assert graph.object == "analytics-graph"
+        assert graph["summary"] == summary
+    assert sum(point["total"] for point in graphs.requests(**served)["data_points"]) == 4
+    stats = [stat for point in graphs.errors_stacks(**served)["data_points"] for stat in point["stats"]]
+    assert stats == [{"response_status_code": 429, "count": 1}]
+    assert graphs.errors_status_codes(**served)["data_points"] == [{"status_code": 429, "count": 1}]
+    with pytest.raises(NotFoundError):
+        graphs.cache_hit_rate(**served)
+
+
+def test_groups_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -> None:
+    groups = portkey.analytics.groups
+    users = groups.users(**served, page_size=1, current_page=0)
+    assert (users.object, users.total) == ("list", 2)
+    (ann,) = users.data or []
+    assert (ann["user"], ann["requests"], ann["cost"], ann["object"]) == ("ann", 3, 0, "analytics-group")
+    assert [group["ai_model"] for group in groups.ai_models(**served).data or []] == ["for-ann", "for-bob"]
+    (workspace,) = groups.workspaces(**served).data or []
+    assert (workspace["workspace"], workspace["error_count"], workspace["success_rate"]) == ("default", 1, 75)
+    statuses = groups.group_by(
+        group_by="status_code", **served, columns="requests,p95_latency", include_total=True, order_by="p95_latency"
+    )
+    assert statuses.data == [
+        {"status_code": 200, "requests": 3, "p95_latency": 300, "object": "analytics-group"},
+        {"status_code": 429, "requests": 1, "p95_latency": 20.5, "object": "analytics-group"},
+    ]
+    for named in ("model", "provider", "ai_service", "prompt", "workspace"):
+        found = groups.group_by(group_by=named, **served)
+        assert sum(group["requests"] for group in found.data or []) == 4
+        assert named in (found.data or [{}])[0]
 
 
 def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: Portkey, asked: dict[str, Any]) -> None:

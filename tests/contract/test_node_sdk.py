@@ -208,6 +208,55 @@ def test_analytics_of_what_was_given_are_read(pipeline: Pipeline, call: Call, tr
     assert (model["ai_model"], model["total"], model["avg_weighted_feedback"]) == ("", 2, 0.5)
 
 
+def test_analytics_of_requests_are_read(pipeline: Pipeline, call: Call, trace: str) -> None:
+    for user, status, cost in (("ann", 200, 0.1), ("ann", 503, 0.2), ("bob", 200, 0.3)):
+        log = {
+            "request": {"url": "https://provider.example/v1", "provider": "openai", "body": {"model": f"for-{user}"}},
+            "response": {"status": status, "response_time": 40, "body": {"usage": {"total_tokens": 5}}},
+            "metadata": {"_prompt": trace, "_user": user},
+            "cost": cost,
+        }
+        call("logs.create", log)
+    count = "SELECT count() FROM feedback.request_logs WHERE _prompt = {p:String}"
+    until(lambda: pipeline.count(count, p=trace) == 3, "all are stored")
+    now = datetime.now(UTC)
+    asked = {
+        "time_of_generation_min": (now - timedelta(hours=2)).isoformat(),
+        "time_of_generation_max": (now + timedelta(minutes=1)).isoformat(),
+        "prompt_slug": trace,
+    }
+    summaries: dict[str, Outcome] = {
+        "requests": {"total": 3},
+        "cost": {"total": 0.6, "avg": 0.2, "n": 3},
+        "latency": {"avg": 40, "p50": 40, "p90": 40, "p95": 40, "p99": 40, "n": 3},
+        "tokens": {
+            "total": 15, "avg": 5, "input": 0, "avg_input": None, "output": 0, "avg_output": None, "n": 3
+        },
+        "users": {"total": 2},
+        "usersRequests": {"total": 3, "unique": 2, "avg": 1.5},
+        "errors": {"total": 1},
+        "errors_rate": {"rate": 100 / 3, "success": 200 / 3, "errors": 1, "requests": 3},
+        "errors_stack": {"total": 1},
+        "errors_status_code": {"total_errors": 1, "unique_error_codes": 1},
+    }  # fmt: skip
+    for name, summary in summaries.items():
+        assert call(f"analytics.graphs.{name}", asked)["answer"]["summary"] == summary, name
+    groups = "analytics.groups"
+    for answer in (
+        call(f"{groups}.users", asked),
+        call(f"{groups}.aiModels", asked),
+        call(f"{groups}.workspaces", asked),
+    ):
+        assert sum(group["requests"] for group in answer["answer"]["data"]) == 3
+    by_cost = {**asked, "columns": "cost,last_seen", "order_by": "cost", "order_by_type": "asc"}
+    assert [
+        (group["status_code"], group["cost"])
+        for group in call(f"{groups}.groupedData", "status_code", by_cost)["answer"]["data"]
+    ] == [(503, 0.2), (200, 0.4)]
+    error = call("analytics.graphs.requests_rescued", asked)["error"]
+    assert (error["type"], error["status"]) == ("NotFoundError", 404)
+
+
 def test_of_two_spellings_of_the_trace_id_in_one_call_the_sdk_sends_the_later(
     call: Call, stored: RowOf, trace: str
 ) -> None:

@@ -65,7 +65,7 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
     # The largest are of a time before the edge refused them: two of them are more than 64 bits hold.
     tokens = chance.choice([None, chance.randint(0, 20), 2**61])
     metadata = _metadata(chance)
-    return {
+    row = {
         "workspace": stored.workspace, "request_id": _id(chance), "trace_id": trace_id,
         "span_id": chance.choice(["", "s1"]), "started_at": _time(chance),
         "provider": chance.choice(["openai", "google"]), "model": chance.choice(["m1", "m2", "m__3"]),
@@ -74,6 +74,12 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
         "response_time_ms": chance.choice([None, chance.randint(0, 4000) / 4]),
         **{name: str(metadata.get(name, "")) for name in SPECIALS}, "metadata": metadata,
     }  # fmt: skip
+    # Without another draw, so that all else stays as it is.
+    number = row["request_id"].int
+    if row["_user"] and number % 3 == 0:
+        row["_user"] = metadata["_user"] = "u2"
+    row["status"] = {(200, 0): 302, (500, 0): 0}.get((row["status"], number % 4), row["status"])
+    return row
 
 
 def _feedback(chance: random.Random, stored: Stored, trace_id: str) -> Row:
@@ -118,9 +124,7 @@ def insert(client: Client, stored: Stored) -> None:
     doomed = [row | {"feedback_id": uuid.uuid4(), "version": 1} for row in feedback[::5]]
     deleted = [*doomed, *(row | {"version": 2, "is_deleted": 1} for row in doomed)]
     _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in [*former, *deleted, *feedback]])
-    _write(
-        client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in stored.requests]
-    )
+    insert_requests(client, stored.requests)
     _write(
         client,
         "trace_aggregate_rows",
@@ -134,6 +138,11 @@ def insert(client: Client, stored: Stored) -> None:
             if (group := stored.feedback_of(trace_id)) is not None
         ],
     )  # fmt: skip
+
+
+def insert_requests(client: Client, requests: list[Row]) -> None:
+    """Write these requests, once more if they are there."""
+    _write(client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in requests])
 
 
 def _write(client: Client, table: str, rows: list[Row]) -> None:

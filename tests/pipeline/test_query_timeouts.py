@@ -64,6 +64,7 @@ def hour_long(client: Client, view: str) -> str:
         ("/v1/analytics/graphs/feedbacks", TIMES | {"read_from": "rows"}),
         ("/v1/analytics/graphs/feedbacks/ai-models", ROLLED_UP),
         ("/v1/analytics/groups/metadata/topic", TIMES),
+        ("/v1/analytics/graphs/latency", TIMES),
         ("/v1/analytics/groups/feedback-metadata/topic", TIMES),
         ("/v1/analytics/comparison", TIMES | {"baseline_prompt_slug": "p"}),
         ("/v1/feedback", {"join_state": "pending"}),

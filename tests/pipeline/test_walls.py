@@ -109,7 +109,7 @@ class Walled(Pipeline):
     def fill(self, own: Workspace) -> None:
         """All that a workspace can have: feedback in every state, requests, rollups, dead letters and exports."""
         own.key = self.make_key(own.name, "admin")
-        logs = [own.log_body(trace) for trace in own.traces_with_requests for _ in range(own.times)]
+        logs = [own.log_body(trace, number=n) for trace in own.traces_with_requests for n in range(own.times)]
         logs += [own.log_body("old", DAYS_AGO)]
         own.logs += self.must(own.key, "POST", "/v1/logs", logs)["ids"]
         bodies = [own.feedback_body(trace) for trace in own.traces_with_feedback for _ in range(own.times)]

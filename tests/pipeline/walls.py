@@ -16,8 +16,13 @@ Json = dict[str, Any]
 
 EXPORTS = "/v1/logs/exports"
 EXPORT = f"{EXPORTS}/{{export_id}}"
-GRAPHS = "/v1/analytics/graphs/feedbacks"
+ALL_GRAPHS = "/v1/analytics/graphs"
+GRAPHS = f"{ALL_GRAPHS}/feedbacks"
+OF_REQUESTS = ("requests", "cost", "latency", "tokens", "users", "users/requests", "users-requests", "errors",
+               "errors/rate", "errors-rate", "errors/stacks", "errors-stack", "errors/status-codes",
+               "errors-status-code")  # fmt: skip
 GROUPS = "/v1/analytics/groups"
+FIELDS = ("users", "ai-models", "model", "provider", "ai_service", "prompt", "status_code", "workspaces", "workspace")
 
 
 class Route(NamedTuple):
@@ -40,7 +45,9 @@ LISTS: dict[Route, tuple[Scope, ...]] = {
     **dict.fromkeys(_get("/v1/logs", "/v1/logs/", "/v1/logs/facets"), ("logs.read",)),
     **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "scores", "score", "ai-models"))),
                     ("analytics.read",)),
+    **dict.fromkeys(_get(*(f"{ALL_GRAPHS}/{name}" for name in OF_REQUESTS)), ("analytics.read",)),
     **dict.fromkeys(_get(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"), ("analytics.read",)),
+    **dict.fromkeys(_get(*(f"{GROUPS}/{name}" for name in FIELDS)), ("analytics.read",)),
     Route("GET", "/v1/analytics/comparison"): ("analytics.read",),
 }  # fmt: skip
 """What takes filters."""
@@ -123,7 +130,8 @@ class Workspace:
     def feedback_body(self, trace: str, **more: Any) -> Json:
         return {"trace_id": trace, "value": self.value, "weight": self.weight, "metadata": self.metadata, **more}
 
-    def log_body(self, trace: str, at: datetime = NOW) -> Json:
+    def log_body(self, trace: str, at: datetime = NOW, number: int = 0) -> Json:
+        """The first of several is of the user that both workspaces know."""
         usage = {"usage": {"total_tokens": self.tokens}, "said": self.mark}
         return {
             "trace_id": trace,
@@ -134,7 +142,8 @@ class Workspace:
                 "body": {"model": "gpt-4o", "m": self.mark},
             },
             "response": {"status": self.status, "response_time": self.tokens, "body": usage},
-            "metadata": self.metadata | {"of_request": self.mark},
+            "metadata": self.metadata
+            | {"of_request": self.mark, "_user": f"{SPECIALS['_user']}{f'-{number}' if number else ''}"},
             "cost": self.cost,
             "start_time": at.isoformat(),
         }
@@ -157,7 +166,7 @@ TRACES = ["joined", "pending", "quiet", "mute", "old", "orphan", "alphatrace"]
 KEYS = ["topic", "note", "_user", "alphaworks-only"]
 WITH_ALL_FILTERS = (
     *("/v1/feedback", "/v1/feedback/facets", "/v1/logs", "/v1/logs/facets"),
-    *(f"{GRAPHS}/weighted", "/v1/analytics/comparison"),
+    *(f"{GRAPHS}/weighted", f"{ALL_GRAPHS}/tokens", f"{GROUPS}/users", "/v1/analytics/comparison"),
     *(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"),
 )
 FILTERS: list[Json] = [

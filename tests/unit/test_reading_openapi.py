@@ -16,6 +16,11 @@ FACETS = {"fields", "limit", "contains"}
 GROUPS = {*NAMES, "key", "page_size", "current_page"}
 GRAPH = {*NAMES, "read_from"}
 OVER_TIME = {*GRAPH, "bucket", "time_zone"}
+OF_REQUESTS = {*NAMES, "bucket", "time_zone"}
+GROUPS_OF_REQUESTS = {*NAMES, "page_size", "current_page", "columns", "order_by", "order_by_type", "include_total"}
+TIME_GRAPHS = ("requests", "cost", "latency", "tokens", "users", "users/requests", "errors", "errors/rate",
+               "errors/stacks")  # fmt: skip
+FIELDS = ("users", "ai-models", "model", "provider", "ai_service", "prompt", "status_code", "workspaces", "workspace")
 EXPORT = "/v1/logs/exports"
 ONE = f"{EXPORT}/{{export_id}}"
 DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
@@ -40,6 +45,9 @@ DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
         {*NAMES, *(f"baseline_{name}" for name in NAMES)},
         {400, 401, 403, 429, 503},
     ),
+    **{("get", f"/v1/analytics/graphs/{name}"): (OF_REQUESTS, {400, 401, 403, 429, 503}) for name in TIME_GRAPHS},
+    ("get", "/v1/analytics/graphs/errors/status-codes"): (set(NAMES), {400, 401, 403, 429, 503}),
+    **{("get", f"/v1/analytics/groups/{name}"): (GROUPS_OF_REQUESTS, {400, 401, 403, 429, 503}) for name in FIELDS},
     ("post", EXPORT): (set(), {400, 401, 403, 408, 413, 429, 503}),
     ("get", EXPORT): ({"page_size", "current_page", "workspace_id"}, {400, 401, 403, 429, 503}),
     ("get", ONE): ({"export_id"}, {400, 401, 403, 429, 404, 503}),

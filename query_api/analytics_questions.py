@@ -1,0 +1,82 @@
+"""What a question to analytics asks besides its filters: the buckets of a graph, or a page of groups.
+
+Pure. Each fault is a QueryError that names its parameter.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.datastructures import QueryParams
+
+from query_api.analytics_time import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
+from query_api.answers import QueryError, example
+from query_api.callers import REFUSALS
+from query_api.engines import AWAY
+from query_api.log_filters import LogFilters, filters_in_query, parameter
+
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
+
+UNTOLD = "these numbers cannot be told"
+FAILURES: dict[int | str, dict[str, Any]] = REFUSALS | {
+    400: {"description": "A parameter is faulty.", **example(400, "status_code must be an HTTP status", "status_code")},
+    503: AWAY,
+}
+
+BUCKET_PARAMETERS = [
+    parameter("bucket", f"{', '.join(BUCKETS)}; by default hours up to 3 days, days up to 92, weeks to 731.", "day"),
+    parameter("time_zone", "IANA name of the zone in which buckets begin; UTC by default.", "Europe/Berlin"),
+]
+PAGE_PARAMETERS = [
+    parameter("page_size", f"Groups in one answer, 1 to {MAX_PAGE_SIZE}; {PAGE_SIZE} by default.", PAGE_SIZE),
+    parameter("current_page", "Which page, from 0.", 0),
+]
+PAGE_NAMES = ("page_size", "current_page")
+
+
+@dataclass(frozen=True)
+class GraphQuestion:
+    """What a graph counts and the buckets it counts in: a single one where time is not asked for."""
+
+    filters: LogFilters
+    when: Timeline
+    bucket: Bucket
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    size: int = PAGE_SIZE
+    skipped: int = 0
+
+
+def graph_question(
+    query: QueryParams, workspace: str, others: Collection[str] = (), *, over_time: bool
+) -> GraphQuestion:
+    """The question of a query string; `others` are parameters that the route takes besides."""
+    own = (*others, "bucket", "time_zone") if over_time else others
+    filters = filters_in_query(query, workspace, own, time_required=True)
+    assert filters.since
+    assert filters.until
+    zone = zone_of(query.get("time_zone", "UTC"))
+    bucket = bucket_of(query.get("bucket"), filters.since, filters.until)
+    when = Timeline(filters.since, filters.until, (filters.since,))
+    if over_time:
+        when = timeline(filters.since, filters.until, bucket, zone)
+    return GraphQuestion(filters, when, bucket, zone)
+
+
+def page_of_groups(query: QueryParams) -> Page:
+    """The part of the groups that a query string asks for."""
+    size = _whole(query, "page_size", PAGE_SIZE, 1, MAX_PAGE_SIZE)
+    return Page(size, size * _whole(query, "current_page", 0, 0, 1_000_000))
+
+
+def _whole(query: QueryParams, name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
+        raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
+    return int(text)
