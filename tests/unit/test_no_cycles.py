@@ -229,7 +229,7 @@ def failures() -> Iterator[tuple[str, Outcome, int]]:
     yield "Kafka may have it", kafka(lambda: UnavailableError("away", True)), 503
     yield "a fault of ours", kafka(lambda: KeyError("a")), 500
     for key, one in EXAMPLES.items():
-        if key[1].startswith("/v1/") and key[1] not in (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}"):
+        if key[1].startswith("/v1/") and key[1] not in (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", "/v1/caller"):
             asked = request(*one.request())
             for name, fails, status in (
                 ("ClickHouse refuses", lambda: DatabaseError("Code: 60. (UNKNOWN_TABLE)"), 503),
