@@ -21,7 +21,7 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
-_OWN = frozenset({"range", "cursor", "open", "span", "columns", "fresh", "id", "by", "against", "sort"})
+_OWN = frozenset({"range", "cursor", "open", "span", "columns", "fresh", "id", "order", "by", "against", "sort"})
 """Parameters that say how a page shows something, and are no filters."""
 
 

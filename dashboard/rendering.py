@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dashboard.api_client import in_path
+from dashboard.filter_names import FILTER_NAMES
+from dashboard.page_query import RANGES
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -104,5 +106,5 @@ def environment() -> Environment:
         each.__name__: each
         for each in (count, short_count, signed, value_text, milliseconds, money, percent, utc, pretty_json, in_path)
     }
-    made.globals["static"] = f"/static/{STATIC_VERSION}"
+    made.globals |= {"static": f"/static/{STATIC_VERSION}", "ranges": RANGES, "filter_names": FILTER_NAMES}
     return made

@@ -21,3 +21,19 @@ def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[st
         series.append({"name": name, "values": [at.get(each, 0) for each in times]})
     width = seconds[1] - seconds[0] if len(seconds) > 1 else 3600
     return {"times": seconds, "series": series, "bucket_s": width}
+
+
+def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of feedback by the sign of its value, each series with those before it added: bars that stand on another.
+
+    Drawn from the last series to the first, so that none hides behind another.
+    """
+    points = graph["data_points"]
+    seconds = [datetime.fromisoformat(point["timestamp"]).timestamp() for point in points]
+    series, below = [], [0] * len(points)
+    for name, colour in (("negative", "bad"), ("neutral", "series-1"), ("positive", "good")):
+        own = [point[name] for point in points]
+        below = [lower + count for lower, count in zip(below, own, strict=True)]
+        series.append({"name": name.capitalize(), "colour": colour, "values": own, "tops": below})
+    width = seconds[1] - seconds[0] if len(seconds) > 1 else 3600
+    return {"times": seconds, "series": series[::-1], "bucket_s": width}

@@ -5,9 +5,23 @@ import time
 from datetime import datetime
 from typing import Any
 
-from dashboard.api_client import in_path
+from dashboard.api_client import ApiError, in_path
 from dashboard.conversation import conversation
+from dashboard.page_query import PageQuery
 from dashboard.pages import Viewer
+
+
+async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | None:
+    """The trace that is open beside a list, with what is wrong where it cannot be shown; None where none is."""
+    trace_id = query.get("open")
+    if not trace_id:
+        return None
+    try:
+        return await trace_view(viewer, trace_id, query.get("span"))
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        return {"trace_id": trace_id, "problem": error}
 
 
 async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str, Any]:

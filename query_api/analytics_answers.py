@@ -31,6 +31,18 @@ class Total(BaseModel):
     total: int = Field(examples=[3])
 
 
+class SignTotals(Total):
+    """How much feedback, and how much of it has a value above, of and below 0."""
+
+    positive: int = Field(examples=[2])
+    neutral: int = Field(examples=[0])
+    negative: int = Field(examples=[1])
+
+
+class SignTotalsAt(SignTotals, At):
+    """The same of one bucket."""
+
+
 class TotalAt(Total, At):
     """How many there are in one bucket."""
 

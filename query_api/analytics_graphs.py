@@ -21,8 +21,9 @@ from query_api.analytics_answers import (
     ModelMeans,
     Nothing,
     ScoreTotal,
+    SignTotals,
+    SignTotalsAt,
     Total,
-    TotalAt,
 )
 from query_api.analytics_plan import Piece, Plan, plan
 from query_api.analytics_questions import BUCKET_PARAMETERS, FAILURES, UNTOLD, GraphQuestion, graph_question
@@ -86,10 +87,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return Told(asked, sums, "rows" if is_rows else "rollups")
 
     @router.get("/feedbacks", summary="How much feedback", responses=FAILURES, openapi_extra={"parameters": _MANY})
-    async def feedbacks(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[Total, TotalAt]:
+    async def feedbacks(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[SignTotals, SignTotalsAt]:
         found = await told(request, caller, over_time=True)
-        points = [TotalAt(timestamp=start, total=sums.n) for start, sums in found.points()]
-        return FeedbackTimeGraph(summary=Total(total=found.all.n), data_points=points, **_shape(found))
+        points = [SignTotalsAt(timestamp=start, total=sums.n, **sums.signs) for start, sums in found.points()]
+        summary = SignTotals(total=found.all.n, **found.all.signs)
+        return FeedbackTimeGraph(summary=summary, data_points=points, **_shape(found))
 
     @router.get(
         "/feedbacks/weighted",

@@ -35,6 +35,13 @@ class Sums:
         return Sums(self.n + other.n, self.weight + other.weight, self.value_weight + other.value_weight, tuple(counts))
 
     @property
+    def signs(self) -> dict[str, int]:
+        """How many values are above, of and below 0."""
+        zero = VALUES.index(0)
+        below, above = self.value_counts[:zero], self.value_counts[zero + 1 :]
+        return {"positive": sum(above), "neutral": self.value_counts[zero], "negative": sum(below)}
+
+    @property
     def avg(self) -> float | None:
         """Σ(value × weight) ÷ n, which Portkey calls average weighted feedback; None without feedback."""
         return float(Fraction(self.value_weight) / self.n) if self.n else None

@@ -1,6 +1,7 @@
 // Charts over time, drawn by uPlot in the colours of the page. Dragging across one zooms the page into that time.
 "use strict";
 
+const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: 2 }));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class TimeChart extends HTMLElement {
@@ -32,7 +33,7 @@ class TimeChart extends HTMLElement {
         fill: bars ? stroke : undefined,
         paths: bars ? uPlot.paths.bars({ size: [0.8, 60], align: 1 }) : undefined,
         points: { show: !bars && chart.times.length < 40 },
-        value: (_, value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: 2 })),
+        value: (_, top, __, index) => told(index == null ? null : each.values[index]),
       };
     });
     const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
@@ -43,7 +44,7 @@ class TimeChart extends HTMLElement {
       scales: { x: { range: (_, first, last) => [first, bars ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
       hooks: { setSelect: [(plot) => this.zoom(plot)] },
-    }, [chart.times, ...chart.series.map((each) => each.values)], this);
+    }, [chart.times, ...chart.series.map((each) => each.tops || each.values)], this);
     this.describe(chart);
   }
 

@@ -27,7 +27,7 @@ class World:
     """One workspace to ask about, and another that must never show."""
 
     def __init__(self, url: str, runner: asyncio.Runner) -> None:
-        self.runner = runner
+        self.url, self.runner = url, runner
         self.api = api_over(url)
         self.engines = Engines(QuerySettings(clickhouse_url=url))
         self.reader = self.engines.reader(60)
@@ -58,10 +58,15 @@ class World:
 
 def api_over(url: str) -> httpx.AsyncClient:
     """A client of the queries over a ClickHouse."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(queries_over(url)), base_url="http://api")
+
+
+def queries_over(url: str) -> FastAPI:
+    """The queries over a ClickHouse."""
     app = FastAPI()
     add_queries(app, QuerySettings(clickhouse_url=url), ApiKeyStore())
     app.state.key_ring.confirm(2**62)  # no lifespan runs here that would read the keys, of which there are none
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
+    return app
 
 
 @contextmanager

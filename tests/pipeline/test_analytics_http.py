@@ -27,6 +27,14 @@ def grouped(rows: list[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     return groups
 
 
+def by_sign(rows: list[Row]) -> dict[str, int]:
+    values = [row["value"] for row in rows]
+    return {
+        "total": len(values), "positive": sum(value > 0 for value in values), "neutral": values.count(0),
+        "negative": sum(value < 0 for value in values),
+    }  # fmt: skip
+
+
 def test_days_of_a_zone_count_the_feedback_of_23_24_or_25_hours(world: World) -> None:
     days = {
         "time_of_generation_min": "2025-10-25T00:00:00+02:00",
@@ -35,11 +43,12 @@ def test_days_of_a_zone_count_the_feedback_of_23_24_or_25_hours(world: World) ->
     found = world.get("graphs/feedbacks", **days, bucket="day", time_zone="Europe/Berlin")
     counts = grouped(world.stored.feedback, lambda row: row["created_at"].astimezone(BERLIN).date())
     expected = [
-        {"timestamp": f"2025-10-{day}T00:00:00+0{offset}:00", "total": len(counts[datetime(2025, 10, day).date()])}
+        {"timestamp": f"2025-10-{day}T00:00:00+0{offset}:00", **by_sign(counts[datetime(2025, 10, day).date()])}
         for day, offset in ((25, 2), (26, 2), (27, 1))
     ]
+    names = ("total", "positive", "neutral", "negative")
     assert found == {
-        "object": "analytics-graph", "summary": {"total": sum(point["total"] for point in expected)},
+        "object": "analytics-graph", "summary": {name: sum(point[name] for point in expected) for name in names},
         "data_points": expected, "read_from": "rollups", "bucket": "day", "time_zone": "Europe/Berlin",
     }  # fmt: skip
     assert all(point["total"] for point in expected)
@@ -113,7 +122,7 @@ def test_feedback_counts_under_each_model_of_its_trace_and_without_one_under_non
 
 def test_without_feedback_every_bucket_is_there_with_nothing_in_it(world: World) -> None:
     points = world.get("graphs/feedbacks", **NO_TIME, bucket="day", time_zone="Europe/Berlin")
-    assert points["summary"] == {"total": 0}
+    assert points["summary"] == by_sign([])
     assert [point["total"] for point in points["data_points"]] == [0, 0, 0, 0]
     weighted = world.get("graphs/feedbacks/weighted", **NO_TIME, bucket="month")
     nothing = {"avg": None, "weighted_mean": None, "n": 0}

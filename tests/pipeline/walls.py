@@ -71,7 +71,7 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
 """Of an export that holds feedback, as all of these workspaces do."""
 SCOPES = LISTS | BY_ID | WRITES | {Route("GET", "/v1/caller"): ()}
 
-PAGES = _get("/", "/logs", "/logs/overview", "/trace", "/sign-in") | {
+PAGES = _get("/", "/logs", "/logs/overview", "/feedback", "/feedback/overview", "/trace", "/sign-in") | {
     Route("POST", path) for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete")
 }
 """The dashboard's, which asks the routes above with the viewer's key."""

@@ -1,0 +1,51 @@
+"""`/feedback`: each feedback with what its author wrote, newest first, or worst first for whoever goes through them."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from dashboard.list_page import get_or_none, list_page
+from dashboard.page_query import PageQuery
+from dashboard.pages import Pages, Viewer
+from dashboard.time_chart import signs_over_time
+from dashboard.trace_view import opened_trace
+from dashboard.viewer_zone import zone_of
+
+_OF_THE_LIST = ("comment", "join_state", "value_min", "value_max", "weight_min", "weight_max")
+"""Filters that lists and facets of feedback know, and analytics do not."""
+_FACETS = ("ai_model", "prompt_slug", "environment", "organisation", "user")
+SIGNS: tuple[tuple[str, dict[str, str | None]], ...] = (
+    ("Any value", {"value_min": None, "value_max": None}),
+    ("Positive", {"value_min": "1", "value_max": None}),
+    ("Zero", {"value_min": "0", "value_max": "0"}),
+    ("Negative", {"value_min": None, "value_max": "-1"}),
+)
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The routes."""
+
+    async def feedback(request: Request, viewer: Viewer) -> Response:
+        query = PageQuery.of(request.query_params.multi_items())
+        page, opened = await asyncio.gather(
+            list_page(viewer, "/v1/feedback", query, "order"), opened_trace(viewer, query)
+        )
+        return pages.render(request, viewer, "feedback.html", status=page.status, page=page, signs=SIGNS, opened=opened)
+
+    async def overview(request: Request, viewer: Viewer) -> Response:
+        query = PageQuery.of(request.query_params.multi_items())
+        asked = query.for_api(datetime.now(UTC))
+        over_time = [("time_zone", zone_of(request)), *(each for each in asked if each[0] not in _OF_THE_LIST)]
+        graph, facets = await asyncio.gather(
+            get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
+            get_or_none(viewer, "/v1/feedback/facets", [*asked, ("fields", ",".join(_FACETS))]),
+        )
+        chart = signs_over_time(graph) if graph else None
+        return pages.render(
+            request, viewer, "feedback_overview.html", chart=chart, facets=facets, is_wider=len(over_time) <= len(asked)
+        )
+
+    return [pages.get("/feedback", feedback), pages.get("/feedback/overview", overview)]
