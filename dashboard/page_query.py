@@ -21,7 +21,9 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
-_OWN = frozenset({"range", "cursor", "open", "span", "columns", "fresh", "id", "order", "by", "against", "sort"})
+_OWN = frozenset(
+    {"range", "cursor", "open", "span", "columns", "fresh", "id", "order", "by", "sort", "against", "one", "other"}
+)
 """Parameters that say how a page shows something, and are no filters."""
 
 
@@ -98,6 +100,10 @@ class PageQuery:
         """As `with_`, for names that are no identifiers."""
         kept = [(name, value) for name, value in self.items if name not in changes and name != "cursor"]
         return PageQuery((*kept, *((name, value) for name, value in changes.items() if value)))
+
+    def at_page(self, cursor: str | int) -> "PageQuery":
+        """At another page of the list."""
+        return self.with_(cursor=str(cursor))
 
     def toggled(self, name: str, value: str) -> "PageQuery":
         """With this value of a filter added, or taken away where it was set. A key of metadata has one value."""

@@ -1,4 +1,7 @@
-"""Graphs of the API as the charts of the pages take them: one row of times, and rows of numbers beside it. Pure."""
+"""Graphs of the API as the charts of the pages take them: one row of times, and rows of numbers beside it. Pure.
+
+Shape: `times` in seconds since 1970, `series` of `name` and `values`, and `bucket_s`, the width of a bucket.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,10 +9,7 @@ from typing import Any
 
 
 def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[str, Any] | None:
-    """Several graphs over the same buckets as one chart; None where none of them can be shown.
-
-    Shape: `times` in seconds since 1970, `series` of `name` and `values`, and `bucket_s`, the first bucket's width.
-    """
+    """Several graphs over the same buckets as one chart; None where none of them can be shown."""
     shown = {name: graph for name, graph in graphs.items() if graph is not None}
     if not shown:
         return None
@@ -19,8 +19,7 @@ def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[st
     for name, graph in shown.items():
         at = {point["timestamp"]: point[field] for point in graph["data_points"]}
         series.append({"name": name, "values": [at.get(each, 0) for each in times]})
-    width = seconds[1] - seconds[0] if len(seconds) > 1 else 3600
-    return {"times": seconds, "series": series, "bucket_s": width}
+    return {"times": seconds, "series": series, "bucket_s": _width(next(iter(shown.values())))}
 
 
 def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,12 +27,51 @@ def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
 
     Drawn from the last series to the first, so that none hides behind another.
     """
-    points = graph["data_points"]
-    seconds = [datetime.fromisoformat(point["timestamp"]).timestamp() for point in points]
+    points, seconds = graph["data_points"], _seconds(graph)
     series, below = [], [0] * len(points)
     for name, colour in (("negative", "bad"), ("neutral", "series-1"), ("positive", "good")):
         own = [point[name] for point in points]
         below = [lower + count for lower, count in zip(below, own, strict=True)]
         series.append({"name": name.capitalize(), "colour": colour, "values": own, "tops": below})
-    width = seconds[1] - seconds[0] if len(seconds) > 1 else 3600
-    return {"times": seconds, "series": series[::-1], "bucket_s": width}
+    return {"times": seconds, "series": series[::-1], "bucket_s": _width(graph)}
+
+
+def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dict[str, Any]:
+    """A mean as a line in the band of its 95 % interval, and how many feedbacks it is of."""
+
+    def values(key: str) -> list[float | None]:
+        return [point[key] for point in graph["data_points"]]
+
+    shown = [number for number in values(name) if number is not None]
+    # Intervals from two or three feedbacks are wider than all there can be.
+    ends = [
+        min(max(number, -10.0), 10.0)
+        for end in ("low", "high")
+        for number in values(f"{name}_{end}")
+        if number is not None
+    ]
+    low, high = min([*shown, *ends, 0.0]), max([*shown, *ends, 0.0])
+    room = 0.05 * max(high - low, 1.0)
+    return {
+        "times": _seconds(graph),
+        "series": [
+            {"name": "95 % from", "faint": True, "values": values(f"{name}_low")},
+            {"name": "to", "faint": True, "values": values(f"{name}_high")},
+            {"name": "Weighted average", "colour": "accent", "values": values(name)},
+            {"name": "n", "faint": True, "scale": "n", "values": values("n")},
+        ],
+        "bands": [{"series": [2, 1]}],
+        "range": [max(low - room, -10), min(high + room, 10)],
+        "bucket_s": _width(graph),
+    }
+
+
+_BUCKETS_S = {"hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+
+
+def _seconds(graph: Mapping[str, Any]) -> list[float]:
+    return [datetime.fromisoformat(point["timestamp"]).timestamp() for point in graph["data_points"]]
+
+
+def _width(graph: Mapping[str, Any]) -> int:
+    return _BUCKETS_S[graph["bucket"]]

@@ -6,14 +6,15 @@ prompts. Read from rows alone, since rollups have no squares. The formulas are i
 """
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
+from query_api.analytics_intervals import MOMENT_COLUMNS, MOMENTS, MeansWithErrors, means_with_errors
 from query_api.analytics_questions import FAILURES, UNTOLD
-from query_api.analytics_statistics import Estimate, Moments, avg, difference, weighted_mean
+from query_api.analytics_statistics import Moments, avg, difference, weighted_mean
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines, Reader
@@ -22,26 +23,6 @@ from query_api.log_filters import LogFilters, filters_in_query, openapi_paramete
 from query_api.settings import QuerySettings
 
 _BASELINE = "baseline_"
-# A weight has nine decimal places and so its square has eighteen: both fit into 38 digits.
-_MOMENTS = """
-SELECT count(), countIf(weight > 0), sum(w), sum(w * w), sum(value * w), sum(value * (w * w)),
-    sum((value * value) * (w * w))
-FROM (
-    SELECT toInt32(f.value) AS value, f.weight AS weight, toDecimal128(f.weight, 9) AS w
-    FROM feedback.feedback AS f WHERE {asked}
-)
-"""
-
-
-class Side(BaseModel):
-    """One of the two: its means with their standard errors. Null is what so little feedback cannot tell."""
-
-    n: int = Field(description="Feedbacks.", examples=[120])
-    n_with_weight: int = Field(description="Those of them whose weight is not 0.", examples=[118])
-    avg: float | None = Field(description="Σ(value × weight) ÷ n.", examples=[1.5])
-    avg_standard_error: float | None = Field(examples=[0.25])
-    weighted_mean: float | None = Field(description="Σ(value × weight) ÷ Σ weight.", examples=[3.0])
-    weighted_mean_standard_error: float | None = Field(examples=[0.5])
 
 
 class Change(BaseModel):
@@ -52,6 +33,11 @@ class Change(BaseModel):
     degrees_of_freedom: float | None = Field(description="Null where nothing varies.", examples=[97.3])
     low: float | None = Field(examples=[0.1])
     high: float | None = Field(examples=[0.9])
+    p_value: float | None = Field(
+        description="How probable it is that two means of the same differ so much or more, by chance alone: two-sided."
+        " Null where nothing varies.",
+        examples=[0.013],
+    )
 
 
 class Changes(BaseModel):
@@ -65,8 +51,8 @@ class Comparison(BaseModel):
     """Feedback, its baseline, and the difference of their means."""
 
     object: Literal["analytics-comparison"] = "analytics-comparison"
-    current: Side
-    baseline: Side
+    current: MeansWithErrors
+    baseline: MeansWithErrors
     difference: Changes
 
 
@@ -93,7 +79,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             avg=Change(**asdict(difference(avg(current), avg(base)))),
             weighted_mean=Change(**asdict(difference(weighted_mean(current), weighted_mean(base)))),
         )
-        return Comparison(current=_side(current), baseline=_side(base), difference=changes)
+        return Comparison(current=_means(current), baseline=_means(base), difference=changes)
 
     return router
 
@@ -121,14 +107,10 @@ def _sides(query: QueryParams, workspace: str) -> tuple[LogFilters, LogFilters]:
 
 async def _moments(reader: Reader, filters: LogFilters) -> Moments:
     asked = conditions_on_feedback(filters, "f")
-    (row,) = await reader.rows(_MOMENTS.format(asked=asked.text), asked.parameters)
+    rows = f"SELECT {MOMENT_COLUMNS} FROM feedback.feedback AS f WHERE {asked.text}"
+    (row,) = await reader.rows(f"SELECT {MOMENTS} FROM ({rows})", asked.parameters)
     return Moments(*row.values())
 
 
-def _side(group: Moments) -> Side:
-    def told(name: str, estimate: Estimate) -> dict[str, Any]:
-        mean = None if estimate.mean is None else float(estimate.mean)
-        return {name: mean, f"{name}_standard_error": estimate.standard_error}
-
-    means = told("avg", avg(group)) | told("weighted_mean", weighted_mean(group))
-    return Side(n=group.n, n_with_weight=group.with_weight, **means)
+def _means(group: Moments) -> MeansWithErrors:
+    return MeansWithErrors(**means_with_errors(group))

@@ -11,12 +11,12 @@ Pure, and exact up to the last step. With vᵢ a value, wᵢ its weight and n ho
 What cannot be known is None: a mean of nothing, an error from fewer than two, an interval where either is missing.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import sqrt
 
-from query_api.student import reach_of_95_percent
+from query_api.student import reach_of_95_percent, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Moments:
     vw: Decimal = Decimal(0)
     vww: Decimal = Decimal(0)
     vvww: Decimal = Decimal(0)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two means: itself, its standard error, degrees of freedom, and its 95 % confidence interval."""
+    """Of two means: itself, its standard error, degrees of freedom, its 95 % confidence interval, and how probable it
+    is that chance alone makes two means of the same differ so much or more."""
 
     value: float | None = None
     standard_error: float | None = None
     degrees_of_freedom: float | None = None
     low: float | None = None
     high: float | None = None
+    p_value: float | None = None
 
 
 def avg(group: Moments) -> Estimate:
@@ -92,5 +97,14 @@ def difference(one: Estimate, other: Estimate) -> Difference:
         return Difference(float(value), 0.0, None, float(value), float(value))
     degrees = float(variance**2 / (one.variance**2 / (one.n - 1) + other.variance**2 / (other.n - 1)))
     error = sqrt(variance)
-    reach = reach_of_95_percent(degrees) * error
-    return Difference(float(value), error, degrees, float(value) - reach, float(value) + reach)
+    reach, p_value = reach_of_95_percent(degrees) * error, two_sided_p(float(value) / error, degrees)
+    return Difference(float(value), error, degrees, float(value) - reach, float(value) + reach, p_value)
+
+
+def interval(estimate: Estimate) -> tuple[float | None, float | None]:
+    """The 95 % confidence interval of a mean; None where its error is not known."""
+    error = estimate.standard_error
+    if estimate.mean is None or error is None:
+        return None, None
+    reach = reach_of_95_percent(estimate.n - 1) * error
+    return float(estimate.mean) - reach, float(estimate.mean) + reach

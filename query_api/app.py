@@ -10,8 +10,10 @@ from fastapi import APIRouter, FastAPI
 
 from query_api import (
     analytics_comparison,
+    analytics_feedback_groups,
     analytics_graphs,
     analytics_groups,
+    analytics_interval_graph,
     caller_info,
     facets,
     feedback_list,
@@ -55,6 +57,8 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         traces,
         analytics_graphs,
         analytics_groups,
+        analytics_feedback_groups,
+        analytics_interval_graph,
         analytics_comparison,
         request_graphs,
         request_group_routes,

@@ -29,10 +29,10 @@ class TimeChart extends HTMLElement {
     const series = chart.series.map((each, index) => {
       const stroke = colour(each.colour ? `--${each.colour}` : `--series-${index + 1}`);
       return {
-        label: each.name, stroke, width: bars ? 0 : 2, spanGaps: false, scale: each.scale || "y",
+        label: each.name, stroke: each.faint ? undefined : stroke, width: bars || each.faint ? 0 : 2, spanGaps: false, scale: each.scale || "y",
         fill: bars ? stroke : undefined,
         paths: bars ? uPlot.paths.bars({ size: [0.8, 60], align: 1 }) : undefined,
-        points: { show: !bars && chart.times.length < 40 },
+        points: { show: !bars && !each.faint && chart.times.length < 100 },
         value: (_, top, __, index) => told(index == null ? null : each.values[index]),
       };
     });
@@ -41,7 +41,7 @@ class TimeChart extends HTMLElement {
       width: this.clientWidth || 600, height: this.height, series: [{}, ...series], bands,
       axes: [axis, { ...axis, size: 56 }],
       // A bar stands right of the start of its bucket, the last one too.
-      scales: { x: { range: (_, first, last) => [first, bars ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
+      scales: { x: { range: (_, first, last) => [first, bars || first === last ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
       hooks: { setSelect: [(plot) => this.zoom(plot)] },
     }, [chart.times, ...chart.series.map((each) => each.tops || each.values)], this);
@@ -61,13 +61,15 @@ class TimeChart extends HTMLElement {
   // The same numbers as a table, for whoever cannot see the drawing.
   describe(chart) {
     const table = document.createElement("table");
-    table.className = "sr";
+    const hidden = document.createElement("div"); // a table alone would be as wide as its cells
+    hidden.className = "sr";
+    hidden.append(table);
     table.createCaption().textContent = this.getAttribute("aria-label") || "The numbers of the chart";
     const line = (cells) => { const row = table.insertRow(); for (const each of cells) row.insertCell().textContent = each; };
     line(["Time", ...chart.series.map((each) => each.name)]);
     chart.times.forEach((time, index) => line([new Date(time * 1000).toLocaleString(), ...chart.series.map((each) => each.values[index] ?? "–")]));
-    this.querySelector("table.sr")?.remove();
-    this.append(table);
+    this.querySelector("div.sr")?.remove();
+    this.append(hidden);
   }
 }
 customElements.define("time-chart", TimeChart);

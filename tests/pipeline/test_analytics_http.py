@@ -1,5 +1,6 @@
 """Analytics over HTTP: Portkey's envelopes, with numbers that plain Python finds in the rows; faults told by name."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from query_api.student import reach_of_95_percent
+from query_api.student import reach_of_95_percent, two_sided_p
 from tests.pipeline.analytics_data import START, Row, sums_of, total
 from tests.pipeline.analytics_world import World, api_over
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ALL_TIME = {"time_of_generation_min": "2025-10-20", "time_of_generation_max": "2025-11-10"}
 NO_TIME = {"time_of_generation_min": "2025-09-29T00:00:00+02:00", "time_of_generation_max": "2025-10-01T22:30:00Z"}
-GRAPHS = ("feedbacks", "feedbacks/weighted", "feedbacks/scores", "feedbacks/ai-models")
+GRAPHS = ("feedbacks", "feedbacks/weighted", "feedbacks/intervals", "feedbacks/scores", "feedbacks/ai-models")
 
 
 def grouped(rows: list[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
@@ -218,9 +219,87 @@ def test_two_prompts_are_compared_with_what_chance_allows_for(world: World) -> N
     assert difference == pytest.approx(
         {
             "value": value, "standard_error": error, "degrees_of_freedom": degrees,
-            "low": value - reach, "high": value + reach,
+            "low": value - reach, "high": value + reach, "p_value": two_sided_p(value / error, degrees),
         }
     )  # fmt: skip
+
+
+def with_errors(rows: list[Row]) -> dict[str, Any]:
+    """What answers with errors say of some feedback, the long way."""
+    products = [float(row["value"] * row["weight"]) for row in rows]
+    pairs = [(float(row["weight"]), row["value"]) for row in rows if row["weight"]]
+    weight, m, n = sum(w for w, _ in pairs), len(pairs), len(rows)
+    centre = sum(w * v for w, v in pairs) / weight
+    errors = {
+        "avg": (mean(products), stdev(products) / sqrt(n), n),
+        "weighted_mean": (centre, sqrt(m / (m - 1) * sum((w * (v - centre)) ** 2 for w, v in pairs)) / weight, m),
+    }
+    told: dict[str, Any] = {"n": n, "n_with_weight": m}
+    for name, (middle, error, size) in errors.items():
+        reach = reach_of_95_percent(size - 1) * error
+        told |= {name: middle, f"{name}_standard_error": error, f"{name}_low": middle - reach}
+        told |= {f"{name}_high": middle + reach}
+    return told
+
+
+def test_every_bucket_has_the_interval_of_its_own_feedback(world: World) -> None:
+    days = {**ALL_TIME, "bucket": "week", "time_zone": "Europe/Berlin"}
+    found = world.get("graphs/feedbacks/intervals", **days)
+    weeks = grouped(world.stored.feedback, lambda row: row["created_at"].astimezone(BERLIN).isocalendar().week)
+    assert [point["n"] for point in found["data_points"]] == [len(weeks[week]) for week in (43, 44, 45, 46)]
+    for point, week in zip(found["data_points"], (43, 44), strict=False):
+        assert {name: point[name] for name in point if name != "timestamp"} == pytest.approx(with_errors(weeks[week]))
+    assert found["data_points"][2]["avg_low"] is None
+    assert found["summary"] == pytest.approx(with_errors(world.stored.feedback))
+    assert (found["read_from"], found["time_zone"]) == ("rows", "Europe/Berlin")
+
+
+FIELDS = {
+    "ai_model": lambda world, row: row["models"] or [""],
+    "ai_org": lambda world, row: row["providers"] or [""],
+    "prompt_slug": lambda world, row: [row["_prompt"]],
+    "organisation": lambda world, row: [row["_organisation"]],
+    "metadata._user": lambda world, row: [row["_user"]],
+    "metadata.tier": lambda world, row: [text_of(row, "tier")] if "tier" in row["metadata"] else sorted(
+        {text_of(each, "tier") for each in world.stored.requests_of(row["trace_id"]) if "tier" in each["metadata"]}
+    ) or [""],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_group_of_feedback_is_what_the_filter_by_its_value_finds(world: World, field: str) -> None:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in world.stored.feedback:
+        for value in FIELDS[field](world, row):
+            groups[value].append(row)
+    found = world.get("groups/feedback", **ALL_TIME, by=field)
+    assert [group["value"] for group in found["data"]] == sorted(groups, key=lambda value: (-len(groups[value]), value))
+    for group in found["data"]:
+        rows = groups[group["value"]]
+        signs = by_sign(rows)
+        del signs["total"]
+        last = {"last_seen": shown(max(row["created_at"] for row in rows))}
+        numbers = {name: group[name] for name in group if name not in ("value", "object", "last_seen")}
+        assert numbers == pytest.approx({**signs, **with_errors(rows)})
+        assert group["last_seen"] == last["last_seen"]
+        if group["value"]:
+            key = field.removeprefix("metadata.")
+            asked = {field: group["value"]} if key == field else {"metadata": json.dumps({key: group["value"]})}
+            assert world.get("graphs/feedbacks", **ALL_TIME, **asked)["summary"] == by_sign(rows)
+
+
+def test_groups_of_feedback_come_in_the_order_asked_for_and_in_pages(world: World) -> None:
+    for order, falls in (("weighted_mean", True), ("avg", False), ("last_seen", True), ("value", False)):
+        direction = "desc" if falls else "asc"
+        asked = {**ALL_TIME, "by": "metadata.tier", "order_by": order, "order_by_type": direction}
+        found = world.get("groups/feedback", **asked)
+        told = [group[order] for group in found["data"]]
+        assert told == sorted(told, reverse=falls)
+        pages = [world.get("groups/feedback", **asked, page_size=4, current_page=page) for page in range(3)]
+        assert [group for page in pages for group in page["data"]] == found["data"]
+        assert {page["total"] for page in pages} == {len(told)}
+    only = world.get("groups/feedback", **ALL_TIME, by="ai_model", ai_model="m1")
+    assert [group["value"] for group in only["data"]] == ["m1"]
 
 
 def test_two_periods_are_compared_and_weights_weigh(world: World) -> None:
@@ -256,6 +335,11 @@ def test_two_periods_are_compared_and_weights_weigh(world: World) -> None:
         ("groups/metadata/tier", {**ALL_TIME, "page_size": "0"}, 400, "page_size"),
         ("groups/metadata/tier", {**ALL_TIME, "current_page": "-1"}, 400, "current_page"),
         ("groups/feedback-metadata/tier", {**ALL_TIME, "cost_min": "x"}, 400, "cost_min"),
+        ("groups/feedback", ALL_TIME, 400, "by"),
+        ("groups/feedback", {**ALL_TIME, "by": "metadata."}, 400, "by"),
+        ("groups/feedback", {**ALL_TIME, "by": "user", "order_by": "n; DROP"}, 400, "order_by"),
+        ("groups/feedback", {**ALL_TIME, "by": "user", "order_by_type": "up"}, 400, "order_by_type"),
+        ("groups/feedback", {**ALL_TIME, "by": "user", "workspace_slug": "other"}, 403, "workspace_slug"),
         ("comparison", ALL_TIME, 400, "baseline_time_of_generation_min"),
         ("comparison", {**ALL_TIME, "baseline_cost_min": "x"}, 400, "baseline_cost_min"),
         ("comparison", {**ALL_TIME, "baseline_workspace_slug": "other"}, 403, "baseline_workspace_slug"),
@@ -282,7 +366,13 @@ def test_clickhouse_away_is_told_as_such(world: World) -> None:
 
 def test_the_openapi_document_tells_parameters_and_answers(world: World) -> None:
     paths = world.runner.run(world.api.get("/openapi.json")).json()["paths"]
-    for path in ("graphs/feedbacks", "graphs/feedbacks/scores", "groups/metadata/{key}", "comparison"):
+    for path in (
+        "graphs/feedbacks",
+        "graphs/feedbacks/scores",
+        "groups/metadata/{key}",
+        "groups/feedback",
+        "comparison",
+    ):
         operation = paths[f"/v1/analytics/{path}"]["get"]
         named = [each["name"] for each in operation["parameters"]]
         assert {"time_of_generation_min", "metadata", "ai_org_model"} <= set(named)

@@ -66,6 +66,7 @@ def hour_long(client: Client, view: str) -> str:
         ("/v1/analytics/groups/metadata/topic", TIMES),
         ("/v1/analytics/graphs/latency", TIMES),
         ("/v1/analytics/groups/feedback-metadata/topic", TIMES),
+        ("/v1/analytics/groups/feedback", TIMES | {"by": "metadata.topic"}),
         ("/v1/analytics/comparison", TIMES | {"baseline_prompt_slug": "p"}),
         ("/v1/feedback", {"join_state": "pending"}),
         ("/v1/logs", {}),

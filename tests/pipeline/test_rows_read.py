@@ -61,6 +61,8 @@ def rows_read() -> Iterator[Callable[[], int]]:
         ("analytics/groups/metadata/_user", {}),
         ("analytics/groups/metadata/_user", {"weighted_feedback_min": "0"}),
         ("analytics/groups/feedback-metadata/_user", {}),
+        ("analytics/groups/feedback", {"by": "metadata.plan"}),
+        ("analytics/graphs/feedbacks/intervals", {}),
         ("analytics/groups/feedback-metadata/_user", {"weighted_feedback_min": "0"}),
         ("analytics/graphs/feedbacks", {"weighted_feedback_min": "0"}),
         ("analytics/graphs/feedbacks/scores", {"read_from": "rows"}),

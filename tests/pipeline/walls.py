@@ -43,11 +43,11 @@ OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for na
 LISTS: dict[Route, tuple[Scope, ...]] = {
     **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/", "/v1/feedback/facets"), ("feedback.read",)),
     **dict.fromkeys(_get("/v1/logs", "/v1/logs/", "/v1/logs/facets"), ("logs.read",)),
-    **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "scores", "score", "ai-models"))),
+    **dict.fromkeys(_get(GRAPHS, *(f"{GRAPHS}/{n}" for n in ("weighted", "intervals", "scores", "score", "ai-models"))),
                     ("analytics.read",)),
     **dict.fromkeys(_get(*(f"{ALL_GRAPHS}/{name}" for name in OF_REQUESTS)), ("analytics.read",)),
     **dict.fromkeys(_get(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"), ("analytics.read",)),
-    **dict.fromkeys(_get(*(f"{GROUPS}/{name}" for name in FIELDS)), ("analytics.read",)),
+    **dict.fromkeys(_get(*(f"{GROUPS}/{name}" for name in ("feedback", *FIELDS))), ("analytics.read",)),
     Route("GET", "/v1/analytics/comparison"): ("analytics.read",),
 }  # fmt: skip
 """What takes filters."""
@@ -71,9 +71,17 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
 """Of an export that holds feedback, as all of these workspaces do."""
 SCOPES = LISTS | BY_ID | WRITES | {Route("GET", "/v1/caller"): ()}
 
-PAGES = _get("/", "/logs", "/logs/overview", "/feedback", "/feedback/overview", "/trace", "/sign-in") | {
-    Route("POST", path) for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete")
-}
+PAGES = _get(
+    "/",
+    "/logs",
+    "/logs/overview",
+    "/feedback",
+    "/feedback/overview",
+    "/analytics",
+    *(f"/analytics/{part}" for part in ("figures", "charts", "groups", "comparison")),
+    "/trace",
+    "/sign-in",
+) | {Route("POST", path) for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete")}
 """The dashboard's, which asks the routes above with the viewer's key."""
 
 
@@ -166,7 +174,8 @@ TRACES = ["joined", "pending", "quiet", "mute", "old", "orphan", "alphatrace"]
 KEYS = ["topic", "note", "_user", "alphaworks-only"]
 WITH_ALL_FILTERS = (
     *("/v1/feedback", "/v1/feedback/facets", "/v1/logs", "/v1/logs/facets"),
-    *(f"{GRAPHS}/weighted", f"{ALL_GRAPHS}/tokens", f"{GROUPS}/users", "/v1/analytics/comparison"),
+    *(f"{GRAPHS}/weighted", f"{GRAPHS}/intervals", "/v1/analytics/comparison", f"{ALL_GRAPHS}/tokens"),
+    *(f"{GROUPS}/users", f"{GROUPS}/feedback"),
     *(f"{GROUPS}/metadata/{{key}}", f"{GROUPS}/feedback-metadata/{{key}}"),
 )
 FILTERS: list[Json] = [
@@ -219,9 +228,12 @@ def _variants(path: str, filters: Json) -> Iterator[Json]:
     if path.startswith("/v1/analytics/comparison"):
         baseline = {f"baseline_{name}": value for name, value in (filters or {"user": "x"}).items()}
         yield TIMES | {"user": "walls-user"} | baseline
+    elif path == f"{GROUPS}/feedback":
+        for field in ("user", "ai_model", "metadata.note", "metadata.of_request"):
+            yield filters | TIMES | {"by": field}
     elif path.startswith("/v1/analytics"):
         yield filters | TIMES
-        if path.startswith(GRAPHS) and not filters:
+        if path.startswith(GRAPHS) and not filters and not path.endswith("/intervals"):
             yield TIMES | {"read_from": "rows"}
     elif path.endswith("/facets"):
         yield filters | TIMES | {"fields": "user,ai_model,metadata,metadata.note,metadata.topic"}

@@ -6,9 +6,13 @@ from fractions import Fraction
 from math import inf, sqrt
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from query_api.analytics_statistics import Difference, Moments, avg, difference, weighted_mean
-from query_api.student import reach_of_95_percent
+from query_api.analytics_intervals import moments_of_whole_weights
+from query_api.analytics_statistics import Difference, Moments, avg, difference, interval, weighted_mean
+from query_api.analytics_sums import VALUES, Sums
+from query_api.student import reach_of_95_percent, two_sided_p
 
 Pair = tuple[int, str]
 
@@ -40,6 +44,27 @@ def moments(*pairs: Pair) -> Moments:
 )
 def test_the_reach_of_an_interval_is_that_of_the_tables(degrees: float, reach: float) -> None:
     assert reach_of_95_percent(degrees) == pytest.approx(reach, rel=3e-6)
+
+
+# From the tables of Student's distribution.
+@pytest.mark.parametrize(
+    ("t", "degrees", "p_value"),
+    [
+        (12.7062, 1, 0.05), (636.619, 1, 0.001), (9.92484, 2, 0.01), (2.04227, 30, 0.05), (3.64596, 30, 0.001),
+        (3.37345, 120, 0.001), (1.97190, 200, 0.05), (1.97184, 201, 0.05), (1.95996, 2e6, 0.05),
+        (3.29053, 1e9, 0.001), (0, 7, 1),
+    ],
+)  # fmt: skip
+def test_p_values_are_those_of_the_tables(t: float, degrees: float, p_value: float) -> None:
+    assert two_sided_p(t, degrees) == two_sided_p(-t, degrees) == pytest.approx(p_value, rel=1e-4)
+
+
+@settings(deadline=None)
+@given(t=st.floats(0, 1e4), degrees=st.floats(1, 1e7))
+def test_the_p_value_of_two_degrees_is_the_closed_form_and_all_fall_as_t_grows(t: float, degrees: float) -> None:
+    exact = 2 / (t * t + 2 + t * sqrt(t * t + 2))
+    assert two_sided_p(t, 2) == pytest.approx(exact, rel=1e-6)
+    assert 0 < two_sided_p(t + 1, degrees) <= two_sided_p(t, degrees) <= 1
 
 
 def test_the_means_are_exact_and_so_are_their_errors() -> None:
@@ -81,6 +106,21 @@ def test_a_difference_is_welchs() -> None:
     assert (found.value, found.standard_error, found.degrees_of_freedom) == pytest.approx((-3, error, degrees))
     assert found.high is not None
     assert found.high - -3 == pytest.approx(reach_of_95_percent(degrees) * error)
+    assert found.p_value == two_sided_p(-3 / error, degrees)
+
+
+def test_the_interval_of_a_mean_reaches_as_far_as_student_says() -> None:
+    group = avg(moments((1, "1"), (5, "1"), (9, "1")))
+    assert interval(group) == pytest.approx((5 - 4.30265 * 4 / sqrt(3), 5 + 4.30265 * 4 / sqrt(3)), rel=1e-5)
+    assert interval(avg(moments((1, "1")))) == interval(avg(moments())) == (None, None)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-10, 10), max_size=30))
+def test_counts_of_values_tell_the_moments_where_every_weight_is_1(values: list[int]) -> None:
+    counts = tuple(values.count(value) for value in VALUES)
+    sums = Sums(len(values), Decimal(len(values)), Decimal(sum(values)), counts)
+    assert moments_of_whole_weights(sums) == moments(*((value, "1") for value in values))
 
 
 @pytest.mark.parametrize("estimate", [avg, weighted_mean])

@@ -37,6 +37,11 @@ DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
     ),
     ("get", "/v1/analytics/graphs/feedbacks"): (OVER_TIME, {400, 401, 403, 429, 503}),
     ("get", "/v1/analytics/graphs/feedbacks/weighted"): (OVER_TIME, {400, 401, 403, 429, 503}),
+    ("get", "/v1/analytics/graphs/feedbacks/intervals"): (OVER_TIME - {"read_from"}, {400, 401, 403, 429, 503}),
+    ("get", "/v1/analytics/groups/feedback"): (
+        {*NAMES, "by", "order_by", "order_by_type", "page_size", "current_page"},
+        {400, 401, 403, 429, 503},
+    ),
     ("get", "/v1/analytics/graphs/feedbacks/scores"): (GRAPH, {400, 401, 403, 429, 503}),
     ("get", "/v1/analytics/graphs/feedbacks/ai-models"): (GRAPH, {400, 401, 403, 429, 503}),
     ("get", "/v1/analytics/groups/metadata/{key}"): (GROUPS, {400, 401, 403, 429, 503}),

@@ -1,0 +1,151 @@
+"""`/analytics`: how much feedback, of what value, by what, and whether it has changed.
+
+The page itself asks for nothing: its parts come by themselves, each as soon as the API has answered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from dashboard.api_client import ApiError
+from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, two_values, with_time_before, without
+from dashboard.group_table import BY, PAGE_SIZE, GroupTable
+from dashboard.interval_bars import scale_of
+from dashboard.list_page import get_or_none
+from dashboard.page_query import PageQuery
+from dashboard.pages import Pages, Viewer
+from dashboard.time_chart import mean_over_time, signs_over_time
+from dashboard.value_bars import value_bars
+from dashboard.verdict import verdict
+from dashboard.viewer_zone import zone_of
+
+_FACETS = ("ai_model", "prompt_slug", "environment", "organisation", "user")
+_GRAPHS = "/v1/analytics/graphs"
+_MOST_VALUES = "100"
+
+Asked = list[tuple[str, str]]
+Part = Callable[[Request, Viewer, PageQuery, datetime], Awaitable[dict[str, Any]]]
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The routes."""
+
+    async def analytics(request: Request, viewer: Viewer) -> Response:
+        return pages.render(request, viewer, "analytics.html", groups=_table(request), by=BY, against_label=AGAINST)
+
+    def part(name: str, build: Part) -> BaseRoute:
+        async def shown(request: Request, viewer: Viewer) -> Response:
+            query, problem = _query(request), None
+            context: dict[str, Any] = {}
+            try:
+                context = await build(request, viewer, query, datetime.now(UTC))
+            except ApiError as error:
+                if error.status == 401:
+                    raise
+                problem = error
+            template = "analytics_problem.html" if problem else f"analytics_{name}.html"
+            status = problem.status if problem else 200
+            return pages.render(request, viewer, template, status=status, part=name, problem=problem, **context)
+
+        return pages.get(f"/analytics/{name}", shown)
+
+    return [
+        pages.get("/analytics", analytics),
+        part("figures", _figures),
+        part("charts", _charts),
+        part("groups", _groups),
+        part("comparison", _comparison),
+    ]
+
+
+def _query(request: Request) -> PageQuery:
+    return PageQuery.of(request.query_params.multi_items())
+
+
+def _table(request: Request) -> GroupTable:
+    return GroupTable(_query(request))
+
+
+async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+    asked = query.for_api(now)
+    months = [*asked, ("bucket", "month")]
+    with_feedback = [*(each for each in months if each[0] != "has_feedback"), ("has_feedback", "true")]
+    means, requests, judged, facets = await asyncio.gather(
+        viewer.api.get(f"{_GRAPHS}/feedbacks/weighted", months),
+        get_or_none(viewer, f"{_GRAPHS}/requests", months),
+        get_or_none(viewer, f"{_GRAPHS}/requests", with_feedback),
+        get_or_none(viewer, "/v1/feedback/facets", [*asked, ("fields", ",".join(_FACETS))]),
+    )
+    totals = [each["summary"]["total"] if each else None for each in (judged, requests)]
+    coverage = totals[0] / totals[1] if totals[1] and totals[0] is not None else None
+    return {
+        "means": means["summary"], "judged": totals[0], "requests": totals[1], "coverage": coverage, "facets": facets
+    }  # fmt: skip
+
+
+async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+    asked = query.for_api(now)
+    over_time = [*asked, ("time_zone", zone_of(request))]
+    counts, means, scores = await asyncio.gather(
+        viewer.api.get(f"{_GRAPHS}/feedbacks", over_time),
+        viewer.api.get(f"{_GRAPHS}/feedbacks/intervals", over_time),
+        viewer.api.get(f"{_GRAPHS}/feedbacks/scores", asked),
+    )
+    return {
+        "signs": signs_over_time(counts),
+        "mean": mean_over_time(means),
+        "counts": counts["summary"],
+        "all": means["summary"],
+        "bucket": counts["bucket"],
+        "bars": value_bars(scores["data_points"]),
+    }
+
+
+async def _groups(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+    table = _table(request)
+    found, keys = await asyncio.gather(
+        viewer.api.get("/v1/analytics/groups/feedback", [*query.for_api(now), *table.asked()]),
+        get_or_none(viewer, "/v1/logs/facets", [*query.for_api(now), ("fields", "metadata"), ("limit", "30")]),
+    )
+    rows = found["data"]
+    return {
+        "groups": table,
+        "by": BY,
+        "found": found,
+        "most": max((each["n"] for each in rows), default=1),
+        "scale": scale_of(rows),
+        "page_size": PAGE_SIZE,
+        "keys": [each["value"] for each in keys["facets"][0]["values"]] if keys else [],
+    }
+
+
+async def _comparison(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+    kind = against(query)
+    values = [] if kind == BEFORE else await _values(viewer, query, now, kind)
+    sides = with_time_before(query, now) if kind == BEFORE else two_values(query, now, kind, values)
+    told = await _compared(viewer, sides) if sides else None
+    return {"kind": kind, "against_label": AGAINST, "values": values, "sides": sides, "told": told}
+
+
+async def _values(viewer: Viewer, query: PageQuery, now: datetime, field: str) -> list[str]:
+    """The values of a field that feedback has, most frequent first."""
+    asked = [*without(query, field).for_api(now), ("by", field), ("page_size", _MOST_VALUES)]
+    found = await viewer.api.get("/v1/analytics/groups/feedback", asked)
+    return [each["value"] for each in found["data"] if each["value"]]
+
+
+async def _compared(viewer: Viewer, sides: Sides) -> dict[str, Any]:
+    found = await viewer.api.get("/v1/analytics/comparison", sides.asked)
+    both, change = (found["current"], found["baseline"]), found["difference"]["weighted_mean"]
+    return {
+        "sides": list(zip((sides.current, sides.baseline), both, strict=True)),
+        "change": change,
+        "avg_change": found["difference"]["avg"],
+        "scale": scale_of(both),
+        "verdict": verdict(*both, change),
+    }
