@@ -1,38 +1,80 @@
-"""What all tests share: `pipelines`, which gives the running pipeline of an engine source, and the order of files."""
+"""What all tests share: `pipelines`, which gives the running pipeline of an engine source, and the order of tests."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
 
 import pytest
+from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.pipeline.engines import SOURCES
 from tests.pipeline.running import Pipeline
+from tests.tries import tries
 
 Pipelines = Callable[[str], Pipeline]
 
 # Brokers live for minutes here: what Java's second compiler would gain is less than it costs.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
+settings.register_profile("feedback", max_examples=tries(50))
+settings.load_profile("feedback")
+
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.
 ORDER = ("chaos", "benchmarks", "pipeline", "contract", "fuzz", "unit")
+
+_running: dict[str, ExitStack] = {}
+"""What must be stopped of the pipeline of a source, by its name."""
+
+
+def over_kafka(nodeid: str) -> bool:
+    """Whether this test's pipeline runs over Apache Kafka."""
+    return nodeid.startswith("tests/pipeline/") and "[kafka" in nodeid
+
+
+class FileByFile(LoadFileScheduling):
+    """Each process takes a file at a time; what runs over Apache Kafka is one file, so that one Kafka is started."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "over Kafka" if over_kafka(nodeid) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileByFile:
+    return FileByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [ORDER.index(part) for part in item.path.parts if part in ORDER])
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Even at rest, Apache Kafka takes a twentieth of a core: it stops after the last test over it."""
+    if over_kafka(item.nodeid) and (nextitem is None or not over_kafka(nextitem.nodeid)):
+        _stop("kafka")
+
+
+def _stop(source: str) -> None:
+    if source in _running:
+        _running.pop(source).close()
+
+
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
-    """The pipeline of a source by its name. It starts when first asked for and runs until the session ends, whichever
-    source is asked for next: where files are dealt out to several processes, tests of the sources take turns."""
-    with ExitStack() as running:
+    """The pipeline of a source by its name. It starts when first asked for and goes on running, whichever source is
+    asked for next: where files are dealt out to several processes, tests of the sources take turns."""
+    started: dict[str, Pipeline] = {}
 
-        @cache
-        def pipeline_of(source: str) -> Pipeline:
-            engines = running.enter_context(SOURCES[source](tmp_path_factory.mktemp(source)))
-            engines.prepare()
-            return running.enter_context(Pipeline(engines, tmp_path_factory.mktemp("pipeline")))
+    def pipeline_of(source: str) -> Pipeline:
+        if source not in _running:
+            with ExitStack() as starting:
+                engines = starting.enter_context(SOURCES[source](tmp_path_factory.mktemp(source)))
+                engines.prepare()
+                started[source] = starting.enter_context(Pipeline(engines, tmp_path_factory.mktemp("pipeline")))
+                _running[source] = starting.pop_all()
+        return started[source]
 
-        yield pipeline_of
+    yield pipeline_of
+    for source in list(_running):
+        _stop(source)

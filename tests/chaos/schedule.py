@@ -43,10 +43,11 @@ SECONDS = {
 """How long each kind lasts, least and most; of the others 0.2 to 4."""
 
 
-def schedule(seed: int, rounds: int) -> list[Action]:
-    """Each kind `rounds` times, in an order of the seed's."""
+def schedule(seed: int, rounds: float) -> list[Action]:
+    """Each kind `rounds` times, in an order of the seed's; where that is no whole number, some of them once more."""
     chance = random.Random(seed)
-    kinds = list(KINDS) * rounds
+    whole, rest = divmod(round(rounds * len(KINDS)), len(KINDS))
+    kinds = [*KINDS * whole, *chance.sample(KINDS, rest)]
     chance.shuffle(kinds)
     return [
         Action(

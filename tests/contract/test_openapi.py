@@ -25,9 +25,10 @@ from schemathesis.specs.openapi import checks
 from tests.pipeline.engines import until
 from tests.pipeline.exporting import Exports
 from tests.pipeline.running import Pipeline
+from tests.tries import tries
 
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
-EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES") or 15)
+EXAMPLES = tries(4, "SCHEMA_EXAMPLES")
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,

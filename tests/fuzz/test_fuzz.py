@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tests.fuzz.calls import requests
 from tests.fuzz.edge import RULES, RecordedEdge
 from tests.fuzz.oracle import Event, Oracle, Request
+from tests.tries import tries
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 6_000)
+EXAMPLES = tries(2_000, "FUZZ_EXAMPLES")
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
 # Hypothesis remembers what it has tried: a long run is made of several, each with a seed of its own.
 AT_A_TIME = 10_000

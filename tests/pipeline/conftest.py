@@ -1,4 +1,4 @@
-"""Fixtures: `pipeline`, an edge and workers over real engines, once per engine source and session; `world`, a
+"""Fixtures: `pipeline`, an edge and workers over real engines, once per engine source; `world`, a
 ClickHouse with invented feedback and the queries over it; and, for each test that wants to break it, an `edge` of its
 own over a `broker` of its own, or the `url` of a ClickHouse of its own."""
 
@@ -14,12 +14,19 @@ from tests.pipeline.analytics_world import World, world_in
 from tests.pipeline.edge_fixtures import Broker, Edge
 from tests.pipeline.engines import SOURCES, clickhouse_front
 from tests.pipeline.running import Pipeline
+from tests.tries import TIMES
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(name, marks=[pytest.mark.kafka] if name == "kafka" else []) for name in SOURCES],
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests run over the embedded engines; those marked `each_source`, and in a long run all, over each there is."""
+    if "pipeline" in metafunc.fixturenames:
+        each = TIMES > 1 or metafunc.definition.get_closest_marker("each_source") is not None
+        marks = {"kafka": pytest.mark.kafka}
+        sources = [pytest.param(name, marks=marks.get(name, ())) for name in (SOURCES if each else ["embedded"])]
+        metafunc.parametrize("pipeline", sources, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def pipeline(request: pytest.FixtureRequest, pipelines: Pipelines) -> Pipeline:
     return pipelines(request.param)
 

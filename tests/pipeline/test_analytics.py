@@ -14,6 +14,7 @@ from query_api.filter_conditions import conditions_on_feedback, conditions_on_re
 from query_api.log_filters import LogFilters, filters_in
 from tests.pipeline.analytics_data import START, Row, feedback_asked, invented, requests_asked, sums_of
 from tests.pipeline.analytics_world import World
+from tests.tries import tries
 
 LATER = datetime(2025, 12, 1, tzinfo=UTC)
 ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Auckland")
@@ -65,7 +66,7 @@ def asked(given: dict[str, str], since: datetime, until: datetime) -> LogFilters
     return filters_in({**given, **times}, "default")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(OF_ROLLUPS) | some_of(ALL),
     times=RANGES,
@@ -97,7 +98,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     assert sums(chosen) == expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(given=some_of(ALL, 3), times=RANGES)
 @example({"weighted_feedback_min": "0"}, WHOLE)
 @example({"weighted_feedback_max": "2"}, WHOLE)

@@ -136,6 +136,7 @@ class Killed(BaseException):
     """The command ends here, whatever it was about to do."""
 
 
+@pytest.mark.each_source
 def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

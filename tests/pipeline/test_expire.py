@@ -105,6 +105,7 @@ NOTHING = {
 }  # fmt: skip
 
 
+@pytest.mark.each_source
 def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_starts_it_anew(
     pipeline: Pipeline, past: Past, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,9 @@ from tests.fuzz.oracle import Event, Oracle, Rules
 from tests.fuzz.test_fuzz import same
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
+from tests.tries import tries
 
-CALLS = 600
+CALLS = tries(200)
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
 # Those that the edge of the pipeline runs with.
 RULES = Rules(body_bytes=5_000_000, trace_id_chars=512, metadata_bytes=65_536, bulk=1000)

@@ -77,6 +77,7 @@ def settled(pipeline: Pipeline) -> None:
     until(pipeline.is_settled, "all is stored and committed")
 
 
+@pytest.mark.each_source
 def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     settled(pipeline)
     before = pipeline.metrics()
@@ -158,6 +159,7 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     assert after["feedback_consumer_assignments_total",] >= 1
 
 
+@pytest.mark.each_source
 def test_the_lag_is_what_is_not_seen_through_and_what_fails_is_counted_as_tried_again(pipeline: Pipeline) -> None:
     pipeline.feedback("lags", 1)
     settled(pipeline)

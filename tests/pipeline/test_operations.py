@@ -49,6 +49,7 @@ def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
     assert difference == 0
 
 
+@pytest.mark.each_source
 def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_record_in_two_places_is_found(pipeline: Pipeline, capsys: pytest.Capt
     assert cli.main(["audit"]) == 0
 
 
+@pytest.mark.each_source
 def test_a_letter_is_listed_shown_and_sent_through_again_once_its_cause_is_mended(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ import requests
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+pytestmark = pytest.mark.each_source
+
 
 def a_trace() -> str:
     return f"trace-{uuid.uuid4()}"

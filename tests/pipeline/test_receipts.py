@@ -26,6 +26,7 @@ def status(pipeline: Pipeline, feedback_id: str) -> str:
     return str(receipt(pipeline, feedback_id)["status"])
 
 
+@pytest.mark.each_source
 def test_a_receipt_follows_a_feedback_from_the_queue_to_its_end(pipeline: Pipeline) -> None:
     for worker in pipeline.workers:
         worker.kill()
@@ -132,6 +133,7 @@ def post(url: str, body: Any, key: str) -> list[str]:
     return ids
 
 
+@pytest.mark.each_source
 @pytest.mark.parametrize("same_trace", [True, False])
 def test_a_key_reused_at_another_edge_ends_in_the_dead_letters_and_changes_nothing(
     pipeline: Pipeline, other_edge: str, same_trace: bool

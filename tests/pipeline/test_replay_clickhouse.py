@@ -30,11 +30,12 @@ from stream_workers.sink import store
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_front
 from tests.pipeline.test_rollups import expected, shown
+from tests.tries import tries
 from tests.unit.simulated_world import World, run
 from tests.unit.test_replay import history, records
 
-EXAMPLES = max(1, int(os.environ.get("REPLAY_EXAMPLES", "1500")) // 125)
-SEED = int(os.environ.get("REPLAY_SEED", "0"))
+EXAMPLES = max(1, tries(400, "REPLAY_EXAMPLES") // 125)
+SEED = int(os.environ.get("REPLAY_SEED") or random.randrange(2**32))
 TRACES, EVENTS, MOST_RECORDS = 250, 2500, 400
 ROWS = """
 SELECT * REPLACE (toString(feedback_id) AS feedback_id) FROM feedback.feedback_rows
@@ -116,6 +117,7 @@ class StoredWorld(World):
 @pytest.mark.parametrize("example", range(EXAMPLES))
 async def test_whatever_crashes_clickhouse_ends_as_a_plain_model_does(url: str, example: int) -> None:
     seed = SEED + example
+    print(f"SEED={seed}")
     chance, workspace = random.Random(seed), uuid.uuid4().hex
     events = history(chance, workspace, TRACES, EVENTS)
     # The partition's number tells the examples apart where rows carry no workspace.

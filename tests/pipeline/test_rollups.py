@@ -26,6 +26,7 @@ from tests.pipeline.engines import REPOSITORY, clickhouse_front, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.sql_data import narrowed
 from tests.pipeline.test_pipeline import a_trace
+from tests.tries import tries
 
 START = datetime(2026, 11, 1, 22, tzinfo=UTC)
 Row = dict[str, Any]
@@ -102,7 +103,7 @@ async def connected(client: Client) -> AsyncClient:
     return await clickhouse_connect.get_async_client(dsn=ADDRESSES[client.url], autogenerate_session_id=False)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=tries(6), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
     asyncio.run(History(client, random.Random(seed)).play())
@@ -339,6 +340,7 @@ def test_numbers_per_hour_follow_edits_late_joins_and_deletes_through_crashes(pi
         until(lambda: pipeline.count(gone, k=[organisation, model]) == 0, "groups that have become empty are gone")
 
 
+@pytest.mark.each_source
 def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_middle(pipeline: Pipeline) -> None:
     """Feedback, edits, deletes and late requests while both are killed; then rollups are what the feedback says."""
     tag, chance = uuid.uuid4().hex, random.Random(11)

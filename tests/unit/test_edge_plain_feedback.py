@@ -12,6 +12,7 @@ from ingest_api.feedback_item import Feedback
 from ingest_api.feedback_reader import read_by_rules, read_feedback
 from ingest_api.plain_feedback import read_plain
 from ingest_api.settings import Limits
+from tests.tries import tries
 from tests.unit.test_edge_json import values
 
 LIMITS = Limits(8, 60, 3, frozenset({"production"}))
@@ -63,7 +64,7 @@ def by_rules(body: bytes, fallback: str | None) -> list[Feedback] | str:
         return refusal.message
 
 
-@settings(max_examples=2000)
+@settings(max_examples=tries(400))
 @given(bodies, st.sampled_from([None, "header", "longer than it may be"]))
 @example(b'{"trace_id":"t","value":1,"metadata":{"a":' + b"9" * 309 + b"}}", None)
 @example(b'{"trace_id":"t","value":1,"metadata":{"a":' + b"9" * 309 + b',"a":1}}', None)
@@ -90,7 +91,7 @@ def test_a_number_beyond_what_a_float_holds_is_left_to_the_rules_wherever_it_sta
         assert read_plain(body(spaces, 150), None, limits) == read_by_rules(body(spaces, 150), None, limits)
 
 
-@settings(max_examples=500)
+@settings(max_examples=tries(100))
 @given(st.binary(max_size=60) | bodies.flatmap(lambda body: st.integers(0, len(body)).map(lambda at: body[:at])))
 def test_bytes_that_are_no_json_are_left_to_the_rules(body: bytes) -> None:
     plain, ruled = read_plain(body, "t", LIMITS), by_rules(body, "t")

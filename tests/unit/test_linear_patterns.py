@@ -34,7 +34,10 @@ class Pattern(NamedTuple):
 
 
 def patterns_in(path: Path) -> Iterator[Pattern]:
-    tree = ast.parse(path.read_text())
+    source = path.read_text()
+    if "re." not in source and "_PATTERN" not in source:
+        return
+    tree = ast.parse(source)
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
     def value(node: ast.expr) -> object:
@@ -46,13 +49,14 @@ def patterns_in(path: Path) -> Iterator[Pattern]:
         if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name)
     }
     for node in ast.walk(tree):
-        place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if not isinstance(node, ast.Assign | ast.Call):
+            continue
+        place = f"{path.relative_to(ROOT)}:{node.lineno}"
         if isinstance(node, ast.Assign) and names.get(id(node.value), "").endswith("_PATTERN"):
             # Pydantic's engine is linear in any case, that of msgspec searches with this one.
             yield Pattern(place, str(value(node.value)), 0, frozenset({"search"}))
-        if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.")):
+        if not (isinstance(node, ast.Call) and (function := _function_of_re(node.func))):
             continue
-        function = ast.unparse(node.func).removeprefix("re.")
         if function == "compile":
             uses = _uses(tree, node, names.get(id(node)))
             flags = node.args[1] if len(node.args) > 1 else None
@@ -67,6 +71,13 @@ def patterns_in(path: Path) -> Iterator[Pattern]:
             pattern = None
         assert isinstance(pattern, str | bytes | None)
         yield Pattern(place, pattern, int(value(flags)) if flags else 0, uses)  # type: ignore[call-overload]
+
+
+def _function_of_re(called: ast.expr) -> str:
+    """Its name, if it is one of the module `re`."""
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re":
+        return called.attr
+    return ""
 
 
 def _uses(tree: ast.Module, call: ast.Call, name: str | None) -> frozenset[str]:

@@ -24,6 +24,7 @@ from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.messages import rfc3339
 from tests.model import SPECIALS, Model, check
+from tests.tries import tries
 from tests.unit.simulated_world import World, run
 
 KINDS = (
@@ -143,7 +144,7 @@ def records(topic: str, events: list[dict[str, Any]], chance: random.Random) -> 
     return [ConsumerRecord(topic, 0, i, START_MS, 0, b"k", v, None, 1, len(v), ()) for i, v in enumerate(values)]
 
 
-EXAMPLES = int(os.environ.get("REPLAY_EXAMPLES", "1500"))
+EXAMPLES = tries(400, "REPLAY_EXAMPLES")
 SEED = int(os.environ.get("REPLAY_SEED", "0"))
 GIVEN = os.environ.get("REPLAY_HISTORY")
 # A seed is not made simpler by making it smaller.
