@@ -87,7 +87,7 @@ def measure(options: Namespace) -> tuple[dict[str, list[dict[str, float]]], dict
     stream: dict[str, list[dict[str, float]]] = defaultdict(list)
     for n in range(options.rounds):
         with engines() as found:
-            for number, (case, parts_of) in enumerate(CASES.items()):
+            for number, (case, parts_of) in enumerate((case, CASES[case]) for case in options.case or CASES):
                 loads = {
                     kind: load(kind, options, 2 * number + 2 + (kind == HOT), f"{n}-{number}")
                     for kind in (ORDINARY, HOT)
@@ -158,6 +158,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--feedback", type=int, default=100_000)
     options.add_argument("--requests", type=int, default=10_000)
+    options.add_argument("--case", choices=CASES, action="append", help="of the stream; may be repeated (default: all)")
     options.add_argument("--reads", type=int, default=9, help="how often each read is measured")
     given = options.parse_args()
     stand_aside()

@@ -30,7 +30,6 @@ from benchmarks.programs import counter, steady_rate
 from benchmarks.report import Benchmark, Figure, Goal
 from deploy.kafka.broker import free_ports
 
-STORED = 200_000
 LOOK_EVERY_S = 0.1
 
 
@@ -52,7 +51,7 @@ class Found:
     rounds: list[list[Call]] = field(default_factory=list)
 
 
-def calls(count: int, size: int, seed: int) -> list[Call]:
+def calls(count: int, size: int, stored: int, seed: int) -> list[Call]:
     """Bulk calls on random stored traces. The last feedback of each is on a trace of its own, by which it is found.
 
     It is of an organisation that no other feedback of the round is of, and so found by the table's own key: looking
@@ -62,7 +61,7 @@ def calls(count: int, size: int, seed: int) -> list[Call]:
     made = []
     for n in range(count):
         probe = f"probe-{seed}-{n}"
-        traces = [stored_traces.name_of(chance.randrange(STORED)) for _ in range(size - 1)] + [probe]
+        traces = [stored_traces.name_of(chance.randrange(stored)) for _ in range(size - 1)] + [probe]
         tags = {"_organisation": f"o{n % 40}", "_environment": "production", "text": "title was irrelevant"}
         body = [{"trace_id": trace, "value": n % 21 - 10, "weight": 0.5, "metadata": tags} for trace in traces]
         body[-1]["metadata"] = {**tags, "_organisation": probes_of(seed)}
@@ -121,9 +120,9 @@ async def _look(clickhouse: str, statement: str, waiting: dict[str, Call], sendi
     await client.close()
 
 
-def maximum(found: Engines, count: int) -> float:
+def maximum(found: Engines, stored: int, count: int) -> float:
     """Feedback per second of a worker with a backlog, on this machine as a whole."""
-    events.send(found.kafka, cold_join.feedback(STORED, count, seed=0))
+    events.send(found.kafka, cold_join.feedback(stored, count, seed=0))
     with running([sys.executable, "-m", "stream_workers"], None, _settings(found)) as child:
         rows = counter(found, "feedback.feedback_rows")
         rate = steady_rate(child, rows, count).per_second
@@ -134,9 +133,9 @@ def maximum(found: Engines, count: int) -> float:
 
 def measure(options: Namespace) -> Found:
     with engines(pinned=False, apache=options.broker == "kafka") as found, ExitStack() as stack:
-        stored_traces.load(found, 0, STORED)
+        stored_traces.load(found, 0, options.stored)
         stored_traces.settle(found)
-        most = maximum(found, options.backlog)
+        most = maximum(found, options.stored, options.backlog)
         measured = Found(most, most / 2)
         (port,) = free_ports(1)
         edge = {**found.environment, "FEEDBACK_PORT": str(port)}
@@ -146,7 +145,7 @@ def measure(options: Namespace) -> Found:
         until(lambda: worker.says("worker ready"), "the worker is ready", child=worker)
         interval, accepted = options.call_size / measured.offered, options.backlog
         for n in range(options.rounds + 1):
-            sent = calls(int(options.seconds / interval), options.call_size, seed=n)
+            sent = calls(int(options.seconds / interval), options.call_size, options.stored, seed=n)
             asyncio.run(drive(f"http://127.0.0.1:{port}/v1/feedback", found.clickhouse, sent, n, interval))
             if n:  # the first round warms up
                 measured.rounds.append(sent)
@@ -208,6 +207,7 @@ def main() -> None:
     options.add_argument(
         "--broker", choices=["kafka", "embedded"], default="kafka", help="Apache Kafka or the embedded one"
     )
+    options.add_argument("--stored", type=int, default=200_000, help="traces stored before")
     options.add_argument("--seconds", type=float, default=15, help="length of a round")
     options.add_argument("--call-size", type=int, default=100, help="feedback in one call")
     options.add_argument("--backlog", type=int, default=100_000, help="feedback by which the worker's most is measured")

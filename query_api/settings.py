@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from query_api.exports.quota import Limits
+from query_api.exports.limits import Limits
 from schemas.addresses import Brokers, HttpUrlOrNone
 from schemas.clickhouse_address import ClickHouseUrl
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from query_api.answers import QueryError
+from query_api.exports.limits import Limits
 from query_api.exports.state import Held
 
 MAX_ORDER_BYTES = 64 << 20
@@ -19,18 +20,6 @@ _SOON_S = 5
 
 class NoRoomError(Exception):
     """A file may not grow any more; the message is for whoever reads the export."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits that are settings: of one workspace the first four, of all together the last two."""
-
-    running: int
-    files: int
-    workspace_bytes: int
-    orders: int
-    all_bytes: int
-    free_bytes: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from query_api.exports.attempt import Attempt
 from query_api.exports.files import disk
-from query_api.exports.quota import Disk, Limits, NoRoomError, no_room, no_room_for_workspace
+from query_api.exports.limits import Limits
+from query_api.exports.quota import Disk, NoRoomError, no_room, no_room_for_workspace
 
 _MEASURED_EVERY_BYTES = 16 << 20
 

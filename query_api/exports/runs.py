@@ -18,8 +18,9 @@ from query_api.engines import Engines, Reader
 from query_api.exports.attempt import Attempt, told_of
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
 from query_api.exports.files import DamagedFileError, Part, disk, free_bytes, path_of, sweep
+from query_api.exports.limits import Limits
 from query_api.exports.orders import Order
-from query_api.exports.quota import Limits, NoRoomError, check_disk, check_orders, check_start
+from query_api.exports.quota import NoRoomError, check_disk, check_orders, check_start
 from query_api.exports.room import Room
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore

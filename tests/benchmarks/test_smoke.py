@@ -16,10 +16,12 @@ TINY = {
     "cold_join": ["--stored", "5000", "--events", "400"],
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
-    "latency": ["--seconds", "2", "--backlog", "2000", "--call-size", "10"],
+    "latency": ["--stored", "3000", "--seconds", "1", "--backlog", "2000", "--call-size", "10"],
     "reading": ["--requests", "2000", "--small", "0", "--days", "1", "--batches", "1", "--not-cold"],
-    "hot_trace": ["--feedback", "1000", "--requests", "100", "--reads", "1"],
-}
+    "hot_trace": [
+        "--feedback", "1000", "--requests", "100", "--reads", "1", "--case", "requests after all feedback",
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TINY)

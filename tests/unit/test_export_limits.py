@@ -15,11 +15,11 @@ import pytest
 from query_api.answers import QueryError
 from query_api.exports.attempt import Attempt
 from query_api.exports.files import Part, disk, path_of, remove, sweep
+from query_api.exports.limits import Limits
 from query_api.exports.orders import Order
 from query_api.exports.quota import (
     MAX_ORDER_BYTES,
     Disk,
-    Limits,
     NoRoomError,
     Recent,
     check_disk,
