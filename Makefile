@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help up test all-tests unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
+.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
 
 help: ## list the targets
@@ -29,6 +29,9 @@ endif
 
 all-tests: $(VENV)/.quix
 	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test-long: ## run every test with eight times as many random tries, and over every source of engines
+	TEST_TIMES=$(or $(TIMES),8) $(MAKE) --no-print-directory all-tests
 
 unit: $(VENV)/.dev ## run the tests that need no engine
 	$(PY) -m pytest tests/unit $(ARGS)

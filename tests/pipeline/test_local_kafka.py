@@ -116,7 +116,7 @@ async def test_an_idempotent_producer_and_a_consumer_group_work(broker: KafkaBro
     assert await consume(broker.bootstrap, 1) == [b"c"]
 
 
-async def test_records_and_committed_offsets_survive_kill_9_and_a_restart_on_other_ports(
+async def test_records_and_committed_offsets_survive_kill_9_and_restarts_on_other_ports_and_on_the_same(
     crashing: KafkaBroker,
 ) -> None:
     crashing.start()
@@ -132,25 +132,28 @@ async def test_records_and_committed_offsets_survive_kill_9_and_a_restart_on_oth
         assert await committed(again.bootstrap) == 2
         assert await produce(again.bootstrap, [b"d"]) == [3]
         assert await consume(again.bootstrap, 2) == [b"c", b"d"]
+        before = again.bootstrap
+        again.stop()
+        assert again.death() is not None
+        again.start()
+        assert (again.bootstrap, again.death()) == (before, None), "a stopped broker starts at the same address"
+        assert await committed(again.bootstrap) == 4
     finally:
         again.stop()
 
 
-def test_a_stopped_broker_starts_again_at_the_same_address(crashing: KafkaBroker) -> None:
-    crashing.start()
-    before = crashing.bootstrap
-    crashing.stop()
-    assert crashing.death() is not None
-    crashing.start()
-    assert crashing.bootstrap == before
-    assert crashing.death() is None
-
-
-def test_a_formatting_that_was_interrupted_is_done_again(crashing: KafkaBroker) -> None:
+def test_a_formatting_that_was_interrupted_is_done_again_and_what_kafka_itself_refuses_is_quoted(
+    crashing: KafkaBroker,
+) -> None:
     prepare(crashing.data_dir, *free_ports(2))
-    (crashing.data_dir / "log" / "meta.properties").unlink()
+    identity = crashing.data_dir / "log" / "meta.properties"
+    identity.unlink()
     crashing.start()
     assert crashing.death() is None
+    crashing.kill()
+    identity.write_text(identity.read_text().replace("node.id=1", "node.id=7"))
+    with pytest.raises(KafkaError, match="Stored node id 7 doesn't match previous node id 1"):
+        crashing.start()
 
 
 def test_a_port_in_use_is_refused_before_anything_is_written(crashing: KafkaBroker) -> None:
@@ -177,25 +180,14 @@ def test_a_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         KafkaBroker(tmp_path / "a,b").start()
 
 
-@pytest.mark.parametrize(
-    ("heap", "reason"),
-    [
+def test_a_jvm_that_dies_at_start_says_why_at_once(crashing: KafkaBroker) -> None:
+    for heap, reason in (
         ("64m", "Initial heap size set to a larger value than the maximum heap size"),
         ("lots", "Invalid maximum heap size: -Xmxlots"),
-    ],
-)
-def test_a_jvm_that_dies_at_start_says_why_at_once(crashing: KafkaBroker, heap: str, reason: str) -> None:
-    crashing.heap = heap
-    with pytest.raises(KafkaError, match=f"^Kafka ended with exit code 1: {reason} "):
-        crashing.start()
-
-
-def test_a_broker_that_kafka_itself_refuses_to_start_quotes_kafka(crashing: KafkaBroker) -> None:
-    prepare(crashing.data_dir, *free_ports(2))
-    identity = crashing.data_dir / "log" / "meta.properties"
-    identity.write_text(identity.read_text().replace("node.id=1", "node.id=7"))
-    with pytest.raises(KafkaError, match="Stored node id 7 doesn't match previous node id 1"):
-        crashing.start()
+    ):
+        crashing.heap = heap
+        with pytest.raises(KafkaError, match=f"^Kafka ended with exit code 1: {reason} "):
+            crashing.start()
 
 
 async def test_waiting_for_a_broker_ends_at_its_deadline() -> None:
@@ -223,52 +215,47 @@ def test_a_missing_maven_is_named() -> None:
         ensure_jars()
 
 
-def test_a_failing_maven_is_quoted_and_asked_again_next_time(own_target: Path) -> None:
-    whole = own_target.read_text()
-    own_target.write_text("<project>")
-    for _ in range(2):
-        with pytest.raises(
-            KafkaError, match=r"^Maven could not fetch Apache Kafka's jars: Non-readable POM .*<project>"
-        ):
-            ensure_jars()
-    own_target.write_text(whole)
-    ensure_jars()
-    assert list(jars.LIBS.glob("kafka_2.13-4.*.jar"))
-
-
-def test_maven_runs_once_however_many_ask_and_again_for_another_pom(
+def test_maven_runs_once_however_many_ask_and_again_after_a_failure_and_for_another_pom(
     own_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = tmp_path / "counted"
     counted.mkdir()
     script(counted / "mvn", f'echo run >> {tmp_path}/runs\nexec {shutil.which("mvn")} "$@"')
     monkeypatch.setenv("PATH", f"{counted}{os.pathsep}{os.environ['PATH']}")
+    whole = own_target.read_text()
+    own_target.write_text("<project>")
+    failure = r"^Maven could not fetch Apache Kafka's jars: Non-readable POM .*<project>"
+    with pytest.raises(KafkaError, match=failure):
+        ensure_jars()
+
+    own_target.write_text(whole)
     with ThreadPoolExecutor(3) as threads:
         for asked in [threads.submit(ensure_jars) for _ in range(3)]:
             asked.result()
-    assert (tmp_path / "runs").read_text() == "run\n"
+    assert (tmp_path / "runs").read_text() == "run\n" * 2
+    assert list(jars.LIBS.glob("kafka_2.13-4.*.jar"))
 
     (jars.LIBS / "kafka_2.13-3.0.0.jar").write_text("of an earlier version")
-    own_target.write_text(own_target.read_text() + "<!-- changed -->")
+    own_target.write_text(whole + "<!-- changed -->")
     ensure_jars()
-    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+    assert (tmp_path / "runs").read_text() == "run\n" * 3
     assert len(list(jars.LIBS.glob("kafka_2.13-*.jar"))) == 1
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_says_when_it_is_ready_and_takes_kafka_down_with_it(tmp_path: Path, stop: signal.Signals) -> None:
-    [port] = free_ports(1)
-    argv = [sys.executable, "-m", "deploy.kafka", "--port", str(port), "--data-dir", str(tmp_path / "data")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            assert running.stdout.readline() == f"Kafka ready on 127.0.0.1:{port}\n"
-            running.send_signal(stop)
-            assert running.wait(30) == 0
-        finally:
-            running.kill()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
+def test_the_command_says_when_it_is_ready_and_takes_kafka_down_with_it(tmp_path: Path) -> None:
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        [port] = free_ports(1)
+        argv = [sys.executable, "-m", "deploy.kafka", "--port", str(port), "--data-dir", str(tmp_path / "data")]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            try:
+                assert running.stdout.readline() == f"Kafka ready on 127.0.0.1:{port}\n"
+                running.send_signal(stop)
+                assert running.wait(30) == 0, stop
+            finally:
+                running.kill()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
 
 
 def test_the_command_says_in_one_line_why_it_cannot_start(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,12 +112,12 @@ def test_requests_repeated_under_a_key_are_stored_once_and_what_differs_never(
     assert dead == [{"reason": "idempotency_key_reused", "topic": "request.logs.v1"}] * 2
 
 
-@pytest.fixture
-def other_edge(pipeline: Pipeline, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def other_edge(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An edge that knows nothing of the keys that the pipeline's own has seen."""
     (port,) = free_ports(1)
     environment = {**pipeline.engines.environment, "FEEDBACK_PORT": str(port)}
-    other = Process([sys.executable, "-m", "deploy.api"], tmp_path / "edge.log", environment)
+    other = Process([sys.executable, "-m", "deploy.api"], tmp_path_factory.mktemp("other") / "edge.log", environment)
     try:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the other edge is ready")
         yield f"http://127.0.0.1:{port}"

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import clickhouse_connect
 import pytest
@@ -119,31 +119,39 @@ def feedback_on(client: Client, trace_id: str) -> int:
     return int(client.command(query, parameters={"t": trace_id}))
 
 
-def test_work_under_way_is_taken_for_no_difference(tmp_path: Path) -> None:
+@contextmanager
+def worker(stopped: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline with its worker at work again."""
+    stopped.workers[0].start()
+    try:
+        yield stopped
+    finally:
+        stopped.workers[0].kill()
+
+
+def test_work_under_way_is_taken_for_no_difference(stored: Pipeline) -> None:
     """One trace and one hour that never rest, and thousands of feedbacks that come in the middle of it."""
-    with embedded(tmp_path) as engines:
-        engines.prepare()
-        with Pipeline(engines, tmp_path) as pipeline, pipeline.rollup() as rollup:
-            hot, done = a_trace(), threading.Event()
+    with worker(stored) as pipeline, pipeline.rollup() as rollup:
+        hot, done = a_trace(), threading.Event()
 
-            def send() -> None:
-                """As fast as the workers store, so that all of it is under way and the comparison is not starved."""
-                with clickhouse_connect.get_client(dsn=engines.clickhouse) as client:
-                    sent = 0
-                    while not done.is_set():
-                        traces = (hot, *(a_trace() for _ in range(20)))
-                        pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in traces])
-                        pipeline.request(hot, f"model-{uuid.uuid4()}")
-                        sent += 1
-                        until(lambda sent=sent: done.is_set() or feedback_on(client, hot) >= sent, "it is stored")  # type: ignore[misc]
+        def send() -> None:
+            """As fast as the workers store, so that all of it is under way and the comparison is not starved."""
+            with clickhouse_connect.get_client(dsn=pipeline.engines.clickhouse) as client:
+                sent = 0
+                while not done.is_set():
+                    traces = (hot, *(a_trace() for _ in range(20)))
+                    pipeline.post("/v1/feedback", [{"trace_id": t, "value": 1} for t in traces])
+                    pipeline.request(hot, f"model-{uuid.uuid4()}")
+                    sent += 1
+                    until(lambda sent=sent: done.is_set() or feedback_on(client, hot) >= sent, "it is stored")  # type: ignore[misc]
 
-            sender = threading.Thread(target=send)
-            try:
-                until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
-                sender.start()
-                until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
-                compare = ["reconcile", "--settle", "1.5", *addresses(pipeline)]
-                assert [cli.main(compare) for _ in range(2)] == [0, 0]
-            finally:
-                done.set()
-                sender.join()
+        sender = threading.Thread(target=send)
+        try:
+            until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
+            sender.start()
+            until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
+            compare = ["reconcile", "--settle", "1.5", *addresses(pipeline)]
+            assert [cli.main(compare) for _ in range(2)] == [0, 0]
+        finally:
+            done.set()
+            sender.join()

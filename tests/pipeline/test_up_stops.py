@@ -37,7 +37,7 @@ def test_what_was_accepted_before_sigterm_is_stored_and_no_process_is_left(up: S
         assert stored(clickhouse, "last") == 1000
 
 
-def test_no_process_outlives_a_killed_supervisor_and_its_folder_can_be_used_again(up: Starter) -> None:
+def test_no_process_outlives_a_killed_supervisor_whose_folder_is_used_again_until_ctrl_c(up: Starter) -> None:
     mine = up().start_and_wait()
     mine.post("kept")
     until(lambda: mine.stored("kept") == 1, "feedback is stored")
@@ -50,14 +50,9 @@ def test_no_process_outlives_a_killed_supervisor_and_its_folder_can_be_used_agai
     assert "it was killed the last time" in mine.errors.read_text()
     assert mine.stored("kept") == 1
     assert int(environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > 0
-    assert mine.end() == 0, mine.errors.read_text()
-
-
-def test_ctrl_c_reaches_the_supervisor_alone(up: Starter) -> None:
-    mine = up().start_and_wait()
     mine.press_ctrl_c()
     assert mine.process.wait(60) == 0, mine.errors.read_text()
-    assert "died" not in mine.errors.read_text()
+    assert "died" not in mine.errors.read_text(), "Ctrl-C reaches the supervisor alone"
 
 
 def test_a_signal_before_it_is_ready_stops_it_cleanly(up: Starter) -> None:
@@ -68,13 +63,6 @@ def test_a_signal_before_it_is_ready_stops_it_cleanly(up: Starter) -> None:
     assert mine.end() == 0, mine.errors.read_text()
     assert all(is_gone(pid) for pid in children)
     assert mine.ready_lines() == []
-
-
-def test_a_sigterm_that_arrives_twice_still_lets_it_finish(up: Starter) -> None:
-    mine = up().start_and_wait()
-    mine.post("kept")
-    os.kill(mine.process.pid, signal.SIGTERM)
-    assert mine.end(signal.SIGTERM) == 0
 
 
 def test_a_second_ctrl_c_stops_at_once(up: Starter) -> None:
@@ -135,4 +123,5 @@ def test_apache_kafka_keeps_its_log_and_its_base_through_restarts(up: Starter) -
     until(lambda: mine.accepts("afterwards"), "feedback is accepted")
     until(lambda: mine.stored("afterwards") >= 1, "feedback is stored")
     assert mine.child("stream_workers") == worker
-    assert mine.end() == 0, mine.errors.read_text()
+    os.kill(mine.process.pid, signal.SIGTERM)
+    assert mine.end(signal.SIGTERM) == 0, f"SIGTERM twice lets it finish: {mine.errors.read_text()}"
