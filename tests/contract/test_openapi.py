@@ -41,7 +41,7 @@ ORDER = ("post", "get", "put", "patch", "delete")
 
 # What nobody means, and what a reader of numbers, times, JSON or ids may stumble over.
 STRANGE = ("", " ", "-1", "nope", "\u0663", "9" * 5000, "\0", "{", "1e999", "0x1f", "[]", "\U0001f600,", "2026-13-01")
-STRANGE_OF_EACH = 2
+STRANGE_OF_EACH = tries(1)
 
 Operation = dict[str, Any]
 
@@ -151,15 +151,15 @@ def test_any_text_in_any_one_parameter_is_answered_as_documented(pipeline: Pipel
             given = {each["name"]: examples_of(each)[0] for each in parameters if each.get("required")}
             for each in parameters:
                 for number in range(asked, asked + STRANGE_OF_EACH):
-                    text = STRANGE[number % len(STRANGE)]
+                    text = STRANGE[(SEED + number) % len(STRANGE)]
                     query = given | {each["name"]: text}
                     filled = {name: quote(str(query.pop(name)) or "x", safe="") for name in in_path(path)}
                     reply = session.get(pipeline.url + path.format(**filled), params=query, timeout=30)
                     # A path with a dot or nothing in it is another path.
                     if reply.url.partition("?")[0].endswith(path.format(**filled)):
-                        check_answer(document, operation, reply, f"{path}: {each['name']}={text[:20]!r}")
+                        check_answer(document, operation, reply, f"SEED={SEED} {path}: {each['name']}={text[:20]!r}")
                     asked += 1
-    assert asked >= 300
+    assert asked >= 150 * STRANGE_OF_EACH
 
 
 def in_path(path: str) -> list[str]:
