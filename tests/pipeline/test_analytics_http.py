@@ -1,9 +1,11 @@
 """Analytics over HTTP: Portkey's envelopes, with numbers that plain Python finds in the rows; faults told by name."""
 
 import json
+import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
@@ -12,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from query_api.student import reach_of_95_percent, two_sided_p
-from tests.pipeline.analytics_data import START, Row, sums_of, total
+from tests.pipeline.analytics_data import START, Row, Stored, sums_of, total
 from tests.pipeline.analytics_world import World, api_over
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -252,6 +254,23 @@ def test_every_bucket_has_the_interval_of_its_own_feedback(world: World) -> None
     assert found["data_points"][2]["avg_low"] is None
     assert found["summary"] == pytest.approx(with_errors(world.stored.feedback))
     assert (found["read_from"], found["time_zone"]) == ("rows", "Europe/Berlin")
+
+
+def test_feedback_whose_weights_are_all_1_has_its_intervals_from_rollups(world: World) -> None:
+    long_ago = datetime(2023, 5, 10, 9, 30, tzinfo=UTC)
+    rows = [
+        row | {"feedback_id": uuid.uuid4(), "trace_id": "whole", "weight": Decimal(1), "created_at": long_ago}
+        for row in world.stored.feedback[:30]
+    ]
+    request = world.stored.requests[0] | {"request_id": uuid.uuid4(), "trace_id": "whole", "started_at": long_ago}
+    world.store(Stored("default", [request], rows))
+    found = world.get(
+        "graphs/feedbacks/intervals", time_of_generation_min="2023-05-10", time_of_generation_max="2023-05-11"
+    )
+    for table in ("feedback_rows", "request_log_rows", "trace_aggregate_rows"):
+        world.client.command(f"DELETE FROM feedback.{table} WHERE trace_id = 'whole'")
+    assert found["read_from"] == "rollups"
+    assert found["summary"] == pytest.approx(with_errors(rows))
 
 
 FIELDS = {
