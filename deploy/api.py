@@ -1,10 +1,11 @@
-"""The whole HTTP API on one port: the edge, the queries, and the dashboard over both. `python -m deploy.api`."""
+"""The whole HTTP API on one port, and the dashboard over it. `python -m deploy.api`."""
 
 import logging
 import sys
 
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
+from deploy.admin_api import add_admin
 from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
 from query_api.app import add_queries
@@ -31,6 +32,7 @@ def extend(app: EdgeApp, settings: QuerySettings) -> None:
     if settings.host in ANY_ADDRESS and not settings.public_url:
         log.warning("Addresses of exported files begin with %s: others need a FEEDBACK_PUBLIC_URL.", settings.address)
     add_queries(app, settings, app.api_keys)
+    add_admin(app, settings, app.api_keys)
     app.router.routes.extend(dashboard_routes(ApiClient(app=app), settings.address))
     app.registry = registry_of("edge", "query")
 

@@ -85,6 +85,10 @@ class Log:
     has_commit: bool = True
 
 
+FAULTS = ("missing", "doubled", "returned", "strangers", "lost")
+"""The kinds of records whose place in the books is wrong."""
+
+
 @dataclass(frozen=True)
 class Account:
     """What has become of a log's records. `missing_offsets` are the first of those that are nowhere; `lost_ranges` are
@@ -111,7 +115,19 @@ class Account:
     @property
     def difference(self) -> int:
         """Records whose place in the books is wrong: 0 where all is well."""
-        return self.missing + self.doubled + self.returned + self.strangers + self.lost
+        return sum(getattr(self, kind) for kind in FAULTS)
+
+
+def faults_of(accounts: Iterable[Account]) -> dict[str, int]:
+    """The records of each kind of fault in these accounts together."""
+    books = list(accounts)
+    return {kind: sum(getattr(each, kind) for each in books) for kind in FAULTS}
+
+
+def is_of_no_workers(accounts: Iterable[Account]) -> bool:
+    """Whether the group has committed nothing although records are stored: then it is not that of the workers."""
+    books = list(accounts)
+    return any(each.stored + each.dead for each in books) and not any(each.log.has_commit for each in books)
 
 
 def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:

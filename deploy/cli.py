@@ -5,7 +5,6 @@ of its user is one sentence on stderr and exit 1; a wrong command line is exit 2
 """
 
 import argparse
-import logging
 import os
 import runpy
 import select
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from deploy.engines import CommandError
+    from deploy.engines import CommandError, quiet_drivers
 
     try:
         options = _parser().parse_args(arguments)
@@ -51,6 +50,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             print("\n".join(f"feedback: {sentence}" for sentence in unknown), file=sys.stderr)
             return 2
         run: Callable[[argparse.Namespace], int] = options.run
+        if not getattr(options, "is_program", False):
+            quiet_drivers()
         return run(options)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
@@ -114,14 +115,16 @@ def _parser() -> argparse.ArgumentParser:
     topics.set_defaults(run=_topics)
 
     commands.add_parser("api", help="run the whole HTTP API: the edge and the queries").set_defaults(
-        run=_module("deploy.api")
+        run=_module("deploy.api"), is_program=True
     )
     commands.add_parser(
         "edge", help="run the publishing half of the HTTP API alone; it needs no ClickHouse"
-    ).set_defaults(run=_module("ingest_api"))
-    commands.add_parser("worker", help="run one stream worker alone").set_defaults(run=_module("stream_workers"))
+    ).set_defaults(run=_module("ingest_api"), is_program=True)
+    commands.add_parser("worker", help="run one stream worker alone").set_defaults(
+        run=_module("stream_workers"), is_program=True
+    )
     commands.add_parser("rollup", help="run the program that keeps hourly and daily numbers").set_defaults(
-        run=_module("stream_workers.rollup_app")
+        run=_module("stream_workers.rollup_app"), is_program=True
     )
     key_commands.add_to(commands)
     operator_commands.add_to(commands)
@@ -143,7 +146,6 @@ _UP = (
 def _up(options: argparse.Namespace) -> int:
     from deploy.up import Options, up
 
-    _quiet_drivers()
     return up(
         Options(
             port=options.port,
@@ -184,12 +186,6 @@ def _module(name: str) -> Callable[[argparse.Namespace], int]:
         return 0
 
     return run
-
-
-def _quiet_drivers() -> None:
-    # The drivers log each failed attempt; what it comes to is told in one sentence instead.
-    for name in ("aiokafka", "clickhouse_connect"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _port(text: str) -> int:

@@ -8,6 +8,12 @@ from deploy import command_options as options
 from deploy.engines import CommandError, clickhouse, table
 from schemas.topics import INPUTS
 
+_WHY_LEFT = {
+    "no_value": "it has no value, so there is nothing to send",
+    "sent_before": "it was sent through before; --again sends it once more",
+    "changed_since": "feedback {feedback} has changed since; --force undoes that",
+}
+
 
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
@@ -78,8 +84,8 @@ def _dead_show(given: argparse.Namespace) -> int:
 
 
 def _dead_redrive(given: argparse.Namespace) -> int:
-    from deploy.dead_guard import latest_events, overtaken
     from deploy.dead_letters import Filter, letters, redrive, require_reason
+    from deploy.dead_redrive import Workers, choose
 
     narrowed = Filter(given.reason, given.topic, given.since)
     if bool(given.places) == (narrowed != Filter()):
@@ -91,15 +97,10 @@ def _dead_redrive(given: argparse.Namespace) -> int:
         missing = [each for each in given.places if each not in {(x.topic, x.partition, x.sequence) for x in found}]
         if missing:
             raise CommandError(f"There is no dead letter at {'/'.join(map(str, missing[0]))}; nothing was sent.")
-        chosen = [letter for letter in found if given.again or not letter.redriven]
-        if not given.again:
-            for letter in (each for each in found if each.redriven):
-                print(f"left {letter.place}: it was sent through before; --again sends it once more")
-        if not given.force:
-            late = overtaken(chosen, latest_events(client, given.bootstrap, given.group, given.offset_base, chosen))
-            for letter, feedback in late.items():
-                print(f"left {letter.place}: feedback {feedback} has changed since; --force undoes that")
-            chosen = [letter for letter in chosen if letter not in late]
+        workers = Workers(given.bootstrap, given.group, given.offset_base)
+        chosen, left = choose(client, workers, found, again=given.again, force=given.force)
+        for letter, why, feedback in left:
+            print(f"left {letter.place}: {_WHY_LEFT[why].format(feedback=feedback)}")
         if not given.dry_run:
             redrive(client, given.bootstrap, chosen)
     for letter in chosen:

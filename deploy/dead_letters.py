@@ -9,21 +9,31 @@ by their ids and a change is refused where the feedback has moved on since (dead
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
 from deploy.engines import CommandError, kafka
+from schemas.events import WORKSPACE_PATTERN
 
-_LETTERS = """
-SELECT toString(topic) AS topic, kafka_partition, sequence, kafka_offset, recorded_at, toString(reason) AS reason,
-    detail, hex(key) AS key, hex(value) AS value, feedback_id, toBool((topic, kafka_partition, sequence) IN (
-        SELECT topic, kafka_partition, sequence FROM feedback.redrives)) AS redriven
+_ORDER = ("recorded_at", "toString(topic)", "kafka_partition", "sequence")
+_LETTERS = f"""
+SELECT toString(topic), kafka_partition, sequence, kafka_offset, recorded_at, toString(reason), detail, hex(key),
+    hex(substring(value, 1, {{{{most_bytes:UInt32}}}})), length(value), feedback_id,
+    toBool((topic, kafka_partition, sequence) IN (SELECT topic, kafka_partition, sequence FROM feedback.redrives))
 FROM feedback.dead_letters FINAL
-WHERE {condition}
-ORDER BY recorded_at DESC, topic, kafka_partition, sequence DESC LIMIT {{limit:UInt32}}
+WHERE {{condition}}
+ORDER BY {", ".join(f"{each} DESC" for each in _ORDER)} LIMIT {{{{limit:UInt32}}}}
 """
+_SAID = "JSONExtractString(value, 'workspace')"
+# A key that begins with a workspace is the edge's, which writes the same into the value.
+_WORKSPACE = f"""
+if(JSONType(value) = 'Object' AND countEqual(JSONExtractKeys(value), 'workspace') = 1
+    AND match({_SAID}, '{WORKSPACE_PATTERN}') AND NOT endsWith({_SAID}, '\\n')
+    AND (startsWith(key, concat({_SAID}, '/')) OR NOT match(key, '{WORKSPACE_PATTERN[:-1]}/')), {_SAID}, '')
+"""
+_WHOLE = 2**32 - 1
 _REASONS = """
 SELECT toString(reason), toString(topic), count(), min(recorded_at), max(recorded_at), any(detail)
 FROM feedback.dead_letters FINAL WHERE {condition} GROUP BY reason, topic ORDER BY count() DESC
@@ -42,6 +52,21 @@ WHAT_TO_DO = {
 }
 
 
+class Position(NamedTuple):
+    """A letter's position in the list, which is ordered by time; `at_ms` is its time in Unix milliseconds."""
+
+    at_ms: int
+    topic: str
+    partition: int
+    sequence: int
+
+
+_POSITION = (
+    "(fromUnixTimestamp64Milli({after_at_ms:Int64}, 'UTC'), {after_topic:String}, {after_partition:UInt16},"
+    " {after_sequence:UInt64})"
+)
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which letters are meant; what is empty does not narrow."""
@@ -50,6 +75,9 @@ class Filter:
     topic: str = ""
     since: datetime | None = None
     place: tuple[str, int, int] | None = None
+    workspaces: tuple[str, ...] = ()
+    """Only letters that belong to one of these; `""` are those whose bytes do not say whose they are."""
+    after: "Position | None" = None
 
     @property
     def condition(self) -> str:
@@ -58,18 +86,27 @@ class Filter:
         parts += ["topic = {topic:String}"] if self.topic or self.place else []
         parts += ["recorded_at >= {since:DateTime64(3)}"] if self.since else []
         parts += ["kafka_partition = {partition:UInt16} AND sequence = {sequence:UInt64}"] if self.place else []
+        parts += [f"{_WORKSPACE} IN {{workspaces:Array(String)}}"] if self.workspaces else []
+        parts += [f"({', '.join(_ORDER)}) < {_POSITION}"] if self.after else []
         return " AND ".join(parts)
 
     @property
     def parameters(self) -> dict[str, Any]:
         topic, partition, sequence = self.place or (self.topic, 0, 0)
         since = {"since": self.since} if self.since else {}
-        return {"reason": self.reason, "topic": topic, "partition": partition, "sequence": sequence, **since}
+        after = {f"after_{name}": value for name, value in self.after._asdict().items()} if self.after else {}
+        narrow = {"workspaces": list(self.workspaces)}
+        return (
+            {"reason": self.reason, "topic": topic, "partition": partition, "sequence": sequence}
+            | since
+            | narrow
+            | after
+        )
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter. `value` and `key` are the record's bytes."""
+    """One dead letter. `key` and `value` are the record's bytes; of `value` as many as were asked for."""
 
     topic: str
     partition: int
@@ -80,6 +117,7 @@ class Letter:
     detail: str
     key: bytes
     value: bytes
+    value_bytes: int
     feedback_id: str
     redriven: bool
 
@@ -87,11 +125,16 @@ class Letter:
     def place(self) -> str:
         return f"{self.topic}/{self.partition}/{self.sequence}"
 
+    @property
+    def position(self) -> Position:
+        at = self.recorded_at.replace(tzinfo=UTC)
+        return Position(round(at.timestamp() * 1000), self.topic, self.partition, self.sequence)
 
-def letters(client: Client, wanted: Filter, limit: int) -> list[Letter]:
-    """The latest letters first."""
+
+def letters(client: Client, wanted: Filter, limit: int, most_bytes: int = _WHOLE) -> list[Letter]:
+    """The latest letters first, of each value the first `most_bytes`."""
     query = _LETTERS.format(condition=wanted.condition)
-    rows = client.query(query, wanted.parameters | {"limit": limit}).result_rows
+    rows = client.query(query, wanted.parameters | {"limit": limit, "most_bytes": most_bytes}).result_rows
     return [Letter(*row[:7], *map(bytes.fromhex, row[7:9]), *row[9:]) for row in rows]
 
 
@@ -110,9 +153,8 @@ def reasons(client: Client, wanted: Filter) -> list[list[Any]]:
 
 def redrive(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
     """Send the letters through again, oldest first, and note each in the ledger. CommandError if Kafka is away."""
-    for letter in chosen:
-        if not letter.value:
-            raise CommandError(f"{letter.place} has no value, so there is nothing to send; nothing was sent.")
+    if not chosen:
+        return
     oldest_first = sorted(chosen, key=lambda each: (each.recorded_at, each.topic, each.partition, each.sequence))
     kafka(bootstrap, _send(client, bootstrap, oldest_first))
 

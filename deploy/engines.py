@@ -27,14 +27,26 @@ class CommandError(RuntimeError):
     """A command cannot be carried out; the message is for a person and says what to do."""
 
 
+class EngineError(CommandError):
+    """An engine (`ClickHouse` or `Kafka`) does not answer, or refuses."""
+
+    def __init__(self, engine: str, message: str) -> None:
+        super().__init__(message)
+        self.engine = engine
+
+
+def quiet_drivers() -> None:
+    """Have the drivers log no failed attempt: a command tells in one sentence what it comes to."""
+    for name in ("aiokafka", "clickhouse_connect"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
     """A client of the ClickHouse at this address, which has answered. CommandError where it cannot be had."""
     import clickhouse_connect
     from clickhouse_connect.driver.httpclient import HttpClient
     from urllib3 import Timeout
 
-    # The driver logs each failed attempt; what it comes to is told in one sentence instead.
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
     try:
         http_url(url)
     except ValueError as error:
@@ -85,11 +97,11 @@ def told_by_clickhouse(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise CommandError(f"ClickHouse at {shown} {_why_no_answer(error)}") from error
+        raise EngineError("ClickHouse", f"ClickHouse at {shown} {_why_no_answer(error)}") from error
     except ClickHouseError as error:
         words = server_message(error)[:400]
         hint = " (run `feedback migrate` first)" if "UNKNOWN_TABLE" in words or "UNKNOWN_DATABASE" in words else ""
-        raise CommandError(f"ClickHouse at {shown} refuses{hint}: {words}") from error
+        raise EngineError("ClickHouse", f"ClickHouse at {shown} refuses{hint}: {words}") from error
 
 
 def server_message(error: Exception) -> str:
@@ -103,8 +115,6 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
     """Run what speaks to Kafka. CommandError where the broker does not answer."""
     from aiokafka.errors import KafkaError
 
-    # As above.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     try:
         brokers(bootstrap)
     except ValueError as error:
@@ -116,7 +126,7 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(_once_it_answers(bootstrap, work))
     except (KafkaError, TimeoutError, OSError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise CommandError(f"Kafka at {bootstrap} does not answer: is it running there? ({why})") from error
+        raise EngineError("Kafka", f"Kafka at {bootstrap} does not answer: is it running there? ({why})") from error
 
 
 async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
@@ -131,8 +141,8 @@ async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) ->
             await admin.close()
     except TimeoutError:
         work.close()
-        raise CommandError(
-            f"Kafka at {bootstrap} does not answer within {FIRST_ANSWER_S:g} s: is it frozen or overloaded?"
+        raise EngineError(
+            "Kafka", f"Kafka at {bootstrap} does not answer within {FIRST_ANSWER_S:g} s: is it frozen or overloaded?"
         ) from None
     except BaseException:
         work.close()

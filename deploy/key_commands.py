@@ -144,16 +144,10 @@ def _print(keys: Sequence[ApiKey]) -> None:
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    from deploy.api_keys import both, store, stored_keys
+    from deploy.key_changes import find, revoke
 
     with clickhouse(options.clickhouse_url) as client:
-        keys = {key.key_id: key for key in stored_keys(client)}
-        if options.key_id not in keys:
-            keys = {key.key_id: key for key in both([], _published(options)).keys}
-        if options.key_id not in keys:
-            raise CommandError(f"There is no API key {options.key_id}: `feedback keys list` shows all.")
-        key = keys[options.key_id].revoked(now())
-        store(client, key)
+        key = revoke(client, find(client, options.bootstrap, options.key_id))
     _send(options, [key], "it is revoked, and edges still take it: run `feedback keys sync` when Kafka is back")
     assert key.revoked_at is not None
     print(f"API key {key.key_id} is revoked since {_at(key.revoked_at)}; edges refuse it within seconds.")
@@ -201,10 +195,10 @@ def _published(options: argparse.Namespace) -> list[ApiKey]:
 
 
 def _send(options: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> None:
-    from deploy.api_keys import publish
+    from deploy.key_changes import send
 
     try:
-        kafka(options.bootstrap, publish(options.bootstrap, keys))
+        send(options.bootstrap, keys)
     except CommandError as error:
         raise CommandError(f"{error} As to the key: {otherwise}.") from error
 

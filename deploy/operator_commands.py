@@ -6,6 +6,7 @@ Exit codes: 0 all is well or done, 1 the command found or could not do something
 
 import argparse
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -97,22 +98,26 @@ def add_to(commands: Any) -> None:
 
 
 def _audit(given: argparse.Namespace) -> int:
-    from deploy.audit import audit
+    from deploy.audit import audit, faults_of, is_of_no_workers
+    from deploy.check_results import keep, result_of
     from deploy.lost_records import note
 
     if given.note and not given.acknowledge:
         raise CommandError("--note goes with --acknowledge.")
+    began = datetime.now(UTC)
     accounts = audit(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
     difference = _tell_accounts(accounts)
-    if any(a.stored + a.dead for a in accounts) and not any(a.log.has_commit for a in accounts):
+    if is_of_no_workers(accounts):
         raise CommandError(
             f"The group {given.group} has committed nothing, and records are stored all the same: is it the workers'?"
             " FEEDBACK_CONSUMER_GROUP or --group names it."
         )
-    if not given.acknowledge:
-        return 1 if difference else 0
-    lost = sum(a.lost for a in accounts)
+    faults = faults_of(accounts)
+    lost = faults["lost"]
     with clickhouse(given.clickhouse_url) as client:
+        keep(client, "audit", result_of(began, faults | ({"lost": 0} if given.acknowledge else {})))
+        if not given.acknowledge:
+            return 1 if difference else 0
         open_ranges = [((a.log.topic, a.log.partition), each) for a in accounts for each in a.lost_ranges]
         note(client, open_ranges, is_acknowledged=True, text=given.note)
     print(f"{lost} lost records are acknowledged from now on.")
@@ -153,6 +158,7 @@ def _tell_accounts(accounts: "Sequence[Account]") -> int:
 
 def _reconcile(given: argparse.Namespace) -> int:
     from deploy import workspaces
+    from deploy.check_results import keep, result_of
     from deploy.differences import Scope
     from deploy.progress import Progress
     from deploy.reconcile import reconcile
@@ -167,6 +173,7 @@ def _reconcile(given: argparse.Namespace) -> int:
         int(given.since.timestamp()) // 3600 * 3600 if given.since else start,
         -(-int(given.until.timestamp()) // 3600) * 3600 if given.until else end,
     )
+    began = datetime.now(UTC)
     with clickhouse(given.clickhouse_url) as client:
         if given.workspace is not None:
             workspaces.require(client, given.workspace)
@@ -179,6 +186,9 @@ def _reconcile(given: argparse.Namespace) -> int:
             found = compare(repair=False)
             for each in found:
                 print(each)
+        kinds = {each.what: each.number for each in found}
+        is_whole = scope.workspace is None and scope.is_all_time
+        keep(client, "reconcile", result_of(began, kinds, is_whole=is_whole, is_repaired=given.repair))
     print(_what_to_do(given, found) if found else "Nothing differs.")
     return 1 if found else 0
 

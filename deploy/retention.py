@@ -136,8 +136,8 @@ def note_offset_base(url: str, base: int) -> None:
         note(client, "offset_base", base)
 
 
-def note(client: Client, name: str, value: int) -> None:
-    """Leave a number for programs and commands that run later."""
+def note(client: Client, name: str, value: int | str) -> None:
+    """Leave a value for programs and commands that run later."""
     row = (name, str(value))
     client.insert("feedback.settings", [row], column_names=["name", "value"], settings={"async_insert": 0})
 

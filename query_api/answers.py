@@ -38,9 +38,16 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     if fault["type"] == "missing":
         return JSONResponse(error_content(400, f"{param or 'the body'} is required", param), 400)
     rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    got = orjson.dumps(fault.get("input"), default=str).decode()
-    told = f"{param or 'the body'} {rule}, got {got if len(got) <= 60 else got[:59] + '…'}"
+    told = f"{param or 'the body'} {rule}, got {_quoted(fault.get('input'))}"
     return JSONResponse(error_content(400, told, param), 400)
+
+
+def _quoted(value: Any) -> str:
+    """A value as a refusal quotes it. What is nested may be so deep that nothing writes it."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = orjson.dumps(value, default=str).decode()
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _written(place: Sequence[str | int]) -> str | None:

@@ -15,6 +15,7 @@ from schemas.request_headers import KEY_HEADER, AmbiguousHeaderError, headers_of
 
 __all__ = [
     "REFUSALS",
+    "AdminCaller",
     "AnalyticsReader",
     "AnyCaller",
     "Caller",
@@ -88,6 +89,9 @@ LogsReader = Annotated[Caller, Depends(_with("logs.read"))]
 
 AnalyticsReader = Annotated[Caller, Depends(_with("analytics.read"))]
 """A caller who may read analytics (scope analytics.read)."""
+
+AdminCaller = Annotated[Caller, Depends(_with("admin"))]
+"""A caller who may do everything in the workspace (scope admin)."""
 
 AnyCaller = Annotated[Caller, Depends(_with(None))]
 """A caller with any valid key, or anybody while the server is open."""

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import orjson
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
@@ -46,11 +45,11 @@ from query_api.exports.runs import Runs, count
 from query_api.exports.state import Export
 from query_api.exports.store import ExportStore
 from query_api.exports.told import IN_WORDS, expiry, expiry_of_file, told
+from query_api.json_body import json_body
 from query_api.settings import QuerySettings
 from schemas.ids import id_in
 
 _TIMEOUT_S = 30.0
-_MAX_BODY_BYTES = 1_000_000
 _PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1000
 
 
@@ -89,7 +88,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra=BODY,
     )
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
-        order = _order(await _json(request), caller, Order.at(datetime.now(UTC)))
+        order = _order(await json_body(request), caller, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
         async with reader.told_in_time("no export was made"):
             total = await count(reader, order, caller.workspace)
@@ -124,7 +123,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra=BODY,
     )
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
-        body = await _json(request)
+        body = await json_body(request)
         async with reader.told_in_time("the export was not changed"):
             identity, one = await found(export_id, caller)
             if one.status in ("in_progress", "success"):
@@ -236,18 +235,6 @@ def _order(body: Any, caller: Caller, before: Order) -> Order:
 def _check_scopes(order: Order, caller: Caller) -> None:
     if order.tells_feedback:
         require_scope(caller, "feedback.read", "exports with feedback")
-
-
-async def _json(request: Request) -> Any:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise QueryError(f"the body must not be larger than {_MAX_BODY_BYTES} bytes", status=413)
-    try:
-        return orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise QueryError(f"the body must be JSON: {error}") from None
 
 
 def _number(text: str, name: str, least: int, most: int) -> int:

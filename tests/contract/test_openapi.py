@@ -45,6 +45,9 @@ STRANGE_OF_EACH = tries(1)
 
 Operation = dict[str, Any]
 
+# The first key closes the server to all other tests of the session; test_admin_keys asks these on one of its own.
+CLOSING = {("post", "/v1/admin/keys"), ("delete", "/v1/admin/keys/{key_id}")}
+
 
 @pytest.fixture(scope="module")
 def document(pipeline: Pipeline) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def document(pipeline: Pipeline) -> dict[str, Any]:
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, Operation]]:
     for method in ORDER:
         for path, methods in document["paths"].items():
-            if method in methods:
+            if method in methods and (method, path) not in CLOSING:
                 yield method, path, methods[method]
 
 

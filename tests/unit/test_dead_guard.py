@@ -29,7 +29,9 @@ def letter(value: bytes | str | dict[str, object], topic: str = FEEDBACK_EVENTS,
         named = json.loads(raw).get("feedback_id", "")
     except (ValueError, AttributeError):
         named = ""
-    return Letter(topic, 0, sequence, sequence, datetime.now(UTC), "r", "d", b"k", raw, str(named), redriven=False)
+    return Letter(
+        topic, 0, sequence, sequence, datetime.now(UTC), "r", "d", b"k", raw, len(raw), str(named), redriven=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
@@ -12,9 +12,12 @@ from urllib.parse import quote
 from clickhouse_connect.driver.binding import bind_query
 
 from deploy.api import extend
+from deploy.engines import told_by_clickhouse
+from deploy.pipeline_counts import Counts
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.hot import Message
 from ingest_api.settings import Settings
+from query_api.answers import QueryError
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
 from query_api.waiting import PendingRecords
@@ -69,6 +72,51 @@ class Unstored:
         """Forget it."""
 
 
+class _NothingStored:
+    """ClickHouse as operators' commands find it: as the API's client is, without rows, forgetting what is inserted."""
+
+    result_rows: tuple[()] = ()
+
+    def __init__(self, client: Unstored) -> None:
+        self._client = client
+
+    def query(self, query: str, parameters: dict[str, Any] | None = None, **_: Any) -> "_NothingStored":
+        bind_query(query, parameters)
+        if self._client.fails is not None:
+            raise self._client.fails()
+        return self
+
+    def named_results(self) -> list[dict[str, Any]]:
+        return []
+
+    def insert(self, *_: Any, **__: Any) -> None:
+        if self._client.fails is not None:
+            raise self._client.fails()
+
+
+def _kafka(_: str, work: Any) -> list[Any]:
+    work.close()
+    return []
+
+
+def _no_key(client: _NothingStored, *_: Any) -> None:
+    client.query("SELECT 1")
+    # It would close the API to everything else that is tried here.
+    raise QueryError("no key is made here", status=409)
+
+
+# Nothing is remembered of an answer, so that each failure shows.
+_COMMANDS = {
+    "deploy.admin_pipeline._LEAST_S": 0,
+    "deploy.admin_pipeline._REST": 0,
+    "deploy.admin_keys._store": _no_key,
+    "deploy.admin_pipeline.audit": lambda *_: [],
+    "deploy.admin_pipeline.counts": lambda *_: Counts(0, 0, 0, 0, 0),
+    "deploy.admin_pipeline.look": lambda *_: {},
+    "deploy.key_changes.kafka": _kafka,
+}
+
+
 class WholeApi:
     """One edge with the queries. `client` is its ClickHouse, `recorder` its Kafka."""
 
@@ -86,7 +134,15 @@ class WholeApi:
         async def hold(*_: Any) -> bool:
             return False
 
+        @contextmanager
+        def commands_clickhouse(url: str) -> Iterator[_NothingStored]:
+            with told_by_clickhouse(url):
+                yield _NothingStored(client)
+
         self._rim = ExitStack()
+        self._rim.enter_context(patch("deploy.admin_commands.clickhouse", commands_clickhouse))
+        for name, stand_in in _COMMANDS.items():
+            self._rim.enter_context(patch(name, stand_in))
         self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))
         self._rim.enter_context(patch.object(PendingRecords, "hold", hold))
         with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):

@@ -1,0 +1,91 @@
+"""How the workers come along: rates and stalls, out of offsets that were seen at several moments. Pure.
+
+Nothing is stored: what is known begins when a process first looks. A consumer group whose commit stays where it is
+while records wait has stalled since the first look that found it so.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+LOOK_BACK_S = 60.0
+_LEAST_S = 1.0
+
+
+class Place(NamedTuple):
+    """One partition of a topic as one consumer group reads it."""
+
+    group: str
+    topic: str
+    partition: int
+
+
+class Offsets(NamedTuple):
+    """A partition's first record that Kafka still has, where its next one will go, and the group's commit, if any."""
+
+    start: int
+    end: int
+    committed: int | None
+
+    @property
+    def done(self) -> int:
+        """How far the group has come; what Kafka no longer has waits no more."""
+        return max(self.start, self.committed or 0)
+
+    @property
+    def lag(self) -> int:
+        """Records that wait for the group."""
+        return max(0, self.end - self.done)
+
+
+Look = dict[Place, Offsets]
+
+
+class Rates(NamedTuple):
+    """Records a second in the last `seconds`."""
+
+    accepted_per_s: float
+    stored_per_s: float
+    seconds: float
+
+
+class Progress:
+    """What this process has seen of the offsets."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, Look]] = deque()
+        self._unmoved_since: dict[Place, tuple[int, float]] = {}
+
+    def see(self, at_s: float, look: Look) -> None:
+        """Take in what is seen at a moment of a steady clock."""
+        before = self._looks[-1][1] if self._looks else {}
+        if any(place in before and look[place].end < before[place].end for place in look):
+            # The topics were made anew: nothing of before compares.
+            self._looks.clear()
+            self._unmoved_since.clear()
+        while self._looks and at_s - self._looks[0][0] > LOOK_BACK_S:
+            self._looks.popleft()
+        self._looks.append((at_s, look))
+        for place, offsets in look.items():
+            known = self._unmoved_since.get(place)
+            if not offsets.lag:
+                self._unmoved_since.pop(place, None)
+            elif known is None or known[0] != offsets.done:
+                self._unmoved_since[place] = offsets.done, at_s
+
+    def stalled_s(self, place: Place) -> float:
+        """For how long the group has not moved there although records wait; 0 where it is not known to have stalled."""
+        known = self._unmoved_since.get(place)
+        return self._looks[-1][0] - known[1] if known and self._looks else 0.0
+
+    def rates(self, group: str) -> Rates | None:
+        """Of what this group reads; None until two looks lie apart."""
+        if not self._looks or (seconds := self._looks[-1][0] - self._looks[0][0]) < _LEAST_S:
+            return None
+        first, last = (_sums(look, group) for look in (self._looks[0][1], self._looks[-1][1]))
+        return Rates((last[0] - first[0]) / seconds, (last[1] - first[1]) / seconds, seconds)
+
+
+def _sums(look: Look, group: str) -> tuple[int, int]:
+    of_group: Iterable[Offsets] = [offsets for place, offsets in look.items() if place.group == group]
+    return sum(each.end for each in of_group), sum(each.done for each in of_group)
