@@ -7,7 +7,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboard import analytics_page, feedback_forms, feedback_page, logs_page, sign_in_page, trace_page
+from dashboard import (
+    analytics_page,
+    feedback_forms,
+    feedback_page,
+    keys_page,
+    logs_page,
+    pipeline_page,
+    requests_page,
+    sign_in_page,
+    trace_page,
+)
 from dashboard.api_client import ApiClient
 from dashboard.pages import Pages
 from dashboard.rendering import STATIC, STATIC_VERSION
@@ -16,7 +26,17 @@ from dashboard.rendering import STATIC, STATIC_VERSION
 def dashboard_routes(api: ApiClient, address: str) -> list[BaseRoute]:
     """All routes of the dashboard. `address` is how callers reach the API."""
     pages = Pages(api, address)
-    features = (logs_page, feedback_page, analytics_page, trace_page, feedback_forms, sign_in_page)
+    features = (
+        logs_page,
+        feedback_page,
+        analytics_page,
+        requests_page,
+        pipeline_page,
+        keys_page,
+        trace_page,
+        feedback_forms,
+        sign_in_page,
+    )
     return [
         Route("/", _to_logs, methods=["GET"]),
         *(route for feature in features for route in feature.routes(pages)),

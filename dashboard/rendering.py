@@ -77,6 +77,11 @@ def money(cents: float | None) -> str:
     return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}" if dollars >= 1e-4 else "<$0.0001"
 
 
+def rate(number: float) -> str:
+    """A number a second."""
+    return f"{number:,.0f}/s" if number >= 10 or not number else f"{number:.1f}/s"
+
+
 def percent(share: float | None) -> str:
     """A share of one."""
     return _NONE if share is None else f"{share * 100:.1f} %"
@@ -104,7 +109,19 @@ def environment() -> Environment:
     )
     made.filters |= {
         each.__name__: each
-        for each in (count, short_count, signed, value_text, milliseconds, money, percent, utc, pretty_json, in_path)
+        for each in (
+            count,
+            short_count,
+            signed,
+            value_text,
+            milliseconds,
+            money,
+            rate,
+            percent,
+            utc,
+            pretty_json,
+            in_path,
+        )
     }
     made.globals |= {"static": f"/static/{STATIC_VERSION}", "ranges": RANGES, "filter_names": FILTER_NAMES}
     return made

@@ -66,9 +66,9 @@ const go = (step) => {
   for (const each of all) each.toggleAttribute("aria-selected", false);
   row.setAttribute("aria-selected", "true");
   const link = row.querySelector("a.open");
-  link.focus({ preventScroll: true });
+  link?.focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
-  if (!document.getElementById("drawer")?.hidden) link.click();
+  if (document.getElementById("drawer")?.hidden === false) link?.click();
 };
 const close = () => {
   const drawer = document.getElementById("drawer");
@@ -96,4 +96,19 @@ document.addEventListener("click", (event) => {
   const row = event.target.closest?.("table.rows tbody tr");
   if (row) current = row.id;
   for (const each of document.querySelectorAll("details.menu[open]")) if (!each.contains(event.target)) each.open = false;
+});
+
+// Copies the text of an element; where a browser lets no script do it, the text is selected.
+customElements.define("copy-button", class extends HTMLElement {
+  connectedCallback() {
+    this.onclick = async () => {
+      const source = document.getElementById(this.dataset.of);
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        this.firstElementChild.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(source);
+      }
+    };
+  }
 });

@@ -35,13 +35,17 @@ from tests.pipeline.edge_fixtures import failed
 from tests.pipeline.engines import PARTITIONS, embedded, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.walls import (
+    ADMIN,
+    ADMIN_LISTS,
     BY_ID,
     DAYS_AGO,
     EXPORT,
     EXPORTS,
     LISTS,
     LONG_AGO,
+    OF_ALL,
     OPEN,
+    REDRIVE,
     SCOPES,
     SPECIALS,
     Json,
@@ -209,7 +213,7 @@ def test_every_route_is_known_and_a_new_one_is_named(walled: Walled) -> None:
 
 def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(walled: Walled) -> None:
     again = walled.answers_to(walled.beta)
-    assert {each.route for each in again} == {*LISTS, *BY_ID}
+    assert {each.route for each in again} == {*LISTS, *BY_ID, *ADMIN_LISTS}
     for question, answer in again.items():
         assert answer == walled.alone[question], question
         # An error may name the filter or id that was asked for.
@@ -218,10 +222,10 @@ def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(walled: Wa
     # None of this says anything unless the other is told something else.
     others = walled.answers_to(walled.alpha, filtered=False)
     unlike = {each.route for each in again if each in others and others[each] != again[each]}
-    assert unlike >= {*LISTS}
+    assert unlike >= {*LISTS, *ADMIN_LISTS}
     for own, answers in ((walled.alpha, others), (walled.beta, again)):
         telling = {each.route for each, answer in answers.items() if own.mark in answer[2]}
-        assert telling >= {*BY_ID} - {Route("GET", f"{EXPORT}/download")}
+        assert telling >= {*BY_ID, Route("GET", f"{ADMIN}/dead-letters")} - {Route("GET", f"{EXPORT}/download")}
 
 
 def test_exported_files_hold_only_the_rows_of_their_workspace(walled: Walled) -> None:
@@ -264,6 +268,7 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(wall
         "trace_id": [("alphatrace", secrets.token_hex(5))],
         "export_id": [(each, str(uuid.uuid4())) for each in alpha.exports],
         "key": [("alphaworks-only", secrets.token_hex(8)[:15])],
+        "key_id": [(alpha.key.split("_")[1], secrets.token_hex(6))],
     }
     tried = set()
     for route in sorted({*SCOPES, *OPEN}):
@@ -306,6 +311,35 @@ def test_an_address_of_one_file_opens_no_other(walled: Walled) -> None:
     for other in (walled.alpha.exports[0], str(uuid.uuid4())):
         reply = walled.call(walled.beta.key, "GET", url.replace(walled.beta.exports[0], other))
         assert failed(reply, 403, "AB03")["param"] == "signature"
+
+
+def test_a_dead_letter_of_another_workspace_is_sent_as_little_as_one_that_never_was(walled: Walled) -> None:
+    path, key = f"{ADMIN}/dead-letters", walled.beta.key
+    theirs = walled.must(walled.alpha.key, "GET", path)["data"]
+    assert len(theirs) >= 2
+    places = [theirs[0]["place"], theirs[0]["place"].rpartition("/")[0] + "/4000000000"]
+    answers = [
+        walled.must(key, "POST", REDRIVE.path, {"places": [each], "again": True, "force": True}) for each in places
+    ]
+    for place, answer in zip(places, answers, strict=True):
+        assert answer["sent"] == []
+        assert answer["left"] == [{"place": place, "why": "unknown", "feedback_id": None}]
+    assert walled.must(walled.alpha.key, "GET", path)["data"] == theirs
+    reason, cursor = (
+        {"reason": theirs[-1]["reason"]},
+        walled.must(walled.alpha.key, "GET", f"{path}?page_size=1")["next_cursor"],
+    )
+    for params in (reason, {"cursor": cursor}):
+        assert leaks(walled, walled.call(key, "GET", path, params=params).text) == []
+
+
+def test_of_the_pipeline_there_are_numbers_of_all_and_nothing_of_anybody(walled: Walled) -> None:
+    of_all = walled.alpha.secrets | walled.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+    for route in OF_ALL:
+        text = walled.call(walled.beta.key, route.method, route.path).text
+        assert [each for each in of_all if each in text] == [], route
+    status = walled.must(walled.beta.key, "GET", f"{ADMIN}/pipeline")
+    assert status["accepted"] == sum(walled.accepted().values())
 
 
 def test_another_workspace_cannot_be_named(walled: Walled) -> None:
@@ -363,9 +397,9 @@ def test_what_needs_no_key_tells_nothing_of_any_workspace(walled: Walled) -> Non
 
 def test_without_a_key_or_its_scope_every_route_is_shut(walled: Walled) -> None:
     scopes = [scope for scope in ALL_SCOPES if scope != "admin"]
-    lacking = {scope: walled.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in scopes}
+    lacking = {scope: walled.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in ALL_SCOPES}
     known = {"feedback_id": walled.beta.feedback[0], "log_id": walled.beta.logs[0], "trace_id": "joined",
-             "export_id": walled.beta.exports[0], "key": "topic"}  # fmt: skip
+             "export_id": walled.beta.exports[0], "key": "topic", "key_id": walled.beta.key.split("_")[1]}  # fmt: skip
     for route, needed in SCOPES.items():
         path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
         for key in ("", "fbk_nonsense", walled.beta.key[:-1] + ("0" if walled.beta.key[-1] != "0" else "1")):

@@ -23,6 +23,7 @@ OF_REQUESTS = ("requests", "cost", "latency", "tokens", "users", "users/requests
                "errors-status-code")  # fmt: skip
 GROUPS = "/v1/analytics/groups"
 FIELDS = ("users", "ai-models", "model", "provider", "ai_service", "prompt", "status_code", "workspaces", "workspace")
+ADMIN = "/v1/admin"
 
 
 class Route(NamedTuple):
@@ -30,6 +31,9 @@ class Route(NamedTuple):
 
     method: str
     path: str
+
+
+REDRIVE = Route("POST", f"{ADMIN}/dead-letters/redrive")
 
 
 def _get(*paths: str) -> set[Route]:
@@ -59,6 +63,14 @@ BY_ID: dict[Route, tuple[Scope, ...]] = {
     Route("GET", EXPORT): ("logs.read", "feedback.read"),
     Route("GET", f"{EXPORT}/download"): ("logs.read", "feedback.read"),
 }
+ADMIN_LISTS: dict[Route, tuple[Scope, ...]] = dict.fromkeys(
+    _get(f"{ADMIN}/dead-letters", f"{ADMIN}/orphans", f"{ADMIN}/keys"), ("admin",)
+)
+"""What belongs to the caller's workspace."""
+OF_ALL: dict[Route, tuple[Scope, ...]] = dict.fromkeys(
+    (Route("GET", f"{ADMIN}/pipeline"), Route("POST", f"{ADMIN}/audit")), ("admin",)
+)
+"""Numbers of all workspaces together."""
 WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route("POST", path): ("feedback.write",) for path in ("/v1/feedback", "/v1/feedback/")},
     **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
@@ -67,9 +79,12 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route(method, EXPORT): ("logs.read", "feedback.read") for method in ("PUT", "DELETE")},
     Route("POST", f"{EXPORT}/start"): ("logs.read", "feedback.read"),
     Route("POST", f"{EXPORT}/cancel"): ("logs.read", "feedback.read"),
+    REDRIVE: ("admin",),
+    Route("POST", f"{ADMIN}/keys"): ("admin",),
+    Route("DELETE", f"{ADMIN}/keys/{{key_id}}"): ("admin",),
 }
 """Of an export that holds feedback, as all of these workspaces do."""
-SCOPES = LISTS | BY_ID | WRITES | {Route("GET", "/v1/caller"): ()}
+SCOPES = LISTS | BY_ID | ADMIN_LISTS | OF_ALL | WRITES | {Route("GET", "/v1/caller"): ()}
 
 PAGES = _get(
     "/",
@@ -81,7 +96,14 @@ PAGES = _get(
     *(f"/analytics/{part}" for part in ("figures", "charts", "groups", "comparison")),
     "/trace",
     "/sign-in",
-) | {Route("POST", path) for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete")}
+    "/keys",
+    *(f"/pipeline{part}" for part in ("", "/status", "/waiting")),
+    *(f"/requests{part}" for part in ("", "/charts", "/tables")),
+) | {
+    Route("POST", path)
+    for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete", "/keys",
+                 "/keys/revoke", "/pipeline/audit", "/pipeline/redrive")
+}  # fmt: skip
 """The dashboard's, which asks the routes above with the viewer's key."""
 
 
@@ -217,6 +239,7 @@ def questions(own: Workspace, *, filtered: bool = True) -> Iterator[Question]:
             for key in KEYS[: 1 if number else len(KEYS)] if "{key}" in route.path else [""]:
                 for params in _variants(route.path, filters):
                     yield Question(route, route.path.replace("{key}", key), json.dumps(params))
+    yield from (Question(route, route.path, "{}") for route in ADMIN_LISTS)
     named = {"feedback_id": own.feedback, "log_id": own.logs, "trace_id": TRACES, "export_id": own.exports}
     for route in BY_ID:
         found = [name for name in named if f"{{{name}}}" in route.path]

@@ -1,0 +1,89 @@
+"""`/requests`: how many requests there are, how often they fail, how long they take, and what they cost."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from dashboard.api_client import ApiError
+from dashboard.page_query import RANGES, PageQuery
+from dashboard.pages import Pages, Viewer
+from dashboard.time_chart import fields_over_time
+
+_PATH = "/requests"
+_GRAPHS = "/v1/analytics/graphs"
+_GROUPS = "/v1/analytics/groups"
+_SHOWN_GROUPS = 15
+_TABLES = (("By model", "ai-models", "ai_model", "Model"), ("By user", "users", "user", "User"))
+COLUMNS = {
+    "requests": "Requests",
+    "error_count": "Errors",
+    "p50_latency": "p50",
+    "p90_latency": "p90",
+    "p99_latency": "p99",
+    "total_tokens": "Tokens",
+    "cost": "Cost",
+}
+"""What the tables tell of a group; one of them is what they are sorted by."""
+
+
+def routes(pages: Pages) -> list[BaseRoute]:
+    """The routes."""
+
+    async def requests(request: Request, viewer: Viewer) -> Response:
+        return pages.render(request, viewer, "requests.html", ranges=RANGES)
+
+    async def charts(request: Request, viewer: Viewer) -> Response:
+        asked = _query(request).for_api(datetime.now(UTC))
+        names = ("errors/rate", "latency", "tokens", "cost", "users", "errors/status-codes")
+        found, problem = await _all(viewer, [(f"{_GRAPHS}/{name}", asked) for name in names])
+        context: dict[str, Any] = {"problem": problem}
+        if not problem:
+            rate, latency, tokens, cost, users, codes = found
+            context |= {
+                "sums": {"rate": rate["summary"], "latency": latency["summary"], "tokens": tokens["summary"],
+                         "cost": cost["summary"], "users": users["summary"]},
+                "codes": codes["data_points"],
+                "charts": (
+                    ("Requests and errors", "bars", fields_over_time(rate, {"Requests": "requests", "Errors": "errors"},
+                                                                     {"Errors": "bad"})),
+                    ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"})),
+                    ("Tokens", "lines", fields_over_time(tokens, {"Input": "input", "Output": "output"})),
+                    ("Cost in US cents", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"})),
+                ),
+            }  # fmt: skip
+        return pages.render(request, viewer, "requests_charts.html", **context)
+
+    async def tables(request: Request, viewer: Viewer) -> Response:
+        query = _query(request)
+        sort = query.get("sort") if query.get("sort") in COLUMNS else "requests"
+        asked = [
+            *query.for_api(datetime.now(UTC)),
+            ("columns", ",".join(COLUMNS)),
+            ("order_by", sort),
+            ("page_size", str(_SHOWN_GROUPS)),
+        ]
+        found, problem = await _all(viewer, [(f"{_GROUPS}/{path}", asked) for _, path, _, _ in _TABLES])
+        shown = [] if problem else list(zip(_TABLES, found, strict=True))
+        return pages.render(
+            request, viewer, "requests_tables.html", tables=shown, problem=problem, columns=COLUMNS, sort=sort
+        )
+
+    return [pages.get(_PATH, requests), pages.get(f"{_PATH}/charts", charts), pages.get(f"{_PATH}/tables", tables)]
+
+
+def _query(request: Request) -> PageQuery:
+    return PageQuery.of(request.query_params.multi_items())
+
+
+async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:
+    """What the API answers to all of these; or the ApiError, where one cannot be answered as it is asked."""
+    try:
+        return list(await asyncio.gather(*(viewer.api.get(path, parameters) for path, parameters in asked))), None
+    except ApiError as error:
+        if error.status not in (400, 503):
+            raise
+        return [], error
