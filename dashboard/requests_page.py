@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from dashboard.api_client import ApiError
-from dashboard.page_query import RANGES, PageQuery
+from dashboard.page_query import PageQuery
 from dashboard.pages import Pages, Viewer
 from dashboard.time_chart import fields_over_time
 
@@ -34,7 +34,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     """The routes."""
 
     async def requests(request: Request, viewer: Viewer) -> Response:
-        return pages.render(request, viewer, "requests.html", ranges=RANGES)
+        return pages.render(request, viewer, "requests.html")
 
     async def charts(request: Request, viewer: Viewer) -> Response:
         asked = _query(request).for_api(datetime.now(UTC))
