@@ -86,7 +86,14 @@ class Server:
     def api(self) -> Iterator[None]:
         """The HTTP API, until the end of the block."""
         found = Engines(self.kafka, self.clickhouse)
-        settings = {**found.environment, "FEEDBACK_PORT": str(self.api_port), "FEEDBACK_READ_RATE_LIMIT_PER_S": "0"}
+        settings = {
+            **found.environment,
+            "FEEDBACK_PORT": str(self.api_port),
+            "FEEDBACK_READ_RATE_LIMIT_PER_S": "0",
+            "FEEDBACK_QUERY_TIMEOUT_S": "300",
+            "FEEDBACK_ANALYTICS_TIMEOUT_S": "300",
+            "FEEDBACK_RECEIPT_TIMEOUT_S": "60",
+        }
         with running([sys.executable, "-m", "deploy.api"], None, settings) as child:
             until(lambda: answers(f"http://127.0.0.1:{self.api_port}/readyz"), "the API is ready", child=child)
             yield

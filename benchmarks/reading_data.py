@@ -21,6 +21,7 @@ from stream_workers.rollups import compute, stale_hours
 USERS, ORGANISATIONS, PROMPTS = 20_000, 400, 60
 ENVIRONMENTS = ("production", "staging", "development")
 MODELS = ("model-a", "model-b", "model-c", "model-d", "model-e", "model-f")
+_SPREAD = 0x9E3779B97F4A7C15
 _LONGEST_DELAY_MS = 3 * 3_600_000
 _TEXT = (
     "The report shows that revenue grew in three of four regions while costs stayed where they were. Write a title of"
@@ -102,8 +103,12 @@ def _store(client: Any, month: Month, begin_ms: int, until_ms: int) -> None:
 
 
 def trace_id(trace: int) -> str:
-    """The id of the trace with this number."""
-    return f"trace-{trace:010}"
+    """The id of the trace with this number: such as chance would make it."""
+    return f"{trace * _SPREAD % 2**64:016x}"
+
+
+def _trace_id_sql(trace: str) -> str:
+    return f"leftPad(lower(hex(toUInt64({trace}) * toUInt64({_SPREAD}))), 16, '0')"
 
 
 def _listed(values: tuple[str, ...]) -> str:
@@ -145,7 +150,7 @@ def _requests(month: Month, first: int, end: int) -> str:
     """Requests by their numbers: the fifth of each five is a second one on the first's trace."""
     return f"""
     WITH number AS n, intDiv(n, 5) * 4 + n % 5 % 4 AS t,
-        concat('trace-', leftPad(toString(t), 10, '0')) AS trace_id, {_HASH}, {_WHO},
+        {_trace_id_sql("t")} AS trace_id, {_HASH}, {_WHO},
         toInt64({month.start_ms}) + intDiv(n * {month.length_ms}, {month.requests}) AS at_ms,
         cityHash64(n) AS h, {_model("n")} AS model, {_provider("model")} AS provider,
         toUInt64(100 + h % 900) AS tokens_in, toUInt64(20 + intDiv(h, 900) % 400) AS tokens_out
@@ -196,7 +201,7 @@ def _feedback(month: Month, begin_ms: int, until_ms: int) -> str:
     end = month.number(until_ms) // 5 * 4 + 4
     return f"""
     WITH number AS t, intDiv(t, 4) * 5 + t % 4 AS n, t % 4 = 0 AS is_double, t % 200 = 10 AS is_alone,
-        concat(is_alone ? 'alone-' : 'trace-', leftPad(toString(t), 10, '0')) AS trace_id, {_HASH}, {_WHO},
+        {_trace_id_sql("t + is_alone * 1000000000000")} AS trace_id, {_HASH}, {_WHO},
         toInt64({month.start_ms}) + intDiv(n * {month.length_ms}, {month.requests}) AS asked_ms,
         cityHash64(t, 'delay') AS delay,
         asked_ms + 2000 + (delay % 10 = 0 ? delay % {_LONGEST_DELAY_MS - 2000} : delay % 600000) AS
