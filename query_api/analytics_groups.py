@@ -89,12 +89,15 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         text = groups.format(value=value, asked=asked.text)
         parameters = asked.parameters | ({} if special else {"group_key": key})
         order = "requests DESC" if groups is _REQUESTS else "feedback_count DESC"
+        ordered = f"SELECT *, count() OVER () AS total FROM ({text}) ORDER BY {order}, metadata_value"
         async with reader.told_in_time(UNTOLD):
-            (counted,) = await reader.rows(f"SELECT count() AS total FROM ({text})", parameters)
-            found = await reader.rows(
-                f"{text} ORDER BY {order}, metadata_value LIMIT {part.size} OFFSET {part.skipped}", parameters
-            )
-        return counted["total"], [_with_means(row) for row in found]
+            found = await reader.rows(f"{ordered} LIMIT {part.size} OFFSET {part.skipped}", parameters)
+            if found or not part.skipped:
+                total = found[0]["total"] if found else 0
+            else:  # beyond the last page nothing is left to tell it
+                (counted,) = await reader.rows(f"SELECT count() AS total FROM ({text})", parameters)
+                total = counted["total"]
+        return total, [_with_means(row) for row in found]
 
     @router.get(
         "/metadata/{key}",
@@ -124,6 +127,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
 
 def _with_means(row: dict[str, Any]) -> dict[str, Any]:
+    del row["total"]
     value_weight, n = Fraction(row.pop("value_weight")), row["feedback_count"]
     weight: Decimal = row.pop("weight")
     means = {

@@ -31,6 +31,11 @@ _TEXTS = {
 _OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
 _LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
 _PLACES = 30
+# The expression of the index by_metadata of feedback.request_log_rows.
+_TEXTS_IN_METADATA = (
+    "arrayMap(pair -> concat(pair.1, '\\x1F', if(startsWith(pair.2, '\"'), JSONExtractString(pair.2), pair.2)),"
+    " JSONExtractKeysAndValuesRaw({at}metadata))"
+)
 
 
 @dataclass
@@ -58,8 +63,8 @@ def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
     _add_times(conditions, filters, f"{at}started_at")
     _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
     for number, key in enumerate(filters.metadata):
-        conditions.add(_metadata_is(at, number, key), **_metadata_asked(filters, number, key))
-    _add_feedback_of_trace(conditions, filters, "feedback.request_logs", alias)
+        conditions.add(_request_says(at, number, key), **_metadata_asked(filters, number, key))
+    _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias)
     return conditions
 
 
@@ -89,12 +94,12 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
     for number, key in enumerate(filters.metadata):
         condition = _metadata_is(at, number, key)
         if key not in SPECIALS:
-            elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_metadata_is('', number, key)}")
+            elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_request_says('', number, key)}")
             condition = f"if(JSONHas({at}metadata, {{key_{number}:String}}), {condition}, {elsewhere})"
         conditions.add(condition, **_metadata_asked(filters, number, key))
     if filters.has_feedback is False:
         conditions.add("false")
-    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback", alias)
+    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias)
     return conditions
 
 
@@ -150,20 +155,29 @@ def _metadata_is(at: str, number: int, key: str) -> str:
     return f"JSONExtractString({at}metadata, {{key_{number}:String}}) = {{text_{number}:String}}"
 
 
+def _request_says(at: str, number: int, key: str) -> str:
+    """The same of a request, with a hint to the index that knows which granules may hold one."""
+    if key in SPECIALS:
+        return _metadata_is(at, number, key)
+    text = f"concat({{key_{number}:String}}, '\\x1F', {{text_{number}:String}})"
+    return f"indexHint(has({_TEXTS_IN_METADATA.format(at=at)}, {text})) AND {_metadata_is(at, number, key)}"
+
+
 def _metadata_asked(filters: LogFilters, number: int, key: str) -> dict[str, str]:
     text = {f"text_{number}": filters.metadata[key]}
     return text if key in SPECIALS else {f"key_{number}": key} | text
 
 
 def _on_a_request(at: str, condition: str) -> str:
-    return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_logs WHERE {condition})"
+    # A request that is stored twice is the same row twice.
+    return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_log_rows WHERE {condition})"
 
 
 def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
     at = f"{alias}." if alias else ""
     judged = Conditions(["workspace = {workspace:String}", "feedback_count > 0"])
     if len(conditions.parts) > 1:
-        # Of the traces that the other conditions leave, and not of all there are.
+        # Of the traces that the other conditions leave, and not of all there are; replaced rows add some at most.
         left = f"SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text}"
         judged.add(f"trace_id IN ({left})")
     if filters.has_feedback is False:

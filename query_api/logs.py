@@ -1,5 +1,6 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
@@ -15,15 +16,17 @@ from query_api.log_filters import LogFilters, filters_in_query, openapi_paramete
 from query_api.log_items import BODIES, COLUMNS, FEEDBACK_NOT_SHOWN, JudgedLog, WholeLog, fields_of, parts_of
 from query_api.pages import PARAMETERS, Place, add_place, cursor_of, openapi_page_parameters, page_size_in, place_in
 from query_api.settings import QuerySettings
+from query_api.time_windows import windows
 from query_api.trace_numbers import TraceNumbers, numbers_of, numbers_with_pairs
-from schemas.ids import id_in
+from query_api.trace_rows import hashes_of, requests_of_traces
+from schemas.ids import id_in, is_ours, trace_hash_of
 
 CURSOR = "l"
 MOST_FEEDBACK = 50
 
 _ONE = f"""
-SELECT {COLUMNS}{BODIES} FROM feedback.request_logs AS l
-WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}}
+SELECT {COLUMNS}{BODIES} FROM feedback.request_log_rows AS l
+WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {requests_of_traces("l")} LIMIT 1
 """
 
 
@@ -63,7 +66,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             require_scope(caller, "feedback.read", "filters by feedback")
         place, size = place_in(query, CURSOR), page_size_in(query)
         async with reader.told_in_time("requests cannot be listed"):
-            rows = await reader.rows(*log_query(filters, place, size + 1))
+            rows = await log_rows(reader, filters, place, size + 1)
             page = rows[:size]
             shown = await _feedback_beside(reader, caller, page)
         more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
@@ -84,10 +87,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
     ) -> WholeLog:
         identity = id_in(log_id)
-        if identity is None:
-            raise _none(log_id, "ids of requests are UUIDs, as POST /v1/logs answers them")
+        if identity is None or not is_ours(identity):
+            raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
         async with reader.told_in_time("the request cannot be read"):
-            rows = await reader.rows(_ONE, {"workspace": caller.workspace, "id": str(identity)})
+            asked = {"workspace": caller.workspace, "id": str(identity), "trace_hashes": [trace_hash_of(identity)]}
+            rows = await reader.rows(_ONE, asked)
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             row = rows[0]
@@ -102,13 +106,32 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     return router
 
 
+async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
+    """The newest `count` after a place. Raises what the client raises."""
+    rows: list[dict[str, Any]] = []
+    for window in windows(filters, place, datetime.now(UTC)):
+        rows += await reader.rows(*log_query(window, place, count - len(rows)))
+        if len(rows) == count:
+            break
+    return rows
+
+
 def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
-    """The query of one page of the list, with its parameters."""
+    """The query of the newest `count` with its parameters.
+
+    Their places first, for which few columns are read. A request that is stored twice is the same row twice.
+    """
     conditions = conditions_on_requests(filters, "l")
+    if "trace_id" in filters.texts:
+        conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
     query = f"""
-        SELECT {COLUMNS} FROM feedback.request_logs AS l WHERE {conditions.text}
-        ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
+        SELECT {COLUMNS} FROM feedback.request_log_rows AS l
+        WHERE l.workspace = {{workspace:String}} AND (l.started_at, l.request_id) IN (
+            SELECT DISTINCT l.started_at, l.request_id FROM feedback.request_log_rows AS l WHERE {conditions.text}
+            ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
+        )
+        ORDER BY l.started_at DESC, l.request_id DESC LIMIT 1 BY l.started_at, l.request_id
     """
     return query, conditions.parameters | {"count": count}
 

@@ -13,6 +13,7 @@ from query_api.filter_conditions import Conditions
 from query_api.newest import PLACE, RANK
 from query_api.pages import Place, add_place
 from query_api.receipts import CurrentFeedback, current_of
+from query_api.trace_rows import feedback_of_traces, hashes_of
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 
@@ -20,8 +21,9 @@ MOST_EVENTS = 20
 
 _TOTALS = f"""
 SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
-    SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows
-    WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} GROUP BY {PLACE}
+    SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows AS f
+    WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {feedback_of_traces("f")}
+    GROUP BY {PLACE}
 )
 """
 # Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
@@ -68,7 +70,8 @@ class FeedbackTotals(BaseModel):
 
 async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
     """Raises what the client raises."""
-    (row,) = await reader.rows(_TOTALS, {"workspace": workspace, "trace_id": trace_id})
+    asked = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
+    (row,) = await reader.rows(_TOTALS, asked)
     return FeedbackTotals(**row)
 
 
@@ -77,8 +80,8 @@ async def feedback_with_history(
 ) -> list[tuple[datetime, TraceFeedback]]:
     """The newest `count` after a place, each with the time of its creation. Raises what the client raises."""
     conditions = Conditions(
-        ["f.workspace = {workspace:String}", "f.trace_id = {trace_id:String}"],
-        {"workspace": workspace, "trace_id": trace_id, "count": count},
+        ["f.workspace = {workspace:String}", "f.trace_id = {trace_id:String}", feedback_of_traces("f")],
+        {"workspace": workspace, "trace_id": trace_id, "count": count, **hashes_of(workspace, [trace_id])},
     )
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     # Time and trace of a feedback never change, so its place is found in whatever version.

@@ -1,8 +1,6 @@
-"""The numbers of traces, and value and weight of their newest feedback.
+"""The numbers of traces, and value and weight of their newest feedback: both read by key, at once."""
 
-Numbers are read by key; feedback is sought on those traces alone that have any.
-"""
-
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from query_api.engines import Reader
 from query_api.log_items import Pair
 from query_api.newest import PLACE, RANK
+from query_api.trace_rows import feedback_of_traces, hashes_of
 
 MOST_PAIRS = 20
 
@@ -22,8 +21,8 @@ _PAIRS = f"""
 SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
 FROM (
     SELECT trace_id, feedback_id, created_at AS at, argMax((value, weight, is_deleted), {RANK}) AS last
-    FROM feedback.feedback_rows
-    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}}
+    FROM feedback.feedback_rows AS f
+    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
     GROUP BY trace_id, {PLACE}
 )
 WHERE last.3 = 0
@@ -60,9 +59,13 @@ async def numbers_of(reader: Reader, workspace: str, trace_ids: Collection[str])
 
 async def numbers_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
     """Those of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
-    numbers = await numbers_of(reader, workspace, trace_ids)
-    if numbers:
-        sought = {"workspace": workspace, "trace_ids": list(numbers), "most": MOST_PAIRS}
-        for row in await reader.rows(_PAIRS, sought):
-            numbers[row.pop("trace_id")].pairs.append(Pair(**row))
+    if not trace_ids:
+        return {}
+    sought = {"workspace": workspace, "trace_ids": list(trace_ids), "most": MOST_PAIRS}
+    sought |= hashes_of(workspace, trace_ids)
+    numbers: dict[str, TraceNumbers]
+    numbers, pairs = await asyncio.gather(numbers_of(reader, workspace, trace_ids), reader.rows(_PAIRS, sought))
+    for row in pairs:
+        if of_trace := numbers.get(row.pop("trace_id")):
+            of_trace.pairs.append(Pair(**row))
     return numbers

@@ -21,6 +21,7 @@ from query_api.pages import Place, add_place, cursor_of, only, openapi_page_para
 from query_api.settings import QuerySettings
 from query_api.span_tree import Span, in_tree_order
 from query_api.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
+from query_api.trace_rows import hashes_of, requests_of_traces
 
 SPANS, FEEDBACK = "s", "f"
 
@@ -31,8 +32,9 @@ SELECT feedback_count, toFloat64(weight_sum) AS weight_sum, toFloat64(value_weig
     mean_value_weight, weighted_mean, updated_at
 FROM feedback.trace_aggregates WHERE workspace = {workspace:String} AND trace_id = {trace_id:String}
 """
-_SPAN_TOTAL = """
-SELECT count() AS total FROM feedback.request_logs WHERE workspace = {workspace:String} AND trace_id = {trace_id:String}
+_SPAN_TOTAL = f"""
+SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l
+WHERE l.workspace = {{workspace:String}} AND l.trace_id = {{trace_id:String}} AND {requests_of_traces("l")}
 """
 
 
@@ -137,7 +139,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         only(query, _PARAMETERS)
         count = page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
-        of_trace = {"workspace": workspace, "trace_id": trace_id}
+        of_trace = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
         async with reader.told_in_time("the trace cannot be read"):
             (spans_in_all,), numbers, totals, spans, feedback = await asyncio.gather(
                 reader.rows(_SPAN_TOTAL, of_trace),
@@ -166,10 +168,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
 def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
     conditions = conditions_on_requests(LogFilters(workspace, texts={"trace_id": (trace_id,)}), "l")
+    conditions.add(requests_of_traces("l"), **hashes_of(workspace, [trace_id]))
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=False)
     query = f"""
-        SELECT {COLUMNS} FROM feedback.request_logs AS l WHERE {conditions.text}
-        ORDER BY l.started_at, l.request_id LIMIT {{count:UInt32}}
+        SELECT {COLUMNS} FROM feedback.request_log_rows AS l WHERE {conditions.text}
+        ORDER BY l.started_at, l.request_id LIMIT 1 BY l.started_at, l.request_id LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}
 

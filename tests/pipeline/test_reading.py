@@ -446,7 +446,7 @@ def test_every_filter_of_feedback_keeps_from_reading_everything(
     pipeline: Pipeline, data: DataSet, texts: dict[str, tuple[str, ...]], join_state: Any
 ) -> None:
     def granules(filters: LogFilters, state: Any) -> int:
-        query, parameters = feedback_query(FeedbackFilters(filters, state), None, None, 51)
+        query, parameters = feedback_query(FeedbackFilters(filters, state), None, 51)
         plan = pipeline.sql_client.query(f"EXPLAIN indexes = 1 {query}", parameters).result_rows
         chosen = [line.split("Granules:")[1].split("/")[0] for (line,) in plan if "Granules:" in line]
         return int(chosen[-1]) if chosen else 0

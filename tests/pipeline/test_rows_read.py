@@ -1,14 +1,20 @@
 """What a question reads grows with what it asks for, not with all that is stored: counted in rows, by ClickHouse."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from schemas.ids import new_id, trace_key
+from schemas.murmur2 import murmur2
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from tests.pipeline.analytics_world import World
+from tests.pipeline.stored_histories import store_records
 
 TRACES = 200_000
 HOUR = {"time_of_generation_min": "2024-05-10T00:00:00Z", "time_of_generation_max": "2024-05-10T01:00:00Z"}
@@ -93,3 +99,45 @@ def test_reading_all_of_it_is_counted(stored: World) -> None:
     assert found["data"][0]["requests"] == TRACES
     assert found["data"][0]["requests_with_feedback"] == TRACES
     assert read() > TRACES
+
+
+@pytest.fixture(scope="module")
+def old(stored: World) -> tuple[str, str, str]:
+    """A request and a feedback on one trace, in the middle of the half year: the ids of all three."""
+    trace, at = "old-judged", "2024-03-10T12:00:00.123Z"
+    trace_hash = murmur2(trace_key("default", trace))
+    request_id, feedback_id = (str(new_id(trace_hash, 1_710_072_000_123)) for _ in range(2))
+    common = {"workspace": "default", "trace_id": trace, "metadata": {"batch": "b-7"}}
+    request = {"event": "request", "request_id": request_id, "started_at": at, "received_at": at, **common}
+    feedback = {"event": "create", "feedback_id": feedback_id, "value": 3, "weight": 0.5, "created_at": at, **common}
+    store_records(
+        stored.client,
+        {topic: [_record(topic, event)] for topic, event in ((REQUEST_LOGS, request), (FEEDBACK_EVENTS, feedback))},
+    )
+    return trace, request_id, feedback_id
+
+
+def _record(topic: str, event: dict[str, Any]) -> Any:
+    value = json.dumps(event).encode()
+    return ConsumerRecord(topic, 0, 0, 0, 0, b"k", value, None, 1, len(value), ())
+
+
+@pytest.mark.parametrize(
+    ("path", "granules"),
+    [
+        ("logs?trace_id={0}", 6),
+        ("logs/{1}", 6),
+        ("traces/{0}", 8),
+        ("feedback?trace_id={0}", 4),
+        ("feedback/{2}", 4),
+        ('logs?metadata={{"batch":"b-7"}}', 6),
+    ],
+)
+def test_a_trace_of_months_ago_is_found_by_keys(
+    stored: World, old: tuple[str, str, str], path: str, granules: int
+) -> None:
+    with rows_read() as read:
+        reply = stored.runner.run(stored.api.get(f"/v1/{path.format(*old)}"))
+    assert reply.status_code == 200, reply.text
+    assert any(identity in reply.text for identity in old[1:])
+    assert read() < granules * 8192, f"{read()} rows"

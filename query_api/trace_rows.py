@@ -1,0 +1,44 @@
+"""Where the rows of a trace are: SQL that finds them by their tables' own keys, however many months there are.
+
+The journal is in the order of trace hashes and holds every event that a row was made of, with the time by which rows
+are stored. So whoever looks for the rows of some traces asks the journal for their times and ids first. What it names
+may be more than is asked for (another trace may share a hash, a row may be gone), never less: the conditions that name
+the traces stay.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.ids import trace_key
+from schemas.murmur2 import murmur2
+
+_OF_TRACES = "trace_hash IN {trace_hashes:Array(UInt32)}"
+# A time in an event may have parts of a millisecond, which rows have not.
+_CREATED = "toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(entry, 'created_at'), 3, 'UTC'))"
+
+
+def feedback_of_traces(alias: str) -> str:
+    """That a row of feedback.feedback_rows is where feedback on the traces of `trace_hashes` is."""
+    return f"""
+    ({alias}.created_at, {alias}.feedback_id) IN (
+        SELECT fromUnixTimestamp64Milli(arrayJoin([ms - 1, ms, ms + 1]), 'UTC'), id FROM (
+            SELECT id, {_CREATED} AS ms FROM feedback.journal
+            WHERE {_OF_TRACES} AND kind = 'feedback' AND JSONExtractString(entry, 'event') = 'create'
+        )
+    )
+    """
+
+
+def requests_of_traces(alias: str) -> str:
+    """That a row of feedback.request_log_rows is where a request on the traces of `trace_hashes` is."""
+    return f"""
+    ({alias}.started_at, {alias}.request_id) IN (
+        SELECT fromUnixTimestamp64Milli(JSONExtractInt(entry, 'started_at'), 'UTC'), id FROM feedback.journal
+        WHERE {_OF_TRACES} AND kind = 'request'
+    )
+    """
+
+
+def hashes_of(workspace: str, traces: Iterable[str]) -> dict[str, Any]:
+    """The parameter of both."""
+    return {"trace_hashes": [murmur2(trace_key(workspace, trace)) for trace in traces]}

@@ -1,0 +1,45 @@
+"""Windows of time ask together for what the filters ask for, each moment once, newest first."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from query_api.filter_conditions import milliseconds
+from query_api.log_filters import LogFilters
+from query_api.pages import Place
+from query_api.time_windows import windows
+
+NOW = datetime(2026, 11, 29, 12, 0, 0, 123_000, UTC)
+TIMES = st.one_of(st.none(), st.integers(-70 * 86_400_000, 3_600_000).map(lambda ms: NOW + timedelta(milliseconds=ms)))
+
+
+@given(since=TIMES, until=TIMES, place=TIMES, at=TIMES.filter(lambda at: at is not None))
+def test_each_moment_that_is_asked_for_lies_in_one_window(
+    since: datetime | None, until: datetime | None, place: datetime | None, at: datetime
+) -> None:
+    filters = LogFilters("w", since=since, until=until)
+    after = Place(milliseconds(place), UUID(int=0)) if place else None
+    asked = (since is None or at >= since) and (until is None or at < until) and (place is None or at <= place)
+    found = list(windows(filters, after, NOW))
+    holding = [each for each in found if _holds(each, at)]
+    assert len(holding) == asked
+    ends = [each.until for each in found if each.until]
+    assert ends == sorted(ends, reverse=True)
+
+
+def test_what_names_traces_or_requests_is_asked_for_at_once() -> None:
+    for filters in (LogFilters("w", texts={"trace_id": ("t",)}), LogFilters("w", request_ids=(UUID(int=1),))):
+        assert list(windows(filters, None, NOW)) == [filters]
+
+
+def test_the_first_window_is_short_and_has_no_end_of_its_own() -> None:
+    first = next(windows(LogFilters("w"), None, NOW))
+    assert first.until is None
+    assert first.since
+    assert NOW - first.since < timedelta(hours=1)
+
+
+def _holds(window: LogFilters, at: datetime) -> bool:
+    return (window.since is None or at >= window.since) and (window.until is None or at < window.until)
