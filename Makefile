@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock bench bench-worker bench-edge \
+.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock vendor bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
 
 help: ## list the targets
@@ -87,6 +87,9 @@ $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 	$(VENV)/bin/uv pip install -q --python $(VENV)/quix/bin/python --require-hashes -r $< || \
 	  $(VENV)/quix/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+vendor: $(VENV)/.dev ## fetch the dashboard's browser libraries anew, in the versions of its manifest; needs npm
+	$(PY) -m deploy.vendor
 
 clean: ## remove what was built here; the data of `make up` stay
 	rm -rf deploy/kafka/target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,18 +8,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from dashboard import columns
-from dashboard.list_page import get_or_none, list_page
+from dashboard.list_page import ListPage, get_or_none, list_page
 from dashboard.page_query import PageQuery
 from dashboard.pages import Pages, Viewer
-from dashboard.time_chart import counts_over_time
+from dashboard.shared_answers import SharedAnswers
+from dashboard.time_chart import bucket_for, counts_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 
 _FACETS = ("ai_model", "prompt_slug", "environment", "status_code", "organisation", "user")
+_SHARED_S = 2.5
+"""For how long lists that renew themselves every five seconds take the same answer."""
 
 
 def routes(pages: Pages) -> list[BaseRoute]:
     """The routes."""
+    polled = SharedAnswers(_SHARED_S)
 
     async def logs(request: Request, viewer: Viewer) -> Response:
         query = PageQuery.of(request.query_params.multi_items())
@@ -27,7 +31,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
             answer = RedirectResponse(query.with_(columns=None).link("/logs"), 303)
             columns.remember(answer, chosen)
             return answer
-        page, opened = await asyncio.gather(list_page(viewer, "/v1/logs", query), opened_trace(viewer, query))
+
+        async def ask() -> ListPage:
+            return await list_page(viewer, "/v1/logs", query)
+
+        # Who waits for what they have just sent asks for themselves; lists that renew themselves may share.
+        is_poll = request.headers.get("hx-source") == "section#rows"
+        listed = polled.get((viewer.workspace, viewer.scopes, query), ask) if is_poll else ask()
+        page, opened = await asyncio.gather(listed, opened_trace(viewer, query))
         return pages.render(
             request,
             viewer,
@@ -42,8 +53,9 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
     async def overview(request: Request, viewer: Viewer) -> Response:
         query = PageQuery.of(request.query_params.multi_items())
-        asked = query.for_api(datetime.now(UTC))
-        over_time = [*asked, ("time_zone", zone_of(request))]
+        now = datetime.now(UTC)
+        asked = query.for_api(now)
+        over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
         requests, feedback, facets = await asyncio.gather(
             get_or_none(viewer, "/v1/analytics/graphs/requests", over_time),
             get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),

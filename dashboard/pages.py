@@ -1,5 +1,6 @@
 """What every page of the dashboard has in common: its viewer, its frame, its security headers, and its error pages."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from dashboard import session
 from dashboard.api_client import ApiClient, ApiError, ViewerApi
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
+from schemas.logs import REQUEST_ID
+
+log = logging.getLogger(__name__)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -27,7 +31,8 @@ SECURITY_HEADERS = {
 }
 _MOST_FORM_BYTES = 200_000
 _TITLES = {
-    403: "Not allowed", 404: "Not found", 429: "Too many questions", 503: "Not available right now"
+    403: "Not allowed", 404: "Not found", 429: "Too many questions", 500: "Something broke",
+    503: "Not available right now",
 }  # fmt: skip
 
 
@@ -82,6 +87,8 @@ class Pages:
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
+            # The calls of the API that a page makes in this process have ids of their own.
+            request_id = REQUEST_ID.get()
             if request.method == "POST" and not session.is_own_page(request):
                 error = ApiError(403, "this form was sent by a page of another site")
                 return self._error_page(request, None, error)
@@ -93,6 +100,11 @@ class Pages:
                 if error.status == 401:
                     return self._to_sign_in(request)
                 return self._error_page(request, viewer, error)
+            except Exception:
+                REQUEST_ID.set(request_id)
+                log.exception("The page %s failed.", request.url.path)
+                told = f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
+                return self._error_page(request, viewer, ApiError(500, told))
 
         return endpoint
 

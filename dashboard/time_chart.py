@@ -4,8 +4,20 @@ Shape: `times` in seconds since 1970, `series` of `name` and `values`, and `buck
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+_FINE = ((timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"))
+"""Buckets for ranges up to so long; for longer ones the API chooses."""
+
+
+def bucket_for(since: str, until: str) -> list[tuple[str, str]]:
+    """The parameter that asks for buckets fine enough to show something; none where a time cannot be read."""
+    try:
+        length = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+    except (ValueError, TypeError):
+        return []
+    return [("bucket", name) for most, name in _FINE if timedelta(0) < length <= most][:1]
 
 
 def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[str, Any] | None:
@@ -82,7 +94,7 @@ def fields_over_time(
     return {"times": _seconds(graph), "series": series, "bucket_s": _width(graph)}
 
 
-_BUCKETS_S = {"hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+_BUCKETS_S = {"minute": 60, "10_minutes": 600, "hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 
 
 def _seconds(graph: Mapping[str, Any]) -> list[float]:

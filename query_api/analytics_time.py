@@ -1,24 +1,28 @@
-"""Stretches of time as people count them: the hours, days, weeks and months of a time zone.
+"""Stretches of time as people count them: the minutes, hours, days, weeks and months of a time zone.
 
 Pure. The borders are instants, found by the zone's calendar, so that a day on which clocks change has 23 or 25 hours
 and an hour that comes twice is two hours. Whatever is counted between borders is counted by instants alone.
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from math import gcd
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from query_api.answers import QueryError
 
-Bucket = Literal["hour", "day", "week", "month"]
+Bucket = Literal["minute", "10_minutes", "hour", "day", "week", "month"]
 BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
 MAX_POINTS = 2000
 _MOST_NAME_CHARS = 64
 
-# Every offset from UTC since 2000 is a multiple of this.
-_STEP = timedelta(minutes=15)
+_MINUTES: Mapping[Bucket, int] = {"minute": 1, "10_minutes": 10, "hour": 60}
+_DAYS: Mapping[Bucket, int] = {"day": 1, "week": 7, "month": 28}
+_OFFSET_MINUTES = 15
+"""Every offset from UTC since 2000 is a multiple of this."""
 _UP_TO: tuple[tuple[timedelta, Bucket], ...] = (
     (timedelta(days=3), "hour"), (timedelta(days=92), "day"), (timedelta(days=731), "week"),
 )  # fmt: skip
@@ -59,22 +63,24 @@ def bucket_of(name: str | None, since: datetime, until: datetime) -> Bucket:
 
 def timeline(since: datetime, until: datetime, bucket: Bucket, zone: ZoneInfo) -> Timeline:
     """All buckets that [since, until) touches; QueryError where they are too many for one answer."""
-    days = (until - since) / timedelta(days=1)
-    if days / {"hour": 1 / 24, "day": 1, "week": 7, "month": 28}[bucket] > MAX_POINTS:
-        raise QueryError(f"bucket must be coarser: so many {bucket}s are more than {MAX_POINTS} points", "bucket")
-    starts = _hours(since, until, zone) if bucket == "hour" else _dates(since, until, bucket, zone)
+    minutes = _MINUTES.get(bucket)
+    shortest = timedelta(minutes=minutes) if minutes else timedelta(days=_DAYS[bucket])
+    if (until - since) / shortest > MAX_POINTS:
+        raise QueryError(f"bucket must be coarser: {bucket} makes more than {MAX_POINTS} points here", "bucket")
+    starts = _by_clock(since, until, minutes, zone) if minutes else _dates(since, until, bucket, zone)
     first = max(start for start in starts if start <= since)
     return Timeline(since, until, tuple(start for start in starts if first <= start < until))
 
 
-def _hours(since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Every instant at which the zone's clocks show a whole hour, from before `since` on."""
+def _by_clock(since: datetime, until: datetime, minutes: int, zone: ZoneInfo) -> list[datetime]:
+    """Every instant at which the zone's clocks show a multiple of so many minutes, from before `since` on."""
     at = since.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    step = timedelta(minutes=gcd(minutes, _OFFSET_MINUTES))
     starts = []
     while at < until:
-        if at.astimezone(zone).minute == 0:
+        if at.astimezone(zone).minute % minutes == 0:
             starts.append(at)
-        at += _STEP
+        at += step
     return starts
 
 

@@ -29,7 +29,7 @@ _REPLACED = dict.fromkeys(
     " removed whole.",
 )
 # What only tests read.
-_OF_TESTS = frozenset({"FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
+_OF_TESTS = frozenset({"FEEDBACK_REQUIRE_BROWSER", "FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
 # What Kubernetes adds for a service whose name begins with feedback.
 _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII

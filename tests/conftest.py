@@ -21,7 +21,8 @@ settings.register_profile("feedback", max_examples=tries(50))
 settings.load_profile("feedback")
 
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.
-ORDER = ("chaos", "benchmarks", "pipeline", "contract", "fuzz", "unit")
+ORDER = ("chaos", "benchmarks", "browser", "pipeline", "contract", "fuzz", "unit")
+
 
 _running: dict[str, ExitStack] = {}
 """What must be stopped of the pipeline of a source, by its name."""
@@ -33,9 +34,12 @@ def over_kafka(nodeid: str) -> bool:
 
 
 class FileByFile(LoadFileScheduling):
-    """Each process takes a file at a time; what runs over Apache Kafka is one file, so that one Kafka is started."""
+    """Each process takes a file at a time. What runs over Apache Kafka is one file, so that one Kafka is started; what
+    drives a browser, too, which shares a system and a browser."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/browser/"):
+            return "in a browser"
         return "over Kafka" if over_kafka(nodeid) else str(super()._split_scope(nodeid))
 
 

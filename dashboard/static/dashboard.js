@@ -44,10 +44,25 @@ customElements.define("live-switch", class extends HTMLElement {
     this.querySelector("span:last-child").textContent = isPaused() ? "Paused" : "Live";
   }
 });
+// An answer that was under way when it was pressed knows nothing of it.
+document.addEventListener("htmx:after:swap", () => document.querySelectorAll("live-switch").forEach((each) => each.show()));
+let polling = null;
 document.addEventListener("htmx:before:request", (event) => {
   const source = event.detail.ctx.sourceElement;
   const busy = document.hidden || isPaused() || document.querySelector("#rows details[open]");
-  if (source.hasAttribute("data-live") && busy) event.preventDefault();
+  if (!source.hasAttribute("data-live")) return;
+  if (busy) return event.preventDefault();
+  polling = event.detail.ctx;
+});
+// What is opened in the list stays open: an answer on its way would close it.
+document.addEventListener("toggle", (event) => { if (event.target.open && event.target.closest("#rows")) polling?.request.abort(); }, true);
+
+// Of two clicks the second counts: what the first one asked for would take its link away before it is answered.
+let asked = null;
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!ctx.request.headers["HX-Boosted"]) return;
+  if (asked?.request.method === "GET") asked.request.abort();
+  asked = ctx;
 });
 
 // Forms send no empty fields, so that addresses stay short.
@@ -70,6 +85,32 @@ const go = (step) => {
   row.scrollIntoView({ block: "nearest" });
   if (document.getElementById("drawer")?.hidden === false) link?.click();
 };
+
+// What has come to a live list, and what the page waits for, said once to whoever cannot see it.
+const say = (text) => { document.getElementById("news").textContent = text; };
+let shown = rows().map((row) => row.id);
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const before = new Set(shown);
+  shown = rows().map((row) => row.id);
+  const fresh = shown.findIndex((id) => before.has(id));
+  if (ctx.sourceElement.hasAttribute("data-live") && fresh > 0) say(fresh === 1 ? "1 new row" : `${fresh} new rows`);
+  const told = document.querySelector("[data-say]")?.dataset.say;
+  if (told && told !== document.getElementById("news").textContent) say(told);
+});
+
+// Who opens the drawer goes on reading there, and comes back to the row. Steps from row to row leave no history.
+const isOpen = (address) => new URL(address, location.href).searchParams.has("open");
+document.addEventListener("htmx:before:history:update", ({ detail }) => {
+  if (isOpen(location.href) && isOpen(detail.history.path)) detail.history.type = "replace";
+});
+let wasOpen = isOpen(location.href);
+document.addEventListener("htmx:after:swap", () => {
+  const drawer = document.getElementById("drawer");
+  const opened = Boolean(drawer && !drawer.hidden);
+  if (opened && !wasOpen) drawer.focus({ preventScroll: true });
+  if (!opened && wasOpen) document.getElementById(current)?.querySelector("a.open")?.focus();
+  wasOpen = opened;
+});
 const close = () => {
   const drawer = document.getElementById("drawer");
   if (drawer && !drawer.hidden) drawer.querySelector("a.close").click();

@@ -36,6 +36,8 @@ class Engines:
     kafka: str
     clickhouse: str
     idempotence: bool
+    clickhouse_process: "Process | None" = None
+    """Where a test may freeze it."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -148,9 +150,10 @@ def embedded(folder: Path) -> Iterator[Engines]:
     bootstrap = f"127.0.0.1:{kafka_port}"
     broker = Process(embedded_broker.command("127.0.0.1", kafka_port), folder / "broker.log")
     try:
-        with clickhouse_front(folder / "clickhouse", clickhouse_port) as clickhouse:
+        with clickhouse_process(folder / "clickhouse", clickhouse_port) as process:
+            clickhouse = keep_address(folder / "clickhouse", "127.0.0.1", clickhouse_port)
             asyncio.run(embedded_broker.wait_until_ready(bootstrap))
-            yield Engines(bootstrap, clickhouse, idempotence=False)
+            yield Engines(bootstrap, clickhouse, idempotence=False, clickhouse_process=process)
     finally:
         broker.kill()
 

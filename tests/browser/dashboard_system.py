@@ -1,0 +1,116 @@
+"""The whole system behind the pages: one API process and one worker on embedded engines.
+
+API keys close it, so that each test has a workspace of its own.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from deploy.api_keys import publish, store
+from schemas.keys import ApiKey, Scope, new_key
+from tests.pipeline.engines import until
+from tests.pipeline.running import Pipeline
+
+Json = dict[str, Any]
+
+
+class DashboardSystem(Pipeline):
+    """A running pipeline that makes workspaces."""
+
+    def workspace(self, *scopes: Scope) -> "Workspace":
+        """A workspace that nothing else uses, with a key of these scopes, else of all."""
+        return self.key_in(f"browser-{uuid.uuid4().hex[:12]}", *scopes)
+
+    def key_in(self, name: str, *scopes: Scope) -> "Workspace":
+        """One more key of a workspace, as soon as the API knows it."""
+        secret, key = new_key(name, scopes or ("admin",), datetime.now(UTC))
+        made = Workspace(self, name, secret, key)
+        self._keep(key)
+        until(lambda: made.call("GET", "/v1/caller").status_code == 200, "the key is known")
+        return made
+
+    def revoke(self, workspace: "Workspace") -> None:
+        """Revoke a key, and wait until the API refuses it."""
+        self._keep(workspace.record.revoked(datetime.now(UTC)))
+        until(lambda: workspace.call("GET", "/v1/caller").status_code == 401, "the key is refused")
+
+    def _keep(self, key: ApiKey) -> None:
+        store(self.sql_client, key)
+        _run(publish(self.engines.kafka, [key]))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace as an app with one of its keys uses it."""
+
+    system: DashboardSystem
+    name: str
+    key: str
+    record: ApiKey
+
+    def call(self, method: str, path: str, body: Any = None, **params: str) -> requests.Response:
+        headers = {"x-portkey-api-key": self.key}
+        return requests.request(method, self.system.url + path, json=body, params=params, headers=headers, timeout=60)
+
+    def send(self, path: str, body: Any) -> list[str]:
+        """Send and insist on acceptance; the ids."""
+        reply = self.call("POST", path, body)
+        assert reply.status_code == 200, reply.text
+        answer = reply.json()
+        ids: list[str] = answer.get("feedback_ids") or answer["ids"]
+        return ids
+
+    def log(self, *bodies: Json) -> list[str]:
+        """Log requests and wait until they can be read."""
+        ids = self.send("/v1/logs", list(bodies))
+        for each in ids:
+            path = f"/v1/logs/{each}"
+            until(lambda path=path: self.call("GET", path).status_code == 200, "the request is stored")  # type: ignore[misc]
+        return ids
+
+    def rate(self, trace_id: str, value: int, weight: float = 1.0, **metadata: Any) -> str:
+        """Send feedback and wait until it can be read; its id."""
+        (identity,) = self.rate_all({"trace_id": trace_id, "value": value, "weight": weight, "metadata": metadata})
+        return identity
+
+    def rate_all(self, *bodies: Json) -> list[str]:
+        """As `rate`, for many in one call."""
+        ids = self.send("/v1/feedback", list(bodies))
+        for each in ids:
+            until(lambda each=each: self.receipt(each)["status"] == "stored", "the feedback is stored")  # type: ignore[misc]
+        return ids
+
+    def receipt(self, identity: str) -> Json:
+        found: Json = self.call("GET", f"/v1/feedback/{identity}").json()
+        return found
+
+
+def request_log(trace_id: str, *, model: str = "gpt-4o", said: str = "Hello", **metadata: Any) -> Json:
+    """The body of a logged chat."""
+    answer = {"choices": [{"message": {"role": "assistant", "content": f"Answer to {said}"}}]}
+    return {
+        "request": {
+            "url": "https://provider.example/v1/chat/completions",
+            "provider": "openai",
+            "body": {"model": model, "messages": [{"role": "user", "content": said}]},
+        },
+        "response": {
+            "status": 200,
+            "response_time": 412,
+            "body": {**answer, "usage": {"prompt_tokens": 7, "completion_tokens": 13, "total_tokens": 20}},
+        },
+        "metadata": {"trace_id": trace_id, **metadata},
+    }
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    # The browser's driver has a loop in this thread.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, work).result()

@@ -1,0 +1,178 @@
+"""The list of requests: it shows what comes, and its address says all that it shows."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from portkey_ai import Portkey
+
+from tests.browser.dashboard_system import Workspace, request_log
+from tests.browser.visitor import Visitor, quiet
+
+Visit = Callable[..., Visitor]
+MODELS = ("gpt-4o", "claude-sonnet")
+
+
+@pytest.fixture
+def filled(workspace: Workspace) -> Workspace:
+    """Six requests of two models, and feedback on the first trace."""
+    workspace.log(*(request_log(f"trace-{n}", model=MODELS[n % 2], said=f"Question {n}") for n in range(6)))
+    workspace.rate("trace-0", 5, 0.5)
+    return workspace
+
+
+def traces(page: Page) -> list[str]:
+    """The traces that the list shows, from top to bottom."""
+    return page.locator("#rows td.trace").all_inner_texts()
+
+
+def rows(page: Page, count: int) -> None:
+    expect(page.locator("#rows tbody tr")).to_have_count(count)
+
+
+def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("from-the-sdk"))
+    page = visitor(workspace).page("/logs")
+    rows(page, 1)
+    expect(page.locator("td.count")).to_have_text("0")
+    portkey = Portkey(api_key=workspace.key, base_url=f"{workspace.system.url}/v1")
+    portkey.feedback.create(trace_id="from-the-sdk", value=-7, weight=0.5)
+    portkey.feedback.create(trace_id="from-the-sdk", value=3)
+    expect(page.locator("td.count")).to_have_text("2")
+    expect(page.locator("td.pairs .pair")).to_have_count(2)
+    expect(page.locator("td.pairs")).to_contain_text("value −7, weight 0.5")
+    expect(page.locator("td.average")).to_have_text("−0.33")
+
+
+def test_a_paused_list_stands_still(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page()
+    page.clock.install()
+    quiet(page, "/logs")
+    page.keyboard.press("p")
+    expect(page.locator("live-switch")).to_have_text("Paused")
+    filled.log(request_log("later"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(60_000)
+    assert asked == []
+    rows(page, 6)
+    page.keyboard.press("p")
+    page.clock.run_for(10_000)
+    rows(page, 7)
+
+
+def test_a_filter_is_in_the_address_and_a_copied_address_shows_the_same(filled: Workspace, visitor: Visit) -> None:
+    somebody = visitor(filled)
+    page = somebody.page("/logs?columns=trace&columns=model")
+    everything = traces(page)
+    assert len(everything) == 6
+    page.locator("#facets").get_by_role("link", name=re.compile("claude-sonnet")).click()
+    rows(page, 3)
+    chosen = traces(page)
+    assert chosen == [each for each in everything if int(each[-1]) % 2]
+    page.reload()
+    assert traces(page) == chosen
+    colleague = visitor(filled)
+    copied = colleague.page("/logs?columns=trace&columns=model")
+    copied.goto(page.url)
+    assert traces(copied) == chosen
+    page.go_back()
+    rows(page, 6)
+    assert traces(page) == everything
+    page.go_forward()
+    rows(page, 3)
+    assert traces(page) == chosen
+
+
+def test_of_two_clicks_the_second_counts(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).quiet_page("/logs?columns=trace&columns=model")
+    held: list[Route] = []
+    page.route(re.compile("ai_model=gpt-4o"), lambda route: held.append(route))
+    facets = page.locator("#facets")
+    facets.get_by_role("link", name="gpt-4o").click()
+    facets.get_by_role("link", name="claude-sonnet").click()
+    rows(page, 3)
+    expect(page).to_have_url(re.compile("ai_model=claude-sonnet"))
+    assert len(held) == 1
+
+
+def test_a_filter_that_is_wrong_is_named_and_the_page_stays(filled: Workspace, visitor: Visit) -> None:
+    somebody = visitor(filled)
+    somebody.expect("status of 400|cannot be parsed")
+    page = somebody.page("/logs?cost_min=cheap")
+    expect(page.get_by_role("alert")).to_contain_text("cost_min")
+    page.get_by_role("link", name="Clear all").click()
+    rows(page, 6)
+
+
+def test_the_columns_that_somebody_chose_are_remembered(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page("/logs?ai_model=gpt-4o")
+    page.get_by_text("Columns").click()
+    page.get_by_label("Trace", exact=True).check()
+    page.get_by_label("Prompt").uncheck()
+    page.get_by_role("button", name="Show these").click()
+    expect(page.get_by_role("columnheader", name="Trace")).to_be_visible()
+    rows(page, 3)
+    page.goto("/logs")
+    rows(page, 6)
+    assert page.get_by_role("columnheader", name="Prompt").count() == 0
+    assert page.get_by_role("columnheader", name="Trace").count() == 1
+
+
+def test_the_drawer_opens_by_click_and_key_and_steps_through_the_list(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page("/logs?columns=trace&columns=model")
+    order = traces(page)
+    name = page.locator("#drawer h1")
+    page.locator("#rows tbody tr").nth(1).click()
+    expect(name).to_have_text(order[1])
+    expect(page).to_have_url(re.compile("open="))
+    page.keyboard.press("j")
+    expect(name).to_have_text(order[2])
+    page.keyboard.press("k")
+    expect(name).to_have_text(order[1])
+    page.get_by_role("button", name="Previous").click()
+    expect(name).to_have_text(order[0])
+    page.reload()
+    expect(name).to_have_text(order[0])
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("open="))
+
+
+def test_the_keyboard_opens_the_drawer_and_comes_back_to_the_row(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page("/logs?columns=trace&columns=model")
+    drawer, links = page.locator("#drawer"), page.locator("#rows a.open")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(drawer).to_be_focused()
+    for _ in range(2):
+        page.keyboard.press("j")
+    expect(drawer.locator("h1")).to_have_text(traces(page)[3])
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(links.nth(3)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(drawer).to_be_visible()
+    # Stepping makes no history, so that one step back closes what was opened.
+    page.keyboard.press("k")
+    expect(drawer.locator("h1")).to_have_text(traces(page)[2])
+    page.go_back()
+    expect(drawer).to_be_hidden()
+
+
+def test_keys_lead_to_the_filters_and_to_help(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page("/logs")
+    page.keyboard.press("/")
+    expect(page.get_by_placeholder("Trace id")).to_be_focused()
+    page.keyboard.type("trace-0?")
+    expect(page.locator("#help")).to_be_hidden()
+    page.get_by_placeholder("Trace id").fill("trace-3")
+    page.keyboard.press("Enter")
+    rows(page, 1)
+    page.locator("#rows .scroll").press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()

@@ -1,0 +1,85 @@
+"""One trace: what was said, and feedback that is added, corrected and deleted by hand."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard_system import Workspace, request_log
+from tests.browser.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+
+
+def add(page: Page, value: str, weight: str, comment: str) -> None:
+    form = page.locator("form.rate")
+    form.get_by_label("Value").fill(value)
+    form.get_by_label("Weight").fill(weight)
+    form.get_by_label("Comment").fill(comment)
+    form.get_by_role("button", name="Add").click()
+
+
+def figure(page: Page, name: str) -> str:
+    return page.locator(".figures div").filter(has_text=name).locator("dd").inner_text()
+
+
+def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("rated", said="How do I reset it?"))
+    page = visitor(workspace).page("/logs?open=rated")
+    drawer = page.locator("#drawer")
+    expect(drawer.locator(".said").first).to_have_text("How do I reset it?")
+    add(page, "4", "0.5", "Nearly right")
+    expect(drawer.locator("blockquote")).to_have_text("Nearly right")
+    expect(drawer.locator(".opinions .pair")).to_contain_text("value +4, weight 0.5")
+    # The list and the figures follow by themselves.
+    expect(page.locator("td.count")).to_have_text("1")
+    expect(page.locator(".figures")).to_contain_text("+4.00")
+
+    drawer.locator(".opinions summary").click()
+    drawer.locator(".opinions").get_by_label("Value").fill("-6")
+    drawer.get_by_role("button", name="Correct").click()
+    expect(drawer.locator(".opinions .pair")).to_contain_text("value −6, weight 0.5")
+    expect(drawer.locator(".opinions summary")).to_contain_text("2 events")
+    expect(page.locator(".figures")).to_contain_text("−6.00")
+
+    drawer.locator(".opinions summary").click()
+    drawer.get_by_role("button", name="Delete").click()
+    expect(drawer.locator(".opinions")).to_contain_text("Deleted")
+    expect(page.locator("td.count")).to_have_text("0")
+    assert figure(page, "Feedback Count") == "0"
+
+
+def test_a_value_that_the_api_refuses_is_told(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("refused"))
+    somebody = visitor(workspace)
+    somebody.expect("status of 400")
+    page = somebody.page("/trace?id=refused")
+    page.locator("form.rate").evaluate("form => form.noValidate = true")
+    add(page, "11", "1", "")
+    expect(page.locator("main")).to_contain_text(re.compile("value must be .*10"))
+
+
+def test_a_key_without_the_scope_sees_no_forms(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("to-be-read"))
+    workspace.rate("to-be-read", 2)
+    reader = workspace.system.key_in(workspace.name, "logs.read", "feedback.read")
+    page = visitor(reader).page("/trace?id=to-be-read")
+    expect(page.locator(".opinions .pair")).to_have_count(1)
+    assert page.get_by_role("button", name=re.compile("Add|Correct|Delete")).count() == 0
+
+
+def test_each_request_of_a_trace_shows_its_own_conversation(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(
+        request_log("tree", said="First", span_id="a", span_name="retrieve"),
+        request_log("tree", said="Second", span_id="b", parent_span_id="a", span_name="answer"),
+    )
+    page = visitor(workspace).page("/logs")
+    page.locator("#rows tbody tr").first.click()
+    drawer = page.locator("#drawer")
+    for name, said in (("answer", "Second"), ("retrieve", "First")):
+        drawer.locator(".spans a").filter(has_text=name).click()
+        expect(drawer.locator(".said").first).to_have_text(said)
+        expect(drawer.locator(".spans li[aria-current]")).to_contain_text(name)
+    page.get_by_role("link", name="Open as a page").click()
+    expect(page).to_have_url(re.compile("/trace"))
+    expect(page.locator("h1.id")).to_have_text("tree")

@@ -1,0 +1,72 @@
+"""Somebody with a browser of their own who looks at the dashboard, and all that goes wrong meanwhile."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
+
+from dashboard.session import COOKIE
+
+WIDTH, HEIGHT = 1440, 900
+PATIENCE_MS = 60_000
+"""Long, for machines that stall."""
+
+
+class Visitor:
+    """Cookies, storage and pages of one browser profile. `close` insists that nothing has gone wrong."""
+
+    def __init__(self, browser: Browser, url: str, key: str = "", **options: Any) -> None:
+        options = {"viewport": {"width": WIDTH, "height": HEIGHT}, "timezone_id": "Europe/Berlin", **options}
+        self.context: BrowserContext = browser.new_context(base_url=url, locale="en-GB", **options)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.on("console", self._hear)
+        self.context.on("weberror", lambda error: self.troubles.append(f"exception: {error.error}"))
+        self.context.on("dialog", self._refuse)
+        self.context.on("request", self._watch)
+        self.origin = urlsplit(url).netloc
+        self.troubles: list[str] = []
+        self.expected: list[str] = []
+        if key:
+            self.context.add_cookies([{"name": COOKIE, "value": key, "url": url, "httpOnly": True, "sameSite": "Lax"}])
+
+    def page(self, path: str = "") -> Page:
+        """A new page, at a path of the server."""
+        page = self.context.new_page()
+        if path:
+            page.goto(path)
+        return page
+
+    def quiet_page(self, path: str) -> Page:
+        """A new page once it has loaded what comes later, too."""
+        page = self.context.new_page()
+        quiet(page, path)
+        return page
+
+    def expect(self, pattern: str) -> None:
+        """Take troubles that match for what the test wants."""
+        self.expected.append(pattern)
+
+    def close(self) -> None:
+        self.context.close()
+        unexpected = [each for each in self.troubles if not any(re.search(one, each) for one in self.expected)]
+        assert not unexpected, "\n".join(unexpected)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"console: {message.text} ({message.location['url']})")
+
+    def _refuse(self, dialog: Dialog) -> None:
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _watch(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.netloc != self.origin and parts.scheme not in ("data", "about"):
+            self.troubles.append(f"request to another origin: {request.url}")
+
+
+def quiet(page: Page, path: str) -> None:
+    """Go to a path and wait for what the page loads later, too. Its scripts have run: silence alone may come before."""
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
