@@ -163,7 +163,7 @@ def kafka(folder: Path) -> Iterator[Engines]:
     missing = [tool for tool in ("java", "mvn") if not shutil.which(tool)]
     if missing and os.environ.get("FEEDBACK_REQUIRE_KAFKA") != "1":
         pytest.skip(f"{' and '.join(missing)} not found")
-    broker = KafkaBroker(folder / "kafka")
+    broker = KafkaBroker(folder / "kafka", deadline=180)  # for machines that stall
     broker.start()
     try:
         (clickhouse_port,) = free_ports(1)

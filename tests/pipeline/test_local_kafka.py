@@ -32,7 +32,7 @@ PARTITION = TopicPartition("events", 0)
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """One running broker for the tests that leave it running."""
-    running = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    running = KafkaBroker(tmp_path_factory.mktemp("kafka"), deadline=180)
     running.start()
     yield running
     running.stop()
@@ -41,7 +41,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 @pytest.fixture
 def crashing(tmp_path: Path) -> Iterator[KafkaBroker]:
     """A broker of the test's own, not started."""
-    mine = KafkaBroker(tmp_path / "crashing")
+    mine = KafkaBroker(tmp_path / "crashing", deadline=180)
     yield mine
     mine.stop()
 
@@ -125,7 +125,7 @@ async def test_records_and_committed_offsets_survive_kill_9_and_restarts_on_othe
     await consume(crashing.bootstrap, 2)
     crashing.kill()
 
-    again = KafkaBroker(crashing.data_dir)
+    again = KafkaBroker(crashing.data_dir, deadline=180)
     again.start()
     try:
         assert again.port != crashing.port

@@ -34,7 +34,7 @@ needs_java = [
 def bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp(request.param)
     if request.param == "kafka":
-        broker = KafkaBroker(folder)
+        broker = KafkaBroker(folder, deadline=180)
         broker.start()
         yield broker.bootstrap
         broker.kill()
