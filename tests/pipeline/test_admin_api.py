@@ -262,10 +262,10 @@ def test_a_key_of_a_workspace_administers_that_workspace_alone(
 
 
 def test_a_key_is_made_used_and_revoked(server: Administered) -> None:
-    order = {"name": "reader", "scope.feedback.read": "on", "read_rate_limit_per_s": "7"}
+    order = {"name": "reader", "scope.feedback.read": "on", "read_rate_limit_per_s": "700"}
     (secret,) = set(KEY.findall(server.submit("/keys", order).text))
     told = next(each for each in server.must("GET", "/v1/admin/keys")["data"] if each["name"] == "reader")
-    assert (told["scopes"], told["read_rate_limit_per_s"], told["expires_at"]) == (["feedback.read"], 7, None)
+    assert (told["scopes"], told["read_rate_limit_per_s"], told["expires_at"]) == (["feedback.read"], 700, None)
     assert server.must("GET", "/v1/caller", key=secret)["scopes"] == ["feedback.read"]
     for path in PAGES:
         assert server.page(path, key=secret).status_code == 403

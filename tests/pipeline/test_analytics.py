@@ -12,6 +12,7 @@ from query_api.analytics_sums import Sums, sums_of_feedback
 from query_api.analytics_time import BUCKETS, timeline, zone_of
 from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
 from query_api.log_filters import LogFilters, filters_in
+from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, feedback_asked, invented, requests_asked, sums_of
 from tests.pipeline.analytics_world import World
 from tests.tries import tries
@@ -80,7 +81,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str, by_model: bool,
     age: timedelta,
 ) -> None:  # fmt: skip
-    filters, when = asked(given, *times), timeline(*times, bucket, zone_of(zone))
+    filters, when = asked(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
     chosen = plan(filters, when, by_model, START + age)
 
     def sums(way: Plan) -> dict[tuple[datetime, str], Sums]:

@@ -27,6 +27,7 @@ from query_api.request_measures import (
     Measure,
 )
 from query_api.request_series import errors_by_status, requests_over_time
+from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, insert_requests, invented, requests_asked
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, RANGES, WHOLE, ZONES, asked, some_of
@@ -125,7 +126,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str,
     measure: tuple[Measure[Any], Callable[[list[Row]], Row]],
 ) -> None:  # fmt: skip
-    filters, when = asked(given, *times), timeline(*times, bucket, zone_of(zone))
+    filters, when = asked(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
     found = world.runner.run(requests_over_time(world.reader, filters, when, measure[0]))
     rows = requests_asked(world.stored, filters)
     in_buckets = by_bucket(rows, when.starts)

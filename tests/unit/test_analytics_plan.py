@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from query_api.analytics_plan import Plan, plan
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, timeline, zone_of
 from query_api.log_filters import filters_in
+from tests.buckets import coarse_enough
 
 SINCE, UNTIL = datetime(2026, 10, 1, 10, 30, tzinfo=UTC), datetime(2026, 10, 9, 20, 15, tzinfo=UTC)
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -108,7 +109,8 @@ def test_the_pieces_cover_the_time_asked_for_once_and_fit_their_source(
     since: int, length: int, bucket: Bucket, zone: str, age: int
 ) -> None:
     first = SINCE + timedelta(milliseconds=since)
-    when: Timeline = timeline(first, first + timedelta(milliseconds=length), bucket, zone_of(zone))
+    last = first + timedelta(milliseconds=length)
+    when: Timeline = timeline(first, last, coarse_enough(bucket, first, last), zone_of(zone))
     now = SINCE + timedelta(minutes=age)
     pieces = plan(filters_in({}, "w"), when, False, now).pieces
     assert (pieces[0].since, pieces[-1].until) == (when.since, when.until)
