@@ -177,7 +177,7 @@ def test_groups_are_those_of_the_rows_in_any_order_and_any_part(
 
 
 def test_sums_of_decimal_costs_and_times_do_not_drift(world: World) -> None:
-    cents = ["0.1", "0.2", "0.7", "1.1", "0.000001", "123456.789", "-0.3", "999999999.999999"] * 41
+    cents = ["0.1", "0.2", "0.7", "1.1", "0.000001", "123456.789", "-0.3", "99999.999999"] * 41
     requests = [dict(row) for row in invented("drift", 3).requests[:1] * len(cents)]
     for number, (row, text) in enumerate(zip(requests, cents, strict=True)):
         row |= {"request_id": f"00000000-0000-0000-0000-{number:012}", "cost": float(text), "started_at": START}
