@@ -41,7 +41,7 @@ def asked(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
 def test_graphs_of_feedback_are_read(portkey: Portkey, asked: dict[str, Any]) -> None:
     graphs = portkey.analytics.graphs
     for graph, summary in (
-        (graphs.feedbacks(**asked), {"total": 3}),
+        (graphs.feedbacks(**asked), {"total": 3, "positive": 2, "neutral": 0, "negative": 1}),
         (graphs.feedbacks_scores(**asked), {"total": 3}),
         (graphs.feedbacks_weighted(**asked), {"avg": 4 / 3, "weighted_mean": 4 / 1.75, "n": 3}),
         (graphs.feedbacks_ai_models(**asked), {}),

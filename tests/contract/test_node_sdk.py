@@ -201,7 +201,7 @@ def test_analytics_of_what_was_given_are_read(pipeline: Pipeline, call: Call, tr
         name: call(f"analytics.graphs.{name}", asked)["answer"]
         for name in ("feedbacks", "feedbacks_score", "feedbacks_weighted", "feedback_ai_models")
     }
-    assert graphs["feedbacks"]["summary"] == {"total": 2}
+    assert graphs["feedbacks"]["summary"] == {"total": 2, "positive": 1, "neutral": 0, "negative": 1}
     assert graphs["feedbacks_score"]["data_points"] == [{"score": -2, "total": 1}, {"score": 4, "total": 1}]
     assert graphs["feedbacks_weighted"]["summary"] == {"avg": 0.5, "weighted_mean": 1.0, "n": 2}
     (model,) = graphs["feedback_ai_models"]["data_points"]

@@ -264,7 +264,7 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(wall
     before = walled.answers_to(alpha, filtered=False)
     never = {
         "feedback_id": [(each, never_given(each)) for each in alpha.feedback],
-        "log_id": [(each, str(uuid.uuid4())) for each in alpha.logs],
+        "log_id": [(each, never_given(each)) for each in alpha.logs],
         "trace_id": [("alphatrace", secrets.token_hex(5))],
         "export_id": [(each, str(uuid.uuid4())) for each in alpha.exports],
         "key": [("alphaworks-only", secrets.token_hex(8)[:15])],
