@@ -19,7 +19,7 @@ from tests.pipeline.edge_fixtures import Broker, failed
 from tests.pipeline.engines import Process, answers, clickhouse_front, until
 from tests.pipeline.exporting import Exports
 
-ROWS = 90_000
+ROWS = 300_000
 SECRET = "0123456789abcdef0123456789abcdef"
 LEASE_S = 4
 
