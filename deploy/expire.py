@@ -7,7 +7,6 @@ nothing any more that a notice covers, the last rows and the notice itself. Hour
 it. Each step may be repeated, and a pass that was cut off is finished by the next.
 """
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,27 +66,24 @@ class Positions:
         return [self.base + offsets.get((topic, n), self.starts[topic, n]) for n in range(self.partitions)]
 
 
-def due(place: Place, days: int) -> int:
+def due(place: Place, idle_since: int) -> int:
     """How many traces a pass would begin to remove now."""
     with clickhouse(place.clickhouse_url) as client:
-        return len(_due(client, _positions(client, place), _idle_since(days), MOST_TRACES))
+        return len(_due(client, _positions(client, place), idle_since, MOST_TRACES))
 
 
-def expire(place: Place, days: int | None, progress: Progress) -> int:
-    """Remove traces without an event for so many days, and what earlier passes have left, without days only the latter.
+def expire(place: Place, idle_since: int | None, progress: Progress) -> int:
+    """Remove traces without an event since this moment (Unix seconds), and what earlier passes have left; without a
+    moment only the latter.
 
     How many traces were found due. CommandError where it cannot be completed.
     """
     with clickhouse(place.clickhouse_url) as client:
-        found = 0 if days is None else _send_notices(client, place, _idle_since(days), progress)
+        found = 0 if idle_since is None else _send_notices(client, place, idle_since, progress)
         if found:
             kafka(place.bootstrap, until_committed(place.bootstrap, place.group, place.patience_s, progress))
         _remove(client, _positions(client, place), progress)
         return found
-
-
-def _idle_since(days: int) -> int:
-    return int(time.time()) - days * 86_400
 
 
 def _positions(client: Client, place: Place) -> Positions:

@@ -37,13 +37,14 @@ def _expire(given: argparse.Namespace) -> int:
     place = Place(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
     why = "" if days is not None else ": FEEDBACK_KEEP_TRACES_DAYS is not set, so they are kept for ever"
     if given.dry_run:
-        print(f"{0 if days is None else due(place, days):,} traces are due{why}.")
+        print(f"{0 if days is None else due(place, _days_ago(days)):,} traces are due{why}.")
         return 0
     if given.every is not None:
         print("expire ready", flush=True)
     while True:
         try:
-            print(f"{expire(place, days, Progress()):,} traces were due{why}.", flush=True)
+            found = expire(place, None if days is None else _days_ago(days), Progress())
+            print(f"{found:,} traces were due{why}.", flush=True)
         except CommandError as error:
             if given.every is None:
                 raise
@@ -52,3 +53,8 @@ def _expire(given: argparse.Namespace) -> int:
         if given.every is None:
             return 0
         time.sleep(given.every)
+
+
+def _days_ago(days: int) -> int:
+    """Unix seconds."""
+    return int(time.time()) - days * 86_400

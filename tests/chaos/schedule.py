@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.chaos.removal import Removal
 from tests.chaos.system import SESSION_TIMEOUT_S, System, Watched
 
 Step = Callable[[], object]
@@ -31,6 +32,7 @@ KINDS = (
     "kill edge", "kill worker", "kill broker", "kill clickhouse", "stop clickhouse", "freeze worker", "worker joins",
     "worker leaves", "cut kafka", "cut clickhouse", "stall kafka", "stall clickhouse", "kill rollup", "refuse rows",
     "refuse rows + kill workers", "stop clickhouse + kill workers", "stall kafka + kill edges",
+    "remove traces", "remove traces + kill workers", "remove traces + kill clickhouse",
 )  # fmt: skip
 _AT_ONCE = (0.0, 0.0)
 _LONGER_THAN_COMMITS = (2.0, 3.0)
@@ -117,6 +119,9 @@ def _trouble(system: System, kind: str, which: int) -> tuple[Step, Step]:
             return system.kafka_proxy.stall, system.kafka_proxy.flow
         case "stall clickhouse":
             return system.clickhouse_proxy.stall, system.clickhouse_proxy.flow
+        case "remove traces":
+            removal = Removal(system)
+            return removal.start, removal.join
         case "kill rollup":
             return system.rollup.go_down, system.rollup.come_back
     raise ValueError(f"{kind!r} is nothing that can go wrong: {', '.join(KINDS)}")

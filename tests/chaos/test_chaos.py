@@ -20,9 +20,12 @@ from aiokafka.structs import ConsumerRecord
 
 from deploy import cli
 from deploy.audit import audit
+from deploy.expire import expire
+from deploy.progress import Progress
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, INPUTS, REQUEST_LOGS
 from stream_workers.rollup_statements import STALE
 from tests.chaos.load import Client
+from tests.chaos.removal import place_of
 from tests.chaos.schedule import carry_out, load, schedule
 from tests.chaos.system import PARTITIONS, System
 from tests.model import Model, Outcome, Row, check, parsed
@@ -59,6 +62,7 @@ def test_every_promise_is_kept_through_kills_cuts_and_rebalances(tmp_path: Path)
         accepted, repeated = (sum(getattr(c.promises, name) for c in clients) for name in ("events", "failures"))
         say(f"{accepted:,} events accepted, {repeated:,} calls repeated; waiting for the workers")
         settle(system, say)
+        expire(place_of(system), None, Progress())
         verify(system, clients, say)
         ended = [(each.name, words) for each in system.programs() for words in each.last_words]
         say(f"programs that ended by themselves and were started again: {len(ended)}")
@@ -115,9 +119,17 @@ def verify(system: System, clients: list[Client], say: Any) -> None:
     promises_are_kept(logs, clients)
     claims = owners(system.clickhouse_url)
     published = newest(asyncio.run(read(system.bootstrap, (ENRICHED, AGGREGATES, DEAD))))
+    removed = 0
     for partition, outcome in outcomes(system.clickhouse_url, published).items():
         model = Model({topic: logs.get((topic, partition), []) for topic in INPUTS}, claims)
+        gone = outcome.gone - outcome.journal
+        assert gone <= model.covered, "more was removed than with the traces"
+        requests = {parsed(record.value)["request_id"] for record in logs.get((REQUEST_LOGS, partition), [])
+                    if ("request", record.offset) in gone}  # fmt: skip
+        outcome.gone = gone | {("row", each) for each in requests}
+        removed += len(gone)
         check(model, outcome)
+    say(f"records removed with their traces: {removed:,}")
     assert cli.main(["reconcile", *address]) == 0, "what is stored is not what was accepted"
 
 
@@ -209,6 +221,10 @@ def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:
     )
     dead = rows("SELECT DISTINCT kafka_partition AS place, topic, sequence FROM feedback.dead_letters")
     journal = rows("SELECT DISTINCT kafka_partition AS place, kind::String AS kind, sequence FROM feedback.journal")
+    erased = rows(
+        f"SELECT kafka_partition AS place, if(topic = '{REQUEST_LOGS}', 'request', 'feedback') AS kind, sequence"
+        " FROM feedback.erased_records"
+    )
     return {
         partition: Outcome(
             feedback[partition],
@@ -217,6 +233,7 @@ def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:
             {(row["topic"], row["sequence"]) for row in dead[partition]},
             {(row["kind"], row["sequence"]) for row in journal[partition]},
             published[partition],
+            {(row["kind"], row["sequence"]) for row in erased[partition]},
         )
         for partition in range(PARTITIONS)
     }
