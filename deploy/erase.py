@@ -140,6 +140,6 @@ async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int], progre
     try:
         buckets = len({each // 3600 for each in hours}) + len({each // 86_400 for each in hours})
         with progress.step("hours and days computed anew", buckets) as advance:
-            await touch_after_removal(client, [Hour(workspace, start) for start in hours], lambda: advance(1))
+            await touch_after_removal(client, [Hour(workspace, start) for start in hours], advance)
     finally:
         await client.close()

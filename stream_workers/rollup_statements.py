@@ -152,31 +152,38 @@ def of_days(condition: str) -> str:
     """
 
 
-def _read(numbers: str) -> str:
-    bucket = "workspace = {workspace:String} AND period = {period:String} AND start = toDateTime({start:UInt32}, 'UTC')"
+_STARTS = "{starts:Array(DateTime('UTC'))}"
+
+
+def _read(numbers: str, start: str) -> str:
+    epoch = f"transform({start}, {_STARTS}, {{epochs:Array(UInt32)}}, toUInt32(0))"
     return f"""
-    SELECT {{workspace:String}}, {{period:String}}, toDateTime({{start:UInt32}}, 'UTC'), {KEY}, {NUMBERS}, new_version
+    SELECT {{workspace:String}}, {{period:String}}, start, {KEY}, {NUMBERS}, new_version
     FROM (
-        SELECT {KEY}, {NUMBERS}, bitShiftLeft(toUInt128({{epoch:UInt32}}), {EPOCH_BITS}) + version_sum AS new_version
+        SELECT {start} AS start, {KEY}, {NUMBERS},
+            bitShiftLeft(toUInt128({epoch}), {EPOCH_BITS}) + version_sum AS new_version
         FROM ({numbers})
     )
-    WHERE toDateTime({{start:UInt32}}, 'UTC') >= {KEPT_SINCE} AND ({KEY}, {NUMBERS}, new_version) NOT IN (
-        SELECT dimension::String, environment::String, key, {NUMBERS}, version FROM feedback.rollup_rows FINAL
-        WHERE {bucket}
+    WHERE start >= {KEPT_SINCE} AND (start, {KEY}, {NUMBERS}, new_version) NOT IN (
+        SELECT start, dimension::String, environment::String, key, {NUMBERS}, version FROM feedback.rollup_rows FINAL
+        WHERE workspace = {{workspace:String}} AND period = {{period:String}} AND start IN {_STARTS}
     )
     """
 
 
-# COLUMNS of those groups of one bucket that are not stored so, under their version.
+# COLUMNS of those groups of some buckets of one workspace that are not stored so, under their version; `epochs` are in
+# the order of `starts`.
 READ = {
     "hour": _read(
-        of_hours("workspace = {workspace:String} AND hour = toDateTime({start:UInt32}, 'UTC')", feedback="feedback_id")
+        of_hours(f"workspace = {{workspace:String}} AND hour IN {_STARTS}", feedback="hour, feedback_id"), "hour"
     ),
     "day": _read(
         of_days(
-            "workspace = {workspace:String} AND start >= toDateTime({start:UInt32}, 'UTC')"
-            " AND start < toDateTime({start:UInt32} + 86400, 'UTC')"
-        )
+            "workspace = {workspace:String}"
+            f" AND start >= arrayMin({_STARTS}) AND start < arrayMax({_STARTS}) + 86400"
+            f" AND toDateTime(toStartOfDay(start), 'UTC') IN {_STARTS}"
+        ),
+        "day",
     ),
 }
 WRITE = {period: f"INSERT INTO feedback.rollup_rows ({COLUMNS}) {select}" for period, select in READ.items()}

@@ -12,6 +12,8 @@ epoch than their bucket's count no more.
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -20,6 +22,8 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from stream_workers.rollup_statements import DELETE_VOID_ROWS, EPOCHS, STALE, WRITE
 
 _DAY = 86_400
+# One statement for several costs little more than for one; of busy hours, so many still fit into memory.
+_BUCKETS_AT_ONCE = 24
 _SETTINGS = {
     "async_insert": 0,
     "insert_deduplicate": 0,
@@ -40,8 +44,9 @@ class Hour(NamedTuple):
         return Hour(self.workspace, self.start // _DAY * _DAY)
 
 
-async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[], object] = lambda: None) -> None:
-    """Bring the rollups of these hours, and of the days they lie in, up to what is stored. `done` is called after each.
+async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None) -> None:
+    """Bring the rollups of these hours, and of the days they lie in, up to what is stored. `done` is called each time
+    that some are, with how many.
 
     May be done by anyone, at any time and again: at worst in vain. Raises what the client raises.
     """
@@ -50,14 +55,20 @@ async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[],
         return
     epochs = await _epochs(client, {hour.workspace for hour in hours})
     for period, buckets in (("hour", hours), ("day", sorted({hour.day for hour in hours}))):
-        for bucket in buckets:
-            await compute_bucket(client, period, bucket, epochs.get((period, bucket), 0))
-            done()
+        for workspace, own in groupby(buckets, key=attrgetter("workspace")):
+            starts = [bucket.start for bucket in own]
+            for at in range(0, len(starts), _BUCKETS_AT_ONCE):
+                some = starts[at : at + _BUCKETS_AT_ONCE]
+                known = [epochs.get((period, Hour(workspace, start)), 0) for start in some]
+                await compute_buckets(client, period, workspace, some, known)
+                done(len(some))
 
 
-async def compute_bucket(client: AsyncClient, period: str, bucket: Hour, epoch: int) -> None:
-    """Write those groups of an hour or day whose version is not stored, under an epoch that was read before."""
-    parameters = {"period": period, "epoch": epoch, **bucket._asdict()}
+async def compute_buckets(
+    client: AsyncClient, period: str, workspace: str, starts: Collection[int], epochs: Collection[int]
+) -> None:
+    """Write those groups of some hours or days whose version is not stored, under epochs that were read before."""
+    parameters = {"period": period, "workspace": workspace, "starts": list(starts), "epochs": list(epochs)}
     await client.command(WRITE[period], parameters=parameters, settings=_SETTINGS)
 
 
@@ -67,7 +78,7 @@ async def stale_hours(client: AsyncClient) -> list[Hour]:
 
 
 async def touch_after_removal(
-    client: AsyncClient, hours: Iterable[Hour], done: Callable[[], object] = lambda: None
+    client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None
 ) -> None:
     """Void the rollups of these hours and of their days, compute both anew, and delete what is void for good. To be
     called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2), with every hour in

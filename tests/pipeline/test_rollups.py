@@ -189,7 +189,8 @@ class History:
                 " WHERE workspace = {w:String} GROUP BY 1", {"w": self.workspace},
             ).result_rows
         )  # fmt: skip
-        parameters = {"period": period, "epoch": epochs.get((period, bucket.start), 0), **bucket._asdict()}
+        epoch = epochs.get((period, bucket.start), 0)
+        parameters = {"period": period, "workspace": self.workspace, "starts": [bucket.start], "epochs": [epoch]}
         self.held_back.append(list(self.client.query(READ[period], parameters).result_rows))
 
     def _write_late(self, computed: list[Any]) -> None:
@@ -250,9 +251,10 @@ def test_a_reading_during_which_rows_come_is_outdone_by_the_next(client: Client,
     def read(rows: str, overtaken: str) -> dict[Any, Any]:
         query = READ["hour"].replace("FROM feedback.feedback_hour_rows WHERE", f"FROM {overtaken} WHERE")
         query = query.replace("FROM feedback.feedback_hour_rows FINAL", f"FROM {rows} FINAL")
-        found = client.query(query, {"period": "hour", "epoch": 0, **hour._asdict()}).result_rows
+        found = client.query(query, asked).result_rows
         return {row[3:6]: (row[-1], row[6:-1]) for row in found}
 
+    asked = {"period": "hour", "workspace": workspace, "starts": [hour.start], "epochs": [0]}
     come(range(3))
     client.command("DROP TABLE IF EXISTS feedback.hour_rows_before")
     client.command("CREATE TABLE feedback.hour_rows_before AS feedback.feedback_hour_rows")
