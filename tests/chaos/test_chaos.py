@@ -221,9 +221,9 @@ def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:
     )
     dead = rows("SELECT DISTINCT kafka_partition AS place, topic, sequence FROM feedback.dead_letters")
     journal = rows("SELECT DISTINCT kafka_partition AS place, kind::String AS kind, sequence FROM feedback.journal")
-    erased = rows(
+    expired = rows(
         f"SELECT kafka_partition AS place, if(topic = '{REQUEST_LOGS}', 'request', 'feedback') AS kind, sequence"
-        " FROM feedback.erased_records"
+        " FROM feedback.expired_records"
     )
     return {
         partition: Outcome(
@@ -233,7 +233,7 @@ def outcomes(url: str, published: dict[int, Published]) -> dict[int, Outcome]:
             {(row["topic"], row["sequence"]) for row in dead[partition]},
             {(row["kind"], row["sequence"]) for row in journal[partition]},
             published[partition],
-            {(row["kind"], row["sequence"]) for row in erased[partition]},
+            {(row["kind"], row["sequence"]) for row in expired[partition]},
         )
         for partition in range(PARTITIONS)
     }
