@@ -150,13 +150,14 @@ def _announce(system: System) -> None:
     edge = f"http://{system.reachable_host}:{system.options.port}"
     # The password of the embedded one is told to whoever has started it; that of another is not ours to show.
     clickhouse = system.clickhouse_url if system.clickhouse else without_password(system.clickhouse_url)
+    # Before the ready line: whoever waits for that has been told all.
+    _say(_who_may_call(system))
     example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
     print(
         f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.bootstrap}\n"
         f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
         flush=True,
     )
-    _say(_who_may_call(system))
 
 
 def _who_may_call(system: System) -> str:
