@@ -20,6 +20,8 @@ from tests.pipeline.engines import clickhouse_front, until
 TIMES = {"time_of_generation_min": "2025-10-20T00:30:00Z", "time_of_generation_max": "2025-11-10T00:30:00Z"}
 ROLLED_UP = {"time_of_generation_min": "2025-10-20", "time_of_generation_max": "2025-11-10"}
 VIEWS = ("feedback", "request_logs", "rollups", "trace_aggregates", "policy")
+TABLES = ("request_log_rows", "journal")
+"""Which lists and look-ups of requests read without a view."""
 RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%feedback.%' AND query NOT LIKE '%system.processes%'"
 
 
@@ -39,6 +41,10 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
         for view in VIEWS:
             client.command(hour_long(client, view))
+        for table in TABLES:
+            in_its_place = hour_long(client, table)
+            client.command(f"RENAME TABLE feedback.{table} TO feedback.{table}_before")
+            client.command(in_its_place)
         app = FastAPI()
         limits = {f"{what}_timeout_s": 1 for what in ("receipt", "analytics", "query")}
         add_queries(app, QuerySettings(clickhouse_url=url, **limits), ApiKeyStore())
