@@ -17,7 +17,7 @@ import clickhouse_connect
 from benchmarks.engines import Engines, engines, until
 from benchmarks.options import keep, parser
 from benchmarks.report import Benchmark, Figure, Goal
-from stream_workers.rollups import compute, stale_hours
+from benchmarks.rollups import roll_up
 
 WORKSPACE = "default"
 NUMBERS = "count() AS n, sum(weight) AS w, sum(value * weight) AS vw, sum(weight * value * value) AS vvw"
@@ -93,17 +93,6 @@ def fill(client: Any, rows: int, days: int, first_day: datetime) -> None:
 def no_merges(found: Engines) -> None:
     client: Any = clickhouse_connect.get_client(dsn=found.clickhouse)
     until(lambda: not int(client.command("SELECT count() FROM system.merges")), "merges are done", pause=0.5)
-
-
-async def roll_up(found: Engines) -> int:
-    """Compute every hour and day; how many hours there were."""
-    client = await clickhouse_connect.get_async_client(dsn=found.clickhouse, autogenerate_session_id=False)
-    try:
-        hours = await stale_hours(client)
-        await compute(client, hours)
-        return len(hours)
-    finally:
-        await client.close()
 
 
 def ask(client: Any, statement: str) -> tuple[float, list[Any]]:
@@ -182,7 +171,7 @@ def main() -> None:
         fill(client, given.rows, given.days, today - timedelta(days=given.days))
         print(f"rows made in {time.perf_counter() - began:.0f} s", flush=True)
         began = time.perf_counter()
-        hours = asyncio.run(roll_up(found))
+        hours = asyncio.run(roll_up(found.clickhouse))
         seconds = time.perf_counter() - began
         rolled_up = int(client.command("SELECT count() FROM feedback.rollups"))
         print(f"{hours} hours rolled up in {seconds:.0f} s into {rolled_up} rows", flush=True)

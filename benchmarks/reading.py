@@ -29,9 +29,10 @@ import clickhouse_connect
 from benchmarks.engines import Child, Engines, answers, running, until
 from benchmarks.options import keep, parser
 from benchmarks.reading_cost import EVENTS_PER_BATCH, Cost, costs, disk_of, no_merges
-from benchmarks.reading_data import fill, roll_up
+from benchmarks.reading_data import fill
 from benchmarks.reading_questions import Asking, Case, Question
 from benchmarks.report import Benchmark, Figure, Goal
+from benchmarks.rollups import roll_up
 from deploy.embedded import broker
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import clickhouse_connect
-
 from benchmarks.engines import PARTITIONS
 from benchmarks.events import WORKSPACE
 from benchmarks.stored_traces import murmur2_sql
-from stream_workers.rollups import compute, stale_hours
 
 USERS, ORGANISATIONS, PROMPTS = 20_000, 400, 60
 ENVIRONMENTS = ("production", "staging", "development")
@@ -62,17 +59,6 @@ def fill(client: Any, requests: int, days: int, now: datetime) -> Month:
     for begin_ms, until_ms in _stretches(month, since_ms, end_ms):
         _store(client, month, begin_ms, until_ms)
     return month
-
-
-async def roll_up(address: str) -> int:
-    """Compute every hour and day that is not known; how many hours there were."""
-    client = await clickhouse_connect.get_async_client(dsn=address, autogenerate_session_id=False)
-    try:
-        hours = await stale_hours(client)
-        await compute(client, hours)
-        return len(hours)
-    finally:
-        await client.close()
 
 
 def _stretches(month: Month, since_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ from dashboard.group_table import BY, PAGE_SIZE, GroupTable
 from dashboard.interval_bars import scale_of
 from dashboard.list_page import get_or_none
 from dashboard.page_query import PageQuery
-from dashboard.pages import Pages, Viewer
+from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import mean_over_time, signs_over_time
 from dashboard.value_bars import value_bars
 from dashboard.verdict import verdict
@@ -40,7 +40,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
     def part(name: str, build: Part) -> BaseRoute:
         async def shown(request: Request, viewer: Viewer) -> Response:
-            query, problem = _query(request), None
+            query, problem = query_of(request), None
             context: dict[str, Any] = {}
             try:
                 context = await build(request, viewer, query, datetime.now(UTC))
@@ -63,12 +63,8 @@ def routes(pages: Pages) -> list[BaseRoute]:
     ]
 
 
-def _query(request: Request) -> PageQuery:
-    return PageQuery.of(request.query_params.multi_items())
-
-
 def _table(request: Request) -> GroupTable:
-    return GroupTable(_query(request))
+    return GroupTable(query_of(request))
 
 
 async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:

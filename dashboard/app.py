@@ -1,7 +1,5 @@
 """The dashboard's routes: pages, forms and static files."""
 
-from pathlib import Path
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -40,7 +38,7 @@ def dashboard_routes(api: ApiClient, address: str) -> list[BaseRoute]:
     return [
         Route("/", _to_logs, methods=["GET"]),
         *(route for feature in features for route in feature.routes(pages)),
-        Mount(f"/static/{STATIC_VERSION}", _KeptFiles(STATIC), name="static"),
+        Mount(f"/static/{STATIC_VERSION}", _KeptFiles(directory=STATIC), name="static"),
     ]
 
 
@@ -50,9 +48,6 @@ async def _to_logs(_: Request) -> Response:
 
 class _KeptFiles(StaticFiles):
     """Files whose address changes with their content."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory=directory)
 
     def file_response(self, *arguments, **options) -> Response:  # type: ignore[no-untyped-def]
         """A file with leave to keep it for ever."""

@@ -8,8 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from dashboard.list_page import get_or_none, list_page
-from dashboard.page_query import PageQuery
-from dashboard.pages import Pages, Viewer
+from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import signs_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
@@ -29,14 +28,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
     """The routes."""
 
     async def feedback(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         page, opened = await asyncio.gather(
             list_page(viewer, "/v1/feedback", query, "order"), opened_trace(viewer, query)
         )
         return pages.render(request, viewer, "feedback.html", status=page.status, page=page, signs=SIGNS, opened=opened)
 
     async def overview(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         asked = query.for_api(datetime.now(UTC))
         over_time = [("time_zone", zone_of(request)), *(each for each in asked if each[0] not in _OF_THE_LIST)]
         graph, facets = await asyncio.gather(

@@ -9,8 +9,7 @@ from starlette.routing import BaseRoute
 
 from dashboard import columns
 from dashboard.list_page import ListPage, get_or_none, list_page
-from dashboard.page_query import PageQuery
-from dashboard.pages import Pages, Viewer
+from dashboard.pages import Pages, Viewer, query_of
 from dashboard.shared_answers import SharedAnswers
 from dashboard.time_chart import bucket_for, counts_over_time
 from dashboard.trace_view import opened_trace
@@ -26,7 +25,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     polled = SharedAnswers(_SHARED_S)
 
     async def logs(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         if chosen := query.all("columns"):
             answer = RedirectResponse(query.with_(columns=None).link("/logs"), 303)
             columns.remember(answer, chosen)
@@ -52,7 +51,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         )
 
     async def overview(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         now = datetime.now(UTC)
         asked = query.for_api(now)
         over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]

@@ -72,7 +72,7 @@ class Pages:
         self, request: Request, viewer: Viewer | None, template: str, /, status: int = 200, **context: Any
     ) -> HTMLResponse:
         """A page in its frame."""
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         text = self._templates.get_template(template).render(
             viewer=viewer, path=request.url.path, query=query, address=self.address, **context
         )
@@ -118,6 +118,11 @@ class Pages:
     def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
         title = _TITLES.get(error.status, "That did not work")
         return self.render(request, viewer, "error.html", error.status, title=title, error=error)
+
+
+def query_of(request: Request) -> PageQuery:
+    """What the address of a page asks for."""
+    return PageQuery.of(request.query_params.multi_items())
 
 
 async def form_of(request: Request) -> dict[str, str]:

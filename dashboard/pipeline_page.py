@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from dashboard import pipeline_view, record_bytes
 from dashboard.api_client import ApiError
 from dashboard.page_query import PageQuery
-from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
+from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of, query_of
 
 PAGE_SIZE = 20
 _PATH = "/pipeline"
@@ -22,7 +22,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     """The routes."""
 
     async def pipeline(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         asked = [(name, query.get(name)) for name in ("reason", "cursor") if query.get(name)]
         status, letters = await asyncio.gather(
             _or_problem(viewer, "/v1/admin/pipeline"),

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from dashboard.api_client import ApiError
-from dashboard.page_query import PageQuery
-from dashboard.pages import Pages, Viewer
+from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import fields_over_time
 
 _PATH = "/requests"
@@ -37,7 +36,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         return pages.render(request, viewer, "requests.html")
 
     async def charts(request: Request, viewer: Viewer) -> Response:
-        asked = _query(request).for_api(datetime.now(UTC))
+        asked = query_of(request).for_api(datetime.now(UTC))
         names = ("errors/rate", "latency", "tokens", "cost", "users", "errors/status-codes")
         found, problem = await _all(viewer, [(f"{_GRAPHS}/{name}", asked) for name in names])
         context: dict[str, Any] = {"problem": problem}
@@ -58,7 +57,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         return pages.render(request, viewer, "requests_charts.html", **context)
 
     async def tables(request: Request, viewer: Viewer) -> Response:
-        query = _query(request)
+        query = query_of(request)
         sort = query.get("sort") if query.get("sort") in COLUMNS else "requests"
         asked = [
             *query.for_api(datetime.now(UTC)),
@@ -73,10 +72,6 @@ def routes(pages: Pages) -> list[BaseRoute]:
         )
 
     return [pages.get(_PATH, requests), pages.get(f"{_PATH}/charts", charts), pages.get(f"{_PATH}/tables", tables)]
-
-
-def _query(request: Request) -> PageQuery:
-    return PageQuery.of(request.query_params.multi_items())
 
 
 async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:

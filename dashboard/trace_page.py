@@ -4,8 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from dashboard.page_query import PageQuery
-from dashboard.pages import Pages, Viewer
+from dashboard.pages import Pages, Viewer, query_of
 from dashboard.trace_view import trace_view
 
 
@@ -13,7 +12,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     """The route."""
 
     async def trace(request: Request, viewer: Viewer) -> Response:
-        query = PageQuery.of(request.query_params.multi_items())
+        query = query_of(request)
         shown = await trace_view(viewer, query.get("id"), query.get("span"))
         return pages.render(request, viewer, "trace.html", opened=shown)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
+from starlette.datastructures import QueryParams
 
 from query_api.analytics_answers import Groups
 from query_api.analytics_intervals import (
@@ -19,17 +20,18 @@ from query_api.analytics_intervals import (
     MeansWithErrors,
     means_with_errors,
 )
-from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, UNTOLD, Page, page_of_groups
+from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, UNTOLD, direction_of, page_of_groups
 from query_api.analytics_statistics import Moments
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines
+from query_api.facet_fields import OF_A_KEY
 from query_api.filter_conditions import conditions_on_feedback
+from query_api.group_pages import group_page
 from query_api.log_filters import SPECIALS, LogFilters, filters_in_query, openapi_parameters, parameter
 from query_api.parameter_values import shown
 from query_api.settings import QuerySettings
 
-OF_A_KEY = "metadata."
 _FIELDS = {
     "ai_model": "f.models",
     "ai_org": "f.providers",
@@ -89,13 +91,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def by_field(request: Request, caller: AnalyticsReader) -> Groups[FeedbackOfValue]:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, _OWN, time_required=True)
-        order = _order(query.get("order_by", "n"), query.get("order_by_type", "desc"))
-        grouped, parameters = _grouped(filters, _field(query.get("by")))
-        text = _page(grouped, order, page_of_groups(query))
+        order = f"{_ORDERS[_order_by(query)]} {direction_of(query)} NULLS LAST, group_value"
+        groups, parameters = _groups(filters, _field(query.get("by")))
+        page = page_of_groups(query)
         async with reader.told_in_time(UNTOLD):
-            (counted,) = await reader.rows(f"SELECT uniqExact(group_value) AS total FROM ({grouped})", parameters)
-            rows = await reader.rows(text, parameters)
-        return Groups(total=counted["total"], data=[_group(row) for row in rows])
+            total, rows = await group_page(reader, groups, parameters, order, page)
+        return Groups(total=total, data=[_group(row) for row in rows])
 
     return router
 
@@ -106,16 +107,15 @@ def _field(name: str | None) -> str:
     raise QueryError(f"by must be {', '.join(_FIELDS)}, or {OF_A_KEY}KEY, got {shown(name)}", "by")
 
 
-def _order(name: str, direction: str) -> str:
+def _order_by(query: QueryParams) -> str:
+    name = query.get("order_by", "n")
     if name not in _ORDERS:
         raise QueryError(f"order_by must be {', '.join(_ORDERS)}, got {shown(name)}", "order_by")
-    if direction not in ("asc", "desc"):
-        raise QueryError(f"order_by_type must be asc or desc, got {shown(direction)}", "order_by_type")
-    return f"{_ORDERS[name]} {direction.upper()} NULLS LAST"
+    return name
 
 
-def _grouped(filters: LogFilters, field: str) -> tuple[str, dict[str, Any]]:
-    """Rows of feedback, once for each of their values of the field."""
+def _groups(filters: LogFilters, field: str) -> tuple[str, dict[str, Any]]:
+    """The groups, in which a feedback counts once for each of its values of the field; and parameters."""
     asked = conditions_on_feedback(filters, "f")
     values, joined, parameters, key = _FIELDS.get(field, ""), "", dict(asked.parameters), field.removeprefix(OF_A_KEY)
     if not values and key in SPECIALS:
@@ -135,15 +135,12 @@ def _grouped(filters: LogFilters, field: str) -> tuple[str, dict[str, Any]]:
         FROM feedback.feedback AS f {joined} WHERE {asked.text}
     )
     """
-    return f"SELECT * FROM ({rows}) {chosen}", parameters
-
-
-def _page(grouped: str, order: str, page: Page) -> str:
-    return f"""
+    groups = f"""
     SELECT {MOMENTS}, group_value, countIf(value > 0) AS positive, countIf(value = 0) AS neutral,
         countIf(value < 0) AS negative, max(created_at) AS last_seen
-    FROM ({grouped}) GROUP BY group_value ORDER BY {order}, group_value LIMIT {page.size} OFFSET {page.skipped}
+    FROM (SELECT * FROM ({rows}) {chosen}) GROUP BY group_value
     """
+    return groups, parameters
 
 
 def _group(row: dict[str, Any]) -> FeedbackOfValue:

@@ -18,6 +18,7 @@ from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS,
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines
 from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
+from query_api.group_pages import group_page
 from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
 
@@ -89,14 +90,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         text = groups.format(value=value, asked=asked.text)
         parameters = asked.parameters | ({} if special else {"group_key": key})
         order = "requests DESC" if groups is _REQUESTS else "feedback_count DESC"
-        ordered = f"SELECT *, count() OVER () AS total FROM ({text}) ORDER BY {order}, metadata_value"
         async with reader.told_in_time(UNTOLD):
-            found = await reader.rows(f"{ordered} LIMIT {part.size} OFFSET {part.skipped}", parameters)
-            if found or not part.skipped:
-                total = found[0]["total"] if found else 0
-            else:  # beyond the last page nothing is left to tell it
-                (counted,) = await reader.rows(f"SELECT count() AS total FROM ({text})", parameters)
-                total = counted["total"]
+            total, found = await group_page(reader, text, parameters, f"{order}, metadata_value", part)
         return total, [_with_means(row) for row in found]
 
     @router.get(
@@ -127,7 +122,6 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
 
 def _with_means(row: dict[str, Any]) -> dict[str, Any]:
-    del row["total"]
     value_weight, n = Fraction(row.pop("value_weight")), row["feedback_count"]
     weight: Decimal = row.pop("weight")
     means = {

@@ -5,7 +5,7 @@ Pure. Each fault is a QueryError that names its parameter.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import QueryParams
@@ -15,6 +15,9 @@ from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS
 from query_api.engines import AWAY
 from query_api.log_filters import LogFilters, filters_in_query, parameter
+from query_api.parameter_values import shown
+
+Direction = Literal["asc", "desc"]
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
 
@@ -73,6 +76,14 @@ def page_of_groups(query: QueryParams) -> Page:
     """The part of the groups that a query string asks for."""
     size = _whole(query, "page_size", PAGE_SIZE, 1, MAX_PAGE_SIZE)
     return Page(size, size * _whole(query, "current_page", 0, 0, 1_000_000))
+
+
+def direction_of(query: QueryParams) -> Direction:
+    """In which direction a query string has groups sorted."""
+    given = query.get("order_by_type", "desc")
+    if given not in get_args(Direction):
+        raise QueryError(f"order_by_type must be asc or desc, got {shown(given)}", "order_by_type")
+    return given  # type: ignore[return-value]
 
 
 def _whole(query: QueryParams, name: str, default: int, least: int, most: int) -> int:

@@ -20,7 +20,7 @@ MOST_FIELDS, MOST_VALUES, MOST_CHARS = 20, 100, 200
 PARAMETERS = ("fields", "limit", "contains")
 
 _LIMIT = 10
-_OF_A_KEY = "metadata."
+OF_A_KEY = "metadata."
 _SPECIAL_OF = {
     "prompt_slug": "_prompt",
     "user": "_user",
@@ -82,7 +82,7 @@ class FacetField:
     @property
     def key(self) -> str:
         """The key of metadata whose values it counts; empty where it counts something else."""
-        return self.name.removeprefix(_OF_A_KEY) if self.name.startswith(_OF_A_KEY) else ""
+        return self.name.removeprefix(OF_A_KEY) if self.name.startswith(OF_A_KEY) else ""
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ def openapi_facet_parameters(known: Mapping[str, str]) -> list[dict[str, Any]]:
     """Fields, limit and contains as parameters of an OpenAPI operation."""
     fields = parameter(
         "fields",
-        f"What to count by, at most {MOST_FIELDS}, with commas: {', '.join(known)}, or {_OF_A_KEY}KEY for what is said"
+        f"What to count by, at most {MOST_FIELDS}, with commas: {', '.join(known)}, or {OF_A_KEY}KEY for what is said"
         " under a key. `metadata` counts the keys. A key with a comma goes into a parameter of its own: give it twice.",
-        f"ai_model,user,{_OF_A_KEY}plan",
+        f"ai_model,user,{OF_A_KEY}plan",
         required=True,
     )
     limit = parameter("limit", "Most values of a field, the most frequent first.", _LIMIT)
@@ -127,7 +127,7 @@ def openapi_facet_parameters(known: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:
-    key = name.removeprefix(_OF_A_KEY)
+    key = name.removeprefix(OF_A_KEY)
     if key in SPECIALS and key != name:
         return FacetField(name, key, is_list=False, parameters={})
     if key not in ("", name):
@@ -136,5 +136,5 @@ def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:
             name, f"JSONExtractString(metadata, {{{bound}:String}})", is_list=False, parameters={bound: key}
         )
     if name not in known:
-        raise QueryError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {_OF_A_KEY}KEY", "fields")
+        raise QueryError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {OF_A_KEY}KEY", "fields")
     return FacetField(name, known[name], is_list=known[name] in _LISTS, parameters={})

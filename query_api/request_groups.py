@@ -7,15 +7,16 @@ with the empty value. What a client raises is raised.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
-from query_api.analytics_questions import PAGE_NAMES, PAGE_PARAMETERS, Page, page_of_groups
+from query_api.analytics_questions import PAGE_NAMES, PAGE_PARAMETERS, Direction, Page, direction_of, page_of_groups
 from query_api.answers import QueryError
 from query_api.engines import Reader
 from query_api.filter_conditions import conditions_on_requests
+from query_api.group_pages import group_page
 from query_api.log_filters import LogFilters, parameter
 from query_api.parameter_values import shown, truth_of, values_of
 from query_api.request_measures import (
@@ -30,7 +31,6 @@ from query_api.request_measures import (
     select,
 )
 
-Order = Literal["asc", "desc"]
 GroupedBy = Literal["user", "organisation", "prompt", "environment", "model", "provider", "status", "workspace"]
 
 _VALUES: dict[GroupedBy, str] = {
@@ -106,7 +106,7 @@ class GroupsAsked:
 
     columns: Sequence[str] = STANDARD
     order_by: str = "requests"
-    order: Order = "desc"
+    order: Direction = "desc"
     page: Page = field(default_factory=Page)
 
 
@@ -126,14 +126,12 @@ def groups_asked(query: QueryParams) -> GroupsAsked:
     if "include_total" in query:
         truth_of(query["include_total"].lower(), "include_total")
     columns = values_of(query["columns"], "columns") if "columns" in query else STANDARD
-    order = next((each for each in get_args(Order) if each == query.get("order_by_type", "desc")), None)
-    if order is None:
-        raise QueryError(f"order_by_type must be asc or desc, got {shown(query['order_by_type'])}", "order_by_type")
+    direction = direction_of(query)
     order_by = query.get("order_by", "requests")
     for name, text in (*(("columns", each) for each in columns), ("order_by", order_by)):
         if text not in COLUMNS:
             raise QueryError(f"{name} must be of {', '.join(COLUMNS)}, got {shown(text)}", name)
-    return GroupsAsked(columns, order_by, order, page_of_groups(query))
+    return GroupsAsked(columns, order_by, direction, page_of_groups(query))
 
 
 async def groups_of_requests(
@@ -148,16 +146,8 @@ async def groups_of_requests(
     SELECT {value} AS value, {select(*measures)} FROM feedback.request_logs AS r
     WHERE {conditions.text} GROUP BY value
     """
-    rows = await reader.rows(
-        f"SELECT *, count() OVER () AS groups FROM ({grouped})"
-        f" ORDER BY {COLUMNS[asked.order_by].sort} {asked.order} NULLS LAST, value"
-        f" LIMIT {asked.page.size} OFFSET {asked.page.skipped}",
-        conditions.parameters,
-    )
-    total = rows[0]["groups"] if rows else 0
-    if not rows and asked.page.skipped:
-        text = f"SELECT uniqExact({value}) AS total FROM feedback.request_logs AS r WHERE {conditions.text}"
-        ((total,),) = [row.values() for row in await reader.rows(text, conditions.parameters)]
+    order = f"{COLUMNS[asked.order_by].sort} {asked.order} NULLS LAST, value"
+    total, rows = await group_page(reader, grouped, conditions.parameters, order, asked.page)
     return total, [(row["value"], _group(row, columns)) for row in rows]
 
 
