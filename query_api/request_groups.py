@@ -55,7 +55,8 @@ class Column:
 
 
 def _percentile(percent: int, number: int) -> Column:
-    return Column(LATENCY, f"p{percent}", f"latency_percentiles[{number}]")
+    # Of no values, ClickHouse makes quantiles of 0.
+    return Column(LATENCY, f"p{percent}", f"if(latency_n = 0, NULL, latency_percentiles[{number}])")
 
 
 COLUMNS = {

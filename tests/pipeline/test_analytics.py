@@ -24,6 +24,7 @@ TIMES = st.integers(-3, 100).map(lambda hours: START.replace(minute=0, second=0)
     st.integers(0, 4 * 86_400_000).map(lambda ms: START + timedelta(milliseconds=ms))
 )
 WHOLE = (START, START + timedelta(days=4))
+THREE_HOURS = (START.replace(hour=10, minute=0, second=0), START.replace(hour=13, minute=0, second=0))
 RANGES = st.tuples(TIMES, TIMES).filter(lambda pair: pair[0] < pair[1])
 OF_ROLLUPS = {
     "user": ["u1"],

@@ -30,7 +30,7 @@ from query_api.request_series import errors_by_status, requests_over_time
 from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, insert_requests, invented, requests_asked
 from tests.pipeline.analytics_world import World
-from tests.pipeline.test_analytics import ALL, RANGES, WHOLE, ZONES, asked, some_of
+from tests.pipeline.test_analytics import ALL, RANGES, THREE_HOURS, WHOLE, ZONES, asked, some_of
 
 FIELD_OF = {
     "user": "_user", "organisation": "_organisation", "prompt": "_prompt", "environment": "_environment",
@@ -148,6 +148,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
     page=st.sampled_from([Page(50, 0), Page(2, 2), Page(1, 0), Page(3, 9)]),
 )  # fmt: skip
 @example({}, WHOLE, "user", list(COLUMNS), "p99_latency", "desc", Page(50, 0))
+@example({}, THREE_HOURS, "user", ["avg_input_tokens"], "p50_latency", "asc", Page(50, 0))
 @example({}, WHOLE, "model", list(COLUMNS), "success_rate", "asc", Page(2, 2))
 @example({}, WHOLE, "status", ["cost"], "avg_latency", "asc", Page(3, 9))
 def test_groups_are_those_of_the_rows_in_any_order_and_any_part(
