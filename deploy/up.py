@@ -44,8 +44,8 @@ def up(options: Options) -> int:
     try:
         # Data, logs and keys are nobody else's: all that is made from here on, by programs started here too.
         os.umask(0o077)
+        refuse_full_disk(options.data_dir)
         with locked_folder(options.data_dir):
-            refuse_full_disk(options.data_dir)
             _check(options)
             _rotate_logs(options.data_dir / "logs")
             return asyncio.run(_run(options))

@@ -42,17 +42,21 @@ def locked_folder(folder: Path) -> Iterator[None]:
             ) from None
         try:
             lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: closing must not fail once more
         except OSError as error:
             raise CannotStartError(f"{folder} cannot be written to: {error.strerror}.") from None
         yield
 
 
 def refuse_full_disk(folder: Path) -> None:
-    """CannotStartError where the disk that holds the folder has no room left for the engines to start."""
-    if (free := free_bytes(folder)) < NONE_BYTES:
+    """CannotStartError where the disk that holds the folder, or will hold it, has no room for the engines to start."""
+    if (free := free_bytes(_existing(folder))) < NONE_BYTES:
         raise CannotStartError(f"{shortage(free, folder)[:-1]}, or give another folder with --data-dir.")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK) or each == each.parent)
 
 
 def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:

@@ -1,0 +1,64 @@
+"""`feedback up` on a disk that is full: at its start, and while it runs."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy import cli
+from tests.pipeline.engines import until
+from tests.pipeline.supervised import starter
+
+SIZE_MB = 300
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of the test's own, in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "feedback", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("this user may not mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until not a byte more is taken."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (2**20, 4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+
+
+def test_a_full_disk_is_named_at_the_start_and_while_it_runs_and_nothing_accepted_is_lost(
+    disk: Path, tmp_path: Path
+) -> None:
+    full = disk / "full"
+    fill(full)
+    with starter(tmp_path) as start:
+        up = start()
+        up.data_dir = disk / "data"
+        said = up.refusal()
+        assert said.startswith(f"feedback: the disk that holds {up.data_dir} is full (0 MB are left): make room there")
+        assert len(said.splitlines()) == 1
+        full.unlink()
+
+        up.start_and_wait()
+        up.post("before")
+        until(lambda: up.stored("before") == 1, "feedback is stored")
+        fill(full)
+        for number in range(50):
+            up.post(f"held {number}")
+        until(lambda: f"the disk that holds {up.data_dir} is full" in up.errors.read_text(), "it is told", seconds=60)
+        log = up.data_dir / "logs" / "worker-1.log"
+        until(lambda: "disk is full" in log.read_text(errors="replace"), "the worker names it", seconds=60)
+        os.unlink(full)
+        until(lambda: all(up.stored(f"held {number}") == 1 for number in range(50)), "all is stored")
+        assert cli.main(["audit", *up.where]) == 0
+        assert up.end() == 0
