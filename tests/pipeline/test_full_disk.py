@@ -1,7 +1,6 @@
 """`feedback up` on a disk that is full: at its start, and while it runs."""
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +57,7 @@ def test_a_full_disk_is_named_at_the_start_and_while_it_runs_and_nothing_accepte
         until(lambda: f"the disk that holds {up.data_dir} is full" in up.errors.read_text(), "it is told", seconds=60)
         log = up.data_dir / "logs" / "worker-1.log"
         until(lambda: "disk is full" in log.read_text(errors="replace"), "the worker names it", seconds=60)
-        os.unlink(full)
+        full.unlink()
         until(lambda: all(up.stored(f"held {number}") == 1 for number in range(50)), "all is stored")
         assert cli.main(["audit", *up.where]) == 0
         assert up.end() == 0
