@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock vendor bench bench-worker bench-edge \
+.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock vendor pictures bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
 
 help: ## list the targets
@@ -90,6 +90,9 @@ $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 
 vendor: $(VENV)/.dev ## fetch the dashboard's browser libraries anew, in the versions of its manifest; needs npm
 	$(PY) -m deploy.vendor
+
+pictures: $(VENV)/.dev ## take the pictures of the documents anew; needs Chromium
+	$(PY) -m tests.browser.pictures $(ARGS)
 
 clean: ## remove what was built here; the data of `make up` stay
 	rm -rf deploy/kafka/target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

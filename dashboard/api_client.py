@@ -11,7 +11,7 @@ from schemas.request_headers import KEY_HEADER
 Parameters = Sequence[tuple[str, str]]
 
 IN_PROCESS = "http://localhost"
-_TIMEOUT_S = 35.0
+_TIMEOUT_S, _CONNECT_TIMEOUT_S = 35.0, 5.0
 
 
 class ApiError(Exception):
@@ -26,8 +26,10 @@ class ApiClient:
     """The API at an address, or an ASGI app in this process. `as_viewer` makes the calls of one viewer."""
 
     def __init__(self, address: str = IN_PROCESS, app: Any = None) -> None:
+        self.is_in_process = app is not None
+        timeout = httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
         transport = httpx.ASGITransport(app) if app is not None else None
-        self._http = httpx.AsyncClient(base_url=address, transport=transport, timeout=_TIMEOUT_S, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=address, transport=transport, timeout=timeout, trust_env=False)
 
     def as_viewer(self, key: str | None) -> "ViewerApi":
         """The API as whoever has this key sees it; None: as anybody does."""

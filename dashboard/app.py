@@ -7,6 +7,7 @@ from starlette.staticfiles import StaticFiles
 
 from dashboard import (
     analytics_page,
+    exports_page,
     feedback_forms,
     feedback_page,
     keys_page,
@@ -21,9 +22,12 @@ from dashboard.pages import Pages
 from dashboard.rendering import STATIC, STATIC_VERSION
 
 
-def dashboard_routes(api: ApiClient, address: str) -> list[BaseRoute]:
-    """All routes of the dashboard. `address` is how callers reach the API."""
-    pages = Pages(api, address)
+def dashboard_routes(api: ApiClient, address: str, own_hosts: frozenset[str] | None = None) -> list[BaseRoute]:
+    """All routes of the dashboard. `address` is how callers reach the API.
+
+    `own_hosts` are names of this server, where nothing else keeps foreign pages away while the API asks for no key.
+    """
+    pages = Pages(api, address, own_hosts)
     features = (
         logs_page,
         feedback_page,
@@ -32,6 +36,7 @@ def dashboard_routes(api: ApiClient, address: str) -> list[BaseRoute]:
         pipeline_page,
         keys_page,
         trace_page,
+        exports_page,
         feedback_forms,
         sign_in_page,
     )

@@ -60,5 +60,5 @@ def _rating(form: dict[str, str]) -> dict[str, Any]:
 
 def _back(form: dict[str, str]) -> Response:
     path, _, text = own_path(form.get("next")).partition("?")
-    query = PageQuery.of_text(text).with_(**{FRESH: str(int(time.time()) + _STORED_WITHIN_S)})
+    query = PageQuery.of_text(text).beside(**{FRESH: str(int(time.time()) + _STORED_WITHIN_S)})
     return RedirectResponse(query.link(path), 303, headers=SECURITY_HEADERS)

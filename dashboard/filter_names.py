@@ -7,6 +7,7 @@ FILTER_NAMES = {
     "environment": "Environment",
     "organisation": "Organisation",
     "user": "User",
+    "ai_org_model": "Provider__model",
     "status_code": "Status",
     "trace_id": "Trace",
     "span_id": "Span",
@@ -19,5 +20,7 @@ FILTER_NAMES = {
     "weighted_feedback": "Mean of value × weight",
     "response_time": "Latency in ms",
     "total_units": "Tokens",
+    "prompt_token": "Tokens in",
+    "completion_token": "Tokens out",
     "cost": "Cost in US cents",
 }

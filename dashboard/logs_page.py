@@ -9,13 +9,15 @@ from starlette.routing import BaseRoute
 
 from dashboard import columns
 from dashboard.list_page import ListPage, get_or_none, list_page
+from dashboard.metadata_facets import NEWEST, keys_route, values_of_keys
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.shared_answers import SharedAnswers
 from dashboard.time_chart import bucket_for, counts_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 
-_FACETS = ("ai_model", "prompt_slug", "environment", "status_code", "organisation", "user")
+_FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "status_code", "organisation", "user")
+_COUNTED = "/v1/logs/facets"
 _SHARED_S = 2.5
 """For how long lists that renew themselves every five seconds take the same answer."""
 
@@ -55,12 +57,15 @@ def routes(pages: Pages) -> list[BaseRoute]:
         now = datetime.now(UTC)
         asked = query.for_api(now)
         over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
-        requests, feedback, facets = await asyncio.gather(
+        requests, feedback, facets, of_keys = await asyncio.gather(
             get_or_none(viewer, "/v1/analytics/graphs/requests", over_time),
             get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
-            get_or_none(viewer, "/v1/logs/facets", [*asked, ("fields", ",".join(_FACETS))]),
+            get_or_none(viewer, _COUNTED, [*asked, ("fields", ",".join(_FACETS))]),
+            values_of_keys(viewer, _COUNTED, query, asked),
         )
         chart = counts_over_time({"Requests": requests, "Feedback": feedback})
-        return pages.render(request, viewer, "logs_overview.html", chart=chart, facets=facets)
+        return pages.render(
+            request, viewer, "logs_overview.html", chart=chart, facets=facets, of_keys=of_keys, newest=NEWEST
+        )
 
-    return [pages.get("/logs", logs), pages.get("/logs/overview", overview)]
+    return [pages.get("/logs", logs), pages.get("/logs/overview", overview), keys_route(pages, "/logs", _COUNTED)]

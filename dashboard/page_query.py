@@ -21,9 +21,11 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
-_OWN = frozenset(
-    {"range", "cursor", "open", "span", "columns", "fresh", "id", "order", "by", "sort", "against", "one", "other"}
-)
+KEY = "key"
+"""A key of metadata whose values are listed to filter by; any number of them."""
+PLACE = frozenset({"cursor", "open", "span", "id", "fresh"})
+"""Where on a page its viewer is; whatever changes what the page shows leads back to its beginning."""
+_OWN = PLACE | {"range", "columns", "order", "by", "sort", "against", "one", "other", KEY}
 """Parameters that say how a page shows something, and are no filters."""
 
 
@@ -35,8 +37,10 @@ class PageQuery:
 
     @classmethod
     def of(cls, items: Iterable[tuple[str, str]]) -> "PageQuery":
-        """Those of a request, without what is empty."""
-        return cls(tuple((name, value) for name, value in items if value.strip()))
+        """Those of a request, without what is empty, and of a range and two times the range: forms may send both."""
+        given = tuple((name, value) for name, value in items if value.strip())
+        left_out = (SINCE, UNTIL) if any(name == "range" for name, _ in given) else ()
+        return cls(tuple(each for each in given if each[0] not in left_out))
 
     @classmethod
     def of_text(cls, text: str) -> "PageQuery":
@@ -93,12 +97,16 @@ class PageQuery:
         return [(SINCE, since), (UNTIL, until), *plain]
 
     def with_(self, **changes: str | None) -> "PageQuery":
-        """With these parameters set, each to one value, or left out where it is None. Back at the first page."""
+        """With these parameters set, each to one value, or left out where it is None. Back at the page's beginning."""
         return self.set(changes)
 
     def set(self, changes: dict[str, str | None]) -> "PageQuery":
         """As `with_`, for names that are no identifiers."""
-        kept = [(name, value) for name, value in self.items if name not in changes and name != "cursor"]
+        return PageQuery(tuple(each for each in self.items if each[0] not in PLACE)).beside(**changes)
+
+    def beside(self, **changes: str | None) -> "PageQuery":
+        """As `with_`, where the viewer is."""
+        kept = [(name, value) for name, value in self.items if name not in changes]
         return PageQuery((*kept, *((name, value) for name, value in changes.items() if value)))
 
     def at_page(self, cursor: str | int) -> "PageQuery":
@@ -107,7 +115,7 @@ class PageQuery:
 
     def toggled(self, name: str, value: str) -> "PageQuery":
         """With this value of a filter added, or taken away where it was set. A key of metadata has one value."""
-        kept = PageQuery(tuple(each for each in self.items if each[0] != "cursor"))
+        kept = self.with_()
         if self.has(name, value):
             return PageQuery(tuple(each for each in kept.items if each != (name, value)))
         if name.startswith(META):
@@ -115,8 +123,14 @@ class PageQuery:
         return PageQuery((*kept.items, (name, value)))
 
     def without_filters(self) -> "PageQuery":
-        """The time range alone."""
-        return PageQuery(tuple(each for each in self.items if each[0] in ("range", SINCE, UNTIL)))
+        """The time, and how it is shown."""
+        return PageQuery(tuple(each for each in self.with_().items if each not in self.filters))
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of metadata whose values are listed: those asked for, and those of filters."""
+        filtered = [name.removeprefix(META) for name, _ in self.filters if name.startswith(META)]
+        return list(dict.fromkeys([*self.all(KEY), *filtered]))
 
     def link(self, path: str = "") -> str:
         """A link to a page with these parameters."""

@@ -15,6 +15,7 @@ from dashboard.api_client import ApiClient, ApiError, ViewerApi
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
 from schemas.logs import REQUEST_ID
+from schemas.request_origin import Refusal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ SECURITY_HEADERS = {
 _MOST_FORM_BYTES = 200_000
 _TITLES = {
     403: "Not allowed", 404: "Not found", 429: "Too many questions", 500: "Something broke",
-    503: "Not available right now",
+    503: "Not available right now", 507: "No room",
 }  # fmt: skip
 
 
@@ -54,10 +55,13 @@ Handler = Callable[[Request, Viewer], Awaitable[Response]]
 
 
 class Pages:
-    """Makes routes of handlers. `address` is how callers outside reach the API, for examples to paste."""
+    """Makes routes of handlers. `address` is how callers outside reach the API, for examples to paste.
 
-    def __init__(self, api: ApiClient, address: str) -> None:
-        self.api, self.address = api, address
+    `own_hosts` as in `dashboard_routes`.
+    """
+
+    def __init__(self, api: ApiClient, address: str, own_hosts: frozenset[str] | None = None) -> None:
+        self.api, self.address, self._own_hosts = api, address, own_hosts
         self._templates = environment()
 
     def get(self, path: str, handler: Handler) -> Route:
@@ -95,6 +99,8 @@ class Pages:
             viewer = None
             try:
                 viewer = await self.viewer(request)
+                if not viewer.is_signed_in and (refused := self._foreign(request)):
+                    return self._error_page(request, None, ApiError(403, refused.message))
                 return await handler(request, viewer)
             except ApiError as error:
                 if error.status == 401:
@@ -107,6 +113,18 @@ class Pages:
                 return self._error_page(request, viewer, ApiError(500, told))
 
         return endpoint
+
+    def _foreign(self, request: Request) -> Refusal | None:
+        """Why a page of another site may have sent this; a key, where there is one, could not have come from there."""
+        if self._own_hosts is None:
+            return None
+        return refusal(
+            request.scope["headers"],
+            scheme=request.scope["scheme"],
+            http_version=request.scope["http_version"],
+            allowed=self._own_hosts,
+            is_page=request.method == "GET",
+        )
 
     def _to_sign_in(self, request: Request) -> Response:
         address = request.url.path + (f"?{request.url.query}" if request.url.query else "")

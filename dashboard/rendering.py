@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dashboard.api_client import in_path
+from dashboard.export_order import FORMATS
 from dashboard.filter_names import FILTER_NAMES
 from dashboard.page_query import RANGES
 
@@ -123,5 +124,10 @@ def environment() -> Environment:
             in_path,
         )
     }
-    made.globals |= {"static": f"/static/{STATIC_VERSION}", "ranges": RANGES, "filter_names": FILTER_NAMES}
+    made.globals |= {
+        "static": f"/static/{STATIC_VERSION}",
+        "ranges": RANGES,
+        "filter_names": FILTER_NAMES,
+        "export_formats": FORMATS,
+    }
     return made

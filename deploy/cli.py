@@ -16,6 +16,7 @@ from pathlib import Path
 
 from deploy import (
     command_options,
+    dashboard_command,
     expire_commands,
     key_commands,
     migrate_command,
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("rollup", help="run the program that keeps hourly and daily numbers").set_defaults(
         run=_module("stream_workers.rollup_app"), is_program=True
     )
+    dashboard_command.add_to(commands, _port)
     key_commands.add_to(commands)
     operator_commands.add_to(commands)
     replay_command.add_to(commands)

@@ -15,19 +15,23 @@ TOTAL = -1
 
 
 def facet_query(
-    table: str, conditions: Conditions, fields: Sequence[FacetField], asked: Asked
+    table: str, at: str, conditions: Conditions, fields: Sequence[FacetField], asked: Asked
 ) -> tuple[str, dict[str, Any]]:
     """Rows (field, missing, different, most_frequent), `field` being a number in `fields`, and parameters.
 
-    `conditions` are on a row called `r`.
+    `conditions` are on a row called `r`, `at` is its column of the time.
     """
     rows = f"FROM {table} AS r WHERE {conditions.text}"
+    if asked.newest:
+        # Looked up before, so that of older rows nothing is read but their times and what filters ask for.
+        times = f"SELECT r.{at} AS at {rows} ORDER BY at DESC LIMIT {{newest:UInt32}}"
+        rows += f" AND r.{at} >= (SELECT min(at) FROM ({times}))"
     numbered = list(enumerate(fields))
     counts = [
         _of_single([(number, field.sql) for number, field in numbered if not field.is_list], rows),
         *(_of_list(number, field.sql, rows) for number, field in numbered if field.is_list),
     ]
-    parameters = dict(conditions.parameters)
+    parameters = dict(conditions.parameters) | ({"newest": asked.newest} if asked.newest else {})
     for field in fields:
         parameters |= field.parameters
     listed = "facet_value != ''"

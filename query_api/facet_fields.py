@@ -17,7 +17,8 @@ from query_api.log_filters import SPECIALS, LogFilters, parameter
 from query_api.parameter_values import Range, shown, values_of
 
 MOST_FIELDS, MOST_VALUES, MOST_CHARS = 20, 100, 200
-PARAMETERS = ("fields", "limit", "contains")
+PARAMETERS = ("fields", "limit", "contains", "newest")
+MOST_NEWEST = 99_999_999
 
 _LIMIT = 10
 OF_A_KEY = "metadata."
@@ -92,6 +93,8 @@ class Asked:
     fields: tuple[FacetField, ...]
     limit: int = _LIMIT
     contains: str = ""
+    newest: int | None = None
+    """Of how many of the newest; None: of all."""
 
 
 def asked_in(query: QueryParams, known: Mapping[str, str]) -> Asked:
@@ -107,7 +110,11 @@ def asked_in(query: QueryParams, known: Mapping[str, str]) -> Asked:
         raise QueryError(f"limit must be a whole number from 1 to {MOST_VALUES}, got {shown(limit)}", "limit")
     if len(contains) > MOST_CHARS:
         raise QueryError(f"contains must have at most {MOST_CHARS} characters, got {len(contains)}", "contains")
-    return Asked(tuple(_field(name, number, known) for number, name in enumerate(names)), int(limit), contains)
+    newest = query.get("newest")
+    if newest is not None and not (newest.isascii() and newest.isdigit() and len(newest) <= 8 and int(newest)):
+        raise QueryError(f"newest must be a whole number from 1 to {MOST_NEWEST}, got {shown(newest)}", "newest")
+    asked = tuple(_field(name, number, known) for number, name in enumerate(names))
+    return Asked(asked, int(limit), contains, int(newest) if newest else None)
 
 
 def openapi_facet_parameters(known: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -123,7 +130,9 @@ def openapi_facet_parameters(known: Mapping[str, str]) -> list[dict[str, Any]]:
     limit["schema"] |= {"minimum": 1, "maximum": MOST_VALUES, "default": _LIMIT}
     contains = parameter("contains", "Only values that contain this text, in upper or lower case.", "gpt")
     contains["schema"]["maxLength"] = MOST_CHARS
-    return [fields, limit, contains]
+    newest = parameter("newest", "Count only so many of the newest, and those as old as the last of them.", 100_000)
+    newest["schema"] |= {"minimum": 1, "maximum": MOST_NEWEST}
+    return [fields, limit, contains, newest]
 
 
 def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:

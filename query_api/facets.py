@@ -50,7 +50,7 @@ class Facets(BaseModel):
     """Counts by the values of fields."""
 
     object: Literal["facets"] = "facets"
-    total: int = Field(description="How many all filters leave.", examples=[1203])
+    total: int = Field(description="How many filters leave, of the newest asked for.", examples=[1203])
     facets: list[Facet] = Field(description="In the order of `fields`.")
 
 
@@ -83,7 +83,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time("requests cannot be counted"):
             return await _facets(
                 reader,
-                "feedback.request_logs",
+                ("feedback.request_logs", "started_at"),
                 asked,
                 conditions_on_requests(filters, "r"),
                 lambda field: conditions_on_requests(field.without_own_filter(filters), "r"),
@@ -110,7 +110,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time("feedback cannot be counted"):
             return await _facets(
                 reader,
-                "feedback.feedback",
+                ("feedback.feedback", "created_at"),
                 asked,
                 conditions_on_listed_feedback(filters, "r"),
                 lambda field: conditions_on_listed_feedback(field.without_own_filter_of_feedback(filters), "r"),
@@ -120,9 +120,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
 
 async def _facets(
-    reader: Reader, table: str, asked: Asked, all_filters: Conditions, narrowing: Callable[[FacetField], Conditions]
+    reader: Reader,
+    table: tuple[str, str],
+    asked: Asked,
+    all_filters: Conditions,
+    narrowing: Callable[[FacetField], Conditions],
 ) -> Facets:
-    """Raises what the client raises."""
+    """`table` is its name and that of its time. Raises what the client raises."""
     alike: list[tuple[Conditions, list[FacetField]]] = [(all_filters, [])]
     for field in asked.fields:
         conditions = narrowing(field)
@@ -134,7 +138,7 @@ async def _facets(
     found: dict[str, Facet] = {}
     total = 0
     for conditions, fields in alike:
-        rows = await reader.rows(*facet_query(table, conditions, fields, asked))
+        rows = await reader.rows(*facet_query(*table, conditions, fields, asked))
         counted = {row["field"]: row for row in rows}
         if conditions is all_filters:
             total = counted[TOTAL]["missing"] if TOTAL in counted else 0

@@ -1,13 +1,13 @@
 """One system and one real Chromium for all tests in this folder; each test has its visitors and workspaces."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.browser.chromium import chromium_path, launch_options
 from tests.browser.dashboard_system import DashboardSystem, Workspace
 from tests.browser.visitor import PATIENCE_MS, Visitor
 from tests.pipeline.engines import embedded
@@ -16,7 +16,7 @@ from tests.pipeline.engines import embedded
 @pytest.fixture(scope="package")
 def chromium() -> str:
     """Where the distribution's Chromium is; none is downloaded."""
-    path = shutil.which("chromium")
+    path = chromium_path()
     if path is None:
         reason = "chromium not found"
         if os.environ.get("FEEDBACK_REQUIRE_BROWSER") == "1":
@@ -39,10 +39,8 @@ def system(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def browser(chromium: str, system: DashboardSystem) -> Iterator[Browser]:
     """A running Chromium. It comes after the system, since its driver has a loop in this thread."""
     expect.set_options(timeout=PATIENCE_MS)
-    # Chromium refuses to be sandboxed where root runs it. Its own guard of local servers would hide a lack of ours.
-    options = ["--disable-features=LocalNetworkAccessChecks", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=options)
+        launched = playwright.chromium.launch(**launch_options())
         yield launched
         launched.close()
 

@@ -124,6 +124,24 @@ def test_feedback_is_counted_by_the_values_of_fields(
     assert found["facets"] == [counted(rows(field), field, limit, contains) for field in fields]
 
 
+@pytest.mark.parametrize(("path", "at"), [("logs", "started_at"), ("feedback", "created_at")])
+@pytest.mark.parametrize("newest", [1, 7, 1000])
+def test_only_the_newest_are_counted_where_so_many_are_asked_for(world: World, path: str, at: str, newest: int) -> None:
+    filters = {**TIMES, "ai_model": "m1"}
+    rows = (
+        requests_asked(world.stored, filters_in(filters, "default"))
+        if path == "logs"
+        else feedback_listed(world.stored, feedback_filters_in(filters, "default"))
+    )
+    times = sorted((row[at] for row in rows), reverse=True)
+    left = [row for row in rows if row[at] >= times[:newest][-1]]
+    fields = ("user", "metadata", "metadata.tier")
+    found = facets(world, path, **filters, fields=",".join(fields), limit="100", newest=str(newest))
+    assert found["total"] == len(left) >= min(newest, len(rows)) > 0
+    # The filter on the model narrows none of these, so that the same are counted.
+    assert found["facets"] == [counted(left, field, 100, "") for field in fields]
+
+
 def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(world: World) -> None:
     model, status = facets(world, "logs", **TIMES, fields="ai_model,status_code", ai_model="m1")["facets"]
     assert {each["value"] for each in model["values"]} == {"m1", "m2", "m__3"}
@@ -138,6 +156,8 @@ def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(wor
         ({"fields": "ai_model,colour"}, "fields", 'there is no "colour"'),
         ({"fields": "metadata."}, "fields", 'there is no "metadata."'),
         ({"fields": ""}, "fields", "must not be empty"),
+        ({"fields": "user", "newest": "0"}, "newest", "from 1 to"),
+        ({"fields": "user", "newest": "123456789"}, "newest", "from 1 to"),
         ({"fields": ",".join(f"metadata.{n}" for n in range(21))}, "fields", "at most 20 names, got 21"),
         ({"fields": "user", "limit": "0"}, "limit", "from 1 to 100"),
         ({"fields": "user", "limit": "101"}, "limit", "from 1 to 100"),

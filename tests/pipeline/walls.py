@@ -90,11 +90,15 @@ PAGES = _get(
     "/",
     "/logs",
     "/logs/overview",
+    "/logs/keys",
     "/feedback",
     "/feedback/overview",
+    "/feedback/keys",
     "/analytics",
     *(f"/analytics/{part}" for part in ("figures", "charts", "groups", "comparison")),
     "/trace",
+    "/exports",
+    "/exports/file",
     "/sign-in",
     "/keys",
     *(f"/pipeline{part}" for part in ("", "/status", "/waiting")),
@@ -102,7 +106,8 @@ PAGES = _get(
 ) | {
     Route("POST", path)
     for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete", "/keys",
-                 "/keys/revoke", "/pipeline/audit", "/pipeline/redrive")
+                 "/keys/revoke", "/exports", "/exports/cancel", "/exports/delete",
+                 "/pipeline/audit", "/pipeline/redrive")
 }  # fmt: skip
 """The dashboard's, which asks the routes above with the viewer's key."""
 

@@ -29,7 +29,7 @@ CLICKHOUSE = (
     ["keys", "publish"],
 )
 KAFKA = (["topics"], ["replay", "--from-time", "2026-01-31"])
-NO_PROGRAMS = {"up", "api", "edge", "worker", "rollup", "version"}
+NO_PROGRAMS = {"up", "api", "edge", "dashboard", "worker", "rollup", "version"}
 WRONG_URLS = [
     "",
     "http://",

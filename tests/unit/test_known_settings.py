@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from dashboard.settings import DashboardSettings
 from deploy import cli
 from deploy.retention import ORPHAN_SETTING, SETTINGS
 from ingest_api.settings import Settings
@@ -16,7 +17,7 @@ from schemas.known_settings import KNOWN, unknown_settings
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[2]
-CLASSES: list[type[BaseSettings]] = [Settings, QuerySettings, WorkerSettings, RollupSettings]
+CLASSES: list[type[BaseSettings]] = [Settings, QuerySettings, WorkerSettings, RollupSettings, DashboardSettings]
 PROGRAMS = ["ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup_app"]
 
 
@@ -100,6 +101,7 @@ def test_no_program_starts_with_one(module: str) -> None:
         ["topics"],
         ["api"],
         ["edge"],
+        ["dashboard"],
         ["worker"],
         ["rollup"],
         ["audit"],

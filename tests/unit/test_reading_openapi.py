@@ -12,7 +12,7 @@ from query_api.log_filters import NAMES
 from query_api.settings import QuerySettings
 
 PAGE = {"cursor", "page_size"}
-FACETS = {"fields", "limit", "contains"}
+FACETS = {"fields", "limit", "contains", "newest"}
 GROUPS = {*NAMES, "key", "page_size", "current_page"}
 GRAPH = {*NAMES, "read_from"}
 OVER_TIME = {*GRAPH, "bucket", "time_zone"}

@@ -1,0 +1,25 @@
+"""What a dashboard of its own reads from the environment, as the programs of the API do: FEEDBACK_ and the name."""
+
+from typing import Annotated
+
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.addresses import HttpUrlOrNone
+from schemas.logs import Format
+from schemas.request_origin import host_names
+
+
+class DashboardSettings(BaseSettings):
+    """The settings with their defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    public_url: HttpUrlOrNone = ""
+    log_format: Format = "text"
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return host_names(value) if isinstance(value, str) else value

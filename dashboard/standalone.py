@@ -1,0 +1,98 @@
+"""The dashboard as a program of its own: the same pages, over an API elsewhere.
+
+It keeps nothing and knows no secret: each call of the API has the viewer's own key. Any number of them may run.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from logging.config import dictConfig
+from secrets import token_hex
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dashboard.api_client import ApiClient, ApiError
+from dashboard.app import dashboard_routes
+from dashboard.settings import DashboardSettings
+from schemas.addresses import without_password
+from schemas.background import exit_code
+from schemas.logs import REQUEST_ID, config, log_what_nobody_catches
+from schemas.settings_faults import SettingsError, load
+
+_MOST_AT_ONCE = 500
+_STOPS_WITHIN_S = 10
+
+log = logging.getLogger("dashboard")
+
+
+def serve(api: str, host: str, port: int) -> int:
+    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken."""
+    try:
+        settings = load(DashboardSettings)
+    except SettingsError as faults:
+        print(faults, file=sys.stderr)
+        return 2
+    dictConfig(config(settings.log_format, dashboard=logging.INFO))
+    log_what_nobody_catches()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: sys.exit(exit_code()))
+    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info("Dashboard at %s, over the API at %s.", shown, without_password(api))
+    uvicorn.Server(
+        uvicorn.Config(
+            standalone(api, frozenset((*settings.allowed_hosts, host.lower())), settings.public_url),
+            host=host,
+            port=port,
+            loop="uvloop",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=_MOST_AT_ONCE,
+            timeout_graceful_shutdown=_STOPS_WITHIN_S,
+        )
+    ).run()
+    return exit_code()
+
+
+def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASGIApp:
+    """The program's app. `own_hosts` are host names by which it may be called while the API asks for no key."""
+    client = ApiClient(api)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        try:
+            await client.as_viewer(None).get("/healthz")
+        except ApiError as error:
+            return JSONResponse({"status": "failure", "message": error.message, "waits_for": "api"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await client.close()
+
+    pages = dashboard_routes(client, public_url.rstrip("/") or without_password(api).rstrip("/"), own_hosts)
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), *pages], lifespan=lifespan)
+    return _WithRequestIds(app)
+
+
+class _WithRequestIds:
+    """Gives each request an id, by which a page that failed is found in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        REQUEST_ID.set(token_hex(8))
+        await self._app(scope, receive, send)

@@ -1,0 +1,164 @@
+"""A page is its address: whatever part of it changes the address, all other links and forms go on from there."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard_system import Workspace, request_log
+from tests.browser.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def filled(workspace: Workspace) -> Workspace:
+    """Three requests of two models and two plans, and feedback on each trace."""
+    workspace.log(
+        *(request_log(f"trace-{n}", model=("gpt-4o", "claude")[n % 2], plan=("pro", "free")[n % 2]) for n in range(3))
+    )
+    workspace.rate_all(*({"trace_id": f"trace-{n}", "value": n, "metadata": {"_user": f"user-{n}"}} for n in range(3)))
+    return workspace
+
+
+def asked(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_a_choice_in_one_part_of_analytics_is_kept_by_every_other(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).quiet_page("/analytics?range=7d&sort=-n")
+    groups, facets = page.locator("#groups"), page.locator("#facets")
+    groups.get_by_role("link", name="User", exact=True).click()
+    expect(page).to_have_url(re.compile("by=user"))
+    groups.get_by_role("link", name="Newest").click()
+    expect(page).to_have_url(re.compile("sort=-last_seen"))
+    page.get_by_role("link", name="Models", exact=True).click()
+    expect(page).to_have_url(re.compile("against=ai_model"))
+    chosen = {"by": ["user"], "sort": ["-last_seen"], "against": ["ai_model"]}
+
+    facets.get_by_role("link", name=re.compile("gpt-4o")).click()
+    expect(page).to_have_url(re.compile("ai_model=gpt-4o"))
+    assert asked(page) == {"range": ["7d"], "ai_model": ["gpt-4o"], **chosen}
+    expect(groups.get_by_role("link", name="User", exact=True).first).to_have_attribute("aria-current", "true")
+
+    # Chosen in a part, then a form beside it, then a pill, and a copied link.
+    groups.get_by_role("link", name="Model", exact=True).first.click()
+    expect(page).to_have_url(re.compile("by=ai_model"))
+    page.get_by_label("Time range").select_option("30d")
+    expect(page).to_have_url(re.compile("range=30d"))
+    assert asked(page) == {"range": ["30d"], "ai_model": ["gpt-4o"], **chosen, "by": ["ai_model"]}
+    groups.get_by_role("link", name="User", exact=True).first.click()
+    expect(page).to_have_url(re.compile("by=user"))
+    pill = page.get_by_title("Remove this filter")
+    assert parse_qs(urlsplit(pill.get_attribute("href") or "").query) == {"range": ["30d"], **chosen}
+    pill.click()
+    expect(page).not_to_have_url(re.compile("gpt-4o"))
+    assert asked(page) == {"range": ["30d"], **chosen}
+    page.go_back()
+    expect(page).to_have_url(re.compile("gpt-4o"))
+    expect(pill).to_have_count(1)
+
+
+def test_a_filter_leads_to_the_first_page_and_closes_what_is_open(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).quiet_page("/logs")
+    page.locator("#rows tbody tr").first.click()
+    expect(page.locator("#drawer")).to_be_visible()
+    link = page.locator("#facets").get_by_role("link", name=re.compile("claude"))
+    assert parse_qs(urlsplit(link.get_attribute("href") or "").query) == {"ai_model": ["claude"]}
+
+
+def test_what_is_open_stays_beside_the_page_of_the_list_that_it_was_opened_on(
+    filled: Workspace, visitor: Visit
+) -> None:
+    first = filled.call("GET", "/v1/logs", page_size="1").json()["next_cursor"]
+    page = visitor(filled).quiet_page(f"/logs?cursor={first}")
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
+    page.locator("#rows tbody tr").first.click()
+    expect(page).to_have_url(re.compile("open="))
+    assert asked(page)["cursor"] == [first]
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("open="))
+    assert asked(page) == {"cursor": [first]}
+
+
+def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, visitor: Visit) -> None:
+    times = "time_of_generation_min=2020-01-01T00:00:00Z&time_of_generation_max=2020-01-02T00:00:00Z"
+    page = visitor(filled).quiet_page(f"/logs?{times}")
+    expect(page.locator("#rows .empty")).to_be_visible()
+    page.get_by_label("Time range").select_option("24h")
+    expect(page.locator("#rows tbody tr")).to_have_count(3)
+    expect(page.get_by_label("Time range")).to_have_value("24h")
+
+
+def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: Visit) -> None:
+    somebody = visitor(filled)
+    page = somebody.quiet_page("/logs")
+    rows, facets = page.locator("#rows tbody tr"), page.locator("#facets")
+    facets.get_by_text("Metadata", exact=True).press("Enter")
+    facets.get_by_role("link", name=re.compile("^plan")).press("Enter")
+    expect(page).to_have_url(re.compile("key=plan"))
+    expect(facets.get_by_role("link", name=re.compile("pro *2"))).to_be_visible()
+    expect(rows).to_have_count(3)
+    facets.get_by_role("link", name=re.compile("free *1")).press("Enter")
+    expect(rows).to_have_count(1)
+    # The other value is still there to choose.
+    expect(facets.get_by_role("link", name=re.compile("pro *2"))).to_be_visible()
+    page.reload()
+    expect(rows).to_have_count(1)
+    copied = somebody.page(page.url)
+    expect(copied.locator("#rows tbody tr")).to_have_count(1)
+    copied.get_by_title("Remove this filter").click()
+    expect(copied.locator("#rows tbody tr")).to_have_count(3)
+    page.go_back()
+    expect(rows).to_have_count(3)
+    facets.get_by_label("Value of plan").fill("pro")
+    facets.get_by_label("Value of plan").press("Enter")
+    expect(rows).to_have_count(2)
+    page.goto(page.url.replace("/logs", "/feedback"))
+    expect(rows).to_have_count(2)
+
+
+def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, visitor: Visit) -> None:
+    document = filled.call("GET", "/openapi.json").json()
+    told = {each["name"] for each in document["paths"]["/v1/logs"]["get"]["parameters"]}
+    # Times are chosen by the range and by dragging, metadata by key and value; the key says which workspace.
+    told -= {"time_of_generation_min", "time_of_generation_max", "metadata", "workspace_slug", "page_size", "cursor"}
+    page = visitor(filled).page("/logs")
+    names = page.locator("#filters").evaluate("form => [...form.elements].map((each) => each.name)")
+    assert told <= set(names)
+    model = page.locator("#filters").get_by_label("Model", exact=True)
+    page.get_by_text("More filters").click()
+    model.fill("claude")
+    page.get_by_label("Tokens in, at least").fill("7")
+    page.get_by_label("Tokens in, at least").press("Enter")
+    expect(page.locator("#rows tbody tr")).to_have_count(1)
+    assert asked(page)["ai_model"] == ["claude"]
+    # Sent again, the form keeps what is set, and adds what is typed.
+    page.get_by_text("More filters").click()
+    model.fill("gpt-4o")
+    model.press("Enter")
+    expect(page.locator("#rows tbody tr")).to_have_count(3)
+    assert sorted(asked(page)["ai_model"]) == ["claude", "gpt-4o"]
+
+
+def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).quiet_page("/logs?ai_model=claude&columns=trace&columns=model")
+    views, rows = page.get_by_text("Views", exact=True), page.locator("#rows tbody tr")
+    views.press("Enter")
+    page.get_by_label("Name of this view").fill("Claude <b>alone</b>")
+    page.get_by_label("Name of this view").press("Enter")
+    page.goto("/logs?columns=time&columns=user")
+    expect(rows).to_have_count(3)
+    views.press("Enter")
+    page.get_by_role("link", name="Claude <b>alone</b>").press("Enter")
+    expect(rows).to_have_count(1)
+    assert asked(page) == {"ai_model": ["claude"]}
+    assert page.locator("#rows th").all_inner_texts() == ["Time", "Trace", "Model"]
+    views.press("Enter")
+    page.get_by_role("button", name="Forget Claude").press("Enter")
+    page.reload()
+    views.press("Enter")
+    expect(page.get_by_label("Name of this view")).to_be_visible()
+    assert page.locator("saved-views li").count() == 0

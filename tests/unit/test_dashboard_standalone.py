@@ -1,0 +1,77 @@
+"""A dashboard by itself keeps away what the API keeps away: pages of other sites, while no key is asked for."""
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from dashboard import standalone as program
+from dashboard.api_client import ApiClient
+from dashboard.session import COOKIE
+from deploy import cli
+
+OWN = frozenset({"feedback.example.com"})
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    """Over an API that asks for no key, and takes one."""
+
+    async def api(scope, receive, send):  # type: ignore[no-untyped-def]
+        key = Request(scope).headers.get("x-portkey-api-key")
+        answer = {"workspace": "default", "scopes": ["admin"], "key_id": key and "abc", "data": [], "next_cursor": None}
+        await JSONResponse(answer)(scope, receive, send)
+
+    monkeypatch.setattr(program, "ApiClient", lambda address: ApiClient(address, api))
+    app = program.standalone("http://api.example:8787", OWN)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8788")
+
+
+@pytest.mark.parametrize("host", ["localhost:8788", "127.0.0.1:8788", "[::1]:8788", "feedback.example.com"])
+async def test_it_answers_by_its_own_names(site: httpx.AsyncClient, host: str) -> None:
+    reply = await site.get("/logs", headers={"host": host})
+    assert reply.status_code == 200
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert "http://api.example:8787/v1/logs" in reply.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"origin": "http://evil.example"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"},
+    ],
+)
+async def test_a_page_of_another_site_gets_nothing_while_no_key_is_asked_for(
+    site: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    reply = await site.get("/logs", headers=headers)
+    assert reply.status_code == 403
+    assert ("/v1/logs" in reply.text, "Table of requests" in reply.text) == (False, False)
+
+
+async def test_with_a_key_any_name_leads_here_and_no_other_page_can_send_a_form(site: httpx.AsyncClient) -> None:
+    headers = {"host": "behind-a-proxy.example", "cookie": f"{COOKIE}=fbk_abc"}
+    assert (await site.get("/logs", headers=headers)).status_code == 200
+    form = {"trace_id": "a", "value": "1"}
+    reply = await site.post("/feedback/add", data=form, headers=headers | {"sec-fetch-site": "cross-site"})
+    assert reply.status_code == 403
+
+
+async def test_a_probe_is_answered_by_any_name(site: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/readyz"):
+        reply = await site.get(path, headers={"host": "10-0-0-7.pod"})
+        assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--api", "api:8787"], "must start with http:// or https://"),
+        (["--port", "0"], "'0' is not a port"),
+    ],
+)
+def test_a_wrong_option_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dashboard", *arguments]) == 2
+    assert told in capsys.readouterr().err
