@@ -15,8 +15,11 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from deploy.command_options import ROLLUP_GROUP
+from deploy.engines import CommandError
+from deploy.groups import require_members
 from tests.browser.chromium import launch_options
-from tests.pipeline.engines import REPOSITORY, embedded
+from tests.pipeline.engines import REPOSITORY, Engines, embedded, until
 from tests.pipeline.running import Pipeline
 
 FOLDER = REPOSITORY / "docs/images"
@@ -47,9 +50,19 @@ def filled() -> Iterator[str]:
         with embedded(folder) as engines:
             engines.prepare()
             with Pipeline(engines, folder) as pipeline, pipeline.rollup():
+                until(lambda: rolls_up(engines), "hours and days are computed")
                 command = [sys.executable, "-m", "deploy.cli", "demo"]
                 subprocess.run(command, env=os.environ | engines.environment, cwd=REPOSITORY, check=True, timeout=600)
                 yield pipeline.url
+
+
+def rolls_up(engines: Engines) -> bool:
+    """Whether the program that keeps hours and days is at work."""
+    try:
+        require_members(engines.kafka, ROLLUP_GROUP)
+    except CommandError:
+        return False
+    return True
 
 
 def take(browser: Browser, url: str, name: str, scheme: Literal["light", "dark"], folder: Path) -> Path:

@@ -109,8 +109,8 @@ def test_a_filter_that_is_wrong_is_named_and_the_page_stays(filled: Workspace, v
 def test_the_columns_that_somebody_chose_are_remembered(filled: Workspace, visitor: Visit) -> None:
     page = visitor(filled).page("/logs?ai_model=gpt-4o")
     page.get_by_text("Columns").click()
-    page.get_by_label("Trace", exact=True).check()
-    page.get_by_label("Prompt").uncheck()
+    page.get_by_role("checkbox", name="Trace").check()
+    page.get_by_role("checkbox", name="Prompt").uncheck()
     page.get_by_role("button", name="Show these").click()
     expect(page.get_by_role("columnheader", name="Trace")).to_be_visible()
     rows(page, 3)
