@@ -17,11 +17,10 @@ import clickhouse_connect
 
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
-from deploy.migrate import migrate
 from deploy.topics import create_topics
 from schemas.addresses import without_password
 from tests.chaos.proxy import Proxy
-from tests.pipeline.engines import Process, answers, until
+from tests.pipeline.engines import Process, answers, put_tables, until
 
 PARTITIONS = 8
 SESSION_TIMEOUT_S = 6
@@ -84,6 +83,7 @@ class System:
         self.kafka_proxy = Proxy(kafka_proxy_port, kafka_port)
         self.clickhouse_proxy = Proxy(self.clickhouse_proxy_port, clickhouse_port)
         self.bootstrap = f"127.0.0.1:{kafka_proxy_port}"
+        put_tables(folder / "clickhouse")
         self.clickhouse_url = keep_address(folder / "clickhouse", "127.0.0.1", clickhouse_port)
         self.broker.start()
         self.clickhouse = Watched(
@@ -97,7 +97,6 @@ class System:
         )  # fmt: skip
         until(lambda: answers(f"{without_password(self.clickhouse_url)}/ping"), "ClickHouse answers")
         asyncio.run(create_topics(self.bootstrap, PARTITIONS))
-        migrate(self.clickhouse_url)
         self._environment = {
             "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
             "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url.replace(

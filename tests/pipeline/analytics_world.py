@@ -12,15 +12,13 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 from fastapi import FastAPI
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from query_api.app import add_queries
 from query_api.engines import Engines
 from query_api.settings import QuerySettings
 from schemas.api_key_store import ApiKeyStore
 from stream_workers.rollups import Hour, compute
 from tests.pipeline.analytics_data import Stored, insert, invented
-from tests.pipeline.engines import clickhouse_front
+from tests.pipeline.engines import clickhouse_with_tables
 
 
 class World:
@@ -72,9 +70,7 @@ def queries_over(url: str) -> FastAPI:
 @contextmanager
 def world_in(folder: Path) -> Iterator[World]:
     """A new one."""
-    (port,) = free_ports(1)
-    with clickhouse_front(folder / "clickhouse", port) as url, asyncio.Runner() as runner:
-        migrate(url)
+    with clickhouse_with_tables(folder / "clickhouse") as url, asyncio.Runner() as runner:
         world = World(url, runner)
         yield world
         runner.run(world.engines.close())

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from tests.conftest import Pipelines
 from tests.pipeline.analytics_world import World, world_in
 from tests.pipeline.edge_fixtures import Broker, Edge
-from tests.pipeline.engines import SOURCES, clickhouse_front
+from tests.pipeline.engines import SOURCES, clickhouse_with_tables
 from tests.pipeline.running import Pipeline
 from tests.tries import TIMES
 
@@ -40,9 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """The address of a ClickHouse of the test's own, with empty tables."""
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path / "clickhouse", port) as address:
-        migrate(address)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as address:
         yield address
 
 

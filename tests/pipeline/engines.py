@@ -5,6 +5,8 @@ migrations applied. `kafka` needs Java and Maven; `containers` a Docker engine t
 """
 
 import asyncio
+import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -15,12 +17,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from deploy.embedded import broker as embedded_broker
-from deploy.embedded.clickhouse_address import keep_address
+from deploy.embedded.clickhouse_address import ADDRESS_FILE, keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
 from deploy.migrate import migrate
 from deploy.topics import create_topics
@@ -133,6 +137,42 @@ def clickhouse_front(folder: Path, port: int) -> Iterator[str]:
 
 
 @contextmanager
+def clickhouse_with_tables(folder: Path) -> Iterator[str]:
+    """Such a front with every table and no row, on a port of its own; its address with the password."""
+    (port,) = free_ports(1)
+    put_tables(folder)
+    with clickhouse_front(folder, port) as address:
+        yield address
+
+
+def put_tables(folder: Path) -> None:
+    """Have this ClickHouse folder, which is new, hold what `feedback migrate` makes; its password is its own."""
+    shutil.copytree(_prepared(), folder, symlinks=True, ignore=shutil.ignore_patterns(ADDRESS_FILE))
+
+
+@cache
+def _prepared() -> Path:
+    """A folder with the tables, made once for all test processes: to migrate takes an engine two seconds of CPU. It is
+    named after all that the tables are made from."""
+    digest = hashlib.sha256(version("chdb-core").encode())
+    for source in [*sorted((REPOSITORY / "deploy" / "clickhouse").glob("*.sql")), REPOSITORY / "deploy" / "migrate.py"]:
+        digest.update(source.read_bytes())
+    kept = REPOSITORY / ".pytest_cache" / "tables"
+    kept.mkdir(parents=True, exist_ok=True)
+    folder = kept / digest.hexdigest()[:16]
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = kept / "draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            (port,) = free_ports(1)
+            with clickhouse_front(draft, port) as address:
+                migrate(address)
+            draft.rename(folder)
+    return folder
+
+
+@contextmanager
 def clickhouse_process(folder: Path, port: int) -> Iterator[Process]:
     """The process of such a front."""
     argv = [sys.executable, "-m", "deploy.embedded.clickhouse_http", "--port", str(port), "--data-dir", str(folder)]
@@ -150,6 +190,7 @@ def embedded(folder: Path) -> Iterator[Engines]:
     bootstrap = f"127.0.0.1:{kafka_port}"
     broker = Process(embedded_broker.command("127.0.0.1", kafka_port), folder / "broker.log")
     try:
+        put_tables(folder / "clickhouse")
         with clickhouse_process(folder / "clickhouse", clickhouse_port) as process:
             clickhouse = keep_address(folder / "clickhouse", "127.0.0.1", clickhouse_port)
             asyncio.run(embedded_broker.wait_until_ready(bootstrap))
@@ -166,8 +207,7 @@ def kafka(folder: Path) -> Iterator[Engines]:
     broker = KafkaBroker(folder / "kafka", deadline=180)  # for machines that stall
     broker.start()
     try:
-        (clickhouse_port,) = free_ports(1)
-        with clickhouse_front(folder / "clickhouse", clickhouse_port) as clickhouse:
+        with clickhouse_with_tables(folder / "clickhouse") as clickhouse:
             yield Engines(broker.bootstrap, clickhouse, idempotence=True)
     finally:
         broker.kill()

@@ -13,10 +13,9 @@ import pytest
 import requests
 
 from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from query_api.exports.signing import signature
 from tests.pipeline.edge_fixtures import Broker, failed
-from tests.pipeline.engines import Process, answers, clickhouse_front, until
+from tests.pipeline.engines import Process, answers, clickhouse_with_tables, until
 from tests.pipeline.exporting import Exports
 
 ROWS = 300_000
@@ -82,9 +81,7 @@ FROM numbers(1, {ROWS // 3})"""
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("exports")
-    (port,) = free_ports(1)
-    with clickhouse_front(folder / "clickhouse", port) as url:
-        migrate(url)
+    with clickhouse_with_tables(folder / "clickhouse") as url:
         with clickhouse_connect.get_client(dsn=url) as client:
             client.command(REQUESTS)
             client.command(FEEDBACK)

@@ -10,12 +10,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from fastapi import FastAPI
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from query_api.app import add_queries
 from query_api.settings import QuerySettings
 from schemas.api_key_store import ApiKeyStore
-from tests.pipeline.engines import clickhouse_front, until
+from tests.pipeline.engines import clickhouse_with_tables, until
 
 TIMES = {"time_of_generation_min": "2025-10-20T00:30:00Z", "time_of_generation_max": "2025-11-10T00:30:00Z"}
 ROLLED_UP = {"time_of_generation_min": "2025-10-20", "time_of_generation_max": "2025-11-10"}
@@ -35,9 +33,7 @@ class Slow(NamedTuple):
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("slow"), port) as url, asyncio.Runner() as runner:
-        migrate(url)
+    with clickhouse_with_tables(tmp_path_factory.mktemp("slow") / "clickhouse") as url, asyncio.Runner() as runner:
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
         for view in VIEWS:
             client.command(hour_long(client, view))

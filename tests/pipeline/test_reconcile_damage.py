@@ -9,12 +9,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from deploy.differences import Difference, Scope
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from deploy.progress import Progress
 from deploy.reconcile import reconcile
 from deploy.reconcile_verdict import UNKNOWN
-from tests.pipeline.engines import clickhouse_front
+from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.stored_histories import SETTINGS, store_histories
 
 SHOWN = {
@@ -49,9 +47,7 @@ AGGREGATE_COPIES = {
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ClickHouse of its own with random histories of several workspaces, and their rollups."""
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("damaged") / "clickhouse", port) as url:
-        migrate(url)
+    with clickhouse_with_tables(tmp_path_factory.mktemp("damaged") / "clickhouse") as url:
         with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
             store_histories(client, seed=7, workspaces=6, traces=40, events=180)
             client.command("CREATE TABLE feedback.journal_kept AS feedback.journal")

@@ -18,8 +18,6 @@ import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from deploy.expire import Positions, _remove
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from deploy.progress import Progress
 from deploy.retention import apply_settings
 from schemas import topics
@@ -28,7 +26,7 @@ from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
 from stream_workers.rollups import compute, stale_hours
 from stream_workers.sink import store
 from tests.model import Model, Outcome, check
-from tests.pipeline.engines import clickhouse_front
+from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.test_rollups import expected, shown
 from tests.tries import tries
 from tests.unit.simulated_world import World, run
@@ -46,9 +44,7 @@ WHERE workspace = {w:String} ORDER BY version DESC LIMIT 1 BY workspace, home_or
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("replay") / "clickhouse", port) as address:
-        migrate(address)
+    with clickhouse_with_tables(tmp_path_factory.mktemp("replay") / "clickhouse") as address:
         # Histories lie in the past, and keys that are older than their retention are free again.
         apply_settings(address, {"FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS": "0"})
         yield address

@@ -7,10 +7,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from deploy.retention import KEPT, OF_TRACES, SETTINGS, RetentionError, apply_settings, days_in_force
-from tests.pipeline.engines import clickhouse_front
+from tests.pipeline.engines import clickhouse_with_tables
 
 NAMES = [each.name for each in SETTINGS]
 DEFAULTS = {each.what: each.setting.default_days for each in KEPT}
@@ -19,9 +17,7 @@ DEFAULTS = {each.what: each.setting.default_days for each in KEPT}
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ClickHouse of its own: what is set here must drop nobody else's rows."""
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("retention") / "clickhouse", port) as address:
-        migrate(address)
+    with clickhouse_with_tables(tmp_path_factory.mktemp("retention") / "clickhouse") as address:
         apply_settings(address, {})
         yield address
 

@@ -18,11 +18,9 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
 from stream_workers.rollup_statements import COLUMNS, READ
 from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
-from tests.pipeline.engines import REPOSITORY, clickhouse_front, until
+from tests.pipeline.engines import REPOSITORY, clickhouse_with_tables, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.sql_data import narrowed
 from tests.pipeline.test_pipeline import a_trace
@@ -39,9 +37,7 @@ ADDRESSES: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    (port,) = free_ports(1)
-    with clickhouse_front(tmp_path_factory.mktemp("rollups") / "clickhouse", port) as url:
-        migrate(url)
+    with clickhouse_with_tables(tmp_path_factory.mktemp("rollups") / "clickhouse") as url:
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
         ADDRESSES[client.url] = url
         yield client

@@ -33,7 +33,7 @@ def up(tmp_path: Path) -> Iterator[Starter]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One that several tests share, each leaving it ready."""
     with starter(tmp_path_factory.mktemp("up")) as start:
-        yield start("data").start_and_wait()
+        yield start("data").start_and_wait(has_tables=False)
 
 
 def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) -> None:
