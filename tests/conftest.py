@@ -17,7 +17,8 @@ Pipelines = Callable[[str], Pipeline]
 # Brokers live for minutes here: what Java's second compiler would gain is less than it costs.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
-settings.register_profile("feedback", max_examples=tries(50))
+# Machines stall: what takes long is held elsewhere.
+settings.register_profile("feedback", max_examples=tries(50), deadline=None)
 settings.load_profile("feedback")
 
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.

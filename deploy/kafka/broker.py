@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import fcntl
+import random
 import socket
 import subprocess
 import uuid
@@ -24,6 +25,7 @@ from aiokafka.errors import KafkaError as ClientError
 from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
 
 HOST = "127.0.0.1"
+_FREE_PORTS = (15_000, 32_000)
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -105,12 +107,18 @@ async def wait_until_ready(
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct loopback ports that nothing listens on at this moment."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    """Distinct loopback ports that nothing has at this moment.
+
+    They lie below those that systems give to whoever connects, else a connection may have one before a server does.
+    """
+    # Tests seed the common source, and then processes would choose alike.
+    chance, found = random.SystemRandom(), set[int]()
+    while len(found) < count:
+        port = chance.randrange(*_FREE_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            found.add(port)
+    return list(found)
 
 
 @dataclass

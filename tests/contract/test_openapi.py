@@ -191,7 +191,6 @@ def call_often(cases: SearchStrategy[Any]) -> None:
     @settings(
         max_examples=EXAMPLES,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

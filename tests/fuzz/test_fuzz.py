@@ -70,7 +70,6 @@ def run(edge: RecordedEdge, seeded: int, examples: int, statuses: Counter[int]) 
     @settings(
         max_examples=examples,
         database=None,
-        deadline=None,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )

@@ -48,7 +48,7 @@ def filters_of(query: dict[str, str]) -> FeedbackFilters:
     return feedback_filters_in(query, "default")
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(
     query=st.one_of(
         some_of(OWN, 3), st.tuples(some_of(OWN), some_of(SHARED)).map(lambda both: both[0] | both[1])

@@ -115,7 +115,7 @@ EXPECTED: list[tuple[Measure[Any], Callable[[list[Row]], Row]]] = [
 ]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, bucket=st.sampled_from(BUCKETS), zone=st.sampled_from(ZONES),
     measure=st.sampled_from(EXPECTED),
@@ -140,7 +140,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
         assert all(list(counts) == sorted(counts) for _, counts in counted)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, grouped_by=st.sampled_from(get_args(GroupedBy)),
     columns=st.lists(st.sampled_from(sorted(COLUMNS)), unique=True, min_size=1, max_size=4),

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import inf, sqrt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.analytics_intervals import moments_of_whole_weights
@@ -59,7 +59,6 @@ def test_p_values_are_those_of_the_tables(t: float, degrees: float, p_value: flo
     assert two_sided_p(t, degrees) == two_sided_p(-t, degrees) == pytest.approx(p_value, rel=1e-4)
 
 
-@settings(deadline=None)
 @given(t=st.floats(0, 1e4), degrees=st.floats(1, 1e7))
 def test_the_p_value_of_two_degrees_is_the_closed_form_and_all_fall_as_t_grows(t: float, degrees: float) -> None:
     exact = 2 / (t * t + 2 + t * sqrt(t * t + 2))
@@ -115,7 +114,6 @@ def test_the_interval_of_a_mean_reaches_as_far_as_student_says() -> None:
     assert interval(avg(moments((1, "1")))) == interval(avg(moments())) == (None, None)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-10, 10), max_size=30))
 def test_counts_of_values_tell_the_moments_where_every_weight_is_1(values: list[int]) -> None:
     counts = tuple(values.count(value) for value in VALUES)

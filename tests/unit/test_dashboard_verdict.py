@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dashboard.verdict import FEW, RARE, Verdict, chance, verdict
@@ -32,7 +32,6 @@ def test_the_verdict_on_a_difference_names_its_size_its_error_and_how_rare_it_is
     assert judged(0.2, 0.25).sentence == "No clear difference: +0.2 ± 0.5; chance explains this 42 times in 100."
 
 
-@settings(deadline=None)
 @given(value=st.floats(-20, 20), error=st.floats(1e-3, 10), n=st.integers(2, 10**6), m=st.integers(2, 10**6))
 def test_a_side_is_called_better_only_if_its_interval_has_no_0(value: float, error: float, n: int, m: int) -> None:
     assume(abs(abs(value / error) - reach_of_95_percent(float(n + m - 2))) > 1e-3)

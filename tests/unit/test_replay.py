@@ -148,9 +148,7 @@ EXAMPLES = tries(400, "REPLAY_EXAMPLES")
 SEED = int(os.environ.get("REPLAY_SEED", "0"))
 GIVEN = os.environ.get("REPLAY_HISTORY")
 # A seed is not made simpler by making it smaller.
-TRIED = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
-)
+TRIED = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 
 
 @TRIED
