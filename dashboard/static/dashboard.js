@@ -45,7 +45,8 @@ customElements.define("live-switch", class extends HTMLElement {
   }
 });
 // An answer that was under way when it was pressed knows nothing of it.
-document.addEventListener("htmx:after:swap", () => document.querySelectorAll("live-switch").forEach((each) => each.show()));
+// And a time that is morphed has the text of the server again, though it is the same time.
+document.addEventListener("htmx:after:swap", () => document.querySelectorAll("live-switch, local-time").forEach((each) => each.show()));
 let polling = null;
 document.addEventListener("htmx:before:request", (event) => {
   const source = event.detail.ctx.sourceElement;

@@ -176,3 +176,16 @@ def test_keys_lead_to_the_filters_and_to_help(filled: Workspace, visitor: Visit)
     expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#help")).to_be_hidden()
+
+
+def test_times_stay_in_the_viewers_zone_when_the_list_renews_itself(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled, timezone_id="Asia/Tokyo").page()
+    page.clock.install()
+    quiet(page, "/logs")
+    time = page.locator("#rows tbody tr").last.locator("local-time")
+    shown = time.inner_text()
+    assert shown not in (time.get_attribute("title") or "")
+    filled.log(request_log("later"))
+    page.clock.run_for(10_000)
+    rows(page, 7)
+    expect(page.locator("#rows tbody tr").last.locator("local-time")).to_have_text(shown)
