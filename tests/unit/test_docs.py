@@ -55,6 +55,17 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_pictures_are_there_in_light_and_dark_and_are_small() -> None:
+    for document in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+        text = document.read_text()
+        light, dark = (
+            [document.parent / name for name in re.findall(rf'{attribute}="([^"]+\.png)"', text)]
+            for attribute in (" src", "srcset")
+        )
+        assert [each.with_stem(f"{each.stem}-dark") for each in light] == dark
+        assert [each for each in light + dark if each.stat().st_size > 200_000] == []
+
+
 def test_the_table_of_errors_has_the_code_of_every_status() -> None:
     rows = re.findall(r"^\| (\d{3}) \| (AB\d\d) \|", (REPOSITORY / "docs/api.md").read_text(), re.MULTILINE)
     assert rows == [(status, error_code(int(status))) for status, _ in rows]
