@@ -17,7 +17,7 @@ const isHere = (address) => address.pathname === location.pathname && address.or
 const follow = (element, attribute) => {
   const made = element.dataset.made ?? element.getAttribute(attribute);
   const address = new URL(made, location.href);
-  if (!isHere(address)) return;
+  if (made.startsWith("#") || !isHere(address)) return;
   element.dataset.made = made;
   address.search = new URLSearchParams(followed([...address.searchParams], partOf(element).dataset.of));
   element.setAttribute(attribute, address.pathname + address.search + address.hash);

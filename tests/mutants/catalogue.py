@@ -192,4 +192,32 @@ MUTANTS = (
         "0",
         "tests/unit/test_demo.py::test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone",
     ),
+    Mutant(
+        "a file holds what the page shows and no more",
+        "dashboard/export_order.py",
+        "for name, value in query.for_api(now):",
+        "for name, value in query.for_api(now)[:2]:",
+        "tests/unit/test_dashboard_exports.py::test_an_order_has_the_filters_of_the_list_beside_it",
+    ),
+    Mutant(
+        "an export that cannot be started is left nowhere",
+        "dashboard/exports_page.py",
+        'await viewer.api.send("DELETE", f"{_API}/{export_id}")',
+        "pass",
+        "tests/unit/test_dashboard_exports.py::test_a_refusal_is_told_and_leaves_no_export",
+    ),
+    Mutant(
+        "a page of another site gets nothing from a dashboard of its own",
+        "dashboard/pages.py",
+        "if not viewer.is_signed_in and (refused := self._foreign(request)):",
+        "if viewer.is_signed_in and (refused := self._foreign(request)):",
+        "tests/unit/test_dashboard_standalone.py::test_a_page_of_another_site_gets_nothing_while_no_key_is_asked_for",
+    ),
+    Mutant(
+        "what changes a list leads to its beginning",
+        "dashboard/page_query.py",
+        "if each[0] not in PLACE)).beside(**changes)",
+        ")).beside(**changes)",
+        "tests/unit/test_page_query.py::test_what_changes_a_list_leads_to_its_beginning_with_nothing_open",
+    ),
 )
