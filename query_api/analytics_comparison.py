@@ -2,7 +2,7 @@
 
 The plain filters describe what is looked at; each of them with `baseline_` before it says how the baseline differs. So
 `baseline_time_of_generation_min` and `…_max` compare two periods, and `prompt_slug` with `baseline_prompt_slug` two
-prompts. Read from rows alone, since rollups have no squares. The formulas are in query_api/analytics_statistics.py.
+prompts. The formulas are in query_api/analytics_statistics.py.
 """
 
 from dataclasses import asdict
@@ -12,17 +12,18 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
-from query_api.analytics_intervals import MOMENT_COLUMNS, MOMENTS, MeansWithErrors, means_with_errors
-from query_api.analytics_questions import FAILURES, UNTOLD
+from query_api.analytics_intervals import MeansWithErrors, means_with_errors
+from query_api.analytics_moments import moments_over_time
+from query_api.analytics_questions import FAILURES, READ_FROM, UNTOLD, all_of, plan_asked
 from query_api.analytics_statistics import Moments, avg, difference, weighted_mean
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines, Reader
-from query_api.filter_conditions import conditions_on_feedback
 from query_api.log_filters import LogFilters, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
 
 _BASELINE = "baseline_"
+_OWN = ("read_from",)
 
 
 class Change(BaseModel):
@@ -69,12 +70,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         "/v1/analytics/comparison",
         summary="Compare feedback of two periods, prompts or the like",
         responses=FAILURES,
-        openapi_extra={"parameters": [*openapi_parameters(time_required=True), *baseline]},
+        openapi_extra={"parameters": [*openapi_parameters(time_required=True), READ_FROM, *baseline]},
     )
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
         async with reader.told_in_time(UNTOLD):
-            current, base = [await _moments(reader, filters) for filters in sides]
+            current, base = [await _moments(reader, request.query_params, filters) for filters in sides]
         changes = Changes(
             avg=Change(**asdict(difference(avg(current), avg(base)))),
             weighted_mean=Change(**asdict(difference(weighted_mean(current), weighted_mean(base)))),
@@ -95,21 +96,20 @@ def _sides(query: QueryParams, workspace: str) -> tuple[LogFilters, LogFilters]:
             " or baseline_prompt_slug for another prompt",
             "baseline_time_of_generation_min",
         )
-    current = filters_in_query(QueryParams(own), workspace, time_required=True)
+    current = filters_in_query(QueryParams(own), workspace, _OWN, time_required=True)
     changed = {name for name, _ in other}
     shared = [(name, value) for name, value in own if name not in changed]
     try:
-        return current, filters_in_query(QueryParams(shared + other), workspace, time_required=True)
+        return current, filters_in_query(QueryParams(shared + other), workspace, _OWN, time_required=True)
     except QueryError as error:
         joint = _BASELINE if error.message.startswith(error.param or " ") else "of the baseline: "
         raise QueryError(f"{joint}{error.message}", f"{_BASELINE}{error.param}", error.status) from None
 
 
-async def _moments(reader: Reader, filters: LogFilters) -> Moments:
-    asked = conditions_on_feedback(filters, "f")
-    rows = f"SELECT {MOMENT_COLUMNS} FROM feedback.feedback AS f WHERE {asked.text}"
-    (row,) = await reader.rows(f"SELECT {MOMENTS} FROM ({rows})", asked.parameters)
-    return Moments(*row.values())
+async def _moments(reader: Reader, query: QueryParams, filters: LogFilters) -> Moments:
+    when = all_of(filters)
+    found, _ = await moments_over_time(reader, filters, when, plan_asked(query, filters, when))
+    return found.get(when.since, Moments())
 
 
 def _means(group: Moments) -> MeansWithErrors:

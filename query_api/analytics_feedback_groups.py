@@ -5,6 +5,7 @@ it: so each group is what the filter by its value finds. Feedback on several mod
 things, is in several groups. What has no value is the group with the empty one.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,34 +14,43 @@ from pydantic import Field
 from starlette.datastructures import QueryParams
 
 from query_api.analytics_answers import Groups
-from query_api.analytics_intervals import (
-    MOMENT_COLUMNS,
-    MOMENT_NAMES,
-    MOMENTS,
-    MeansWithErrors,
-    means_with_errors,
-)
-from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, UNTOLD, direction_of, page_of_groups
-from query_api.analytics_statistics import Moments
+from query_api.analytics_intervals import MeansWithErrors, means_with_errors
+from query_api.analytics_moments import MOMENTS, moments_of
+from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, UNTOLD, direction_of
+from query_api.analytics_sources import GroupedBy, Number
+from query_api.analytics_sums import BY_MODEL, VALUES
 from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines
 from query_api.facet_fields import OF_A_KEY
-from query_api.filter_conditions import conditions_on_feedback
-from query_api.group_pages import group_page
-from query_api.log_filters import SPECIALS, LogFilters, filters_in_query, openapi_parameters, parameter
+from query_api.feedback_groups import LAST_SEEN, by_special, groups_of_feedback
+from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters, parameter
 from query_api.parameter_values import shown
 from query_api.settings import QuerySettings
 
 _FIELDS = {
-    "ai_model": "f.models",
-    "ai_org": "f.providers",
-    "prompt_slug": "[f._prompt::String]",
-    "user": "[f._user::String]",
-    "organisation": "[f._organisation::String]",
-    "environment": "[f._environment::String]",
+    "ai_model": BY_MODEL,
+    "ai_org": GroupedBy("f.providers", filter="ai_org"),
+    "prompt_slug": by_special("_prompt"),
+    "user": by_special("_user"),
+    "organisation": by_special("_organisation"),
+    "environment": by_special("_environment"),
 }
-_LISTS = ("ai_model", "ai_org")
+
+
+def _counted(condition: str, values: Iterable[int]) -> Number:
+    places = ", ".join(str(VALUES.index(value) + 1) for value in values)
+    return Number(
+        f"toUInt64(countIf(f.value {condition}))",
+        f"toUInt64(sum(arraySum(arrayMap(at -> r.value_counts[at], [{places}]))))",
+    )
+
+
+_NUMBERS = MOMENTS | LAST_SEEN | {
+    "positive": _counted("> 0", VALUES[11:]),
+    "neutral": _counted("= 0", VALUES[10:11]),
+    "negative": _counted("< 0", VALUES[:10]),
+}  # fmt: skip
 _ORDERS = {
     "n": "n",
     "avg": "toFloat64(vw_sum) / n",
@@ -53,14 +63,16 @@ _PARAMETERS = [
     parameter("by", f"{', '.join(_FIELDS)}, or {OF_A_KEY}KEY for what is said under a key.", "ai_model", required=True),
     parameter("order_by", f"What groups are sorted by: {', '.join(_ORDERS)}; `n` by default.", "weighted_mean"),
     parameter("order_by_type", "desc or asc; desc by default. Groups without such a number come last.", "asc"),
+    READ_FROM,
     *PAGE_PARAMETERS,
 ]  # fmt: skip
-_OWN = ("by", "order_by", "order_by_type", *PAGE_NAMES)
+_OWN = ("by", "read_from", "order_by", "order_by_type", *PAGE_NAMES)
 _OF_REQUESTS = """
 LEFT ANY JOIN (
-    SELECT trace_id, groupUniqArray(JSONExtractString(metadata, {group_key:String})) AS said
-    FROM feedback.request_logs WHERE workspace = {workspace:String} AND JSONHas(metadata, {group_key:String})
-        AND trace_id IN (SELECT f.trace_id FROM feedback.feedback AS f WHERE %s)
+    SELECT trace_id, groupUniqArray(metadata_texts[{{group_key:String}}]) AS said
+    FROM feedback.request_logs
+    WHERE workspace = {{workspace:String}} AND mapContains(metadata_texts, {{group_key:String}})
+        AND trace_id IN (SELECT f.trace_id FROM feedback.feedback AS f WHERE {asked})
     GROUP BY trace_id
 ) AS r ON r.trace_id = f.trace_id
 """
@@ -92,19 +104,25 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, _OWN, time_required=True)
         order = f"{_ORDERS[_order_by(query)]} {direction_of(query)} NULLS LAST, group_value"
-        groups, parameters = _groups(filters, _field(query.get("by")))
-        page = page_of_groups(query)
+        by = _by(query.get("by"))
         async with reader.told_in_time(UNTOLD):
-            total, rows = await group_page(reader, groups, parameters, order, page)
+            total, rows = await groups_of_feedback(reader, query, filters, by, _NUMBERS, order)
         return Groups(total=total, data=[_group(row) for row in rows])
 
     return router
 
 
-def _field(name: str | None) -> str:
-    if name in _FIELDS or (name and name.startswith(OF_A_KEY) and name != OF_A_KEY):
-        return name
-    raise QueryError(f"by must be {', '.join(_FIELDS)}, or {OF_A_KEY}KEY, got {shown(name)}", "by")
+def _by(name: str | None) -> GroupedBy:
+    if name in _FIELDS:
+        return _FIELDS[name]
+    if not (name and name.startswith(OF_A_KEY) and name != OF_A_KEY):
+        raise QueryError(f"by must be {', '.join(_FIELDS)}, or {OF_A_KEY}KEY, got {shown(name)}", "by")
+    key = name.removeprefix(OF_A_KEY)
+    if key in SPECIALS:
+        return by_special(key)
+    own = "[f.metadata_texts[{group_key:String}]]"
+    values = f"if(mapContains(f.metadata_texts, {{group_key:String}}), {own}, r.said)"
+    return GroupedBy(values, join=_OF_REQUESTS, parameters={"group_key": key})
 
 
 def _order_by(query: QueryParams) -> str:
@@ -114,36 +132,7 @@ def _order_by(query: QueryParams) -> str:
     return name
 
 
-def _groups(filters: LogFilters, field: str) -> tuple[str, dict[str, Any]]:
-    """The groups, in which a feedback counts once for each of its values of the field; and parameters."""
-    asked = conditions_on_feedback(filters, "f")
-    values, joined, parameters, key = _FIELDS.get(field, ""), "", dict(asked.parameters), field.removeprefix(OF_A_KEY)
-    if not values and key in SPECIALS:
-        values = f"[f.{key}::String]"
-    elif not values:
-        values = (
-            "if(JSONHas(f.metadata, {group_key:String}), [JSONExtractString(f.metadata, {group_key:String})], r.said)"
-        )
-        joined, parameters["group_key"] = _OF_REQUESTS % asked.text, key
-    chosen = ""
-    if field in _LISTS and field in filters.texts:
-        chosen = f"WHERE group_value IN {{{field}:Array(String)}}"
-        parameters[field] = list(filters.texts[field])
-    rows = f"""
-    SELECT arrayJoin(if(empty(list), [''], list))::String AS group_value, * EXCEPT list FROM (
-        SELECT {values} AS list, f.created_at AS created_at, {MOMENT_COLUMNS}
-        FROM feedback.feedback AS f {joined} WHERE {asked.text}
-    )
-    """
-    groups = f"""
-    SELECT {MOMENTS}, group_value, countIf(value > 0) AS positive, countIf(value = 0) AS neutral,
-        countIf(value < 0) AS negative, max(created_at) AS last_seen
-    FROM (SELECT * FROM ({rows}) {chosen}) GROUP BY group_value
-    """
-    return groups, parameters
-
-
 def _group(row: dict[str, Any]) -> FeedbackOfValue:
-    means = means_with_errors(Moments(*(row[name] for name in MOMENT_NAMES)))
+    means = means_with_errors(moments_of(row))
     signs = {name: row[name] for name in ("positive", "neutral", "negative")}
     return FeedbackOfValue(value=row["group_value"], last_seen=row["last_seen"].replace(tzinfo=UTC), **means, **signs)

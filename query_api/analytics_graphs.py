@@ -6,7 +6,7 @@ Feedback counts in the bucket in which it was accepted (`created_at`), from `tim
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import reduce
 from operator import add
 from typing import Any, Literal
@@ -25,17 +25,22 @@ from query_api.analytics_answers import (
     SignTotalsAt,
     Total,
 )
-from query_api.analytics_plan import Piece, Plan, plan
-from query_api.analytics_questions import BUCKET_PARAMETERS, FAILURES, UNTOLD, GraphQuestion, graph_question
+from query_api.analytics_questions import (
+    BUCKET_PARAMETERS,
+    FAILURES,
+    READ_FROM,
+    UNTOLD,
+    GraphQuestion,
+    graph_question,
+    plan_asked,
+)
 from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
-from query_api.answers import QueryError
 from query_api.callers import AnalyticsReader, Caller
 from query_api.engines import Engines
-from query_api.log_filters import openapi_parameters, parameter
+from query_api.log_filters import openapi_parameters
 from query_api.settings import QuerySettings
 
-_READ_FROM = parameter("read_from", "`rows` leaves rollups aside; by default they serve where they can.", "rows")
-_ONE = [*openapi_parameters(time_required=True), _READ_FROM]
+_ONE = [*openapi_parameters(time_required=True), READ_FROM]
 _MANY = [*_ONE, *BUCKET_PARAMETERS]
 
 
@@ -76,15 +81,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def told(request: Request, caller: Caller, *, over_time: bool = False, by_model: bool = False) -> Told:
         query = request.query_params
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=over_time)
-        chosen = plan(asked.filters, asked.when, by_model, datetime.now(UTC))
-        if (read_from := query.get("read_from", "rollups")) not in ("rows", "rollups"):
-            raise QueryError(f"read_from must be rows or rollups, got {read_from[:60]!r}", "read_from")
-        if read_from == "rows":
-            chosen = Plan((Piece("rows", asked.when.since, asked.when.until),))
+        chosen = plan_asked(query, asked.filters, asked.when, "model" if by_model else None)
         async with reader.told_in_time(UNTOLD):
             sums = await sums_of_feedback(reader, asked.filters, asked.when, chosen, by_model=by_model)
-        is_rows = all(piece.source == "rows" for piece in chosen.pieces)
-        return Told(asked, sums, "rows" if is_rows else "rollups")
+        return Told(asked, sums, chosen.read_from)
 
     @router.get("/feedbacks", summary="How much feedback", responses=FAILURES, openapi_extra={"parameters": _MANY})
     async def feedbacks(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[SignTotals, SignTotalsAt]:

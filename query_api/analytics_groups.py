@@ -11,47 +11,23 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
-from starlette.datastructures import QueryParams
 
 from query_api.analytics_answers import Groups
-from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, UNTOLD, page_of_groups
+from query_api.analytics_questions import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, UNTOLD, page_of_groups
+from query_api.analytics_sources import GroupedBy, Number
 from query_api.callers import AnalyticsReader
 from query_api.engines import Engines
-from query_api.filter_conditions import Conditions, conditions_on_feedback, conditions_on_requests
-from query_api.group_pages import group_page
+from query_api.feedback_groups import LAST_SEEN, by_special, groups_of_feedback
 from query_api.log_filters import SPECIALS, filters_in_query, openapi_parameters
+from query_api.requests_by_metadata import requests_by_metadata
 from query_api.settings import QuerySettings
 
 _PARAMETERS = [*openapi_parameters(time_required=True), *PAGE_PARAMETERS]
-_REQUESTS = """
-SELECT
-    value AS metadata_value,
-    sum(n) AS requests,
-    sum(t.cost) AS cost,
-    if(sum(telling) = 0, NULL, sum(t.tokens) / sum(telling)) AS avg_tokens,
-    sum(a.feedback_count) AS feedback_count,
-    sum(a.value_weight_sum) AS value_weight,
-    sum(a.weight_sum) AS weight,
-    sumIf(n, a.feedback_count > 0) AS requests_with_feedback,
-    max(last) AS last_seen
-FROM (
-    SELECT {value} AS value, trace_id, count() AS n, sum(r.cost) AS cost, sum(toUInt128(total_tokens)) AS tokens,
-        count(total_tokens) AS telling, max(started_at) AS last
-    FROM feedback.request_logs AS r WHERE {asked} GROUP BY value, trace_id
-) AS t
-LEFT JOIN (
-    SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM feedback.trace_aggregates
-    WHERE workspace = {{workspace:String}} AND trace_id IN (
-        SELECT r.trace_id FROM feedback.request_logs AS r WHERE {asked}
-    )
-) AS a USING (trace_id)
-GROUP BY metadata_value
-"""
-_FEEDBACK = """
-SELECT {value} AS metadata_value, count() AS feedback_count, sum(f.value * f.weight) AS value_weight,
-    sum(f.weight) AS weight, max(created_at) AS last_seen
-FROM feedback.feedback AS f WHERE {asked} GROUP BY metadata_value
-"""
+_FEEDBACK = {
+    "feedback_count": Number("toUInt64(count())", "sum(r.feedback_count)"),
+    "value_weight": Number("sum(f.value * f.weight)", "sum(r.value_weight_sum)"),
+    "weight": Number("sum(f.weight)", "sum(r.weight_sum)"),
+} | LAST_SEEN
 
 MetadataKey = Annotated[str, Path(examples=["_user"])]
 
@@ -83,17 +59,6 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"])
 
-    async def page(query: QueryParams, key: str, groups: str, asked: Conditions) -> tuple[int, list[dict[str, Any]]]:
-        part = page_of_groups(query)
-        special = key in SPECIALS
-        value = f"{key}::String" if special else "JSONExtractString(metadata, {group_key:String})"
-        text = groups.format(value=value, asked=asked.text)
-        parameters = asked.parameters | ({} if special else {"group_key": key})
-        order = "requests DESC" if groups is _REQUESTS else "feedback_count DESC"
-        async with reader.told_in_time(UNTOLD):
-            total, found = await group_page(reader, text, parameters, f"{order}, metadata_value", part)
-        return total, [_with_means(row) for row in found]
-
     @router.get(
         "/metadata/{key}",
         summary="Requests by a key of their metadata",
@@ -101,24 +66,35 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra={"parameters": _PARAMETERS},
     )
     async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
+        page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
-        total, rows = await page(request.query_params, key, _REQUESTS, conditions_on_requests(filters, "r"))
-        return Groups(total=total, data=[RequestGroup(**row) for row in rows])
+        async with reader.told_in_time(UNTOLD):
+            total, rows = await requests_by_metadata(reader, filters, key, page)
+        return Groups(total=total, data=[RequestGroup(**_with_means(row)) for row in rows])
 
     @router.get(
         "/feedback-metadata/{key}",
         summary="Feedback by a key of its metadata",
         responses=FAILURES,
-        openapi_extra={"parameters": _PARAMETERS},
+        openapi_extra={"parameters": [*_PARAMETERS, READ_FROM]},
     )
     async def by_feedback_metadata(
         key: MetadataKey, request: Request, caller: AnalyticsReader
     ) -> Groups[FeedbackGroup]:
-        filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
-        total, rows = await page(request.query_params, key, _FEEDBACK, conditions_on_feedback(filters, "f"))
-        return Groups(total=total, data=[FeedbackGroup(**row) for row in rows])
+        query = request.query_params
+        filters = filters_in_query(query, caller.workspace, (*PAGE_NAMES, "read_from"), time_required=True)
+        own = GroupedBy("[f.metadata_texts[{group_key:String}]]", parameters={"group_key": key})
+        by = by_special(key) if key in SPECIALS else own
+        async with reader.told_in_time(UNTOLD):
+            order = "feedback_count DESC, group_value"
+            total, rows = await groups_of_feedback(reader, query, filters, by, _FEEDBACK, order)
+        return Groups(total=total, data=[FeedbackGroup(**_with_means(_named(row))) for row in rows])
 
     return router
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"metadata_value": row.pop("group_value")}
 
 
 def _with_means(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,33 +1,11 @@
-"""Means of feedback with their standard errors and 95 % confidence intervals, by whatever rows are grouped by.
+"""Means of feedback with their standard errors and 95 % confidence intervals, as answers tell them."""
 
-Sums of squares, which errors need, come from rows: rollups have none. Only where every weight is 1 do counts of values
-tell as much.
-"""
-
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from query_api.analytics_answers import At
-from query_api.analytics_plan import Plan
 from query_api.analytics_statistics import Estimate, Moments, avg, interval, weighted_mean
-from query_api.analytics_sums import VALUES, Sums, sums_of_feedback
-from query_api.analytics_time import Timeline
-from query_api.engines import Reader
-from query_api.filter_conditions import conditions_on_feedback, milliseconds
-from query_api.log_filters import LogFilters
-
-# A weight has nine decimal places and so its square has eighteen: both fit into 38 digits.
-MOMENTS = """count() AS n, countIf(weight > 0) AS with_weight, sum(w) AS w_sum, sum(w * w) AS ww_sum,
-    sum(value * w) AS vw_sum, sum(value * (w * w)) AS vww_sum, sum((value * value) * (w * w)) AS vvww_sum"""
-"""The moments of rows of MOMENT_COLUMNS."""
-MOMENT_COLUMNS = "toInt32(f.value) AS value, f.weight AS weight, toDecimal128(f.weight, 9) AS w"
-MOMENT_NAMES = ("n", "with_weight", "w_sum", "ww_sum", "vw_sum", "vww_sum", "vvww_sum")
-
-
-ReadFrom = Literal["rows", "rollups"]
 
 
 class MeansWithErrors(BaseModel):
@@ -61,31 +39,3 @@ def means_with_errors(group: Moments) -> dict[str, Any]:
 
     means = told("avg", avg(group)) | told("weighted_mean", weighted_mean(group))
     return {"n": group.n, "n_with_weight": group.with_weight, **means}
-
-
-async def moments_over_time(
-    reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan
-) -> tuple[dict[datetime, Moments], ReadFrom]:
-    """Moments by the start of their bucket, and where they are read from."""
-    sums = await sums_of_feedback(reader, filters, when, chosen)
-    if all(each.weight == each.n for each in sums.values()):
-        is_rows = all(piece.source == "rows" for piece in chosen.pieces)
-        moments = {start: moments_of_whole_weights(each) for (start, _), each in sums.items()}
-        return moments, "rows" if is_rows else "rollups"
-    asked = conditions_on_feedback(filters, "f")
-    query = f"""
-    SELECT roundDown(toUnixTimestamp64Milli(created_at), {{cuts:Array(Int64)}}) AS cut, {MOMENTS}
-    FROM (SELECT f.created_at AS created_at, {MOMENT_COLUMNS} FROM feedback.feedback AS f WHERE {asked.text})
-    GROUP BY cut
-    """
-    rows = await reader.rows(query, asked.parameters | {"cuts": [milliseconds(cut) for cut in when.cuts]})
-    start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
-    return {start_of[row.pop("cut")]: Moments(*row.values()) for row in rows}, "rows"
-
-
-def moments_of_whole_weights(sums: Sums) -> Moments:
-    """The moments of feedback whose weights are all 1, from the counts of its values."""
-    counts = list(zip(VALUES, sums.value_counts, strict=True))
-    first = Decimal(sum(value * count for value, count in counts))
-    second = Decimal(sum(value * value * count for value, count in counts))
-    return Moments(sums.n, sums.n, Decimal(sums.n), Decimal(sums.n), first, first, second)

@@ -16,13 +16,13 @@ from query_api.filter_conditions import said_of_requests
 from query_api.log_filters import LogFilters
 
 Source = Literal["rows", "hour", "day"]
-Dimension = Literal["all", "organisation", "prompt", "user", "model"]
+Dimension = Literal["environment", "organisation", "prompt", "user", "model"]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FRESH = HOUR
 """Rows are read from the start of the hour in which this ends, since an hour's rollups come some seconds after them."""
 
-_DIMENSION_OF: Mapping[str, Dimension | Literal["environment"]] = {
+DIMENSION_OF: Mapping[str, Dimension] = {
     "organisation": "organisation", "prompt_slug": "prompt", "user": "user", "ai_model": "model",
     "environment": "environment",
     "_organisation": "organisation", "_prompt": "prompt", "_user": "user", "_environment": "environment",
@@ -43,33 +43,42 @@ class Plan:
     """The pieces, and what of the rollups' dimension and of their environment is asked: any value in each list."""
 
     pieces: tuple[Piece, ...]
-    dimension: Dimension = "all"
+    dimension: Dimension | Literal["all"] = "all"
     keys: tuple[tuple[str, ...], ...] = ()
     environments: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def read_from(self) -> Literal["rows", "rollups"]:
+        """What an answer says of it."""
+        return "rows" if all(piece.source == "rows" for piece in self.pieces) else "rollups"
 
-def plan(filters: LogFilters, when: Timeline, by_model: bool, now: datetime) -> Plan:
-    """What to read for numbers by bucket, and by model too if so asked."""
-    rows = Plan((Piece("rows", when.since, when.until),))
+
+def rows_alone(when: Timeline) -> Plan:
+    """Everything from rows."""
+    return Plan((Piece("rows", when.since, when.until),))
+
+
+def plan(filters: LogFilters, when: Timeline, by: Dimension | None, now: datetime) -> Plan:
+    """What to read for numbers by bucket, and by one dimension too if so asked."""
+    rows = rows_alone(when)
     asked = _asked(filters)
     if asked is None or any(cut != _hour(cut) for cut in when.starts[1:]):
         return rows
     environments = tuple(values for dimension, values in asked if dimension == "environment")
-    dimensions: set[Dimension] = {dimension for dimension, _ in asked if dimension != "environment"}
-    if by_model:
-        dimensions.add("model")
+    dimensions = {dimension for dimension, _ in asked} | ({by} if by else set())
+    dimensions.discard("environment")
     if len(dimensions) > 1:
         return rows
     keys = tuple(values for dimension, values in asked if dimension != "environment")
     # A feedback on several models counts once, however many of them are asked for.
-    if not by_model and "model" in dimensions and any(len(values) > 1 for values in keys):
+    if by != "model" and "model" in dimensions and any(len(values) > 1 for values in keys):
         return rows
     days = all(cut == _day(cut) for cut in when.starts[1:])
     pieces = _pieces(when.since, min(when.until, _hour(now - FRESH)), when.until, days)
     return Plan(pieces, next(iter(dimensions), "all"), keys, environments)
 
 
-def _asked(filters: LogFilters) -> list[tuple[Dimension | Literal["environment"], tuple[str, ...]]] | None:
+def _asked(filters: LogFilters) -> list[tuple[Dimension, tuple[str, ...]]] | None:
     """What is asked of dimensions that rollups have; None where anything else is."""
     if (
         filters.ranges
@@ -78,9 +87,9 @@ def _asked(filters: LogFilters) -> list[tuple[Dimension | Literal["environment"]
     ):
         return None
     asked = [*filters.texts.items(), *((key, (text,)) for key, text in filters.metadata.items())]
-    if not all(name in _DIMENSION_OF for name, _ in asked):
+    if not all(name in DIMENSION_OF for name, _ in asked):
         return None
-    return [(_DIMENSION_OF[name], values) for name, values in asked]
+    return [(DIMENSION_OF[name], values) for name, values in asked]
 
 
 def _pieces(since: datetime, settled: datetime, until: datetime, days: bool) -> tuple[Piece, ...]:

@@ -5,11 +5,13 @@ Pure. Each fault is a QueryError that names its parameter.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import QueryParams
 
+from query_api.analytics_plan import Dimension, Plan, plan, rows_alone
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
 from query_api.answers import QueryError, example
 from query_api.callers import REFUSALS
@@ -31,6 +33,7 @@ BUCKET_PARAMETERS = [
     parameter("bucket", f"{', '.join(BUCKETS)}; by default hours up to 3 days, days up to 92, weeks to 731.", "day"),
     parameter("time_zone", "IANA name of the zone in which buckets begin; UTC by default.", "Europe/Berlin"),
 ]
+READ_FROM = parameter("read_from", "`rows` leaves rollups aside; by default they serve where they can.", "rows")
 PAGE_PARAMETERS = [
     parameter("page_size", f"Groups in one answer, 1 to {MAX_PAGE_SIZE}; {PAGE_SIZE} by default.", PAGE_SIZE),
     parameter("current_page", "Which page, from 0.", 0),
@@ -66,10 +69,22 @@ def graph_question(
     assert filters.until
     zone = zone_of(query.get("time_zone", "UTC"))
     bucket = bucket_of(query.get("bucket"), filters.since, filters.until)
-    when = Timeline(filters.since, filters.until, (filters.since,))
-    if over_time:
-        when = timeline(filters.since, filters.until, bucket, zone)
+    when = timeline(filters.since, filters.until, bucket, zone) if over_time else all_of(filters)
     return GraphQuestion(filters, when, bucket, zone)
+
+
+def plan_asked(query: QueryParams, filters: LogFilters, when: Timeline, by: Dimension | None = None) -> Plan:
+    """Where a query string has numbers of feedback read from."""
+    if (read_from := query.get("read_from", "rollups")) not in ("rows", "rollups"):
+        raise QueryError(f"read_from must be rows or rollups, got {shown(read_from)}", "read_from")
+    return rows_alone(when) if read_from == "rows" else plan(filters, when, by, datetime.now(UTC))
+
+
+def all_of(filters: LogFilters) -> Timeline:
+    """The whole time of filters that must tell it, as one bucket."""
+    assert filters.since
+    assert filters.until
+    return Timeline(filters.since, filters.until, (filters.since,))
 
 
 def page_of_groups(query: QueryParams) -> Page:

@@ -141,9 +141,7 @@ def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:
         return FacetField(name, key, is_list=False, parameters={})
     if key not in ("", name):
         bound = f"facet_key_{number}"
-        return FacetField(
-            name, f"JSONExtractString(metadata, {{{bound}:String}})", is_list=False, parameters={bound: key}
-        )
+        return FacetField(name, f"metadata_texts[{{{bound}:String}}]", is_list=False, parameters={bound: key})
     if name not in known:
         raise QueryError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {OF_A_KEY}KEY", "fields")
     return FacetField(name, known[name], is_list=known[name] in _LISTS, parameters={})

@@ -23,7 +23,7 @@ def conditions_on_listed_feedback(filters: FeedbackFilters, alias: str) -> Condi
     _add_join_state(conditions, filters, alias)
     for name, limits in (("value", filters.value), ("weight", filters.weight)):
         _add_range(conditions, f"{alias}.{name}", name, limits)
-    comment = f"JSONExtractString({alias}.metadata, '{COMMENT_KEY}')"
+    comment = f"{alias}.metadata_texts['{COMMENT_KEY}']"
     for number, word in enumerate(filters.words):
         conditions.add(
             f"positionCaseInsensitiveUTF8({comment}, {{word_{number}:String}}) > 0", **{f"word_{number}": word}

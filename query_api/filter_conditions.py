@@ -31,10 +31,9 @@ _TEXTS = {
 _OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
 _LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
 _PLACES = 30
-# The expression of the index by_metadata of feedback.request_log_rows.
+# The expression of the index by_metadata_text of feedback.request_log_rows.
 _TEXTS_IN_METADATA = (
-    "arrayMap(pair -> concat(pair.1, '\\x1F', if(startsWith(pair.2, '\"'), JSONExtractString(pair.2), pair.2)),"
-    " JSONExtractKeysAndValuesRaw({at}metadata))"
+    "arrayMap((key, text) -> concat(key, '\\x1F', text), mapKeys({at}metadata_texts), mapValues({at}metadata_texts))"
 )
 
 
@@ -95,7 +94,7 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
         condition = _metadata_is(at, number, key)
         if key not in SPECIALS:
             elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_request_says('', number, key)}")
-            condition = f"if(JSONHas({at}metadata, {{key_{number}:String}}), {condition}, {elsewhere})"
+            condition = f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {condition}, {elsewhere})"
         conditions.add(condition, **_metadata_asked(filters, number, key))
     if filters.has_feedback is False:
         conditions.add("false")
@@ -152,7 +151,7 @@ def _add_what_a_request_is(conditions: Conditions, filters: LogFilters, at: str,
 def _metadata_is(at: str, number: int, key: str) -> str:
     if key in SPECIALS:
         return f"{at}{key} = {{text_{number}:String}}"
-    return f"JSONExtractString({at}metadata, {{key_{number}:String}}) = {{text_{number}:String}}"
+    return f"{at}metadata_texts[{{key_{number}:String}}] = {{text_{number}:String}}"
 
 
 def _request_says(at: str, number: int, key: str) -> str:

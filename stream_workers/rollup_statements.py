@@ -17,11 +17,14 @@ under one version are written again.
 from stream_workers.snapshots import MOST_REQUESTS
 
 KEY = "dimension, environment, key"
-NUMBERS = "feedback_count, joined_count, weight_sum, value_weight_sum, weight_value_squared_sum, value_counts"
+NUMBERS = (
+    "feedback_count, joined_count, weighted_count, weight_sum, value_weight_sum, weight_value_squared_sum,"
+    " squared_weight_sum, value_squared_weight_sum, squared_value_weight_sum, value_counts, last_seen"
+)
 COLUMNS = f"workspace, period, start, {KEY}, {NUMBERS}, version"
 
 HOUR_COLUMNS = (
-    "workspace, hour, feedback_id, value, weight, join_state, model, model_number, model_count,"
+    "workspace, hour, feedback_id, created_at, value, weight, join_state, model, model_number, model_count,"
     " _user, _organisation, _prompt, _environment, version, is_deleted"
 )
 
@@ -37,6 +40,8 @@ IS_VALID = f"""
     SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
 )
 """
+# Of a time when rollups had no squares: only the older columns tell anything.
+_LACKS = "max({row}.feedback_count > 0 AND {row}.last_seen = toDateTime64(0, 3, 'UTC'))"
 # Versions that cannot count their requests any more.
 _IS_FULL = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
 _FORM = "(model_count, _environment, _organisation, _prompt, _user)"
@@ -101,10 +106,15 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
         workspace, hour, dimension, environment, key,
         sum(number) AS feedback_count,
         sum(joined) AS joined_count,
+        sum(weighted) AS weighted_count,
         sum(weights) AS weight_sum,
         sum(weights * value) AS value_weight_sum,
         sum(weights * (value * value)) AS weight_value_squared_sum,
+        sum(squares) AS squared_weight_sum,
+        sum(squares * value) AS value_squared_weight_sum,
+        sum(squares * (value * value)) AS squared_value_weight_sum,
         sumForEach(arrayMap(v -> v = value ? number : 0, range(-10, 11))) AS value_counts,
+        max(last) AS last_seen,
         sum(versions) AS version_sum
     FROM (
         SELECT
@@ -112,12 +122,15 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
             sum(dimension = 'model' ? of_models.1 : of_feedback.1) AS number,
             sum(dimension = 'model' ? of_models.2 : of_feedback.2) AS joined,
             sum(dimension = 'model' ? of_models.3 : of_feedback.3) AS weights,
+            sum(dimension = 'model' ? of_models.4 : of_feedback.4) AS weighted,
+            sum(dimension = 'model' ? of_models.5 : of_feedback.5) AS squares,
+            max(dimension = 'model' ? of_models.6 : of_feedback.6) AS last,
             sum(alike.versions) AS versions
         FROM (
             SELECT
                 workspace, hour, {alike},
-                (countIf(stands), countIf(stands AND is_joined), sumIf(weight, stands)) AS of_models,
-                (countIf(counts), countIf(counts AND is_joined), sumIf(weight, counts)) AS of_feedback,
+                {_sums_if("stands")} AS of_models,
+                {_sums_if("counts")} AS of_feedback,
                 sum(toUInt128(version) * 2 + 2 - (stands AND NOT is_contested)) AS versions
             FROM (
                 SELECT *, join_state = 'joined' AS is_joined, stands AND model_number = 1 AS counts
@@ -132,6 +145,16 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
     """
 
 
+def _sums_if(which: str) -> str:
+    """Number, number joined, weight, number with weight, weight², and time of the newest."""
+    # A weight has nine decimal places and so its square has eighteen: sums of both fit into 38 digits.
+    square = "toDecimal128(weight, 9) * toDecimal128(weight, 9)"
+    return (
+        f"(countIf({which}), countIf({which} AND is_joined), sumIf(weight, {which}),"
+        f" countIf({which} AND weight > 0), sumIf({square}, {which}), maxIf(created_at, {which}))"
+    )
+
+
 def of_days(condition: str) -> str:
     """Workspace, day, KEY, NUMBERS and sum of versions of each group, from the stored hours that meet the condition."""
     return f"""
@@ -140,10 +163,15 @@ def of_days(condition: str) -> str:
         environment::String AS environment, key,
         sum(hours.feedback_count) AS feedback_count,
         sum(hours.joined_count) AS joined_count,
+        sum(hours.weighted_count) AS weighted_count,
         sum(hours.weight_sum) AS weight_sum,
         sum(hours.value_weight_sum) AS value_weight_sum,
         sum(hours.weight_value_squared_sum) AS weight_value_squared_sum,
+        sum(hours.squared_weight_sum) AS squared_weight_sum,
+        sum(hours.value_squared_weight_sum) AS value_squared_weight_sum,
+        sum(hours.squared_value_weight_sum) AS squared_value_weight_sum,
         sumForEach(hours.value_counts) AS value_counts,
+        if({_LACKS.format(row="hours")}, toDateTime64(0, 3, 'UTC'), max(hours.last_seen)) AS last_seen,
         sum({SUM}) AS version_sum
     FROM (
         SELECT * FROM feedback.rollup_rows FINAL WHERE period = 'hour' AND {condition} AND {IS_VALID}
@@ -201,19 +229,20 @@ SELECT workspace, toUnixTimestamp(hour) FROM (
     GROUP BY workspace, hour
 ) AS rows
 LEFT JOIN (
-    SELECT workspace, start AS hour, sum({SUM} + feedback_count) AS computed FROM feedback.rollup_rows FINAL
+    SELECT workspace, start AS hour, sum({SUM} + feedback_count) AS computed, {_LACKS.format(row="r")} AS lacks
+    FROM feedback.rollup_rows AS r FINAL
     WHERE period = 'hour' AND dimension = 'model' AND {IS_VALID}
     GROUP BY workspace, hour
 ) AS hours USING (workspace, hour)
-WHERE known > ifNull(computed, 0)
+WHERE known > ifNull(computed, 0) OR lacks
 UNION DISTINCT
 SELECT workspace, toUnixTimestamp(day) FROM (
     SELECT workspace, toDateTime(toStartOfDay(start), 'UTC') AS day, sum(if(period = 'hour', {SUM}, 0)) AS known,
-        sum(if(period = 'day', {SUM}, 0)) AS computed
-    FROM feedback.rollup_rows FINAL WHERE dimension = 'model' AND start >= {KEPT_SINCE} AND {IS_VALID}
+        sum(if(period = 'day', {SUM}, 0)) AS computed, {_LACKS.format(row="r")} AS lacks
+    FROM feedback.rollup_rows AS r FINAL WHERE dimension = 'model' AND start >= {KEPT_SINCE} AND {IS_VALID}
     GROUP BY workspace, day
 )
-WHERE known > computed
+WHERE known > computed OR lacks
 """
 DELETE_VOID_ROWS = f"""
 ALTER TABLE feedback.rollup_rows DELETE

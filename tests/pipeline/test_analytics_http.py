@@ -1,11 +1,9 @@
 """Analytics over HTTP: Portkey's envelopes, with numbers that plain Python finds in the rows; faults told by name."""
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
@@ -13,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from deploy.migrate import migrate
 from query_api.student import reach_of_95_percent, two_sided_p
-from tests.pipeline.analytics_data import START, Row, Stored, sums_of, total
+from stream_workers.rollups import compute, stale_hours
+from tests.pipeline.analytics_data import START, Row, sums_of, total
 from tests.pipeline.analytics_world import World, api_over
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -253,24 +253,7 @@ def test_every_bucket_has_the_interval_of_its_own_feedback(world: World) -> None
         assert {name: point[name] for name in point if name != "timestamp"} == pytest.approx(with_errors(weeks[week]))
     assert found["data_points"][2]["avg_low"] is None
     assert found["summary"] == pytest.approx(with_errors(world.stored.feedback))
-    assert (found["read_from"], found["time_zone"]) == ("rows", "Europe/Berlin")
-
-
-def test_feedback_whose_weights_are_all_1_has_its_intervals_from_rollups(world: World) -> None:
-    long_ago = datetime(2023, 5, 10, 9, 30, tzinfo=UTC)
-    rows = [
-        row | {"feedback_id": uuid.uuid4(), "trace_id": "whole", "weight": Decimal(1), "created_at": long_ago}
-        for row in world.stored.feedback[:30]
-    ]
-    request = world.stored.requests[0] | {"request_id": uuid.uuid4(), "trace_id": "whole", "started_at": long_ago}
-    world.store(Stored("default", [request], rows))
-    found = world.get(
-        "graphs/feedbacks/intervals", time_of_generation_min="2023-05-10", time_of_generation_max="2023-05-11"
-    )
-    for table in ("feedback_rows", "request_log_rows", "trace_aggregate_rows"):
-        world.client.command(f"DELETE FROM feedback.{table} WHERE trace_id = 'whole'")
-    assert found["read_from"] == "rollups"
-    assert found["summary"] == pytest.approx(with_errors(rows))
+    assert (found["read_from"], found["time_zone"]) == ("rollups", "Europe/Berlin")
 
 
 FIELDS = {
@@ -407,3 +390,31 @@ def text_of(row: Row, key: str) -> str:
 def shown(at: datetime) -> str:
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     return at.isoformat().replace("+00:00", "Z")
+
+
+def test_until_rollups_of_before_are_computed_anew_rows_tell_what_they_cannot(world: World) -> None:
+    questions = [
+        ("comparison", {"prompt_slug": "p1", "baseline_prompt_slug": "p2"}),
+        ("groups/feedback", {"by": "environment"}),
+        ("groups/feedback-metadata/_user", {}),
+        ("graphs/feedbacks/intervals", {"bucket": "day"}),
+    ]
+
+    def answers(**also: str) -> list[dict[str, Any]]:
+        found = [world.get(path, **ALL_TIME, **more, **also) for path, more in questions]
+        return [{name: answer[name] for name in answer if name != "read_from"} for answer in found]
+
+    def read_from() -> str:
+        return str(world.get("graphs/feedbacks/intervals", **ALL_TIME, bucket="day")["read_from"])
+
+    before = answers()
+    assert answers(read_from="rows") == before
+    migrate(world.url, 26)
+    migrate(world.url)
+    assert (read_from(), answers()) == ("rows", before)
+    stale = world.runner.run(stale_hours(world.asynchronous))
+    world.runner.run(compute(world.asynchronous, stale[:3]))
+    assert (read_from(), answers()) == ("rows", before)
+    world.runner.run(compute(world.asynchronous, stale))
+    assert world.runner.run(stale_hours(world.asynchronous)) == []
+    assert (read_from(), answers()) == ("rollups", before)

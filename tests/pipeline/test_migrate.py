@@ -1,6 +1,7 @@
 """Migrations on a real engine: up, down and up again, failures that say where, and two at once."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -180,6 +181,82 @@ def test_a_key_stays_with_its_call_when_claims_are_numbered_and_back_wherever_th
     migrate(url, 18)
     assert owners("idempotency_claims", "(claimed_at, digest)") == expected
     assert "idempotency_keys" not in tables(client)
+
+
+@pytest.mark.parametrize("done", range(6))
+def test_hours_know_when_what_stands_was_created_and_forget_it_wherever_that_was_cut_off(
+    url: str, client: Client, done: int
+) -> None:
+    file = FOLDER / "0027_rollups_of_all_numbers.up.sql"
+    at = datetime(2026, 11, 1, 10, 20, 30, 456000, tzinfo=UTC)
+    row = {"workspace": "w", "created_at": at, "updated_at": at, "models": ["a", "b"], "trace_id": "t", "weight": 0.5}
+
+    def store(feedback_id: str, **more: Any) -> None:
+        found = row | {"feedback_id": feedback_id, "version": 1} | more
+        client.insert("feedback.feedback_rows", [list(found.values())], column_names=list(found))
+
+    def copies(columns: str) -> list[Any]:
+        query = f"SELECT feedback_id, model, version, weight, {columns} FROM feedback.feedback_hour_rows FINAL"
+        return [(str(first), *rest) for first, *rest in client.query(f"{query} ORDER BY ALL").result_rows]
+
+    stays, edited, late = (f"01970000-0000-8000-8000-00000000000{n}" for n in (1, 2, 3))
+    migrate(url, 26)
+    store(stays)
+    store(edited)
+    store(edited, version=2, weight=0.25)
+    before = copies("1")
+    cut_off(client, file, done)
+    migrate(url)
+    assert copies("1") == before
+    store(late)
+    assert [time.replace(tzinfo=UTC) for *_, time in copies("created_at")] == [at] * 6
+    before = copies("1")
+    migrate(url, 27)
+    cut_off(client, file.with_name(file.name.replace(".up.", ".down.")), done)
+    migrate(url, 26)
+    store(stays)
+    assert copies("1") == before
+    migrate(url)
+
+
+OBJECTS = [
+    {}, {"tier": "gold", "_user": "u", "n": 5},
+    {"none": None, "yes": True, "list": [1, 2.5, "a"], "in": {"b": {"c": "d"}}},
+    {"": "empty", "a.b": "dot", "say": '"quoted" \\ ä\n\x1f', "n": 1.5, "large": 2**64, "small": -1e-7, "_prompt": "p"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("done", range(10))
+def test_metadata_has_its_texts_by_key_and_is_without_them_again_wherever_that_was_cut_off(
+    url: str, client: Client, done: int
+) -> None:
+    file = FOLDER / "0028_metadata_by_key.up.sql"
+    tables = {"request_log_rows": ("request_id", "request_logs"), "feedback_rows": ("feedback_id", "feedback")}
+
+    def store(of: int) -> None:
+        rows = [[uuid.UUID(int=of * 10 + n), json.dumps(each)] for n, each in enumerate(OBJECTS)]
+        for table, (identity, _) in tables.items():
+            client.insert(f"feedback.{table}", rows, column_names=[identity, "metadata"])
+
+    migrate(url, 27)
+    store(1)
+    cut_off(client, file, done)
+    migrate(url)
+    store(2)
+    for _, view in tables.values():
+        found = client.query(
+            "SELECT metadata, metadata_texts, arrayMap(key -> (key, JSONExtractString(metadata, key)),"
+            f" JSONExtractKeys(metadata)) FROM feedback.{view}"
+        ).result_rows
+        assert len(found) == 2 * len(OBJECTS)
+        for _, texts, pairs in found:
+            assert texts == {key: text for key, text in pairs if key not in ("_user", "_prompt")}
+    migrate(url, 28)
+    cut_off(client, file.with_name(file.name.replace(".up.", ".down.")), done)
+    migrate(url, 27)
+    for _, view in tables.values():
+        assert client.command(f"SELECT count() FROM feedback.{view}") == 2 * len(OBJECTS)
+    migrate(url)
 
 
 def test_an_engine_that_is_not_there_is_named_without_its_password(folder: Path) -> None:

@@ -81,6 +81,11 @@ def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
             sum((row["weight"] * row["value"] for row in members), Decimal(0)),
             sum((row["weight"] * row["value"] ** 2 for row in members), Decimal(0)),
             [sum(row["value"] == value for row in members) for value in range(-10, 11)],
+            sum(row["weight"] > 0 for row in members),
+            sum((row["weight"] ** 2 for row in members), Decimal(0)),
+            sum((row["weight"] ** 2 * row["value"] for row in members), Decimal(0)),
+            sum(((row["weight"] * row["value"]) ** 2 for row in members), Decimal(0)),
+            max(row["created_at"].replace(tzinfo=None) for row in members),
         )
         for group, members in groups.items()
     }  # fmt: skip
@@ -89,10 +94,14 @@ def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
 def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
     found = client.query(
         "SELECT period, dimension, start, environment, key, feedback_count, joined_count, weight_sum, value_weight_sum,"
-        " weight_value_squared_sum, value_counts FROM feedback.rollups WHERE workspace = {w:String}",
+        " weight_value_squared_sum, value_counts, weighted_count, squared_weight_sum, value_squared_weight_sum,"
+        " squared_value_weight_sum, last_seen FROM feedback.rollups WHERE workspace = {w:String}",
         parameters={"w": workspace},
     ).result_rows
-    return {(row[0], row[1], row[2].replace(tzinfo=None), *row[3:5]): tuple(row[5:]) for row in found}
+    return {
+        (row[0], row[1], row[2].replace(tzinfo=None), *row[3:5]): (*row[5:-1], row[-1].replace(tzinfo=None))
+        for row in found
+    }
 
 
 async def connected(client: Client) -> AsyncClient:

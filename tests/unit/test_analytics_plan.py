@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics_plan import Plan, plan
+from query_api.analytics_plan import Dimension, Plan, plan
 from query_api.analytics_time import BUCKETS, Bucket, Timeline, timeline, zone_of
 from query_api.log_filters import filters_in
 from tests.buckets import coarse_enough
@@ -17,9 +17,9 @@ LATER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def planned(
-    given: dict[str, str], bucket: Bucket = "day", zone: str = "UTC", by_model: bool = False, now: datetime = LATER
+    given: dict[str, str], bucket: Bucket = "day", zone: str = "UTC", by: Dimension | None = None, now: datetime = LATER
 ) -> Plan:
-    return plan(filters_in(given, "w"), timeline(SINCE, UNTIL, bucket, zone_of(zone)), by_model, now)
+    return plan(filters_in(given, "w"), timeline(SINCE, UNTIL, bucket, zone_of(zone)), by, now)
 
 
 def sources(chosen: Plan) -> list[str]:
@@ -93,9 +93,9 @@ def test_a_filter_that_rollups_cannot_tell_is_answered_from_rows(given: dict[str
 
 
 def test_models_are_told_by_their_own_dimension_and_by_no_other() -> None:
-    assert planned({}, by_model=True).dimension == "model"
-    assert "day" in sources(planned({"ai_model": "m,n", "environment": "e"}, by_model=True))
-    assert sources(planned({"user": "u"}, by_model=True)) == ["rows"]
+    assert planned({}, by="model").dimension == "model"
+    assert "day" in sources(planned({"ai_model": "m,n", "environment": "e"}, by="model"))
+    assert sources(planned({"user": "u"}, by="model")) == ["rows"]
 
 
 @given(

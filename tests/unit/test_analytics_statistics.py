@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics_intervals import moments_of_whole_weights
 from query_api.analytics_statistics import Difference, Moments, avg, difference, interval, weighted_mean
-from query_api.analytics_sums import VALUES, Sums
 from query_api.student import reach_of_95_percent, two_sided_p
 
 Pair = tuple[int, str]
@@ -112,13 +110,6 @@ def test_the_interval_of_a_mean_reaches_as_far_as_student_says() -> None:
     group = avg(moments((1, "1"), (5, "1"), (9, "1")))
     assert interval(group) == pytest.approx((5 - 4.30265 * 4 / sqrt(3), 5 + 4.30265 * 4 / sqrt(3)), rel=1e-5)
     assert interval(avg(moments((1, "1")))) == interval(avg(moments())) == (None, None)
-
-
-@given(st.lists(st.integers(-10, 10), max_size=30))
-def test_counts_of_values_tell_the_moments_where_every_weight_is_1(values: list[int]) -> None:
-    counts = tuple(values.count(value) for value in VALUES)
-    sums = Sums(len(values), Decimal(len(values)), Decimal(sum(values)), counts)
-    assert moments_of_whole_weights(sums) == moments(*((value, "1") for value in values))
 
 
 @pytest.mark.parametrize("estimate", [avg, weighted_mean])

@@ -1,0 +1,127 @@
+"""Numbers of feedback by bucket, and by one of its fields where asked, from rows and rollups as a plan says: one query.
+
+Every number is told by an aggregate of each source, of rows `f` and of rollups `r`, in such a type that what one tells
+can be added to what the other does. So they are the same wherever they come from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from query_api.analytics_plan import Dimension, Piece, Plan
+from query_api.analytics_time import Timeline
+from query_api.filter_conditions import Conditions, conditions_on_feedback, milliseconds
+from query_api.log_filters import LogFilters
+
+
+class Number(NamedTuple):
+    """A number of a group of feedback: the aggregate that tells it of rows, of rollups, and of what both tell."""
+
+    of_rows: str
+    of_rollups: str
+    of_both: str = "sum"
+
+
+@dataclass(frozen=True)
+class GroupedBy:
+    """What feedback is grouped by. It is in the group of each value that it has, and without one in that of ""."""
+
+    values: str
+    """SQL for the list of values of a row `f`."""
+    dimension: Dimension | None = None
+    """Where rollups have it; None: nowhere."""
+    filter: str = ""
+    """The parameter by which only groups of its values are asked for."""
+    join: str = ""
+    """What the values need beside `f`; {asked} is the condition on it."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def told(
+    filters: LogFilters, when: Timeline, chosen: Plan, numbers: Mapping[str, Number], by: GroupedBy | None = None
+) -> Conditions:
+    """A query, as its only part: a row for each group that has feedback, with `cut`, the first instant of its bucket
+    that was asked for, `group_value` and the numbers by their names."""
+    query = Conditions([], {"cuts": [milliseconds(cut) for cut in when.cuts]})
+    selects = []
+    for source in ("rows", "hour", "day"):
+        pieces = [piece for piece in chosen.pieces if piece.source == source]
+        if pieces and source == "rows":
+            selects.append(_of_rows(query, filters, pieces, numbers, by))
+        elif pieces:
+            selects.append(_of_rollups(query, filters, chosen, pieces, numbers, by))
+    together = ", ".join(f"{number.of_both}({name}) AS {name}" for name, number in numbers.items())
+    query.add(
+        f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS told GROUP BY cut, group_value"
+    )
+    return query
+
+
+def _of_rows(
+    query: Conditions, filters: LogFilters, pieces: list[Piece], numbers: Mapping[str, Number], by: GroupedBy | None
+) -> str:
+    """Of feedback that is stored, by its own time."""
+    asked = conditions_on_feedback(filters, "f")
+    asked.parts.append(_within(query, pieces, "f.created_at", "fromUnixTimestamp64Milli({%s:Int64})", 1))
+    query.parameters |= asked.parameters
+    columns = "f.created_at AS created_at, f.value AS value, f.weight AS weight"
+    rows, chosen = f"SELECT {columns}, '' AS group_value FROM feedback.feedback AS f WHERE {asked.text}", ""
+    if by:
+        query.parameters |= by.parameters
+        chosen = _chosen(query, filters, by)
+        rows = f"""
+        SELECT created_at, value, weight, arrayJoin(if(empty(list), [''], list))::String AS group_value FROM (
+            SELECT {columns}, {by.values} AS list FROM feedback.feedback AS f
+            {by.join.format(asked=asked.text)} WHERE {asked.text}
+        )
+        """
+    return f"""
+    SELECT roundDown(toUnixTimestamp64Milli(f.created_at), {{cuts:Array(Int64)}}) AS cut, group_value,
+        {", ".join(f"{number.of_rows} AS {name}" for name, number in numbers.items())}
+    FROM ({rows}) AS f {chosen} GROUP BY cut, group_value
+    """
+
+
+def _of_rollups(
+    query: Conditions,
+    filters: LogFilters,
+    chosen: Plan,
+    pieces: list[Piece],
+    numbers: Mapping[str, Number],
+    by: GroupedBy | None,
+) -> str:
+    """Of whole hours or days."""
+    period = pieces[0].source
+    asked = Conditions(
+        ["r.workspace = {workspace:String}", f"r.period = '{period}'", f"r.dimension = '{chosen.dimension}'"],
+        {"workspace": filters.workspace},
+    )
+    asked.parts.append(_within(query, pieces, "r.start", "toDateTime({%s:UInt32}, 'UTC')", 1000))
+    for column, lists in (("environment", chosen.environments), ("key", chosen.keys)):
+        for number, values in enumerate(lists):
+            name = f"rollup_{column}_{number}"
+            asked.add(f"r.{column} IN {{{name}:Array(String)}}", **{name: list(values)})
+    query.parameters |= asked.parameters
+    group = "''" if by is None else "r.environment::String" if by.dimension == "environment" else "r.key"
+    return f"""
+    SELECT roundDown(toInt64(toUnixTimestamp(r.start)) * 1000, {{cuts:Array(Int64)}}) AS cut, {group} AS group_value,
+        {", ".join(f"{number.of_rollups} AS {name}" for name, number in numbers.items())}
+    FROM feedback.rollups AS r WHERE {asked.text} GROUP BY cut, group_value
+    """
+
+
+def _chosen(query: Conditions, filters: LogFilters, by: GroupedBy) -> str:
+    if by.filter not in filters.texts:
+        return ""
+    query.parameters[by.filter] = list(filters.texts[by.filter])
+    return f"WHERE group_value IN {{{by.filter}:Array(String)}}"
+
+
+def _within(query: Conditions, pieces: list[Piece], column: str, instant: str, unit_ms: int) -> str:
+    """That a time is inside one of the pieces."""
+    parts = []
+    for number, piece in enumerate(pieces):
+        since, until = (f"{end}_{piece.source}_{number}" for end in ("since", "until"))
+        query.parameters |= {since: milliseconds(piece.since) // unit_ms, until: milliseconds(piece.until) // unit_ms}
+        parts.append(f"({column} >= {instant % since} AND {column} < {instant % until})")
+    return " OR ".join(parts)
