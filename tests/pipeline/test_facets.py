@@ -15,6 +15,7 @@ from tests.pipeline.analytics_data import COLUMN_OF, REQUEST_COLUMNS, Row, feedb
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, some_of
 from tests.pipeline.test_feedback_filters import OWN
+from tests.tries import tries
 
 TIMES = {"time_of_generation_min": "2025-10-24T20:00:00Z", "time_of_generation_max": "2025-10-27T03:00:00Z"}
 COLUMNS = {**COLUMN_OF, **REQUEST_COLUMNS, "status_code": "status", "value": "value"}
@@ -68,7 +69,7 @@ def counted(rows: list[Row], field: str, limit: int, contains: str) -> Row:
     return {"field": field, "values": values, "distinct": len(chosen), "more": more, "missing": missing}
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(12), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL, 3),
     fields=st.lists(st.sampled_from(OF_REQUESTS), min_size=1, unique=True),
@@ -92,7 +93,7 @@ def test_requests_are_counted_by_the_values_of_fields(
     ]
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(12), suppress_health_check=list(HealthCheck))
 @given(
     given=st.tuples(some_of(OWN), some_of(ALL)).map(lambda both: both[0] | both[1]),
     fields=st.lists(st.sampled_from(OF_FEEDBACK), min_size=1, unique=True),

@@ -11,6 +11,7 @@ from query_api.feedback_filters import FeedbackFilters, feedback_filters_in
 from tests.pipeline.analytics_data import Row, feedback_listed
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, some_of
+from tests.tries import tries
 
 TIMES = {"time_of_generation_min": "2025-10-24T00:00:00Z", "time_of_generation_max": "2025-11-10T00:00:00Z"}
 OWN = {
@@ -48,7 +49,7 @@ def filters_of(query: dict[str, str]) -> FeedbackFilters:
     return feedback_filters_in(query, "default")
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
 @given(
     query=st.one_of(
         some_of(OWN, 3), st.tuples(some_of(OWN), some_of(SHARED)).map(lambda both: both[0] | both[1])

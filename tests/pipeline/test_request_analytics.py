@@ -31,6 +31,7 @@ from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, insert_requests, invented, requests_asked
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, RANGES, THREE_HOURS, WHOLE, ZONES, asked, some_of
+from tests.tries import tries
 
 FIELD_OF = {
     "user": "_user", "organisation": "_organisation", "prompt": "_prompt", "environment": "_environment",
@@ -115,7 +116,7 @@ EXPECTED: list[tuple[Measure[Any], Callable[[list[Row]], Row]]] = [
 ]
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(25), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, bucket=st.sampled_from(BUCKETS), zone=st.sampled_from(ZONES),
     measure=st.sampled_from(EXPECTED),
@@ -140,7 +141,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
         assert all(list(counts) == sorted(counts) for _, counts in counted)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, grouped_by=st.sampled_from(get_args(GroupedBy)),
     columns=st.lists(st.sampled_from(sorted(COLUMNS)), unique=True, min_size=1, max_size=4),
