@@ -5,6 +5,7 @@ The plain filters describe what is looked at; each of them with `baseline_` befo
 prompts. The formulas are in query_api/analytics_statistics.py.
 """
 
+import asyncio
 from dataclasses import asdict
 from typing import Literal
 
@@ -75,7 +76,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
         async with reader.told_in_time(UNTOLD):
-            current, base = [await _moments(reader, request.query_params, filters) for filters in sides]
+            asked = (_moments(reader, request.query_params, filters) for filters in sides)
+            current, base = await asyncio.gather(*asked)
         changes = Changes(
             avg=Change(**asdict(difference(avg(current), avg(base)))),
             weighted_mean=Change(**asdict(difference(weighted_mean(current), weighted_mean(base)))),

@@ -4,7 +4,7 @@ Every number is told by an aggregate of each source, of rows `f` and of rollups 
 can be added to what the other does. So they are the same wherever they come from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,19 +37,19 @@ class GroupedBy:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+_CREATED, _START = "fromUnixTimestamp64Milli({%s:Int64})", "toDateTime({%s:UInt32}, 'UTC')"
+
+
 def told(
     filters: LogFilters, when: Timeline, chosen: Plan, numbers: Mapping[str, Number], by: GroupedBy | None = None
 ) -> Conditions:
     """A query, as its only part: a row for each group that has feedback, with `cut`, the first instant of its bucket
     that was asked for, `group_value` and the numbers by their names."""
     query = Conditions([], {"cuts": [milliseconds(cut) for cut in when.cuts]})
-    selects = []
-    for source in ("rows", "hour", "day"):
-        pieces = [piece for piece in chosen.pieces if piece.source == source]
-        if pieces and source == "rows":
-            selects.append(_of_rows(query, filters, pieces, numbers, by))
-        elif pieces:
-            selects.append(_of_rollups(query, filters, chosen, pieces, numbers, by))
+    of_rows = [piece for piece in chosen.pieces if piece.source == "rows"]
+    of_rollups = [piece for piece in chosen.pieces if piece.source != "rows"]
+    selects = [_of_rows(query, filters, of_rows, numbers, by)] if of_rows else []
+    selects += [_of_rollups(query, filters, chosen, of_rollups, numbers, by)] if of_rollups else []
     together = ", ".join(f"{number.of_both}({name}) AS {name}" for name, number in numbers.items())
     query.add(
         f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS told GROUP BY cut, group_value"
@@ -62,7 +62,7 @@ def _of_rows(
 ) -> str:
     """Of feedback that is stored, by its own time."""
     asked = conditions_on_feedback(filters, "f")
-    asked.parts.append(_within(query, pieces, "f.created_at", "fromUnixTimestamp64Milli({%s:Int64})", 1))
+    asked.parts.append(" OR ".join(f"({time})" for time in _within(query, pieces, "f.created_at", _CREATED, 1)))
     query.parameters |= asked.parameters
     columns = "f.created_at AS created_at, f.value AS value, f.weight AS weight"
     rows, chosen = f"SELECT {columns}, '' AS group_value FROM feedback.feedback AS f WHERE {asked.text}", ""
@@ -90,13 +90,12 @@ def _of_rollups(
     numbers: Mapping[str, Number],
     by: GroupedBy | None,
 ) -> str:
-    """Of whole hours or days."""
-    period = pieces[0].source
+    """Of whole hours and days, at one look."""
     asked = Conditions(
-        ["r.workspace = {workspace:String}", f"r.period = '{period}'", f"r.dimension = '{chosen.dimension}'"],
-        {"workspace": filters.workspace},
+        ["r.workspace = {workspace:String}", f"r.dimension = '{chosen.dimension}'"], {"workspace": filters.workspace}
     )
-    asked.parts.append(_within(query, pieces, "r.start", "toDateTime({%s:UInt32}, 'UTC')", 1000))
+    times = zip(pieces, _within(query, pieces, "r.start", _START, 1000), strict=True)
+    asked.parts.append(" OR ".join(f"(r.period = '{piece.source}' AND {time})" for piece, time in times))
     for column, lists in (("environment", chosen.environments), ("key", chosen.keys)):
         for number, values in enumerate(lists):
             name = f"rollup_{column}_{number}"
@@ -117,11 +116,9 @@ def _chosen(query: Conditions, filters: LogFilters, by: GroupedBy) -> str:
     return f"WHERE group_value IN {{{by.filter}:Array(String)}}"
 
 
-def _within(query: Conditions, pieces: list[Piece], column: str, instant: str, unit_ms: int) -> str:
-    """That a time is inside one of the pieces."""
-    parts = []
+def _within(query: Conditions, pieces: list[Piece], column: str, instant: str, unit_ms: int) -> Iterator[str]:
+    """For each of the pieces, that a time is inside."""
     for number, piece in enumerate(pieces):
         since, until = (f"{end}_{piece.source}_{number}" for end in ("since", "until"))
         query.parameters |= {since: milliseconds(piece.since) // unit_ms, until: milliseconds(piece.until) // unit_ms}
-        parts.append(f"({column} >= {instant % since} AND {column} < {instant % until})")
-    return " OR ".join(parts)
+        yield f"{column} >= {instant % since} AND {column} < {instant % until}"

@@ -261,6 +261,7 @@ FIELDS = {
     "ai_org": lambda world, row: row["providers"] or [""],
     "prompt_slug": lambda world, row: [row["_prompt"]],
     "organisation": lambda world, row: [row["_organisation"]],
+    "environment": lambda world, row: [row["_environment"]],
     "metadata._user": lambda world, row: [row["_user"]],
     "metadata.tier": lambda world, row: [text_of(row, "tier")] if "tier" in row["metadata"] else sorted(
         {text_of(each, "tier") for each in world.stored.requests_of(row["trace_id"]) if "tier" in each["metadata"]}

@@ -98,6 +98,16 @@ def test_models_are_told_by_their_own_dimension_and_by_no_other() -> None:
     assert sources(planned({"user": "u"}, by="model")) == ["rows"]
 
 
+def test_groups_are_told_by_one_dimension_and_by_environment_beside_it() -> None:
+    of_prompt = planned({"environment": "e", "prompt_slug": "p"}, by="prompt")
+    assert (of_prompt.dimension, of_prompt.keys, of_prompt.environments) == ("prompt", (("p",),), (("e",),))
+    by_environment = planned({"user": "u"}, by="environment")
+    assert (by_environment.dimension, by_environment.read_from) == ("user", "rollups")
+    assert planned({}, by="environment").dimension == "all"
+    for several_models in (planned({"ai_model": "m,n"}, by="environment"), planned({"ai_model": "m"}, by="user")):
+        assert several_models.read_from == "rows"
+
+
 @given(
     since=st.integers(0, 9 * 86_400_000),
     length=st.integers(1, 9 * 86_400_000),
