@@ -31,8 +31,12 @@ AWAY: dict[str, Any] = {
 }
 """The OpenAPI response of a route that reads ClickHouse inside `Reader.told_in_time`."""
 
-# The place of a row never changes, nor does its partition: so FINAL takes partitions one by one.
-_SETTINGS = {"do_not_merge_across_partitions_select_final": 1}
+# The place of a row never changes, nor does its partition: so FINAL takes partitions one by one. To find very many keys
+# in an index takes longer than to read what they are looked for in.
+_SETTINGS = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "use_index_for_in_with_subqueries_max_values": 100_000,
+}
 
 log = logging.getLogger(__name__)
 

@@ -101,6 +101,25 @@ def test_reading_all_of_it_is_counted(stored: World) -> None:
     assert read() > TRACES
 
 
+def test_groups_of_few_requests_look_up_the_feedback_of_their_traces_alone_and_find_all_of_it(stored: World) -> None:
+    with rows_read() as read:
+        (group,) = stored.get("groups/metadata/_user", **HOUR)["data"]
+    assert read() < MOST
+    assert (group["requests"], group["requests_with_feedback"], group["feedback_count"]) == (45, 45, 45)
+    assert (group["avg_weighted_feedback"], group["weighted_mean"]) == (1, 1)
+
+
+def test_very_many_keys_are_not_sought_in_an_index(stored: World) -> None:
+    def is_sought(keys: int) -> bool:
+        sought = f"SELECT concat('old-', toString(number)) FROM numbers({keys})"
+        query = f"SELECT count() FROM feedback.trace_aggregate_rows WHERE workspace = 'w' AND trace_id IN ({sought})"
+        plan = stored.runner.run(stored.reader.rows(f"EXPLAIN indexes = 1 {query}"))
+        return any("trace_id in" in row["explain"] for row in plan)
+
+    assert is_sought(1_000)
+    assert not is_sought(200_000)
+
+
 @pytest.fixture(scope="module")
 def old(stored: World) -> tuple[str, str, str]:
     """A request and a feedback on one trace, in the middle of the half year: the ids of all three."""
