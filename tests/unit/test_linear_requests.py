@@ -33,7 +33,7 @@ from deploy.embedded.clickhouse_http import ClickHouseHTTP
 from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
 from tests.pipeline.walls import PAGES
 from tests.tries import TIMES
-from tests.unit.whole_api import Headers, WholeApi
+from tests.unit.whole_api import Headers, WholeApi, described_api
 
 SHORT, LONG = 2_000, 8_000
 NOTHING_S = 0.002
@@ -78,8 +78,7 @@ def hold(works: Iterable[tuple[str, Work]]) -> None:
     assert not found
 
 
-API = WholeApi()
-API.close()
+API = described_api()
 OPERATIONS = API.operations
 PROGRAMS = Path(__file__).parents[2]
 # Whatever in the source could be the name of a header that is read.

@@ -12,6 +12,7 @@ from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
 from schemas.key_ring import OPEN
 from schemas.rate_limit import RateLimits
+from tests.unit.whole_api import described_api
 
 NO_KEY = ("/healthz", "/readyz", "/metrics", "/v1/logs/exports/{export_id}/file")
 
@@ -35,9 +36,7 @@ def app(made: EdgeApp, monkeypatch: pytest.MonkeyPatch) -> EdgeApp:
 def routes() -> set[tuple[str, str]]:
     made = create_app(Settings())
     before = {(method, path) for path, methods in made.openapi()["paths"].items() for method in methods}
-    made = create_app(Settings())
-    extend(made, QuerySettings())
-    paths: dict[str, Any] = made.openapi()["paths"]
+    paths: dict[str, Any] = described_api().app.openapi()["paths"]
     return {(method, path) for path, methods in paths.items() for method in methods} - before
 
 

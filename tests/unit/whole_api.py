@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote
@@ -192,6 +193,14 @@ class WholeApi:
         }
         await self.app(scope, receive, send)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+@cache
+def described_api() -> WholeApi:
+    """One for whoever asks what routes there are: to make it takes seconds of CPU, in each process that collects."""
+    api = WholeApi()
+    api.close()
+    return api
 
 
 def _resolved(part: Any, document: dict[str, Any]) -> Any:
