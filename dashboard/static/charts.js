@@ -2,6 +2,11 @@
 "use strict";
 
 const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: 2 }));
+const inWords = (options) => { const format = new Intl.DateTimeFormat(undefined, options); return (at) => format.format(at * 1000); };
+const clock = inWords({ hour: "2-digit", minute: "2-digit" }), day = inWords({ day: "numeric", month: "short" });
+const moment = inWords({ dateStyle: "medium", timeStyle: "short" });
+const isMidnight = (at) => new Date(at * 1000).getHours() + new Date(at * 1000).getMinutes() === 0;
+const timesBelow = (_, splits, __, ___, step) => splits.map((at) => (step >= 86_400 || isMidnight(at) ? day : clock)(at));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class TimeChart extends HTMLElement {
@@ -31,15 +36,15 @@ class TimeChart extends HTMLElement {
       return {
         label: each.name, stroke: each.faint ? undefined : stroke, width: bars || each.faint ? 0 : 2, spanGaps: false, scale: each.scale || "y",
         fill: bars ? stroke : undefined,
-        paths: bars ? uPlot.paths.bars({ size: [0.8, 60], align: 1 }) : undefined,
+        paths: bars ? uPlot.paths.bars({ size: [0.8], align: 1 }) : undefined,
         points: { show: !bars && !each.faint && chart.times.length < 100 },
         value: (_, top, __, index) => told(index == null ? null : each.values[index]),
       };
     });
     const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
     this.plot = new uPlot({
-      width: this.clientWidth || 600, height: this.height, series: [{}, ...series], bands,
-      axes: [axis, { ...axis, size: 56 }],
+      width: this.clientWidth || 600, height: this.height, series: [{ label: "Time", value: (_, at) => (at == null ? "–" : moment(at)) }, ...series], bands,
+      axes: [{ ...axis, values: timesBelow }, { ...axis, size: 56 }],
       // A bar stands right of the start of its bucket, the last one too.
       scales: { x: { range: (_, first, last) => [first, bars || first === last ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
