@@ -45,7 +45,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             try:
                 context = await build(request, viewer, query, datetime.now(UTC))
             except ApiError as error:
-                if error.status == 401:
+                if error.status == 401 or error.status >= 500:
                     raise
                 problem = error
             template = "analytics_problem.html" if problem else f"analytics_{name}.html"

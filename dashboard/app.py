@@ -18,7 +18,7 @@ from dashboard import (
     trace_page,
 )
 from dashboard.api_client import ApiClient
-from dashboard.pages import Pages
+from dashboard.pages import SECURITY_HEADERS, Pages
 from dashboard.rendering import STATIC, STATIC_VERSION
 
 
@@ -48,7 +48,7 @@ def dashboard_routes(api: ApiClient, address: str, own_hosts: frozenset[str] | N
 
 
 async def _to_logs(_: Request) -> Response:
-    return RedirectResponse("/logs", 307)
+    return RedirectResponse("/logs", 307, headers=SECURITY_HEADERS)
 
 
 class _KeptFiles(StaticFiles):
@@ -57,6 +57,5 @@ class _KeptFiles(StaticFiles):
     def file_response(self, *arguments, **options) -> Response:  # type: ignore[no-untyped-def]
         """A file with leave to keep it for ever."""
         answer = super().file_response(*arguments, **options)
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
-        answer.headers["x-content-type-options"] = "nosniff"
+        answer.headers.update(SECURITY_HEADERS | {"cache-control": "public, max-age=31536000, immutable"})
         return answer

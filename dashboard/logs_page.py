@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from dashboard import columns
 from dashboard.list_page import ListPage, get_or_none, list_page
 from dashboard.metadata_facets import NEWEST, keys_route, values_of_keys
-from dashboard.pages import Pages, Viewer, query_of
+from dashboard.pages import LIST, SECURITY_HEADERS, Pages, Viewer, query_of
 from dashboard.shared_answers import SharedAnswers
 from dashboard.time_chart import bucket_for, counts_over_time
 from dashboard.trace_view import opened_trace
@@ -29,7 +29,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     async def logs(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
         if chosen := query.all("columns"):
-            answer = RedirectResponse(query.with_(columns=None).link("/logs"), 303)
+            answer = RedirectResponse(query.with_(columns=None).link("/logs"), 303, headers=SECURITY_HEADERS)
             columns.remember(answer, chosen)
             return answer
 
@@ -37,7 +37,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             return await list_page(viewer, "/v1/logs", query)
 
         # Who waits for what they have just sent asks for themselves; lists that renew themselves may share.
-        is_poll = request.headers.get("hx-source") == "section#rows"
+        is_poll = request.headers.get("hx-source") == LIST
         listed = polled.get((viewer.workspace, viewer.scopes, query), ask) if is_poll else ask()
         page, opened = await asyncio.gather(listed, opened_trace(viewer, query))
         return pages.render(

@@ -1,6 +1,7 @@
 """What every page of the dashboard has in common: its viewer, its frame, its security headers, and its error pages."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,10 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
+LIST = "section#rows"
+"""What asks, as htmx tells it, where a list renews itself."""
+_OUTAGE = "outage"
+_PART = re.compile(r"[a-z]+#([a-z-]{1,40})")
 _MOST_FORM_BYTES = 200_000
 _TITLES = {
     403: "Not allowed", 404: "Not found", 429: "Too many questions", 500: "Something broke",
@@ -134,8 +139,30 @@ class Pages:
         return RedirectResponse(where, 303, headers=SECURITY_HEADERS)
 
     def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
-        title = _TITLES.get(error.status, "That did not work")
-        return self.render(request, viewer, "error.html", error.status, title=title, error=error)
+        # A list that renews itself keeps what it shows, and tells above it why nothing new comes.
+        is_poll = request.headers.get("hx-source") == LIST
+        part = _OUTAGE if is_poll else _part_of(request)
+        answer = self.render(
+            request,
+            viewer,
+            "part_problem.html" if part else "error.html",
+            error.status,
+            title=_TITLES.get(error.status, "That did not work"),
+            error=error,
+            part=part,
+            is_retried=error.status == 503 and request.method == "GET" and not is_poll,
+        )
+        if is_poll:
+            answer.headers.update(
+                {"hx-retarget": f"#{_OUTAGE}", "hx-reselect": f"#{_OUTAGE}", "hx-reswap": "outerHTML"}
+            )
+        return answer
+
+
+def _part_of(request: Request) -> str:
+    """The id of the part of a page that a script asks for; empty where it is the whole page."""
+    asked = _PART.fullmatch(request.headers.get("hx-target", ""))
+    return asked[1] if asked and asked[1] != "page" else ""
 
 
 def query_of(request: Request) -> PageQuery:

@@ -46,9 +46,8 @@ def routes(pages: Pages) -> list[BaseRoute]:
         )
 
     async def waiting_part(request: Request, viewer: Viewer) -> Response:
-        found = await _or_problem(viewer, "/v1/admin/orphans")
-        problem = found if isinstance(found, ApiError) else None
-        return pages.render(request, viewer, "pipeline_waiting.html", found=found, problem=problem)
+        found = await viewer.api.get("/v1/admin/orphans")
+        return pages.render(request, viewer, "pipeline_waiting.html", found=found)
 
     async def audit(_: Request, viewer: Viewer) -> Response:
         await viewer.api.send("POST", "/v1/admin/audit")

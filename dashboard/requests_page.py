@@ -79,6 +79,6 @@ async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -
     try:
         return list(await asyncio.gather(*(viewer.api.get(path, parameters) for path, parameters in asked))), None
     except ApiError as error:
-        if error.status not in (400, 503):
+        if error.status != 400:
             raise
         return [], error

@@ -44,6 +44,11 @@ from schemas.topics import API_KEYS
 
 _ONE_FEEDBACK = "/v1/feedback/"
 _PROBE = "/readyz"
+_NO_PAGE = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
+"""What an answer that a browser may open says, so that it is never taken for a page."""
 # Its address is a key of its own, and may stand in any page.
 _SIGNED_FILE = re.compile(r"/v1/logs/exports/[^/]+/file")
 
@@ -253,7 +258,8 @@ async def _refused(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {request.url.path}: /docs lists what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }.get(error.status_code, str(error.detail))
-    return JSONResponse(error_content(error.status_code, told), error.status_code, headers=error.headers)
+    headers = {**(error.headers or {}), **_NO_PAGE}
+    return JSONResponse(error_content(error.status_code, told), error.status_code, headers=headers)
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:

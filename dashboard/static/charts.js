@@ -17,6 +17,13 @@ class TimeChart extends HTMLElement {
     this.sizes = new ResizeObserver(() => this.plot?.setSize({ width: this.clientWidth, height: this.height }));
     this.draw();
     this.sizes.observe(this);
+    this.setAttribute("role", "group");
+    if (this.dataset.zoom) this.tabIndex = 0;
+    this.onkeydown = (event) => this.choose(event);
+    this.onmousedown = (event) => { this.pressed = event.clientX; };
+    this.onclick = (event) => {
+      if (Math.abs(event.clientX - this.pressed) < 4 && event.target.closest(".u-over") && this.plot.cursor.idx != null) this.look(this.plot.cursor.idx, this.plot.cursor.idx);
+    };
   }
   disconnectedCallback() {
     document.removeEventListener("theme", this.draw);
@@ -24,13 +31,19 @@ class TimeChart extends HTMLElement {
     this.plot?.destroy();
   }
   attributeChangedCallback() { if (this.isConnected && this.plot) this.draw(); }
-  get height() { return Number(this.dataset.height || 220); }
+  get scale() { return parseFloat(getComputedStyle(document.documentElement).fontSize) / 14; }
+  get height() { return Number(this.dataset.height || 220) * this.scale; }
 
   draw() {
     this.plot?.destroy();
     const chart = JSON.parse(this.dataset.chart);
     const bars = this.dataset.kind === "bars";
-    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    this.times = chart.times;
+    this.shown = chart.series;
+    this.bucket = chart.bucket_s;
+    this.at = this.from = null;
+    const size = this.scale;
+    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `${12 * size}px system-ui`, size: 40 * size };
     const series = chart.series.map((each, index) => {
       const stroke = colour(each.colour ? `--${each.colour}` : `--series-${index + 1}`);
       return {
@@ -44,7 +57,7 @@ class TimeChart extends HTMLElement {
     const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
     this.plot = new uPlot({
       width: this.clientWidth || 600, height: this.height, series: [{ label: "Time", value: (_, at) => (at == null ? "–" : moment(at)) }, ...series], bands,
-      axes: [{ ...axis, values: timesBelow }, { ...axis, size: 56 }],
+      axes: [{ ...axis, space: 70 * size, values: timesBelow }, { ...axis, size: 56 * size }],
       // A bar stands right of the start of its bucket, the last one too.
       scales: { x: { range: (_, first, last) => [first, bars || first === last ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
@@ -56,10 +69,35 @@ class TimeChart extends HTMLElement {
   zoom(plot) {
     const { left, width } = plot.select;
     if (width < 4 || !this.dataset.zoom) return;
-    const at = (x) => new Date(plot.posToVal(x, "x") * 1000).toISOString();
+    this.go(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+  }
+
+  // The keys do what dragging does: arrows go from bucket to bucket, with Shift they take in more, Enter looks into them.
+  choose(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Enter" && this.at !== null) this.look(Math.min(this.at, this.from), Math.max(this.at, this.from));
+    if (!step || !this.times.length) return;
+    event.preventDefault();
+    const before = this.at ?? (step > 0 ? -1 : this.times.length);
+    this.at = Math.min(Math.max(before + step, 0), this.times.length - 1);
+    if (!event.shiftKey || this.from === null) this.from = this.at;
+    const [first, last] = [this.at, this.from].sort((one, other) => one - other);
+    const left = this.plot.valToPos(this.times[first], "x"), right = this.plot.valToPos(this.times[last] + this.bucket, "x");
+    this.plot.setSelect({ left, width: right - left, top: 0, height: this.plot.over.clientHeight }, false);
+    this.plot.setCursor({ left: this.plot.valToPos(this.times[this.at], "x"), top: 0 });
+    say([moment(this.times[this.at]), ...this.shown.map((each) => `${each.name} ${told(each.values[this.at])}`)].join(", "));
+  }
+
+  // A click on a bucket, too, which fingers can do.
+  look(first, last) {
+    if (this.dataset.zoom) this.go(this.times[first], this.times[last] + this.bucket);
+  }
+
+  go(first, last) {
+    const at = (seconds) => new Date(seconds * 1000).toISOString();
     const address = new URL(this.dataset.zoom, location.href);
-    address.searchParams.set("time_of_generation_min", at(left));
-    address.searchParams.set("time_of_generation_max", at(left + width));
+    address.searchParams.set("time_of_generation_min", at(first));
+    address.searchParams.set("time_of_generation_max", at(last));
     htmx.ajax("GET", address.pathname + address.search, { source: this, target: "#page", select: "#page", swap: "outerHTML", push: "true" });
   }
 

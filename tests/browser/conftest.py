@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.chromium import chromium_path, launch_options
 from tests.browser.dashboard_system import DashboardSystem, Workspace
+from tests.browser.furnished import week_of_an_app
 from tests.browser.visitor import PATIENCE_MS, Visitor
 from tests.pipeline.engines import embedded
 
@@ -27,12 +28,14 @@ def chromium() -> str:
 
 @pytest.fixture(scope="package")
 def system(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSystem]:
-    """The API, a worker and their engines."""
+    """The API, a worker, the program that keeps rollups, and their engines."""
     folder = tmp_path_factory.mktemp("browser")
     with ExitStack() as stack:
         engines = stack.enter_context(embedded(folder))
         engines.prepare()
-        yield stack.enter_context(DashboardSystem(engines, folder))
+        system = stack.enter_context(DashboardSystem(engines, folder))
+        stack.enter_context(system.rollup(1.0))
+        yield system
 
 
 @pytest.fixture(scope="package")
@@ -43,6 +46,12 @@ def browser(chromium: str, system: DashboardSystem) -> Iterator[Browser]:
         launched = playwright.chromium.launch(**launch_options())
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="package")
+def furnished(system: DashboardSystem) -> Workspace:
+    """A workspace with a lot in it, to be looked at and not changed."""
+    return week_of_an_app(system)
 
 
 @pytest.fixture

@@ -5,20 +5,23 @@ API keys close it, so that each test has a workspace of its own.
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
 from deploy.api_keys import publish, store
+from deploy.produce import Record, send
+from deploy.progress import Progress
 from schemas.keys import ApiKey, Scope, new_key
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class DashboardSystem(Pipeline):
@@ -44,7 +47,12 @@ class DashboardSystem(Pipeline):
 
     def _keep(self, key: ApiKey) -> None:
         store(self.sql_client, key)
-        _run(publish(self.engines.kafka, [key]))
+        apart(asyncio.run, publish(self.engines.kafka, [key]))
+
+    def fill(self, records: Sequence[Record]) -> None:
+        """Send events past the edge, and wait until a worker has stored them."""
+        apart(asyncio.run, send(self.engines.kafka, records, "events sent", Progress()))
+        until(lambda: apart(self.is_settled), "the events are stored")
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def request_log(trace_id: str, *, model: str = "gpt-4o", said: str = "Hello", **
     }
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    # The browser's driver has a loop in this thread.
-    with ThreadPoolExecutor(1) as apart:
-        apart.submit(asyncio.run, work).result()
+def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function that runs a loop gives: the browser's driver has one in this thread already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()

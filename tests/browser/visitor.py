@@ -11,6 +11,8 @@ from dashboard.session import COOKIE
 WIDTH, HEIGHT = 1440, 900
 PATIENCE_MS = 60_000
 """Long, for machines that stall."""
+_TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
+  event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
 
 class Visitor:
@@ -20,6 +22,7 @@ class Visitor:
         options = {"viewport": {"width": WIDTH, "height": HEIGHT}, "timezone_id": "Europe/Berlin", **options}
         self.context: BrowserContext = browser.new_context(base_url=url, locale="en-GB", **options)
         self.context.set_default_timeout(PATIENCE_MS)
+        self.context.add_init_script(_TELL_BREACHES)
         self.context.on("console", self._hear)
         self.context.on("weberror", lambda error: self.troubles.append(f"exception: {error.error}"))
         self.context.on("dialog", self._refuse)

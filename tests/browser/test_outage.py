@@ -1,0 +1,89 @@
+"""While ClickHouse is away every page says so in plain words, and comes back by itself when ClickHouse is back."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
+from tests.browser.visitor import Visitor
+from tests.pipeline.engines import until
+
+Visit = Callable[..., Visitor]
+TOLD = re.compile("ClickHouse does not answer in time|not been read from ClickHouse")
+WITH_PARTS = {"/analytics": ("#figures", "#charts", "#comparison", "#groups"), "/requests": ("#charts", "#tables"),
+              "/pipeline": ("#status", "#waiting", "#letters")}  # fmt: skip
+"""Pages that ask for nothing themselves, with the parts that do."""
+WHOLE = ("/logs", "/feedback", "/trace?id=outage", "/keys")
+
+
+@pytest.fixture
+def clickhouse(system: DashboardSystem) -> Iterator[Callable[[], None]]:
+    """ClickHouse is gone, as after a crash; what is given starts it again."""
+    process = system.engines.clickhouse_process
+    assert process is not None
+    process.kill()
+
+    def back() -> None:
+        if not process.running:
+            process.start()
+
+    yield back
+    back()
+    until(lambda: system.workspace(), "ClickHouse is back")
+
+
+@pytest.fixture
+def rated(workspace: Workspace) -> Workspace:
+    workspace.log(request_log("outage"))
+    workspace.rate("outage", 3, 0.5)
+    return workspace
+
+
+@pytest.fixture
+def open_before(rated: Workspace, visitor: Visit) -> list[Page]:
+    """A list of requests, one of feedback, and the pipeline, open before ClickHouse goes."""
+    somebody = visitor(rated)
+    somebody.expect("status of 503")
+    return [somebody.quiet_page(path) for path in ("/logs", "/feedback", "/pipeline")]
+
+
+def is_told_in_plain_words(page: Page, part: str = "main") -> None:
+    expect(page.locator(part).first).to_contain_text(TOLD)
+    text = page.locator("body").inner_text()
+    assert not re.search("Traceback|Exception|Error:|http://|Counting", text), text
+
+
+def test_every_page_says_so_and_comes_back(
+    rated: Workspace, visitor: Visit, open_before: list[Page], clickhouse: Callable[[], None]
+) -> None:
+    somebody = visitor(rated)
+    somebody.expect("status of 503")
+    opened = {path: somebody.page(path) for path in (*WHOLE, *WITH_PARTS)}
+    for path, page in opened.items():
+        for part in WITH_PARTS.get(path, ("main",)):
+            is_told_in_plain_words(page, part)
+    logs, feedback, pipeline = open_before
+    for page in (logs, feedback):
+        is_told_in_plain_words(page, "#outage")
+        expect(page.locator("#rows tbody tr")).to_have_count(1)
+    is_told_in_plain_words(pipeline, "#status")
+    logs.locator("#rows a.open").click()
+    is_told_in_plain_words(logs, "#drawer")
+
+    clickhouse()
+    for page in (logs, feedback, opened["/logs"], opened["/feedback"]):
+        expect(page.locator("#outage")).to_be_empty()
+        expect(page.locator("#rows tbody tr")).to_have_count(1)
+    expect(logs.locator("#drawer h1")).to_have_text("outage")
+    expect(opened["/trace?id=outage"].locator("h1.id")).to_have_text("outage")
+    expect(opened["/keys"].locator("tbody tr")).to_have_count(1)
+    for path, parts in WITH_PARTS.items():
+        for part in parts:
+            expect(opened[path].locator(part)).not_to_contain_text(TOLD)
+            expect(opened[path].locator(part)).not_to_be_empty()
+    expect(pipeline.locator("#status")).to_contain_text("Accepted")
+    expect(opened["/pipeline"].locator("#checks")).to_contain_text("Audit now")
+    expect(opened["/logs"].locator("time-chart")).to_be_visible()
+    expect(opened["/analytics"].locator("#figures")).to_contain_text("Feedback Count")
