@@ -36,6 +36,15 @@ def addresses(trace_id: str) -> dict[str, str]:
     }
 
 
+def empty_addresses() -> dict[str, str]:
+    """Those that look different in an empty workspace, and those that tell of an error."""
+    pages = addresses("nobody")
+    wrong = {"a filter that is wrong": "/logs?cost_min=cheap", "a figure that is wrong": "/analytics?cost_min=cheap",
+             "signing in": "/sign-in"}  # fmt: skip
+    differing = ("logs", "logs with a trace", "feedback", "trace", "analytics", "requests", "exports")
+    return {name: pages[name] for name in differing} | wrong
+
+
 def trace_of(workspace: Workspace) -> str:
     """A trace of the week with feedback."""
     found = workspace.call("GET", "/v1/logs", has_feedback="true", page_size="1").json()

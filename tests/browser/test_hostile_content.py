@@ -12,7 +12,7 @@ from schemas.topics import FEEDBACK_EVENTS
 from tests.browser import layout
 from tests.browser.dashboard_system import DashboardSystem, Json, Workspace, apart, request_log
 from tests.browser.furnished import addresses
-from tests.browser.visitor import Visitor, quiet
+from tests.browser.visitor import Visitor, whole
 from tests.pipeline.engines import until
 
 Visit = Callable[..., Visitor]
@@ -31,15 +31,12 @@ HOSTILE = {
 }
 LONG = 100_000
 UGLY_IDS = (
-    "a/b",
-    "#top",
     "what?is=this&that",
     "100%",
     "a%2Fb",
     "a+b c",
     "..",
-    "../../keys",
-    ".",
+    "../../keys#top",
     "Ä;ö=ü,\"'",
     "\\\\host\\x",
 )
@@ -130,7 +127,7 @@ def test_hostile_text_does_nothing_on_any_page(attacked: Workspace, visitor: Vis
     page = visitor(attacked).page()
     found = {}
     for name, address in addresses(HOSTILE["image"]).items():
-        quiet(page, address)
+        whole(page, address)
         found[name] = harm(page)
         if name in ("logs", "feedback", "analytics", "keys", "pipeline", "trace"):
             assert "<img src=x onerror=" in page.locator("main").inner_text(), name
@@ -173,14 +170,14 @@ def test_ids_of_any_letters_lead_to_their_own_trace_and_filter(workspace: Worksp
     workspace.log(*(request_log(each, _user=each, topic=each) for each in UGLY_IDS))
     page = visitor(workspace).page()
     for each in UGLY_IDS:
-        quiet(page, "/logs?columns=trace&columns=user")
+        whole(page, "/logs?columns=trace&columns=user")
         page.locator("#rows tbody tr").filter(has=page.get_by_text(each, exact=True).first).first.click()
         expect(page.locator("#drawer h1")).to_have_text(each)
         page.reload()
         expect(page.locator("#drawer h1")).to_have_text(each)
         page.get_by_role("link", name="Open as a page").click()
         expect(page.locator("h1.id")).to_have_text(each)
-        quiet(page, "/logs")
+        whole(page, "/logs")
         page.locator("#facets").get_by_role("link").filter(has=page.get_by_text(each, exact=True)).last.click()
         expect(page.locator("#rows tbody tr")).to_have_count(1)
         expect(page.locator(".chosen li a").first).to_contain_text(each)

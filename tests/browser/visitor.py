@@ -15,6 +15,9 @@ _TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
   event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
 
+_IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger='load']")"""
+
+
 class Visitor:
     """Cookies, storage and pages of one browser profile. `close` insists that nothing has gone wrong."""
 
@@ -73,3 +76,9 @@ def quiet(page: Page, path: str) -> None:
     """Go to a path and wait for what the page loads later, too. Its scripts have run: silence alone may come before."""
     page.goto(path)
     page.wait_for_load_state("networkidle")
+
+
+def whole(page: Page, path: str) -> None:
+    """Go to a path and wait until each part that comes later has come: sooner than `quiet`, which sees more."""
+    page.goto(path)
+    page.wait_for_function(_IS_WHOLE)
