@@ -93,11 +93,6 @@ def utc(text: str) -> str:
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def sentence(text: str) -> str:
-    """A text that begins with a capital letter."""
-    return text[:1].upper() + text[1:]
-
-
 def pretty_json(value: Any) -> str:
     """JSON to be read."""
     return json.dumps(value, ensure_ascii=False, indent=2)
@@ -125,7 +120,6 @@ def environment() -> Environment:
             rate,
             percent,
             utc,
-            sentence,
             pretty_json,
             in_path,
         )
