@@ -80,7 +80,7 @@ class Engine:
         with self._connection() as connection:
             self._prepare(connection, statement)
             if statement.insert_format is None:
-                self._inspector.check(statement.sql, statement.parameters)
+                self._inspector.check(statement.sql, statement.parameters, reads_only=statement.readonly > 0)
                 result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
                 buffer = result.get_memview()
                 return Result(buffer.view(), _summary(result), (result, buffer))

@@ -52,7 +52,9 @@ def unsafe_parameters(parameters: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name, value in parameters.items() if value in FILE_FUNCTIONS or "\\" in value)
 
 
-def refusal(tree: Any, unsafe: frozenset[str] = frozenset(), own_file: str | None = None) -> str | None:
+def refusal(
+    tree: Any, unsafe: frozenset[str] = frozenset(), own_file: str | None = None, *, reads_only: bool = False
+) -> str | None:
     """Why a statement may not run; None where it may.
 
     `tree` is its JSON, `unsafe` are parameters that may not stand for a name in it, `own_file` is the path that this
@@ -61,6 +63,9 @@ def refusal(tree: Any, unsafe: frozenset[str] = frozenset(), own_file: str | Non
     kind = tree.get("type")
     if kind not in STATEMENTS:
         return f"{kind} is not available"
+    # All else that changes something is refused by the engine's own setting `readonly`.
+    if reads_only and kind == "KillQueryQuery":
+        return f"{kind} is not available where nothing may be changed"
     return next(filter(None, (_refusal_of(key, node, unsafe, own_file) for key, node in _nodes("", tree))), None)
 
 

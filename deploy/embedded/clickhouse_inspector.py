@@ -14,7 +14,7 @@ from deploy.embedded.clickhouse_inspection import refusal, refusal_of_names, uns
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 2000, 16_384
 _NOT_AS_JSON = "Code: 36. DB::Exception: AST node of type '"
 
-Question = tuple[bytes, frozenset[str], str | None]
+Question = tuple[bytes, frozenset[str], str | None, bool]
 
 
 class Inspector:
@@ -31,12 +31,14 @@ class Inspector:
         """Close the connection."""
         self._connection.close()
 
-    def check(self, sql: bytes, parameters: Mapping[str, str], own_file: str | None = None) -> None:
+    def check(
+        self, sql: bytes, parameters: Mapping[str, str], own_file: str | None = None, *, reads_only: bool = False
+    ) -> None:
         """RuntimeError, worded as the engine's, where this statement may not run.
 
         `own_file` is the path of the only file that it may read or write by INFILE or OUTFILE.
         """
-        question = (sql, unsafe_parameters(parameters), own_file)
+        question = (sql, unsafe_parameters(parameters), own_file, reads_only)
         with self._lock:
             if question in self._found:
                 why = self._found[question]
@@ -48,7 +50,7 @@ class Inspector:
         if why:
             raise RuntimeError(f"Code: 497. DB::Exception: {why} in the embedded engine. (ACCESS_DENIED)")
 
-    def _inspect(self, sql: bytes, unsafe: frozenset[str], own_file: str | None) -> str | None:
+    def _inspect(self, sql: bytes, unsafe: frozenset[str], own_file: str | None, reads_only: bool) -> str | None:
         text = sql.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
         try:
             told = self._connection.query(b"SELECT parseQueryToJSON('" + text + b"')", "TSVRaw").bytes()
@@ -57,7 +59,7 @@ class Inspector:
                 raise RuntimeError(_of_the_statement(str(error))) from None
             tree = self._connection.query(b"EXPLAIN AST " + sql, "TSVRaw").bytes().decode(errors="replace")
             return refusal_of_names(tree)
-        return refusal(json.loads(told.decode(errors="replace")), unsafe, own_file)
+        return refusal(json.loads(told.decode(errors="replace")), unsafe, own_file, reads_only=reads_only)
 
 
 def _of_the_statement(error: str) -> str:

@@ -353,6 +353,8 @@ def test_get_only_reads_whatever_its_parameters_say(server: Server, client: Clie
         "SELECT 1; DROP TABLE stays",
         "SELECT 1 SETTINGS readonly = 0",
         "SET readonly = 0",
+        "KILL QUERY WHERE 1",
+        "KILL MUTATION WHERE 1",
     )
     for readonly in ("", "0", "00", "0x0", " 0", "+0", "1", "01", "2", "3", "false", "-0"):
         for statement in statements:
