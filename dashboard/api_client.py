@@ -59,6 +59,8 @@ class ViewerApi:
             answer = await self._http.request(
                 method, path, params=httpx.QueryParams(list(parameters)), json=body, headers=self._headers
             )
+        except httpx.InvalidURL as error:
+            raise ApiError(400, "this asks for more than an address can hold: ask for less at a time") from error
         except httpx.HTTPError as error:
             raise ApiError(503, "the Feedback API does not answer") from error
         if answer.is_success:

@@ -1,6 +1,7 @@
 """The forms that add feedback to a trace, correct it and delete it. Each leads back to the page it was sent from."""
 
 import time
+from math import isfinite
 from typing import Any
 
 from starlette.requests import Request
@@ -53,7 +54,10 @@ def routes(pages: Pages) -> list[BaseRoute]:
 def _rating(form: dict[str, str]) -> dict[str, Any]:
     """Value and weight of a form as numbers; the API says which of them is out of its range."""
     try:
-        return {"value": int(form.get("value", "")), "weight": float(form.get("weight") or 1)}
+        value, weight = int(form.get("value", "")), float(form.get("weight") or 1)
+        if not isfinite(weight):
+            raise ValueError
+        return {"value": value, "weight": weight}
     except ValueError:
         raise ApiError(400, "value must be a whole number from −10 to 10, and weight a number from 0 to 1") from None
 

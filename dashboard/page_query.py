@@ -124,7 +124,8 @@ class PageQuery:
 
     def without_filters(self) -> "PageQuery":
         """The time, and how it is shown."""
-        return PageQuery(tuple(each for each in self.with_().items if each not in self.filters))
+        filters = frozenset(self.filters)
+        return PageQuery(tuple(each for each in self.with_().items if each not in filters))
 
     @property
     def keys(self) -> list[str]:

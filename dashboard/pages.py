@@ -36,6 +36,8 @@ LIST = "section#rows"
 _OUTAGE = "outage"
 _PART = re.compile(r"[a-z]+#([a-z-]{1,40})")
 _MOST_FORM_BYTES = 200_000
+# Each filter is shown with a link that has all others, so a page grows with the square of their number.
+_MOST_PARAMETERS = 100
 _TITLES = {
     403: "Not allowed", 404: "Not found", 429: "Too many questions", 500: "Something broke",
     503: "Not available right now", 507: "No room",
@@ -98,6 +100,9 @@ class Pages:
         async def endpoint(request: Request) -> Response:
             # The calls of the API that a page makes in this process have ids of their own.
             request_id = REQUEST_ID.get()
+            if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
+                told = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
+                return self._error_page(request, None, ApiError(400, told))
             if request.method == "POST" and not session.is_own_page(request):
                 error = ApiError(403, "this form was sent by a page of another site")
                 return self._error_page(request, None, error)

@@ -89,8 +89,13 @@ def percent(share: float | None) -> str:
 
 
 def utc(text: str) -> str:
-    """An RFC 3339 time as people read it, in UTC; a script shows it in the viewer's zone."""
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    """A time as people read it, in UTC; a script shows it in the viewer's zone. Another text as it is: callers of the
+    API may write times in more ways than one."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{(at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def pretty_json(value: Any) -> str:

@@ -23,6 +23,7 @@ from dashboard.app import dashboard_routes
 from dashboard.settings import DashboardSettings
 from schemas.addresses import without_password
 from schemas.background import exit_code
+from schemas.head_limits import LimitedHeadProtocol
 from schemas.logs import REQUEST_ID, config, log_what_nobody_catches
 from schemas.settings_faults import SettingsError, load
 
@@ -51,6 +52,7 @@ def serve(api: str, host: str, port: int) -> int:
             host=host,
             port=port,
             loop="uvloop",
+            http=LimitedHeadProtocol,
             ws="none",
             access_log=False,
             log_config=None,

@@ -11,8 +11,8 @@ import asyncio
 import logging
 from typing import Any
 
-from ingest_api.head_limits import LimitedHeadProtocol
 from ingest_api.one_write import OneWriteProtocol
+from schemas.head_limits import LimitedHeadProtocol
 
 _LOOK_EVERY_S = 1.0
 

@@ -42,8 +42,8 @@ from deploy.embedded.clickhouse_stream import (
     until_gone,
     written_by,
 )
-from ingest_api.head_limits import LimitedHeadProtocol
 from schemas import logs
+from schemas.head_limits import LimitedHeadProtocol
 from schemas.request_origin import host_names, refusal
 
 _T = TypeVar("_T")

@@ -78,3 +78,9 @@ def test_it_says_that_the_api_is_away(somebody: Callable[[str], Visitor], tmp_pa
         expect(page.get_by_role("heading", name="Not available right now")).to_be_visible()
         expect(page.locator("#notice")).to_contain_text(re.compile("Feedback API .*does not answer"))
         page.close()
+
+
+def test_an_address_beyond_its_limit_is_refused(tmp_path: Path) -> None:
+    (nowhere,) = free_ports(1)
+    with dashboard(f"http://127.0.0.1:{nowhere}", tmp_path / "dashboard.log") as url:
+        assert requests.get(f"{url}/healthz?{'a' * 20_000}", timeout=30).status_code == 414

@@ -46,7 +46,7 @@ OWNED = {
     "deploy/embedded/clickhouse_http.py": "of one request",
     "deploy/embedded/clickhouse_stream.py": "of one request",
     "ingest_api/connections.py": "the next look is set before a look is taken",
-    "ingest_api/head_limits.py": "a timer that closes one connection",
+    "schemas/head_limits.py": "a timer that closes one connection",
     "ingest_api/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
     "query_api/exports/runs.py": "of one export, which tells its own end",
     "stream_workers/conveyor.py": "of one poll; any end but a stop ends the worker",

@@ -82,6 +82,34 @@ async def test_a_refusal_is_told_and_leaves_no_export(status: int, message: str)
     assert calls[-2:] == ["DELETE /v1/logs/exports/one", "GET /v1/logs/exports"]
 
 
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [
+        ({}, "Requests"),
+        ({"time_of_generation_min": "2026-10-01"}, "2026-10-01 00:00:00</local-time> to now"),
+        ({"time_of_generation_max": "2026-10-01T00:00:00+02:00"}, "until <local-time"),
+        ({"time_of_generation_min": "2026-10-01T00:00:00 02:00"}, "2026-10-01T00:00:00 02:00</local-time> to now"),
+    ],
+)
+async def test_exports_are_listed_however_their_order_was_written(filters: dict[str, str], told: str) -> None:
+    ordered = order_in({"filters": filters}, "w", Order.at(NOW))
+    ordered.asked("w")
+
+    async def caller(_: Request) -> JSONResponse:
+        return JSONResponse({"workspace": "w", "scopes": ["logs.read"], "key_id": "abc"})
+
+    async def answer(_: Request) -> JSONResponse:
+        one = {"id": "one", "kind": "logs", "format": "csv", "status": "draft", "error": None, "total_records": 0}
+        one |= {"created_at": "2026-11-01T00:00:00Z", "filters": ordered.filters, "progress": {"bytes_written": 0}}
+        return JSONResponse({"data": [one], "total": 1})
+
+    api = Starlette(routes=[Route("/v1/caller", caller), Route("/v1/logs/exports", answer)])
+    pages = Starlette(routes=dashboard_routes(ApiClient(app=api), "http://api"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://site") as site:
+        reply = await site.get("/exports")
+    assert (reply.status_code, told in reply.text) == (200, True)
+
+
 def _sent(query: PageQuery) -> QueryParams:
     """The parameters of the list, as the API gets them."""
     return QueryParams(str(httpx.QueryParams(query.for_api(NOW))))

@@ -65,6 +65,24 @@ async def test_a_probe_is_answered_by_any_name(site: httpx.AsyncClient) -> None:
         assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
+async def test_an_address_with_very_many_parameters_is_refused_in_words(site: httpx.AsyncClient) -> None:
+    reply = await site.get("/logs", params=[("user", str(each)) for each in range(101)])
+    assert (reply.status_code, "the address has more than 100 parameters" in reply.text) == (400, True)
+    assert (await site.get("/logs", params=[("user", str(each)) for each in range(100)])).status_code == 200
+
+
+@pytest.mark.parametrize("weight", ["1e999", "nan", "-inf"])
+async def test_a_weight_that_is_no_number_is_refused_in_words(site: httpx.AsyncClient, weight: str) -> None:
+    form = {"trace_id": "a", "value": "1", "weight": weight}
+    reply = await site.post("/feedback/add", data=form, headers={"sec-fetch-site": "same-origin"})
+    assert (reply.status_code, "a number from 0 to 1" in reply.text) == (400, True)
+
+
+async def test_what_no_address_can_hold_is_refused_in_words(site: httpx.AsyncClient) -> None:
+    reply = await site.get("/logs", params={"meta.a": '"' * 15_000})
+    assert (reply.status_code, "ask for less at a time" in reply.text) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -193,7 +193,7 @@ def test_what_comes_with_a_large_body_is_not_counted_to_the_next_head() -> None:
 
 
 def test_a_refused_client_that_goes_on_sending_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest_api.head_limits._READ_ON_S", 0.1)
+    monkeypatch.setattr("schemas.head_limits._READ_ON_S", 0.1)
 
     async def send_on(one: Served) -> None:
         while True:

@@ -175,6 +175,12 @@ def _with(body: Any, place: tuple[str, ...], value: Any) -> bytes:
     return json.dumps(changed).encode()
 
 
+FIELDS = (
+    *("user", "meta.a", "key", "range", "columns", "order", "by", "against", "one", "other", "sort", "cursor", "open"),
+    *("span", "id", "next", "query", "places", "trace_id", "value", "weight", "comment", "key_id", "scope.admin"),
+    *("name", "expires", "rate_limit_per_s", "kind", "format", "time_of_generation_min", "value_min"),
+)
+"""What pages and their forms read."""
 EXAMPLES = {key: Example(*key) for key in OPERATIONS}
 
 
@@ -246,6 +252,31 @@ def test_no_field_of_a_body_takes_more_than_its_share(asked: Callable[..., int],
                 )
         yield "items", lambda n: asked(*one.request(body=json.dumps([one.body] * (n // 300)).encode()))
         yield "empty items", lambda n: asked(*one.request(body=json.dumps([{}] * (n // 3)).encode()))
+
+    hold(works())
+
+
+@pytest.mark.parametrize("page", sorted(PAGES), ids=" ".join)
+def test_no_part_of_a_page_takes_more_than_its_share(asked: Callable[..., int], page: tuple[str, str]) -> None:
+    method, path = page
+    form = [(b"sec-fetch-site", b"same-origin")]
+
+    def sent(text: str) -> int:
+        """In the address; as a form that is sent, if the page is one."""
+        if method == "GET":
+            return asked(method, path, text.encode())
+        body = text.encode()
+        return asked(method, path, b"", [*form, (b"content-length", str(len(body)).encode())], body)
+
+    def works() -> Iterator[tuple[str, Work]]:
+        for told, text in TEXTS.items():
+            yield told, lambda n, text=text: sent(quote(text(n), safe="=&;%+"))
+            yield f"all: {told}", lambda n, text=text: sent(urlencode({name: text(n // 8) for name in FIELDS}))
+        for name in random.sample(FIELDS, 5):
+            yield f"many of {name}", lambda n, name=name: sent("&".join(f"{name}={each}" for each in range(n // 8)))
+            several = lambda n, name=name: urlencode({name: "&".join(f"a{each}=1" for each in range(n // 8))})  # noqa: E731
+            yield f"many in {name}", lambda n, several=several: sent(several(n))
+        yield "many parameters", lambda n: sent("&".join(f"p{number}=1" for number in range(n // 8)))
 
     hold(works())
 

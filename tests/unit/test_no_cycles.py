@@ -320,7 +320,7 @@ def left_behind(world: World, every: Iterator[tuple[str, Outcome, int]]) -> dict
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("FEEDBACK_QUERY_TIMEOUT_S", "0.05")
-    monkeypatch.setattr("ingest_api.head_limits._READ_ON_S", 0.0)
+    monkeypatch.setattr("schemas.head_limits._READ_ON_S", 0.0)
     made = World()
     yield made
     made.api.close()
