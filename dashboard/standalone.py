@@ -24,6 +24,7 @@ from dashboard.settings import DashboardSettings
 from schemas.addresses import without_password
 from schemas.background import exit_code
 from schemas.head_limits import LimitedHeadProtocol
+from schemas.listening import cannot_listen
 from schemas.logs import REQUEST_ID, config, log_what_nobody_catches
 from schemas.settings_faults import SettingsError, load
 
@@ -34,11 +35,14 @@ log = logging.getLogger("dashboard")
 
 
 def serve(api: str, host: str, port: int) -> int:
-    """Serve until a signal; the exit code, 2 where a setting is faulty. uvicorn exits if the address is taken."""
+    """Serve until a signal; the exit code, 2 where a setting is faulty or the address is taken."""
     try:
         settings = load(DashboardSettings)
     except SettingsError as faults:
         print(faults, file=sys.stderr)
+        return 2
+    if fault := cannot_listen(host, port):
+        print(f"--port: {fault}: free it, or give another.", file=sys.stderr)
         return 2
     dictConfig(config(settings.log_format, dashboard=logging.INFO))
     log_what_nobody_catches()

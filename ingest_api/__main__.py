@@ -15,6 +15,7 @@ from ingest_api.connections import Connections
 from ingest_api.settings import Settings
 from schemas.background import exit_code
 from schemas.garbage import configure_gc
+from schemas.listening import cannot_listen
 from schemas.logs import config, log_what_nobody_catches
 from schemas.settings_faults import SettingsError, load
 
@@ -27,8 +28,8 @@ log = logging.getLogger("ingest_api")
 
 
 def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
-    """Serve until a signal; the exit code: 2 where a setting is faulty, 1 where the edge ended by itself. uvicorn exits
-    if the address is taken.
+    """Serve until a signal; the exit code: 2 where a setting is faulty or the address is taken, 1 where the edge ended
+    by itself.
 
     `extend` may add routes to the app before it serves.
     """
@@ -36,6 +37,9 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
         settings = load(Settings)
     except SettingsError as faults:
         print(faults, file=sys.stderr)
+        return 2
+    if fault := cannot_listen(settings.host, settings.port):
+        print(f"FEEDBACK_PORT: {fault}: free it, or give another.", file=sys.stderr)
         return 2
     # aiokafka logs every failed attempt; the Kafka link tells what they come to.
     dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))

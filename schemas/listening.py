@@ -1,0 +1,29 @@
+"""Says in words why an address to listen on cannot be had, before a server starts that would end without them."""
+
+import errno
+import socket
+
+_REFUSED = (errno.EADDRINUSE, errno.EACCES)
+
+
+def cannot_listen(host: str, port: int) -> str:
+    """Why nobody can listen there now, as half a sentence; empty where one can."""
+    failed: list[OSError] = []
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return _told(host, port, error)
+    for family, kind, protocol, _, address in places:
+        try:
+            with socket.socket(family, kind, protocol) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind(address)
+        except OSError as error:
+            failed.append(error)
+    # A name may have addresses of a kind that this machine lacks.
+    refused = [error for error in failed if error.errno in _REFUSED or len(failed) == len(places)]
+    return _told(host, port, refused[0]) if refused else ""
+
+
+def _told(host: str, port: int, error: OSError) -> str:
+    return f"port {port} on {host} cannot be had ({error.strerror})"

@@ -1,0 +1,50 @@
+"""An address that cannot be listened on is told in one sentence by whichever program was to serve there."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from schemas.listening import cannot_listen
+
+NOBODYS = "203.0.113.9"
+"""An address for documents, which no machine has."""
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def ended(*argv: str, **environment: str) -> tuple[int, str]:
+    run = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *argv],
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return run.returncode, run.stderr.strip().splitlines()[-1]
+
+
+def test_what_can_be_had_is_none_of_it() -> None:
+    assert (cannot_listen("127.0.0.1", 0), cannot_listen("localhost", 0), cannot_listen("0.0.0.0", 0)) == ("", "", "")
+
+
+@pytest.mark.parametrize("program", ["edge", "api"])
+def test_the_api_names_the_port_that_is_taken(program: str, taken: int) -> None:
+    told = f"FEEDBACK_PORT: port {taken} on 127.0.0.1 cannot be had (Address already in use): free it, or give another."
+    assert ended(program, FEEDBACK_PORT=str(taken)) == (2, told)
+
+
+def test_the_dashboard_names_the_port_that_is_taken(taken: int) -> None:
+    told = f"--port: port {taken} on 127.0.0.1 cannot be had (Address already in use): free it, or give another."
+    assert ended("dashboard", "--port", str(taken)) == (2, told)
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [(NOBODYS, "Cannot assign requested address"), ("no such", "Name or service not known")]
+)
+def test_a_host_that_is_not_this_machine_is_named(host: str, why: str) -> None:
+    assert cannot_listen(host, 8787) == f"port 8787 on {host} cannot be had ({why})"
