@@ -340,7 +340,7 @@ def test_a_cycle_is_found(world: World) -> None:
     assert left_behind(world, iter([("a list in itself", outcome, 0)])) == {"a list in itself": ["list"]}
 
 
-@pytest.mark.parametrize("program", ["schemas", "ingest_api", "query_api"])
+@pytest.mark.parametrize("program", ["schemas", "ingest_api", "query_api", "dashboard", "deploy"])
 def test_no_exception_is_raised_by_a_name_of_its_own_frame(program: str) -> None:
     """But where `except … as` gave it, which forgets the name at the end."""
     found = []
