@@ -52,7 +52,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 COPIED = """
 SELECT toString(feedback_id) AS feedback_id, any(value) AS value, any(weight) AS weight,
-    toDateTime64(any(hour), 3, 'UTC') AS created_at,
+    any(created_at) AS created_at,
     any(join_state)::String AS join_state, groupArrayIf(model::String, model != '') AS models, any(_user) AS _user,
     any(_organisation) AS _organisation, any(_prompt) AS _prompt, any(_environment)::String AS _environment,
     any(version) AS version, any(is_deleted) AS is_deleted
