@@ -14,9 +14,12 @@ from typing import Any, TypeVar
 import requests
 
 from deploy.api_keys import publish, store
+from deploy.command_options import ROLLUP_GROUP
+from deploy.erase_events import until_committed
 from deploy.produce import Record, send
 from deploy.progress import Progress
 from schemas.keys import ApiKey, Scope, new_key
+from schemas.topics import INPUTS, ROLLUP_TOUCHES
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
@@ -50,9 +53,10 @@ class DashboardSystem(Pipeline):
         apart(asyncio.run, publish(self.engines.kafka, [key]))
 
     def fill(self, records: Sequence[Record]) -> None:
-        """Send events past the edge, and wait until a worker has stored them."""
+        """Send events past the edge, and wait until they are stored, and their hours and days computed."""
         apart(asyncio.run, send(self.engines.kafka, records, "events sent", Progress()))
-        until(lambda: apart(self.is_settled), "the events are stored")
+        for group, topics in (("feedback-workers", INPUTS), (ROLLUP_GROUP, (ROLLUP_TOUCHES,))):
+            apart(asyncio.run, until_committed(self.engines.kafka, group, 180, Progress(), topics))
 
 
 @dataclass(frozen=True)

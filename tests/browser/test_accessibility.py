@@ -1,11 +1,14 @@
 """Every page can be used by everybody: WCAG 2.2 AA as far as axe can tell, and all of it by the keyboard alone."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard_system import Workspace
 from tests.browser.furnished import addresses, empty_addresses, trace_of
@@ -102,3 +105,25 @@ def test_tab_leads_to_everything_and_shows_where_it_is(furnished: Workspace, vis
             seen.append(place)
         assert not [each for each in seen if not each["isMarked"] or each["isCovered"]], name
         assert page.evaluate(UNREACHED) == [], name
+
+
+def chosen_days(page: Page) -> float:
+    """How long the time is that the address asks for."""
+    expect(page).to_have_url(re.compile("time_of_generation_max"))
+    asked = dict(parse_qsl(urlsplit(page.url).query))
+    since, until = (datetime.fromisoformat(asked[f"time_of_generation_{end}"]) for end in ("min", "max"))
+    return (until - since) / timedelta(days=1)
+
+
+def test_a_time_on_a_chart_is_chosen_by_keys_and_by_a_click(furnished: Workspace, visitor: Visit) -> None:
+    page = visitor(furnished).page()
+    whole(page, "/logs?range=7d")
+    page.locator("time-chart").focus()
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page.locator("#news")).to_contain_text(re.compile(r"Requests \d+, Feedback \d+"))
+    page.keyboard.press("Enter")
+    assert chosen_days(page) == 2
+    whole(page, "/logs?range=7d")
+    page.locator("time-chart .u-over").click()
+    assert chosen_days(page) == 1
