@@ -73,6 +73,8 @@ document.addEventListener("formdata", (event) => {
 
 const rows = () => [...document.querySelectorAll("table.rows tbody tr")];
 let current = null;
+// A key may come sooner than htmx has looked at what it has swapped in: such a link would load the whole page.
+const press = (link) => { if (link) { htmx.process(link); link.click(); } };
 const go = (step) => {
   const all = rows();
   if (!all.length) return;
@@ -84,7 +86,7 @@ const go = (step) => {
   const link = row.querySelector("a.open");
   link?.focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
-  if (document.getElementById("drawer")?.hidden === false) link?.click();
+  if (document.getElementById("drawer")?.hidden === false) press(link);
 };
 
 // What has come to a live list, and what the page waits for, said once to whoever cannot see it.
@@ -114,7 +116,7 @@ document.addEventListener("htmx:after:swap", () => {
 });
 const close = () => {
   const drawer = document.getElementById("drawer");
-  if (drawer && !drawer.hidden) drawer.querySelector("a.close").click();
+  if (drawer && !drawer.hidden) press(drawer.querySelector("a.close"));
   for (const each of document.querySelectorAll("details.menu[open]")) each.open = false;
 };
 const keys = {
