@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from query_api.analytics_plan import Plan, rows_alone
-from query_api.analytics_sources import Number, told
+from query_api.analytics_sources import Number, by_bucket
 from query_api.analytics_statistics import Moments
 from query_api.analytics_time import Timeline
 from query_api.engines import Reader
-from query_api.filter_conditions import milliseconds
 from query_api.log_filters import LogFilters
 
 # A weight has nine decimal places and so its square has eighteen: both fit into 38 digits.
@@ -37,9 +36,7 @@ async def moments_over_time(
     reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan
 ) -> tuple[dict[datetime, Moments], Plan]:
     """Moments by the start of their bucket, and the plan by which they were read."""
-    query = told(filters, when, chosen, MOMENTS | LACKS)
-    rows = await reader.rows(query.parts[0], query.parameters)
-    if any(row["lacks"] for row in rows):
+    rows = await by_bucket(reader, filters, when, chosen, MOMENTS | LACKS)
+    if any(row["lacks"] for _, row in rows):
         return await moments_over_time(reader, filters, when, rows_alone(when))
-    start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
-    return {start_of[row["cut"]]: moments_of(row) for row in rows}, chosen
+    return {start: moments_of(row) for start, row in rows}, chosen

@@ -10,10 +10,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from query_api.analytics_plan import Plan
-from query_api.analytics_sources import GroupedBy, Number, told
+from query_api.analytics_sources import GroupedBy, Number, by_bucket
 from query_api.analytics_time import Timeline
 from query_api.engines import Reader
-from query_api.filter_conditions import milliseconds
 from query_api.log_filters import LogFilters
 
 VALUES = range(-10, 11)
@@ -67,9 +66,8 @@ async def sums_of_feedback(
     reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan, *, by_model: bool = False
 ) -> dict[tuple[datetime, str], Sums]:
     """Sums by the start of their bucket and by model: "" where none is known, or where models are not asked."""
-    query = told(filters, when, chosen, _NUMBERS, BY_MODEL if by_model else None)
-    found = [tuple(row.values()) for row in await reader.rows(query.parts[0], query.parameters)]
-    start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
+    rows = await by_bucket(reader, filters, when, chosen, _NUMBERS, BY_MODEL if by_model else None)
     return {
-        (start_of[cut], model): Sums(n, weight, sum_, tuple(counts)) for cut, model, n, weight, sum_, counts in found
+        (start, row["group_value"]): Sums(row["n"], row["weight"], row["value_weight"], tuple(row["value_counts"]))
+        for start, row in rows
     }

@@ -33,9 +33,9 @@ async def groups_of_feedback(
     when, page = all_of(filters), page_of_groups(query)
     planned = plan_asked(query, filters, when, by.dimension)
     for chosen in (planned if by.dimension else rows_alone(when), rows_alone(when)):
-        asked = told(filters, when, chosen, {**numbers, **LACKS}, by)
-        groups = f"SELECT * EXCEPT lacks, max(lacks) OVER () AS lacks FROM ({asked.parts[0]})"
-        total, rows = await group_page(reader, groups, asked.parameters, order, page)
+        text, parameters = told(filters, when, chosen, {**numbers, **LACKS}, by)
+        groups = f"SELECT * EXCEPT lacks, max(lacks) OVER () AS lacks FROM ({text})"
+        total, rows = await group_page(reader, groups, parameters, order, page)
         if not any(row.pop("lacks") for row in rows):
             break
     return total, rows
