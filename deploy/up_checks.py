@@ -6,13 +6,13 @@ Every refusal is one sentence that names the option to change.
 import fcntl
 import importlib.util
 import os
-import socket
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.up_disk import NONE_BYTES, free_bytes, shortage
+from schemas.listening import cannot_listen
 
 
 class CannotStartError(RuntimeError):
@@ -68,15 +68,8 @@ def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:
         seen[port] = option
         if port > 65535:
             raise CannotStartError(f"There is no port {port}: give a lower one with {option}.")
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise CannotStartError(
-                    f"Port {port} on {host} cannot be had ({error.strerror}): stop what listens there, or give another"
-                    f" with {option}."
-                ) from None
+        if fault := cannot_listen(host, port):
+            raise CannotStartError(f"P{fault[1:]}: stop what listens there, or give another with {option}.")
 
 
 def require_embedded_clickhouse() -> None:

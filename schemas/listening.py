@@ -12,7 +12,7 @@ def cannot_listen(host: str, port: int) -> str:
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return _told(host, port, error)
+        return not_to_be_had(host, port, error)
     for family, kind, protocol, _, address in places:
         try:
             with socket.socket(family, kind, protocol) as tried:
@@ -22,8 +22,9 @@ def cannot_listen(host: str, port: int) -> str:
             failed.append(error)
     # A name may have addresses of a kind that this machine lacks.
     refused = [error for error in failed if error.errno in _REFUSED or len(failed) == len(places)]
-    return _told(host, port, refused[0]) if refused else ""
+    return not_to_be_had(host, port, refused[0]) if refused else ""
 
 
-def _told(host: str, port: int, error: OSError) -> str:
+def not_to_be_had(host: str, port: int, error: OSError) -> str:
+    """What such an error says, as half a sentence."""
     return f"port {port} on {host} cannot be had ({error.strerror})"

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.background import exit_code
 from schemas.health_server import serve_health
+from schemas.listening import not_to_be_had
 from schemas.logs import config, log_what_nobody_catches
 from schemas.metrics import registry_of
 from schemas.settings_faults import SettingsError, load
@@ -76,7 +77,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         try:
             serve_health(read.metrics_host, read.metrics_port, registry_of(name), VITALS.alive, VITALS.ready)
         except OSError as error:
-            place = f"port {read.metrics_port} on {read.metrics_host} cannot be had ({error.strerror})"
+            place = not_to_be_had(read.metrics_host, read.metrics_port, error)
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
             return 2
     if fault := _kafka_fault(read.kafka_bootstrap):

@@ -23,6 +23,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError as ClientError
 
 from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
+from schemas.listening import cannot_listen
 
 HOST = "127.0.0.1"
 _FREE_PORTS = (15_000, 32_000)
@@ -244,14 +245,8 @@ async def _answers(host: str, port: int) -> bool:
 
 
 def _refuse_taken_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise KafkaError(
-                f"Port {port} on {HOST} is in use: stop what listens there or choose another port for Kafka."
-            ) from None
+    if cannot_listen(HOST, port):
+        raise KafkaError(f"Port {port} on {HOST} is in use: stop what listens there or choose another port for Kafka.")
 
 
 def _refuse_unfit_directory(data_dir: Path) -> None:

@@ -25,12 +25,10 @@ TOPICS_OF = {"stream_workers": 2, "stream_workers.rollup_app": 1}
 @pytest.mark.kafka
 def test_programs_read_topics_that_appear_after_they_have_joined(tmp_path: Path) -> None:
     # The embedded broker makes a topic when somebody asks for it.
-    with kafka(tmp_path) as engines:
-        migrate(engines.clickhouse)
-        with programs(engines, tmp_path) as logs:
-            until(lambda: all(assigned(log) == 0 for log in logs.values()), "all have joined, with nothing to read")
-            asyncio.run(create_topics(engines.kafka, PARTITIONS))
-            until(lambda: read_all(logs), "all partitions are read", 60)
+    with kafka(tmp_path) as engines, programs(engines, tmp_path) as logs:
+        until(lambda: all(assigned(log) == 0 for log in logs.values()), "all have joined, with nothing to read")
+        asyncio.run(create_topics(engines.kafka, PARTITIONS))
+        until(lambda: read_all(logs), "all partitions are read", 60)
 
 
 def test_programs_wait_for_a_clickhouse_that_is_not_there_yet(tmp_path: Path) -> None:
