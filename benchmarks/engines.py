@@ -18,8 +18,8 @@ from deploy.embedded import broker as embedded
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka import broker as kafka
 from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
-from deploy.topics import create_topics
+from operations.migrate import migrate
+from operations.topics import create_topics
 
 REPOSITORY = Path(__file__).parents[1]
 PARTITIONS = 8

@@ -14,7 +14,7 @@ import clickhouse_connect
 from benchmarks.engines import OTHER_CORE, Engines, answers, running, until
 from benchmarks.events import WORKSPACE, Clock, Event
 from deploy.kafka.broker import free_ports
-from stream_workers.rollups import Hour, compute
+from stream_workers.rollup.rollups import Hour, compute
 
 
 class Load(Protocol):

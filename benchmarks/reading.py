@@ -36,8 +36,8 @@ from benchmarks.rollups import roll_up
 from deploy.embedded import broker
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
-from deploy.topics import create_topics
+from operations.migrate import migrate
+from operations.topics import create_topics
 
 FULL_SIZE = 10_000_000
 FEWEST_WITH_ANSWERS = 100_000

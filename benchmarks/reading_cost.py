@@ -11,11 +11,11 @@ from aiokafka.structs import ConsumerRecord
 
 from benchmarks.engines import Child, until
 from benchmarks.events import Event, on_traces
-from stream_workers.decode import decode
-from stream_workers.join import apply
-from stream_workers.rows import tables
-from stream_workers.sink import store
-from stream_workers.state import Bucket
+from stream_workers.io.arrow_rows import tables
+from stream_workers.io.clickhouse_sink import store
+from stream_workers.join.decode import decode
+from stream_workers.join.trace_join import apply
+from stream_workers.join.trace_state import Bucket
 
 EVENTS_PER_BATCH = 4000
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from benchmarks.reading_data import PROMPTS, Month, trace_id
-from query_api.pages import cursor_of
+from query_api.filters.cursors import cursor_of
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 

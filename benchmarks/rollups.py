@@ -2,7 +2,7 @@
 
 import clickhouse_connect
 
-from stream_workers.rollups import compute, stale_hours
+from stream_workers.rollup.rollups import compute, stale_hours
 
 
 async def roll_up(address: str) -> int:

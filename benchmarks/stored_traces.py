@@ -14,7 +14,7 @@ from benchmarks.engines import PARTITIONS, Engines
 from benchmarks.events import WORKSPACE, Clock
 from schemas import ids
 from schemas.murmur2 import murmur2
-from stream_workers.facts import RequestFact
+from stream_workers.join.request_facts import RequestFact
 
 BLOCK = 1_000_000
 _PREFIX = "stored-"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 
-from schemas.request_headers import KEY_HEADER
+from runtime.request_headers import KEY_HEADER
 
 Parameters = Sequence[tuple[str, str]]
 

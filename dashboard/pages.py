@@ -15,8 +15,8 @@ from dashboard import session
 from dashboard.api_client import ApiClient, ApiError, ViewerApi
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
-from schemas.logs import REQUEST_ID
-from schemas.request_origin import Refusal, refusal
+from runtime.log_setup import REQUEST_ID
+from runtime.request_origin import Refusal, refusal
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.addresses import HttpUrlOrNone
-from schemas.logs import Format
-from schemas.request_origin import host_names
+from runtime.addresses import HttpUrlOrNone
+from runtime.log_setup import Format
+from runtime.request_origin import host_names
 
 
 class DashboardSettings(BaseSettings):

@@ -21,12 +21,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard.api_client import ApiClient, ApiError
 from dashboard.app import dashboard_routes
 from dashboard.settings import DashboardSettings
-from schemas.addresses import without_password
-from schemas.background import exit_code
-from schemas.head_limits import LimitedHeadProtocol
-from schemas.listening import cannot_listen
-from schemas.logs import REQUEST_ID, config, log_what_nobody_catches
-from schemas.settings_faults import SettingsError, load
+from runtime.addresses import without_password
+from runtime.background_tasks import exit_code
+from runtime.listen_addresses import cannot_listen
+from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
+from runtime.request_head_limits import LimitedHeadProtocol
+from runtime.settings_errors import SettingsError, load
 
 _MOST_AT_ONCE = 500
 _STOPS_WITHIN_S = 10

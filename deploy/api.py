@@ -5,13 +5,13 @@ import sys
 
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
-from deploy.admin_api import add_admin
 from ingest_api.__main__ import main as serve
 from ingest_api.app import EdgeApp
+from operations.admin_api.routes import add_admin
 from query_api.app import add_queries
 from query_api.settings import ANY_ADDRESS, QuerySettings
-from schemas.metrics import registry_of
-from schemas.settings_faults import SettingsError, load
+from runtime.metrics import registry_of
+from runtime.settings_errors import SettingsError, load
 
 log = logging.getLogger(__name__)
 

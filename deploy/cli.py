@@ -14,18 +14,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy import (
-    command_options,
-    dashboard_command,
-    expire_commands,
-    key_commands,
-    migrate_command,
-    operator_commands,
-    replay_command,
-    sql_command,
-)
+from deploy import dashboard_command
 from deploy.demo import command as demo_command
-from schemas.known_settings import unknown_settings
+from operations import command_options, migrate_command, operator_commands, replay_command, sql_command
+from operations.api_keys import commands as api_key_commands
+from operations.expire import commands as expire_commands
+from runtime.known_settings import unknown_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from deploy.engines import CommandError, quiet_drivers
+    from operations.connections import CommandError, quiet_drivers
 
     try:
         options = _parser().parse_args(arguments)
@@ -125,10 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         run=_module("stream_workers"), is_program=True
     )
     commands.add_parser("rollup", help="run the program that keeps hourly and daily numbers").set_defaults(
-        run=_module("stream_workers.rollup_app"), is_program=True
+        run=_module("stream_workers.rollup.app"), is_program=True
     )
     dashboard_command.add_to(commands, _port)
-    key_commands.add_to(commands)
+    api_key_commands.add_to(commands)
     operator_commands.add_to(commands)
     replay_command.add_to(commands)
     sql_command.add_to(commands)
@@ -146,7 +140,7 @@ _UP = (
 
 
 def _up(options: argparse.Namespace) -> int:
-    from deploy.up import Options, up
+    from deploy.up.run import Options, up
 
     return up(
         Options(
@@ -162,8 +156,8 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _topics(options: argparse.Namespace) -> int:
-    from deploy.engines import kafka
-    from deploy.topics import create_topics
+    from operations.connections import kafka
+    from operations.topics import create_topics
 
     created = kafka(options.bootstrap, create_topics(options.bootstrap, options.partitions, options.replication))
     for name in created:

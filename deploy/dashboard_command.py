@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from schemas.addresses import http_url
+from runtime.addresses import http_url
 
 _ABOUT = (
     "Serves the pages that every API process serves as well, and calls the API at --api with the key of whoever looks."

@@ -11,13 +11,13 @@ from logging.config import dictConfig
 import uvicorn
 
 from ingest_api.app import EdgeApp, create_app
-from ingest_api.connections import Connections
+from ingest_api.http.idle_clients import Connections
 from ingest_api.settings import Settings
-from schemas.background import exit_code
-from schemas.garbage import configure_gc
-from schemas.listening import cannot_listen
-from schemas.logs import config, log_what_nobody_catches
-from schemas.settings_faults import SettingsError, load
+from runtime.background_tasks import exit_code
+from runtime.garbage_collection import configure_gc
+from runtime.listen_addresses import cannot_listen
+from runtime.log_setup import config, log_what_nobody_catches
+from runtime.settings_errors import SettingsError, load
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75

@@ -18,28 +18,37 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from ingest_api import feedback_body, log_body
-from ingest_api.admission import Admission
-from ingest_api.docs_page import add_docs_page
-from ingest_api.feedback_body import Call
-from ingest_api.hot import AsgiScope, Decide, Message, PublishingEndpoint, Receive, Send, internal_error
-from ingest_api.idempotency import KeyMemory
-from ingest_api.key_feed import KeyFeed
-from ingest_api.observed import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
-from ingest_api.openapi import openapi_schema
-from ingest_api.publisher import Publisher
+from ingest_api.access.access_control import Admission
+from ingest_api.access.idempotency import KeyMemory
+from ingest_api.http.docs_page import add_docs_page
+from ingest_api.http.openapi import openapi_schema
+from ingest_api.http.publish_endpoint import (
+    AsgiScope,
+    Decide,
+    Message,
+    PublishingEndpoint,
+    Receive,
+    Send,
+    internal_error,
+)
+from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
+from ingest_api.kafka.api_key_feed import KeyFeed
+from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
-from schemas.api_key_store import ApiKeyStore
-from schemas.background import BackgroundTask
-from schemas.closed_mark import remember_in
-from schemas.failures import Failure, error_content
-from schemas.garbage import watch_memory
-from schemas.key_ring import Caller, KeyRing
-from schemas.keys import Scope
-from schemas.metrics import REQUESTS_REFUSED, registry_of
-from schemas.rate_limit import RateLimits
-from schemas.request_origin import Refusal, refusal
+from ingest_api.validation import feedback as feedback_calls
+from ingest_api.validation import request_log
+from ingest_api.validation.feedback import Call
+from runtime.api_key_authentication import Caller, KeyRing
+from runtime.api_key_store import ApiKeyStore
+from runtime.background_tasks import BackgroundTask
+from runtime.closed_server_mark import remember_in
+from runtime.garbage_collection import watch_memory
+from runtime.http_errors import Failure, error_content
+from runtime.metrics import REQUESTS_REFUSED, registry_of
+from runtime.rate_limit import RateLimits
+from runtime.request_origin import Refusal, refusal
+from schemas.api_keys import Scope
 from schemas.topics import API_KEYS
 
 _ONE_FEEDBACK = "/v1/feedback/"
@@ -168,16 +177,16 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return accepted
 
     def create(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        return claimed(feedback_body.create(body, headers, call(caller), limits))
+        return claimed(feedback_calls.create(body, headers, call(caller), limits))
 
     def update(path: str, _: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        return feedback_body.update(_id_in(path), body, call(caller), limits)
+        return feedback_calls.update(_id_in(path), body, call(caller), limits)
 
     def delete(path: str, _: Mapping[bytes, bytes], __: bytes, caller: Caller) -> Accepted:
-        return feedback_body.delete(_id_in(path), call(caller))
+        return feedback_calls.delete(_id_in(path), call(caller))
 
     def log(_: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
-        return claimed(log_body.log(body, headers, call(caller), limits))
+        return claimed(request_log.log(body, headers, call(caller), limits))
 
     def endpoint(
         observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"

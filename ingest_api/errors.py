@@ -1,5 +1,5 @@
-"""What the edge refuses. How a refusal is worded as HTTP is `schemas.failures`'; which header goes with which status is
-left to the endpoints.
+"""What the edge refuses. `runtime.http_errors` words a refusal as HTTP; which header goes with which status is left to
+the endpoints.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ingest_api.fields import metadata_object
+from ingest_api.validation.fields import metadata_object
 
 TRACE_ID = b"x-portkey-trace-id"
 SPAN_ID = b"x-portkey-span-id"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest_api.idempotency import Claim
+from ingest_api.access.idempotency import Claim
 
 # What a record costs in memory beside its value, roughly.
 OVERHEAD_BYTES = 200

@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ingest_api.harmless import Harmless, spelt
-from schemas.addresses import Brokers
-from schemas.logs import Format
-from schemas.request_origin import host_names
+from ingest_api.validation.harmless_names import Harmless, spelt
+from runtime.addresses import Brokers
+from runtime.log_setup import Format
+from runtime.request_origin import host_names
 
 PREFIX = "FEEDBACK_"
 

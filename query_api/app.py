@@ -8,30 +8,27 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from query_api import (
-    analytics_comparison,
-    analytics_feedback_groups,
-    analytics_graphs,
-    analytics_groups,
-    analytics_interval_graph,
-    caller_info,
-    facets,
-    feedback_list,
-    feedback_receipt,
-    logs,
+from query_api import caller_info
+from query_api.analytics import (
+    comparison,
+    feedback_graphs,
+    feedback_group_routes,
+    interval_graph,
+    metadata_group_routes,
     request_graphs,
     request_group_routes,
-    traces,
 )
-from query_api.answers import answer_refusals
-from query_api.callers import told_by
-from query_api.engines import Engines
+from query_api.api_key_feed import following
+from query_api.auth import told_by
+from query_api.clickhouse import Engines
+from query_api.errors import answer_refusals
 from query_api.exports import routes as exports
-from query_api.read_limits import limit_reads
+from query_api.facets import routes as facets
+from query_api.read_rate_limits import limit_reads
+from query_api.reading import feedback_list, feedback_receipt, request_logs, traces
 from query_api.settings import QuerySettings
-from query_api.stored_keys import following
-from schemas.api_key_store import ApiKeyStore
-from schemas.key_ring import KeyRing
+from runtime.api_key_authentication import KeyRing
+from runtime.api_key_store import ApiKeyStore
 
 
 def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> None:
@@ -53,13 +50,13 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         feedback_list,
         feedback_receipt,
         exports,
-        logs,
+        request_logs,
         traces,
-        analytics_graphs,
-        analytics_groups,
-        analytics_feedback_groups,
-        analytics_interval_graph,
-        analytics_comparison,
+        feedback_graphs,
+        metadata_group_routes,
+        feedback_group_routes,
+        interval_graph,
+        comparison,
         request_graphs,
         request_group_routes,
     ):

@@ -5,10 +5,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from query_api.callers import REFUSALS, AnyCaller
-from query_api.engines import Engines
+from query_api.auth import REFUSALS, AnyCaller
+from query_api.clickhouse import Engines
 from query_api.settings import QuerySettings
-from schemas.keys import Scope
+from schemas.api_keys import Scope
 
 
 class CallerInfo(BaseModel):

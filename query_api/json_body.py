@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 
 MAX_BODY_BYTES = 1_000_000
 

@@ -4,8 +4,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from query_api.exports.limits import Limits
-from schemas.addresses import Brokers, HttpUrlOrNone
-from schemas.clickhouse_address import ClickHouseUrl
+from runtime.addresses import Brokers, HttpUrlOrNone
+from runtime.clickhouse_address import ClickHouseUrl
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What listens on every address of a machine, and where this machine itself reaches that."""

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from schemas.api_keys import ApiKey
 from schemas.events import Id, Metadata, Specials, TraceId, Value, Weight, Workspace
-from schemas.keys import ApiKey
 
 JoinState = Literal["pending", "joined"]
 Version = Annotated[

@@ -2,10 +2,10 @@
 
 import sys
 
-from schemas.garbage import configure_gc
-from stream_workers.app import build_app
+from runtime.garbage_collection import configure_gc
+from stream_workers.batches.app import build_app
+from stream_workers.batches.start import run
 from stream_workers.settings import WorkerSettings
-from stream_workers.start import run
 
 
 def main() -> int:

@@ -3,9 +3,9 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.addresses import Brokers
-from schemas.clickhouse_address import ClickHouseUrl
-from schemas.logs import Format
+from runtime.addresses import Brokers
+from runtime.clickhouse_address import ClickHouseUrl
+from runtime.log_setup import Format
 
 
 class ProgramSettings(BaseSettings):

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from query_api.analytics_time import MAX_POINTS, Bucket
+from query_api.analytics.time_buckets import MAX_POINTS, Bucket
 
 _SHORT: dict[Bucket, timedelta] = {"minute": timedelta(minutes=1), "10_minutes": timedelta(minutes=10)}
 

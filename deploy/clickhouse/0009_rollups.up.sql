@@ -66,7 +66,7 @@ GROUP BY workspace, period, start
 COMMENT 'Epochs of a bucket whose rollup rows count no more; how many there are is the epoch that does';
 
 -- The numbers of each group in an hour or a day, absolute. A version is the epoch of the bucket << 104, plus a sum over
--- what was read that grows with every change (stream_workers/rollups.py).
+-- what was read that grows with every change (stream_workers/rollup/rollups.py).
 CREATE TABLE IF NOT EXISTS feedback.rollup_rows
 (
     workspace                LowCardinality(String),

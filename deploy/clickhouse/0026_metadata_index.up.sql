@@ -1,5 +1,5 @@
 -- Which granules may hold a request that says some text under some key of its metadata, as JSONExtractString reads it. The
--- special fields have columns and indexes of their own. query_api/filter_conditions.py asks by the same expression.
+-- special fields have columns and indexes of their own. query_api/filters/conditions.py asks by the same expression.
 ALTER TABLE feedback.request_log_rows
     ADD INDEX IF NOT EXISTS by_metadata arrayMap(
         pair -> concat(pair.1, '\x1F', if(startsWith(pair.2, '"'), JSONExtractString(pair.2), pair.2)),

@@ -4,12 +4,12 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from deploy import command_options as options
-from deploy.engines import CommandError, clickhouse
+from operations import command_options as options
+from operations.connections import CommandError, clickhouse
 
 if TYPE_CHECKING:
-    from deploy.produce import Record
-    from deploy.progress import Progress
+    from operations.produce import Record
+    from operations.progress import Progress
 
 _ABOUT = (
     "Fills a workspace with a made-up week of requests and feedback, through Kafka and the workers, which must run, as"
@@ -46,8 +46,8 @@ def add_to(commands: Any) -> None:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    from deploy import workspaces
-    from deploy.groups import require_members
+    from operations import workspaces
+    from operations.consumer_groups import require_members
 
     with clickhouse(given.clickhouse_url) as client:
         workspaces.require(client, given.workspace)
@@ -57,9 +57,9 @@ def _demo(given: argparse.Namespace) -> int:
 
 def _fill(given: argparse.Namespace) -> int:
     from deploy.demo.removal import is_there
-    from deploy.engines import kafka
-    from deploy.produce import send
-    from deploy.progress import Progress
+    from operations.connections import kafka
+    from operations.produce import send
+    from operations.progress import Progress
 
     elsewhere = "" if given.workspace == "default" else f" --workspace {given.workspace}"
     how_to_remove = f"`feedback demo --remove{elsewhere}`"
@@ -87,7 +87,7 @@ def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
     from ingest_api.errors import RefusedError
     from ingest_api.settings import Settings
     from query_api.settings import QuerySettings
-    from schemas.settings_faults import SettingsError, load
+    from runtime.settings_errors import SettingsError, load
 
     try:
         limits, address = load(Settings).limits, load(QuerySettings).address
@@ -103,9 +103,9 @@ def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
 
 def _remove(given: argparse.Namespace) -> int:
     from deploy.demo.removal import demo_in
-    from deploy.engines import table
-    from deploy.erase import erase
-    from deploy.progress import Progress
+    from operations.connections import table
+    from operations.erase.erasure import erase
+    from operations.progress import Progress
 
     progress = Progress()
     _wait(given, progress)
@@ -125,8 +125,8 @@ def _remove(given: argparse.Namespace) -> int:
 
 def _wait(given: argparse.Namespace, progress: "Progress") -> None:
     """Return when workers have stored all that was sent, and hours and days are computed."""
-    from deploy.engines import kafka
-    from deploy.erase_events import until_committed
+    from operations.connections import kafka
+    from operations.erase.events import until_committed
     from schemas.topics import INPUTS, ROLLUP_TOUCHES
 
     for group, topics in ((given.group, INPUTS), (options.rollup_group(), (ROLLUP_TOUCHES,))):

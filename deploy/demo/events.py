@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import orjson
 
 from deploy.demo.calls import ApiCall
-from deploy.produce import Record
-from ingest_api import feedback_body, log_body
-from ingest_api.feedback_body import Call
 from ingest_api.records import Accepted
 from ingest_api.settings import Limits
+from ingest_api.validation import feedback, request_log
+from ingest_api.validation.feedback import Call
+from operations.produce import Record
 
 
 def records_of(calls: Sequence[ApiCall], workspace: str, limits: Limits) -> list[Record]:
@@ -31,10 +31,10 @@ def _decide(call: ApiCall, ids: dict[int, str], caller: Call, limits: Limits) ->
     body = orjson.dumps(call.body)
     match call.kind:
         case "log":
-            return log_body.log(body, {}, caller, limits)
+            return request_log.log(body, {}, caller, limits)
         case "create":
-            return feedback_body.create(body, {}, caller, limits)
+            return feedback.create(body, {}, caller, limits)
         case "update":
-            return feedback_body.update(ids[call.feedback], body, caller, limits)
+            return feedback.update(ids[call.feedback], body, caller, limits)
         case "delete":
-            return feedback_body.delete(ids[call.feedback], caller)
+            return feedback.delete(ids[call.feedback], caller)

@@ -5,7 +5,7 @@ on them. Hours and days are computed anew without it.
 from clickhouse_connect.driver.client import Client
 
 from deploy.demo.trace_ids import sql_is_demo
-from deploy.erase_conditions import ENTRY_OF, EVENTS, Subject, is_noted, letters
+from operations.erase.conditions import ENTRY_OF, EVENTS, Subject, is_noted, letters
 
 # Under whom an erasure notes what it has found: nobody, since no person has an empty name.
 _NOBODY = ""

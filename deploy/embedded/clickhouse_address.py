@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from schemas.clickhouse_address import ADDRESS_FILE
+from runtime.clickhouse_address import ADDRESS_FILE
 
 USER = "default"
 

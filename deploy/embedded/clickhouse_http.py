@@ -3,7 +3,7 @@
 Speaks it well enough for clickhouse-connect, curl and other ClickHouse tools, one statement per request. An answer
 is complete before its first byte is sent, so an error is always a status and never a broken stream; only a SELECT
 that says wait_end_of_query=0 is sent while it is made (clickhouse_stream). It is for one machine and one
-user, whose password clickhouse_login checks; web pages are refused by schemas.request_origin. What a statement means is
+user, whose password clickhouse_login checks; web pages are refused by runtime.request_origin. What a statement means is
 left to clickhouse_statement, running it to clickhouse_engine.
 """
 
@@ -42,9 +42,9 @@ from deploy.embedded.clickhouse_stream import (
     until_gone,
     written_by,
 )
-from schemas import logs
-from schemas.head_limits import LimitedHeadProtocol
-from schemas.request_origin import host_names, refusal
+from runtime import log_setup
+from runtime.request_head_limits import LimitedHeadProtocol
+from runtime.request_origin import host_names, refusal
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -278,7 +278,7 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     # What is no HTTP has had its answer; nobody wants to know more.
-    dictConfig(logs.config("text", **{"uvicorn.error": logging.ERROR}))
+    dictConfig(log_setup.config("text", **{"uvicorn.error": logging.ERROR}))
     # A signal before uvicorn listens for them is a stop, too; uvicorn raises one again after its graceful stop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())

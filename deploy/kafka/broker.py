@@ -23,7 +23,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError as ClientError
 
 from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
-from schemas.listening import cannot_listen
+from runtime.listen_addresses import cannot_listen
 
 HOST = "127.0.0.1"
 _FREE_PORTS = (15_000, 32_000)

@@ -16,7 +16,7 @@ from query_api.exports.orders import Order
 from query_api.exports.quota import NoRoomError
 from query_api.exports.state import Progress
 from query_api.exports.store import ExportStore
-from schemas.metrics import EXPORTS
+from runtime.metrics import EXPORTS
 
 _PAUSE_S = 2.0
 _TOLD_WITHIN_S = 600.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from query_api.filter_conditions import Conditions
+from query_api.filters.conditions import Conditions
 
 _PAIRS = "Array(Tuple(value Int8, weight Decimal(18, 9)))"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from query_api.exports.quota import Disk
-from schemas.tallies import Labels
+from runtime.fast_metrics import Labels
 
 _OURS = re.compile(r"[0-9a-f-]{36}-[0-9a-f]{32}\.(jsonl|csv|parquet)(\.part)?")
 _PRIVATE = 0o600

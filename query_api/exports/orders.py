@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
-from query_api.feedback_filters import FeedbackFilters, feedback_filters_in
-from query_api.log_filters import ABOUT_FEEDBACK, LogFilters, filters_in
-from query_api.parameter_values import shown
+from query_api.filters.feedback_parameters import FeedbackFilters, feedback_filters_in
+from query_api.filters.parameter_values import shown
+from query_api.filters.parameters import ABOUT_FEEDBACK, LogFilters, filters_in
 
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too

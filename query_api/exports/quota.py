@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 from query_api.exports.limits import Limits
 from query_api.exports.state import Held
 

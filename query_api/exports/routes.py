@@ -16,11 +16,15 @@ from uuid import uuid4
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
-from query_api.answers import QueryError
-from query_api.callers import Caller, LogsReader, require_scope
-from query_api.engines import Engines
+from query_api.auth import Caller, LogsReader, require_scope
+from query_api.clickhouse import Engines
+from query_api.errors import QueryError
 from query_api.exports import signing
-from query_api.exports.answers import (
+from query_api.exports.columns import CONTENT_TYPES
+from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, told
+from query_api.exports.files import path_of, remove
+from query_api.exports.orders import Order, iso, order_in
+from query_api.exports.responses import (
     BODY,
     BODY_REFUSED,
     CONFLICT,
@@ -38,13 +42,9 @@ from query_api.exports.answers import (
     FileAddress,
     OrderedExport,
 )
-from query_api.exports.columns import CONTENT_TYPES
-from query_api.exports.files import path_of, remove
-from query_api.exports.orders import Order, iso, order_in
 from query_api.exports.runs import Runs, count
 from query_api.exports.state import Export
 from query_api.exports.store import ExportStore
-from query_api.exports.told import IN_WORDS, expiry, expiry_of_file, told
 from query_api.json_body import json_body
 from query_api.settings import QuerySettings
 from schemas.ids import id_in

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import ClientError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from query_api.engines import Engines, Reader
+from query_api.clickhouse import Engines, Reader
 from query_api.exports.attempt import Attempt, told_of
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
 from query_api.exports.files import DamagedFileError, Part, disk, free_bytes, path_of, sweep
@@ -25,12 +25,12 @@ from query_api.exports.room import Room
 from query_api.exports.state import Progress, winner
 from query_api.exports.store import ExportStore
 from query_api.exports.turns import Turns
-from query_api.feedback_conditions import conditions_on_listed_feedback
-from query_api.feedback_filters import FeedbackFilters
-from query_api.filter_conditions import Conditions, conditions_on_requests
-from schemas.background import BackgroundTask
-from schemas.logs import promised
-from schemas.metrics import EXPORT_DISK_FREE
+from query_api.filters.conditions import Conditions, conditions_on_requests
+from query_api.filters.feedback_conditions import conditions_on_listed_feedback
+from query_api.filters.feedback_parameters import FeedbackFilters
+from runtime.background_tasks import BackgroundTask
+from runtime.log_setup import promised
+from runtime.metrics import EXPORT_DISK_FREE
 
 _BEATS_A_LEASE = 6
 _PAUSE_S = 2.0

@@ -6,7 +6,7 @@ learns that it is too old.
 
 import hmac
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 
 
 def signature(secret: str, export_id: str, expires: int) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from query_api.engines import Engines, Reader
+from query_api.clickhouse import Engines, Reader
 from query_api.exports.quota import Recent, Usage, usage
 from query_api.exports.state import Export, Fact, export, held
 

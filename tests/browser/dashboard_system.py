@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import requests
 
-from deploy.api_keys import publish, store
-from deploy.command_options import ROLLUP_GROUP
-from deploy.erase_events import until_committed
-from deploy.produce import Record, send
-from deploy.progress import Progress
-from schemas.keys import ApiKey, Scope, new_key
+from operations.api_keys.stored_keys import publish, store
+from operations.command_options import ROLLUP_GROUP
+from operations.erase.events import until_committed
+from operations.produce import Record, send
+from operations.progress import Progress
+from schemas.api_keys import ApiKey, Scope, new_key
 from schemas.topics import INPUTS, ROLLUP_TOUCHES
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline

@@ -15,9 +15,9 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from deploy.command_options import ROLLUP_GROUP
-from deploy.engines import CommandError
-from deploy.groups import require_members
+from operations.command_options import ROLLUP_GROUP
+from operations.connections import CommandError
+from operations.consumer_groups import require_members
 from tests.browser.chromium import launch_options
 from tests.pipeline.engines import REPOSITORY, Engines, embedded, until
 from tests.pipeline.running import Pipeline

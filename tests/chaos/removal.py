@@ -6,9 +6,9 @@ import time
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from deploy.engines import CommandError
-from deploy.expire import Place, expire
-from deploy.progress import Progress
+from operations.connections import CommandError
+from operations.expire.expiry import Place, expire
+from operations.progress import Progress
 from tests.chaos.system import System
 
 _AT_REST_S = 2

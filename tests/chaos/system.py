@@ -17,8 +17,8 @@ import clickhouse_connect
 
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
-from deploy.topics import create_topics
-from schemas.addresses import without_password
+from operations.topics import create_topics
+from runtime.addresses import without_password
 from tests.chaos.proxy import Proxy
 from tests.pipeline.engines import Process, answers, put_tables, until
 
@@ -111,7 +111,7 @@ class System:
             self._program(f"edge-{n}", "deploy.api", FEEDBACK_PORT=str(p)) for n, p in enumerate(self.edge_ports)
         ]
         self.workers = [self._program(f"worker-{n}", "stream_workers") for n in range(3)]
-        self.rollup = self._program("rollup", "stream_workers.rollup_app")
+        self.rollup = self._program("rollup", "stream_workers.rollup.app")
         for port in self.edge_ports:
             until(lambda port=port: answers(f"http://127.0.0.1:{port}/readyz"), "an edge is ready")  # type: ignore[misc]
 

@@ -19,11 +19,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from deploy import cli
-from deploy.audit import audit
-from deploy.expire import expire
-from deploy.progress import Progress
+from operations.audit import audit
+from operations.expire.expiry import expire
+from operations.progress import Progress
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, INPUTS, REQUEST_LOGS
-from stream_workers.rollup_statements import STALE
+from stream_workers.rollup.statements import STALE
 from tests.chaos.load import Client
 from tests.chaos.removal import place_of
 from tests.chaos.schedule import carry_out, load, schedule

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from schemas.clickhouse_address import KEPT
+from runtime.clickhouse_address import KEPT
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline

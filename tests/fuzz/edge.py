@@ -7,10 +7,10 @@ from typing import Any
 from unittest.mock import patch
 
 from ingest_api.app import create_app
-from ingest_api.hot import Message
+from ingest_api.http.publish_endpoint import Message
 from ingest_api.records import Record
 from ingest_api.settings import Settings
-from schemas.key_ring import KeyRing
+from runtime.api_key_authentication import KeyRing
 from tests.fuzz.oracle import Request, Rules
 
 RULES = Rules(body_bytes=4000, trace_id_chars=24, metadata_bytes=400, bulk=4)

@@ -11,9 +11,9 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from query_api.analytics_sums import VALUES, Sums
-from query_api.feedback_filters import FeedbackFilters
-from query_api.log_filters import LogFilters
+from query_api.analytics.sums import VALUES, Sums
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters
 
 START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
 """Clocks go back in Europe two days later."""

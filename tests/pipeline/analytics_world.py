@@ -13,10 +13,10 @@ from clickhouse_connect.driver.client import Client
 from fastapi import FastAPI
 
 from query_api.app import add_queries
-from query_api.engines import Engines
+from query_api.clickhouse import Engines
 from query_api.settings import QuerySettings
-from schemas.api_key_store import ApiKeyStore
-from stream_workers.rollups import Hour, compute
+from runtime.api_key_store import ApiKeyStore
+from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.analytics_data import Stored, insert, invented
 from tests.pipeline.engines import clickhouse_with_tables
 

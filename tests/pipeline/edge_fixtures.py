@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from deploy.embedded.broker import command, wait_until_ready
 from deploy.kafka.broker import free_ports
-from deploy.topics import create_topics
+from operations.topics import create_topics
 from schemas.events import FeedbackEvent
 from schemas.ids import partition_of, trace_key
 from schemas.murmur2 import murmur2

@@ -26,8 +26,8 @@ import pytest
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.clickhouse_address import ADDRESS_FILE, keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
-from deploy.migrate import migrate
-from deploy.topics import create_topics
+from operations.migrate import migrate
+from operations.topics import create_topics
 
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -155,7 +155,10 @@ def _prepared() -> Path:
     """A folder with the tables, made once for all test processes: to migrate takes an engine two seconds of CPU. It is
     named after all that the tables are made from."""
     digest = hashlib.sha256(version("chdb-core").encode())
-    for source in [*sorted((REPOSITORY / "deploy" / "clickhouse").glob("*.sql")), REPOSITORY / "deploy" / "migrate.py"]:
+    for source in [
+        *sorted((REPOSITORY / "deploy" / "clickhouse").glob("*.sql")),
+        REPOSITORY / "operations" / "migrate.py",
+    ]:
         digest.update(source.read_bytes())
     kept = REPOSITORY / ".pytest_cache" / "tables"
     kept.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka.broker import free_ports
-from deploy.offsets import committed_offsets, end_offsets
+from operations.offsets import committed_offsets, end_offsets
 from schemas.topics import INPUTS
 from tests.pipeline.engines import Engines, Process, answers, until
 
@@ -76,7 +76,7 @@ class Pipeline:
     def rollup(self, interval_s: float = 0.1) -> Iterator[Process]:
         """The program that keeps rollups. It leaves its group in the end, so that the next one need not wait for it."""
         settings = {"FEEDBACK_ROLLUP_INTERVAL_S": str(interval_s)}
-        rollup = self._with_metrics("stream_workers.rollup_app", self.folder / "rollup.log", settings)
+        rollup = self._with_metrics("stream_workers.rollup.app", self.folder / "rollup.log", settings)
         try:
             yield rollup
         finally:

@@ -9,10 +9,10 @@ from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
 from schemas import topics
-from stream_workers.decode import decode
-from stream_workers.join import Claim, apply, digest_of, first_of_each_key
-from stream_workers.rows import tables
-from stream_workers.state import Bucket
+from stream_workers.io.arrow_rows import tables
+from stream_workers.join.decode import decode
+from stream_workers.join.trace_join import Claim, apply, digest_of, first_of_each_key
+from stream_workers.join.trace_state import Bucket
 from tests.unit.test_replay import history, records
 
 PARTITIONS, POLL = 3, 20

@@ -16,7 +16,7 @@ import requests
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.kafka.broker import free_ports
-from schemas.clickhouse_address import ADDRESS_FILE
+from runtime.clickhouse_address import ADDRESS_FILE
 from tests.pipeline.engines import put_tables, until
 
 ENGINES = ("FEEDBACK_KAFKA_BOOTSTRAP", "FEEDBACK_CLICKHOUSE_URL")

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from query_api.analytics_plan import Piece, Plan, plan
-from query_api.analytics_sums import Sums, sums_of_feedback
-from query_api.analytics_time import BUCKETS, timeline, zone_of
-from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
-from query_api.log_filters import LogFilters, filters_in
+from query_api.analytics.plan import Piece, Plan, plan
+from query_api.analytics.sums import Sums, sums_of_feedback
+from query_api.analytics.time_buckets import BUCKETS, timeline, zone_of
+from query_api.filters.conditions import conditions_on_feedback, conditions_on_requests
+from query_api.filters.parameters import LogFilters, filters_in
 from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, feedback_asked, invented, requests_asked, sums_of
 from tests.pipeline.analytics_world import World

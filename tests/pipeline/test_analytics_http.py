@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.migrate import migrate
-from query_api.student import reach_of_95_percent, two_sided_p
-from stream_workers.rollups import compute, stale_hours
+from operations.migrate import migrate
+from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
+from stream_workers.rollup.rollups import compute, stale_hours
 from tests.pipeline.analytics_data import START, Row, sums_of, total
 from tests.pipeline.analytics_world import World, api_over
 

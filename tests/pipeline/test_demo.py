@@ -12,8 +12,8 @@ from deploy import cli
 from deploy.demo import week as weeks
 from deploy.demo.calls import ApiCall
 from deploy.demo.trace_ids import sql_is_demo, trace_id_of
-from deploy.engines import CommandError
-from deploy.groups import require_members
+from operations.connections import CommandError
+from operations.consumer_groups import require_members
 from tests.conftest import Pipelines
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline

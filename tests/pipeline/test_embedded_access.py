@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.embedded.clickhouse_access import TEXT_SETTINGS
 from deploy.embedded.clickhouse_inspection import DATABASE_ENGINES, FILE_FUNCTIONS, TABLE_ENGINES, TABLE_FUNCTIONS
-from schemas.clickhouse_address import ADDRESS_FILE
+from runtime.clickhouse_address import ADDRESS_FILE
 from tests.pipeline.test_embedded_clickhouse import Server, start, stop
 
 SECRET = "c4n4ry0f4f1le"

@@ -25,7 +25,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.external import ExternalData
 
 from deploy.embedded.clickhouse_address import password_of
-from schemas.clickhouse_address import ADDRESS_FILE
+from runtime.clickhouse_address import ADDRESS_FILE
 
 UTC = dt.UTC
 NOON = dt.datetime(2026, 3, 1, 12, 0, 0, 123000)

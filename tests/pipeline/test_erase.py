@@ -8,9 +8,10 @@ import pytest
 import requests
 from clickhouse_connect.driver.httpclient import HttpClient
 
-from deploy import cli, erase
-from deploy.audit import audit
-from deploy.erase_conditions import THEIRS
+from deploy import cli
+from operations.audit import audit
+from operations.erase import erasure
+from operations.erase.conditions import THEIRS
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.test_pipeline import a_trace
@@ -169,7 +170,7 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
         with monkeypatch.context() as patched:
             for owner, name in (
                 (HttpClient, "command"), (HttpClient, "insert"),
-                (erase, "delete"), (erase, "tell"), (erase, "_roll_up"),
+                (erasure, "delete"), (erasure, "tell"), (erasure, "_roll_up"),
             ):  # fmt: skip
                 patched.setattr(owner, name, killed_in_time(getattr(owner, name)))
             for writes in range(40):

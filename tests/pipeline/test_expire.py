@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from deploy import cli, expire
-from deploy.erase_events import until_committed
-from deploy.expire import Place
-from deploy.progress import Progress
+from deploy import cli
+from operations.erase.events import until_committed
+from operations.expire import expiry
+from operations.expire.expiry import Place
+from operations.progress import Progress
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
@@ -127,10 +128,10 @@ def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_sta
         assert before["count"] == before["listed"] == before["trace"] == before["message"] == 2
 
         idle_since = int(time.time()) - KEEP * 86_400
-        assert expire.due(place, idle_since) == 1
-        with expire.clickhouse(place.clickhouse_url) as client:
-            assert expire._send_notices(client, place, idle_since, progress) == 1
-        expire.kafka(place.bootstrap, until_committed(place.bootstrap, place.group, 60, progress))
+        assert expiry.due(place, idle_since) == 1
+        with expiry.clickhouse(place.clickhouse_url) as client:
+            assert expiry._send_notices(client, place, idle_since, progress) == 1
+        expiry.kafka(place.bootstrap, until_committed(place.bootstrap, place.group, 60, progress))
         # Before anything is removed for good: the request is still listed, nothing of the feedback is.
         assert seen(pipeline, gone) == {**NOTHING, "logs": [0]}
         assert seen(pipeline, alive) == before

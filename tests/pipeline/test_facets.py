@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from query_api.feedback_filters import feedback_filters_in
-from query_api.log_filters import LogFilters, filters_in
-from query_api.parameter_values import Range
+from query_api.filters.feedback_parameters import feedback_filters_in
+from query_api.filters.parameter_values import Range
+from query_api.filters.parameters import LogFilters, filters_in
 from tests.pipeline.analytics_data import COLUMN_OF, REQUEST_COLUMNS, Row, feedback_listed, requests_asked, text_of
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, some_of

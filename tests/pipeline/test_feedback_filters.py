@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from query_api.feedback_filters import FeedbackFilters, feedback_filters_in
+from query_api.filters.feedback_parameters import FeedbackFilters, feedback_filters_in
 from tests.pipeline.analytics_data import Row, feedback_listed
 from tests.pipeline.analytics_world import World
 from tests.pipeline.test_analytics import ALL, some_of

@@ -11,12 +11,12 @@ from aiokafka.structs import ConsumerRecord
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
-from stream_workers.app import RealEngines
-from stream_workers.cache import TraceCache
-from stream_workers.messages import Message
-from stream_workers.processor import Processor
-from stream_workers.progress import Poll
-from stream_workers.publish import Publisher
+from stream_workers.batches.app import RealEngines
+from stream_workers.batches.offset_progress import Poll
+from stream_workers.batches.processor import Processor
+from stream_workers.io.output_messages import Message
+from stream_workers.io.output_producer import Publisher
+from stream_workers.join.trace_cache import TraceCache
 from tests.unit.test_processor import poll_of, see_through
 
 WORKERS, KEYS, CALLS = 6, 40, 3

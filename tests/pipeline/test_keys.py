@@ -14,8 +14,8 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy import cli
-from deploy.api_keys import opened, publish, store, stored_keys
-from schemas.keys import new_key
+from operations.api_keys.stored_keys import opened, publish, store, stored_keys
+from schemas.api_keys import new_key
 from schemas.topics import API_KEYS, TOPICS
 from tests.pipeline.edge_fixtures import Broker, Edge, failed
 from tests.pipeline.engines import Engines, embedded, until
@@ -295,7 +295,7 @@ def test_an_edge_without_the_topic_of_keys_says_so_and_lets_in_nobody(tmp_path: 
 
 
 async def _whole_topic(bootstrap: str, topic: str) -> list[Any]:
-    from deploy.offsets import end_offsets
+    from operations.offsets import end_offsets
 
     ends = {TopicPartition(*place): end for place, end in (await end_offsets(bootstrap, [topic])).items()}
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")

@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy import cli
-from deploy.migrate import Step, migrations, planned, removed
-from deploy.offsets import end_offsets, start_offsets
+from operations.migrate import Step, migrations, planned, removed
+from operations.offsets import end_offsets, start_offsets
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, INPUTS

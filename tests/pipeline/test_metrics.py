@@ -14,9 +14,9 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.kafka.broker import free_ports
-from deploy.offsets import end_offsets
-from schemas.metrics import PROGRAMS
-from schemas.tallies import Counter
+from operations.offsets import end_offsets
+from runtime.fast_metrics import Counter
+from runtime.metrics import PROGRAMS
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy
 from tests.pipeline.edge_fixtures import Broker, Edge

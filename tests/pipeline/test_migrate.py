@@ -12,9 +12,9 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.engines import CommandError
 from deploy.kafka.broker import free_ports
-from deploy.migrate import FOLDER, MigrationError, migrate, migrations, statements
+from operations.connections import CommandError
+from operations.migrate import FOLDER, MigrationError, migrate, migrations, statements
 from tests.pipeline.engines import clickhouse_front
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from deploy import cli
-from deploy.retention import apply_settings
+from operations.retention import apply_settings
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS

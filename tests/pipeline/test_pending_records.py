@@ -10,10 +10,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from query_api import waiting
-from query_api.answers import QueryError
-from query_api.pending_index import PendingIndex
-from query_api.waiting import PendingRecords
+from query_api.errors import QueryError
+from query_api.reading import pending_records
+from query_api.reading.pending_index import PendingIndex
+from query_api.reading.pending_records import PendingRecords
 from schemas.ids import new_id, partition_of
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.edge_fixtures import Broker
@@ -87,19 +87,19 @@ async def test_any_number_of_unknown_ids_costs_two_clients_and_one_reading_of_th
 
 async def test_too_many_askers_at_once_are_told_to_come_back(broker: Broker) -> None:
     async with of(broker) as pending:
-        asked = (pending.hold("default", "x", HASH) for _ in range(waiting.MOST_ASKERS + 10))
+        asked = (pending.hold("default", "x", HASH) for _ in range(pending_records.MOST_ASKERS + 10))
         answers = await asyncio.gather(*asked, return_exceptions=True)
         refused = [each for each in answers if isinstance(each, QueryError)]
         assert len(refused) == 10
         assert {(each.status, str(each.headers)) for each in refused} == {(503, "{'retry-after': '1'}")}
-        assert [each for each in answers if each not in refused] == [False] * waiting.MOST_ASKERS
+        assert [each for each in answers if each not in refused] == [False] * pending_records.MOST_ASKERS
         assert not await pending.hold("default", "x", HASH)
 
 
 async def test_a_backlog_beyond_the_limits_is_a_503_until_it_is_known(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MOST_READ", 50)
+    monkeypatch.setattr(pending_records, "MOST_READ", 50)
     known = await send(broker, 120)
     async with of(broker) as pending:
         answers: list[Any] = []
@@ -108,7 +108,7 @@ async def test_a_backlog_beyond_the_limits_is_a_503_until_it_is_known(
             assert len(answers) < 10, "it never gets to the end"
         assert answers[-1] is False
         assert {(each.status, str(each.headers)) for each in answers[:-1]} == {(503, "{'retry-after': '1'}")}
-        monkeypatch.setattr(waiting, "MOST_KEPT", 100)
+        monkeypatch.setattr(pending_records, "MOST_KEPT", 100)
         with pytest.raises(QueryError, match="more records wait"):
             await pending.hold("default", "never", HASH)
         assert await pending.hold("default", known[3], HASH), "what is known is known"
@@ -124,7 +124,7 @@ async def test_a_broker_that_has_forgotten_is_read_anew(broker: Broker) -> None:
         for _ in range(20):
             try:
                 found = [await pending.hold("default", each, HASH) for each in (before[2], *after)]
-            except (waiting.KafkaError, OSError):
+            except (pending_records.KafkaError, OSError):
                 continue  # the connection was to the broker of before
             break
         assert found == [False, *[True] * 5]

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from query_api.app import add_queries
 from query_api.settings import QuerySettings
-from schemas.api_key_store import ApiKeyStore
+from runtime.api_key_store import ApiKeyStore
 from tests.pipeline.engines import clickhouse_with_tables, until
 
 TIMES = {"time_of_generation_min": "2025-10-20T00:30:00Z", "time_of_generation_max": "2025-11-10T00:30:00Z"}

@@ -13,9 +13,9 @@ import pytest
 import requests
 from aiokafka import AIOKafkaProducer
 
-from query_api.feedback_filters import FeedbackFilters
-from query_api.feedback_page import feedback_query
-from query_api.log_filters import LogFilters
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters
+from query_api.reading.feedback_page import feedback_query
 from schemas.events import FeedbackCreated, RequestLogged
 from schemas.ids import new_id, partition_of, trace_key
 from schemas.murmur2 import murmur2

@@ -8,10 +8,10 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.differences import Difference, Scope
-from deploy.progress import Progress
-from deploy.reconcile import reconcile
-from deploy.reconcile_verdict import UNKNOWN
+from operations.progress import Progress
+from operations.reconcile.differences import Difference, Scope
+from operations.reconcile.reconcile import reconcile
+from operations.reconcile.verdict import UNKNOWN
 from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.stored_histories import SETTINGS, store_histories
 

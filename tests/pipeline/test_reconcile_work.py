@@ -8,11 +8,11 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
-from deploy import reconcile_snapshot, reconcile_stretches
+from operations.reconcile import snapshot, stretches
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.messages import rfc3339
+from stream_workers.io.output_messages import rfc3339
 from tests.pipeline.stored_histories import store_records
 from tests.pipeline.test_reconcile_damage import compared
 
@@ -42,8 +42,8 @@ def as_records(topic: str, events: list[dict[str, Any]], first: int) -> list[Con
 
 
 def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile_snapshot, "ENTRIES_AT_ONCE", 150)
-    monkeypatch.setattr(reconcile_stretches, "ROWS_AT_ONCE", 150)
+    monkeypatch.setattr(snapshot, "ENTRIES_AT_ONCE", 150)
+    monkeypatch.setattr(stretches, "ROWS_AT_ONCE", 150)
 
     def read(client: Client, first: int, end: int) -> int:
         store(client, first, end)

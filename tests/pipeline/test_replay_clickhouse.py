@@ -17,14 +17,14 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-from deploy.expire import Positions, _remove
-from deploy.progress import Progress
-from deploy.retention import apply_settings
+from operations.expire.expiry import Positions, _remove
+from operations.progress import Progress
+from operations.retention import apply_settings
 from schemas import topics
-from stream_workers.join import Claim
-from stream_workers.lookup import JournalAnswer, fetch_claims, fetch_entries
-from stream_workers.rollups import compute, stale_hours
-from stream_workers.sink import store
+from stream_workers.io.clickhouse_sink import store
+from stream_workers.io.lookup import JournalAnswer, fetch_claims, fetch_entries
+from stream_workers.join.trace_join import Claim
+from stream_workers.rollup.rollups import compute, stale_hours
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.test_rollups import expected, shown

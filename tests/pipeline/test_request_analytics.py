@@ -11,11 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from query_api.analytics_questions import Page
-from query_api.analytics_time import BUCKETS, timeline, zone_of
-from query_api.log_filters import filters_in
-from query_api.request_groups import COLUMNS, GroupedBy, GroupsAsked, groups_of_requests
-from query_api.request_measures import (
+from query_api.analytics.parameters import Page
+from query_api.analytics.request_groups import COLUMNS, GroupedBy, GroupsAsked, groups_of_requests
+from query_api.analytics.request_measures import (
     COST,
     ERROR_RATE,
     ERRORS,
@@ -26,7 +24,9 @@ from query_api.request_measures import (
     USERS,
     Measure,
 )
-from query_api.request_series import errors_by_status, requests_over_time
+from query_api.analytics.request_series import errors_by_status, requests_over_time
+from query_api.analytics.time_buckets import BUCKETS, timeline, zone_of
+from query_api.filters.parameters import filters_in
 from tests.buckets import coarse_enough
 from tests.pipeline.analytics_data import START, Row, insert_requests, invented, requests_asked
 from tests.pipeline.analytics_world import World

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from query_api.request_groups import STANDARD
-from query_api.request_measures import (
+from query_api.analytics.request_groups import STANDARD
+from query_api.analytics.request_measures import (
     COST,
     ERROR_RATE,
     ERRORS,

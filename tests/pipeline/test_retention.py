@@ -7,7 +7,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.retention import KEPT, OF_TRACES, SETTINGS, RetentionError, apply_settings, days_in_force
+from operations.retention import KEPT, OF_TRACES, SETTINGS, RetentionError, apply_settings, days_in_force
 from tests.pipeline.engines import clickhouse_with_tables
 
 NAMES = [each.name for each in SETTINGS]

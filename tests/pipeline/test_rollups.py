@@ -18,8 +18,8 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stream_workers.rollup_statements import COLUMNS, READ
-from stream_workers.rollups import Hour, compute, stale_hours, touch_after_removal
+from stream_workers.rollup.rollups import Hour, compute, stale_hours, touch_after_removal
+from stream_workers.rollup.statements import COLUMNS, READ
 from tests.pipeline.engines import REPOSITORY, clickhouse_with_tables, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.sql_data import narrowed

@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaProducer
 from deploy.embedded import broker as embedded_broker
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
-from deploy.offsets import committed_offsets
-from deploy.topics import create_topics
+from operations.migrate import migrate
+from operations.offsets import committed_offsets
+from operations.topics import create_topics
 from schemas.topics import FEEDBACK_EVENTS, ROLLUP_TOUCHES
 from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, kafka, until
 
-TOPICS_OF = {"stream_workers": 2, "stream_workers.rollup_app": 1}
+TOPICS_OF = {"stream_workers": 2, "stream_workers.rollup.app": 1}
 
 
 @pytest.mark.kafka

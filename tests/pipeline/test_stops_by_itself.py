@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from deploy import cli
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
-from schemas.tables_version import known_migrations
+from runtime.schema_version import known_migrations
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_process, embedded, until
 
@@ -81,7 +81,7 @@ def test_tables_of_another_version_are_named_with_the_command_to_run(
     (port,) = free_ports(1)
     with recorded(sql, version, undone=undone):
         worker = program("stream_workers", engines, tmp_path / "worker.log")
-        rollup = program("stream_workers.rollup_app", engines, tmp_path / "rollup.log")
+        rollup = program("stream_workers.rollup.app", engines, tmp_path / "rollup.log")
         api = program("deploy.api", engines, tmp_path / "api.log", FEEDBACK_PORT=str(port))
         try:
             assert cli.main(["orphans", "--clickhouse-url", engines.clickhouse]) == 1
@@ -130,7 +130,7 @@ def test_a_missing_column_is_told_whole_and_ends_the_worker(engines: Engines, sq
     assert (
         "insert failed, try 5 of 5: its tables are not those of this version (code 16 NO_SUCH_COLUMN_IN_TABLE)" in log
     )
-    assert "stream_workers/sink.py" in log
+    assert "stream_workers/io/clickhouse_sink.py" in log
 
 
 def test_a_frozen_clickhouse_is_told_within_seconds_and_waited_for(engines: Engines, tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from query_api.engines import Engines, Reader
-from query_api.feedback_filters import FeedbackFilters
-from query_api.feedback_page import feedback_page
-from query_api.log_filters import LogFilters
+from query_api.clickhouse import Engines, Reader
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters
+from query_api.reading.feedback_page import feedback_page
+from query_api.reading.stored_feedback import stored
+from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
+from query_api.reading.trace_summaries import numbers_with_pairs
 from query_api.settings import QuerySettings
-from query_api.stored import stored
-from query_api.trace_feedback import feedback_totals, feedback_with_history
-from query_api.trace_numbers import numbers_with_pairs
 from schemas.ids import trace_hash_of
-from stream_workers.rollups import Hour, compute
+from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.stored_histories import SETTINGS, store_histories
 
 WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"

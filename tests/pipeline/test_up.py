@@ -16,8 +16,8 @@ import requests
 
 from deploy import cli
 from deploy.kafka.broker import free_ports
-from deploy.migrate import migrate
-from schemas.addresses import without_password
+from operations.migrate import migrate
+from runtime.addresses import without_password
 from tests.pipeline.engines import embedded, until
 from tests.pipeline.supervised import ENGINES, Starter, Up, environment_of, is_gone, number, starter, stored
 
@@ -93,7 +93,7 @@ def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up,
 
 
 def test_programs_that_are_frozen_are_told_and_replaced(running: Up) -> None:
-    words = ["deploy.api", "stream_workers", "stream_workers.rollup_app", "clickhouse_http"]
+    words = ["deploy.api", "stream_workers", "stream_workers.rollup.app", "clickhouse_http"]
     frozen = {each: running.child(each) for each in words}
     for pid in frozen.values():
         os.kill(pid, signal.SIGSTOP)
@@ -241,7 +241,7 @@ def test_engines_from_the_environment_are_used_and_not_started(up: Starter, tmp_
         given = {**outside.environment, "FEEDBACK_OFFSET_BASE": "77"}
         mine = up(environment=given).start_and_wait()
         programs = sorted(mine.children().values())
-        assert [line.split()[-1] for line in programs] == ["deploy.api", "stream_workers", "stream_workers.rollup_app"]
+        assert [line.split()[-1] for line in programs] == ["deploy.api", "stream_workers", "stream_workers.rollup.app"]
         mine.post("outside")
         until(lambda: stored(outside.clickhouse, "outside") == 1, "feedback is stored outside")
         assert environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"] == "77"

@@ -20,17 +20,17 @@ import requests
 from aiokafka import AIOKafkaProducer
 
 from deploy.api import extend
-from deploy.api_keys import publish, store
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
+from operations.api_keys.stored_keys import publish, store
 from query_api.settings import QuerySettings
+from schemas.api_keys import SCOPES as ALL_SCOPES
+from schemas.api_keys import Scope, new_key
 from schemas.events import FeedbackCreated
 from schemas.ids import new_id, partition_of, trace_hash_of, trace_key
-from schemas.keys import SCOPES as ALL_SCOPES
-from schemas.keys import Scope, new_key
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
-from stream_workers.rollups import Hour, compute
+from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.edge_fixtures import failed
 from tests.pipeline.engines import PARTITIONS, embedded, until
 from tests.pipeline.running import Pipeline

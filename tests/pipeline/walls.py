@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastapi.routing import iter_route_contexts
 
 from ingest_api.app import EdgeApp
-from schemas.keys import Scope
+from schemas.api_keys import Scope
 from tests.tries import tries
 
 Json = dict[str, Any]

@@ -22,19 +22,20 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from schemas import topics
-from stream_workers import cache, decide, packed
-from stream_workers.cache import TraceCache
-from stream_workers.conveyor import Conveyor
-from stream_workers.decide import Stored
-from stream_workers.decode import Expired
-from stream_workers.join import Claim
-from stream_workers.lookup import JournalAnswer
-from stream_workers.messages import Message
-from stream_workers.processor import Processor
-from stream_workers.progress import Poll, ProgressOfAssignment
-from stream_workers.retry import Backoff
-from stream_workers.rows import CLAIMS
-from stream_workers.state import latest_expiry
+from stream_workers.batches import process_batch
+from stream_workers.batches.offset_progress import Poll, ProgressOfAssignment
+from stream_workers.batches.process_batch import Stored
+from stream_workers.batches.processor import Processor
+from stream_workers.batches.stage_pipeline import Conveyor
+from stream_workers.io.arrow_rows import CLAIMS
+from stream_workers.io.lookup import JournalAnswer
+from stream_workers.io.output_messages import Message
+from stream_workers.io.retry import Backoff
+from stream_workers.join import state_codec, trace_cache
+from stream_workers.join.decode import Expired
+from stream_workers.join.trace_cache import TraceCache
+from stream_workers.join.trace_join import Claim
+from stream_workers.join.trace_state import latest_expiry
 from tests.model import Outcome
 
 Result = TypeVar("Result")
@@ -276,10 +277,10 @@ async def run(*worlds: World) -> None:
     """
     chance = worlds[0].chance
     limits = [
-        patch.object(packed, "LARGE", chance.choice([1, 4, packed.LARGE])),
-        patch.object(cache, "COMPRESS_FROM", chance.choice([0, cache.COMPRESS_FROM])),
-        patch.object(decide, "SLICE", chance.choice([1, 2, decide.SLICE])),
-        patch.object(decide, "TURN", chance.choice([1, 3, decide.TURN])),
+        patch.object(state_codec, "LARGE", chance.choice([1, 4, state_codec.LARGE])),
+        patch.object(trace_cache, "COMPRESS_FROM", chance.choice([0, trace_cache.COMPRESS_FROM])),
+        patch.object(process_batch, "SLICE", chance.choice([1, 2, process_batch.SLICE])),
+        patch.object(process_batch, "TURN", chance.choice([1, 3, process_batch.TURN])),
     ]
     with ExitStack() as patched:
         for each in limits:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_workers.aggregate import BILLION, Totals
+from stream_workers.join.aggregate import BILLION, Totals
 
 FEEDBACK = st.tuples(st.integers(-10, 10), st.integers(0, BILLION))
 

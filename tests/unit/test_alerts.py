@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.metrics import PROGRAMS
-from schemas.tallies import Counter, Histogram, Tally
+from runtime.fast_metrics import Counter, Histogram, Tally
+from runtime.metrics import PROGRAMS
 from schemas.topics import INPUTS, TOPICS
 
 REPOSITORY = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics_plan import Dimension, Plan, plan
-from query_api.analytics_time import BUCKETS, Bucket, Timeline, timeline, zone_of
-from query_api.log_filters import filters_in
+from query_api.analytics.plan import Dimension, Plan, plan
+from query_api.analytics.time_buckets import BUCKETS, Bucket, Timeline, timeline, zone_of
+from query_api.filters.parameters import filters_in
 from tests.buckets import coarse_enough
 
 SINCE, UNTIL = datetime(2026, 10, 1, 10, 30, tzinfo=UTC), datetime(2026, 10, 9, 20, 15, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics_statistics import Difference, Moments, avg, difference, interval, weighted_mean
-from query_api.student import reach_of_95_percent, two_sided_p
+from query_api.analytics.statistics import Difference, Moments, avg, difference, interval, weighted_mean
+from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
 
 Pair = tuple[int, str]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics_time import BUCKETS, Bucket, bucket_of, timeline, zone_of
-from query_api.answers import QueryError
+from query_api.analytics.time_buckets import BUCKETS, Bucket, bucket_of, timeline, zone_of
+from query_api.errors import QueryError
 
 ZONES = (
     "UTC",

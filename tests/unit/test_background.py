@@ -14,43 +14,43 @@ from typing import Any
 import pytest
 from mode import Service
 
-from ingest_api import kafka_link, key_feed
-from ingest_api.kafka_link import KafkaLink
-from ingest_api.key_feed import KeyFeed
+from ingest_api.kafka import api_key_feed, producer_connection
+from ingest_api.kafka.api_key_feed import KeyFeed
+from ingest_api.kafka.producer_connection import KafkaLink
 from ingest_api.settings import Settings
-from query_api import stored_keys
+from query_api import api_key_feed as query_key_feed
 from query_api.exports import runs
 from query_api.exports.runs import Runs
-from schemas import background
-from schemas.background import BackgroundTask
-from schemas.kafka_consumer import stop_consumer
-from schemas.key_ring import KeyRing
-from schemas.metrics import TASKS
-from schemas.restarts import Restarts
-from stream_workers import publish
-from stream_workers.faust_app import TaskCancelledError, poll_app
-from stream_workers.messages import Message
+from runtime import background_tasks
+from runtime.api_key_authentication import KeyRing
+from runtime.background_tasks import BackgroundTask
+from runtime.kafka_consumer import stop_consumer
+from runtime.metrics import TASKS
+from runtime.restart_backoff import Restarts
+from stream_workers.batches.faust_app import TaskCancelledError, poll_app
+from stream_workers.io import output_producer
+from stream_workers.io.output_messages import Message
 from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("ingest_api", "query_api", "stream_workers", "dashboard", "schemas", "deploy")
+ROOMS = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations", "deploy")
 STARTERS = {"create_task", "ensure_future", "Task", "Thread", "Timer", "call_later", "start_http_server", "TaskGroup"}
 # Where a task, a thread or a timer may be started, and who sees it end.
 OWNED = {
-    "schemas/background.py": "the owner itself; the timer ends the program",
-    "schemas/health_server.py": "the thread ends the program when it ends",
-    "stream_workers/retry.py": "a timer that speaks while a try lasts",
-    "deploy/supervise.py": "a watcher that ends gives its program up; the others are awaited where they are started",
-    "deploy/up.py": "awaited where they are started",
-    "deploy/up_system.py": "what ends badly ends `feedback up`",
+    "runtime/background_tasks.py": "the owner itself; the timer ends the program",
+    "runtime/health_server.py": "the thread ends the program when it ends",
+    "stream_workers/io/retry.py": "a timer that speaks while a try lasts",
+    "deploy/up/supervisor.py": "a watcher that ends gives its program up; others are awaited where they start",
+    "deploy/up/run.py": "awaited where they are started",
+    "deploy/up/system.py": "what ends badly ends `feedback up`",
     "deploy/embedded/clickhouse_http.py": "of one request",
     "deploy/embedded/clickhouse_stream.py": "of one request",
-    "ingest_api/connections.py": "the next look is set before a look is taken",
-    "schemas/head_limits.py": "a timer that closes one connection",
-    "ingest_api/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
+    "ingest_api/http/idle_clients.py": "the next look is set before a look is taken",
+    "runtime/request_head_limits.py": "a timer that closes one connection",
+    "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
     "query_api/exports/runs.py": "of one export, which tells its own end",
-    "stream_workers/conveyor.py": "of one poll; any end but a stop ends the worker",
-    "stream_workers/app.py": "the end of the worker",
+    "stream_workers/batches/stage_pipeline.py": "of one poll; any end but a stop ends the worker",
+    "stream_workers/batches/app.py": "the end of the worker",
 }
 
 
@@ -60,7 +60,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def calls_of_starters() -> Iterator[tuple[str, int]]:
-    for program in PROGRAMS:
+    for program in ROOMS:
         for file in sorted((ROOT / program).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Call):
@@ -71,12 +71,12 @@ def calls_of_starters() -> Iterator[tuple[str, int]]:
 
 def test_tasks_and_threads_are_started_only_where_somebody_sees_them_end() -> None:
     elsewhere = [f"{file}:{line}" for file, line in calls_of_starters() if file not in OWNED]
-    assert elsewhere == [], "make it a schemas.background.BackgroundTask, or say in OWNED who sees it end"
+    assert elsewhere == [], "make it a runtime.background_tasks.BackgroundTask, or say in OWNED who sees it end"
 
 
 def test_each_of_them_is_in_the_metric_from_the_start() -> None:
     named = set()
-    for program in PROGRAMS:
+    for program in ROOMS:
         for file in (ROOT / program).rglob("*.py"):
             named |= set(re.findall(r'BackgroundTask\("([^"]+)"', file.read_text()))
     assert named == {name for names in TASKS.values() for name in names}
@@ -160,14 +160,14 @@ async def test_what_ends_too_often_ends_the_program(monkeypatch: pytest.MonkeyPa
 
 def test_a_program_that_is_to_end_gets_a_sigterm_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(background.os, "kill", lambda pid, number: sent.append((pid, number)))
-    monkeypatch.setattr(background.threading.Timer, "start", lambda self: None)
-    monkeypatch.setattr(background, "_reasons", [])
-    assert background.exit_code() == 0
-    background.end_program("counting sheep failed")
-    background.end_program("and again")
-    assert background.exit_code() == 1
-    assert sent == [(background.os.getpid(), background.signal.SIGTERM)]
+    monkeypatch.setattr(background_tasks.os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(background_tasks.threading.Timer, "start", lambda self: None)
+    monkeypatch.setattr(background_tasks, "_reasons", [])
+    assert background_tasks.exit_code() == 0
+    background_tasks.end_program("counting sheep failed")
+    background_tasks.end_program("and again")
+    assert background_tasks.exit_code() == 1
+    assert sent == [(background_tasks.os.getpid(), background_tasks.signal.SIGTERM)]
 
 
 class Away:
@@ -210,17 +210,17 @@ async def stored_keys_run(stack: AsyncExitStack) -> BackgroundTask:
             super().start()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(stored_keys, "BackgroundTask", Noted)
-        patched.setattr(stored_keys, "_START_S", 0.0)
-        await stack.enter_async_context(stored_keys.following(KeyRing("nowhere"), Away()))  # type: ignore[arg-type]
+        patched.setattr(query_key_feed, "BackgroundTask", Noted)
+        patched.setattr(query_key_feed, "_START_S", 0.0)
+        await stack.enter_async_context(query_key_feed.following(KeyRing("nowhere"), Away()))  # type: ignore[arg-type]
     return made[0]
 
 
 LIFELONG = {
-    key_feed_runs: (key_feed, "AIOKafkaConsumer"),
-    kafka_link_runs: (kafka_link, "AIOKafkaProducer"),
+    key_feed_runs: (api_key_feed, "AIOKafkaConsumer"),
+    kafka_link_runs: (producer_connection, "AIOKafkaProducer"),
     export_sweeper_runs: (runs, "sweep"),
-    stored_keys_run: (stored_keys, "now_ms"),
+    stored_keys_run: (query_key_feed, "now_ms"),
 }
 
 
@@ -240,7 +240,7 @@ async def test_each_task_of_the_api_goes_on_after_a_cancellation_that_nobody_sen
 async def test_each_task_of_the_api_goes_on_after_an_error_that_nobody_foresaw(
     run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.ERROR, "schemas.background")
+    caplog.set_level(logging.ERROR, "runtime.background_tasks")
     module, name = LIFELONG[run]
     original, calls = getattr(module, name), 0
 
@@ -255,7 +255,7 @@ async def test_each_task_of_the_api_goes_on_after_an_error_that_nobody_foresaw(
     async with AsyncExitStack() as stack:
         await run(stack)
         await until(lambda: calls > 1)
-    told = [each for each in caplog.records if each.name == "schemas.background"]
+    told = [each for each in caplog.records if each.name == "runtime.background_tasks"]
     assert len(told) == 1
     assert "failed and is started again" in told[0].getMessage()
     assert told[0].exc_info
@@ -335,11 +335,11 @@ async def test_a_worker_whose_producer_has_ended_does_not_wait_for_it(monkeypatc
         async def send_batch(self, *_: Any, **__: Any) -> asyncio.Future[None]:
             return asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(publish, "AIOKafkaProducer", Producer)
-    publisher = publish.Publisher("", idempotent=False)
+    monkeypatch.setattr(output_producer, "AIOKafkaProducer", Producer)
+    publisher = output_producer.Publisher("", idempotent=False)
     monkeypatch.setattr(publisher, "_batches", lambda messages: [messages])
     waiting = asyncio.ensure_future(publisher.publish([Message("t", 0, b"k", b"v")]))
     await asyncio.sleep(0)
     sender.cancel()
-    with pytest.raises(publish.ProducerEndedError):
+    with pytest.raises(output_producer.ProducerEndedError):
         await waiting

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy import cli, engines
-from schemas.addresses import brokers, http_url, without_password
+from deploy import cli
+from operations import connections
+from runtime.addresses import brokers, http_url, without_password
 
 CLICKHOUSE = (
     ["migrate"],
@@ -138,7 +139,7 @@ def frozen() -> Iterator[str]:
 def test_an_engine_that_is_frozen_is_told_in_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "FIRST_ANSWER_S", 1)
+    monkeypatch.setattr(connections, "FIRST_ANSWER_S", 1)
     with frozen() as place:
         for command in (["orphans"], ["migrate"]):
             told = refusal([*command, f"--clickhouse-url=http://{place}"], capsys)

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from deploy.progress import Progress, line
+from operations.progress import Progress, line
 
 
 class Terminal(io.StringIO):

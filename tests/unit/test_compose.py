@@ -24,10 +24,10 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from deploy import cli
-from deploy.retention import SETTINGS as POLICIES
-from deploy.retention import TRACES_SETTING
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
+from operations.retention import SETTINGS as POLICIES
+from operations.retention import TRACES_SETTING
 from query_api.settings import QuerySettings
 from stream_workers.settings import RollupSettings, WorkerSettings
 

@@ -20,7 +20,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.kafka import jars
 from deploy.kafka.broker import free_ports, wait_until_ready
-from deploy.topics import create_topics
+from operations.topics import create_topics
 from schemas.topics import FEEDBACK_EVENTS
 from tests.unit.test_compose import ROOT, services
 

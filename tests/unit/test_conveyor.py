@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from stream_workers.conveyor import Conveyor
-from stream_workers.processor import Abandoned, Processor
-from stream_workers.progress import Poll
+from stream_workers.batches.offset_progress import Poll
+from stream_workers.batches.processor import Abandoned, Processor
+from stream_workers.batches.stage_pipeline import Conveyor
 
 POLLS = [cast(Poll, name) for name in "abcdef"]
 

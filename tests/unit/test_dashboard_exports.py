@@ -16,8 +16,8 @@ from dashboard.app import dashboard_routes
 from dashboard.export_order import order_of
 from dashboard.page_query import PageQuery
 from query_api.exports.orders import Order, order_in
-from query_api.feedback_filters import feedback_filters_in_query
-from query_api.log_filters import filters_in_query
+from query_api.filters.feedback_parameters import feedback_filters_in_query
+from query_api.filters.parameters import filters_in_query
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dashboard.verdict import FEW, RARE, Verdict, chance, verdict
-from query_api.student import reach_of_95_percent, two_sided_p
+from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
 
 
 def judged(value: float, error: float, n: int = 100, m: int = 100) -> Verdict:

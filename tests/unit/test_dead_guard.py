@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.dead_guard import changed_by, overtaken
-from deploy.dead_letters import Letter
+from operations.dead_letters.guard import changed_by, overtaken
+from operations.dead_letters.letters import Letter
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 ID = "019af000-0000-8000-8000-00001a2b3c4d"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import DEAD, FEEDBACK_EVENTS
-from stream_workers import decide
-from stream_workers.decode import Arrival, Fault, decode
-from stream_workers.state import Bucket
+from stream_workers.batches import process_batch
+from stream_workers.join.decode import Arrival, Fault, decode
+from stream_workers.join.trace_state import Bucket
 
 AT = "2026-11-22T21:43:29.406Z"
 
@@ -38,8 +38,8 @@ def arrivals_of(traces: Iterable[int]) -> list[Arrival]:
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 8))
 def test_a_trace_is_whole_in_its_slice_and_in_order(traces: list[int], size: int) -> None:
     arrivals = arrivals_of(traces)
-    with patch.object(decide, "SLICE", size):
-        slices = decide.slices(arrivals)
+    with patch.object(process_batch, "SLICE", size):
+        slices = process_batch.slices(arrivals)
     assert sorted(a.sequence for part in slices for a in part) == [a.sequence for a in arrivals]
     places = defaultdict(set)
     for number, part in enumerate(slices):
@@ -50,15 +50,17 @@ def test_a_trace_is_whole_in_its_slice_and_in_order(traces: list[int], size: int
 
 
 def test_a_poll_of_many_traces_is_cut_into_small_slices() -> None:
-    slices = decide.slices(arrivals_of(range(3 * decide.SLICE)))
-    assert [len(part) for part in slices] == [decide.SLICE] * 3
+    slices = process_batch.slices(arrivals_of(range(3 * process_batch.SLICE)))
+    assert [len(part) for part in slices] == [process_batch.SLICE] * 3
 
 
 def test_what_could_not_be_read_is_said_once_however_many_slices_there_are() -> None:
     arrivals = arrivals_of(range(3))
     unreadable = Fault("not_json", "It is not JSON.", 7, arrivals[0].record)
-    with patch.object(decide, "SLICE", 1), patch.object(decide, "TURN", 1):
-        *parts, outcome = decide.decide(arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {}, 0)
+    with patch.object(process_batch, "SLICE", 1), patch.object(process_batch, "TURN", 1):
+        *parts, outcome = process_batch.decide(
+            arrivals, [unreadable], {}, lambda hashes: {h: Bucket() for h in hashes}, {}, 0
+        )
     assert parts == [None] * 3
     assert outcome is not None
     assert outcome.rows["dead_letters"].num_rows == 1

@@ -19,7 +19,7 @@ from deploy.demo.trace_ids import is_demo, trace_id_of
 from deploy.demo.week import week
 from ingest_api.settings import Settings
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.decode import read
+from stream_workers.join.decode import read
 
 END = datetime(2026, 3, 12, 16, 20, tzinfo=UTC)
 REQUESTS = 6000

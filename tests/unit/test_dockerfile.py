@@ -227,11 +227,11 @@ import sys
 wheel, dependencies, *arguments = sys.argv[1:]
 sys.path[:0] = [wheel]
 sys.path.append(dependencies)
-import deploy.migrate
-assert deploy.migrate.__file__.startswith(wheel), deploy.migrate.__file__
+import operations.migrate
+assert operations.migrate.__file__.startswith(wheel), operations.migrate.__file__
 from importlib.metadata import entry_points
 (feedback,) = [each for each in entry_points(group="console_scripts", name="feedback")]
-print([each.version for each in deploy.migrate.migrations()], flush=True)
+print([each.version for each in operations.migrate.migrations()], flush=True)
 sys.exit(feedback.load()(arguments))
 """
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from deploy.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, SETTINGS, TRACES_SETTING
 from ingest_api.settings import Settings as EdgeSettings
+from operations.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, SETTINGS, TRACES_SETTING
 from query_api.settings import QuerySettings
-from schemas.failures import error_code
+from runtime.http_errors import error_code
 from schemas.topics import TOPICS
 from stream_workers.settings import RollupSettings, WorkerSettings
 

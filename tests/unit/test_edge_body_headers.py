@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest_api.body_headers import check_body_headers
 from ingest_api.errors import RefusedError
+from ingest_api.http.body_headers import check_body_headers
 
 
 @pytest.mark.parametrize(

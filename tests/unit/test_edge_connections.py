@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from ingest_api.connections import Connections, PatientProtocol
+from ingest_api.http.idle_clients import Connections, PatientProtocol
 
 KEEP_ALIVE_S, TIMEOUT_S = 75, 30.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -193,7 +193,7 @@ def test_what_comes_with_a_large_body_is_not_counted_to_the_next_head() -> None:
 
 
 def test_a_refused_client_that_goes_on_sending_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schemas.head_limits._READ_ON_S", 0.1)
+    monkeypatch.setattr("runtime.request_head_limits._READ_ON_S", 0.1)
 
     async def send_on(one: Served) -> None:
         while True:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ingest_api.errors import RefusedError
-from ingest_api.feedback_reader import read_feedback
-from ingest_api.harmless import Harmless
-from ingest_api.json_text import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
-from ingest_api.secrets import headers_without_secrets
 from ingest_api.settings import Limits
-from schemas.garbage import configure_gc
+from ingest_api.validation.harmless_names import Harmless
+from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
+from ingest_api.validation.redaction import headers_without_secrets
+from ingest_api.validation.strict_parser import read_feedback
+from runtime.garbage_collection import configure_gc
 
 LARGEST = 5_000_000
 LIMITS = Limits(512, 65_536, 1000, frozenset())

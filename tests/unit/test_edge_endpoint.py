@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from ingest_api.admission import Admission
-from ingest_api.hot import Message, PublishingEndpoint
-from ingest_api.observed import Observed
-from ingest_api.publisher import Publisher
+from ingest_api.access.access_control import Admission
+from ingest_api.http.publish_endpoint import Message, PublishingEndpoint
+from ingest_api.http.telemetry import Observed
+from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
-from schemas.key_ring import Caller, KeyRing
-from schemas.logs import Flood, JsonLines
-from schemas.rate_limit import RateLimits
+from runtime.api_key_authentication import Caller, KeyRing
+from runtime.log_setup import Flood, JsonLines
+from runtime.rate_limit import RateLimits
 
 
 def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from ingest_api.errors import RefusedError
-from ingest_api.feedback_body import Call, create, delete, update
 from ingest_api.records import Accepted
 from ingest_api.settings import Limits
+from ingest_api.validation.feedback import Call, create, delete, update
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated
 from schemas.ids import idempotent_id, partition_of, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest_api.access.idempotency import Claim, KeyMemory
 from ingest_api.errors import RefusedError
-from ingest_api.feedback_body import create
-from ingest_api.idempotency import Claim, KeyMemory
-from ingest_api.log_body import log
 from ingest_api.records import Accepted
+from ingest_api.validation.feedback import create
+from ingest_api.validation.request_log import log
 from schemas.events import RequestLogged
 from tests.unit.test_edge_feedback_body import CALL, EVENTS, LIMITS
 from tests.unit.test_edge_json import values

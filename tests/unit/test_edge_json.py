@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import RefusedError
-from ingest_api.json_text import MAX_CONTAINERS, MAX_DEPTH, MAX_KEYS_COMPARED, dump, parse, shown
+from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_DEPTH, MAX_KEYS_COMPARED, dump, parse, shown
 
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 text = st.text(storable)

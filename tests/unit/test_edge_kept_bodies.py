@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.json_text import dump
-from ingest_api.kept_bodies import PREFIX_CHARS
-from ingest_api.log_body import log
+from ingest_api.validation.body_retention import PREFIX_CHARS
+from ingest_api.validation.json_limits import dump
+from ingest_api.validation.request_log import log
 from schemas.events import RequestLogged
 from tests.unit.test_edge_log_body import CALL, LIMITS
 

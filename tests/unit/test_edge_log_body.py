@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.errors import RefusedError
-from ingest_api.feedback_body import Call
-from ingest_api.log_body import log
-from ingest_api.log_facts import time_of
 from ingest_api.records import Accepted, rfc3339
 from ingest_api.settings import Limits
+from ingest_api.validation.feedback import Call
+from ingest_api.validation.request_log import log
+from ingest_api.validation.request_log_facts import time_of
 from schemas.events import RequestLogged
 from schemas.ids import trace_hash_of, trace_key
 from schemas.murmur2 import murmur2

@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from ingest_api.one_write import WHOLE_ANSWER, OneWriteProtocol, OneWriteTransport
+from ingest_api.http.coalesced_write import WHOLE_ANSWER, OneWriteProtocol, OneWriteTransport
 
 
 class Written(asyncio.Transport):

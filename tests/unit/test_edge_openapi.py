@@ -6,9 +6,9 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from starlette.routing import Route
 
-from ingest_api import bodies
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.settings import Settings
+from ingest_api.validation import models
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_examples_of_bodies_are_accepted(document: dict[str, Any]) -> None:
-    for path, adapter in (("/v1/feedback", bodies.FEEDBACK), ("/v1/logs", bodies.LOGS)):
+    for path, adapter in (("/v1/feedback", models.FEEDBACK), ("/v1/logs", models.LOGS)):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
             value = example["value"]

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.errors import RefusedError
-from ingest_api.feedback_item import Feedback
-from ingest_api.feedback_reader import read_by_rules, read_feedback
-from ingest_api.plain_feedback import read_plain
 from ingest_api.settings import Limits
+from ingest_api.validation.fast_parser import read_plain
+from ingest_api.validation.feedback_item import Feedback
+from ingest_api.validation.strict_parser import read_by_rules, read_feedback
 from tests.tries import tries
 from tests.unit.test_edge_json import values
 

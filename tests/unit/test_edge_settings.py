@@ -2,9 +2,9 @@
 
 import pytest
 
-from ingest_api.harmless import Harmless
 from ingest_api.settings import Settings
-from schemas.settings_faults import SettingsError, load
+from ingest_api.validation.harmless_names import Harmless
+from runtime.settings_errors import SettingsError, load
 
 
 def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:

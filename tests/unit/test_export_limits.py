@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 from query_api.exports.attempt import Attempt
 from query_api.exports.files import Part, disk, path_of, remove, sweep
 from query_api.exports.limits import Limits

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.answers import QueryError
+from query_api.errors import QueryError
 from query_api.exports.columns import ALWAYS
 from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes, path_of, sweep
 from query_api.exports.orders import Order, order_in

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.answers import QueryError
-from query_api.feedback_conditions import conditions_on_listed_feedback
-from query_api.feedback_filters import (
+from query_api.errors import QueryError
+from query_api.filters.feedback_conditions import conditions_on_listed_feedback
+from query_api.filters.feedback_parameters import (
     NAMES,
     FeedbackFilters,
     feedback_filters_in,
     feedback_filters_in_query,
     openapi_feedback_parameters,
 )
-from query_api.log_filters import LogFilters
-from query_api.parameter_values import Range
+from query_api.filters.parameter_values import Range
+from query_api.filters.parameters import LogFilters
 
 EVERYTHING = {
     "user": "u",

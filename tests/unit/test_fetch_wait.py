@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_workers.polls import fetch_wait_ms
+from stream_workers.batches.batch_transport import fetch_wait_ms
 
 
 def test_a_fetch_is_held_briefly_while_records_come_and_a_quarter_of_a_second_in_a_silence() -> None:

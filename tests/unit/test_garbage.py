@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.garbage import MemoryWatch, resident_bytes
+from runtime.garbage_collection import MemoryWatch, resident_bytes
 
 MB = 1 << 20
 

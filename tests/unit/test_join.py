@@ -8,9 +8,9 @@ from aiokafka.structs import ConsumerRecord
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.decode import Arrival, decode
-from stream_workers.join import apply
-from stream_workers.state import Bucket
+from stream_workers.join.decode import Arrival, decode
+from stream_workers.join.trace_join import apply
+from stream_workers.join.trace_state import Bucket
 
 AT = "2026-11-22T21:43:29.406Z"
 HASH = murmur2(b"w/t")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.api_key_store import ApiKeyStore
-from schemas.key_ring import OPEN, STALE_AFTER_MS, Caller, KeyRefusedError, KeyRing
-from schemas.keys import SCOPES, ApiKey, Scope, new_key, presented
+from runtime.api_key_authentication import OPEN, STALE_AFTER_MS, Caller, KeyRefusedError, KeyRing
+from runtime.api_key_store import ApiKeyStore
+from schemas.api_keys import SCOPES, ApiKey, Scope, new_key, presented
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -179,7 +179,7 @@ def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: b
 
 
 def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schemas.key_ring._MOST_VERIFIED", 3)
+    monkeypatch.setattr("runtime.api_key_authentication._MOST_VERIFIED", 3)
     secret, key = made()
     ring = ring_of(key)
     for spaces in range(20):

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.api_keys import both, opened
-from schemas.api_key_store import ApiKeyStore
-from schemas.closed_mark import remember_in
-from schemas.key_ring import OPEN, KeyRefusedError, KeyRing
-from schemas.keys import ApiKey, new_key
+from operations.api_keys.stored_keys import both, opened
+from runtime.api_key_authentication import OPEN, KeyRefusedError, KeyRing
+from runtime.api_key_store import ApiKeyStore
+from runtime.closed_server_mark import remember_in
+from schemas.api_keys import ApiKey, new_key
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECRET, KEY = new_key("mine", ["admin"], AT)

@@ -10,15 +10,15 @@ from pydantic_settings import BaseSettings
 
 from dashboard.settings import DashboardSettings
 from deploy import cli
-from deploy.retention import ORPHAN_SETTING, SETTINGS
 from ingest_api.settings import Settings
+from operations.retention import ORPHAN_SETTING, SETTINGS
 from query_api.settings import QuerySettings
-from schemas.known_settings import KNOWN, unknown_settings
+from runtime.known_settings import KNOWN, unknown_settings
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 CLASSES: list[type[BaseSettings]] = [Settings, QuerySettings, WorkerSettings, RollupSettings, DashboardSettings]
-PROGRAMS = ["ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup_app"]
+PROGRAMS = ["ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup.app"]
 
 
 def test_the_list_is_that_of_all_settings_there_are() -> None:

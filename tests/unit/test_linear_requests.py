@@ -84,7 +84,7 @@ PROGRAMS = Path(__file__).parents[2]
 # Whatever in the source could be the name of a header that is read.
 HEADERS = {
     found.encode()
-    for program in ("schemas", "ingest_api", "query_api")
+    for program in ("schemas", "runtime", "ingest_api", "query_api")
     for path in (PROGRAMS / program).rglob("*.py")
     if path.name != "harmless.py"
     for found in re.findall(r'"(host|origin|authorization|baggage|traceparent|[a-z]+(?:-[a-z]+)+)"', path.read_text())

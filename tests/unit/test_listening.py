@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.listening import cannot_listen
+from runtime.listen_addresses import cannot_listen
 
 NOBODYS = "203.0.113.9"
 """An address for documents, which no machine has."""

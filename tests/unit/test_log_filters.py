@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.answers import QueryError
-from query_api.filter_conditions import conditions_on_feedback, conditions_on_requests
-from query_api.log_filters import NAMES, LogFilters, filters_in, filters_in_query, openapi_parameters
-from query_api.parameter_values import Range
+from query_api.errors import QueryError
+from query_api.filters.conditions import conditions_on_feedback, conditions_on_requests
+from query_api.filters.parameter_values import Range
+from query_api.filters.parameters import NAMES, LogFilters, filters_in, filters_in_query, openapi_parameters
 
 AN_ID = "01970000-0000-8000-8000-9b11edf90000"
 EVERYTHING = {

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.logs import REQUEST_ID, Flood, JsonLines, Lines, config, fields, promised, told
+from runtime.log_setup import REQUEST_ID, Flood, JsonLines, Lines, config, fields, promised, told
 
 SECRET = "hunter2"
 FORMATTERS = [Lines(), JsonLines()]

@@ -5,7 +5,7 @@ from itertools import chain, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.lost_records import Losses, Range, merged, within, without
+from operations.lost_records import Losses, Range, merged, within, without
 
 ranges = st.lists(st.builds(Range, st.integers(0, 20), st.integers(0, 20)), max_size=6)
 

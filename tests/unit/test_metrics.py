@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.dead_letters import WHAT_TO_DO
 from ingest_api.errors import RefusedError
-from ingest_api.observed import reason_of, request_id_of
-from schemas.metrics import DEAD_REASONS, PROGRAMS, registry_of
-from schemas.tallies import Counter, Gauge, Histogram, Tally
+from ingest_api.http.telemetry import reason_of, request_id_of
+from operations.dead_letters.letters import WHAT_TO_DO
+from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from runtime.metrics import DEAD_REASONS, PROGRAMS, registry_of
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 
@@ -59,7 +59,7 @@ def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
 
 
 def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
-    code = "".join(path.read_text() for path in (Path(__file__).parents[2] / "stream_workers").glob("*.py"))
+    code = "".join(path.read_text() for path in (Path(__file__).parents[2] / "stream_workers").rglob("*.py"))
     given = set(re.findall(r'(?:NotAnEvent|Conflict)\(\s*"(\w+)"', code))
     assert given == set(DEAD_REASONS) == set(WHAT_TO_DO)
 

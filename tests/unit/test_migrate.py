@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.migrate import Migration, MigrationError, migrations, plan, statements
+from operations.migrate import Migration, MigrationError, migrations, plan, statements
 
 
 def known(*versions: int, undoable: bool = True) -> list[Migration]:

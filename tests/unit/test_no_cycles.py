@@ -20,10 +20,10 @@ import uvloop
 from clickhouse_connect.driver.exceptions import DatabaseError
 from uvicorn.server import ServerState
 
-from ingest_api.connections import Connections, PatientProtocol
 from ingest_api.errors import UnavailableError
+from ingest_api.http.idle_clients import Connections, PatientProtocol
 from ingest_api.records import Record
-from schemas.keys import new_key
+from schemas.api_keys import new_key
 from tests.unit.test_edge_one_write import Written
 from tests.unit.test_linear_requests import EXAMPLES
 from tests.unit.whole_api import WholeApi
@@ -320,7 +320,7 @@ def left_behind(world: World, every: Iterator[tuple[str, Outcome, int]]) -> dict
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("FEEDBACK_QUERY_TIMEOUT_S", "0.05")
-    monkeypatch.setattr("schemas.head_limits._READ_ON_S", 0.0)
+    monkeypatch.setattr("runtime.request_head_limits._READ_ON_S", 0.0)
     made = World()
     yield made
     made.api.close()
@@ -340,7 +340,9 @@ def test_a_cycle_is_found(world: World) -> None:
     assert left_behind(world, iter([("a list in itself", outcome, 0)])) == {"a list in itself": ["list"]}
 
 
-@pytest.mark.parametrize("program", ["schemas", "ingest_api", "query_api", "dashboard", "deploy"])
+@pytest.mark.parametrize(
+    "program", ["schemas", "runtime", "ingest_api", "query_api", "dashboard", "operations", "deploy"]
+)
 def test_no_exception_is_raised_by_a_name_of_its_own_frame(program: str) -> None:
     """But where `except … as` gave it, which forgets the name at the end."""
     found = []

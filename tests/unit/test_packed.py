@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from stream_workers.decode import Created, Deleted, Updated
-from stream_workers.facts import RequestFact
-from stream_workers.feedback import Conflict
-from stream_workers.packed import LARGE, pack, unpack
-from stream_workers.state import Bucket, Entry, fold
+from stream_workers.join.decode import Created, Deleted, Updated
+from stream_workers.join.feedback import Conflict
+from stream_workers.join.request_facts import RequestFact
+from stream_workers.join.state_codec import LARGE, pack, unpack
+from stream_workers.join.trace_state import Bucket, Entry, fold
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 TEXTS = st.sampled_from([None, "", "o1", "\N{GRINNING FACE}", "x" * 300])

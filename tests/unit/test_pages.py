@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.answers import QueryError
-from query_api.pages import Place, cursor_of, page_size_in, place_in
+from query_api.errors import QueryError
+from query_api.filters.cursors import Place, cursor_of, page_size_in, place_in
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 CURSOR = cursor_of("f", START, str(UUID(int=7)))

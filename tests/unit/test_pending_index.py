@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.pending_index import LogChangedError, PendingIndex, Record
+from query_api.reading.pending_index import LogChangedError, PendingIndex, Record
 
 Key = tuple[str, str]
 KEYS: list[Key] = [(workspace, feedback) for workspace in ("w", "v") for feedback in "abc"]

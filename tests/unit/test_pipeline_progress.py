@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.pipeline_view import verdicts
-from deploy.pipeline_progress import LOOK_BACK_S, Look, Offsets, Place, Progress
+from operations.pipeline_progress import LOOK_BACK_S, Look, Offsets, Place, Progress
 
 PLACE = Place("workers", "feedback.events.v1", 0)
 

@@ -13,16 +13,16 @@ from faust.types import TP
 
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
-from stream_workers import decide
-from stream_workers.cache import BYTES_OF_A_PLACE, TraceCache
-from stream_workers.dead_share import DeadShare, TooManyDeadError
-from stream_workers.decide import Stored
-from stream_workers.join import Claim
-from stream_workers.lookup import JournalAnswer
-from stream_workers.messages import Message
-from stream_workers.processor import Abandoned, Processor
-from stream_workers.progress import Poll, ProgressOfAssignment
-from stream_workers.retry import Backoff
+from stream_workers.batches import process_batch
+from stream_workers.batches.dead_letter_share import DeadShare, TooManyDeadError
+from stream_workers.batches.offset_progress import Poll, ProgressOfAssignment
+from stream_workers.batches.process_batch import Stored
+from stream_workers.batches.processor import Abandoned, Processor
+from stream_workers.io.lookup import JournalAnswer
+from stream_workers.io.output_messages import Message
+from stream_workers.io.retry import Backoff
+from stream_workers.join.trace_cache import BYTES_OF_A_PLACE, TraceCache
+from stream_workers.join.trace_join import Claim
 
 Result = TypeVar("Result")
 
@@ -240,7 +240,7 @@ async def test_the_next_poll_is_decoded_and_looked_up_while_one_is_decided() -> 
             return work()
 
     work = Processor(Engines(), TraceCache(1_000_000), lambda _: False, compute=one_after_the_other)
-    with patch.object(decide, "SLICE", 1), patch.object(decide, "TURN", 1):
+    with patch.object(process_batch, "SLICE", 1), patch.object(process_batch, "TURN", 1):
         joining = asyncio.create_task(work.join(await work.look_up(poll_of_traces(10), nothing_before)))
         looking_up = asyncio.create_task(work.look_up(poll_of_traces(10), nothing_before))
         await asyncio.wait([joining, looking_up], return_when=asyncio.FIRST_COMPLETED)

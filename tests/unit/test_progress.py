@@ -6,7 +6,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_workers.progress import Lost, Poll, ProgressOfAssignment, SkippedRecords, holes
+from stream_workers.batches.offset_progress import Lost, Poll, ProgressOfAssignment, SkippedRecords, holes
 
 A, B = TP("feedback.events.v1", 0), TP("request.logs.v1", 0)
 

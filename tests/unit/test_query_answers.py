@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from query_api.answers import answer_refusals
+from query_api.errors import answer_refusals
 
 
 class Filters(BaseModel):

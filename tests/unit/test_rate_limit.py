@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.key_ring import OPEN, Caller
-from schemas.rate_limit import Bucket, LimitReachedError, RateLimits
+from runtime.api_key_authentication import OPEN, Caller
+from runtime.rate_limit import Bucket, LimitReachedError, RateLimits
 
 CALLS = st.lists(st.tuples(st.integers(-5, 3000), st.integers(1, 50)), max_size=60)
 

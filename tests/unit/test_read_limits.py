@@ -10,8 +10,8 @@ from deploy.api import extend
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
-from schemas.key_ring import OPEN
-from schemas.rate_limit import RateLimits
+from runtime.api_key_authentication import OPEN
+from runtime.rate_limit import RateLimits
 from tests.unit.whole_api import described_api
 
 NO_KEY = ("/healthz", "/readyz", "/metrics", "/v1/logs/exports/{export_id}/file")
@@ -29,7 +29,7 @@ def made() -> EdgeApp:
 @pytest.fixture
 def app(made: EdgeApp, monkeypatch: pytest.MonkeyPatch) -> EdgeApp:
     made.state.read_limits = RateLimits(2, "questions")
-    monkeypatch.setattr("query_api.callers.now_ms", lambda: 0)
+    monkeypatch.setattr("query_api.auth.now_ms", lambda: 0)
     return made
 
 

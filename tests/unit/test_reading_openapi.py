@@ -7,8 +7,8 @@ import pytest
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from query_api.app import add_queries
-from query_api.feedback_filters import NAMES as NAMES_OF_FEEDBACK
-from query_api.log_filters import NAMES
+from query_api.filters.feedback_parameters import NAMES as NAMES_OF_FEEDBACK
+from query_api.filters.parameters import NAMES
 from query_api.settings import QuerySettings
 
 PAGE = {"cursor", "page_size"}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from deploy.lost_records import Range
-from deploy.reconcile_books import Books, without_bases
-from deploy.reconcile_verdict import MISSING, UNKNOWN, WRONG, Known, Row, is_as_wanted, judge
-from deploy.up_offsets import GAP
+from operations.broker_offsets import GAP
+from operations.lost_records import Range
+from operations.reconcile.lost_places import Books, without_bases
+from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Known, Row, is_as_wanted, judge
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 FEEDBACK, REQUESTS = (FEEDBACK_EVENTS, 0), (REQUEST_LOGS, 0)

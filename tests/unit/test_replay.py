@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.messages import rfc3339
+from stream_workers.io.output_messages import rfc3339
 from tests.model import SPECIALS, Model, check
 from tests.tries import tries
 from tests.unit.simulated_world import World, run

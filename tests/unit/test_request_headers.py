@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.request_headers import AmbiguousHeaderError, headers_of
+from runtime.request_headers import AmbiguousHeaderError, headers_of
 
 SINGLE = ("x-portkey-api-key", "authorization", "idempotency-key", "content-type", "content-encoding",
           "x-portkey-trace-id", "x-portkey-metadata", "x-portkey-of-tomorrow")  # fmt: skip

@@ -12,8 +12,8 @@ from deploy.api import extend
 from ingest_api.app import EdgeApp, create_app
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
-from schemas.request_origin import Refusal, host_names, refusal
-from schemas.settings_faults import SettingsError, load
+from runtime.request_origin import Refusal, host_names, refusal
+from runtime.settings_errors import SettingsError, load
 
 ALLOWED = frozenset({"feedback.example.com"})
 

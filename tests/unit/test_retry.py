@@ -18,11 +18,11 @@ from aiokafka.errors import (
 )
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
-from schemas.engine_errors import trouble_of
-from stream_workers import retry
-from stream_workers.dead_share import CAUSED_BY_CALLS, LEAST, WINDOW, DeadShare, TooManyDeadError
-from stream_workers.retry import MOST_UNFORESEEN, Backoff, until_done
-from stream_workers.vitals import Vitals
+from runtime.engine_errors import trouble_of
+from stream_workers.batches.dead_letter_share import CAUSED_BY_CALLS, LEAST, WINDOW, DeadShare, TooManyDeadError
+from stream_workers.health import Vitals
+from stream_workers.io import retry
+from stream_workers.io.retry import MOST_UNFORESEEN, Backoff, until_done
 
 ROOT = Path(__file__).parents[2]
 PASSING = [
@@ -150,7 +150,9 @@ def test_the_share_is_of_the_latest_records() -> None:
 
 
 def test_each_reason_of_the_join_is_one_that_calls_can_bring_about_but_for_one() -> None:
-    join = "".join((ROOT / f"stream_workers/{name}.py").read_text() for name in ("join", "feedback", "state"))
+    join = "".join(
+        (ROOT / f"stream_workers/join/{name}.py").read_text() for name in ("trace_join", "feedback", "trace_state")
+    )
     assert set(re.findall(r'Conflict\(\s*"(\w+)"', join)) - {"foreign_id"} == CAUSED_BY_CALLS
 
 

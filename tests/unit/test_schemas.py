@@ -17,7 +17,7 @@ from schemas.events import FeedbackEvent, RequestLogged
 from schemas.export import files
 from schemas.murmur2 import murmur2, murmur2_all
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS, TOPICS
-from stream_workers.decode import NotAnEvent, read
+from stream_workers.join.decode import NotAnEvent, read
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

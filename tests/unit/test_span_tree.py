@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.span_tree import Span, in_tree_order
+from query_api.reading.span_tree import Span, in_tree_order
 
 NAMES = st.sampled_from(["", "a", "b", "c", "d", "e"])
 SPANS = st.lists(st.builds(Span, NAMES, NAMES), max_size=12)

@@ -6,10 +6,10 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.filter_conditions import milliseconds
-from query_api.log_filters import LogFilters
-from query_api.pages import Place
-from query_api.time_windows import windows
+from query_api.filters.conditions import milliseconds
+from query_api.filters.cursors import Place
+from query_api.filters.parameters import LogFilters
+from query_api.reading.time_windows import windows
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 123_000, UTC)
 TIMES = st.one_of(st.none(), st.integers(-70 * 86_400_000, 3_600_000).map(lambda ms: NOW + timedelta(milliseconds=ms)))

@@ -12,11 +12,11 @@ from msgspec import Raw, structs
 
 from schemas import ids
 from schemas.murmur2 import murmur2
-from stream_workers.decode import Arrival, Created, Deleted, Requested, Updated
-from stream_workers.join import apply
-from stream_workers.packed import pack
-from stream_workers.snapshots import of_traces
-from stream_workers.state import Bucket
+from stream_workers.join.decode import Arrival, Created, Deleted, Requested, Updated
+from stream_workers.join.snapshots import of_traces
+from stream_workers.join.state_codec import pack
+from stream_workers.join.trace_join import apply
+from stream_workers.join.trace_state import Bucket
 
 HASH = murmur2(b"w/t")
 AT = datetime(2026, 1, 31, tzinfo=UTC)

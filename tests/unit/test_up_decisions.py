@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import up_checks
-from deploy.up_checks import CannotStartError, refuse_full_disk, refuse_taken_ports
-from deploy.up_disk import shortage
-from deploy.up_health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
-from deploy.up_losses import Acknowledged
-from deploy.up_offsets import GAP, offset_base, records_left
-from deploy.up_options import metrics_port
-from schemas.restarts import Restarts
+from deploy.up import checks
+from deploy.up.checks import CannotStartError, refuse_full_disk, refuse_taken_ports
+from deploy.up.disk import shortage
+from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
+from deploy.up.losses import Acknowledged
+from deploy.up.options import metrics_port
+from operations.broker_offsets import GAP, offset_base, records_left
+from runtime.restart_backoff import Restarts
 from stream_workers.settings import WorkerSettings
 
 
@@ -140,7 +140,7 @@ def test_little_and_no_room_on_the_disk_are_named(free: int, said: str) -> None:
 
 def test_nothing_is_started_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     refuse_full_disk(tmp_path)
-    monkeypatch.setattr(up_checks, "free_bytes", lambda _: 1_000_000)
+    monkeypatch.setattr(checks, "free_bytes", lambda _: 1_000_000)
     with pytest.raises(CannotStartError, match=r"is full \(1 MB are left\): make room there, or .*--data-dir\.$"):
         refuse_full_disk(tmp_path)
 

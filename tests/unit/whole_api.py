@@ -13,15 +13,15 @@ from urllib.parse import quote
 from clickhouse_connect.driver.binding import bind_query
 
 from deploy.api import extend
-from deploy.engines import told_by_clickhouse
-from deploy.pipeline_counts import Counts
 from ingest_api.app import EdgeApp, create_app
-from ingest_api.hot import Message
+from ingest_api.http.publish_endpoint import Message
 from ingest_api.settings import Settings
-from query_api.answers import QueryError
-from query_api.engines import Engines
+from operations.connections import told_by_clickhouse
+from operations.pipeline_counts import Counts
+from query_api.clickhouse import Engines
+from query_api.errors import QueryError
+from query_api.reading.pending_records import PendingRecords
 from query_api.settings import QuerySettings
-from query_api.waiting import PendingRecords
 from tests.fuzz.edge import NOW_MS, NoKeys, Recorder
 
 Headers = list[tuple[bytes, bytes]]
@@ -111,13 +111,13 @@ def _no_key(client: _NothingStored, *_: Any) -> None:
 
 # Nothing is remembered of an answer, so that each failure shows.
 _COMMANDS = {
-    "deploy.admin_pipeline._LEAST_S": 0,
-    "deploy.admin_pipeline._REST": 0,
-    "deploy.admin_keys._store": _no_key,
-    "deploy.admin_pipeline.audit": lambda *_: [],
-    "deploy.admin_pipeline.counts": lambda *_: Counts(0, 0, 0, 0, 0),
-    "deploy.admin_pipeline.look": lambda *_: {},
-    "deploy.key_changes.kafka": _kafka,
+    "operations.admin_api.pipeline._LEAST_S": 0,
+    "operations.admin_api.pipeline._REST": 0,
+    "operations.admin_api.api_keys._store": _no_key,
+    "operations.admin_api.pipeline.audit": lambda *_: [],
+    "operations.admin_api.pipeline.counts": lambda *_: Counts(0, 0, 0, 0, 0),
+    "operations.admin_api.pipeline.look": lambda *_: {},
+    "operations.api_keys.changes.kafka": _kafka,
 }
 
 
@@ -144,7 +144,7 @@ class WholeApi:
                 yield _NothingStored(client)
 
         self._rim = ExitStack()
-        self._rim.enter_context(patch("deploy.admin_commands.clickhouse", commands_clickhouse))
+        self._rim.enter_context(patch("operations.admin_api.run_command.clickhouse", commands_clickhouse))
         for name, stand_in in _COMMANDS.items():
             self._rim.enter_context(patch(name, stand_in))
         self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))

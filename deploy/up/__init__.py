@@ -1,0 +1,1 @@
+"""`feedback up`: everything on one machine, supervised."""

@@ -1,0 +1,81 @@
+"""What must hold before anything is started: a folder that is ours alone, and ports that are free.
+
+Every refusal is one sentence that names the option to change.
+"""
+
+import fcntl
+import importlib.util
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.up.disk import NONE_BYTES, free_bytes, shortage
+from runtime.listen_addresses import cannot_listen
+
+
+class CannotStartError(RuntimeError):
+    """Something on this machine stands in the way; the message says what to change."""
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Create the folder, its owner's alone, and hold it against a second supervisor. CannotStartError if it fails."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.stat().st_mode & stat.S_ISVTX:  # one that many share, as /tmp, stays theirs
+            folder.chmod(0o700)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise CannotStartError(
+            f"{folder} cannot hold data ({error.strerror}): give another folder with --data-dir."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise CannotStartError(
+                f"{folder} is in use by another feedback up (process {lock.read().strip() or 'unknown'}):"
+                " stop that one, or give another folder with --data-dir."
+            ) from None
+        try:
+            lock.truncate(0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: closing must not fail once more
+        except OSError as error:
+            raise CannotStartError(f"{folder} cannot be written to: {error.strerror}.") from None
+        yield
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """CannotStartError where the disk that holds the folder, or will hold it, has no room for the engines to start."""
+    if (free := free_bytes(_existing(folder))) < NONE_BYTES:
+        raise CannotStartError(f"{shortage(free, folder)[:-1]}, or give another folder with --data-dir.")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK) or each == each.parent)
+
+
+def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:
+    """`ports` maps an option to the host and port it stands for. CannotStartError at the first that is not free."""
+    seen: dict[int, str] = {}
+    for option, (host, port) in ports.items():
+        if port in seen:
+            raise CannotStartError(f"{seen[port]} and {option} both mean port {port}: change one of them.")
+        seen[port] = option
+        if port > 65535:
+            raise CannotStartError(f"There is no port {port}: give a lower one with {option}.")
+        if fault := cannot_listen(host, port):
+            raise CannotStartError(f"P{fault[1:]}: stop what listens there, or give another with {option}.")
+
+
+def require_embedded_clickhouse() -> None:
+    """CannotStartError where chDB is not installed."""
+    if importlib.util.find_spec("chdb") is None:
+        raise CannotStartError(
+            "The embedded ClickHouse is not installed: install feedback-api[embedded], or set FEEDBACK_CLICKHOUSE_URL"
+            " to the address of a ClickHouse."
+        )

@@ -1,0 +1,110 @@
+"""What an embedded broker takes with it: records that were accepted and that no worker had stored when it ended.
+
+The broker keeps records in memory, so afterwards only the edge knows how many each partition had. It does not know of
+what commands have sent, nor of what an edge before it had: more may be lost than is found. What is found is noted in
+ClickHouse, where `feedback audit` counts it until an operator acknowledges it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.up.readiness import text_at
+from operations.audit import Log, nowhere
+from operations.connections import CommandError, connect
+from operations.lost_records import Range, note
+from operations.offsets import Offsets
+from runtime.metrics import RECORDS_ACKNOWLEDGED
+
+_HIGHEST = """
+SELECT max(sequence) FROM (
+    SELECT kafka_partition, sequence FROM feedback.journal WHERE (kind = 'feedback') = {is_feedback:Bool}
+    UNION ALL SELECT kafka_partition, sequence FROM feedback.dead_letters WHERE topic = {topic:String}
+) WHERE kafka_partition = {partition:UInt16} AND sequence >= {first:UInt64} AND sequence < {end:UInt64}
+"""
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What the edge of a `start`, counted by its supervisor, has had acknowledged by then, in records by partition."""
+
+    start: int
+    records: Offsets
+
+    def since(self, earlier: "Acknowledged") -> Offsets:
+        """What was acknowledged since then; of an edge that was started meanwhile, since its start."""
+        if earlier.start != self.start:
+            return self.records
+        return {place: count - earlier.records.get(place, 0) for place, count in self.records.items()}
+
+
+NOTHING = Acknowledged(0, {})
+"""What there is before the first edge."""
+
+
+async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
+    """What the edge says now; None where it does not answer."""
+    text = await text_at(host, port, "/metrics")
+    if text is None:
+        return None
+    records = {
+        (sample.labels["topic"], int(sample.labels["partition"])): int(sample.value)
+        for family in text_string_to_metric_families(text)
+        if family.name == RECORDS_ACKNOWLEDGED.name
+        for sample in family.samples
+    }
+    return Acknowledged(start, records)
+
+
+class BrokerLosses:
+    """Follows an embedded broker through its deaths: what the edge had sent at the last one and at the one before."""
+
+    def __init__(self, clickhouse_url: str, say: Callable[[str], None]) -> None:
+        self._clickhouse_url, self._say = clickhouse_url, say
+        self._sent: Acknowledged | None = NOTHING
+        self._sent_before: Acknowledged | None = NOTHING
+
+    async def broker_died(self, host: str, port: int, start: int) -> None:
+        """Ask the edge at this address, of this start, before it sends anything to the next broker."""
+        self._sent_before, self._sent = self._sent, await acknowledged(host, port, start)
+
+    async def tell(self, base: int) -> None:
+        """Note and say what was lost of the log that had this offset base, once its workers have ended."""
+        lost: int | None = None
+        if self._sent is not None and self._sent_before is not None:
+            ends = self._sent.since(self._sent_before)
+            with contextlib.suppress(CommandError, ClickHouseError):
+                lost = await asyncio.to_thread(note_lost, self._clickhouse_url, base, ends)
+        if lost == 0:
+            self._say("nothing that was accepted died with the broker.")
+            return
+        count = "an unknown number of accepted records" if lost is None else f"{lost:,} accepted records"
+        counted = "" if lost is None else "; `feedback audit` counts them until they are acknowledged"
+        self._say(f"{count} died with the broker before a worker had stored them, and are lost{counted}.")
+
+
+def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
+    """Note what of a log that is gone was not stored; how many records that is. CommandError, ClickHouseError."""
+    with closing(connect(clickhouse_url)) as client:
+        found = [each for place, end in ends.items() if (each := _lost_of(client, *place, Range(base, base + end)))]
+        note(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
+    return sum(count for *_, count in found)
+
+
+def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[str, int, Range, int] | None:
+    count = nowhere(client, Log(topic, partition, log.first, log.end, log.end), [log])
+    if not count:
+        return None
+    # Most often the end of the log: then that range is all there is to look at from now on.
+    highest = client.query(
+        _HIGHEST,
+        {"is_feedback": topic.startswith("feedback"), "topic": topic, "partition": partition, **log._asdict()},
+    ).result_rows[0][0]
+    first = max(log.first, int(highest) + 1)
+    return topic, partition, Range(first, log.end) if log.end - first == count else log, count

@@ -1,0 +1,92 @@
+"""What a started program is asked: whether it serves yet, until it does, and then how it is, in bounded time."""
+
+import asyncio
+import http.client
+import json
+from collections.abc import Callable
+
+from aiokafka.errors import KafkaError
+
+from deploy.embedded import broker
+from deploy.up.health import Check
+from deploy.up.supervisor import Program
+
+_ANSWER_S = 3.0
+
+
+async def until_http_200(host: str, port: int, path: str) -> None:
+    """Return once a GET is answered with 200."""
+    await _until(lambda: _get(host, port, path)[0] == 200)
+
+
+async def until_it_has_written(program: Program, words: str) -> None:
+    """Return once the running process has written these words."""
+    await _until(lambda: words in program.output())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while True:
+        if await asyncio.to_thread(condition):
+            return
+        await asyncio.sleep(0.1)
+
+
+async def health(host: str, port: int) -> Check:
+    """What /healthz and /readyz of a program say."""
+    status, told = await asyncio.to_thread(_get, host, port, "/healthz")
+    if status != 200:
+        return Check(False, _message(told))
+    status, told = await asyncio.to_thread(_get, host, port, "/readyz")
+    if status == 200:
+        return Check(True)
+    return Check(status > 0, _message(told) or f"/readyz answers {status}", str(told.get("waits_for") or ""))
+
+
+async def text_at(host: str, port: int, path: str) -> str | None:
+    """What a GET is answered with 200; None where it is not."""
+    status, body = await asyncio.to_thread(_read, host, port, path)
+    return body.decode(errors="replace") if status == 200 else None
+
+
+async def clickhouse_health(host: str, port: int, *, https: bool = False) -> Check:
+    """Whether ClickHouse's HTTP interface answers."""
+    status, _ = await asyncio.to_thread(_get, host, port, "/ping", https)
+    return Check(status == 200)
+
+
+async def kafka_health(bootstrap: str) -> Check:
+    """Whether a broker tells what it has."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return Check(await broker.answers(bootstrap))
+    except (KafkaError, OSError, TimeoutError):
+        return Check(False)
+
+
+def _message(told: dict[str, object]) -> str:
+    return str(told.get("message") or "")
+
+
+def _get(host: str, port: int, path: str, https: bool = False) -> tuple[int, dict[str, object]]:
+    """The status of an answer, 0 where there is none in time, and its body where that is a JSON object."""
+    status, body = _read(host, port, path, https)
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    return status, told if isinstance(told, dict) else {}
+
+
+def _read(host: str, port: int, path: str, https: bool = False) -> tuple[int, bytes]:
+    """The status of an answer, 0 where there is none in time, and its body."""
+    # Not with urllib, which would ask a proxy that the environment names.
+    make = http.client.HTTPSConnection if https else http.client.HTTPConnection
+    connection = make(host, port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()

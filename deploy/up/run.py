@@ -1,0 +1,182 @@
+"""`feedback up`: everything on one machine, in the foreground, until Ctrl-C.
+
+Refuses with one sentence what cannot work, says when all is ready, and on SIGTERM or Ctrl-C finishes what was
+accepted before it goes; a second Ctrl-C stops at once. Which program needs which is up_system's knowledge.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded import broker as embedded_broker
+from deploy.embedded.broker import BrokerUnavailableError
+from deploy.embedded.clickhouse_address import AddressFileError
+from deploy.up.checks import (
+    CannotStartError,
+    locked_folder,
+    refuse_full_disk,
+    refuse_taken_ports,
+    require_embedded_clickhouse,
+)
+from deploy.up.options import Options
+from deploy.up.system import LOOPBACK, System
+from ingest_api.settings import Settings
+from operations.api_keys.stored_keys import valid
+from operations.retention import RetentionError, require_valid
+from query_api.settings import QuerySettings
+from runtime.addresses import without_password
+from runtime.settings_errors import SettingsError, load
+from stream_workers.settings import RollupSettings, WorkerSettings
+
+__all__ = ["Options", "up"]
+
+
+def up(options: Options) -> int:
+    """Run everything until told to stop; the exit code: 0 if nothing was left undone."""
+    options = replace(options, data_dir=options.data_dir.absolute())
+    try:
+        # Data, logs and keys are nobody else's: all that is made from here on, by programs started here too.
+        os.umask(0o077)
+        refuse_full_disk(options.data_dir)
+        with locked_folder(options.data_dir):
+            _check(options)
+            _rotate_logs(options.data_dir / "logs")
+            return asyncio.run(_run(options))
+    except (CannotStartError, BrokerUnavailableError, AddressFileError) as error:
+        _say(str(error))
+        return 1
+
+
+def _check(options: Options) -> None:
+    try:
+        for each in (Settings, QuerySettings, WorkerSettings, RollupSettings):
+            load(each)
+        require_valid(os.environ)
+    except (SettingsError, RetentionError) as faults:
+        raise CannotStartError(str(faults)) from None
+    ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}
+    if not os.environ.get("FEEDBACK_CLICKHOUSE_URL"):
+        require_embedded_clickhouse()
+        ports["--clickhouse-port"] = (LOOPBACK, options.clickhouse_port)
+    if not os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP"):
+        ports["--kafka-port"] = (LOOPBACK, options.kafka_port)
+        if options.broker == "kafka":
+            ports["--kafka-port (Kafka's controller takes the next one)"] = (LOOPBACK, options.controller_port)
+        else:
+            embedded_broker.command(LOOPBACK, options.kafka_port)
+    refuse_taken_ports(ports)
+
+
+def _rotate_logs(folder: Path) -> None:
+    """Each start gets fresh logs; those of the start before stay beside them."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for log in folder.glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))
+    except OSError as error:
+        raise CannotStartError(f"{folder} cannot hold logs ({error.strerror}): give another --data-dir.") from None
+
+
+async def _run(options: Options) -> int:
+    asked, insisted = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # A SIGTERM to a process group arrives twice where make hands it on, so only a second Ctrl-C insists.
+    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
+    system = System(options, os.environ, _say)
+    trouble = system.trouble
+    unfinished = options.data_dir / "unfinished"
+    if system.forgets:
+        if unfinished.exists():
+            _say(
+                "it was killed the last time: what its embedded broker held and no worker had stored is lost, most"
+                " often less than a second of events."
+            )
+        unfinished.touch()
+    system.start()
+    try:
+        ready = asyncio.create_task(system.wait_until_ready())
+        await _first(ready, asked.wait(), trouble)
+        if ready.done() and not ready.cancelled():
+            _announce(system)
+            await _first(asked.wait(), trouble)
+        troubled = trouble.done()
+        if troubled:
+            _say(_told(trouble.result()))
+        else:
+            _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
+        asked.set()  # from here on, one Ctrl-C is enough to stop at once
+        stopping = asyncio.create_task(system.stop())
+        await _first(stopping, insisted.wait())
+    finally:
+        await system.kill()
+    if insisted.is_set():
+        _say("stopped at once.")
+        return 130
+    left = stopping.result()
+    unfinished.unlink(missing_ok=True)
+    if left != 0:
+        if trouble.done() and not troubled:
+            _say(_told(trouble.result()))
+        count = "an unknown number of" if left is None else f"{left:,}"
+        _say(f"{count} accepted records were not stored and are lost; {options.data_dir / 'logs'} may say why.")
+    return 0 if left == 0 and not troubled else 1
+
+
+async def _first(*awaitables: Awaitable[Any]) -> None:
+    """Return when one of them is done, and cancel those that can be waited for no more. Raises what that one raises."""
+    tasks = [asyncio.ensure_future(each) for each in awaitables]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if isinstance(task, asyncio.Task) and task not in done:
+            task.cancel()
+    for task in done:
+        task.result()
+
+
+def _told(error: Exception) -> str:
+    # Our own errors are sentences; anything else needs its name to be understood.
+    return str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+
+
+def _announce(system: System) -> None:
+    edge = f"http://{system.reachable_host}:{system.options.port}"
+    # The password of the embedded one is told to whoever has started it; that of another is not ours to show.
+    clickhouse = system.clickhouse_url if system.clickhouse else without_password(system.clickhouse_url)
+    # Before the ready line: whoever waits for that has been told all.
+    _say(_who_may_call(system))
+    example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
+    print(
+        f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.bootstrap}\n"
+        f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
+        flush=True,
+    )
+
+
+def _who_may_call(system: System) -> str:
+    keys = [key for key in system.keys if not key.reopened_at]
+    if keys:
+        count = len(valid(keys, datetime.now(UTC)))
+        return f"{count} of {len(keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
+    if system.requires_keys:
+        return "every call needs an API key, and there is none: make one with `feedback keys create`."
+    if system.closed_mark.exists():
+        return (
+            f"this API was closed by keys that are lost, as {system.closed_mark} says, so every call needs one: make"
+            " one with `feedback keys create`, or let everybody in with `feedback keys open --yes`."
+        )
+    return (
+        "there is no API key, so the API is open to every program that reaches it, until you make one with"
+        " `feedback keys create`."
+    )
+
+
+def _say(sentence: str) -> None:
+    print(f"feedback: {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,352 @@
+"""The programs of one machine and what each needs around it: two engines, the edge and the workers.
+
+The edge starts once the topics exist and hold the API keys, the workers once tables and topics do. An engine whose
+address is in the environment is used and not started. The embedded broker forgets all at each start, so its death takes
+the workers with it: they start again on the new log, whose offsets count on from a base above all that is stored.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from pydantic import TypeAdapter
+
+from deploy.embedded import broker as embedded_broker
+from deploy.embedded.clickhouse_address import keep_address
+from deploy.kafka import broker as kafka
+from deploy.kafka.broker import free_ports
+from deploy.up.disk import NONE_BYTES, free_bytes, say_shortage, shortage
+from deploy.up.health import Check
+from deploy.up.losses import BrokerLosses, note_lost
+from deploy.up.options import Options, metrics_port, python
+from deploy.up.readiness import health, until_http_200, until_it_has_written
+from deploy.up.supervisor import Command, Program
+from deploy.up.watch import HealthWatch
+from operations.api_keys.stored_keys import make_same_when_they_answer
+from operations.broker_offsets import (
+    base_of_lasting_log,
+    drain,
+    end_offsets_or_none,
+    offset_base,
+    wait_for_highest_sequence,
+)
+from operations.command_options import GROUP
+from operations.connections import CommandError, require_own_tables
+from operations.migrate import migrate
+from operations.retention import apply_settings, days_of_traces, note_offset_base
+from operations.topics import TopicError, create_topics
+from runtime.restart_backoff import Restarts
+from schemas.api_keys import ApiKey
+
+LOOPBACK = "127.0.0.1"
+_EXPIRE_EVERY_S = 86_400
+_NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
+_PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
+
+
+class System:
+    """All programs; `trouble` becomes the error that none of them can go on after."""
+
+    def __init__(self, options: Options, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self.options = options
+        self.trouble: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._say = say
+        outside_kafka = environment.get("FEEDBACK_KAFKA_BOOTSTRAP")
+        outside_clickhouse = environment.get("FEEDBACK_CLICKHOUSE_URL")
+        self.host = environment.get("FEEDBACK_HOST") or LOOPBACK
+        self.bootstrap = outside_kafka or f"{LOOPBACK}:{options.kafka_port}"
+        self.clickhouse_url = outside_clickhouse or keep_address(
+            options.data_dir / "clickhouse", LOOPBACK, options.clickhouse_port
+        )
+        self.forgets = not outside_kafka and options.broker == "embedded"
+        self._counts_from_base = not outside_kafka
+        self._environment = {
+            **environment,
+            "FEEDBACK_HOST": self.host,
+            "FEEDBACK_PORT": str(options.port),
+            "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
+            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url,
+            "FEEDBACK_EXPORT_DIR": environment.get("FEEDBACK_EXPORT_DIR") or str(options.data_dir / "exports"),
+            "FEEDBACK_CLOSED_MARK": environment.get("FEEDBACK_CLOSED_MARK") or str(options.data_dir / "closed"),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.forgets:
+            self._environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
+            # tansu lets whoever joins a group wait for half of this time.
+            self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
+        self.keys: list[ApiKey] = []
+        self._offset_base: int | None = None
+        self._losses = BrokerLosses(self.clickhouse_url, say)
+        self._tables_exist = asyncio.Event()
+        self._log_is_ready = asyncio.Event()
+        self._workers_started = False
+        self._background: set[asyncio.Task[None]] = set()
+
+        self._watch = HealthWatch(self.bootstrap, self.clickhouse_url, say)
+        self._metrics_ports: dict[str, int] = {}
+
+        self.edge = self._program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
+        self.workers = [
+            self._stream_program(f"worker-{number + 1}", partial(self._worker_command, number), self._worker_is_ready)
+            for number in range(options.workers)
+        ]
+        self.rollup = self._stream_program("rollup", self._rollup_command, self._rollup_is_ready)
+        self.expire = None
+        if days_of_traces(environment) is not None:
+            self.expire = self._program(
+                "expire", self._expire_command, self._expire_is_ready, self._expire_health, _NEVER_GIVEN_UP
+            )
+        self.clickhouse = self.broker = None
+        if not outside_clickhouse:
+            self.clickhouse = self._program(
+                "clickhouse", self._clickhouse_command, self._clickhouse_is_ready, self._watch.clickhouse
+            )
+        if self.forgets:
+            self.broker = self._program("broker", self._embedded_command, self._embedded_is_ready, self._watch.kafka)
+        elif not outside_kafka:
+            self.broker = self._program("kafka", self._kafka_command, self._kafka_is_ready, self._watch.kafka)
+
+    @property
+    def programs(self) -> list[Program]:
+        """All that are run here, in the order in which they are stopped."""
+        engines = [program for program in (self.clickhouse, self.broker) if program is not None]
+        return [self.edge, *self._of_the_log, *engines]
+
+    @property
+    def _of_the_log(self) -> list[Program]:
+        """What reads the log, or counts in its offsets."""
+        return [*self.workers, self.rollup, *([self.expire] if self.expire else [])]
+
+    @property
+    def _environment_of_the_log(self) -> dict[str, str]:
+        """The environment of what counts in offsets."""
+        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
+        return {**self._environment, **base}
+
+    @property
+    def reachable_host(self) -> str:
+        """Where the edge can be asked from this machine."""
+        return _from_here(self.host)
+
+    @property
+    def closed_mark(self) -> Path:
+        """The file that says that the API was closed, if it was."""
+        return Path(self._environment["FEEDBACK_CLOSED_MARK"])
+
+    @property
+    def requires_keys(self) -> bool:
+        """Whether the edge lets nobody in without a key, even if there is none."""
+        return TypeAdapter(bool).validate_python(self._environment.get("FEEDBACK_REQUIRE_KEYS") or "false")
+
+    def start(self) -> None:
+        """Start everything; what has to wait for something else does so by itself."""
+        if self.clickhouse is None:
+            self._alongside(self._make_tables())
+        else:
+            self.clickhouse.start(self._make_tables)
+        while_broker_is_up = self._serve_one_log if self.forgets else self._serve_lasting_log
+        self._alongside(self._watch.engines(self.clickhouse, self.broker))
+        self._alongside(say_shortage(self.options.data_dir, self._say))
+        if self.broker is None:
+            self._alongside(while_broker_is_up())
+        else:
+            self.broker.start(while_broker_is_up)
+        self.edge.start()
+
+    async def wait_until_ready(self) -> None:
+        """Return once every program serves."""
+        for program in self.programs:
+            await program.is_ready.wait()
+
+    async def stop(self) -> int | None:
+        """Stop in an order that loses nothing; how many accepted records are left undone, None if it is not known."""
+        left: int | None = 0
+        await self.edge.stop(grace=15)
+        if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
+            left = await drain(self.bootstrap, self._environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
+        ends = await end_offsets_or_none(self.bootstrap) if left else None
+        await asyncio.gather(*(each.stop(grace=10) for each in self._of_the_log))
+        if ends is not None and self._offset_base is not None:
+            with contextlib.suppress(CommandError, ClickHouseError):
+                left = await asyncio.to_thread(note_lost, self.clickhouse_url, self._offset_base, ends)
+        for engine in (self.clickhouse, self.broker):
+            if engine is not None:
+                await engine.stop(grace=20)
+        await self.kill()
+        return left
+
+    async def kill(self) -> None:
+        """End everything at once."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*(program.kill() for program in self.programs))
+
+    async def _make_tables(self) -> None:
+        if not self._tables_exist.is_set():
+            await asyncio.to_thread(migrate, self.clickhouse_url)
+            await asyncio.to_thread(require_own_tables, self.clickhouse_url)
+            await asyncio.to_thread(apply_settings, self.clickhouse_url, self._environment)
+            self._tables_exist.set()
+
+    async def _serve_one_log(self) -> None:
+        """While this embedded broker lives: its topics, its offset base, and workers that know no other log."""
+        try:
+            await self._start_workers()
+            await asyncio.Event().wait()
+        except TopicError as error:
+            # tansu makes any topic it is asked about, with a number of partitions of its own, and some client that is
+            # not ours was quicker: begin with a new log.
+            if not self.trouble.done():
+                self._say(str(error))
+            if self.broker is not None:
+                self.broker.signal(signal.SIGKILL)
+        finally:
+            await asyncio.gather(*(each.kill() for each in self._of_the_log))
+
+    async def _serve_lasting_log(self) -> None:
+        """Once Apache Kafka is up: topics, offset base, and workers that see its restarts through."""
+        if not self._workers_started:
+            await self._start_workers()
+            self._workers_started = True
+
+    async def _start_workers(self) -> None:
+        await create_topics(self.bootstrap, self.options.partitions)
+        await self._tables_exist.wait()
+        # Before the edge serves: to one that finds no keys in the log, there are none.
+        found = await make_same_when_they_answer(self.clickhouse_url, self.bootstrap)
+        self.keys = found.keys
+        if found.lacking_in_clickhouse:
+            self._say(f"{len(found.lacking_in_clickhouse)} API keys were in Kafka alone and are in ClickHouse again.")
+        self._log_is_ready.set()
+        self.edge.signal(signal.SIGCONT)
+        if self.forgets:
+            highest = await wait_for_highest_sequence(self.clickhouse_url)
+            if self._offset_base is not None:
+                await self._losses.tell(self._offset_base)
+            self._offset_base = offset_base(highest, self._offset_base)
+        elif self._counts_from_base:
+            kept = self.options.data_dir / "kafka" / "offset_base"
+            self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
+        if self._offset_base is not None:
+            await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
+        for each in self._of_the_log:
+            each.start()
+
+    async def _edge_command(self) -> Command:
+        await self._log_is_ready.wait()
+        return python("deploy.api"), self._environment
+
+    async def _worker_command(self, number: int) -> Command:
+        return python("stream_workers"), {**self._environment_of_the_log, **self._metrics_of(number)}
+
+    async def _rollup_command(self) -> Command:
+        return python("stream_workers.rollup.app"), {**self._environment, **self._metrics_of(len(self.workers))}
+
+    async def _expire_command(self) -> Command:
+        return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], self._environment_of_the_log
+
+    def _metrics_of(self, number: int) -> dict[str, str]:
+        """Where the stream program of this number serves metrics and health: always somewhere."""
+        given = metrics_port(self._environment, number) or {"FEEDBACK_METRICS_PORT": str(free_ports(1)[0])}
+        name = [*self.workers, self.rollup][number].name
+        if given["FEEDBACK_METRICS_PORT"].isdecimal():
+            self._metrics_ports[name] = int(given["FEEDBACK_METRICS_PORT"])
+        return given
+
+    async def _clickhouse_command(self) -> Command:
+        place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
+        folder = str(self.options.data_dir / "clickhouse")
+        return [*python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
+
+    async def _embedded_command(self) -> Command:
+        # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
+        # edge is halted until the topics and the API keys are there, and its callers wait.
+        self._log_is_ready.clear()
+        if self._offset_base is not None:  # there was a log before
+            await self._losses.broker_died(self.reachable_host, self.options.port, self.edge.starts)
+        self.edge.signal(signal.SIGSTOP)
+        return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
+
+    async def _kafka_command(self) -> Command:
+        folder, options = self.options.data_dir / "kafka", self.options
+        await asyncio.to_thread(kafka.prepare, folder, options.kafka_port, options.controller_port)
+        return kafka.command(folder), self._environment
+
+    async def _embedded_is_ready(self, _: Program) -> None:
+        await embedded_broker.wait_until_ready(self.bootstrap, _PATIENCE)
+
+    async def _kafka_is_ready(self, _: Program) -> None:
+        await kafka.wait_until_ready(self.bootstrap, _PATIENCE)
+
+    async def _clickhouse_is_ready(self, _: Program) -> None:
+        await until_http_200(LOOPBACK, self.options.clickhouse_port, "/ping")
+
+    async def _edge_is_ready(self, _: Program) -> None:
+        await until_http_200(self.reachable_host, self.options.port, "/readyz")
+
+    async def _worker_is_ready(self, worker: Program) -> None:
+        await until_it_has_written(worker, "worker ready")
+
+    async def _rollup_is_ready(self, rollup: Program) -> None:
+        await until_it_has_written(rollup, "rollup ready")
+
+    async def _expire_is_ready(self, expire: Program) -> None:
+        await until_it_has_written(expire, "expire ready")
+
+    async def _expire_health(self) -> Check | None:
+        return None  # it serves nothing: what keeps it from its work is in its log
+
+    async def _edge_health(self) -> Check | None:
+        if not self._log_is_ready.is_set():
+            return None  # it is halted, see _embedded_command
+        return await health(self.reachable_host, self.options.port)
+
+    async def _stream_health(self, name: str) -> Check | None:
+        host = self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK
+        return await health(_from_here(host), self._metrics_ports[name])
+
+    def _why_it_may_be(self) -> str:
+        """What stands in the way of every program here."""
+        free = free_bytes(self.options.data_dir)
+        return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
+
+    def _program(
+        self,
+        name: str,
+        command: Callable[[], Awaitable[Command]],
+        ready: Callable[[Program], Awaitable[None]],
+        check: Callable[[], Awaitable[Check | None]],
+        restarts: Callable[[], Restarts] = Restarts,
+    ) -> Program:
+        log = self.options.data_dir / "logs" / f"{name}.log"
+        watch = partial(self._watch.until_unwell, check)
+        return Program(name, command, ready, log, self._fail, self._say, watch, restarts, self._why_it_may_be)
+
+    def _stream_program(
+        self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]
+    ) -> Program:
+        # Whatever is accepted while none of them can go on is kept by the broker.
+        return self._program(name, command, ready, partial(self._stream_health, name), _NEVER_GIVEN_UP)
+
+    def _alongside(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except Exception as error:
+                self._fail(error)
+
+        self._background.add(asyncio.create_task(run()))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.trouble.done():
+            self.trouble.set_result(error)
+
+
+def _from_here(host: str) -> str:
+    """Where a program that listens on this address can be asked from this machine."""
+    return LOOPBACK if host in ("0.0.0.0", "::") else host

@@ -1,0 +1,46 @@
+"""Who may publish, and how much: decided from the headers alone, before anything of the body is read."""
+
+from collections.abc import Callable, Mapping
+
+from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
+from runtime.api_key_authentication import Caller, KeyRefusedError, KeyRing
+from runtime.rate_limit import Bucket, LimitReachedError, RateLimits
+from schemas.api_keys import Scope
+
+Headers = Mapping[bytes, bytes]
+
+
+class Admission:
+    """Lets in the callers whose key has one scope.
+
+    `now_ms` is the clock, in Unix milliseconds; `fault` says why nothing can be published now, if it knows.
+    """
+
+    def __init__(
+        self, ring: KeyRing, limits: RateLimits, scope: Scope, now_ms: Callable[[], int], fault: Callable[[], str]
+    ) -> None:
+        self._ring = ring
+        self._limits = limits
+        self._scope = scope
+        self._now_ms = now_ms
+        self._fault = fault
+
+    def admit(self, headers: Headers) -> tuple[Caller, Bucket | None]:
+        """The caller, and the bucket that its events are to be taken from, if they are limited.
+
+        RefusedError 401, 403 or 429; UnavailableError while keys are not known.
+        """
+        now_ms = self._now_ms()
+        try:
+            caller = self._ring.caller(headers, self._scope, now_ms)
+        except KeyRefusedError as refusal:
+            if refusal.status == 503:
+                raise UnavailableError(self._fault() or refusal.message) from None
+            raise RefusedError(refusal.message, refusal.param, refusal.status) from None
+        bucket = self._limits.bucket(caller, now_ms)
+        if bucket is not None:
+            try:
+                bucket.admit(now_ms)
+            except LimitReachedError as error:
+                raise RateLimitedError(error.message, error.wait_s, bucket.headers()) from None
+        return caller, bucket

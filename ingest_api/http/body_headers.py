@@ -1,0 +1,37 @@
+"""What a request's headers say about its body: JSON in UTF-8, and not compressed.
+
+Pure. Where they say nothing, the body is taken for that; a body that is said to be something else is never guessed at.
+"""
+
+from collections.abc import Mapping
+
+from ingest_api.errors import RefusedError
+from ingest_api.validation.json_limits import shown
+
+_JSON = b"application/json"
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
+
+def check_body_headers(headers: Mapping[bytes, bytes]) -> None:
+    """RefusedError naming the header by which the body would be no plain JSON."""
+    kind = headers.get(b"content-type")
+    if kind and kind != _JSON:
+        _check_kind(kind.decode("latin-1"))
+    coding = headers.get(b"content-encoding")
+    if coding and coding.strip().lower() != b"identity":
+        raise RefusedError(
+            f"Content-Encoding must be left out, got {shown(coding.decode('latin-1'))}: send the body as it is,"
+            " not compressed",
+            "Content-Encoding",
+        )
+
+
+def _check_kind(kind: str) -> None:
+    media_type, *parameters = (part.strip().lower() for part in kind.split(";"))
+    named = dict(part.partition("=")[::2] for part in parameters)
+    is_json = media_type == "application/json" or (media_type.startswith("application/") and media_type[-5:] == "+json")
+    if not is_json or named.get("charset", "utf-8").strip('"') not in _CHARSETS:
+        raise RefusedError(
+            f"Content-Type must be application/json in UTF-8, got {shown(kind)}: the body is read as nothing else",
+            "Content-Type",
+        )

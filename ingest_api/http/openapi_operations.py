@@ -1,0 +1,155 @@
+"""The publishing endpoints as operations of OpenAPI, from the types that validate what is sent to them.
+
+Promises that no field or limit is written twice. Whoever adds a publishing endpoint adds its operation here; a
+test compares the two.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ingest_api.http.openapi_responses import FeedbackSaved, LogsSaved, failures, saved
+from ingest_api.settings import Settings
+from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn
+from runtime.http_errors import Failure
+
+TYPES: tuple[Any, ...] = (FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure)
+"""What operations refer to among the components."""
+_ID = "01970000-0000-8000-8000-9b11edf90000"
+_FEEDBACK_EXAMPLE = {
+    "trace_id": "request-4711",
+    "value": 5,
+    "weight": 0.5,
+    "metadata": {"_user": "user-7", "_environment": "production", "comment": "to the point"},
+}
+_LOG_EXAMPLE = {
+    "trace_id": "request-4711",
+    "request": {"provider": "openai", "url": "https://provider.example/v1/chat", "body": {"model": "m-1"}},
+    "response": {
+        "status": 200,
+        "response_time": 412,
+        "body": {"usage": {"prompt_tokens": 12, "completion_tokens": 34}},
+    },
+    "metadata": {"_user": "user-7"},
+}
+_TRACE_ID_HEADER = {
+    "name": "x-portkey-trace-id",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The trace id of items that carry none.",
+    "example": "request-4711",
+}
+_IDEMPOTENCY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same key and body give the same ids, so a repeated call stores nothing twice. The same key with"
+    " another body, or at another path, is refused, or ends in the dead letters where the edge did not know the key.",
+}
+_ID_PARAMETER = {
+    "name": "feedback_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+    "description": "The id that the create call answered with.",
+    "example": _ID,
+}
+
+
+def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
+    """By path and method."""
+    feedback = _operation(
+        "create_feedback",
+        "Give feedback",
+        "One object or an array of them; a bulk call is stored whole or not at all. Null is the same as missing.",
+        [_TRACE_ID_HEADER, _IDEMPOTENCY_HEADER],
+        _one_or_many("FeedbackIn", settings.max_bulk),
+        {
+            "one": _FEEDBACK_EXAMPLE,
+            "bulk": [_FEEDBACK_EXAMPLE, {"trace_id": "request-4712", "value": -1}],
+            "thumb": {"trace_id": "request-4711", "value": 1},
+            "textual": {"trace_id": "request-4711", "value": 0, "weight": None, "metadata": '{"_user": "user-7"}'},
+        },
+        saved("FeedbackSaved", "Feedback successfully saved", feedback_ids=[_ID]),
+        keyed=True,
+    )
+    logs = _operation(
+        "log_requests",
+        "Log requests that an app has served",
+        "One object or an array of them; a bulk call is stored whole or not at all.",
+        [_TRACE_ID_HEADER, _IDEMPOTENCY_HEADER],
+        _one_or_many("LogIn", settings.max_bulk),
+        {
+            "one": _LOG_EXAMPLE,
+            "bulk": [
+                _LOG_EXAMPLE,
+                {
+                    "request": {"provider": "openai", "body": {"model": "m-1"}},
+                    "response": {"response_time": 123, "body": {"usage": {"total_tokens": 46}}},
+                    "metadata": {"trace_id": "request-4712", "span_id": "span-1", "span_name": "answer"},
+                    "start_time": "2026-01-31T12:00:00.123Z",
+                },
+            ],
+        },
+        saved("LogsSaved", "Logs successfully saved", ids=[_ID], trace_ids=["request-4711"]),
+        keyed=True,
+    )
+    update = _operation(
+        "update_feedback",
+        "Change feedback",
+        "At least one of value, weight and metadata; what is missing or null keeps its stored value.",
+        [_ID_PARAMETER],
+        {"$ref": "#/components/schemas/FeedbackChange"},
+        {"value": {"value": 3}, "all": {"value": 3, "weight": 0.25, "metadata": {"comment": "second thought"}}},
+        saved("FeedbackSaved", "Feedback successfully updated", feedback_ids=[_ID]),
+        not_found=True,
+    )
+    delete = _operation(
+        "delete_feedback",
+        "Delete feedback",
+        "For good: its id is never used again.",
+        [_ID_PARAMETER],
+        None,
+        {},
+        saved("FeedbackSaved", "Feedback successfully deleted", feedback_ids=[_ID]),
+        not_found=True,
+    )
+    return {
+        "/v1/feedback": {"post": feedback},
+        "/v1/feedback/{feedback_id}": {"put": update, "delete": delete},
+        "/v1/logs": {"post": logs},
+    }
+
+
+def _operation(
+    operation_id: str,
+    summary: str,
+    description: str,
+    parameters: Sequence[dict[str, Any]],
+    body: dict[str, Any] | None,
+    examples: dict[str, Any],
+    accepted: dict[str, Any],
+    not_found: bool = False,
+    keyed: bool = False,
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": operation_id,
+        "tags": ["publishing"],
+        "summary": summary,
+        "description": description,
+        "parameters": list(parameters),
+        "responses": {"200": accepted, **failures(body is not None, not_found, keyed)},
+    }
+    if body is not None:
+        named = {name: {"value": value} for name, value in examples.items()}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": body, "examples": named}},
+        }
+    return operation
+
+
+def _one_or_many(name: str, most: int) -> dict[str, Any]:
+    item = {"$ref": f"#/components/schemas/{name}"}
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1, "maxItems": most}]}

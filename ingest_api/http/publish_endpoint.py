@@ -1,0 +1,167 @@
+"""The publishing endpoints as plain ASGI: tell the caller, read the body, decide, publish, answer.
+
+FastAPI's own handling of a route costs more than all of this together. Promises an answer in the one error body
+for whatever goes wrong, a 200 only after Kafka's acknowledgement, and never more of a body in memory than the limit.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from ingest_api.access.access_control import Admission
+from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
+from ingest_api.http.body_headers import check_body_headers
+from ingest_api.http.coalesced_write import WHOLE_ANSWER
+from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, log_it_as, reason_of, request_id_of
+from ingest_api.kafka.publisher import Publisher
+from ingest_api.records import Accepted
+from runtime.api_key_authentication import Caller
+from runtime.http_errors import error_body
+from runtime.log_setup import REQUEST_ID, promised
+from runtime.request_headers import AmbiguousHeaderError, headers_of
+
+AsgiScope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Decide = Callable[[str, Mapping[bytes, bytes], bytes, Caller], Accepted]
+Headers = list[tuple[bytes, bytes]]
+
+RETRY_AFTER_S = 1
+NOT_TO_BE_REPEATED = b"x-portkey-request-id"
+
+_JSON = (b"content-type", b"application/json")
+_RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
+_AUTHENTICATE = (b"www-authenticate", b"Bearer")
+
+log = logging.getLogger(__name__)
+
+
+class _ClientGoneError(Exception):
+    """The client has closed its connection before its body was complete; nobody waits for an answer."""
+
+
+class PublishingEndpoint:
+    """One ASGI endpoint.
+
+    `admission` tells the caller or refuses; `decide` makes of path, headers, body and caller what to publish, or raises
+    RefusedError; `reply` makes of it the body of the 200; `observed` is told what came of it.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        admission: Admission,
+        max_body_bytes: int,
+        decide: Decide,
+        reply: Callable[[Accepted], bytes],
+        observed: Observed,
+    ) -> None:
+        self._publisher = publisher
+        self._admission = admission
+        self._max_body_bytes = max_body_bytes
+        self._decide = decide
+        self._reply = reply
+        self._observed = observed
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        began = perf_counter()
+        extra: Headers = []
+        bucket = None
+        headers = dict(scope["headers"])
+        request_id = request_id_of(headers)
+        try:
+            if len(headers) < len(scope["headers"]):
+                headers = headers_of(scope["headers"])
+            caller, bucket = self._admission.admit(headers)
+            body = await _body(headers, receive, self._max_body_bytes)
+            accepted = self._decide(scope["path"], headers, body, caller)
+            if bucket is not None:
+                bucket.take(len(accepted.records) - 1)
+            await self._publisher.publish(accepted.records)
+            self._observed.accepted(len(accepted.records))
+            status, answer = 200, self._reply(accepted)
+        except _ClientGoneError:
+            return
+        except Exception as error:
+            log_it_as(request_id)
+            status, answer, extra = self._failed(error)
+        if bucket is not None:
+            extra = [*extra, *bucket.headers()]
+        head = [_JSON, (b"content-length", b"%d" % len(answer)), (REQUEST_ID_HEADER, request_id), *extra]
+        write = scope.get("extensions", {}).get(WHOLE_ANSWER)
+        if write is None or not write(scope, status, head, answer):
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": answer})
+        self._observed.answered(status, perf_counter() - began)
+
+    def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
+        """Count and log a request that is not accepted; status, body and headers of its answer."""
+        if isinstance(error, AmbiguousHeaderError):
+            error = RefusedError(error.message, error.param)
+        if isinstance(error, RefusedError):
+            status, reason = error.status, reason_of(error)
+            answer, extra = error_body(status, error.message, error.param), []
+            if isinstance(error, RateLimitedError):
+                extra = error.headers
+            elif status == 401:
+                extra = [_AUTHENTICATE]
+        elif isinstance(error, UnavailableError):
+            status, answer, extra = _unavailable(error)
+            reason = "outcome_unknown" if error.outcome_unknown else "kafka_unavailable"
+        else:
+            status, answer, extra = internal_error()
+            reason = "internal"
+        self._observed.refused(status, reason)
+        return status, answer, extra
+
+
+def internal_error() -> tuple[int, bytes, Headers]:
+    """Log where the exception at hand comes from; status, body and headers of the 500 that names the request."""
+    told = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
+    log.exception("internal error", extra=promised())
+    return 500, error_body(500, told), [_not_to_be_repeated()]
+
+
+def _unavailable(fault: UnavailableError) -> tuple[int, bytes, Headers]:
+    if not fault.outcome_unknown:
+        return 503, error_body(503, f"nothing was stored: {fault.reason}; try again later"), [_RETRY_AFTER]
+    told = f"it is not known whether all was stored: {fault.reason}"
+    return 503, error_body(503, told), [_RETRY_AFTER, _not_to_be_repeated()]
+
+
+def _not_to_be_repeated() -> tuple[bytes, bytes]:
+    # Portkey's SDKs repeat a 5xx at once unless it carries this header; what has arrived would be stored twice.
+    return NOT_TO_BE_REPEATED, REQUEST_ID.get().encode()
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    length = headers.get(b"content-length", b"")
+    if len(length) > 18 or (length.isdigit() and int(length) > limit):
+        raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _ClientGoneError
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        chunks, size = [body], len(body)
+        while message.get("more_body"):
+            if size > limit:
+                raise _too_large(limit)
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+        body = b"".join(chunks)
+    if len(body) > limit:
+        raise _too_large(limit)
+    if body:
+        check_body_headers(headers)
+    return body
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(f"the body is larger than {limit} bytes: send it in parts", status=413)

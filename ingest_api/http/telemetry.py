@@ -1,0 +1,86 @@
+"""What a request leaves behind beside its answer: numbers, a request id, and a line in the log where it was refused.
+
+Nothing a caller sends is kept of it, but its own `x-request-id` where that is well formed.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from itertools import count
+from secrets import token_hex
+
+from ingest_api.errors import RefusedError
+from ingest_api.validation.models import TRACE_ID_NAMES
+from runtime.log_setup import REQUEST_ID, fields
+from runtime.metrics import EVENTS_ACCEPTED, REFUSED_FIELDS, REQUEST_SECONDS, REQUESTS_REFUSED
+
+REQUEST_ID_HEADER = b"x-request-id"
+
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_FIELD = re.compile(r"(?:\[\d+\]\.)?([\w-]+)").match
+_FIELDS = {
+    **{name: name for name in REFUSED_FIELDS},
+    **dict.fromkeys(TRACE_ID_NAMES, "trace_id"),
+}
+_BY_STATUS = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "unknown",
+    409: "conflict",
+    413: "too_large",
+    429: "too_many",
+}
+
+log = logging.getLogger(__name__)
+_prefix, _numbers = token_hex(8).encode(), count(1)
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """The id of the request that has these headers, its own or a new one."""
+    given = headers.get(REQUEST_ID_HEADER)
+    return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
+
+
+def log_it_as(request_id: bytes) -> None:
+    """Let what the request at hand logs from now on name it."""
+    REQUEST_ID.set(request_id.decode())
+
+
+def answered(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request of any route."""
+    REQUEST_SECONDS.observe(seconds, method if method in _METHODS else "other", route, status)
+
+
+def log_refusal(method: str, route: str, status: int, reason: str = "") -> None:
+    """Say that a request was refused."""
+    told = {"method": method, "route": route, "status": status} | ({"reason": reason} if reason else {})
+    log.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=fields(**told))
+
+
+def reason_of(refusal: RefusedError) -> str:
+    """One word for a refusal: the field of ours that is at fault, or what its status means."""
+    found = _FIELD(refusal.param or "")
+    field = _FIELDS.get(found[1]) if found and refusal.status == 400 else None
+    return field or _BY_STATUS.get(refusal.status, "other")
+
+
+class Observed:
+    """One publishing endpoint: the method and route that it answers, and the kind of event it publishes."""
+
+    def __init__(self, method: str, route: str, kind: str) -> None:
+        self._method, self._route, self._kind = method, route, kind
+
+    def accepted(self, events: int) -> None:
+        """Kafka has these events."""
+        EVENTS_ACCEPTED.add(self._kind, by=events)
+
+    def refused(self, status: int, reason: str) -> None:
+        """The request at hand is not accepted."""
+        REQUESTS_REFUSED.add(status, reason)
+        log_refusal(self._method, self._route, status, reason)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """The request at hand has had its answer."""
+        REQUEST_SECONDS.observe(seconds, self._method, self._route, status)

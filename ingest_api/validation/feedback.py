@@ -1,0 +1,160 @@
+"""Feedback calls decided: body and headers in, the events to publish out.
+
+Pure but for the chance in a new id; time comes in. Promises that a call is wholly valid or refused with the field
+that is at fault, so nothing of a refused call can be published.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import orjson
+
+from ingest_api.access.idempotency import Claim, digest, key_in
+from ingest_api.errors import RefusedError
+from ingest_api.headers import TRACE_ID, text_of
+from ingest_api.records import Accepted, Record, rfc3339
+from ingest_api.settings import Limits
+from ingest_api.validation.feedback_item import Feedback, rounded
+from ingest_api.validation.fields import home_environment, metadata_json, metadata_object, specials_of, validated
+from ingest_api.validation.json_limits import parse, shown
+from ingest_api.validation.models import CHANGE, FEEDBACK_RULES
+from ingest_api.validation.strict_parser import read_feedback
+from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
+from schemas.murmur2 import murmur2_all
+from schemas.topics import FEEDBACK_EVENTS
+
+# What the SDKs put into the path when their caller has left the id out or misspelt it.
+_MISSING_ID = {
+    "undefined": "the JavaScript client was given no id: its parameter is `feedbackID`, with a capital ID",
+    "NOT_GIVEN": "the Python client was given no id: pass `feedback_id=…`",
+    "None": "the client was given no id: pass the id that the create call answered with",
+    "null": "the client was given no id: pass the id that the create call answered with",
+}
+
+
+class _Created(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", tag="create"):
+    """The event, as `schemas.events.FeedbackCreated` describes it."""
+
+    workspace: str
+    feedback_id: str
+    trace_id: str
+    value: int
+    weight: float
+    metadata: dict[str, Any]
+    home_environment: str
+    created_at: str
+    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    _user: str | None = None
+    _organisation: str | None = None
+    _prompt: str | None = None
+    _environment: str | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Call(NamedTuple):
+    """Who calls and when; `now_ms` is in Unix milliseconds."""
+
+    workspace: str
+    now_ms: int
+
+
+def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
+    """The events of a POST; RefusedError if any of its items is at fault."""
+    feedback = read_feedback(body, text_of(headers, TRACE_ID), limits)
+    keys = [trace_key(call.workspace, each.trace_id) for each in feedback]
+    hashes = murmur2_all(keys)
+    claim = _claim(headers, feedback, call.workspace)
+    if claim is None:
+        ids = new_ids(hashes, call.now_ms)
+        key = told = None
+    else:
+        key, told = claim.key, claim.digest
+        ids = [str(idempotent_id(each, call.workspace, key, position)) for position, each in enumerate(hashes)]
+    created_at = rfc3339(call.now_ms)
+    events = [
+        _ENCODER.encode(
+            _Created(
+                call.workspace,
+                feedback_id,
+                each.trace_id,
+                each.value,
+                each.weight,
+                each.metadata,
+                home_environment(each.specials.get("_environment"), limits),
+                created_at,
+                key,
+                told,
+                **each.specials,
+            )
+        )
+        for each, feedback_id in zip(feedback, ids, strict=True)
+    ]
+    records = list(map(Record, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
+    return Accepted(ids, records, claim=claim)
+
+
+def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepted:
+    """The event of a PUT. RefusedError 404 for an id that was never given here, 400 if nothing would change."""
+    identity = known_form(feedback_id)
+    value = parse(body)
+    change = validated(CHANGE, [value], False, FEEDBACK_RULES, "a change must be an object")[0]
+    event: dict[str, object] = {"event": "update", "workspace": call.workspace, "feedback_id": str(identity)}
+    if (score := change.get("value")) is not None:
+        event["value"] = score
+    if (weight := change.get("weight")) is not None:
+        event["weight"] = rounded(weight)
+    if change.get("metadata") is not None:
+        metadata = metadata_object(change["metadata"])
+        event["metadata"] = orjson.Fragment(metadata_json(metadata, limits))
+        event |= specials_of(metadata)
+    if len(event) == 3:
+        raise RefusedError("nothing to change: send at least one of value, weight and metadata")
+    event["updated_at"] = rfc3339(call.now_ms)
+    return _later(identity, event, call)
+
+
+def delete(feedback_id: str, call: Call) -> Accepted:
+    """The event of a DELETE. RefusedError 404 for an id that was never given here."""
+    identity = known_form(feedback_id)
+    return _later(
+        identity,
+        {
+            "event": "delete",
+            "workspace": call.workspace,
+            "feedback_id": str(identity),
+            "deleted_at": rfc3339(call.now_ms),
+        },
+        call,
+    )
+
+
+def known_form(feedback_id: str) -> UUID:
+    """The id, if it has the form of those given here; whether it was ever given is the workers' to find."""
+    if identity := id_in(feedback_id):
+        if is_ours(identity):
+            return identity
+        why = "ids of feedback are UUIDs of version 8, as the create call answers them"
+    else:
+        why = _MISSING_ID.get(feedback_id, "pass the id that the create call answered with")
+    raise RefusedError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
+
+
+def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
+    """What the call stands for, if it came under an idempotency key."""
+    key = key_in(headers)
+    if key is None:
+        return None
+    said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
+    return Claim(workspace, key, said)
+
+
+def _later(identity: UUID, event: dict[str, object], call: Call) -> Accepted:
+    feedback_id = str(identity)
+    record = Record(FEEDBACK_EVENTS, trace_hash_of(identity), feedback_id.encode(), orjson.dumps(event), call.now_ms)
+    return Accepted([feedback_id], [record])

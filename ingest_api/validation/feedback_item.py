@@ -1,0 +1,38 @@
+"""One valid feedback, as both readers of feedback calls make it: `plain_feedback` and `feedback_reader`."""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ingest_api.errors import RefusedError
+from ingest_api.settings import Limits
+from ingest_api.validation.fields import checked_trace_id, specials_of
+
+
+class Feedback(msgspec.Struct, gc=False):
+    """What a feedback says; `specials` are the special fields in its metadata."""
+
+    trace_id: str
+    value: int
+    weight: float
+    metadata: dict[str, Any]
+    specials: dict[str, str]
+
+
+def feedback_of(
+    trace_id: str | None, value: int, weight: float | None, metadata: dict[str, Any] | None, limits: Limits
+) -> Feedback:
+    """The feedback with its defaults; RefusedError without a trace id, or if it or a special field is at fault."""
+    if not trace_id:
+        raise RefusedError("trace_id is required", "trace_id")
+    checked_trace_id(trace_id, "trace_id", limits)
+    if not metadata:
+        return Feedback(trace_id, value, 1.0 if weight is None else rounded(weight), {}, {})
+    return Feedback(trace_id, value, 1.0 if weight is None else rounded(weight), metadata, specials_of(metadata))
+
+
+@lru_cache(maxsize=1024)
+def rounded(weight: float) -> float:
+    """The weight to nine decimals, without a negative zero."""
+    return round(weight, 9) + 0.0

@@ -1,0 +1,149 @@
+"""The rules that feedback and request logs share: bulk forms, trace ids, metadata and its special fields.
+
+Pure. Every refusal names the field; the item of a bulk call is added by whoever walks it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ingest_api.errors import RefusedError, field_path
+from ingest_api.settings import Limits
+from ingest_api.validation.json_limits import dump, parse, shown
+
+SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
+MAX_SPECIAL_CHARS = 512
+
+_POSITION = re.compile("[0-9]{1,18}")
+
+T = TypeVar("T")
+
+
+def items_of(body: Any, limits: Limits) -> tuple[list[Any], bool]:
+    """The items of a call and whether it was a bulk one.
+
+    A bulk call is an array, or what JavaScript makes of one in an object: `{"0": …, "1": …}`.
+    """
+    if isinstance(body, list):
+        items = body
+    elif isinstance(body, dict) and body and all(map(_POSITION.fullmatch, body)):
+        items = [body[key] for key in sorted(body, key=lambda key: (int(key), key))]
+    else:
+        return [body], False
+    if not items:
+        raise RefusedError("the array is empty: send at least one item")
+    if len(items) > limits.bulk:
+        raise RefusedError(f"a bulk call takes at most {limits.bulk} items, got {len(items)}: send it in parts")
+    return items, True
+
+
+def validated(
+    adapter: TypeAdapter[list[T]], items: list[Any], bulk: bool, rules: Mapping[str, str], expected: str
+) -> list[T]:
+    """The items as pydantic reads them; RefusedError for the first fault.
+
+    `rules` says for each field path (array indexes left out) what the field must be; `expected` what an item is.
+    """
+    try:
+        return adapter.validate_python(items)
+    except ValidationError as faults:
+        fault = faults.errors(include_url=False, include_context=False)[0]
+        index = fault["loc"][0]
+        # No local name for it: an exception that its own frame names is left to the collector, with all it has seen.
+        raise _refusal(fault, rules, expected, int(index) if bulk else None) from None
+
+
+def each(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
+    """Calls `decide` with every position and item; a refusal tells which item it is about."""
+    index = 0
+    try:
+        for index, item in enumerate(items):
+            decide(index, item)
+    except RefusedError as refusal:
+        raise (refusal.in_item(index) if bulk else refusal) from None
+
+
+def checked_trace_id(trace_id: str, name: str, limits: Limits) -> str:
+    """The trace id, if it is short enough; `name` is where it stood."""
+    if len(trace_id) > limits.trace_id_chars:
+        raise RefusedError(f"{name} must have at most {limits.trace_id_chars} characters, got {len(trace_id)}", name)
+    return trace_id
+
+
+def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata") -> dict[str, Any]:
+    """Metadata as an object: given as one, or as the JSON of one; null is empty."""
+    if metadata is None:
+        return {}
+    if isinstance(metadata, dict):
+        return metadata
+    value = parse(metadata.encode(), f"the text of {name}", name)
+    if not isinstance(value, dict):
+        raise RefusedError(f"{name} must be an object or a string holding the JSON of one, got {shown(metadata)}", name)
+    return value
+
+
+def metadata_json(metadata: dict[str, Any], limits: Limits) -> bytes:
+    """Metadata as compact JSON, if it is small enough."""
+    text = dump(metadata)
+    if len(text) > limits.metadata_bytes:
+        raise RefusedError(
+            f"metadata must have at most {limits.metadata_bytes} bytes as JSON, got {len(text)}", "metadata"
+        )
+    return text
+
+
+def specials_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The special fields that metadata carries, as text."""
+    found = {}
+    for name in SPECIALS:
+        value = metadata.get(name)
+        if value is None:
+            continue
+        text = special_text(value, f"metadata.{name}")
+        if text is not None:
+            found[name] = text
+    return found
+
+
+def special_text(value: Any, name: str) -> str | None:
+    """A special field's text: a string as it is, a number or boolean as JSON, null and "" as nothing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, dict | list):
+        raise RefusedError(f"{name} must be a string, a number or a boolean, got {shown(value)}", name)
+    else:
+        text = dump(value).decode()
+    if len(text) > MAX_SPECIAL_CHARS:
+        raise RefusedError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {len(text)}", name)
+    return text
+
+
+def home_environment(environment: str | None, limits: Limits) -> str:
+    """The environment as a partition: itself if it is known here, "" if there is none, else `other`."""
+    if environment is None:
+        return ""
+    return environment if environment in limits.environments else "other"
+
+
+def _refusal(fault: ErrorDetails, rules: Mapping[str, str], expected: str, item: int | None) -> RefusedError:
+    """The refusal of a fault, of one item where it was a bulk call."""
+    refusal = _refusal_of_one(fault, rules, expected)
+    return refusal if item is None else refusal.in_item(item)
+
+
+def _refusal_of_one(fault: ErrorDetails, rules: Mapping[str, str], expected: str) -> RefusedError:
+    names = [part for part in fault["loc"][1:] if isinstance(part, str)]
+    # A union adds the names of its members; the field is the longest path that has a rule.
+    while names and field_path(names) not in rules:
+        names.pop()
+    path = field_path(names)
+    if not path:
+        return RefusedError(f"{expected}, got {shown(fault['input'])}")
+    if fault["type"] == "missing":
+        return RefusedError(f"{path} is required", path)
+    return RefusedError(f"{path} must be {rules[path]}, got {shown(fault['input'])}", path)

@@ -1,0 +1,170 @@
+"""What callers send: the types that pydantic holds each body to and that OpenAPI shows.
+
+Every limit that does not depend on a setting stands here once. Numbers may also come as numeric strings, which
+OpenAPI does not show. Unknown keys are ignored, as Portkey's are.
+"""
+
+from typing import Annotated, Any, Required
+
+from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from ingest_api.validation.json_limits import object_in_text
+from ingest_api.validation.numbers import not_boolean, number
+
+LARGEST = 1e15
+"""Of a cost and of a time: so many of them may be added up and are still a number."""
+TIME_NAMES = ("start_time", "started_at", "created_at")
+TRACE_ID_NAMES = ("trace_id", "traceID", "traceId", "trace-id")
+
+TraceIdIn = Annotated[
+    str | None,
+    Field(
+        validation_alias=AliasChoices(*TRACE_ID_NAMES),
+        description="The trace that is spoken of. The header `x-portkey-trace-id` serves where it is missing.",
+        examples=["request-4711"],
+    ),
+]
+ValueIn = Annotated[
+    int,
+    Field(ge=-10, le=10, description="How good the answer was, −10 to 10.", examples=[5]),
+    BeforeValidator(number),
+]
+WeightIn = Annotated[
+    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(number)] | None,
+    Field(description="How much it counts, 0 to 1; kept to nine decimals.", examples=[0.5]),
+]
+MetadataIn = Annotated[
+    dict[str, Any] | str | None,
+    Field(
+        description="Anything about it, as an object or as a string holding the JSON of one. `_user`,"
+        " `_organisation`, `_prompt` and `_environment` become columns.",
+        examples=[{"_user": "user-7", "_environment": "production"}],
+    ),
+]
+
+
+class FeedbackIn(TypedDict, total=False):
+    """Feedback on a trace. A weight that is null or missing is 1."""
+
+    trace_id: TraceIdIn
+    value: Required[ValueIn]
+    weight: WeightIn
+    metadata: MetadataIn
+
+
+class FeedbackChange(TypedDict, total=False):
+    """A later opinion. What is null or missing keeps its stored value; metadata, when given, replaces all of it."""
+
+    value: ValueIn | None
+    weight: WeightIn
+    metadata: MetadataIn
+
+
+FEEDBACK = TypeAdapter(list[FeedbackIn])
+CHANGE = TypeAdapter(list[FeedbackChange])
+
+FEEDBACK_RULES = {
+    **dict.fromkeys(TRACE_ID_NAMES, "a string"),
+    "value": "an integer from -10 to 10",
+    "weight": "a number from 0 to 1",
+    "metadata": "an object or a string holding the JSON of one",
+}
+
+
+HeadersIn = Annotated[
+    dict[str, Any] | list[Any] | str | None,
+    Field(
+        description="An object; also a list of pairs, of objects with `name` and `value`, or of lines `name: value`,"
+        " or a string that holds one of these. Values of headers that are not known to be harmless are not stored.",
+        examples=[{"content-type": "application/json"}],
+    ),
+]
+
+
+class RequestIn(TypedDict, total=False):
+    """What the app sent to its provider."""
+
+    url: Annotated[
+        str | None,
+        Field(description="Without its user, its fragment, and the values of all but a few harmless parameters."),
+    ]
+    method: Annotated[str | None, Field(description="`post` where it is missing.")]
+    provider: Annotated[str | None, Field(examples=["openai"])]
+    headers: HeadersIn
+    body: Annotated[
+        Any,
+        Field(
+            description="`model` and `user` are read from it. Of one that is too large its beginning is kept.",
+            examples=[{"model": "m-1"}],
+        ),
+    ]
+
+
+class ResponseIn(TypedDict, total=False):
+    """What the provider answered."""
+
+    status: Annotated[
+        Annotated[int, Field(ge=0, le=65535, examples=[200]), BeforeValidator(number)] | None,
+        Field(description="200 where it is missing."),
+    ]
+    headers: HeadersIn
+    response_time: Annotated[
+        Annotated[float, Field(ge=0, le=LARGEST, examples=[412]), BeforeValidator(number)] | None,
+        Field(
+            validation_alias=AliasChoices("response_time", "responseTime", "response_time_ms"),
+            description="Milliseconds.",
+        ),
+    ]
+    body: Annotated[
+        Any,
+        Field(description="`model` and `usage` are read from it. Of one that is too large its beginning is kept."),
+    ]
+
+
+class LogIn(TypedDict, total=False):
+    """One request that an app has served. Trace and span ids may stand here, in metadata or in headers."""
+
+    request: Required[Annotated[RequestIn, BeforeValidator(object_in_text)]]
+    response: Required[Annotated[ResponseIn, BeforeValidator(object_in_text)]]
+    metadata: MetadataIn
+    trace_id: TraceIdIn
+    span_id: Annotated[str | None, Field(validation_alias=AliasChoices("span_id", "spanId"))]
+    parent_span_id: Annotated[str | None, Field(validation_alias=AliasChoices("parent_span_id", "parentSpanId"))]
+    span_name: Annotated[str | None, Field(validation_alias=AliasChoices("span_name", "spanName"))]
+    cost: Annotated[
+        Annotated[float, Field(ge=-LARGEST, le=LARGEST), BeforeValidator(number)] | None,
+        Field(description="US cents."),
+    ]
+    start_time: Annotated[
+        str | int | float | None,
+        BeforeValidator(not_boolean),
+        Field(
+            validation_alias=AliasChoices(*TIME_NAMES),
+            description="When the request began: RFC 3339, or Unix seconds or milliseconds. Now where it is missing.",
+            examples=["2026-01-31T12:00:00.123Z"],
+        ),
+    ]
+
+
+LOGS = TypeAdapter(list[LogIn])
+
+LOG_RULES = {
+    "request": "an object",
+    "request.url": "a string",
+    "request.method": "a string",
+    "request.provider": "a string",
+    "request.headers": "an object, a list or a string of headers",
+    "response": "an object",
+    "response.status": "an integer from 0 to 65535",
+    "response.headers": "an object, a list or a string of headers",
+    **dict.fromkeys(
+        (f"response.{name}" for name in ("response_time", "responseTime", "response_time_ms")),
+        "a number of milliseconds from 0 to 1e15",
+    ),
+    "metadata": FEEDBACK_RULES["metadata"],
+    **dict.fromkeys(TRACE_ID_NAMES, "a string"),
+    **dict.fromkeys(("span_id", "spanId", "parent_span_id", "parentSpanId", "span_name", "spanName"), "a string"),
+    "cost": "a number from -1e15 to 1e15",
+    **dict.fromkeys(TIME_NAMES, "a time"),
+}

@@ -1,0 +1,190 @@
+"""Request logs decided: body and headers in, the events to publish out.
+
+Pure but for the chance in a new id; time comes in. Takes every shape that Portkey's SDKs and the LangChain and
+LlamaIndex handlers send. Where a field may stand in several places, the body wins over the headers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from ingest_api import headers as sent
+from ingest_api.access.idempotency import Claim, digest, key_in
+from ingest_api.errors import RefusedError
+from ingest_api.records import Accepted, Record, rfc3339
+from ingest_api.settings import Limits
+from ingest_api.validation.body_retention import kept
+from ingest_api.validation.feedback import Call
+from ingest_api.validation.fields import (
+    checked_trace_id,
+    each,
+    items_of,
+    metadata_json,
+    metadata_object,
+    special_text,
+    specials_of,
+    validated,
+)
+from ingest_api.validation.json_limits import dump, parse, shown
+from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
+from ingest_api.validation.redaction import headers_without_secrets
+from ingest_api.validation.request_log_facts import model_of, opened, time_of, tokens_of
+from ingest_api.validation.url_redaction import url_without_secrets
+from schemas.ids import idempotent_id, new_id, trace_key
+from schemas.murmur2 import murmur2
+from schemas.topics import REQUEST_LOGS
+
+_TRACE_NAMES = ("trace_id", "traceId", "traceID")
+
+
+def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
+    """The events of a POST; RefusedError if any of its items is at fault."""
+    items, bulk = items_of(parse(body), limits)
+    logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
+    from_headers = sent.header_metadata(headers)
+    parent = sent.traceparent(headers)
+    received_at = rfc3339(call.now_ms)
+    key = key_in(headers)
+    ids: list[str] = []
+    trace_ids: list[str] = []
+    placed: list[tuple[int, bytes, dict[str, Any]]] = []
+
+    def decide(index: int, item: LogIn) -> None:
+        metadata = from_headers | metadata_object(item.get("metadata"))
+        # Not the request's id, which is made from the hash of this very text.
+        trace_id = _trace_id(item, metadata, headers, parent, limits) or str(
+            uuid4() if key is None else idempotent_id(0, call.workspace, key, index)
+        )
+        record_key = trace_key(call.workspace, trace_id)
+        trace_hash = murmur2(record_key)
+        request_id = str(
+            new_id(trace_hash, call.now_ms) if key is None else idempotent_id(trace_hash, call.workspace, key, index)
+        )
+        event = {
+            "event": "request",
+            "workspace": call.workspace,
+            "request_id": request_id,
+            "trace_id": trace_id,
+            **_span(item, metadata, headers, parent),
+            **_facts(item, metadata, limits),
+            "metadata": orjson.Fragment(metadata_json(metadata, limits)),
+            "started_at": _started_at(item, items[index]) or received_at,
+            "received_at": received_at,
+        }
+        ids.append(request_id)
+        trace_ids.append(trace_id)
+        placed.append((trace_hash, record_key, event))
+
+    each(logs, bulk, decide)
+    claim = None
+    if key is not None:
+        claim = Claim(call.workspace, key, digest(["request", items, from_headers, trace_ids]))
+        for *_, event in placed:
+            event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
+    records = [
+        Record(REQUEST_LOGS, trace_hash, record_key, orjson.dumps(event), call.now_ms)
+        for trace_hash, record_key, event in placed
+    ]
+    return Accepted(ids, records, trace_ids, claim)
+
+
+def _trace_id(
+    item: LogIn,
+    metadata: Mapping[str, Any],
+    headers: Mapping[bytes, bytes],
+    parent: tuple[str, str] | None,
+    limits: Limits,
+) -> str | None:
+    for name in _TRACE_NAMES:
+        if trace_id := _text_in(metadata, name):
+            return checked_trace_id(trace_id, f"metadata.{name}", limits)
+    if trace_id := item.get("trace_id") or sent.text_of(headers, sent.TRACE_ID):
+        return checked_trace_id(trace_id, "trace_id", limits)
+    return parent[0] if parent else None
+
+
+def _span(
+    item: LogIn, metadata: Mapping[str, Any], headers: Mapping[bytes, bytes], parent: tuple[str, str] | None
+) -> dict[str, str]:
+    found = {
+        "span_id": item.get("span_id")
+        or _span_id_in(metadata, "span_id", "spanId")
+        or sent.text_of(headers, sent.SPAN_ID),
+        "parent_span_id": item.get("parent_span_id")
+        or _span_id_in(metadata, "parent_span_id", "parentSpanId")
+        or sent.text_of(headers, sent.PARENT_SPAN_ID)
+        or (parent[1] if parent else None),
+        "span_name": item.get("span_name")
+        or _text_in(metadata, "span_name", "spanName")
+        or sent.text_of(headers, sent.SPAN_NAME),
+    }
+    # LangChain's handler writes "None" for the parent of a call outside any chain.
+    return {name: text for name, text in found.items() if text and text != "None"}
+
+
+def _facts(item: LogIn, metadata: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Everything about the request and its answer that is there, by event field."""
+    request, response = item["request"], item["response"]
+    asked, answered = opened(request.get("body")), opened(response.get("body"))
+    status = response.get("status")
+    facts = {
+        "provider": request.get("provider"),
+        "model": model_of(asked, answered),
+        "method": request.get("method") or "post",
+        "url": url_without_secrets(request.get("url"), limits.harmless),
+        "status": 200 if status is None else status,
+        "response_time_ms": response.get("response_time"),
+        **tokens_of(answered),
+        "cost": item.get("cost"),
+        "request_headers": _fragment(headers_without_secrets(request.get("headers"), limits.harmless)),
+        "request_body": kept(request.get("body"), limits),
+        "response_headers": _fragment(headers_without_secrets(response.get("headers"), limits.harmless)),
+        "response_body": kept(response.get("body"), limits),
+        **_specials(metadata, asked),
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _fragment(value: dict[str, Any] | None) -> orjson.Fragment | None:
+    return None if value is None else orjson.Fragment(dump(value))
+
+
+def _specials(metadata: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
+    specials = specials_of(metadata)
+    for special, name, holder, value in (
+        ("_user", "metadata.user", metadata, "user"),
+        ("_user", "request.body.user", asked, "user"),
+        ("_organisation", "metadata.organization", metadata, "organization"),
+    ):
+        found = holder.get(value)
+        # These names are the caller's own as well, so an object there is no fault.
+        if special not in specials and not isinstance(found, dict | list):
+            text = special_text(found, name)
+            if text is not None:
+                specials[special] = text
+    return specials
+
+
+def _started_at(item: LogIn, given: Mapping[str, Any]) -> str | None:
+    value = item.get("start_time")
+    if value is None or value == "":
+        return None
+    return time_of(value, next(name for name in TIME_NAMES if name in given))
+
+
+def _span_id_in(metadata: Mapping[str, Any], *names: str) -> str | None:
+    """A span id as text; Portkey's OpenTelemetry exporter sends integers."""
+    integers = {name: str(value) for name in names if type(value := metadata.get(name)) is int}
+    return _text_in({**metadata, **integers}, *names)
+
+
+def _text_in(metadata: Mapping[str, Any], *names: str) -> str | None:
+    for name in names:
+        value = metadata.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if value is not None and value != "":
+            raise RefusedError(f"metadata.{name} must be a string, got {shown(value)}", f"metadata.{name}")
+    return None

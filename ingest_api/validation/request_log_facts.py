@@ -1,0 +1,103 @@
+"""What a request log tells about its request: model, tokens and time.
+
+Pure. Looking into bodies is lenient, because they are the provider's and not ours.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest_api.errors import RefusedError
+from ingest_api.records import rfc3339
+from ingest_api.validation.json_limits import object_in_text, shown
+from ingest_api.validation.numbers import number
+
+_EARLIEST_MS = 946_684_800_000  # 2000-01-01
+_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+# A Unix time of seconds is below this for 3,000 years to come, one of milliseconds has been above it since 1973.
+_SECONDS_BELOW = 100_000_000_000
+_MOST_TOKENS = 2**53 - 1
+"""Beyond it, a reader of JSON that has doubles only would see another number."""
+
+
+def opened(body: Any) -> dict[str, Any]:
+    """A body to look into: the object it is, or that its text holds; otherwise empty."""
+    body = object_in_text(body)
+    return body if isinstance(body, dict) else {}
+
+
+def model_of(request: Mapping[str, Any], response: Mapping[str, Any]) -> str | None:
+    """The model that was asked for, or else the one that answered."""
+    for body in (request, response):
+        model = body.get("model")
+        if isinstance(model, str) and model:
+            return model
+    return None
+
+
+def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
+    """`prompt_tokens`, `completion_tokens` and `total_tokens`, those that the answer's usage tells.
+
+    RefusedError for a count that no answer has: left out, it would be missing from sums, and nobody told.
+    """
+    usage = response.get("usage")
+    if not isinstance(usage, dict):
+        return {}
+    counts = {
+        "prompt_tokens": _count(usage, "prompt_tokens", "input_tokens"),
+        "completion_tokens": _count(usage, "completion_tokens", "output_tokens"),
+    }
+    total = _count(usage, "total_tokens")
+    parts = [count for count in counts.values() if count is not None]
+    counts["total_tokens"] = _checked(sum(parts), "usage") if total is None and parts else total
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def time_of(value: str | float, name: str) -> str:
+    """A time as RFC 3339 in UTC; RefusedError naming the field unless it is one between 2000 and 2100."""
+    at_ms = _unix_ms(value)
+    if at_ms is None:
+        raise RefusedError(
+            f"{name} must be a time in RFC 3339 or in Unix seconds or milliseconds, got {shown(value)}", name
+        )
+    if not _EARLIEST_MS <= at_ms < _LATEST_MS:
+        raise RefusedError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
+    return rfc3339(at_ms)
+
+
+def _unix_ms(value: str | float) -> int | None:
+    if isinstance(value, str):
+        try:
+            value = number(value)
+        except ValueError:
+            return _written_ms(str(value))
+    assert not isinstance(value, str)
+    # Whatever is beyond this is no time in range anyway, and infinity is no integer.
+    bounded = max(-1e18, min(1e18, value))
+    return round(bounded * 1000 if abs(bounded) < _SECONDS_BELOW else bounded)
+
+
+def _written_ms(text: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(text.strip().upper())
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    # Not timestamp(): a float would lose the last millisecond now and then.
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+
+
+def _count(usage: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == int(value):
+            return _checked(int(value), f"usage.{name}")
+    return None
+
+
+def _checked(count: int, name: str) -> int:
+    if count > _MOST_TOKENS:
+        field = f"response.body.{name}"
+        raise RefusedError(f"{field} must tell at most {_MOST_TOKENS} tokens, got {shown(count)}", field)
+    return count

@@ -1,0 +1,1 @@
+"""The operator's commands over HTTP, for callers with the scope `admin`."""

@@ -1,0 +1,24 @@
+"""The admin part of the HTTP API: what an operator's commands tell and do, for callers with the scope `admin`.
+
+A key is good for one workspace, and so is `admin`: dead letters, keys and waiting feedback are the caller's own.
+The pipeline is one for all workspaces; of it there are numbers, and nothing of what anybody has sent.
+"""
+
+from fastapi import FastAPI
+
+from operations.admin_api import api_keys, dead_letters, pipeline
+from operations.admin_api.run_command import Commands
+from operations.admin_api.settings import AdminSettings
+from query_api.settings import QuerySettings
+from runtime.api_key_store import ApiKeyStore
+
+
+def add_admin(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> None:
+    """Add the routes to an app that has the queries and these keys."""
+    commands = Commands(settings, AdminSettings())
+    for router in (
+        pipeline.create_router(commands),
+        dead_letters.create_router(commands),
+        api_keys.create_router(commands, keys),
+    ):
+        app.include_router(router)

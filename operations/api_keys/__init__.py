@@ -1,0 +1,1 @@
+"""API keys made, listed and revoked, in ClickHouse and in Kafka."""

@@ -1,0 +1,183 @@
+"""API keys as they are made, listed, revoked, left behind, and kept the same in both places.
+
+ClickHouse (feedback.api_keys) keeps them for the queries and Kafka (topic api.keys.v1) for the edges. Either may be
+lost or older than the other, so what counts is what both come to: each key that one of them has, as far on as one of
+them says. Promises that nothing here takes a key or a revocation out of either, and that a secret goes nowhere but to
+whoever made the key.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from typing import NamedTuple
+
+import clickhouse_connect
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from pydantic import ValidationError
+
+from operations.connections import CommandError
+from runtime.addresses import dsn
+from runtime.kafka_consumer import stop_consumer
+from schemas.api_keys import STORED_KEYS, ApiKey, key_of_row, new_key
+from schemas.topics import API_KEYS
+
+_COLUMNS = tuple(ApiKey.model_fields)
+_READ_S = 20.0
+
+log = logging.getLogger(__name__)
+
+
+class Both(NamedTuple):
+    """What both places come to, the oldest first, and what each of them lacks of it."""
+
+    keys: list[ApiKey]
+    lacking_in_clickhouse: list[ApiKey]
+    lacking_in_kafka: list[ApiKey]
+
+
+def both(in_clickhouse: Iterable[ApiKey], in_kafka: Iterable[ApiKey]) -> Both:
+    """Of each key the record that is furthest on; pure."""
+    places = [_furthest(in_clickhouse), _furthest(in_kafka)]
+    known = _furthest(key for place in places for key in place.values())
+    lacking = [
+        [key for key_id, key in known.items() if key_id not in place or place[key_id].stage < key.stage]
+        for place in places
+    ]
+    return Both(sorted(known.values(), key=lambda key: (key.created_at, key.key_id)), *lacking)
+
+
+def opened(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
+    """What is to be written so that these keys close the server no longer; pure but for the chance in an id.
+
+    One more that was never anybody's is among them: it tells this opening from all before, also where no key is left.
+    """
+    _, never_used = new_key("default", ["admin"], at, name="the server was opened")
+    return [key.left_behind(at) for key in (*keys, never_used) if not key.reopened_at]
+
+
+def stored_keys(client: Client) -> list[ApiKey]:
+    """All keys in ClickHouse, the oldest first. Raises what the client raises."""
+    return [key_of_row(row) for row in client.query(STORED_KEYS).named_results()]
+
+
+def store(client: Client, *keys: ApiKey) -> None:
+    """Write rows of keys as they are now; returns when ClickHouse has them."""
+    if keys:
+        client.insert(
+            "feedback.api_keys",
+            [[*(getattr(key, name) for name in _COLUMNS), key.stage] for key in keys],
+            column_names=[*_COLUMNS, "is_revoked"],
+            settings={"async_insert": 0},
+        )
+
+
+async def published_keys(bootstrap: str) -> list[ApiKey]:
+    """All records of the topic, which edges make up their keys from.
+
+    KafkaError, TimeoutError, or CommandError where the topic does not exist. A record that this version cannot read is
+    left out: edges close on it by themselves.
+    """
+    places = await _places(bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
+    found: list[ApiKey] = []
+    try:
+        async with asyncio.timeout(_READ_S):
+            await consumer.start()
+            consumer.assign(places)
+            for place in places:
+                # Not seek_to_beginning: it looks the topic up by name, and a broker may create what it is asked about.
+                consumer.seek(place, 0)
+            waiting = set(places)
+            while waiting:
+                for records in (await consumer.getmany(timeout_ms=50)).values():
+                    found += [key for key in (_key_in(record.value) for record in records) if key]
+                for place in list(waiting):
+                    end = consumer.highwater(place)
+                    if end is not None and await consumer.position(place) >= end:
+                        waiting.remove(place)
+    finally:
+        await stop_consumer(consumer)
+    return found
+
+
+async def publish(bootstrap: str, keys: Sequence[ApiKey]) -> None:
+    """Write the keys to their topic and return when Kafka has them; each is a batch of its own.
+
+    KafkaError, or CommandError where the topic does not exist. What edges know already, they know as before.
+    """
+    await _places(bootstrap)
+    if not keys:
+        return
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=10_000)
+    await producer.start()
+    try:
+        for key in keys:
+            # One at a time: where the embedded broker's log ends is only known for batches of one record.
+            await producer.send_and_wait(
+                API_KEYS,
+                key.model_dump_json().encode(),
+                key=key.key_id.encode(),
+                headers=[("version", b"%d" % (key.stage + 1))],
+            )
+    finally:
+        await producer.stop()
+
+
+async def make_same(client: Client, bootstrap: str) -> Both:
+    """Have both places hold what both come to; what each lacked before. Raises what either raises."""
+    found = both(await asyncio.to_thread(stored_keys, client), await published_keys(bootstrap))
+    await asyncio.to_thread(store, client, *found.lacking_in_clickhouse)
+    await publish(bootstrap, found.lacking_in_kafka)
+    return found
+
+
+async def make_same_when_they_answer(clickhouse_url: str, bootstrap: str) -> Both:
+    """`make_same`, as soon as both places answer."""
+    while True:
+        try:
+            client = await asyncio.to_thread(
+                clickhouse_connect.get_client, **dsn(clickhouse_url), autogenerate_session_id=False
+            )
+            with closing(client):
+                return await make_same(client, bootstrap)
+        except (ClickHouseError, KafkaError, TimeoutError, OSError):
+            await asyncio.sleep(0.2)
+
+
+def valid(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
+    """Those that are neither revoked nor expired."""
+    return [key for key in keys if not key.revoked_at and (key.expires_at is None or key.expires_at > at)]
+
+
+def _furthest(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
+    known: dict[str, ApiKey] = {}
+    for key in keys:
+        if key.key_id not in known or known[key.key_id].stage < key.stage:
+            known[key.key_id] = key
+    return known
+
+
+def _key_in(value: bytes | None) -> ApiKey | None:
+    try:
+        return None if value is None else ApiKey.model_validate_json(value)
+    except ValidationError:
+        return None
+
+
+async def _places(bootstrap: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        # Asked without naming it: the embedded broker makes any topic that it is asked about.
+        partitions = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}.get(API_KEYS)
+    finally:
+        await admin.close()
+    if not partitions:
+        raise CommandError(f"Topic {API_KEYS} does not exist in Kafka at {bootstrap}: run `feedback topics` first.")
+    return [TopicPartition(API_KEYS, each["partition"]) for each in partitions]

@@ -1,0 +1,96 @@
+"""Offsets around a broker that forgets: where a new log begins to count, and when an old one is used up.
+
+Stored versions rest on offsets and must keep growing, while the embedded broker counts from 0 at each start. So each
+of its logs gets a base above all that is stored. And before it is stopped, the workers must have taken over all that
+was accepted.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+
+from operations.connections import CommandError, clickhouse
+from operations.offsets import Offsets, committed_offsets, end_offsets
+from schemas.topics import INPUTS
+
+# More than one worker can hold of a partition, so that rows which a killed worker's last insert brings late, after
+# the base was computed, still lie below it.
+GAP = 1_000_000
+
+
+def offset_base(stored: int | None, former: int | None) -> int:
+    """The base of a new log: above the highest stored sequence and the former log's base; 0 where there is neither."""
+    known = [number for number in (stored, former) if number is not None]
+    return max(known) + GAP if known else 0
+
+
+async def base_of_lasting_log(file: Path, clickhouse_url: str) -> int:
+    """The base of a log on disk: computed before its first record is read, and kept in this file beside it."""
+    base = _read(file)
+    if base is None:
+        base = offset_base(await wait_for_highest_sequence(clickhouse_url), None)
+        _write(file, base)
+    return base
+
+
+async def wait_for_highest_sequence(clickhouse_url: str) -> int | None:
+    """The highest sequence that any stored record has, None where nothing is stored; waits while there is no answer."""
+    while True:
+        try:
+            return await asyncio.to_thread(_highest_sequence, clickhouse_url)
+        except CommandError:
+            await asyncio.sleep(0.2)
+
+
+def _highest_sequence(clickhouse_url: str) -> int | None:
+    with clickhouse(clickhouse_url) as client:
+        rows = client.query(
+            "SELECT maxOrNull(sequence) FROM feedback.journal"
+            " UNION ALL SELECT maxOrNull(sequence) FROM feedback.dead_letters"
+        ).result_rows
+    return max((int(row[0]) for row in rows if row[0] is not None), default=None)
+
+
+def _read(file: Path) -> int | None:
+    return int(file.read_text()) if file.exists() else None
+
+
+def _write(file: Path, base: int) -> None:
+    draft = file.with_suffix(".new")
+    draft.write_text(f"{base}\n")
+    draft.replace(file)
+
+
+def records_left(ends: Offsets, committed: Offsets) -> int:
+    """Records of the input topics that the workers have not committed."""
+    return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+
+
+async def end_offsets_or_none(bootstrap: str) -> Offsets | None:
+    """Where the input topics end; None where the broker does not answer."""
+    try:
+        return await end_offsets(bootstrap, INPUTS)
+    except (KafkaError, TimeoutError, OSError):
+        return None
+
+
+async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
+    """Wait until the workers of this group have committed the input topics, or make no progress for `patience` seconds.
+
+    Nothing may write to the topics any more. The number of records left over; None where the broker does not answer.
+    """
+    try:
+        ends = await end_offsets(bootstrap, INPUTS)
+        left = records_left(ends, {})
+        started = progressed = time.monotonic()
+        while True:
+            now_left = records_left(ends, await committed_offsets(bootstrap, group, INPUTS))
+            if now_left < left:
+                left, progressed = now_left, time.monotonic()
+            if left == 0 or time.monotonic() - progressed > patience or time.monotonic() - started > deadline:
+                return left
+            await asyncio.sleep(0.1)
+    except (KafkaError, TimeoutError, OSError):
+        return None

@@ -1,0 +1,134 @@
+"""What operators' commands take in common: where the engines are, and texts of a command line read into values."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from operations.connections import CommandError
+from runtime.clickhouse_address import clickhouse_url
+from schemas.topics import INPUTS
+
+KAFKA = "127.0.0.1:9092"
+GROUP = "feedback-workers"
+ROLLUP_GROUP = "feedback-rollups"
+_LAST_PARTITION, _LAST_SEQUENCE = 2**16 - 1, 2**64 - 1
+_DIGITS = re.compile(r"[0-9]{1,20}").fullmatch
+
+
+def engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
+    """Add --clickhouse-url, and --bootstrap where the command speaks to Kafka."""
+    clickhouse(parser)
+    if with_kafka:
+        kafka(parser)
+
+
+def clickhouse(parser: argparse.ArgumentParser) -> None:
+    """Add --clickhouse-url."""
+    parser.add_argument(
+        "--clickhouse-url",
+        default=clickhouse_url(os.environ.get("FEEDBACK_CLICKHOUSE_URL")),
+        metavar="URL",
+        help="http://user:password@host:port (FEEDBACK_CLICKHOUSE_URL, else that of `feedback up` in this folder)",
+    )
+
+
+def kafka(parser: argparse.ArgumentParser) -> None:
+    """Add --bootstrap."""
+    parser.add_argument(
+        "--bootstrap",
+        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
+        metavar="HOST:PORT",
+        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
+    )
+
+
+def group(parser: argparse.ArgumentParser) -> None:
+    """Add --group."""
+    parser.add_argument(
+        "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP") or GROUP, help="the workers' group (%(default)s)"
+    )
+
+
+def rollup_group() -> str:
+    """The group of the programs that keep hours and days."""
+    return os.environ.get("FEEDBACK_ROLLUP_GROUP") or ROLLUP_GROUP
+
+
+def yes(parser: argparse.ArgumentParser) -> None:
+    """Add --yes, for `confirmed`."""
+    parser.add_argument("--yes", action="store_true", help="do it without asking; needed where nobody can be asked")
+
+
+def confirmed(given: argparse.Namespace, question: str) -> bool:
+    """Whether it is to be done: by --yes, or by who sits at the terminal. CommandError where there is none."""
+    if given.yes:
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CommandError("It changes what cannot be changed back, and nobody can be asked here: add --yes.")
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def offset_base(parser: argparse.ArgumentParser) -> None:
+    """Add --offset-base."""
+    parser.add_argument(
+        "--offset-base",
+        type=whole,
+        default=os.environ.get("FEEDBACK_OFFSET_BASE") or None,
+        metavar="N",
+        help="what workers add to offsets (FEEDBACK_OFFSET_BASE, else as `feedback up` has noted it)",
+    )
+
+
+def place(text: str) -> tuple[str, int, int]:
+    """The topic, partition and sequence of a dead letter."""
+    topic, *numbers = text.rsplit("/", 2)
+    if len(numbers) < 2 or not all(_DIGITS(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place: give TOPIC/PARTITION/SEQUENCE")
+    if topic not in INPUTS:
+        raise argparse.ArgumentTypeError(f"no letter is of a topic {topic!r}: give {' or '.join(INPUTS)}")
+    partition, sequence = map(int, numbers)
+    if partition > _LAST_PARTITION or sequence > _LAST_SEQUENCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no place: no log has such a partition or sequence")
+    return topic, partition, sequence
+
+
+def time(text: str) -> datetime:
+    """A moment of 1970 to 2099; UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give it as 2026-01-31T12:00Z") from None
+    if not 1970 <= at.year < 2100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 1970 and 2099")
+    return at
+
+
+def seconds(text: str) -> float:
+    """0 to 3600."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = -1
+    if not 0 <= given <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 0 to 3600")
+    return given
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not _DIGITS(text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+whole = number(0, 2**47 - 1)
+"""A number that an offset may be."""

@@ -1,0 +1,51 @@
+"""Who is in a consumer group: nobody, for what must not be done while programs read and store, or somebody."""
+
+import asyncio
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, for_code
+
+from operations.connections import FIRST_ANSWER_S, CommandError, kafka
+
+HOW_TO_STOP = (
+    "Stop them first (with Compose: docker compose stop worker rollup; what `feedback up` runs: stop it). One that was"
+    " killed counts for another FEEDBACK_SESSION_TIMEOUT_S."
+)
+_NOT_YET = (CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError)
+
+
+def refuse_members(bootstrap: str, *groups: str) -> None:
+    """CommandError while any program is a member of one of these groups, or where Kafka does not answer."""
+    for group in groups:
+        if count := kafka(bootstrap, _members(bootstrap, group)):
+            programs = "program is" if count == 1 else "programs are"
+            raise CommandError(f"{count} {programs} in the group {group}. {HOW_TO_STOP} Nothing was changed.")
+
+
+def require_members(bootstrap: str, *groups: str) -> None:
+    """CommandError unless a program is a member of each of these groups, or where Kafka does not answer."""
+    for group in groups:
+        if not kafka(bootstrap, _members(bootstrap, group)):
+            raise CommandError(
+                f"No program is in the group {group} of Kafka at {bootstrap}: see that `feedback up` runs, or workers"
+                " and `feedback rollup`. Nothing was changed."
+            )
+
+
+async def _members(bootstrap: str, group: str) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        async with asyncio.timeout(FIRST_ANSWER_S * 4):
+            while True:
+                try:
+                    (answer,) = await admin.describe_consumer_groups([group])
+                    (found,) = answer.to_object()["groups"]
+                    if found["error_code"]:
+                        raise for_code(found["error_code"])
+                    return len(found["members"])
+                except _NOT_YET:
+                    # A Kafka that has never had a group makes their topic when it is first asked.
+                    await asyncio.sleep(0.2)
+    finally:
+        await admin.close()

@@ -1,0 +1,1 @@
+"""Records that could not become rows: listed, shown, and sent through again."""

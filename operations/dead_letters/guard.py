@@ -1,0 +1,99 @@
+"""Which dead letters may be sent through again: none that would undo what has happened to its feedback since.
+
+Decided from the letter's bytes as a worker reads them, never from words in them. A create and a request change nothing
+where their id is known, so they may always be sent. Anything else may be a change of the feedback it names, also where
+it cannot be read: that is left if any event of that feedback came after it, stored or still waiting for a worker.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from clickhouse_connect.driver.client import Client
+
+from operations.connections import kafka, offset_base
+from operations.dead_letters.letters import Letter
+from operations.offsets import committed_offsets, end_offsets
+from runtime.kafka_consumer import stop_consumer
+from schemas.events import ID_PATTERN
+from schemas.topics import FEEDBACK_EVENTS
+from stream_workers.join.decode import Created, Forgotten, NotAnEvent, decode, read
+
+_LATEST = """
+SELECT toString(id), max(sequence) FROM feedback.journal
+WHERE kind = 'feedback' AND trace_hash IN {hashes:Array(UInt32)} AND id IN {ids:Array(UUID)} GROUP BY id
+"""
+_AT_ONCE = 1000
+
+
+def changed_by(letter: Letter) -> str | None:
+    """The id of the feedback that the letter may change; None where sending it changes nothing that is there."""
+    if letter.topic != FEEDBACK_EVENTS:
+        return None
+    try:
+        event = read(letter.topic, letter.value)
+    except NotAnEvent:
+        return letter.feedback_id if re.fullmatch(ID_PATTERN, letter.feedback_id) else None
+    return None if isinstance(event, Created | Forgotten) else event.feedback_id
+
+
+def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:
+    """Those that would undo a later event, and of which feedback. `latest`: the sequence of each one's last event."""
+    changes = {each: feedback for each in letters if (feedback := changed_by(each))}
+    return {each: feedback for each, feedback in changes.items() if latest.get(feedback, -1) > each.sequence}
+
+
+def latest_events(
+    client: Client, bootstrap: str, group: str, given_base: int | None, letters: Sequence[Letter]
+) -> dict[str, int]:
+    """The sequence of the last event of each feedback that these letters may change. CommandError without Kafka."""
+    changes = {each: feedback for each in letters if (feedback := changed_by(each))}
+    if not changes:
+        return {}
+    base = offset_base(client, given_base)
+    after: dict[int, int] = {}
+    for letter in changes:
+        offset = max(0, letter.sequence + 1 - base)
+        after[letter.partition] = min(after.get(letter.partition, offset), offset)
+    wanted = set(changes.values())
+    # What waits is read first: what a worker stores meanwhile is then found in the journal.
+    latest = kafka(bootstrap, _waiting(bootstrap, group, after, base, wanted))
+    for feedback, sequence in _stored(client, sorted(wanted)):
+        latest[feedback] = max(latest.get(feedback, 0), sequence)
+    return latest
+
+
+def _stored(client: Client, feedback: Sequence[str]) -> Iterable[tuple[str, int]]:
+    for start in range(0, len(feedback), _AT_ONCE):
+        ids = feedback[start : start + _AT_ONCE]
+        rows = client.query(_LATEST, {"ids": ids, "hashes": [int(each[24:32], 16) for each in ids]}).result_rows
+        yield from ((row[0], int(row[1])) for row in rows)
+
+
+async def _waiting(
+    bootstrap: str, group: str, after: Mapping[int, int], base: int, wanted: Collection[str]
+) -> dict[str, int]:
+    """Of the feedback that is wanted, the last event that no worker has stored, from these offsets on by partition."""
+    committed = await committed_offsets(bootstrap, group, [FEEDBACK_EVENTS])
+    ends = await end_offsets(bootstrap, [FEEDBACK_EVENTS])
+    starts = {
+        TopicPartition(FEEDBACK_EVENTS, p): max(o, committed.get((FEEDBACK_EVENTS, p), 0)) for p, o in after.items()
+    }
+    left = {place for place, start in starts.items() if start < ends.get(place, 0)}
+    found: dict[str, int] = {}
+    if not left:
+        return found
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign(list(left))
+        for place in left:
+            consumer.seek(place, starts[place])
+        while left:
+            for records in (await consumer.getmany(*left, timeout_ms=100)).values():
+                arrivals, _ = decode(records, base)
+                found |= {each.identity: each.sequence for each in arrivals if each.identity in wanted}
+            left = {place for place in left if await consumer.position(place) < ends[place]}
+    finally:
+        await stop_consumer(consumer)
+    return found

@@ -1,0 +1,175 @@
+"""Dead letters, listed, shown, and sent through again once their cause is mended.
+
+A letter is named by its place, `topic/partition/sequence`. Sending it through writes its bytes under its key to its
+partition as a new record; what becomes of that is the workers' to find. A ledger keeps a letter from being sent twice
+by mistake: where a crash left it out, the letter is sent again, which is harmless, since creates and requests are known
+by their ids and a change is refused where the feedback has moved on since (dead_guard.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from clickhouse_connect.driver.client import Client
+
+from operations.connections import CommandError, kafka
+from schemas.events import WORKSPACE_PATTERN
+
+_ORDER = ("recorded_at", "toString(topic)", "kafka_partition", "sequence")
+_LETTERS = f"""
+SELECT toString(topic), kafka_partition, sequence, kafka_offset, recorded_at, toString(reason), detail, hex(key),
+    hex(substring(value, 1, {{{{most_bytes:UInt32}}}})), length(value), feedback_id,
+    toBool((topic, kafka_partition, sequence) IN (SELECT topic, kafka_partition, sequence FROM feedback.redrives))
+FROM feedback.dead_letters FINAL
+WHERE {{condition}}
+ORDER BY {", ".join(f"{each} DESC" for each in _ORDER)} LIMIT {{{{limit:UInt32}}}}
+"""
+_SAID = "JSONExtractString(value, 'workspace')"
+# A key that begins with a workspace is the edge's, which writes the same into the value.
+_WORKSPACE = f"""
+if(JSONType(value) = 'Object' AND countEqual(JSONExtractKeys(value), 'workspace') = 1
+    AND match({_SAID}, '{WORKSPACE_PATTERN}') AND NOT endsWith({_SAID}, '\\n')
+    AND (startsWith(key, concat({_SAID}, '/')) OR NOT match(key, '{WORKSPACE_PATTERN[:-1]}/')), {_SAID}, '')
+"""
+_WHOLE = 2**32 - 1
+_REASONS = """
+SELECT toString(reason), toString(topic), count(), min(recorded_at), max(recorded_at), any(detail)
+FROM feedback.dead_letters FINAL WHERE {condition} GROUP BY reason, topic ORDER BY count() DESC
+"""
+
+WHAT_TO_DO = {
+    "empty": "A producer wrote a record without a value; nothing can be done with it.",
+    "not_utf8": "A producer that is not the edge wrote bytes that are no text: mend the producer.",
+    "not_json": "A producer that is not the edge wrote something else than JSON: mend the producer.",
+    "invalid": "The record breaks the contract in docs/schemas: mend its producer, or update the workers and redrive.",
+    "foreign_id": "Its id was not made for its trace: have the producer take ids from the edge.",
+    "unknown_feedback": "Nothing with this id was created, or it went with its trace after FEEDBACK_KEEP_TRACES_DAYS.",
+    "deleted_feedback": "The feedback was deleted first; a deleted feedback stays deleted.",
+    "id_reused": "The id exists with other content: the first create counts; send the content as an update.",
+    "idempotency_key_reused": "The key stood for another call: send the call under a new key.",
+}
+
+
+class Position(NamedTuple):
+    """A letter's position in the list, which is ordered by time; `at_ms` is its time in Unix milliseconds."""
+
+    at_ms: int
+    topic: str
+    partition: int
+    sequence: int
+
+
+_POSITION = (
+    "(fromUnixTimestamp64Milli({after_at_ms:Int64}, 'UTC'), {after_topic:String}, {after_partition:UInt16},"
+    " {after_sequence:UInt64})"
+)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which letters are meant; what is empty does not narrow."""
+
+    reason: str = ""
+    topic: str = ""
+    since: datetime | None = None
+    place: tuple[str, int, int] | None = None
+    workspaces: tuple[str, ...] = ()
+    """Only letters that belong to one of these; `""` are those whose bytes do not say whose they are."""
+    after: "Position | None" = None
+
+    @property
+    def condition(self) -> str:
+        parts = ["1"]
+        parts += ["reason = {reason:String}"] if self.reason else []
+        parts += ["topic = {topic:String}"] if self.topic or self.place else []
+        parts += ["recorded_at >= {since:DateTime64(3)}"] if self.since else []
+        parts += ["kafka_partition = {partition:UInt16} AND sequence = {sequence:UInt64}"] if self.place else []
+        parts += [f"{_WORKSPACE} IN {{workspaces:Array(String)}}"] if self.workspaces else []
+        parts += [f"({', '.join(_ORDER)}) < {_POSITION}"] if self.after else []
+        return " AND ".join(parts)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        topic, partition, sequence = self.place or (self.topic, 0, 0)
+        since = {"since": self.since} if self.since else {}
+        after = {f"after_{name}": value for name, value in self.after._asdict().items()} if self.after else {}
+        narrow = {"workspaces": list(self.workspaces)}
+        return (
+            {"reason": self.reason, "topic": topic, "partition": partition, "sequence": sequence}
+            | since
+            | narrow
+            | after
+        )
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter. `key` and `value` are the record's bytes; of `value` as many as were asked for."""
+
+    topic: str
+    partition: int
+    sequence: int
+    offset: int
+    recorded_at: datetime
+    reason: str
+    detail: str
+    key: bytes
+    value: bytes
+    value_bytes: int
+    feedback_id: str
+    redriven: bool
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.sequence}"
+
+    @property
+    def position(self) -> Position:
+        at = self.recorded_at.replace(tzinfo=UTC)
+        return Position(round(at.timestamp() * 1000), self.topic, self.partition, self.sequence)
+
+
+def letters(client: Client, wanted: Filter, limit: int, most_bytes: int = _WHOLE) -> list[Letter]:
+    """The latest letters first, of each value the first `most_bytes`."""
+    query = _LETTERS.format(condition=wanted.condition)
+    rows = client.query(query, wanted.parameters | {"limit": limit, "most_bytes": most_bytes}).result_rows
+    return [Letter(*row[:7], *map(bytes.fromhex, row[7:9]), *row[9:]) for row in rows]
+
+
+def require_reason(client: Client, reason: str) -> None:
+    """CommandError, with those there are, where no letter has this reason and none could."""
+    known = sorted(WHAT_TO_DO | {row[0]: "" for row in reasons(client, Filter())})
+    if reason and reason not in known:
+        raise CommandError(f"There is no reason {reason!r}. There are: {', '.join(known)}.")
+
+
+def reasons(client: Client, wanted: Filter) -> list[list[Any]]:
+    """Per reason and topic: how many letters, the first and last time, and one detail."""
+    rows = client.query(_REASONS.format(condition=wanted.condition), wanted.parameters).result_rows
+    return [list(row) for row in rows]
+
+
+def redrive(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
+    """Send the letters through again, oldest first, and note each in the ledger. CommandError if Kafka is away."""
+    if not chosen:
+        return
+    oldest_first = sorted(chosen, key=lambda each: (each.recorded_at, each.topic, each.partition, each.sequence))
+    kafka(bootstrap, _send(client, bootstrap, oldest_first))
+
+
+async def _send(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        for letter in chosen:
+            sent = await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
+            client.insert(
+                "feedback.redrives",
+                [(letter.topic, letter.partition, letter.sequence, sent.offset, datetime.now(UTC))],
+                column_names=["topic", "kafka_partition", "sequence", "new_offset", "redriven_at"],
+                settings={"async_insert": 0},
+            )
+    finally:
+        await producer.stop()

@@ -1,0 +1,1 @@
+"""Removing all that one person left."""

@@ -1,0 +1,145 @@
+"""Removing a person: every row that is theirs, wherever it lies, and a tombstone where a topic keeps the latest.
+
+Whose rows they are is said by a subject (erase_conditions.py), and another than a person goes the same way. A person's
+is feedback whose `_user`, as it was sent, changed, or taken from a request of its trace, names them, every request that
+names them, and every dead letter that does. Their feedback is first deleted as anyone deletes it, so that workers take
+it out of all numbers and publish tombstones; then the rows themselves are removed, versions and all, and the workers
+told to read anew. What a request has said about its trace stays without the person: its model and time.
+
+What is found is noted in `erasures_under_way` until all is done, since the rows that tell it are removed on the way;
+every statement looks there, so it does not matter how much there is. Each step may be repeated, and an erasure that was
+cut off is simply run again. Records in the input topics and in the topic of dead letters cannot be removed one by one:
+they go with their retention.
+"""
+
+import asyncio
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from operations.connections import clickhouse, kafka
+from operations.erase.conditions import (
+    AGGREGATES,
+    EVENTS,
+    SHARED,
+    THEIR_NOTES,
+    Subject,
+    count,
+    count_in,
+    count_without_noting,
+    is_noted,
+)
+from operations.erase.events import delete, tell, until_committed
+from operations.progress import Progress
+from operations.removal import mutate
+from runtime.addresses import dsn
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+from stream_workers.rollup.rollups import Hour, touch_after_removal
+
+_ROUNDS = 5
+
+
+def would_erase(clickhouse_url: str, subject: Subject) -> dict[str, int]:
+    """The rows per table that `erase` would remove."""
+    with clickhouse(clickhouse_url) as client:
+        return count_without_noting(client, subject)
+
+
+def erase(
+    clickhouse_url: str,
+    bootstrap: str,
+    group: str,
+    subject: Subject,
+    *,
+    progress: Progress,
+    patience_s: float = 60,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Erase; the rows that were theirs per table, before and after. CommandError where it cannot be completed."""
+    with clickhouse(clickhouse_url) as client:
+        _find(client, subject)
+        before = after = count(client, subject)
+        for _ in range(_ROUNDS if count_in(client, "erasures_under_way", THEIR_NOTES, subject) else 0):
+            _delete_through_the_pipeline(client, bootstrap, group, subject, patience_s, progress)
+            _remove(client, clickhouse_url, bootstrap, subject, progress)
+            _find(client, subject)
+            after = count(client, subject)
+            if not any(after.values()):
+                mutate(client, {"erasures_under_way": f"DELETE WHERE {THEIR_NOTES}"}, subject.parameters, progress)
+                break
+    return before, after
+
+
+def _find(client: Client, subject: Subject) -> None:
+    """Note what is theirs, beside what was noted before."""
+    for kind, found in subject.found.items():
+        client.command(
+            "INSERT INTO feedback.erasures_under_way (workspace, user, kind, id)"
+            f" SELECT {{workspace:String}}, {{user:String}}, '{kind}', id FROM ({found})",
+            parameters=subject.parameters,
+        )
+
+
+def _ids(client: Client, subject: Subject, *kinds: str) -> list[str]:
+    """What is noted of these kinds."""
+    told = ", ".join(f"'{kind}'" for kind in kinds)
+    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({told})"
+    return [row[0] for row in client.query(query, subject.parameters).result_rows]
+
+
+def _delete_through_the_pipeline(
+    client: Client, bootstrap: str, group: str, subject: Subject, patience_s: float, progress: Progress
+) -> None:
+    """Delete their feedback as anyone would, and wait until workers have done that and all that came before."""
+    standing = [
+        row[0]
+        for row in client.query(
+            f"SELECT DISTINCT toString(id) FROM feedback.journal WHERE {EVENTS} AND id NOT IN (SELECT id"
+            f" FROM feedback.journal WHERE {EVENTS} AND JSONExtractString(entry, 'event') = 'delete')",
+            subject.parameters,
+        ).result_rows
+    ]
+    kafka(bootstrap, delete(bootstrap, subject.workspace, standing, progress))
+    kafka(bootstrap, until_committed(bootstrap, group, patience_s, progress))
+
+
+def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subject, progress: Progress) -> None:
+    """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
+    wanted = subject.parameters
+    client.command(
+        "INSERT INTO feedback.erased_records"
+        f" SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}'), kafka_partition, sequence, now64(3)"
+        f" FROM feedback.journal WHERE {EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}",
+        parameters=wanted,
+    )
+    client.command(
+        "INSERT INTO feedback.erased_records SELECT topic, kafka_partition, sequence, now64(3)"
+        f" FROM feedback.dead_letters WHERE {subject.theirs['dead_letters']}",
+        parameters=wanted,
+    )
+    held = {table for table, rows in count(client, subject).items() if rows}
+    theirs = {table: each for table, each in subject.theirs.items() if table in held - {"rollup_rows"}}
+    changes = {table: f"DELETE WHERE {each}" for table, each in theirs.items()}
+    if "journal" in changes:
+        changes["journal"] = subject.journal
+    mutate(client, changes, wanted, progress)
+    asyncio.run(_roll_up(clickhouse_url, subject.workspace, sorted(map(int, _ids(client, subject, "hour"))), progress))
+    rollups = subject.theirs.get("rollup_rows")
+    if rollups and count_in(client, "rollup_rows", rollups, subject):
+        mutate(client, {"rollup_rows": f"DELETE WHERE {rollups}"}, wanted, progress)
+    newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {AGGREGATES} GROUP BY trace_id"
+    versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
+    shared = [row[0] for row in client.query(SHARED, wanted).result_rows]
+    identities = set(_ids(client, subject, "feedback", "request"))
+    kafka(bootstrap, tell(bootstrap, subject.workspace, versions, shared, identities, progress))
+    if versions:
+        mutate(client, {"trace_aggregate_rows": f"DELETE WHERE {AGGREGATES}"}, wanted, progress)
+
+
+async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int], progress: Progress) -> None:
+    client = await clickhouse_connect.get_async_client(**dsn(clickhouse_url), autogenerate_session_id=False)
+    try:
+        buckets = len({each // 3600 for each in hours}) + len({each // 86_400 for each in hours})
+        with progress.step("hours and days computed anew", buckets) as advance:
+            await touch_after_removal(client, [Hour(workspace, start) for start in hours], advance)
+    finally:
+        await client.close()

@@ -1,0 +1,86 @@
+"""What an erasure says on Kafka: deletes, and once rows are removed, tombstones and notices to the workers."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from operations.connections import CommandError
+from operations.offsets import committed_offsets, end_offsets
+from operations.produce import Record, send
+from operations.progress import Progress
+from schemas import ids
+from schemas.murmur2 import murmur2
+from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
+
+
+async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
+    """Delete feedback as anyone would, each in the partition that its id carries."""
+    event = {"event": "delete", "workspace": workspace, "deleted_at": datetime.now(UTC).isoformat()}
+    records = [_event(each, event) for each in feedback]
+    await send(bootstrap, records, "feedbacks deleted", progress)
+
+
+async def until_committed(
+    bootstrap: str,
+    group: str,
+    patience_s: float,
+    progress: Progress,
+    topics: Sequence[str] = INPUTS,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Return when the group has committed all that the topics hold now: none of it will be read again.
+
+    CommandError when it has made no progress for `patience_s` seconds.
+    """
+    ends = await end_offsets(bootstrap, topics)
+    left, moved = sum(ends.values()), clock()
+    with progress.step(f"records seen by {group}", left) as advance:
+        while True:
+            committed = await committed_offsets(bootstrap, group, topics)
+            now = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+            if now < left:
+                advance(left - now)
+                left, moved = now, clock()
+            if not left:
+                return
+            if clock() - moved > patience_s:
+                raise CommandError(
+                    f"the programs of {group} have made no progress for {patience_s:g} s, {left:,} records before the"
+                    " end: see that they run, then run this again"
+                )
+            await asyncio.sleep(0.2)
+
+
+async def tell(
+    bootstrap: str,
+    workspace: str,
+    gone: Mapping[str, int],
+    changed: Iterable[str],
+    identities: Iterable[str],
+    progress: Progress,
+) -> None:
+    """Tombstones for traces that are gone, above the versions they had; and a notice to the workers for each of these,
+    for each trace that changed, and for the traces of these ids."""
+    hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
+    hashes |= {_hash(each) for each in identities}
+    notice = {"event": "forget", "workspace": workspace, "forgotten_at": datetime.now(UTC).isoformat()}
+    at_ms = time.time_ns() // 1_000_000
+    notices = [_event(str(ids.new_id(trace_hash, at_ms)), notice) for trace_hash in hashes]
+    tombstones = [_tombstone(ids.trace_key(workspace, trace), version) for trace, version in gone.items()]
+    await send(bootstrap, notices + tombstones, "notices and tombstones sent", progress)
+
+
+def _event(feedback_id: str, event: Mapping[str, str]) -> Record:
+    value = msgspec.json.encode({**event, "feedback_id": feedback_id})
+    return Record(FEEDBACK_EVENTS, _hash(feedback_id), feedback_id.encode(), value)
+
+
+def _tombstone(key: bytes, version: int) -> Record:
+    return Record(AGGREGATES, murmur2(key), key, None, [("version", b"%d" % (version + 1))])
+
+
+def _hash(identity: str) -> int:
+    return int(identity[24:32], 16)

@@ -1,0 +1,63 @@
+"""What the pipeline holds, counted: offsets of the topics that programs read, and rows of all workspaces together."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from operations.audit import Log, nowhere
+from operations.connections import kafka, offset_base
+from operations.lost_records import merged, noted
+from operations.offsets import committed_offsets, end_offsets, start_offsets
+from operations.pipeline_progress import Look, Offsets, Place
+
+_STORED = ("journal", "expired_records")
+
+
+class Counts(NamedTuple):
+    """Records of the input topics by what became of them, since their log began.
+
+    A record that was read twice may count twice as stored until ClickHouse has merged its rows; `feedback audit` counts
+    each once.
+    """
+
+    stored: int
+    dead: int
+    erased: int
+    lost: int
+    acknowledged: int
+
+
+def look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
+    """The offsets of the topics that each group reads. CommandError where Kafka does not answer."""
+    return kafka(bootstrap, _look(bootstrap, groups))
+
+
+async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
+    topics = sorted({topic for read in groups.values() for topic in read})
+    # Commits first: what is committed meanwhile lies below ends that are read later.
+    committed = await asyncio.gather(*(committed_offsets(bootstrap, group, read) for group, read in groups.items()))
+    starts, ends = await asyncio.gather(start_offsets(bootstrap, topics), end_offsets(bootstrap, topics))
+    return {
+        Place(group, topic, partition): Offsets(starts.get((topic, partition), 0), end, commits.get((topic, partition)))
+        for (group, read), commits in zip(groups.items(), committed, strict=True)
+        for (topic, partition), end in sorted(ends.items())
+        if topic in read
+    }
+
+
+def counts(client: Client, given_base: int | None) -> Counts:
+    """Of all workspaces. Raises what the client raises."""
+    base = offset_base(client, given_base)
+    of_this_log = f" WHERE sequence >= {base}" if base else ""
+    tables = (*_STORED, "dead_letters", "erased_records")
+    # Without a condition, each is a number that ClickHouse knows of its parts.
+    rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{t}{of_this_log})' for t in tables)}")
+    *stored, dead, erased = map(int, rows.result_rows[0])
+    lost = acknowledged = 0
+    for (topic, partition), losses in noted(client).items():
+        log = Log(topic, partition, 0, 0, 0)
+        lost += nowhere(client, log, losses.open)
+        acknowledged += nowhere(client, log, merged(losses.acknowledged))
+    return Counts(sum(stored), dead, erased, lost, acknowledged)

@@ -1,0 +1,1 @@
+"""What is stored compared with what the journal comes to, and put right."""

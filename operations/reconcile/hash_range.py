@@ -1,0 +1,240 @@
+"""One range of trace hashes: the rows that are stored, those that the journal comes to, and what differs."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
+
+from operations.reconcile.differences import Scope
+from operations.reconcile.lost_places import Books
+from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, Range, Snapshot, Stored
+from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
+from stream_workers.io.arrow_rows import tables
+from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalAnswer, entries_query
+from stream_workers.join.feedback import Feedback
+from stream_workers.join.snapshots import of_feedback, of_traces
+from stream_workers.join.trace_join import Changes
+from stream_workers.join.trace_state import Trace
+
+# The columns of rows in Arrow, as the digests of reconcile_snapshot.py take them.
+_STRUCTURES = {
+    FEEDBACK: (
+        "workspace String, feedback_id String, trace_id String, value Int8, weight Decimal(18, 9),"
+        " created_at DateTime64(3, 'UTC'), updated_at DateTime64(3, 'UTC'), join_state String,"
+        " models Array(String), providers Array(String), _user String, _organisation String, _prompt String,"
+        " _environment String, metadata String, home_user String, home_organisation String, home_prompt String,"
+        " home_environment String, version UInt64, is_deleted UInt8"
+    ),
+    AGGREGATES: (
+        "workspace String, trace_id String, feedback_count UInt32, weight_sum Decimal(38, 9),"
+        " value_weight_sum Decimal(38, 9), weight_value_squared_sum Decimal(38, 9), value_min Nullable(Int8),"
+        " value_max Nullable(Int8), value_last Nullable(Int8), requests UInt32, updated_at DateTime64(3, 'UTC'),"
+        " version UInt64, is_expired UInt8"
+    ),
+}
+Place = tuple[Stored, str]
+"""A table, and the key of a row in it."""
+
+
+class Found(list[Row]):
+    """The rows that are stored under one key."""
+
+    def __init__(self, trace_hash: int) -> None:
+        super().__init__()
+        self.trace_hash = trace_hash
+
+
+_Stored = dict[Stored, dict[str, Found]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong under one key: what is stored, and the row that should be, one or none."""
+
+    trace_hash: int
+    verdict: Verdict
+    stored: tuple[Row, ...]
+    wanted: pa.Table | None = None
+
+    @property
+    def mark(self) -> object:
+        """Tells whether work on it goes on: the newest version that is stored, and the one that should be."""
+        newest = max((row.version for row in self.stored), default=None)
+        return newest, None if self.wanted is None else self.wanted["version"][0].as_py()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The rows of one table that the journal comes to; and of each its key, itself in short, trace hash and trace."""
+
+    rows: pa.Table
+    keys: list[str]
+    short: list[Row]
+    hashes: list[int]
+    traces: list[Trace]
+
+    def is_deleted(self, number: int) -> bool:
+        return "is_deleted" in self.rows.column_names and self.rows["is_deleted"][number].as_py() == 1
+
+
+def faults_in(
+    client: Client, scope: Scope, taken: Snapshot, part: Range, books: Callable[[], Books]
+) -> dict[Place, Fault]:
+    """What is wrong in a range. `books` is called where anything is. Raises what the client raises."""
+    stored = _read_stored(client, taken, part)
+    entries = f"{part.of_journal} AND {taken.of_journal}"
+    wanted = dict(_read_wanted(client, scope, entries))
+    wrong = {table: _wrong(each, stored[table]) for table, each in wanted.items()}
+    unknown = {table: stored[table].keys() - set(each.keys) for table, each in wanted.items()}
+    if not scope.is_all_time:
+        unknown[AGGREGATES] = set()  # they may be of feedback at other times
+    if not any(wrong.values()) and not any(unknown.values()):
+        return {}
+    own = _read_own(client, entries, stored, wanted, wrong)
+    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), own, books()))
+
+
+def _judged(
+    stored: _Stored,
+    wanted: dict[Stored, _Wanted],
+    wrong: dict[Stored, list[int]],
+    unknown: dict[Stored, set[str]],
+    partitions: dict[int, int],
+    own: dict[int, set[int]],
+    books: Books,
+) -> Iterator[tuple[Place, Fault]]:
+    borne_out = _borne_out(wanted[AGGREGATES], stored[AGGREGATES])
+    suspects: set[int] = set()
+    for table in (FEEDBACK, AGGREGATES):
+        rows, each = stored[table], wanted[table]
+        for key in unknown[table]:
+            found = rows[key]
+            suspects.add(found.trace_hash)
+            yield (table, key), Fault(found.trace_hash, Verdict(UNKNOWN, tuple(found), writes=False), tuple(found))
+        for number in wrong[table]:
+            key, trace_hash, trace = each.keys[number], each.hashes[number], each.traces[number]
+            is_feedback = table is FEEDBACK
+            known = Known(
+                books,
+                partitions[trace_hash],
+                own.get(trace_hash, ()),
+                borne_out.get(id(trace)) if is_feedback else None,
+                not is_feedback and trace_hash in suspects,
+            )
+            found = rows.get(key, Found(trace_hash))
+            verdict = judge(each.short[number], found, known)
+            if verdict.kind == UNKNOWN:
+                suspects.add(trace_hash)
+            yield (table, key), Fault(trace_hash, verdict, tuple(found), each.rows.slice(number, 1))
+
+
+def _borne_out(wanted: _Wanted, stored: dict[str, Found]) -> dict[int, int]:
+    """By the identity of each trace whose aggregate is stored exactly as it should be, the place of its last event."""
+    found = {}
+    for key, row, trace in zip(wanted.keys, wanted.short, wanted.traces, strict=True):
+        rows = stored.get(key, ())
+        newest = max((each.version for each in rows), default=None)
+        if newest == row.version and all(each == row for each in rows if each.version == newest):
+            found[id(trace)] = row.sequence
+    return found
+
+
+def _wrong(wanted: _Wanted, stored: dict[str, Found]) -> list[int]:
+    return [
+        number
+        for number, (key, row) in enumerate(zip(wanted.keys, wanted.short, strict=True))
+        if not is_as_wanted(row, stored.get(key, ()), is_deleted=wanted.is_deleted(number))
+    ]
+
+
+def _read_stored(client: Client, taken: Snapshot, part: Range) -> _Stored:
+    names = ("name", "key", "trace_hash", "place", "version", "content")
+    rows = client.query_arrow(
+        f"SELECT name::String AS name, key, trace_hash, place, version, content FROM {taken.name}"
+        f" WHERE {part.of_snapshot}",
+        settings={"output_format_arrow_string_as_string": 1},
+    )
+    tables_by_name = {table.name: table for table in (FEEDBACK, AGGREGATES)}
+    found: _Stored = {table: {} for table in tables_by_name.values()}
+    for name, key, trace_hash, *row in zip(*(rows[each].to_pylist() for each in names), strict=True):
+        found[tables_by_name[name]].setdefault(key, Found(trace_hash)).append(Row(*row))
+    return found
+
+
+def _read_own(
+    client: Client,
+    entries: str,
+    stored: _Stored,
+    wanted: dict[Stored, _Wanted],
+    wrong: dict[Stored, list[int]],
+) -> dict[int, set[int]]:
+    """By trace hash the places in the log that a wrong row tells of and where the journal has an event of that hash."""
+    told = {
+        (each.hashes[number], row.sequence)
+        for table, each in wanted.items()
+        for number in wrong[table]
+        for row in stored[table].get(each.keys[number], ())
+        if row.sequence > each.short[number].sequence
+    }
+    own: dict[int, set[int]] = defaultdict(set)
+    if told:
+        data = "".join(f"{trace_hash}\t{place}\n" for trace_hash, place in told).encode()
+        asked = ExternalData(file_name="told", data=data, fmt="TSV", structure=["h UInt32", "s UInt64"])
+        hash_of = f"bitAnd(trace_hash, {HASH})"
+        found = client.query(
+            f"SELECT {hash_of}, sequence FROM feedback.journal WHERE {entries} AND kind = 'feedback'"
+            f" AND ({hash_of}, sequence) IN (SELECT h, s FROM told)",
+            external_data=asked,
+        )
+        for trace_hash, place in found.result_rows:
+            own[trace_hash].add(place)
+    return own
+
+
+def _read_partitions(client: Client, entries: str) -> dict[int, int]:
+    """The partition of each trace hash."""
+    found = client.query(
+        f"SELECT DISTINCT bitAnd(trace_hash, {HASH}), kafka_partition FROM feedback.journal WHERE {entries}"
+    ).result_rows
+    return {int(row[0]): int(row[1]) for row in found}
+
+
+def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[Stored, _Wanted]]:
+    """Fold the journal's entries of a range."""
+    document = client.raw_query(entries_query(entries), settings=AS_ONE_DOCUMENT, fmt="CustomSeparated")
+    feedback: list[tuple[Trace, Feedback]] = []
+    hashes: dict[int, int] = {}
+    for trace_hash, bucket in JournalAnswer(document).all().items():
+        for trace in bucket.traces:
+            hashes[id(trace)] = trace_hash & HASH
+            feedback += [(trace, each) for each in trace.feedback() if scope.holds(trace.workspace, each.created_at)]
+    traces = list({id(trace): trace for trace, _ in feedback}.values())
+    snapshots = Changes(feedback=of_feedback(feedback), traces=of_traces(traces))
+    rows = tables(snapshots)
+    for table, of_rows in ((FEEDBACK, [trace for trace, _ in feedback]), (AGGREGATES, traces)):
+        short = _in_short(client, table, rows[table.name]) if of_rows else []
+        keys, digests = [key for key, _ in short], [row for _, row in short]
+        trace_hashes = [hashes[id(trace)] for trace in of_rows]
+        yield table, _Wanted(rows.get(table.name), keys, digests, trace_hashes, of_rows)
+
+
+def _in_short(client: Client, table: Stored, rows: pa.Table) -> list[tuple[str, Row]]:
+    """Key and short form of rows, in their order, digested by the engine that digests the stored ones."""
+    sent = pa.BufferOutputStream()
+    numbered = rows.append_column("number", pa.array(range(len(rows)), pa.uint32()))
+    with pa.ipc.new_stream(sent, numbered.schema) as writer:
+        writer.write_table(numbered)
+    data = ExternalData(
+        file_name="wanted",
+        data=sent.getvalue().to_pybytes(),
+        fmt="ArrowStream",
+        structure=[*_STRUCTURES[table].split(", "), "number UInt32"],
+    )
+    found = client.query(
+        f"SELECT {table.key}, {table.place}, {table.version}, {table.content} FROM wanted ORDER BY number",
+        external_data=data,
+    )
+    return [(key, Row(*row)) for key, *row in found.result_rows]

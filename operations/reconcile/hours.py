@@ -1,0 +1,92 @@
+"""The copy by hour compared with the rows, and made anew where it differs."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from clickhouse_connect.driver.client import Client
+
+from operations.progress import Progress
+from operations.reconcile.differences import Difference, Pause, Scope
+from operations.reconcile.snapshot import SETTINGS, partitions, working_table
+from operations.reconcile.stretches import Marked, Stretch, chosen, differing, in_turn, lasting, name_of, on, stretches
+from operations.removal import mutate
+from operations.retention import noted
+from stream_workers.rollup.rollups import Hour
+from stream_workers.rollup.statements import HOUR_COLUMNS, copied, standing
+
+_HOUR = "toDateTime(toStartOfHour(created_at), 'UTC')"
+_CONTENT = (
+    "cityHash64(feedback_id, version, value, weight, join_state, model::String, model_number, model_count,"
+    " _user, _organisation, _prompt, _environment::String)"
+)
+
+
+def hours_copied_wrong(client: Client, scope: Scope, pause: Pause, progress: Progress) -> tuple[Difference, list[Hour]]:
+    """Hours in which the copy is not as the rows. Raises what the client raises."""
+    found = lasting(client, partial(_look, client, scope, progress), pause)
+    difference = Difference("hours whose feedback_hour_rows are not as feedback_rows")
+    difference.add([name_of(hour) for hour in found])
+    return difference, found
+
+
+def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
+    """Copy these hours again. Their rollups are to be touched as after a removal."""
+    with chosen(client, hours) as condition:
+        of_hours = on(condition, "hour")
+        replaced = f"{of_hours} AND {_follows_from_rows(client, on(condition, _HOUR))}"
+        mutate(client, {"feedback_hour_rows": f"DELETE WHERE {replaced}"}, {}, progress)
+        # All there is, tombstones too; then, of rows under one version, once more those that stand: the last counts.
+        not_removed = f"{of_hours} AND join_state != 'expired'"
+        for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
+            client.command(
+                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {copied(rows, not_removed)}",
+                settings=SETTINGS,
+            )
+
+
+def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> Iterator[Marked]:
+    """Read the rows once, into a working table of what they say by hour, and compare the copies with that."""
+    of_hours = on(condition, "hour")
+    columns = "workspace String, at DateTime('UTC'), content UInt64, number UInt64"
+    with working_table(client, columns, "(workspace, at)") as by_hour:
+        parts = partitions(client, "feedback_rows")
+        with progress.step("rows of feedback_rows read by hour", sum(rows for _, rows in parts)) as advance:
+            for part, rows in parts:
+                of_part = f"_partition_id = '{part}' AND {scope.condition('created_at')} AND {of_hours}"
+                client.command(
+                    f"INSERT INTO {by_hour} SELECT workspace::String, hour, sum({_CONTENT}), count()"
+                    f" FROM ({copied('feedback.feedback_rows FINAL', of_part)}) GROUP BY workspace, hour",
+                    parameters=scope.parameters,
+                    settings=SETTINGS,
+                )
+                advance(rows)
+        copies = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
+        found = stretches(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
+        for stretch in in_turn(found, "copies by hour compared", progress):
+            counts = _follows_from_rows(client, stretch.condition(_HOUR), stretch.since)
+            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours, counts))
+
+
+def _follows_from_rows(client: Client, rows: str, since: int = 0) -> str:
+    """Whether a copy, of an hour from `since` on, must have a row that meets the condition. Where traces were removed,
+    copies outlast the rows."""
+    expired_before = noted(client, "expired_before", 0)
+    if since >= expired_before:
+        return "true"
+    return (
+        f"(hour >= toDateTime({expired_before}, 'UTC') OR (feedback_id, hour) IN ("
+        f"SELECT feedback_id, {_HOUR} FROM feedback.feedback_rows FINAL WHERE {rows}))"
+    )
+
+
+def _comparison(by_hour: str, stretch: Stretch, of_hours: str, counts: str) -> str:
+    copies = standing(f"{stretch.condition('hour')} AND {of_hours}")
+    return f"""
+        SELECT workspace, toUnixTimestamp(at), sumIf(content, is_row) FROM (
+            SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {stretch.condition("at")}
+            UNION ALL SELECT workspace::String, hour, {_CONTENT}, 1, false FROM ({copies})
+                WHERE stands AND {counts}
+        )
+        GROUP BY workspace, at
+        HAVING sumIf(content, is_row) != sumIf(content, NOT is_row)
+            OR sumIf(number, is_row) != sumIf(number, NOT is_row)"""

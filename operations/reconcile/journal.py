@@ -1,0 +1,183 @@
+"""Rows and aggregates compared with the fold of the journal, and put right.
+
+What is stored is read before the journal is. It follows from what was in the journal already, so a row that the journal
+does not account for is a fault at first sight, while one that lags may be on its way: what differs is looked at again.
+Each look reads every table once, whatever it finds.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
+
+from operations.progress import Progress
+from operations.reconcile.differences import Difference, Pause, Scope
+from operations.reconcile.hash_range import Fault, Place, faults_in
+from operations.reconcile.lost_places import read_books
+from operations.reconcile.snapshot import (
+    AGGREGATES,
+    FEEDBACK,
+    HASH,
+    REQUESTS,
+    Range,
+    Snapshot,
+    Stored,
+    snapshot,
+    working_table,
+)
+from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
+from operations.removal import mutate
+from schemas.topics import REQUEST_LOGS
+
+_FAULTS_AT_ONCE = 200_000
+_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0}
+_COMPARED = (FEEDBACK, AGGREGATES)
+
+
+def against_journal(
+    client: Client,
+    scope: Scope,
+    pause: Pause,
+    progress: Progress,
+    *,
+    repair: bool,
+    remove: bool,
+) -> list[Difference]:
+    """The differences. With `repair`, what is missing or wrong is put right; with `remove` as well, the journal is
+    believed where it may be what has lost something. Raises what the client raises.
+    """
+    kinds = (MISSING, WRONG, UNKNOWN)
+    found = {(table, kind): Difference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
+    books = cache(lambda: read_books(client))
+
+    def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
+        with snapshot(client, hashes) as taken:
+            for table in _COMPARED:
+                taken.fill(table, scope, progress)
+            for part in _ranges(taken, progress):
+                yield faults_in(client, scope, taken, part, books)
+
+    for again in _twice(look, pause):
+        repairs = {table: _Repair(table) for table in _COMPARED}
+        for (table, key), fault in again:
+            found[table, fault.verdict.kind].add([key])
+            if repair and (remove or fault.verdict.kind != UNKNOWN):
+                repairs[table].add(key, fault)
+        for each in repairs.values():
+            each.carry_out(client, progress)
+    return list(found.values())
+
+
+def _ranges(taken: Snapshot, progress: Progress) -> Iterator[Range]:
+    ranges = list(taken.ranges())
+    with progress.step("rows and journal entries compared", sum(part.rows for part in ranges)) as advance:
+        for part in ranges:
+            yield part
+            advance(part.rows)
+
+
+def _twice(
+    look: Callable[[frozenset[int] | None], Iterator[dict[Place, Fault]]], pause: Pause
+) -> Iterator[Iterator[tuple[Place, Fault]]]:
+    """The faults that are found again after a pause and have not moved meanwhile, so many at a time. `look` takes the
+    trace hashes that are to be looked at, all without."""
+    marks: dict[Place, object] = {}
+    hashes: set[int] = set()
+
+    def again() -> Iterator[tuple[Place, Fault]]:
+        pause()
+        for faults in look(frozenset(hashes)):
+            yield from ((place, each) for place, each in faults.items() if place in marks and marks[place] == each.mark)
+
+    for faults in look(None):
+        marks |= {place: each.mark for place, each in faults.items()}
+        hashes |= {each.trace_hash for each in faults.values()}
+        if len(marks) >= _FAULTS_AT_ONCE:
+            yield again()
+            marks.clear()
+            hashes.clear()
+    if marks:
+        yield again()
+
+
+@dataclass
+class _Repair:
+    """What is to be written into one table, and what to be removed from it."""
+
+    table: Stored
+    wanted: list[pa.Table] = field(default_factory=list)
+    doomed: list[tuple[int, str, Row]] = field(default_factory=list)
+
+    def add(self, key: str, fault: Fault) -> None:
+        if fault.verdict.writes and fault.wanted is not None:
+            # A copy: a slice would hold all rows of its range.
+            self.wanted.append(fault.wanted.take([0]))
+        self.doomed += [(fault.trace_hash, key, row) for row in fault.verdict.doomed]
+
+    def carry_out(self, client: Client, progress: Progress) -> None:
+        """Write first: of rows under one version the last counts, so that no older one shows in between. And write
+        again, since a merge may have dropped what was written for a row of a higher version that was still there."""
+        self._write(client)
+        if self.doomed:
+            table, columns = self.table, ("h UInt32", "key String", "place UInt64", "version UInt64", "content UInt64")
+            with working_table(client, ", ".join(columns), "h") as name:
+                doomed = [(trace_hash, key, *row) for trace_hash, key, row in self.doomed]
+                client.insert(name, doomed, column_names=[each.split()[0] for each in columns], settings=_SETTINGS)
+                condition = (
+                    f"{table.hash} IN (SELECT h FROM {name}) AND ({table.key}, {table.place}, {table.version},"
+                    f" {table.content}) IN (SELECT key, place, version, content FROM {name})"
+                )
+                mutate(client, {table.name: f"DELETE WHERE {condition}"}, {}, progress)
+            self._write(client)
+
+    def _write(self, client: Client) -> None:
+        if self.wanted:
+            rows = pa.concat_tables(self.wanted).combine_chunks()
+            client.insert_arrow(f"feedback.{self.table.name}", rows, settings=_SETTINGS)
+
+
+def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> Difference:
+    """Requests that are in the journal and not stored: they come back when their records are read again."""
+    bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
+    found = Difference("request_log_rows missing (their bodies are in Kafka alone)")
+
+    def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
+        with snapshot(client, hashes) as taken:
+            taken.fill(REQUESTS, Scope(), progress)
+            for part in _ranges(taken, progress):
+                query = f"""
+                    SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
+                    FROM feedback.journal
+                    WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds}
+                        AND trace_hash NOT IN (SELECT trace_hash FROM feedback.journal WHERE kind = 'expiry')
+                        AND toString(id) NOT IN (SELECT key FROM {taken.name} WHERE {part.of_snapshot})"""
+                missing = client.query(query, scope.parameters).result_rows
+                erased = _erased(client, [(partition, sequence) for _, _, partition, sequence in missing])
+                yield {
+                    (REQUESTS, key): Fault(trace_hash, Verdict(MISSING, (), writes=False), ())
+                    for key, trace_hash, *place in missing
+                    if tuple(place) not in erased
+                }
+
+    for again in _twice(look, pause):
+        found.add([key for (_, key), _ in again])
+    return found
+
+
+def _erased(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of these places in the log of requests whose records were erased."""
+    if not places:
+        return set()
+    asked = ExternalData(
+        file_name="wanted",
+        data="".join(f"{partition}\t{sequence}\n" for partition, sequence in places).encode(),
+        fmt="TSV",
+        structure=["p UInt16", "s UInt64"],
+    )
+    query = f"""
+        SELECT kafka_partition, sequence FROM feedback.erased_records
+        WHERE topic = '{REQUEST_LOGS}' AND (kafka_partition, sequence) IN (SELECT p, s FROM wanted)"""
+    return {(partition, sequence) for partition, sequence in client.query(query, external_data=asked).result_rows}

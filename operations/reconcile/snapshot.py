@@ -1,0 +1,193 @@
+"""What is stored of feedback, aggregates and requests, in short and by trace hash: a working table of one comparison.
+
+No table is in the order of trace hashes but the journal, so each is read once and its rows written into a table that
+is: where they are, and digests of what they say. Ranges of that table and of the journal are then compared side by
+side. All versions are there, since of two rows under one version one may have to go.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from operations.progress import Progress
+from operations.reconcile.differences import Scope
+
+# ClickHouse's murmur2 of Kafka drops the first bit, as Kafka's partitioner does: so all hashes here do.
+BITS = 31
+HASH = 2**BITS - 1
+ENTRIES_AT_ONCE = 100_000
+_BUCKETS = 2**16
+_PREFIX = "reconcile_"
+_KEPT_FOR_DAYS = 7
+SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
+_OF_ID = f"bitAnd(reinterpretAsUInt32(reverse(unhex(substring(toString({{id}}), 25, 8)))), {HASH})"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table whose rows follow from the journal. `place` and `content` are digests: of what never changes of a row,
+    and of all that it says but the version."""
+
+    name: str
+    key: str
+    hash: str
+    place: str
+    content: str
+    version: str = "version"
+    created_at: str | None = None
+    identity: str = ""
+    is_last: str = ""
+    """What marks the last row of what went with its trace: the fold of the journal knows nothing of it any more."""
+
+    def outlasts(self, part: str) -> str:
+        """Whether a row in this partition is there still: neither such a last row, nor one from before it."""
+        if not self.is_last:
+            return "1"
+        rows, key = f"feedback.{self.name} WHERE _partition_id = '{part}'", self.identity
+        return f"""NOT ({self.is_last}) AND ({key}, version) NOT IN (
+            SELECT {key}, version FROM (SELECT {key}, version FROM {rows}) AS rows INNER JOIN (
+                SELECT {key}, max(version) AS last FROM {rows} AND {self.is_last} GROUP BY {key}
+            ) AS gone USING ({key}) WHERE version < last)"""
+
+
+FEEDBACK = Stored(
+    "feedback_rows",
+    "concat(workspace::String, '/', toString(feedback_id))",
+    _OF_ID.format(id="feedback_id"),
+    "cityHash64(home_environment::String, home_organisation, home_prompt, home_user, created_at)",
+    "cityHash64(trace_id, value, weight, updated_at, join_state::String, models::Array(String),"
+    " providers::Array(String), _user, _organisation, _prompt, _environment::String, metadata, is_deleted)",
+    created_at="created_at",
+    identity="feedback_id",
+    is_last="join_state = 'expired'",
+)
+AGGREGATES = Stored(
+    "trace_aggregate_rows",
+    "concat(workspace::String, '/', trace_id)",
+    "kafkaMurmurHash(concat(workspace::String, '/', trace_id))",
+    "toUInt64(0)",
+    "cityHash64(feedback_count, weight_sum, value_weight_sum, weight_value_squared_sum, ifNull(value_min, -128),"
+    " ifNull(value_max, -128), ifNull(value_last, -128), requests, updated_at)",
+    identity="workspace, trace_id",
+    is_last="is_expired",
+)
+REQUESTS = Stored(
+    "request_log_rows",
+    "toString(request_id)",
+    _OF_ID.format(id="request_id"),
+    "toUInt64(0)",
+    "toUInt64(0)",
+    "sequence",
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Trace hashes without their first bit, both ends included; `rows` are the entries and rows that it holds."""
+
+    low: int
+    high: int
+    rows: int
+
+    @property
+    def of_journal(self) -> str:
+        """The range of the journal, whose hashes have their first bit."""
+        second = f"trace_hash BETWEEN {self.low + 2**BITS} AND {self.high + 2**BITS}"
+        return f"(trace_hash BETWEEN {self.low} AND {self.high} OR {second})"
+
+    @property
+    def of_snapshot(self) -> str:
+        return f"trace_hash BETWEEN {self.low} AND {self.high}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The working table; and in a second look another one, of the trace hashes that are looked at again."""
+
+    client: Client
+    name: str
+    chosen: str | None
+
+    @property
+    def of_journal(self) -> str:
+        """Which entries of the journal are compared."""
+        return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
+
+    def fill(self, stored: Stored, scope: Scope, progress: Progress) -> None:
+        """Read a table once, a partition of it at a time."""
+        parts = partitions(self.client, stored.name)
+        chosen = f"{stored.hash} IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
+        with progress.step(f"rows of {stored.name} read", sum(rows for _, rows in parts)) as advance:
+            for part, rows in parts:
+                self.client.command(
+                    f"INSERT INTO {self.name} SELECT '{stored.name}', {stored.hash}, {stored.key}, {stored.place},"
+                    f" {stored.version}, {stored.content} FROM feedback.{stored.name}"
+                    f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {chosen}"
+                    f" AND {stored.outlasts(part)}",
+                    parameters=scope.parameters,
+                    settings=SETTINGS,
+                )
+                advance(rows)
+
+    def ranges(self) -> Iterator[Range]:
+        """All hashes, in ranges of so many entries and rows as are held in memory at once, or of one bucket."""
+        width = 2**BITS // _BUCKETS
+        counted = self.client.query(f"""
+            SELECT intDiv(hash, {width}) AS bucket, count() FROM (
+                SELECT bitAnd(trace_hash, {HASH}) AS hash FROM feedback.journal WHERE {self.of_journal}
+                UNION ALL SELECT trace_hash FROM {self.name}
+            ) GROUP BY bucket ORDER BY bucket""").result_rows
+        low = rows = 0
+        for bucket, number in counted:
+            rows += number
+            if rows >= ENTRIES_AT_ONCE:
+                yield Range(low, (bucket + 1) * width - 1, rows)
+                low, rows = (bucket + 1) * width, 0
+        if rows:
+            yield Range(low, 2**BITS - 1, rows)
+
+
+@contextmanager
+def snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[Snapshot]:
+    """A snapshot to be filled: of all, or of these trace hashes."""
+    columns = "name LowCardinality(String), trace_hash UInt32, key String, place UInt64, version UInt64, content UInt64"
+    with working_table(client, columns, "(trace_hash, name, key)") as name, ExitStack() as entered:
+        chosen = None
+        if hashes is not None:
+            chosen = entered.enter_context(working_table(client, "h UInt32", "h"))
+            client.insert_arrow(chosen, pa.table({"h": pa.array(sorted(hashes), pa.uint32())}), settings=SETTINGS)
+        yield Snapshot(client, name, chosen)
+
+
+@contextmanager
+def working_table(client: Client, columns: str, order: str) -> Iterator[str]:
+    """The name of a table that is dropped in the end. Those that a killed comparison has left are dropped first."""
+    left = client.query(
+        f"SELECT name FROM system.tables WHERE database = 'feedback' AND startsWith(name, '{_PREFIX}')"
+        f" AND metadata_modification_time < now() - INTERVAL {_KEPT_FOR_DAYS} DAY"
+    ).result_rows
+    for (old,) in left:
+        _drop(client, f"feedback.{old}")
+    name = f"feedback.{_PREFIX}{uuid.uuid4().hex}"
+    try:
+        client.command(
+            f"CREATE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY {order} SETTINGS index_granularity = 512"
+            " COMMENT 'Working table of `feedback reconcile`, which drops it in the end'"
+        )
+        yield name
+    finally:
+        _drop(client, name)
+
+
+def partitions(client: Client, table: str) -> list[tuple[str, int]]:
+    """The partitions of a table, each with how many rows it has."""
+    query = f"SELECT _partition_id, count() FROM feedback.{table} GROUP BY _partition_id ORDER BY _partition_id"
+    return [(name, int(rows)) for name, rows in client.query(query).result_rows]
+
+
+def _drop(client: Client, name: str) -> None:
+    client.command(f"DROP TABLE IF EXISTS {name} SYNC SETTINGS max_table_size_to_drop = 0")

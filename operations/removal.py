@@ -1,0 +1,50 @@
+"""Removing rows from ClickHouse for good.
+
+ClickHouse removes rows by a mutation, which looks at each part of a table and writes those again that hold any. What
+costs are the parts, so all that is to go from a table goes by one mutation, and those of several tables run at once.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from clickhouse_connect.driver.client import Client
+
+from operations.connections import CommandError
+from operations.progress import Progress
+
+_LOOK_AGAIN_S = 0.1
+_SETTINGS = {"mutations_sync": 0, "allow_nondeterministic_mutations": 1}
+_UNDER_WAY = """
+SELECT table, sum(parts_to_do), anyIf(latest_fail_reason, latest_fail_reason != '') FROM system.mutations
+WHERE database = 'feedback' AND table IN {tables:Array(String)} AND NOT is_done
+GROUP BY table
+"""
+_PARTS = """
+SELECT count() FROM system.parts WHERE database = 'feedback' AND table IN {tables:Array(String)} AND active
+"""
+
+
+def mutate(
+    client: Client, changes: Mapping[str, str], parameters: Mapping[str, object], progress: Progress | None = None
+) -> None:
+    """Carry out an ALTER of each table, such as `DELETE WHERE …`, and return when every part has been dealt with.
+
+    CommandError where ClickHouse fails to; it then goes on trying by itself.
+    """
+    for table, change in changes.items():
+        client.command(f"ALTER TABLE feedback.{table} {change}", parameters=dict(parameters), settings=_SETTINGS)
+    _wait(client, changes.keys(), progress or Progress())
+
+
+def _wait(client: Client, tables: Iterable[str], progress: Progress) -> None:
+    wanted = {"tables": list(tables)}
+    left = int(client.query(_PARTS, wanted).result_rows[0][0]) if wanted["tables"] else 0
+    with progress.step("parts of tables gone through", left) as advance:
+        while found := client.query(_UNDER_WAY, wanted).result_rows:
+            for table, _, reason in found:
+                if reason:
+                    raise CommandError(f"rows of {table} cannot be removed: {' '.join(reason.split())[:400]}")
+            now = sum(int(parts) for _, parts, _ in found)
+            advance(max(0, left - now))
+            left = min(left, now)
+            time.sleep(_LOOK_AGAIN_S)

@@ -1,0 +1,111 @@
+"""Setting the workers' group back, so that they read records again that they have read.
+
+Replaying changes nothing that is right: a row is a function of its records, and written again it is the same. What must
+never happen is a step forward, which would skip records; and Kafka takes no offsets of a group that still has members.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError
+
+from operations.connections import CommandError, kafka
+from operations.offsets import Offsets, committed_offsets, end_offsets, start_offsets
+from runtime.kafka_consumer import stop_consumer
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far one partition is set back: from its commit to `target`; its log has records from `start` on."""
+
+    topic: str
+    partition: int
+    start: int
+    committed: int
+    target: int
+
+    @property
+    def records(self) -> int:
+        """How many are read again."""
+        return self.committed - self.target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """From where on: an offset or a time; of which topics, and of one partition or of all."""
+
+    since: int | datetime
+    topics: tuple[str, ...]
+    partition: int | None = None
+
+
+def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offsets) -> list[Step]:
+    """Steps back to the wanted offsets, no further than the logs reach; none forward, and none without a commit."""
+    steps = []
+    for (topic, partition), offset in sorted(wanted.items()):
+        place = (topic, partition)
+        if place in committed and max(offset, starts[place]) < committed[place]:
+            target = max(offset, starts[place])
+            steps.append(Step(topic, partition, starts[place], committed[place], target))
+    return steps
+
+
+def expired(wanted: Mapping[tuple[str, int], int], starts: Offsets) -> dict[tuple[str, int], int]:
+    """How many of the wanted records Kafka no longer has."""
+    return {place: starts[place] - offset for place, offset in wanted.items() if offset < starts[place]}
+
+
+def steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[Step], dict[tuple[str, int], int]]:
+    """The steps, and per partition how many of the wanted records Kafka has no more. CommandError without Kafka."""
+    return kafka(bootstrap, _steps_back(bootstrap, group, wanted))
+
+
+async def _steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[Step], dict[tuple[str, int], int]]:
+    starts = await start_offsets(bootstrap, wanted.topics)
+    ends = await end_offsets(bootstrap, wanted.topics)
+    if missing := set(wanted.topics) - {topic for topic, _ in starts}:
+        raise CommandError(f"There is no topic {min(missing)} in Kafka at {bootstrap}: is that the workers' Kafka?")
+    places = {place for place in starts if wanted.partition in (None, place[1])}
+    if not places:
+        last = max(partition for _, partition in starts)
+        raise CommandError(f"There is no partition {wanted.partition}: give one from 0 to {last}, or all.")
+    committed = await committed_offsets(bootstrap, group, wanted.topics)
+    if not committed:
+        raise CommandError(f"The group {group} has committed nothing in Kafka at {bootstrap}: is it the workers'?")
+    if isinstance(wanted.since, datetime):
+        offsets = await _offsets_at(bootstrap, wanted.since, {place: ends[place] for place in places})
+        return plan(offsets, starts, committed), {}
+    offsets = dict.fromkeys(places, wanted.since)
+    return plan(offsets, starts, committed), expired(offsets, starts)
+
+
+async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets:
+    """The first record of each partition at or after this time; its end where there is none."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        at_ms = int(since.timestamp() * 1000)
+        found = await consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
+    finally:
+        await stop_consumer(consumer)
+    return {place: each.offset if (each := found.get(TopicPartition(*place))) else end for place, end in ends.items()}
+
+
+def set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
+    """Take the steps. CommandError where a worker has joined meanwhile: then none is taken."""
+    kafka(bootstrap, _set_back(bootstrap, group, steps))
+
+
+async def _set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
+    offsets = {TopicPartition(each.topic, each.partition): each.target for each in steps}
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(list(offsets))
+        await consumer.commit(offsets)
+    except CommitFailedError:
+        raise CommandError(f"A worker has joined the group {group} meanwhile. Nothing was changed.") from None
+    finally:
+        await stop_consumer(consumer)

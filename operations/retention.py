@@ -1,0 +1,196 @@
+"""For how long what is stored is kept, and when feedback counts as orphaned: settings, applied to ClickHouse.
+
+A trace is removed whole, by `feedback expire` (expire.py): no table that it lies in drops rows by itself. What stands
+for itself has a time to live in ClickHouse, which drops it when it merges parts, some time after it is due: bodies of
+requests, hours and days, dead letters and idempotency keys.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.client import Client
+
+from operations.connections import CommandError, clickhouse
+
+TRACES_SETTING = "FEEDBACK_KEEP_TRACES_DAYS"
+ROLLUPS_SETTING = "FEEDBACK_KEEP_ROLLUPS_DAYS"
+BODIES_SETTING = "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"
+ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
+# Topics keep records for seven days; what may still be read from them must find the state it was joined to.
+_LEAST_WITH_REPLAY = 8
+DEFAULT_ORPHAN_AFTER_HOURS = 168
+_DAY = 86_400
+
+
+class RetentionError(CommandError):
+    """A setting cannot be applied; the message is for a person."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A number of days, its bounds, and what it is without being set; None: for ever."""
+
+    name: str
+    default_days: int | None = None
+    least_days: int = 1
+
+    def days(self, environment: Mapping[str, str]) -> int | None:
+        """RetentionError where it is no such number."""
+        text = environment.get(self.name, "")
+        if not text:
+            return self.default_days
+        if text.isdecimal() and int(text) == 0:
+            return None
+        if not text.isdecimal() or not self.least_days <= int(text) <= 36_500:
+            raise RetentionError(
+                f"{self.name} must be {self.least_days} to 36500 days, or 0 to keep for ever, got {text}."
+            )
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What ClickHouse drops by itself: rows of a table, or what some of its columns hold; by which column it ages, and
+    for how many days more than the setting says."""
+
+    setting: Setting
+    table: str
+    by: str
+    columns: tuple[str, ...] = ()
+    days_more: int = 0
+
+    @property
+    def what(self) -> str:
+        return f"{', '.join(self.columns)} of {self.table}" if self.columns else self.table
+
+
+_TRACES = Setting(TRACES_SETTING, least_days=_LEAST_WITH_REPLAY)
+_ROLLUPS = Setting(ROLLUPS_SETTING)
+_DEAD = Setting("FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY)
+_KEYS = Setting("FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY)
+_BODIES = ("request_headers", "request_body", "response_headers", "response_body")
+# A day is shown and computed anew while all rows of it are there, so rows go some days after it is shown no more.
+_UNSEEN_DAYS = 2
+
+KEPT = (
+    Kept(Setting(BODIES_SETTING), "request_log_rows", "started_at", _BODIES),
+    Kept(_ROLLUPS, "rollup_rows", "start", days_more=_UNSEEN_DAYS),
+    Kept(_ROLLUPS, "feedback_hour_rows", "hour", days_more=_UNSEEN_DAYS),
+    Kept(_DEAD, "dead_letters", "recorded_at"),
+    Kept(_KEYS, "idempotency_keys", "claimed_at"),
+)
+SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in KEPT))
+# What a trace is made of; data folders of before may have a time to live here.
+OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
+
+
+def require_valid(environment: Mapping[str, str]) -> None:
+    """RetentionError names the setting at fault."""
+    for each in SETTINGS:
+        each.days(environment)
+    orphan_after_hours(environment)
+
+
+def days_of_traces(environment: Mapping[str, str]) -> int | None:
+    """After how many days without an event a trace is removed; None: never. RetentionError."""
+    return _TRACES.days(environment)
+
+
+def orphan_after_hours(environment: Mapping[str, str]) -> int:
+    """Hours after which pending feedback counts as orphaned. RetentionError where the setting is no such number."""
+    text = environment.get(ORPHAN_SETTING, "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text}.")
+    return int(text)
+
+
+def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
+    """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. CommandError if it fails."""
+    require_valid(environment)
+    hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
+    with clickhouse(url) as client:
+        changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table))]
+        _show_rollups(client, rollups)
+        for each in KEPT:
+            days = each.setting.days(environment)
+            if sentence := _apply(client, each, None if days is None else days + each.days_more):
+                changed.append(sentence)
+        if _change(client, "orphan_after_hours", hours, DEFAULT_ORPHAN_AFTER_HOURS):
+            changed.append(f"feedback without a request counts as orphaned after {hours} hours")
+    return changed
+
+
+def _show_rollups(client: Client, days: int) -> None:
+    """Have days shown no more before they may be dropped, and none again of which some rows may have been."""
+    before = noted(client, "keep_rollups_days", 0)
+    if before and (days == 0 or days > before):
+        today = int(time.time()) // _DAY * _DAY
+        note(client, "rollups_gone_before", max(today - before * _DAY, noted(client, "rollups_gone_before", 0)))
+    _change(client, "keep_rollups_days", days, 0)
+
+
+def note_offset_base(url: str, base: int) -> None:
+    """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. CommandError."""
+    with clickhouse(url) as client:
+        note(client, "offset_base", base)
+
+
+def note(client: Client, name: str, value: int | str) -> None:
+    """Leave a value for programs and commands that run later."""
+    row = (name, str(value))
+    client.insert("feedback.settings", [row], column_names=["name", "value"], settings={"async_insert": 0})
+
+
+def noted(client: Client, name: str, default: int) -> int:
+    """The number that was left last under this name."""
+    query = "SELECT value FROM feedback.settings FINAL WHERE name = {name:String}"
+    rows = client.query(query, {"name": name}).result_rows
+    return int(rows[0][0]) if rows else default
+
+
+def _change(client: Client, name: str, value: int, default: int) -> bool:
+    if noted(client, name, default) == value:
+        return False
+    note(client, name, value)
+    return True
+
+
+def days_in_force(client: Client, kept: Kept) -> int | None:
+    """For how many days ClickHouse keeps this; None for ever."""
+    if not kept.columns:
+        return _days_of_table(client, kept.table)
+    # Columns of one setting are given their time together.
+    return _days(client, kept.table, "create_table_query", f"`{kept.columns[-1]}` [^`]*")
+
+
+def _days_of_table(client: Client, table: str) -> int | None:
+    return _days(client, table, "engine_full", ".*")
+
+
+def _days(client: Client, table: str, made: str, before: str) -> int | None:
+    """The days of a time to live, as ClickHouse tells what it has made."""
+    found = client.query(
+        f"SELECT toUInt32OrZero(extract({made}, {{pattern:String}})) FROM system.tables"
+        " WHERE database = 'feedback' AND name = {table:String}",
+        {"pattern": before + r" TTL [^`]*?toIntervalDay\((\d+)\)", "table": table},
+    ).result_rows
+    return int(found[0][0]) or None
+
+
+def _keep_rows(client: Client, table: str) -> str:
+    """Take the time to live from a table whose rows go with their traces."""
+    if _days_of_table(client, table) is None:
+        return ""
+    client.command(f"ALTER TABLE feedback.{table} REMOVE TTL")
+    return f"{table} drops no row by itself any more"
+
+
+def _apply(client: Client, kept: Kept, days: int | None) -> str:
+    if days_in_force(client, kept) == days:
+        return ""
+    lasts = "REMOVE TTL" if days is None else f"TTL toDateTime({kept.by}) + toIntervalDay({days})"
+    changes = [f"MODIFY COLUMN {column} {lasts}" for column in kept.columns]
+    changes = changes or [lasts if days is None else f"MODIFY {lasts}"]
+    client.command(f"ALTER TABLE feedback.{kept.table} {', '.join(changes)}")
+    return f"ClickHouse keeps {kept.what} for {'ever' if days is None else f'{days} days'}"

@@ -1,0 +1,60 @@
+"""`feedback sql`: one statement to ClickHouse, its answer on stdout.
+
+The short way to what any ClickHouse client does: it finds the address with its password by itself.
+"""
+
+import argparse
+import sys
+from typing import Any
+
+from operations import command_options as options
+from operations.connections import CommandError, connect, server_message, told_by_clickhouse
+
+_DESCRIPTION = (
+    "Sends one statement to ClickHouse and prints its answer: a table where stdout is a terminal, else lines with tabs"
+    " between values. A FORMAT in the statement comes first."
+)
+_CHUNK_BYTES = 1 << 16
+
+
+def add_to(commands: Any) -> None:
+    """Register the command with the subparsers of `feedback`."""
+    sql = commands.add_parser(
+        "sql", help="ask ClickHouse: one statement, its answer on stdout", description=_DESCRIPTION
+    )
+    sql.add_argument("statement", metavar="STATEMENT", help="the statement; - reads it from stdin")
+    sql.add_argument("--format", metavar="F", help="any of ClickHouse's, as CSVWithNames, JSONEachRow or Vertical")
+    options.clickhouse(sql)
+    sql.set_defaults(run=_sql)
+
+
+def _sql(given: argparse.Namespace) -> int:
+    from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+    statement = sys.stdin.read() if given.statement == "-" else given.statement
+    if not statement.strip():
+        raise CommandError(
+            'There is no statement: give one, as in `feedback sql "SELECT count() FROM feedback.feedback"`.'
+        )
+    form = given.format or ("PrettyCompact" if sys.stdout.isatty() else "TabSeparated")
+    client = connect(given.clickhouse_url)
+    try:
+        with told_by_clickhouse(given.clickhouse_url):
+            _print(client, statement, form)
+    except CommandError as error:
+        refused = error.__cause__
+        if isinstance(refused, DatabaseError) and not isinstance(refused, OperationalError):
+            raise CommandError(server_message(refused)) from error
+        raise
+    finally:
+        client.close()
+    return 0
+
+
+def _print(client: Any, statement: str, form: str) -> None:
+    # Whole before its first byte, so that an error is one and nothing of an answer stands before it.
+    answer = client.raw_stream(
+        statement, settings={"wait_end_of_query": 1}, transport_settings={"X-ClickHouse-Format": form}
+    )
+    while chunk := answer.read(_CHUNK_BYTES):
+        sys.stdout.buffer.write(chunk)

@@ -1,0 +1,1 @@
+"""Numbers of many requests and feedbacks: over time, by group, and compared."""

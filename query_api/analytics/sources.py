@@ -1,0 +1,142 @@
+"""Numbers of feedback by bucket, and by one of its fields where asked, from rows and rollups as a plan says: one query.
+
+Every number is told by an aggregate of each source, of rows `f` and of rollups `r`, in such a type that what one tells
+can be added to what the other does. So they are the same wherever they come from.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from query_api.analytics.plan import Dimension, Piece, Plan
+from query_api.analytics.time_buckets import Timeline
+from query_api.clickhouse import Reader
+from query_api.filters.conditions import Conditions, conditions_on_feedback, milliseconds
+from query_api.filters.parameters import LogFilters
+
+
+class Number(NamedTuple):
+    """A number of a group of feedback: the aggregate that tells it of rows, of rollups, and of what both tell."""
+
+    of_rows: str
+    of_rollups: str
+    of_both: str = "sum"
+
+
+@dataclass(frozen=True)
+class GroupedBy:
+    """What feedback is grouped by. It is in the group of each value that it has, and without one in that of ""."""
+
+    values: str
+    """SQL for the list of values of a row `f`."""
+    dimension: Dimension | None = None
+    """Where rollups have it; None: nowhere."""
+    filter: str = ""
+    """The parameter by which only groups of its values are asked for."""
+    join: str = ""
+    """What the values need beside `f`; {asked} is the condition on it."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+_CREATED, _START = "fromUnixTimestamp64Milli({%s:Int64})", "toDateTime({%s:UInt32}, 'UTC')"
+
+
+async def by_bucket(
+    reader: Reader,
+    filters: LogFilters,
+    when: Timeline,
+    chosen: Plan,
+    numbers: Mapping[str, Number],
+    by: GroupedBy | None = None,
+) -> list[tuple[datetime, dict[str, Any]]]:
+    """The rows of `told`, each after the start of its bucket. Raises what the client raises."""
+    rows = await reader.rows(*told(filters, when, chosen, numbers, by))
+    start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
+    return [(start_of[row["cut"]], row) for row in rows]
+
+
+def told(
+    filters: LogFilters, when: Timeline, chosen: Plan, numbers: Mapping[str, Number], by: GroupedBy | None = None
+) -> tuple[str, dict[str, Any]]:
+    """A query and its parameters: a row for each group that has feedback, with `cut`, the first instant of its bucket
+    that was asked for, `group_value` and the numbers by their names."""
+    parameters: dict[str, Any] = {"cuts": [milliseconds(cut) for cut in when.cuts]}
+    of_rows = [piece for piece in chosen.pieces if piece.source == "rows"]
+    of_rollups = [piece for piece in chosen.pieces if piece.source != "rows"]
+    selects = [_of_rows(parameters, filters, of_rows, numbers, by)] if of_rows else []
+    selects += [_of_rollups(parameters, filters, chosen, of_rollups, numbers, by)] if of_rollups else []
+    together = ", ".join(f"{number.of_both}({name}) AS {name}" for name, number in numbers.items())
+    text = f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS told GROUP BY cut, group_value"
+    return text, parameters
+
+
+def _of_rows(
+    parameters: dict[str, Any],
+    filters: LogFilters,
+    pieces: list[Piece],
+    numbers: Mapping[str, Number],
+    by: GroupedBy | None,
+) -> str:
+    """Of feedback that is stored, by its own time."""
+    asked = conditions_on_feedback(filters, "f")
+    asked.parts.append(" OR ".join(f"({time})" for time in _within(parameters, pieces, "f.created_at", _CREATED, 1)))
+    parameters |= asked.parameters
+    columns = "f.created_at AS created_at, f.value AS value, f.weight AS weight"
+    rows, chosen = f"SELECT {columns}, '' AS group_value FROM feedback.feedback AS f WHERE {asked.text}", ""
+    if by:
+        parameters |= by.parameters
+        chosen = _chosen(parameters, filters, by)
+        rows = f"""
+        SELECT created_at, value, weight, arrayJoin(if(empty(list), [''], list))::String AS group_value FROM (
+            SELECT {columns}, {by.values} AS list FROM feedback.feedback AS f
+            {by.join.format(asked=asked.text)} WHERE {asked.text}
+        )
+        """
+    return f"""
+    SELECT roundDown(toUnixTimestamp64Milli(f.created_at), {{cuts:Array(Int64)}}) AS cut, group_value,
+        {", ".join(f"{number.of_rows} AS {name}" for name, number in numbers.items())}
+    FROM ({rows}) AS f {chosen} GROUP BY cut, group_value
+    """
+
+
+def _of_rollups(
+    parameters: dict[str, Any],
+    filters: LogFilters,
+    chosen: Plan,
+    pieces: list[Piece],
+    numbers: Mapping[str, Number],
+    by: GroupedBy | None,
+) -> str:
+    """Of whole hours and days, at one look."""
+    asked = Conditions(
+        ["r.workspace = {workspace:String}", f"r.dimension = '{chosen.dimension}'"], {"workspace": filters.workspace}
+    )
+    times = zip(pieces, _within(parameters, pieces, "r.start", _START, 1000), strict=True)
+    asked.parts.append(" OR ".join(f"(r.period = '{piece.source}' AND {time})" for piece, time in times))
+    for column, lists in (("environment", chosen.environments), ("key", chosen.keys)):
+        for number, values in enumerate(lists):
+            name = f"rollup_{column}_{number}"
+            asked.add(f"r.{column} IN {{{name}:Array(String)}}", **{name: list(values)})
+    parameters |= asked.parameters
+    group = "''" if by is None else "r.environment::String" if by.dimension == "environment" else "r.key"
+    return f"""
+    SELECT roundDown(toInt64(toUnixTimestamp(r.start)) * 1000, {{cuts:Array(Int64)}}) AS cut, {group} AS group_value,
+        {", ".join(f"{number.of_rollups} AS {name}" for name, number in numbers.items())}
+    FROM feedback.rollups AS r WHERE {asked.text} GROUP BY cut, group_value
+    """
+
+
+def _chosen(parameters: dict[str, Any], filters: LogFilters, by: GroupedBy) -> str:
+    if by.filter not in filters.texts:
+        return ""
+    parameters[by.filter] = list(filters.texts[by.filter])
+    return f"WHERE group_value IN {{{by.filter}:Array(String)}}"
+
+
+def _within(parameters: dict[str, Any], pieces: list[Piece], column: str, instant: str, unit_ms: int) -> Iterator[str]:
+    """For each of the pieces, that a time is inside."""
+    for number, piece in enumerate(pieces):
+        since, until = (f"{end}_{piece.source}_{number}" for end in ("since", "until"))
+        parameters |= {since: milliseconds(piece.since) // unit_ms, until: milliseconds(piece.until) // unit_ms}
+        yield f"{column} >= {instant % since} AND {column} < {instant % until}"

@@ -1,0 +1,97 @@
+"""Who asks: the workspace whose data an answer may hold, and what the caller's key allows there."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+
+from query_api.api_key_feed import now_ms
+from query_api.clickhouse import RETRY_AFTER_S
+from query_api.errors import QueryError, example
+from query_api.read_rate_limits import count_question
+from runtime.api_key_authentication import Caller, KeyRefusedError, KeyRing
+from runtime.request_headers import KEY_HEADER, AmbiguousHeaderError, headers_of
+from schemas.api_keys import Scope
+
+__all__ = [
+    "REFUSALS",
+    "AdminCaller",
+    "AnalyticsReader",
+    "AnyCaller",
+    "Caller",
+    "FeedbackReader",
+    "LogsReader",
+    "require_scope",
+    "told_by",
+]
+
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(RETRY_AFTER_S)}}
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "Two different API keys came with the call.",
+        **example(400, "x-portkey-api-key and Authorization hold different API keys", KEY_HEADER.decode()),
+    },
+    401: {
+        "description": "No valid API key came with the call.",
+        **example(401, "an API key is needed", KEY_HEADER.decode()),
+    },
+    403: {
+        "description": "The key lacks the scope, or another workspace is named than the key's. Or: there is no API"
+        " key yet, and a web page of another origin may have sent the call.",
+        **example(403, "the API key … lacks the scope feedback.read", KEY_HEADER.decode()),
+    },
+    429: {
+        "description": "More questions than the key allows.",
+        **example(429, "this key's limit of 500 questions a second is used up: wait 1 s"),
+    },
+}
+"""The OpenAPI responses of every route that asks who calls."""
+
+
+def told_by(app: FastAPI, ring: KeyRing) -> None:
+    """Have the app's callers told by this ring."""
+    app.state.key_ring = ring
+
+
+def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
+    async def caller(request: Request) -> Caller:
+        ring: KeyRing = request.app.state.key_ring
+        at_ms = now_ms()
+        try:
+            found = ring.caller(headers_of(request.scope["headers"]), scope, at_ms)
+        except AmbiguousHeaderError as error:
+            raise QueryError(error.message, error.param) from None
+        except KeyRefusedError as refusal:
+            raise QueryError(refusal.message, refusal.param, refusal.status, _HEADERS.get(refusal.status)) from None
+        count_question(request, found, at_ms)
+        return found
+
+    return caller
+
+
+def require_scope(caller: Caller, scope: Scope, what: str) -> None:
+    """Refuse `what` with a QueryError 403 unless the caller's key has this scope besides that of the route."""
+    if scope not in caller.scopes:
+        raise QueryError(
+            f"the API key {caller.key_id} lacks the scope {scope}, which {what} need as well: it has"
+            f" {', '.join(sorted(caller.scopes))}",
+            KEY_HEADER.decode(),
+            403,
+        )
+
+
+FeedbackReader = Annotated[Caller, Depends(_with("feedback.read"))]
+"""A caller who may read feedback (scope feedback.read)."""
+
+LogsReader = Annotated[Caller, Depends(_with("logs.read"))]
+"""A caller who may read request logs (scope logs.read)."""
+
+AnalyticsReader = Annotated[Caller, Depends(_with("analytics.read"))]
+"""A caller who may read analytics (scope analytics.read)."""
+
+AdminCaller = Annotated[Caller, Depends(_with("admin"))]
+"""A caller who may do everything in the workspace (scope admin)."""
+
+AnyCaller = Annotated[Caller, Depends(_with(None))]
+"""A caller with any valid key, or anybody while the server is open."""

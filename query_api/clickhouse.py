@@ -1,0 +1,121 @@
+"""ClickHouse as the queries reach it: connected at the first question; a 503 that says so where it does not answer.
+
+Promises that no question outlives its time by more than as long again: neither here nor in ClickHouse, which gives up
+a statement by itself, for it is not told that nobody waits for the answer any more.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import clickhouse_connect
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from query_api.errors import QueryError, example
+from query_api.settings import QuerySettings
+from runtime.addresses import dsn
+from runtime.engine_errors import Trouble, trouble_of
+from runtime.log_setup import told
+from runtime.metrics import QUERY_FAILURES
+from runtime.schema_version import APPLIED, TablesError, require_tables
+
+RETRY_AFTER_S = 1
+AWAY: dict[str, Any] = {
+    "description": "ClickHouse does not answer.",
+    **example(503, "ClickHouse does not answer in time"),
+}
+"""The OpenAPI response of a route that reads ClickHouse inside `Reader.told_in_time`."""
+
+# The place of a row never changes, nor does its partition: so FINAL takes partitions one by one. To find very many keys
+# in an index takes longer than to read what they are looked for in.
+_SETTINGS = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "use_index_for_in_with_subqueries_max_values": 100_000,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Engines:
+    """ClickHouse, connected when it is first needed."""
+
+    def __init__(self, settings: QuerySettings) -> None:
+        self._settings = settings
+        self._client: AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def clickhouse(self) -> AsyncClient:
+        """Raises ClickHouseError where it does not answer, TablesError where its tables are of another version."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> AsyncClient:
+        client = await clickhouse_connect.get_async_client(
+            **dsn(self._settings.clickhouse_url), autogenerate_session_id=False, tz_mode="aware"
+        )
+        try:
+            require_tables([row[0] for row in (await client.query(APPLIED)).result_rows])
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    def reader(self, seconds: float) -> "Reader":
+        """One whose questions may take this long."""
+        return Reader(self, seconds)
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._client is not None:
+            await self._client.close()
+
+
+class Reader:
+    """All that reads ClickHouse for an answer, within `seconds`."""
+
+    def __init__(self, engines: Engines, seconds: float) -> None:
+        self._engines, self._seconds = engines, seconds
+
+    async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What a query answers, times aware. Raises ClickHouseError where ClickHouse does not answer."""
+        client = await self._engines.clickhouse()
+        settings = {"max_execution_time": math.ceil(self._seconds), **_SETTINGS}
+        return list((await client.query(query, dict(parameters or {}), settings=settings)).named_results())
+
+    @asynccontextmanager
+    async def told_in_time(self, what: str) -> AsyncIterator[None]:
+        """Let all that is done inside take this long; QueryError 503 with `what` where an engine does not answer."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except (ClickHouseError, TablesError, KafkaError, TimeoutError, OSError) as error:
+            trouble = trouble_of(error)
+            log.warning("%s: %s: %s", what, trouble.told, told(error))
+            QUERY_FAILURES.add(trouble.engine or "any")
+            message = f"{_in_words(trouble)}, so {what}"
+            raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error
+
+
+def _in_words(trouble: Trouble) -> str:
+    """What is wrong, for a caller who can do nothing about it, and for the operator whom they call."""
+    engine = {"clickhouse": "ClickHouse", "kafka": "Kafka", "": "Kafka or ClickHouse"}[trouble.engine]
+    match trouble.kind:
+        case "away":
+            return f"{engine} does not answer in time"
+        case "overloaded":
+            return f"{engine} is overloaded or read-only"
+        case "disk full":
+            return f"the disk of {engine} is full"
+        case "schema":
+            return "the tables in ClickHouse are not those of this version (see `feedback migrate`)"
+        case "access":
+            return "ClickHouse refuses the API's user or password"
+        case _:
+            return f"{engine} failed: see the log of the API"

@@ -1,0 +1,55 @@
+"""What callers are told of an export, and until when there is its file; pure."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from query_api.errors import QueryError
+from query_api.exports.orders import iso
+from query_api.exports.responses import ExportTold, ProgressTold
+from query_api.exports.state import Export, Status
+
+IN_WORDS: Final[dict[Status, str]] = {
+    "draft": "not started",
+    "in_progress": "in progress",
+    "success": "complete",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+
+
+def expiry(one: Export, keep: timedelta) -> datetime | None:
+    """When the file goes, or went; None where there never was one."""
+    return one.ended_at + keep if one.status == "success" and one.ended_at else None
+
+
+def expiry_of_file(one: Export, keep: timedelta, now: datetime) -> datetime:
+    """When the file goes that is there now; QueryError 409 where there is none, 410 where its time is over."""
+    expires_at = expiry(one, keep)
+    if expires_at is None:
+        reason = f" ({one.error})" if one.error else ""
+        raise QueryError(f"the export is {IN_WORDS[one.status]}{reason}: there is no file", "export_id", status=409)
+    if expires_at <= now:
+        raise QueryError("the file was removed as its time is over: start the export again", "export_id", status=410)
+    return expires_at
+
+
+def told(export_id: str, workspace: str, one: Export, keep: timedelta) -> ExportTold:
+    """All that is told of it."""
+    order, progress = one.order, one.progress
+    expires_at = expiry(one, keep)
+    return ExportTold(
+        id=export_id,
+        workspace_id=workspace,
+        status=one.status,
+        description=order.description,
+        filters=order.filters,
+        requested_data=list(order.requested_data),
+        kind=order.kind,
+        format=order.format,
+        created_at=order.created_at,
+        last_updated_at=iso(one.updated_at),
+        total_records=progress.rows_done if one.status == "success" else progress.rows_total,
+        progress=ProgressTold(**vars(progress)),
+        error=one.error,
+        expires_at=iso(expires_at) if expires_at else None,
+    )

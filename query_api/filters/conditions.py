@@ -1,0 +1,208 @@
+"""Filters as conditions of ClickHouse, with every value bound: of requests, and of feedback.
+
+Pure. A condition always confines what it is about to the caller's workspace, and so does each query inside it. Several
+conditions of one set of filters may stand in one query: the same parameter has the same value in all of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from query_api.filters.parameters import SPECIALS, LogFilters
+
+_RANGES = {
+    "total_units": "total_tokens",
+    "prompt_token": "prompt_tokens",
+    "completion_token": "completion_tokens",
+    "cost": "cost",
+    "response_time": "response_time_ms",
+}
+_TEXTS = {
+    "ai_model": "model",
+    "ai_org": "provider",
+    "trace_id": "trace_id",
+    "span_id": "span_id",
+    "prompt_slug": "_prompt",
+    "user": "_user",
+    "organisation": "_organisation",
+    "environment": "_environment",
+}
+_OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
+_LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
+_PLACES = 30
+# The expression of the index by_metadata_text of feedback.request_log_rows.
+_TEXTS_IN_METADATA = (
+    "arrayMap((key, text) -> concat(key, '\\x1F', text), mapKeys({at}metadata_texts), mapValues({at}metadata_texts))"
+)
+
+
+@dataclass
+class Conditions:
+    """Text for WHERE, and the values of its parameters."""
+
+    parts: list[str] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All of them, to stand alone or beside other conditions."""
+        return " AND ".join(f"({part})" for part in self.parts)
+
+    def add(self, text: str, **parameters: Any) -> None:
+        """One more that must hold."""
+        self.parts.append(text)
+        self.parameters |= parameters
+
+
+def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
+    """Which rows of feedback.request_logs are asked for, by `started_at`; `alias` is its name in the query."""
+    at = f"{alias}." if alias else ""
+    conditions = _of_workspace(filters, at)
+    _add_times(conditions, filters, f"{at}started_at")
+    _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
+    for number, key in enumerate(filters.metadata):
+        conditions.add(_request_says(at, number, key), **_metadata_asked(filters, number, key))
+    _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias)
+    return conditions
+
+
+def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
+    """Which rows of feedback.feedback are asked for; `alias` is its name in the query. Times are of `created_at`.
+
+    Special fields are those in force. Another key of metadata is the feedback's own, and where it has none, that of any
+    request on its trace. What is said of requests (model, provider, status, cost, tokens, span) must all hold of one
+    request on its trace.
+    """
+    at = f"{alias}." if alias else ""
+    conditions = _of_workspace(filters, at)
+    _add_times(conditions, filters, f"{at}created_at")
+    for name, values in filters.texts.items():
+        if name not in _OF_REQUESTS_ALONE:
+            conditions.add(f"{at}{_TEXTS[name]} IN {{{name}:Array(String)}}", **{name: list(values)})
+    asked = said_of_requests(filters)
+    if len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK:
+        (name,) = asked
+        conditions.add(
+            f"hasAny({at}{_LISTS_OF_FEEDBACK[name]}, {{{name}:Array(String)}})", **{name: list(filters.texts[name])}
+        )
+    elif asked:
+        request = _of_workspace(filters, "")
+        _add_what_a_request_is(request, filters, "", _OF_REQUESTS_ALONE)
+        conditions.add(_on_a_request(at, request.text), **request.parameters)
+    for number, key in enumerate(filters.metadata):
+        condition = _metadata_is(at, number, key)
+        if key not in SPECIALS:
+            elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_request_says('', number, key)}")
+            condition = f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {condition}, {elsewhere})"
+        conditions.add(condition, **_metadata_asked(filters, number, key))
+    if filters.has_feedback is False:
+        conditions.add("false")
+    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias)
+    return conditions
+
+
+def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
+    """Which filters can be answered from requests only, by parameter."""
+    names = [name for name in filters.texts if name in _OF_REQUESTS_ALONE]
+    names += [name for name in filters.ranges if name in _RANGES]
+    names += ["status_code"] * bool(filters.statuses) + ["ai_org_model"] * bool(filters.provider_models)
+    names += ["request_id"] * bool(filters.request_ids)
+    return tuple(names)
+
+
+def milliseconds(at: datetime) -> int:
+    """Unix time, exact."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def _of_workspace(filters: LogFilters, at: str) -> Conditions:
+    return Conditions([f"{at}workspace = {{workspace:String}}"], {"workspace": filters.workspace})
+
+
+def _add_times(conditions: Conditions, filters: LogFilters, column: str) -> None:
+    if filters.since:
+        conditions.add(f"{column} >= fromUnixTimestamp64Milli({{since:Int64}})", since=milliseconds(filters.since))
+    if filters.until:
+        conditions.add(f"{column} < fromUnixTimestamp64Milli({{until:Int64}})", until=milliseconds(filters.until))
+
+
+def _add_what_a_request_is(conditions: Conditions, filters: LogFilters, at: str, texts: tuple[str, ...]) -> None:
+    for name, values in filters.texts.items():
+        if name in texts:
+            conditions.add(f"{at}{_TEXTS[name]} IN {{{name}:Array(String)}}", **{name: list(values)})
+    for name, column in _RANGES.items():
+        for end, comparison, limit in _limits(filters, name):
+            conditions.add(f"{at}{column} {comparison} {{{name}_{end}:Float64}}", **{f"{name}_{end}": float(limit)})
+    if filters.statuses:
+        conditions.add(f"{at}status IN {{status_code:Array(UInt16)}}", status_code=list(filters.statuses))
+    if filters.request_ids:
+        conditions.add(f"{at}request_id IN {{request_id:Array(UUID)}}", request_id=list(map(str, filters.request_ids)))
+    if filters.provider_models:
+        pairs = enumerate(filters.provider_models)
+        names = {f"{kind}_{number}": each[kind == "model"] for number, each in pairs for kind in ("provider", "model")}
+        texts_of = [
+            f"{at}provider = {{provider_{number}:String}} AND {at}model = {{model_{number}:String}}"
+            for number in range(len(filters.provider_models))
+        ]
+        conditions.add(" OR ".join(texts_of), **names)
+
+
+def _metadata_is(at: str, number: int, key: str) -> str:
+    if key in SPECIALS:
+        return f"{at}{key} = {{text_{number}:String}}"
+    return f"{at}metadata_texts[{{key_{number}:String}}] = {{text_{number}:String}}"
+
+
+def _request_says(at: str, number: int, key: str) -> str:
+    """The same of a request, with a hint to the index that knows which granules may hold one."""
+    if key in SPECIALS:
+        return _metadata_is(at, number, key)
+    text = f"concat({{key_{number}:String}}, '\\x1F', {{text_{number}:String}})"
+    return f"indexHint(has({_TEXTS_IN_METADATA.format(at=at)}, {text})) AND {_metadata_is(at, number, key)}"
+
+
+def _metadata_asked(filters: LogFilters, number: int, key: str) -> dict[str, str]:
+    text = {f"text_{number}": filters.metadata[key]}
+    return text if key in SPECIALS else {f"key_{number}": key} | text
+
+
+def _on_a_request(at: str, condition: str) -> str:
+    # A request that is stored twice is the same row twice.
+    return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_log_rows WHERE {condition})"
+
+
+def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
+    at = f"{alias}." if alias else ""
+    judged = Conditions(["workspace = {workspace:String}", "feedback_count > 0"])
+    if len(conditions.parts) > 1:
+        # Of the traces that the other conditions leave, and not of all there are; replaced rows add some at most.
+        left = f"SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text}"
+        judged.add(f"trace_id IN ({left})")
+    if filters.has_feedback is False:
+        conditions.add(f"{at}trace_id NOT IN ({_traces(judged)})")
+    means = _means_of_trace(filters)
+    if means.parts or filters.has_feedback:
+        judged.parts += means.parts
+        conditions.add(f"{at}trace_id IN ({_traces(judged)})", **means.parameters)
+
+
+def _means_of_trace(filters: LogFilters) -> Conditions:
+    """What must hold of a row of feedback.trace_aggregates. Sums are compared, since a quotient would be rounded."""
+    means = Conditions()
+    for end, comparison, limit in _limits(filters, "weighted_feedback"):
+        name = f"weighted_feedback_{end}"
+        sum_at_limit = f"toDecimal256({{{name}:String}}, {_PLACES}) * feedback_count"
+        means.add(f"value_weight_sum {comparison} {sum_at_limit}", **{name: f"{limit:.{_PLACES}f}"})
+    return means
+
+
+def _traces(conditions: Conditions) -> str:
+    return f"SELECT trace_id FROM feedback.trace_aggregates WHERE {conditions.text}"
+
+
+def _limits(filters: LogFilters, name: str) -> Iterator[tuple[str, str, Any]]:
+    if name in filters.ranges:
+        limits = filters.ranges[name]
+        found = (("min", ">=", limits.least), ("max", "<=", limits.most))
+        yield from (each for each in found if each[2] is not None)

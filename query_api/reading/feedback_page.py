@@ -1,0 +1,56 @@
+"""One page of feedback that stands, newest first, from ClickHouse."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field
+
+from query_api.clickhouse import Reader
+from query_api.filters.cursors import Place, add_place
+from query_api.filters.feedback_conditions import JOIN_STATE, conditions_on_listed_feedback
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.reading.receipts import CurrentFeedback, current_of
+from query_api.reading.time_windows import windows
+from query_api.reading.trace_rows import feedback_of_traces, hashes_of
+
+COLUMNS = f"""
+    f.workspace AS workspace, toString(f.feedback_id) AS id, f.trace_id AS trace_id, f.value AS value,
+    toFloat64(f.weight) AS weight, f.metadata AS metadata,
+    {JOIN_STATE.format(row="f")} AS join_state,
+    f.models AS models, f.providers AS providers, f._user AS _user, f._organisation AS _organisation,
+    f._prompt AS _prompt, f._environment AS _environment, f.created_at AS created_at, f.updated_at AS updated_at,
+    f.is_deleted AS is_deleted
+"""
+"""A row of feedback.feedback_rows called `f`, as `receipts.current_of` takes it."""
+
+
+class ListedFeedback(CurrentFeedback):
+    """A feedback that stands, with its id."""
+
+    id: str = Field(examples=["01970000-0000-8000-8000-9b11edf90000"])
+
+
+async def feedback_page(
+    reader: Reader, filters: FeedbackFilters, place: Place | None, count: int
+) -> list[ListedFeedback]:
+    """The newest `count` after a place. Raises what the client raises."""
+    rows: list[dict[str, Any]] = []
+    for window in windows(filters.shared, place, datetime.now(UTC)):
+        rows += await reader.rows(*feedback_query(replace(filters, shared=window), place, count - len(rows)))
+        if len(rows) == count:
+            break
+    return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
+
+
+def feedback_query(filters: FeedbackFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+    """The query of the newest `count` with its parameters."""
+    conditions = conditions_on_listed_feedback(filters, "f")
+    if traces := filters.shared.texts.get("trace_id"):
+        conditions.add(feedback_of_traces("f"), **hashes_of(filters.shared.workspace, traces))
+    add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
+    query = f"""
+        SELECT {COLUMNS} FROM feedback.feedback_rows AS f FINAL WHERE {conditions.text}
+        ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
+    """
+    return query, conditions.parameters | {"count": count}

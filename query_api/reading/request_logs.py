@@ -1,0 +1,165 @@
+"""`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
+
+from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
+from query_api.clickhouse import AWAY, Engines, Reader
+from query_api.errors import QueryError, example
+from query_api.filters.conditions import conditions_on_requests
+from query_api.filters.cursors import (
+    PARAMETERS,
+    Place,
+    add_place,
+    cursor_of,
+    openapi_page_parameters,
+    page_size_in,
+    place_in,
+)
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
+from query_api.reading.feedback_page import feedback_page
+from query_api.reading.request_log_items import (
+    BODIES,
+    COLUMNS,
+    FEEDBACK_NOT_SHOWN,
+    JudgedLog,
+    WholeLog,
+    fields_of,
+    parts_of,
+)
+from query_api.reading.time_windows import windows
+from query_api.reading.trace_rows import hashes_of, requests_of_traces
+from query_api.reading.trace_summaries import TraceNumbers, numbers_of, numbers_with_pairs
+from query_api.settings import QuerySettings
+from schemas.ids import id_in, is_ours, trace_hash_of
+
+CURSOR = "l"
+MOST_FEEDBACK = 50
+
+_ONE = f"""
+SELECT {COLUMNS}{BODIES} FROM feedback.request_log_rows AS l
+WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {requests_of_traces("l")} LIMIT 1
+"""
+
+
+class LogPage(BaseModel):
+    """One page. Where `next_cursor` is null there is no more."""
+
+    object: Literal["list"] = "list"
+    data: list[JudgedLog]
+    next_cursor: str | None = Field(examples=["lAAABmwAAAAABlwAAAAAAgACAAJsR7fkAAA"])
+
+
+def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
+    """The routes."""
+    reader = engines.reader(settings.query_timeout_s)
+    router = APIRouter(tags=["reading"], responses=REFUSALS)
+
+    @router.get("/v1/logs/", include_in_schema=False)
+    @router.get(
+        "/v1/logs",
+        summary="List requests",
+        description="Newest first, without headers and bodies. Each has the feedback of its trace: how much, its means,"
+        " and the value : weight pairs of the newest. Without the scope feedback.read they are null, and"
+        " neither weighted_feedback nor has_feedback is a filter. All given filters must hold.",
+        openapi_extra={"parameters": [*openapi_parameters(), *openapi_page_parameters()]},
+        responses={
+            400: {
+                "description": "A parameter is not valid.",
+                **example(400, "page_size must be an integer from 1 to 100, got '0'", "page_size"),
+            },
+            503: AWAY,
+        },
+    )
+    async def list_logs(request: Request, caller: LogsReader) -> LogPage:
+        query = request.query_params
+        filters = filters_in_query(query, caller.workspace, PARAMETERS)
+        if filters.ask_about_feedback:
+            require_scope(caller, "feedback.read", "filters by feedback")
+        place, size = place_in(query, CURSOR), page_size_in(query)
+        async with reader.told_in_time("requests cannot be listed"):
+            rows = await log_rows(reader, filters, place, size + 1)
+            page = rows[:size]
+            shown = await _feedback_beside(reader, caller, page)
+        more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
+        return LogPage(
+            data=[JudgedLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
+            next_cursor=more,
+        )
+
+    @router.get(
+        "/v1/logs/{log_id}",
+        summary="One request",
+        responses={
+            404: {"description": "No such request is stored.", **example(404, "there is no request log", "log_id")},
+            503: AWAY,
+        },
+    )
+    async def get_log(
+        log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
+    ) -> WholeLog:
+        identity = id_in(log_id)
+        if identity is None or not is_ours(identity):
+            raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
+        async with reader.told_in_time("the request cannot be read"):
+            asked = {"workspace": caller.workspace, "id": str(identity), "trace_hashes": [trace_hash_of(identity)]}
+            rows = await reader.rows(_ONE, asked)
+            if not rows:
+                raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
+            row = rows[0]
+            if "feedback.read" not in caller.scopes:
+                return WholeLog(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
+            on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
+            numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
+            feedback = await feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK) if numbers else []
+        judged = numbers.get(row["trace_id"], TraceNumbers()).judged
+        return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
+
+    return router
+
+
+async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
+    """The newest `count` after a place. Raises what the client raises."""
+    rows: list[dict[str, Any]] = []
+    for window in windows(filters, place, datetime.now(UTC)):
+        rows += await reader.rows(*log_query(window, place, count - len(rows)))
+        if len(rows) == count:
+            break
+    return rows
+
+
+def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+    """The query of the newest `count` with its parameters.
+
+    Their places first, for which few columns are read. A request that is stored twice is the same row twice.
+    """
+    conditions = conditions_on_requests(filters, "l")
+    if "trace_id" in filters.texts:
+        conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
+    add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
+    query = f"""
+        SELECT {COLUMNS} FROM feedback.request_log_rows AS l
+        WHERE l.workspace = {{workspace:String}} AND (l.started_at, l.request_id) IN (
+            SELECT DISTINCT l.started_at, l.request_id FROM feedback.request_log_rows AS l WHERE {conditions.text}
+            ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
+        )
+        ORDER BY l.started_at DESC, l.request_id DESC LIMIT 1 BY l.started_at, l.request_id
+    """
+    return query, conditions.parameters | {"count": count}
+
+
+async def _feedback_beside(reader: Reader, caller: Caller, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each request of a page what is shown of the feedback on its trace."""
+    if "feedback.read" not in caller.scopes:
+        return [FEEDBACK_NOT_SHOWN] * len(page)
+    numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
+    of_traces = (numbers.get(row["trace_id"], TraceNumbers()) for row in page)
+    return [each.judged | {"feedback": each.pairs} for each in of_traces]
+
+
+def _none(log_id: str, why: str) -> QueryError:
+    return QueryError(f"there is no request log with the id {log_id[:60]!r}: {why}", "log_id", status=404)

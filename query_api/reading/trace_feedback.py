@@ -1,0 +1,134 @@
+"""The feedback of one trace with all that happened to it, newest first, deleted feedback too."""
+
+import json
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from query_api.clickhouse import Reader
+from query_api.filters.conditions import Conditions
+from query_api.filters.cursors import Place, add_place
+from query_api.reading.feedback_page import COLUMNS
+from query_api.reading.receipts import CurrentFeedback, current_of
+from query_api.reading.standing_rows import PLACE, RANK
+from query_api.reading.trace_rows import feedback_of_traces, hashes_of
+from schemas.ids import trace_key
+from schemas.murmur2 import murmur2
+
+MOST_EVENTS = 20
+
+_TOTALS = f"""
+SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
+    SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows AS f
+    WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {feedback_of_traces("f")}
+    GROUP BY {PLACE}
+)
+"""
+# Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
+# is repeated is accepted and changes nothing, so only the first of either has happened.
+_HISTORY = """
+SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM (
+    SELECT id, entry, sequence, JSONExtractString(entry, 'event') AS event,
+        row_number() OVER (PARTITION BY id, event ORDER BY sequence) AS number
+    FROM feedback.journal FINAL
+    WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
+        AND JSONExtractString(entry, 'workspace') = {workspace:String}
+)
+WHERE event = 'update' OR number = 1
+ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id
+"""
+
+
+class Change(BaseModel):
+    """One event that made, changed or ended a feedback. Null is what it left as it was."""
+
+    event: Literal["create", "update", "delete"]
+    at: datetime = Field(description="When it was accepted.")
+    value: int | None = Field(examples=[5])
+    weight: float | None = Field(examples=[0.5])
+    metadata: dict[str, Any] | None
+
+
+class TraceFeedback(BaseModel):
+    """One feedback on a trace, with its history."""
+
+    id: str = Field(examples=["01970000-0000-8000-8000-9b11edf90000"])
+    status: Literal["stored", "deleted"]
+    feedback: CurrentFeedback | None = Field(description="As it stands; null when it is deleted.")
+    events: int = Field(description="How many events made, changed or ended it.", examples=[2])
+    history: list[Change] = Field(description="The latest twenty events, in order.")
+
+
+class FeedbackTotals(BaseModel):
+    """How much feedback a trace has, exact."""
+
+    total: int = Field(description="Feedback that stands.", examples=[1])
+    deleted: int = Field(description="Feedback that was deleted.", examples=[0])
+
+
+async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
+    """Raises what the client raises."""
+    asked = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
+    (row,) = await reader.rows(_TOTALS, asked)
+    return FeedbackTotals(**row)
+
+
+async def feedback_with_history(
+    reader: Reader, workspace: str, trace_id: str, place: Place | None, count: int
+) -> list[tuple[datetime, TraceFeedback]]:
+    """The newest `count` after a place, each with the time of its creation. Raises what the client raises."""
+    conditions = Conditions(
+        ["f.workspace = {workspace:String}", "f.trace_id = {trace_id:String}", feedback_of_traces("f")],
+        {"workspace": workspace, "trace_id": trace_id, "count": count, **hashes_of(workspace, [trace_id])},
+    )
+    add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
+    # Time and trace of a feedback never change, so its place is found in whatever version.
+    rows = await reader.rows(
+        f"""
+        SELECT {COLUMNS} FROM feedback.feedback_rows AS f
+        WHERE {conditions.text} AND ({PLACE}, {RANK}) IN (
+            SELECT {PLACE}, max({RANK}) FROM feedback.feedback_rows AS f WHERE {conditions.text}
+            GROUP BY {PLACE} HAVING argMax(join_state, {RANK}) != 'expired'
+            ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}
+        )
+        ORDER BY f.created_at DESC, f.feedback_id DESC
+        """,
+        conditions.parameters,
+    )
+    histories = await _histories(reader, workspace, trace_id, [row["id"] for row in rows])
+    return [(row["created_at"], _told(row, *histories.get(row["id"], (0, [])))) for row in rows]
+
+
+async def _histories(
+    reader: Reader, workspace: str, trace_id: str, ids: list[str]
+) -> dict[str, tuple[int, list[Change]]]:
+    if not ids:
+        return {}
+    asked = {"workspace": workspace, "hash": murmur2(trace_key(workspace, trace_id)), "ids": ids, "most": MOST_EVENTS}
+    events: dict[str, int] = {}
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for row in await reader.rows(_HISTORY, asked):
+        events[row["feedback_id"]] = row["events"]
+        changes[row["feedback_id"]].append(_change(json.loads(row["entry"])))
+    return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}
+
+
+def _change(event: dict[str, Any]) -> Change:
+    return Change(
+        event=event["event"],
+        at=event[f"{event['event']}d_at"],
+        **{name: event.get(name) for name in ("value", "weight", "metadata")},
+    )
+
+
+def _told(row: dict[str, Any], events: int, history: list[Change]) -> TraceFeedback:
+    deleted = bool(row["is_deleted"])
+    return TraceFeedback(
+        id=row["id"],
+        status="deleted" if deleted else "stored",
+        feedback=None if deleted else current_of(row),
+        events=events,
+        history=history,
+    )

@@ -1,0 +1,71 @@
+"""The numbers of traces, and value and weight of their newest feedback: both read by key, at once."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from query_api.clickhouse import Reader
+from query_api.reading.request_log_items import Pair
+from query_api.reading.standing_rows import PLACE, RANK
+from query_api.reading.trace_rows import feedback_of_traces, hashes_of
+
+MOST_PAIRS = 20
+
+_NUMBERS = """
+SELECT trace_id, feedback_count, mean_value_weight, weighted_mean FROM feedback.trace_aggregates
+WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)} AND feedback_count > 0
+"""
+# All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
+_PAIRS = f"""
+SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
+FROM (
+    SELECT trace_id, feedback_id, created_at AS at, argMax((value, weight, is_deleted), {RANK}) AS last
+    FROM feedback.feedback_rows AS f
+    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
+    GROUP BY trace_id, {PLACE}
+)
+WHERE last.3 = 0
+ORDER BY at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
+"""
+
+
+@dataclass
+class TraceNumbers:
+    """What is told of a trace's feedback beside each of its requests; pairs newest first."""
+
+    feedback_count: int = 0
+    mean_value_weight: float | None = None
+    weighted_mean: float | None = None
+    pairs: list[Pair] = field(default_factory=list)
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """The fields of `log_items.Judged`."""
+        return {
+            "feedback_count": self.feedback_count,
+            "mean_value_weight": self.mean_value_weight,
+            "weighted_mean": self.weighted_mean,
+        }
+
+
+async def numbers_of(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+    """Those of the traces that have feedback, without pairs. Raises what the client raises."""
+    if not trace_ids:
+        return {}
+    rows = await reader.rows(_NUMBERS, {"workspace": workspace, "trace_ids": list(trace_ids)})
+    return {row.pop("trace_id"): TraceNumbers(**row) for row in rows}
+
+
+async def numbers_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
+    """Those of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
+    if not trace_ids:
+        return {}
+    sought = {"workspace": workspace, "trace_ids": list(trace_ids), "most": MOST_PAIRS}
+    sought |= hashes_of(workspace, trace_ids)
+    numbers: dict[str, TraceNumbers]
+    numbers, pairs = await asyncio.gather(numbers_of(reader, workspace, trace_ids), reader.rows(_PAIRS, sought))
+    for row in pairs:
+        if of_trace := numbers.get(row.pop("trace_id")):
+            of_trace.pairs.append(Pair(**row))
+    return numbers

@@ -1,0 +1,147 @@
+"""Who is calling: what the headers of a request come to, for a half of the API that reads keys from one place.
+
+Pure; time comes in. Promises that nobody is let in while the keys are not known: until the place has been read once,
+and again when it has not been confirmed for `STALE_AFTER_MS`. The API is open to whoever calls only when every place
+that the process knows has been read, and nothing closes the store that its halves share. How keys get here is left to
+the programs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.api_key_store import ApiKeyStore
+from runtime.request_headers import BEARER_HEADER, KEY_HEADER
+from schemas.api_keys import ADMIN, SCOPES, Scope, presented
+
+STALE_AFTER_MS = 60_000
+
+# Of header values that have been verified; beyond it the memory is begun anew.
+_MOST_VERIFIED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller: everything that is asked and said is confined to `workspace`. `key_id` is empty while all is open."""
+
+    workspace: str
+    scopes: frozenset[Scope]
+    key_id: str = ""
+    expires_ms: float = float("inf")
+    rate_limit_per_s: int = 0
+    read_rate_limit_per_s: int = 0
+
+
+OPEN = Caller("default", frozenset(SCOPES))
+"""Everybody, while the server is open."""
+
+
+class KeyRefusedError(Exception):
+    """A caller who is not let in: HTTP status 400, 401, 403 or 503, one sentence, and the header at fault."""
+
+    def __init__(self, status: int, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+
+
+class KeyRing:
+    """Lets callers in by the keys of a store. `source` names the place that this ring's keys are read from."""
+
+    def __init__(self, source: str, store: ApiKeyStore | None = None) -> None:
+        self._source = source
+        self.store = ApiKeyStore() if store is None else store
+        self.store.unread.add(source)
+        self._verified: dict[bytes, Caller] = {}
+        self._verified_at_change = 0
+        self._confirmed_ms: int | None = None
+        self._good_until_ms = -1
+
+    def confirm(self, now_ms: int) -> None:
+        """All keys that there are at this moment have been learnt."""
+        self.store.unread.discard(self._source)
+        self._confirmed_ms = now_ms
+        self._good_until_ms = now_ms + STALE_AFTER_MS
+
+    def fault(self, now_ms: int) -> str:
+        """Why callers cannot be told apart now, in a sentence; empty when they can."""
+        if now_ms <= self._good_until_ms:
+            if self.store.unread and not self.store.is_closed:
+                return f"whether there are API keys is not known: {min(self.store.unread)} has not been read yet"
+            return ""
+        if self._confirmed_ms is None:
+            return f"the API keys have not been read from {self._source} yet"
+        return f"the API keys have not been read from {self._source} for {(now_ms - self._confirmed_ms) // 1000} s"
+
+    def caller(self, headers: Mapping[bytes, bytes], scope: Scope | None, now_ms: int) -> Caller:
+        """Who calls, if the headers (names in lower case) allow the scope, None: any key; KeyRefusedError otherwise."""
+        store = self.store
+        if now_ms > self._good_until_ms or (store.unread and not store.is_closed):
+            raise KeyRefusedError(503, self.fault(now_ms))
+        value, bearer = headers.get(KEY_HEADER), headers.get(BEARER_HEADER)
+        if value and bearer:
+            _refuse_two_keys(value, bearer)
+        if not store.is_closed:
+            return OPEN
+        value = value or bearer
+        if self._verified_at_change != store.changes:
+            self._verified, self._verified_at_change = {}, store.changes
+        caller = self._verified.get(value) if value else None
+        if caller is None or now_ms >= caller.expires_ms:
+            caller = self._verify(headers, value, now_ms)
+        if scope is not None and scope not in caller.scopes:
+            raise KeyRefusedError(
+                403,
+                f"the API key {caller.key_id} lacks the scope {scope}: it has {', '.join(sorted(caller.scopes))}",
+                _header_of(headers),
+            )
+        return caller
+
+    def _verify(self, headers: Mapping[bytes, bytes], value: bytes | None, now_ms: int) -> Caller:
+        param = _header_of(headers)
+        if not value:
+            raise KeyRefusedError(
+                401,
+                "an API key is needed: send it as `x-portkey-api-key: KEY` or `Authorization: Bearer KEY`;"
+                " `feedback keys create` makes one",
+                param,
+            )
+        given = presented(value)
+        if given is None:
+            raise KeyRefusedError(401, "this is no API key of this server: they begin with fbk_", param)
+        key = self.store.get(given.key_id)
+        if key is None or not key.fits(given.secret):
+            raise KeyRefusedError(401, f"no API key {given.key_id} with this secret is known here", param)
+        if key.revoked_at:
+            raise KeyRefusedError(
+                401, f"the API key {key.key_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%MZ}", param
+            )
+        if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
+            raise KeyRefusedError(401, f"the API key {key.key_id} expired at {key.expires_at:%Y-%m-%dT%H:%MZ}", param)
+        caller = Caller(
+            key.workspace,
+            frozenset(SCOPES if ADMIN in key.scopes else key.scopes),
+            key.key_id,
+            key.expires_at.timestamp() * 1000 if key.expires_at else float("inf"),
+            key.rate_limit_per_s,
+            key.read_rate_limit_per_s,
+        )
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified = {}
+        self._verified[value] = caller
+        return caller
+
+
+def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
+    # Authorization may be meant for a provider; then it holds no key of ours.
+    other = presented(bearer)
+    if other is not None and other != presented(value):
+        raise KeyRefusedError(
+            400, "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
+        )
+
+
+def _header_of(headers: Mapping[bytes, bytes]) -> str:
+    """The header that a key was looked for in."""
+    other = not headers.get(KEY_HEADER) and headers.get(BEARER_HEADER)
+    return (BEARER_HEADER if other else KEY_HEADER).decode()

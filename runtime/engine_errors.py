@@ -1,0 +1,181 @@
+"""What is wrong when ClickHouse or Kafka fails: it is away or overloaded, its disk is full, or it needs an operator.
+
+Pure. `trouble_of` sorts by type and by the engine's own codes. What is not known to mend itself is
+taken not to: trying it again for ever would only hide it.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import ClientError
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    CorruptRecordException,
+    KafkaError,
+    KafkaStorageError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    ReplicaNotAvailableError,
+)
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
+
+from runtime.schema_version import TablesError
+
+Engine = Literal["clickhouse", "kafka", ""]
+
+NOT_ENOUGH_SPACE = 243
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_DISK_CODES = {NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE", 771: "CACHE_CANNOT_WRITE_TO_CACHE_DISK"}
+# Of these the message alone tells, in ClickHouse's own words, which of the system's errors was the cause.
+_FILE_CODES = frozenset({24, 71, 75, 76, 88, 172, 204, 294, 586, 641, 1001})
+_ERRNO_NO_SPACE = re.compile(r"errno: (?:28|122)\b|No space left on device")
+# What goes by when load does, when a server or its keeper is back, or when somebody has made room.
+_PASSING_CODES = {
+    95: "CANNOT_READ_FROM_SOCKET",
+    96: "CANNOT_WRITE_TO_SOCKET",
+    159: "TIMEOUT_EXCEEDED",
+    164: "READONLY",
+    173: "CANNOT_ALLOCATE_MEMORY",
+    198: "DNS_ERROR",
+    201: "QUOTA_EXCEEDED",
+    202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    203: "NO_FREE_CONNECTION",
+    209: "SOCKET_TIMEOUT",
+    210: "NETWORK_ERROR",
+    225: "NO_ZOOKEEPER",
+    236: "ABORTED",
+    241: "MEMORY_LIMIT_EXCEEDED",
+    242: "TABLE_IS_READ_ONLY",
+    244: "UNEXPECTED_ZOOKEEPER_ERROR",
+    252: "TOO_MANY_PARTS",
+    254: "NO_ACTIVE_REPLICAS",
+    265: "NO_AVAILABLE_REPLICA",
+    285: "TOO_FEW_LIVE_REPLICAS",
+    286: "UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE",
+    289: "REPLICA_IS_NOT_IN_QUORUM",
+    290: "LIMIT_EXCEEDED",
+    319: "UNKNOWN_STATUS_OF_INSERT",
+    364: "RECEIVED_ERROR_TOO_MANY_REQUESTS",
+    369: "ALL_REPLICAS_ARE_STALE",
+    394: "QUERY_WAS_CANCELLED",
+    439: "CANNOT_SCHEDULE_TASK",
+    473: "DEADLOCK_AVOIDED",
+    495: "ACCESS_STORAGE_READONLY",
+    499: "S3_ERROR",
+    573: "EPOLL_ERROR",
+    692: "TOO_MANY_MUTATIONS",
+    700: "USER_SESSION_LIMIT_EXCEEDED",
+    745: "SERVER_OVERLOADED",
+    749: "TCP_CONNECTION_LIMIT_REACHED",
+    762: "HTTP_CONNECTION_LIMIT_REACHED",
+    776: "RESOURCE_LIMIT_EXCEEDED",
+    777: "MEMORY_RESERVATION_KILLED",
+    778: "MEMORY_RESERVATION_FAILED",
+    999: "KEEPER_EXCEPTION",
+    1019: "QUERY_SLOT_ACQUISITION_TIMEOUT",
+    1020: "MEMORY_RESERVATION_ACQUISITION_TIMEOUT",
+}
+# The tables are not those that this program knows.
+_SCHEMA_CODES = {
+    8: "THERE_IS_NO_COLUMN",
+    10: "NOT_FOUND_COLUMN_IN_BLOCK",
+    16: "NO_SUCH_COLUMN_IN_TABLE",
+    47: "UNKNOWN_IDENTIFIER",
+    60: "UNKNOWN_TABLE",
+    81: "UNKNOWN_DATABASE",
+}
+_ACCESS_CODES = {
+    192: "UNKNOWN_USER",
+    193: "WRONG_PASSWORD",
+    194: "REQUIRED_PASSWORD",
+    497: "ACCESS_DENIED",
+    516: "AUTHENTICATION_FAILED",
+}
+# A proxy before ClickHouse says so, without a code, while there is none behind it.
+_GATEWAY = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
+# Beside those that aiokafka itself calls retriable.
+_PASSING_KAFKA = (
+    BrokerNotAvailableError,
+    CorruptRecordException,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    ReplicaNotAvailableError,
+)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong. `passes` says whether it may mend itself, so that the same may be tried again."""
+
+    kind: Literal["away", "overloaded", "disk full", "schema", "access", "other"]
+    engine: Engine
+    told: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying again is all there is to do here."""
+        return self.kind in ("away", "overloaded", "disk full")
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What an engine's error comes to; of an error that is none of theirs, `other`."""
+    if any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _chain(error)):
+        return Trouble(
+            "disk full", "clickhouse" if isinstance(error, ClickHouseError) else "", "no space left on the disk"
+        )
+    if isinstance(error, TablesError):
+        return Trouble("schema", "clickhouse", str(error))
+    if isinstance(error, ClickHouseError):
+        return _of_clickhouse(error)
+    if isinstance(error, KafkaError):
+        return _of_kafka(error)
+    if isinstance(error, ClientError):
+        return Trouble("away", "clickhouse", "it does not answer")
+    if isinstance(error, TimeoutError | ConnectionError | OSError):
+        return Trouble("away", "", "it does not answer")
+    return Trouble("other", "", type(error).__name__)
+
+
+def _of_clickhouse(error: ClickHouseError) -> Trouble:
+    code = error.code if isinstance(error, Error) else None
+    if code is None:
+        # The driver's own word for a connection that failed or broke; all else without a code is a mistake of ours.
+        away = isinstance(error, OperationalError) or any(status in str(error) for status in _GATEWAY)
+        return Trouble(
+            "away" if away else "other", "clickhouse", "it does not answer" if away else type(error).__name__
+        )
+    if name := _DISK_CODES.get(code):
+        return Trouble("disk full", "clickhouse", f"its disk is full (code {code} {name})")
+    if code in _FILE_CODES and _ERRNO_NO_SPACE.search(str(error)):
+        return Trouble("disk full", "clickhouse", f"its disk is full (code {code})")
+    if name := _PASSING_CODES.get(code):
+        return Trouble("overloaded", "clickhouse", f"it cannot do that now (code {code} {name})")
+    if name := _SCHEMA_CODES.get(code):
+        return Trouble(
+            "schema",
+            "clickhouse",
+            f"its tables are not those of this version (code {code} {name}): run `feedback migrate`",
+        )
+    if name := _ACCESS_CODES.get(code):
+        return Trouble("access", "clickhouse", f"it lets this user do nothing there (code {code} {name})")
+    return Trouble("other", "clickhouse", f"code {code} {getattr(error, 'name', None) or ''}".strip())
+
+
+def _of_kafka(error: KafkaError) -> Trouble:
+    if isinstance(error, KafkaStorageError):
+        return Trouble("disk full", "kafka", "it cannot write to its disk (KafkaStorageError): is that full?")
+    if error.retriable or isinstance(error, _PASSING_KAFKA):
+        return Trouble("away", "kafka", f"it does not answer ({type(error).__name__})")
+    return Trouble("other", "kafka", type(error).__name__)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    at: BaseException | None = error
+    for _ in range(10):
+        if at is None:
+            return
+        yield at
+        at = at.__cause__ or at.__context__

@@ -1,0 +1,71 @@
+"""The HTTP server of a program that has no other: /metrics, /healthz and /readyz, answered by a thread of its own.
+
+It answers also while the program's event loop does not, and says so; a program that is halted or gone does not answer.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from runtime.background_tasks import end_program
+
+
+@dataclass(frozen=True)
+class Health:
+    """`fault` is why all is not well, in a sentence, else empty; `waits_for` the engine that is to blame, if one is."""
+
+    fault: str = ""
+    waits_for: str = ""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes before it has its answer is no line in a log."""
+
+
+def serve_health(
+    host: str, port: int, registry: CollectorRegistry, alive: Callable[[], Health], ready: Callable[[], Health]
+) -> ThreadingHTTPServer:
+    """Serve from now on; OSError where the address cannot be had. `alive` and `ready` are asked from other threads."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry))
+            elif path in ("/healthz", "/readyz"):
+                health = (alive if path == "/healthz" else ready)()
+                told = {"message": health.fault, "waits_for": health.waits_for} if health.fault else {}
+                body = {"status": "failure" if health.fault else "ok", **told}
+                self._answer(503 if health.fault else 200, "application/json", json.dumps(body).encode())
+            else:
+                self._answer(404, "text/plain", b"There are /metrics, /healthz and /readyz.\n")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: a probe every few seconds would drown the log."""
+
+    server = _Server((host, port), Handler)
+
+    def serve() -> None:
+        try:
+            server.serve_forever()
+        finally:
+            end_program("the server of /metrics and /healthz ended")
+
+    threading.Thread(target=serve, name="health", daemon=True).start()
+    return server

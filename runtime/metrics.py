@@ -1,0 +1,273 @@
+"""Every metric there is: its name, kind, unit, labels and meaning, and which program shows it.
+
+docs/metrics.md has the same as a table, and a test compares the two. Label values are few and known beforehand or
+bounded by a setting: never an id, a trace, a person or a workspace.
+"""
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from schemas.topics import INPUTS
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+_KAFKA, _CLICKHOUSE = ("kafka",), ("clickhouse",)
+
+REFUSED_FIELDS = ("trace_id", "value", "weight", "metadata", "request", "response", "cost")
+DEAD_REASONS = (
+    "empty",
+    "not_utf8",
+    "not_json",
+    "invalid",
+    "foreign_id",
+    "unknown_feedback",
+    "deleted_feedback",
+    "id_reused",
+    "idempotency_key_reused",
+)
+"""Why a record could not become a row: `feedback dead list` says what to do about each."""
+_TABLES = (
+    "journal",
+    "feedback_rows",
+    "trace_aggregate_rows",
+    "request_log_rows",
+    "dead_letters",
+    "idempotency_keys",
+    "lost_records",
+)
+
+REQUEST_SECONDS = Histogram(
+    "feedback_http_request_duration_seconds",
+    "seconds",
+    "From the arrival of a request to its answer; its count is that of requests. Routes are templates as"
+    " /v1/feedback/{feedback_id}; what is no route of ours is `other`.",
+    ["method", "route", "status"],
+    bounds=_SECONDS,
+)
+EVENTS_ACCEPTED = Counter(
+    "feedback_edge_events_accepted_total",
+    "events",
+    "Events that Kafka has acknowledged and a 200 was answered for.",
+    ["kind"],
+    [("create",), ("update",), ("delete",), ("request",)],
+)
+REQUESTS_REFUSED = Counter(
+    "feedback_edge_requests_refused_total",
+    "requests",
+    "Publishing requests that were not accepted: by the field at fault, or by what it was where it was no field.",
+    ["status", "reason"],
+    [*((400, field) for field in REFUSED_FIELDS), *((400, "malformed"), (401, "unauthenticated"), (403, "forbidden"))]
+    + [(404, "unknown"), (409, "conflict"), (413, "too_large"), (429, "too_many"), (500, "internal")]
+    + [(503, reason) for reason in ("kafka_unavailable", "outcome_unknown", "other")],
+)
+PRODUCE_SECONDS = Histogram(
+    "feedback_edge_produce_duration_seconds",
+    "seconds",
+    "From the sending of a batch of events to its acknowledgement by Kafka.",
+    bounds=_SECONDS,
+)
+BATCH_EVENTS = Histogram(
+    "feedback_edge_batch_events", "events", "Events in a batch that Kafka has acknowledged.", bounds=_EVENTS[:13]
+)
+PRODUCERS_LOST = Counter(
+    "feedback_edge_producers_lost_total",
+    "producers",
+    "Kafka did not take or acknowledge a batch, or went away; whatever was under way was answered 503.",
+)
+IN_FLIGHT_EVENTS = Gauge(
+    "feedback_edge_in_flight_events", "events", "Events of requests that wait for Kafka's acknowledgement now."
+)
+IN_FLIGHT_BYTES = Gauge("feedback_edge_in_flight_bytes", "bytes", "What these take of FEEDBACK_MAX_IN_FLIGHT_BYTES.")
+RECORDS_ACKNOWLEDGED = Gauge(
+    "feedback_edge_acknowledged_records",
+    "records",
+    "Records that Kafka has acknowledged to this process since it started; no number before the first.",
+    ["topic", "partition"],
+)
+READY = Gauge("feedback_edge_ready", "0 or 1", "Whether Kafka takes events now, as /readyz says.")
+
+QUERY_FAILURES = Counter(
+    "feedback_query_engine_failures_total",
+    "answers",
+    "Answers that failed because an engine did; `any` where it is not known which was too slow.",
+    ["engine"],
+    [_CLICKHOUSE, _KAFKA, ("any",)],
+)
+
+EXPORTS = Counter(
+    "feedback_query_exports_ended_total",
+    "exports",
+    "Exports that ended in this process.",
+    ["outcome"],
+    [("success",), ("failed",)],
+)
+EXPORT_DISK_FREE = Gauge(
+    "feedback_query_export_disk_free_bytes", "bytes", "What is free on the disk of FEEDBACK_EXPORT_DIR."
+)
+
+LAG = Gauge(
+    "feedback_consumer_lag_records",
+    "records",
+    "Records of a partition assigned here that are not seen through, as of the latest fetch of it.",
+    ["topic", "partition"],
+)
+OLDEST_SECONDS = Gauge(
+    "feedback_consumer_oldest_age_seconds",
+    "seconds",
+    "How long ago the oldest record was accepted that is read here and not seen through; 0 where there is none.",
+    ["topic", "partition"],
+)
+POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one poll.", bounds=_EVENTS)
+COMMITS = Counter("feedback_consumer_commits_total", "commits", "Commits of offsets that Kafka has taken.")
+ASSIGNED = Gauge("feedback_consumer_assigned_partitions", "partitions", "Partitions that are read here now.")
+ASSIGNMENTS = Counter(
+    "feedback_consumer_assignments_total", "assignments", "How often partitions were given to this program anew."
+)
+RETRIES = Counter(
+    "feedback_worker_retries_total",
+    "tries",
+    "Tries that failed and are repeated until they succeed.",
+    ["engine"],
+    [_CLICKHOUSE, _KAFKA],
+)
+UNFORESEEN_FAILURES = Counter(
+    "feedback_unforeseen_failures_total",
+    "tries",
+    "Tries that failed in a way that is not known to pass; after five in a row the program ends, and its log says why.",
+)
+LOOKUP_SECONDS = Histogram(
+    "feedback_worker_lookup_duration_seconds",
+    "seconds",
+    "One look-up in ClickHouse for all that a poll needs and is not remembered: `traces`, idempotency `keys`, or the"
+    " `last` record of a partition.",
+    ["of"],
+    [("traces",), ("keys",), ("last",)],
+    bounds=_SECONDS,
+)
+CACHE_TRACES = Counter(
+    "feedback_worker_cache_traces_total",
+    "traces",
+    "Traces of a poll that were remembered (`hit`) or not (`miss`).",
+    ["result"],
+    [("hit",), ("miss",)],
+)
+INSERT_SECONDS = Histogram(
+    "feedback_worker_insert_duration_seconds", "seconds", "All inserts of one poll.", bounds=_SECONDS
+)
+PUBLISH_SECONDS = Histogram(
+    "feedback_worker_publish_duration_seconds",
+    "seconds",
+    "Publishing all messages of one poll, until the last is acknowledged.",
+    bounds=_SECONDS,
+)
+ROWS_STORED = Counter(
+    "feedback_worker_rows_stored_total",
+    "rows",
+    "Rows stored; what is read again is counted again.",
+    ["table"],
+    [(table,) for table in _TABLES],
+)
+FEEDBACK_STORED = Counter(
+    "feedback_worker_feedback_stored_total",
+    "rows",
+    "Rows of feedback stored, by whether a request of their trace is known, or `expired` when it is removed with its"
+    " trace; a feedback is stored at each change.",
+    ["join_state"],
+    [("pending",), ("joined",), ("expired",)],
+)
+RECORDS_LOST = Counter(
+    "feedback_worker_records_lost_total",
+    "records",
+    "Records that were gone from Kafka before a worker read them; found again after a crash they are counted again.",
+    ["topic"],
+    [(topic,) for topic in INPUTS],
+)
+DEAD_LETTERS = Counter(
+    "feedback_worker_dead_letters_total",
+    "records",
+    "Records that could not become rows.",
+    ["reason"],
+    [(reason,) for reason in DEAD_REASONS],
+)
+
+ROLLUP_BUCKETS = Counter(
+    "feedback_rollup_buckets_computed_total",
+    "buckets",
+    "Hours and days computed anew, of one workspace each.",
+    ["period"],
+    [("hour",), ("day",)],
+)
+ROLLUP_SECONDS = Histogram(
+    "feedback_rollup_compute_duration_seconds", "seconds", "All hours and days of one poll.", bounds=_SECONDS
+)
+ROLLUP_RETRIES = Counter(
+    "feedback_rollup_retries_total", "tries", "Computations that failed and are repeated until they succeed."
+)
+DISK_FREE = Gauge(
+    "feedback_clickhouse_disk_free_bytes", "bytes", "What is free on each disk of ClickHouse, as it says.", ["disk"]
+)
+DISK_TOTAL = Gauge(
+    "feedback_clickhouse_disk_total_bytes", "bytes", "How large each disk of ClickHouse is, as it says.", ["disk"]
+)
+PARTS = Gauge(
+    "feedback_clickhouse_partition_parts",
+    "parts",
+    "Active parts of the partition that has most, of each table; from 1,000 on ClickHouse slows inserts down.",
+    ["table"],
+)
+
+TASKS = {
+    "edge and worker": ("watching memory",),
+    "edge": ("reading API keys from Kafka", "connecting to Kafka"),
+    "query": ("reading API keys from ClickHouse", "removing old exports"),
+    "rollup": ("watching ClickHouse's disks",),
+}
+TASK_RESTARTS = Counter(
+    "feedback_task_restarts_total",
+    "restarts",
+    "A task that runs for the life of its program ended and was started again, or ended for the tenth time within a"
+    " minute and the program with it; the log says why.",
+    ["task"],
+    [(name,) for names in TASKS.values() for name in names],
+)
+
+_CONSUMER = (LAG, OLDEST_SECONDS, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
+PROGRAMS: dict[str, tuple[Tally, ...]] = {
+    "edge": (
+        REQUEST_SECONDS,
+        EVENTS_ACCEPTED,
+        REQUESTS_REFUSED,
+        PRODUCE_SECONDS,
+        BATCH_EVENTS,
+        PRODUCERS_LOST,
+        IN_FLIGHT_EVENTS,
+        IN_FLIGHT_BYTES,
+        RECORDS_ACKNOWLEDGED,
+        READY,
+        TASK_RESTARTS,
+    ),
+    "query": (QUERY_FAILURES, EXPORTS, EXPORT_DISK_FREE, TASK_RESTARTS),
+    "worker": (
+        *_CONSUMER,
+        RETRIES,
+        LOOKUP_SECONDS,
+        CACHE_TRACES,
+        INSERT_SECONDS,
+        PUBLISH_SECONDS,
+        ROWS_STORED,
+        FEEDBACK_STORED,
+        DEAD_LETTERS,
+        RECORDS_LOST,
+        TASK_RESTARTS,
+    ),
+    "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES, DISK_FREE, DISK_TOTAL, PARTS, TASK_RESTARTS),
+}
+
+
+def registry_of(*programs: str) -> CollectorRegistry:
+    """What these programs show in one process, and the process itself: memory, CPU time, start, open files."""
+    registry = CollectorRegistry()
+    for tally in dict.fromkeys(tally for program in programs for tally in PROGRAMS[program]):
+        registry.register(tally)
+    ProcessCollector(registry=registry)
+    return registry

@@ -1,0 +1,80 @@
+"""How much a key may send, and how much it may ask: a bucket of tokens for each, in this process alone.
+
+A bucket holds one second's worth and fills at the limit's rate. A call needs one token to come in, taken before its
+body is read; the rest of its events are taken when they are counted, and may leave the bucket in debt, which later
+calls wait out. So a bulk call of any size passes, and over time no more events than the limit allows. A question is one
+token. Pure; time comes in.
+"""
+
+from math import ceil
+from typing import Literal
+
+from runtime.api_key_authentication import Caller
+
+Headers = list[tuple[bytes, bytes]]
+Counted = Literal["events", "questions"]
+
+
+class LimitReachedError(Exception):
+    """A call too many: to be repeated after so many seconds."""
+
+    def __init__(self, message: str, wait_s: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.wait_s = wait_s
+
+
+class Bucket:
+    """The tokens of one key. `rate` is how many a second; times are Unix milliseconds, and may go back."""
+
+    def __init__(self, rate: int, now_ms: int, counted: Counted = "events") -> None:
+        self.rate = rate
+        self._counted = counted
+        self._tokens = float(rate)
+        self._at_ms = now_ms
+
+    def admit(self, now_ms: int) -> None:
+        """Take the token of a call; LimitReachedError where there is none."""
+        elapsed_ms = now_ms - self._at_ms
+        if elapsed_ms:
+            self._tokens = min(self.rate, self._tokens + max(0, elapsed_ms) * self.rate / 1000)
+            self._at_ms = now_ms
+        if self._tokens < 1:
+            wait_s = max(1, ceil((1 - self._tokens) / self.rate))
+            raise LimitReachedError(
+                f"this key's limit of {self.rate} {self._counted} a second is used up: wait {wait_s} s", wait_s
+            )
+        self._tokens -= 1
+
+    def take(self, events: int) -> None:
+        """Take the tokens of so many events more, whether they are there or not."""
+        self._tokens -= events
+
+    def headers(self) -> Headers:
+        """What a caller is told: the limit, the events left now, and the seconds until all of it is there again."""
+        missing = self.rate - self._tokens
+        return [
+            (b"ratelimit-limit", b"%d" % self.rate),
+            (b"ratelimit-remaining", b"%d" % max(0, int(self._tokens))),
+            (b"ratelimit-reset", b"%d" % ceil(missing / self.rate)),
+        ]
+
+
+class RateLimits:
+    """The buckets of all keys. `default_per_s` is for keys without a limit of their own; 0: they have none."""
+
+    def __init__(self, default_per_s: int, counted: Counted = "events") -> None:
+        self._default_per_s = default_per_s
+        self._counted = counted
+        self._buckets: dict[str, Bucket] = {}
+
+    def bucket(self, caller: Caller, now_ms: int) -> Bucket | None:
+        """The caller's bucket; None where nothing limits it. All callers share one while the server is open."""
+        own = caller.rate_limit_per_s if self._counted == "events" else caller.read_rate_limit_per_s
+        rate = own or self._default_per_s
+        if not rate:
+            return None
+        bucket = self._buckets.get(caller.key_id)
+        if bucket is None or bucket.rate != rate:
+            bucket = self._buckets[caller.key_id] = Bucket(rate, now_ms, self._counted)
+        return bucket

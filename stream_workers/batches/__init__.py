@@ -1,0 +1,1 @@
+"""How one consumer batch moves through a worker: read, looked up, joined, stored, published, committed."""

@@ -1,0 +1,72 @@
+"""A Faust app whose events are whole polls of the consumer, and which commits only what we acknowledge.
+
+It asks for the topics every few seconds. A broker that has just come back may not tell of all of them yet: who joins
+then has nothing to read, and would have nothing until it asks again, which Kafka's clients do every five minutes.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+
+import faust
+from mode import Service
+
+from stream_workers.batches.batch_transport import PollTransport
+from stream_workers.batches.telemetry import observe_consumer
+from stream_workers.health import VITALS
+from stream_workers.settings import ProgramSettings
+
+_TOPICS_MAX_AGE_MS = 3_000
+
+
+class TaskCancelledError(RuntimeError):
+    """A task of one of Faust's services was cancelled while the service was to go on."""
+
+
+_execute_task = Service._execute_task
+
+
+async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> None:
+    """Run a task of a service. Faust lets one that is cancelled end unseen, and its service go on without it."""
+
+    async def see() -> None:
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not service.should_stop:
+                raise TaskCancelledError(f"{service.label}: {task!r}") from None
+            raise
+
+    await _execute_task(service, see())
+
+
+def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
+    """An app of this consumer group; its topics and agents are the caller's to add."""
+    Service._execute_task = _execute_task_or_crash
+    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
+    app = faust.App(
+        group,
+        broker=brokers,
+        datadir=Path(tempfile.gettempdir()) / group,  # Faust insists on one; nothing is kept there
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=2,
+        agent_supervisor="mode.CrashingSupervisor",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=2 << 20,
+        consumer_metadata_max_age_ms=_TOPICS_MAX_AGE_MS,
+        broker_max_poll_records=max_poll_records,
+        broker_max_poll_interval=24 * 3600.0,
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_rebalance_timeout=max(settings.session_timeout_s, 30.0),
+        producer_request_timeout=30.0,
+    )
+    app.transport = PollTransport(app.conf.broker_consumer, app)
+    observe_consumer(app)
+    app.task(VITALS.keep_turning)
+    return app

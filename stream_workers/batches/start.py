@@ -1,0 +1,96 @@
+"""Starting a Faust program in the foreground, or saying which setting keeps it from it."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Literal, TypeVar
+
+import faust
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from runtime.background_tasks import exit_code
+from runtime.health_server import serve_health
+from runtime.listen_addresses import not_to_be_had
+from runtime.log_setup import config, log_what_nobody_catches
+from runtime.metrics import registry_of
+from runtime.settings_errors import SettingsError, load
+from stream_workers.health import VITALS
+from stream_workers.settings import ProgramSettings
+
+_KAFKA_ANSWERS_S = 10.0
+
+Settings = TypeVar("Settings", bound=ProgramSettings)
+
+
+class _NoPandas(MetaPathFinder):
+    """Has pandas taken for not installed: pyarrow imports it at its first array, for a second and 50 MB, in vain."""
+
+    def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(f"{name} is not used here", name=name)
+
+
+def _kafka_fault(bootstrap: str) -> str:
+    """Why Kafka cannot be used, in a sentence; empty where it answers. Faust would tell it in the places it passed."""
+
+    async def ask() -> None:
+        client = AIOKafkaClient(bootstrap_servers=bootstrap)
+        try:
+            async with asyncio.timeout(_KAFKA_ANSWERS_S):
+                await client.bootstrap()
+        finally:
+            await client.close()
+
+    # The driver logs each failed attempt; what it comes to is told in one sentence instead.
+    driver = logging.getLogger("aiokafka")
+    driver.setLevel(logging.CRITICAL + 1)
+    # Not with asyncio.run, which would leave Faust without a loop.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(ask())
+    except TimeoutError:
+        return f"Kafka at {bootstrap} does not answer within {_KAFKA_ANSWERS_S:g} s: is it frozen or overloaded?"
+    except (KafkaError, OSError):
+        return f"Kafka at {bootstrap} does not answer: is it running there, and is FEEDBACK_KAFKA_BOOTSTRAP right?"
+    finally:
+        loop.close()
+        driver.setLevel(logging.NOTSET)
+    return ""
+
+
+def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
+    """Run the app until SIGTERM; the exit code: 2 where a setting is faulty, 1 where the program ended by itself.
+
+    Metrics and health are served from a thread.
+    """
+    try:
+        read = load(settings)
+    except SettingsError as faults:
+        for fault in str(faults).splitlines():
+            print(f"feedback {name}: {fault}", file=sys.stderr)
+        return 2
+    if read.metrics_port:
+        try:
+            serve_health(read.metrics_host, read.metrics_port, registry_of(name), VITALS.alive, VITALS.ready)
+        except OSError as error:
+            place = not_to_be_had(read.metrics_host, read.metrics_port, error)
+            print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
+            return 2
+    if fault := _kafka_fault(read.kafka_bootstrap):
+        print(f"feedback {name}: {fault}", file=sys.stderr)
+        return 1
+    log_what_nobody_catches()
+    sys.meta_path.insert(0, _NoPandas())
+    worker = faust.Worker(
+        build(read), loglevel="WARNING", logging_config=config(read.log_format), redirect_stdouts=False, quiet=True
+    )
+    worker.spinner = None  # its cursor codes do not belong into a log
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) and end.code else exit_code()
+    return exit_code()

@@ -1,0 +1,1 @@
+"""ClickHouse and Kafka as a worker reads and writes them."""

@@ -1,0 +1,204 @@
+"""Changes → the rows of each table, as Arrow.
+
+Columns are built side by side from state that is already decided; nothing here looks anything up. Ids travel as
+text and weights as 128-bit decimals made from whole billionths, without a Python object per number.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from stream_workers.join.decode import Arrival, Expired, Fault, given, milliseconds
+from stream_workers.join.request_facts import RequestFact
+from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
+from stream_workers.join.trace_join import Changes, Claim, Keyed, digest_of
+
+_encode = msgspec.json.Encoder().encode
+_MS = pa.timestamp("ms", tz="UTC")
+_STRINGS = pa.list_(pa.string())
+
+CLAIMS = "idempotency_keys"
+"""The table of `claims_table`."""
+
+
+LOST = "lost_records"
+"""The table of `lost_table`."""
+
+
+class LostRecords(NamedTuple):
+    """Sequences of one partition, from `first` to before `end`, whose records nobody has read."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+
+def tables(changes: Changes) -> dict[str, pa.Table]:
+    """The rows of what has changed, by table name."""
+    built = {
+        "journal": _journal(changes.journal) if changes.journal else None,
+        "request_log_rows": _requests(changes.requests) if changes.requests else None,
+        "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
+        "trace_aggregate_rows": _aggregates(changes.traces) if changes.traces else None,
+        "dead_letters": _dead(changes.dead) if changes.dead else None,
+    }
+    return {name: table for name, table in built.items() if table is not None}
+
+
+def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
+    arrivals = [arrival for arrival, _ in entries]
+    return pa.table(
+        {
+            "trace_hash": pa.array([arrival.trace_hash for arrival in arrivals], pa.uint32()),
+            "kind": pa.array([_kind(arrival, fact) for arrival, fact in entries]),
+            "id": pa.array([arrival.identity for arrival in arrivals]),
+            "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
+            "kafka_partition": pa.array([arrival.record.partition for arrival in arrivals], pa.uint16()),
+            "recorded_at": pa.array([int(arrival.event.at.timestamp()) for arrival in arrivals], pa.uint32()),
+            "line": pa.array([_line(arrival, fact) for arrival, fact in entries], pa.binary()),
+        }
+    )
+
+
+def _kind(arrival: Arrival, fact: RequestFact | None) -> str:
+    if fact is not None:
+        return "request"
+    return "expiry" if type(arrival.event) is Expired else "feedback"
+
+
+def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
+    """An entry as a look-up answers it, see lookup.py."""
+    entry = arrival.record.value if fact is None else _encode(fact)
+    return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
+
+
+def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:
+    """Rows that claim these idempotency keys for the calls of these events."""
+    return pa.table(
+        {
+            "workspace": pa.array([workspace for workspace, _ in claims]),
+            "idempotency_key": pa.array([key for _, key in claims]),
+            "digest": pa.array([digest_of(event) for event in claims.values()]),
+            "claimed_at": _times([milliseconds(event.at) for event in claims.values()]),
+        }
+    )
+
+
+def lost_table(lost: Sequence[LostRecords]) -> pa.Table:
+    """Rows that tell what is lost."""
+    return pa.table(
+        {
+            "topic": pa.array([each.topic for each in lost]),
+            "kafka_partition": pa.array([each.partition for each in lost], pa.uint16()),
+            "first_sequence": pa.array([each.first for each in lost], pa.uint64()),
+            "end_sequence": pa.array([each.end for each in lost], pa.uint64()),
+        }
+    )
+
+
+def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
+    special = list(zip(*[each.specials for each in snapshots], strict=True))
+    home = list(zip(*[each.home for each in snapshots], strict=True))
+    return pa.table(
+        {
+            "workspace": pa.array([each.workspace for each in snapshots]),
+            "feedback_id": pa.array([each.feedback_id for each in snapshots]),
+            "trace_id": pa.array([each.trace_id for each in snapshots]),
+            "value": pa.array([each.value for each in snapshots], pa.int8()),
+            "weight": decimals([each.weight for each in snapshots], 18),
+            "created_at": _times([each.created_at for each in snapshots]),
+            "updated_at": _times([each.updated_at for each in snapshots]),
+            "join_state": pa.array([each.join_state for each in snapshots]),
+            "models": pa.array([each.models for each in snapshots], _STRINGS),
+            "providers": pa.array([each.providers for each in snapshots], _STRINGS),
+            "_user": pa.array(special[0]),
+            "_organisation": pa.array(special[1]),
+            "_prompt": pa.array(special[2]),
+            "_environment": pa.array(special[3]),
+            "metadata": pa.array([each.metadata for each in snapshots], pa.binary()),
+            "home_user": pa.array(home[0]),
+            "home_organisation": pa.array(home[1]),
+            "home_prompt": pa.array(home[2]),
+            "home_environment": pa.array(home[3]),
+            "version": pa.array([each.version for each in snapshots], pa.uint64()),
+            "is_deleted": pa.array([each.deleted for each in snapshots]).cast(pa.uint8()),
+        }
+    )
+
+
+def _requests(arrivals: Sequence[Arrival]) -> pa.Table:
+    logs: list[Any] = [arrival.event for arrival in arrivals]
+
+    def text(name: str) -> pa.Array:
+        return pa.array([getattr(log, name) or "" for log in logs])
+
+    def number(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([getattr(log, name) for log in logs], kind)
+
+    def json(name: str) -> pa.Array:
+        return pa.array([given(getattr(log, name)) or b"" for log in logs], pa.binary())
+
+    return pa.table(
+        {name: text(name) for name in ("workspace", "request_id", "trace_id", "span_id", "parent_span_id")}
+        | {name: text(name) for name in ("span_name", "provider", "model", "method", "url")}
+        | {f"_{name}": text(name) for name in ("user", "organisation", "prompt", "environment")}
+        | {name: number(name, pa.float64()) for name in ("response_time_ms", "cost")}
+        | {name: number(name, pa.uint64()) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+        | {name: json(name) for name in ("metadata", "request_headers", "request_body")}
+        | {name: json(name) for name in ("response_headers", "response_body")}
+        | {
+            "status": number("status", pa.uint16()),
+            "started_at": _times([milliseconds(log.started_at) for log in logs]),
+            "received_at": _times([milliseconds(log.at) for log in logs]),
+            "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
+        }
+    )
+
+
+def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
+    return pa.table(
+        {
+            "workspace": pa.array([each.workspace for each in snapshots]),
+            "trace_id": pa.array([each.trace_id for each in snapshots]),
+            "feedback_count": pa.array([each.feedback_count for each in snapshots], pa.uint32()),
+            "weight_sum": decimals([each.weight_sum for each in snapshots], 38),
+            "value_weight_sum": decimals([each.value_weight_sum for each in snapshots], 38),
+            "weight_value_squared_sum": decimals([each.weight_value_squared_sum for each in snapshots], 38),
+            "value_min": pa.array([each.value_min for each in snapshots], pa.int8()),
+            "value_max": pa.array([each.value_max for each in snapshots], pa.int8()),
+            "value_last": pa.array([each.value_last for each in snapshots], pa.int8()),
+            "requests": pa.array([each.requests for each in snapshots], pa.uint32()),
+            "updated_at": _times([each.updated_at for each in snapshots]),
+            "version": pa.array([each.version for each in snapshots], pa.uint64()),
+            "is_expired": pa.array([each.is_expired for each in snapshots]).cast(pa.uint8()),
+        }
+    )
+
+
+def _dead(faults: Sequence[Fault]) -> pa.Table:
+    return pa.table(
+        {
+            "topic": pa.array([fault.record.topic for fault in faults]),
+            "kafka_partition": pa.array([fault.record.partition for fault in faults], pa.uint16()),
+            "sequence": pa.array([fault.sequence for fault in faults], pa.uint64()),
+            "kafka_offset": pa.array([fault.record.offset for fault in faults], pa.uint64()),
+            "recorded_at": _times([max(fault.record.timestamp, 0) for fault in faults]),
+            "reason": pa.array([fault.reason for fault in faults]),
+            "detail": pa.array([fault.detail for fault in faults]),
+            "key": pa.array([fault.record.key or b"" for fault in faults], pa.binary()),
+            "value": pa.array([fault.record.value or b"" for fault in faults], pa.binary()),
+        }
+    )
+
+
+def _times(unix_ms: Any) -> pa.Array:
+    return pa.array(unix_ms, pa.int64()).cast(_MS)
+
+
+def decimals(billionths: Any, precision: int) -> pa.Array:
+    """Whole billionths as decimal128(precision, 9): the same 128-bit integers under another scale."""
+    whole = pa.array(billionths, pa.int64()).cast(pa.decimal128(38, 0))
+    return pa.Array.from_buffers(pa.decimal128(precision, 9), len(whole), whole.buffers())

@@ -1,0 +1,87 @@
+"""Publishing a poll's messages: one record batch per partition, acknowledged by all replicas.
+
+Sending record by record costs more than making the message does; a batch per partition costs little. `publish`
+returns only when the broker has acknowledged everything; a failure leaves some messages published, which their
+versions make harmless when all are published again.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from schemas.ids import partition_of
+from schemas.murmur2 import murmur2
+from stream_workers.io.output_messages import Message
+
+
+class ProducerEndedError(RuntimeError):
+    """The producer sends nothing any more."""
+
+
+class Publisher:
+    """A producer for the output topics."""
+
+    def __init__(self, bootstrap: str, *, idempotent: bool) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=idempotent,
+            max_batch_size=1 << 20,
+            max_request_size=8 << 20,
+            request_timeout_ms=30_000,
+        )
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    async def publish(self, messages: Iterable[Message]) -> None:
+        """Publish and wait for every acknowledgement. Raises the broker's error."""
+        by_partition: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in messages:
+            partition = message.partition
+            if partition is None:
+                partition = partition_of(murmur2(message.key), len(await self._producer.partitions_for(message.topic)))
+            by_partition[message.topic, partition].append(message)
+        waiting: list[Any] = []
+        for (topic, partition), batch in by_partition.items():
+            for records in self._batches(batch):
+                waiting.append(await self._producer.send_batch(records, topic, partition=partition))
+        await self._delivered(asyncio.gather(*waiting))
+
+    async def _delivered(self, all_of_them: "asyncio.Future[Any]") -> None:
+        """Wait for deliveries; ProducerEndedError where the task that makes them has ended, which nobody else tells."""
+        sender = self._producer._sender.sender_task
+        try:
+            await asyncio.wait({all_of_them, sender}, return_when=asyncio.FIRST_COMPLETED)
+            if not all_of_them.done():
+                raise ProducerEndedError
+            await all_of_them
+        finally:
+            all_of_them.cancel()
+
+    def _batches(self, messages: Iterable[Message]) -> Iterator[Any]:
+        now_ms = time.time_ns() // 1_000_000
+        batch = self._producer.create_batch()
+        for message in messages:
+            if not _append(batch, message, now_ms):
+                yield batch
+                batch = self._producer.create_batch()
+                _append(batch, message, now_ms)
+        yield batch
+
+
+def _append(batch: Any, message: Message, now_ms: int) -> bool:
+    headers = [] if message.version is None else [("version", b"%d" % message.version)]
+    # The wrapper around the C builder costs half as much again as the builder itself.
+    appended = batch._builder.append(batch._relative_offset, now_ms, message.key, message.value, headers)
+    if appended is None:
+        return False
+    batch._relative_offset += 1
+    return True

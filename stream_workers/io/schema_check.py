@@ -1,0 +1,46 @@
+"""Whether the tables are those of this version, asked once by a program that writes them."""
+
+import asyncio
+import logging
+
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from runtime.schema_version import APPLIED, OlderTablesError, TablesError, require_tables
+from stream_workers.health import VITALS
+from stream_workers.io.retry import Backoff, until_done
+
+log = logging.getLogger(__name__)
+
+_OLDER_S = 30.0
+_AGAIN_S = 1.0
+_UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
+
+
+async def require_own_tables(client: AsyncClient) -> None:
+    """Return when the tables are those of this version, for which older ones are given half a minute: whoever brings
+    them up to date may be at it. TablesError, which is in the log by then, where they are not."""
+    loop = asyncio.get_running_loop()
+    began, is_told = loop.time(), False
+    while True:
+        applied = await until_done("reading the migrations in force", lambda: _applied(client), Backoff(), lambda: None)
+        try:
+            return require_tables(applied)
+        except TablesError as fault:
+            if not isinstance(fault, OlderTablesError) or loop.time() - began > _OLDER_S:
+                log.critical("the program cannot go on: %s", str(fault))
+                raise
+            if not is_told:
+                log.error("the program waits for %.0f s: %s", _OLDER_S, str(fault))
+            is_told = True
+            VITALS.waits_for("clickhouse", str(fault))
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def _applied(client: AsyncClient) -> list[int]:
+    try:
+        return [row[0] for row in (await client.query(APPLIED)).result_rows]
+    except DatabaseError as error:
+        if error.code in (_UNKNOWN_TABLE, _UNKNOWN_DATABASE):
+            return []
+        raise

@@ -1,0 +1,162 @@
+"""One feedback as its events leave it, and what contradicts it.
+
+What its events come to depends neither on their order nor on how often each is seen: the earliest create and the
+earliest delete count, and each field is what the latest update of it says. So no list of what was applied is kept. No
+clock, no engine.
+"""
+
+import json
+
+import msgspec
+
+from stream_workers.join.aggregate import billionths
+from stream_workers.join.decode import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
+from stream_workers.join.request_facts import Specials
+
+Content = tuple[int, int, Specials, bytes]
+
+
+class Conflict(ValueError):
+    """An event that contradicts what is stored; it belongs to the dead letters under `reason`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def specials_of(event: Created | Updated) -> Specials:
+    return (event.user or "", event.organisation or "", event.prompt or "", event.environment or "")
+
+
+def call_of(event: Created) -> bytes:
+    """The digest of the event's call, where that came with an idempotency key; else nothing."""
+    return bytes.fromhex(event.idempotency_digest or "")
+
+
+class Edits(msgspec.Struct, gc=False, array_like=True):
+    """What a feedback was created with, and the sequences of the latest update and of the latest of each field."""
+
+    original: Content
+    latest: int
+    value_by: int
+    weight_by: int
+    metadata_by: int
+
+
+class Feedback(msgspec.Struct, gc=False, array_like=True):
+    """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
+
+    `sequence` is that of its latest event, whether that changed anything or not: versions follow from it. `call` is the
+    digest of the call that created it, where that came with an idempotency key.
+    """
+
+    feedback_id: str
+    home: Specials
+    created_at: int
+    value: int
+    weight: int
+    specials: Specials
+    metadata: bytes
+    updated_at: int
+    created_by: int
+    sequence: int
+    call: bytes = b""
+    edits: Edits | None = None
+    deleted_by: int | None = None
+
+    @classmethod
+    def create(cls, event: Created, sequence: int) -> "Feedback":
+        specials = user, organisation, prompt, _ = specials_of(event)
+        at = milliseconds(event.at)
+        return cls(
+            event.feedback_id,
+            (user, organisation, prompt, event.home_environment),
+            at,
+            event.value,
+            billionths(event.weight),
+            specials,
+            bytes(event.metadata),
+            at,
+            sequence,
+            sequence,
+            call_of(event),
+        )
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_by is not None
+
+    @property
+    def changed_by(self) -> int:
+        """The sequence of the event that last gave it a value, weight or metadata."""
+        return self.edits.latest if self.edits else self.created_by
+
+    def is_of_call(self, event: Created) -> bool:
+        """Whether this create came by the very call that made the feedback: the call was repeated, or is read again."""
+        return self.call != b"" and self.call == call_of(event)
+
+    def apply(self, event: FeedbackEvent, sequence: int) -> bool:
+        """Take in one more event; whether it changes anything, which a repetition does not, nor one that is read again.
+
+        Raises Conflict when it contradicts what is stored.
+        """
+        if isinstance(event, Created):
+            changed = self._repeat(event, sequence)
+        elif sequence < self.created_by:
+            # A replay finds the create that came after this event: when it came, there was nothing to change.
+            raise Conflict("unknown_feedback", "The feedback was created after this change of it.")
+        elif isinstance(event, Deleted):
+            changed = self._delete(event, sequence)
+        else:
+            changed = self._update(event, sequence)
+        self.sequence = max(self.sequence, sequence)
+        return changed
+
+    def _content(self) -> Content:
+        return (self.value, self.weight, self.specials, self.metadata)
+
+    def _repeat(self, event: Created, sequence: int) -> bool:
+        sent = (event.value, billionths(event.weight), specials_of(event), bytes(event.metadata))
+        held = self.edits.original if self.edits else self._content()
+        if sequence != self.created_by and not _same(sent, held):
+            raise Conflict("id_reused", "This id was created before with another value, weight or metadata.")
+        return False
+
+    def _delete(self, event: Deleted, sequence: int) -> bool:
+        if self.deleted_by is not None and self.deleted_by <= sequence:
+            return False
+        self.deleted_by, self.updated_at = sequence, milliseconds(event.at)
+        return True
+
+    def _update(self, event: Updated, sequence: int) -> bool:
+        if self.deleted_by is not None and self.deleted_by < sequence:
+            raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
+        edits = self.edits or Edits(self._content(), *[self.created_by] * 4)
+        changed = sequence > edits.latest
+        if changed:
+            edits.latest = sequence
+            if self.deleted_by is None:
+                self.updated_at = milliseconds(event.at)
+        if event.value is not None and sequence > edits.value_by:
+            self.value, edits.value_by, changed = event.value, sequence, True
+        if event.weight is not None and sequence > edits.weight_by:
+            self.weight, edits.weight_by, changed = billionths(event.weight), sequence, True
+        if (metadata := given(event.metadata)) is not None and sequence > edits.metadata_by:
+            self.metadata, self.specials = metadata, specials_of(event)
+            edits.metadata_by, changed = sequence, True
+        self.edits = edits
+        return changed
+
+
+def _same(sent: Content, held: Content) -> bool:
+    """Whether both say the same; the keys of metadata may come in another order."""
+    if sent == held:
+        return True
+    try:
+        return sent[:3] == held[:3] and _canonical(sent[3]) == _canonical(held[3])
+    except (ValueError, RecursionError):
+        return False  # an integer too long or a nesting too deep for Python, which no edge lets through
+
+
+def _canonical(metadata: bytes) -> str:
+    return json.dumps(json.loads(metadata), sort_keys=True)

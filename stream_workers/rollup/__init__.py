@@ -1,0 +1,1 @@
+"""The program that keeps rollups by hour and day true."""

@@ -1,0 +1,59 @@
+"""What the rollup program shows of ClickHouse's disks and parts: asked now and then, for whoever watches them.
+
+The API and the workers are many and would ask the same; this program is one, or few.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from runtime import metrics
+from runtime.fast_metrics import Labels
+from runtime.log_setup import told
+
+_EVERY_S = 15.0
+_DISKS = "SELECT name, free_space, total_space FROM system.disks"
+_PARTS = """
+SELECT table, max(parts) FROM (
+    SELECT table, partition_id, count() AS parts FROM system.parts
+    WHERE active AND database = 'feedback' GROUP BY table, partition_id
+) GROUP BY table
+"""
+log = logging.getLogger(__name__)
+
+
+class Storage(NamedTuple):
+    """Bytes by disk, and by table the parts of its partition that has most."""
+
+    free: Mapping[Labels, float]
+    total: Mapping[Labels, float]
+    parts: Mapping[Labels, float]
+
+
+async def look(client: AsyncClient) -> Storage:
+    """Ask ClickHouse. Raises what the client raises."""
+    disks = (await client.query(_DISKS)).result_rows
+    parts = (await client.query(_PARTS)).result_rows
+    return Storage(
+        {(name,): float(free) for name, free, _ in disks},
+        {(name,): float(total) for name, _, total in disks},
+        {(table,): float(count) for table, count in parts},
+    )
+
+
+async def watch(client: AsyncClient, every_s: float = _EVERY_S) -> None:
+    """Show what ClickHouse says, from now on. While it does not answer, nothing is shown: a number would be a lie."""
+    seen = Storage({}, {}, {})
+    metrics.DISK_FREE.follow(lambda: seen.free)
+    metrics.DISK_TOTAL.follow(lambda: seen.total)
+    metrics.PARTS.follow(lambda: seen.parts)
+    while True:
+        try:
+            seen = await look(client)
+        except Exception as error:
+            log.warning("ClickHouse does not tell of its disks and parts: %s", told(error))
+            seen = Storage({}, {}, {})
+        await asyncio.sleep(every_s)
