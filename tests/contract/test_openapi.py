@@ -23,7 +23,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from tests.pipeline.engines import until
-from tests.pipeline.exporting import Exports
+from tests.pipeline.query_api.exporting import Exports
 from tests.pipeline.running import Pipeline
 from tests.tries import tries
 

@@ -17,8 +17,10 @@ class Mutant:
     test: str
 
 
-REPLAY = "tests/unit/test_replay.py::test_whatever_crashes_the_end_equals_a_plain_model"
-KEYS_OF_TWO_WORKERS = "tests/unit/test_replay.py::test_a_key_is_one_calls_however_many_workers_meet_it_at_once"
+REPLAY = "tests/unit/stream_workers/test_replay.py::test_whatever_crashes_the_end_equals_a_plain_model"
+KEYS_OF_TWO_WORKERS = (
+    "tests/unit/stream_workers/test_replay.py::test_a_key_is_one_calls_however_many_workers_meet_it_at_once"
+)
 
 MUTANTS = (
     Mutant(
@@ -30,14 +32,14 @@ MUTANTS = (
         """            self._acknowledge(poll)
             await self._processor.settle(decision)
 """,
-        "tests/unit/test_conveyor.py::test_when_a_poll_fails_for_good_no_later_one_is_stored",
+        "tests/unit/stream_workers/test_stage_pipeline.py::test_when_a_poll_fails_for_good_no_later_one_is_stored",
     ),
     Mutant(
         "an offset is committed only after all before it",
         "stream_workers/batches/offset_progress.py",
         "self.committable is None or batch.follows > self.committable",
         "False",
-        "tests/unit/test_progress.py::test_acknowledging_past_an_unacknowledged_poll_is_refused",
+        "tests/unit/stream_workers/test_offset_progress.py::test_acknowledging_past_an_unacknowledged_poll_is_refused",
     ),
     Mutant(
         "what was read under an earlier assignment is handled under no later one",
@@ -47,7 +49,7 @@ MUTANTS = (
 """,
         """        self.partitions.clear()
 """,
-        "tests/unit/test_progress.py::test_what_was_read_under_an_earlier_assignment_is_in_no_poll",
+        "tests/unit/stream_workers/test_offset_progress.py::test_what_was_read_under_an_earlier_assignment_is_in_no_poll",
     ),
     Mutant(
         "what was known under one assignment is not used under the next",
@@ -57,7 +59,7 @@ MUTANTS = (
 """,
         """            self._assignment = poll.assignment
 """,
-        "tests/unit/test_processor.py::test_what_was_known_under_one_assignment_is_read_again_under_the_next",
+        "tests/unit/stream_workers/test_processor.py::test_what_was_known_under_one_assignment_is_read_again_under_the_next",
     ),
     Mutant(
         "what was decided and is not yet stored is seen by what is decided next",
@@ -113,7 +115,7 @@ MUTANTS = (
         "stream_workers/batches/process_batch.py",
         "if number is None:",
         "if number is None or len(found[number]) >= 2:",
-        "tests/unit/test_decide.py::test_a_trace_is_whole_in_its_slice_and_in_order",
+        "tests/unit/stream_workers/test_process_batch.py::test_a_trace_is_whole_in_its_slice_and_in_order",
     ),
     Mutant(
         "the requests of a trace say the same in whatever order they come",
@@ -127,97 +129,97 @@ MUTANTS = (
         "schemas/ids.py",
         "return (trace_hash & 0x7FFFFFFF) % partitions",
         "return trace_hash % partitions",
-        "tests/unit/test_schemas.py::test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create",
+        "tests/unit/schemas/test_schemas.py::test_an_update_that_knows_only_the_id_reaches_the_partition_of_its_create",
     ),
     Mutant(
         "a server that was closed stays closed, whatever is lost",
         "runtime/api_key_store.py",
         "closed = self._unreadable or bool(self._closing) or recorded",
         "closed = self._unreadable or bool(self._closing)",
-        "tests/unit/test_keys_lost.py::test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere",
+        "tests/unit/runtime/test_closed_server.py::test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere",
     ),
     Mutant(
         "nobody is let in before every place of keys has been read",
         "runtime/api_key_store.py",
         "return not self.is_closed and not self.unread",
         "return not self.is_closed",
-        "tests/unit/test_keys_lost.py::test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere",
+        "tests/unit/runtime/test_closed_server.py::test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere",
     ),
     Mutant(
         "a foreign page can do nothing while there is no key",
         "runtime/request_origin.py",
         "if _parsed(origin) not in own:",
         "if origin == b'null':",
-        "tests/unit/test_request_origin.py::test_a_page_of_another_origin_may_not",
+        "tests/unit/runtime/test_request_origin.py::test_a_page_of_another_origin_may_not",
     ),
     Mutant(
         "of a header that is not known to be harmless only the name is stored",
         "ingest_api/validation/redaction.py",
         "kept = value if harmless.has_header(name) and _is_plain(value) else REDACTED",
         "kept = value if harmless.has_header(name) else REDACTED",
-        "tests/unit/test_edge_secrets.py::test_no_shape_of_headers_brings_a_value_in_under_a_name_that_is_not_known",
+        "tests/unit/ingest_api/test_redaction.py::test_no_shape_of_headers_brings_a_value_in_under_a_name_that_is_not_known",
     ),
     Mutant(
         "over time no more events pass than a key's limit allows",
         "runtime/rate_limit.py",
         "        self._tokens -= events\n",
         "        self._tokens = max(0, self._tokens - events)\n",
-        "tests/unit/test_rate_limit.py::test_over_time_no_more_events_pass_than_the_limit_allows_and_one_call_more",
+        "tests/unit/runtime/test_rate_limit.py::test_over_time_no_more_events_pass_than_the_limit_allows_and_one_call_more",
     ),
     Mutant(
         "a fault that will not pass ends the worker",
         "stream_workers/io/retry.py",
         "if unforeseen == MOST_UNFORESEEN:",
         "if unforeseen == -1:",
-        "tests/unit/test_retry.py::test_what_does_not_pass_is_told_whole_and_raised_after_a_few_tries",
+        "tests/unit/stream_workers/test_retry.py::test_what_does_not_pass_is_told_whole_and_raised_after_a_few_tries",
     ),
     Mutant(
         "a dead letter is judged by its event and undoes no later one",
         "operations/dead_letters/guard.py",
         "return None if isinstance(event, Created | Forgotten) else event.feedback_id",
         "return None if b'create' in letter.value else event.feedback_id",
-        "tests/unit/test_dead_guard.py::test_what_may_change_its_feedback_is_known_as_that",
+        "tests/unit/operations/test_dead_letter_guard.py::test_what_may_change_its_feedback_is_known_as_that",
     ),
     Mutant(
         "a trace that is only called like one of the demo is none of it",
         "deploy/demo/trace_ids.py",
         "found is not None and found[1] == _check(trace_id[:-_CHECK_CHARS])",
         "found is not None",
-        "tests/unit/test_demo.py::test_a_trace_id_of_the_demo_says_so_and_no_other_does",
+        "tests/unit/deploy/test_demo.py::test_a_trace_id_of_the_demo_says_so_and_no_other_does",
     ),
     Mutant(
         "a bad release is seen in what people say",
         "deploy/demo/conversations.py",
         "(_QUALITY_LOST if self._is_bad else 0)",
         "0",
-        "tests/unit/test_demo.py::test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone",
+        "tests/unit/deploy/test_demo.py::test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone",
     ),
     Mutant(
         "a file holds what the page shows and no more",
         "dashboard/export_order.py",
         "for name, value in query.for_api(now):",
         "for name, value in query.for_api(now)[:2]:",
-        "tests/unit/test_dashboard_exports.py::test_an_order_has_the_filters_of_the_list_beside_it",
+        "tests/unit/dashboard/test_exports.py::test_an_order_has_the_filters_of_the_list_beside_it",
     ),
     Mutant(
         "an export that cannot be started is left nowhere",
         "dashboard/exports_page.py",
         'await viewer.api.send("DELETE", f"{_API}/{export_id}")',
         "pass",
-        "tests/unit/test_dashboard_exports.py::test_a_refusal_is_told_and_leaves_no_export",
+        "tests/unit/dashboard/test_exports.py::test_a_refusal_is_told_and_leaves_no_export",
     ),
     Mutant(
         "a page of another site gets nothing from a dashboard of its own",
         "dashboard/pages.py",
         "if not viewer.is_signed_in and (refused := self._foreign(request)):",
         "if viewer.is_signed_in and (refused := self._foreign(request)):",
-        "tests/unit/test_dashboard_standalone.py::test_a_page_of_another_site_gets_nothing_while_no_key_is_asked_for",
+        "tests/unit/dashboard/test_standalone.py::test_a_page_of_another_site_gets_nothing_while_no_key_is_asked_for",
     ),
     Mutant(
         "what changes a list leads to its beginning",
         "dashboard/page_query.py",
         "if each[0] not in PLACE)).beside(**changes)",
         ")).beside(**changes)",
-        "tests/unit/test_page_query.py::test_what_changes_a_list_leads_to_its_beginning_with_nothing_open",
+        "tests/unit/dashboard/test_page_query.py::test_what_changes_a_list_leads_to_its_beginning_with_nothing_open",
     ),
 )

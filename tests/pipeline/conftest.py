@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Pipelines
-from tests.pipeline.analytics_world import World, world_in
-from tests.pipeline.edge_fixtures import Broker, Edge
 from tests.pipeline.engines import SOURCES, clickhouse_with_tables
+from tests.pipeline.ingest_api.edge_fixtures import Broker, Edge
+from tests.pipeline.query_api.analytics_world import World, world_in
 from tests.pipeline.running import Pipeline
 from tests.tries import TIMES
 

@@ -31,8 +31,8 @@ from schemas.ids import new_id, partition_of, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from stream_workers.rollup.rollups import Hour, compute
-from tests.pipeline.edge_fixtures import failed
 from tests.pipeline.engines import PARTITIONS, embedded, until
+from tests.pipeline.ingest_api.edge_fixtures import failed
 from tests.pipeline.running import Pipeline
 from tests.pipeline.walls import (
     ADMIN,

@@ -24,7 +24,7 @@ from ingest_api.errors import UnavailableError
 from ingest_api.http.idle_clients import Connections, PatientProtocol
 from ingest_api.records import Record
 from schemas.api_keys import new_key
-from tests.unit.test_edge_one_write import Written
+from tests.unit.ingest_api.test_coalesced_write import Written
 from tests.unit.test_linear_requests import EXAMPLES
 from tests.unit.whole_api import WholeApi
 

@@ -1,0 +1,128 @@
+"""Whatever is damaged in rows is put right, whatever the journal has lost makes nothing wrong; of random histories."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from operations.progress import Progress
+from operations.reconcile.differences import Difference, Scope
+from operations.reconcile.reconcile import reconcile
+from operations.reconcile.verdict import UNKNOWN
+from tests.pipeline.engines import clickhouse_with_tables
+from tests.pipeline.stream_workers.stored_histories import SETTINGS, store_histories
+
+SHOWN = {
+    "feedback": "feedback_id",
+    "trace_aggregates": "workspace, trace_id",
+    "rollups": "workspace, period, dimension, start, environment, key",
+}
+# Kinds of copies of a row under another content, place or version.
+COPIES = {
+    "of another user and value": "'x' AS _user, toInt8((value + 12) % 21 - 10) AS value",
+    "of another value": "toInt8((value + 12) % 21 - 10) AS value",
+    "of another time": "updated_at + 1 AS updated_at, 'x' AS metadata",
+    "that is deleted": "toUInt8(1 - is_deleted) AS is_deleted",
+    "of other models": "['x'] AS models, 'joined' AS join_state",
+    "under an older version": "version - 1 AS version, toInt8(9) AS value",
+    "of a request more": "version + 1 AS version, toInt8(9) AS value",
+    "of the next event": "version + 65536 AS version, toInt8(9) AS value, 'x' AS _prompt",
+    "of a far event": "version + 65536000 AS version, toInt8(9) AS value",
+    "at another user's place": "'x' AS home_user",
+    "in another environment": "'x' AS home_environment, toInt8(9) AS value",
+    "in the next hour": "created_at + 3600 AS created_at",
+    "in another month": "created_at - 86400 * 40 AS created_at, version + 65536 AS version",
+    "at another place in the past": "'x' AS home_prompt, version - 65536 AS version",
+}
+AGGREGATE_COPIES = {
+    "of other numbers": "feedback_count + 1 AS feedback_count",
+    "of another last value": "toInt8(9) AS value_last, toInt8(9) AS value_max",
+    "that is older": "version - 65536 AS version, feedback_count + 1 AS feedback_count",
+}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A ClickHouse of its own with random histories of several workspaces, and their rollups."""
+    with clickhouse_with_tables(tmp_path_factory.mktemp("damaged") / "clickhouse") as url:
+        with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+            store_histories(client, seed=7, workspaces=6, traces=40, events=180)
+            client.command("CREATE TABLE feedback.journal_kept AS feedback.journal")
+            client.command("INSERT INTO feedback.journal_kept SELECT * FROM feedback.journal")
+        compared(url, repair=True)
+        assert compared(url) == []
+        yield url
+
+
+@pytest.fixture
+def client(engine: str) -> Iterator[Client]:
+    """Its journal is whole again in the end."""
+    with clickhouse_connect.get_client(dsn=engine, autogenerate_session_id=False) as client:
+        yield client
+        client.command("INSERT INTO feedback.journal SELECT * FROM feedback.journal_kept")
+
+
+def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[Difference]:
+    return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, progress=Progress())
+
+
+def shown(client: Client) -> dict[str, list[Sequence[Any]]]:
+    """All that stands, as everybody reads it, but for versions: a row that is written again may count more requests."""
+    return {
+        name: sorted(client.query(f"SELECT * EXCEPT version FROM feedback.{name} ORDER BY {key}").result_rows, key=str)
+        for name, key in SHOWN.items()
+    }
+
+
+def copy(client: Client, table: str, condition: str, replaced: str) -> None:
+    client.command(
+        f"INSERT INTO feedback.{table} SELECT * REPLACE ({replaced}) FROM feedback.{table}"
+        f" WHERE {condition} ORDER BY version DESC LIMIT 1",
+        settings=SETTINGS,
+    )
+
+
+def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: Client, engine: str) -> None:
+    before = shown(client)
+    traces = client.query("SELECT workspace, trace_id, toString(any(feedback_id)) FROM feedback.feedback_rows"
+                          " GROUP BY workspace, trace_id ORDER BY workspace, trace_id").result_rows  # fmt: skip
+    random.Random(1).shuffle(traces := list(traces))
+    damages = [("feedback_rows", each) for each in COPIES.values()]
+    damages += [("trace_aggregate_rows", each) for each in AGGREGATE_COPIES.values()]
+    for number, (workspace, trace_id, feedback_id) in enumerate(traces):
+        table, replaced = damages[number % len(damages)]
+        where = f"feedback_id = '{feedback_id}'" if table == "feedback_rows" else f"trace_id = '{trace_id}'"
+        copy(client, table, f"workspace = '{workspace}' AND {where}", replaced)
+    assert len(traces) > 2 * len(damages)
+    assert shown(client) != before
+    found = compared(engine)
+    assert sum(each.number for each in found) > len(damages)
+    assert [each.what for each in found if UNKNOWN in each.what] == []
+    compared(engine, repair=True)
+    assert [str(each) for each in compared(engine)] == []
+    assert shown(client) == before
+
+
+LOST = {
+    "a request": "kind = 'request'",
+    "a create": "JSONExtractString(entry, 'event') = 'create'",
+    "an update": "JSONExtractString(entry, 'event') = 'update'",
+    "a delete": "JSONExtractString(entry, 'event') = 'delete'",
+    "a notice": "JSONExtractString(entry, 'event') = 'forget'",
+    "anything": "1",
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_what_the_journal_has_lost_makes_nothing_wrong(client: Client, engine: str, lost: str) -> None:
+    before, chance = shown(client), random.Random(lost)
+    for share in (6, 2):
+        chosen = f"{LOST[lost]} AND cityHash64(id, sequence, {chance.randrange(2**32)}) % {share} = 0"
+        client.command(f"ALTER TABLE feedback.journal DELETE WHERE {chosen} SETTINGS mutations_sync = 2")
+        found = compared(engine, repair=True)
+        assert shown(client) == before
+        assert {each.what.split(" ", 1)[1] for each in found} <= {UNKNOWN}
+    assert found, "some loss must show"

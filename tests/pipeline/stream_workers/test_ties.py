@@ -1,0 +1,121 @@
+"""Rows of one place under one version that say different things: whoever reads, the same one of them stands."""
+
+import random
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from query_api.clickhouse import Engines, Reader
+from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters
+from query_api.reading.feedback_page import feedback_page
+from query_api.reading.stored_feedback import stored
+from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
+from query_api.reading.trace_summaries import numbers_with_pairs
+from query_api.settings import QuerySettings
+from schemas.ids import trace_hash_of
+from stream_workers.rollup.rollups import Hour, compute
+from tests.pipeline.stream_workers.stored_histories import SETTINGS, store_histories
+
+WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"
+ANYTHING = ("value", "weight", "_user", "_organisation", "models", "metadata", "is_deleted")
+DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_user"}
+
+
+def tie(client: Client, chance: random.Random, feedback_id: str, names: tuple[str, ...]) -> None:
+    """Store a copy of the newest row of a feedback, under its version and in its place, with other things to say."""
+    others: dict[str, str] = {
+        "value": f"toInt8({chance.randint(-10, 10)})", "weight": f"toDecimal64({chance.randint(0, 10) / 10}, 9)",
+        "_user": f"'{chance.choice('xyz')}'", "_organisation": f"'{chance.choice('xyz')}'",
+        "models": str(chance.choice([["a"], ["a", "b"], ["a", "c"], ["z"]])), "metadata": "'{\"tie\": 1}'",
+        "is_deleted": "toUInt8(1)",
+    }  # fmt: skip
+    replaced = ", ".join(
+        f"{others[name]} AS {name}" for name in chance.sample(names, chance.randint(1, min(4, len(names))))
+    )
+    client.command(
+        f"INSERT INTO feedback.feedback_rows SELECT * REPLACE ({replaced}) FROM feedback.feedback_rows"
+        f" WHERE feedback_id = '{feedback_id}' ORDER BY version DESC LIMIT 1",
+        settings=SETTINGS,
+    )
+
+
+@pytest.mark.parametrize("names", [ANYTHING, ANYTHING[:1], ANYTHING[:3]])
+async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, names: tuple[str, ...]) -> None:
+    chance = random.Random(len(names))
+    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+        store_histories(client, 1, workspaces=1, traces=6, events=50)
+        ids = [
+            str(row[0]) for row in client.query("SELECT DISTINCT feedback_id FROM feedback.feedback_rows").result_rows
+        ]
+        await compute_all(url, client)
+        for _ in range(60):
+            tie(client, chance, chance.choice(ids), names)
+        await compute_all(url, client)
+        standing = client.query("SELECT * FROM feedback.feedback").named_results()
+        rows = {str(row["feedback_id"]): row for row in standing}
+        traces = {row[0] for row in client.query(f"SELECT DISTINCT trace_id {ALL}").result_rows}
+        shown = {each: (row["value"], float(row["weight"]), row["_user"], row["models"]) for each, row in rows.items()}
+        check_rollups(client, list(rows.values()))
+    engines = Engines(QuerySettings(clickhouse_url=url))
+    try:
+        reader = engines.reader(30)
+        listed = await feedback_page(reader, FeedbackFilters(LogFilters(WORKSPACE)), None, 1000)
+        assert {each.id: (each.value, each.weight, each.user or "", each.models) for each in listed} == shown
+        numbers = await numbers_with_pairs(reader, WORKSPACE, traces)
+        pairs = {pair.id: (pair.value, pair.weight) for each in numbers.values() for pair in each.pairs}
+        assert pairs == {each: row[:2] for each, row in shown.items() if rows[each]["trace_id"] in numbers}
+        assert await receipts(reader, ids) == shown
+        assert await on_traces(reader, traces) == shown
+    finally:
+        await engines.close()
+
+
+async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
+    found = {each: (await stored(reader, WORKSPACE, each, trace_hash_of(UUID(each)))).row for each in ids}
+    return {
+        each: (row["value"], row["weight"], row["_user"], row["models"])
+        for each, row in found.items()
+        if row and not row["is_deleted"]
+    }
+
+
+async def on_traces(reader: Reader, traces: set[str]) -> dict[str, Any]:
+    found = {}
+    for trace in traces:
+        told = await feedback_with_history(reader, WORKSPACE, trace, None, 1000)
+        standing = {each.id: each.feedback for _, each in told if each.feedback}
+        totals = await feedback_totals(reader, WORKSPACE, trace)
+        assert (totals.total, totals.deleted) == (len(standing), len(told) - len(standing))
+        found |= {each: (at.value, at.weight, at.user or "", at.models) for each, at in standing.items()}
+    return found
+
+
+async def compute_all(url: str, client: Client) -> None:
+    hours = client.query(
+        "SELECT DISTINCT workspace, toUnixTimestamp(hour) FROM feedback.feedback_hour_rows"
+    ).result_rows
+    asynchronous = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+    try:
+        await compute(asynchronous, [Hour(*row) for row in hours])
+    finally:
+        await asynchronous.close()
+
+
+def check_rollups(client: Client, rows: list[dict[str, Any]]) -> None:
+    groups: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        keys = [("all", ""), *((name, row[column]) for name, column in DIMENSIONS.items())]
+        keys += [("model", model) for model in row["models"] or [""]]
+        for dimension, key in keys:
+            for period in ("hour", "day"):
+                groups[period, dimension, row["_environment"], key, row["value"]] += 1
+    found = client.query(
+        "SELECT period, dimension, environment, key, value - 11, sum(number) FROM feedback.rollups"
+        " ARRAY JOIN value_counts AS number, arrayEnumerate(value_counts) AS value WHERE number > 0 GROUP BY ALL"
+    ).result_rows
+    assert {tuple(row[:5]): row[5] for row in found} == groups

@@ -1,0 +1,78 @@
+"""A publishing endpoint at its edges: faults of ours, and clients that leave."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ingest_api.access.access_control import Admission
+from ingest_api.http.publish_endpoint import Message, PublishingEndpoint
+from ingest_api.http.telemetry import Observed
+from ingest_api.kafka.publisher import Publisher
+from ingest_api.records import Accepted
+from ingest_api.settings import Settings
+from runtime.api_key_authentication import Caller, KeyRing
+from runtime.log_setup import Flood, JsonLines
+from runtime.rate_limit import RateLimits
+
+
+def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Accepted:
+    raise KeyError("the secret of " + body.decode())
+
+
+async def answered(*messages: dict[str, Any]) -> list[Message]:
+    """What a faulty endpoint sends for a request that arrives in these messages."""
+    ring = KeyRing("nowhere")
+    ring.confirm(0)
+    admission = Admission(ring, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
+    observed = Observed("POST", "/", "create")
+    endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"", observed)
+    incoming = iter(messages)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await endpoint({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+    return sent
+
+
+async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.handler.setFormatter(JsonLines())
+    start, body = await answered({"type": "http.request", "body": b"mine", "more_body": False})
+    headers = dict(start["headers"])
+    answer = json.loads(body["body"])
+    request_id = headers[b"x-portkey-request-id"].decode()
+    assert (start["status"], answer["error"]["code"]) == (500, "AB04")
+    assert headers[b"x-request-id"].decode() == request_id
+    assert request_id in answer["message"]
+    assert b"secret" not in body["body"]
+    cause, refused = map(json.loads, caplog.text.splitlines())
+    assert (cause["request_id"], cause["error"], refused["reason"]) == (request_id, "KeyError", "internal")
+    assert cause["at"][0].startswith("tests/unit/ingest_api/test_publish_endpoint.py:")
+    assert "secret" not in caplog.text
+
+
+async def test_every_500_of_a_flood_finds_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setFormatter(JsonLines())
+    caplog.handler.addFilter(flood := Flood())
+    try:
+        answers = [await answered({"type": "http.request", "body": b"mine"}) for _ in range(200)]
+    finally:
+        caplog.handler.removeFilter(flood)
+    ids = [dict(start["headers"])[b"x-request-id"].decode() for start, _ in answers]
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert [line["request_id"] for line in lines if line["message"] == "internal error"] == ids
+    assert sum(line["message"] == "refused" for line in lines) < 30, "only what was promised is spared"
+
+
+async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:
+    assert await answered({"type": "http.disconnect"}) == []
+    partial = {"type": "http.request", "body": b"x", "more_body": True}
+    assert await answered(partial, {"type": "http.disconnect"}) == []

@@ -1,0 +1,142 @@
+"""Metrics: what is counted is shown as counted, and the document names all there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest_api.errors import RefusedError
+from ingest_api.http.telemetry import reason_of, request_id_of
+from operations.dead_letters.letters import WHAT_TO_DO
+from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from runtime.metrics import DEAD_REASONS, PROGRAMS, registry_of
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+
+
+def shown(*tallies: Tally) -> dict[tuple[str, tuple[str, ...]], float]:
+    """The samples of these as Prometheus reads them: name and label values to number."""
+    registry = CollectorRegistry()
+    for tally in tallies:
+        registry.register(tally)
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def names(registry: CollectorRegistry) -> dict[str, str]:
+    """The metrics of a registry, but for those of the process itself, with their types."""
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    total = {family.name + ("_total" if family.type == "counter" else ""): family.type for family in families}
+    return {name: kind for name, kind in total.items() if not name.startswith("process_")}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_shows_the_metrics_that_are_declared_for_it_and_no_other(program: str) -> None:
+    assert names(registry_of(program)) == {tally.name: tally.kind for tally in PROGRAMS[program]}
+
+
+def test_the_document_names_each_metric_with_kind_unit_labels_and_meaning_and_no_other() -> None:
+    known = set()
+    for tally in {tally for tallies in PROGRAMS.values() for tally in tallies}:
+        labels = ", ".join(f"`{label}`" for label in tally.labels)
+        known.add(f"| `{tally.name}` | {tally.kind} | {tally.unit} | {labels} | {tally.about} |")
+    assert set(re.findall(r"^\| `feedback_.*\|$", DOCUMENT, re.MULTILINE)) == known
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
+    """Prometheus sees no growth from nothing to 1: the first dead letter would alert nobody."""
+    for tally in PROGRAMS[program]:
+        if isinstance(tally, Counter):
+            assert tally.known, f"{tally.name}: which values can its labels have?"
+            assert all(len(labels) == len(tally.labels) for labels in tally.known if tally.labels)
+            there = {tuple(sorted(labels)) for _, labels in shown(tally)}
+            assert there >= {tuple(sorted(map(str, labels))) for labels in tally.known}
+
+
+def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
+    code = "".join(path.read_text() for path in (Path(__file__).parents[3] / "stream_workers").rglob("*.py"))
+    given = set(re.findall(r'(?:NotAnEvent|Conflict)\(\s*"(\w+)"', code))
+    assert given == set(DEAD_REASONS) == set(WHAT_TO_DO)
+
+
+def test_the_document_uses_no_metric_that_does_not_exist() -> None:
+    known = {tally.name for tallies in PROGRAMS.values() for tally in tallies}
+    used = {
+        re.sub(r"_(bucket|count|sum)$", "", name)
+        for name in re.findall(
+            r"\bfeedback_(?:http|edge|query|consumer|worker|rollup|clickhouse|task)_[a-z_]+", DOCUMENT
+        )
+    }
+    assert used - known == set()
+
+
+@given(st.lists(st.floats(min_value=0, max_value=20)))
+def test_a_histogram_counts_every_value_below_each_bound(values: list[float]) -> None:
+    bounds = (0.5, 1, 10)
+    histogram = Histogram("h", "seconds", "about", ["l"], bounds=bounds)
+    for value in values:
+        histogram.observe(value, "x")
+    found = shown(histogram)
+    if values:
+        for bound in bounds:
+            assert found["h_bucket", ("x", str(float(bound)))] == sum(value <= bound for value in values)
+        assert found["h_bucket", ("x", "+Inf")] == found["h_count", ("x",)] == len(values)
+        assert found["h_sum", ("x",)] == pytest.approx(sum(values))
+    else:
+        assert found == {}
+
+
+def test_what_is_known_beforehand_is_shown_before_it_is_counted() -> None:
+    counter = Counter("c_total", "things", "about", ["l"], [("a",), ("b",)])
+    counter.add("a", by=3)
+    counter.add(7)
+    plain = Counter("p_total", "things", "about")
+    assert shown(counter, plain) == {
+        ("c_total", ("a",)): 3,
+        ("c_total", ("b",)): 0,
+        ("c_total", ("7",)): 1,
+        ("p_total", ()): 0,
+    }
+
+
+def test_a_gauge_is_read_when_it_is_shown() -> None:
+    gauge, now = Gauge("g", "things", "about"), {(): 1.0}
+    assert shown(gauge) == {}
+    gauge.follow(lambda: now)
+    now[()] = 2.0
+    assert shown(gauge) == {("g", ()): 2}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (RefusedError("", "value"), "value"),
+        (RefusedError("", "[12].metadata.a[3].b"), "metadata"),
+        (RefusedError("", "[12]"), "malformed"),
+        (RefusedError("", "traceID"), "trace_id"),
+        (RefusedError("", "metadata[3]"), "metadata"),
+        (RefusedError("", "a key of the caller's"), "malformed"),
+        (RefusedError(""), "malformed"),
+        (RefusedError("", "Idempotency-Key", 409), "conflict"),
+        (RefusedError("", None, 418), "other"),
+    ],
+)
+def test_a_refusal_has_one_of_few_reasons(refusal: RefusedError, reason: str) -> None:
+    assert reason_of(refusal) == reason
+
+
+@pytest.mark.parametrize("given_id", [b"r-1", b"x" * 128, b"5f0c/7:2"])
+def test_a_well_formed_request_id_is_kept(given_id: bytes) -> None:
+    assert request_id_of({b"x-request-id": given_id}) == given_id
+
+
+@pytest.mark.parametrize("given_id", [b"", b"x" * 129, b"a b", b'"', b"a\nb", "ä".encode()])
+def test_any_other_request_id_is_made_anew(given_id: bytes) -> None:
+    made = {request_id_of({b"x-request-id": given_id}) for _ in range(10)}
+    assert len(made) == 10
+    assert given_id not in made
