@@ -19,7 +19,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.errors import QueryError, example
 from query_api.settings import QuerySettings
 from runtime.addresses import dsn
-from runtime.engine_errors import Trouble, trouble_of
+from runtime.engine_errors import trouble_of
+from runtime.kafka_errors import Trouble
 from runtime.log_setup import told
 from runtime.metrics import QUERY_FAILURES
 from runtime.schema_version import APPLIED, TablesError, require_tables

@@ -4,30 +4,15 @@ Pure. `trouble_of` sorts by type and by the engine's own codes. What is not know
 taken not to: trying it again for ever would only hide it.
 """
 
-import errno
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from aiohttp import ClientError
-from aiokafka.errors import (
-    BrokerNotAvailableError,
-    CorruptRecordException,
-    KafkaError,
-    KafkaStorageError,
-    KafkaTimeoutError,
-    KafkaUnavailableError,
-    ReplicaNotAvailableError,
-)
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
+from runtime.kafka_errors import Trouble, is_out_of_space, kafka_trouble
 from runtime.schema_version import TablesError
 
-Engine = Literal["clickhouse", "kafka", ""]
-
 NOT_ENOUGH_SPACE = 243
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _DISK_CODES = {NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE", 771: "CACHE_CANNOT_WRITE_TO_CACHE_DISK"}
 # Of these the message alone tells, in ClickHouse's own words, which of the system's errors was the cause.
 _FILE_CODES = frozenset({24, 71, 75, 76, 88, 172, 204, 294, 586, 641, 1001})
@@ -96,33 +81,11 @@ _ACCESS_CODES = {
 }
 # A proxy before ClickHouse says so, without a code, while there is none behind it.
 _GATEWAY = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
-# Beside those that aiokafka itself calls retriable.
-_PASSING_KAFKA = (
-    BrokerNotAvailableError,
-    CorruptRecordException,
-    KafkaTimeoutError,
-    KafkaUnavailableError,
-    ReplicaNotAvailableError,
-)
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What is wrong. `passes` says whether it may mend itself, so that the same may be tried again."""
-
-    kind: Literal["away", "overloaded", "disk full", "schema", "access", "other"]
-    engine: Engine
-    told: str
-
-    @property
-    def passes(self) -> bool:
-        """Whether trying again is all there is to do here."""
-        return self.kind in ("away", "overloaded", "disk full")
 
 
 def trouble_of(error: BaseException) -> Trouble:
     """What an engine's error comes to; of an error that is none of theirs, `other`."""
-    if any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _chain(error)):
+    if is_out_of_space(error):
         return Trouble(
             "disk full", "clickhouse" if isinstance(error, ClickHouseError) else "", "no space left on the disk"
         )
@@ -130,13 +93,9 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble("schema", "clickhouse", str(error))
     if isinstance(error, ClickHouseError):
         return _of_clickhouse(error)
-    if isinstance(error, KafkaError):
-        return _of_kafka(error)
     if isinstance(error, ClientError):
         return Trouble("away", "clickhouse", "it does not answer")
-    if isinstance(error, TimeoutError | ConnectionError | OSError):
-        return Trouble("away", "", "it does not answer")
-    return Trouble("other", "", type(error).__name__)
+    return kafka_trouble(error)
 
 
 def _of_clickhouse(error: ClickHouseError) -> Trouble:
@@ -162,20 +121,3 @@ def _of_clickhouse(error: ClickHouseError) -> Trouble:
     if name := _ACCESS_CODES.get(code):
         return Trouble("access", "clickhouse", f"it lets this user do nothing there (code {code} {name})")
     return Trouble("other", "clickhouse", f"code {code} {getattr(error, 'name', None) or ''}".strip())
-
-
-def _of_kafka(error: KafkaError) -> Trouble:
-    if isinstance(error, KafkaStorageError):
-        return Trouble("disk full", "kafka", "it cannot write to its disk (KafkaStorageError): is that full?")
-    if error.retriable or isinstance(error, _PASSING_KAFKA):
-        return Trouble("away", "kafka", f"it does not answer ({type(error).__name__})")
-    return Trouble("other", "kafka", type(error).__name__)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    at: BaseException | None = error
-    for _ in range(10):
-        if at is None:
-            return
-        yield at
-        at = at.__cause__ or at.__context__

@@ -22,7 +22,7 @@ from ingest_api.kafka.producer_connection import MAX_REQUEST_BYTES, KafkaLink
 from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from runtime import metrics
-from runtime.engine_errors import trouble_of
+from runtime.kafka_errors import kafka_trouble
 from schemas.ids import partition_of
 
 # What a topic takes, less what Kafka adds to a record.
@@ -158,7 +158,7 @@ class Publisher:
     def _lose(self, error: BaseException) -> None:
         """Give the producer up."""
         if isinstance(error, KafkaError):
-            self._link.replace(f"Kafka did not take a batch: {trouble_of(error).told}")
+            self._link.replace(f"Kafka did not take a batch: {kafka_trouble(error).told}")
         else:
             log.error("a batch could not be sent", exc_info=error)
             self._link.replace("a batch could not be sent: see the log")
