@@ -99,14 +99,16 @@ clean: ## remove what was built here; the data of `make up` stay
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 lock: ## pin every dependency with hashes (needs uv)
-	for set in runtime embedded dev; do \
+	for set in build edge runtime embedded dev; do \
 	  case $$set in \
-	    runtime) extras="--extra build";; \
-	    embedded) extras="--extra build --extra embedded";; \
-	    dev) extras="--all-extras";; \
+	    build) sources="--group build";; \
+	    edge) sources="pyproject.toml --extra edge";; \
+	    runtime) sources="pyproject.toml --extra all";; \
+	    embedded) sources="pyproject.toml --extra embedded --group build";; \
+	    dev) sources="pyproject.toml --extra embedded --group build --group dev";; \
 	  esac; \
 	  uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	    $$extras pyproject.toml -o requirements/$$set.txt; \
+	    $$sources -o requirements/$$set.txt; \
 	done
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  benchmarks/quix_requirements.in -o benchmarks/quix_requirements.txt

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import reduce
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ DECLARED = {
     one.name: one
     for one in map(
         Requirement,
-        [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["embedded"]],
+        [*PROJECT["project"]["dependencies"], *chain(*PROJECT["project"]["optional-dependencies"].values())],
     )
 }
 # Classes that these packages document to be derived from, so that any version in the declared range will do.

@@ -21,7 +21,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "deploy/docker/Dockerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-RUNTIME = (ROOT / "requirements/runtime.txt").read_text()
+SETS = {"runtime": "all", "edge": "edge"}
+"""What an image may be built with, by the argument `SET`, and the extra of ours that it is."""
 
 Instruction = tuple[str, str]
 
@@ -82,26 +83,41 @@ def test_the_build_needs_no_system_packages_and_fetches_nothing_by_itself() -> N
 
 def test_pip_installs_what_the_lock_names_and_our_own_wheel() -> None:
     installs = [run for run in all_of("RUN") if "pip" in run and " install " in run]
-    lock, ours = installs
-    assert "--require-hashes --only-binary=:all: -r requirements/runtime.txt" in lock
+    lock, tools, ours = installs
+    assert "--require-hashes --only-binary=:all: -r requirements/${SET}.txt" in lock
+    assert "--require-hashes --only-binary=:all: -r requirements/build.txt" in tools
     assert "--no-index --no-deps" in ours
     assert ours.endswith(" /dist/*.whl")
 
 
-def test_the_lock_has_a_hash_for_each_package_and_no_engine() -> None:
-    packages = re.findall(r"^([\w.-]+)==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", RUNTIME, flags=re.MULTILINE)
-    assert len(packages) == len(re.findall(r"^\S", RUNTIME, flags=re.MULTILINE)) > 20
-    assert not {name for name in packages if re.match(r"chdb|calfkit", name)}
-    assert {Requirement(each).name for each in PROJECT["project"]["dependencies"]} <= set(packages)
+@pytest.mark.parametrize("name", SETS)
+def test_the_lock_has_a_hash_for_each_package_and_no_engine(name: str) -> None:
+    lock = (ROOT / f"requirements/{name}.txt").read_text()
+    packages = re.findall(r"^([\w.-]+)==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", lock, flags=re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^\S", lock, flags=re.MULTILINE)) > 20
+    assert not {each for each in packages if re.match(r"chdb|calfkit|hatchling", each)}
+    assert closure(declared(SETS[name])) <= {*packages, "opentelemetry-api"}
+
+
+def test_an_edge_carries_neither_clickhouses_client_nor_pyarrow() -> None:
+    assert not closure(declared("edge")) & {"clickhouse-connect", "pyarrow", "numpy", "faust-streaming", "aiohttp"}
+    lock = (ROOT / "requirements/edge.txt").read_text()
+    assert not re.search(r"^(clickhouse-connect|pyarrow|numpy|faust-streaming|aiohttp)==", lock, flags=re.MULTILINE)
 
 
 def test_the_image_has_no_build_tools() -> None:
-    (uninstall,) = [run for run in all_of("RUN") if " uninstall " in run]
-    removed = set(uninstall.partition(" -y ")[2].split())
-    needed = closure(PROJECT["project"]["dependencies"])
-    assert removed == closure(PROJECT["project"]["optional-dependencies"]["build"]) - needed
+    """They are in the stage that makes the wheel, of which the image takes the wheel alone."""
+    assert not [run for run in all_of("RUN") if "/app" in run and "build" in run]
     (venv,) = [rest for each, rest in stages()[-1] if each == "COPY"]
-    assert venv == "--from=runtime /app /app"
+    assert venv == "--from=dependencies /app /app"
+
+
+def declared(extra: str) -> list[str]:
+    """What our package with this extra is declared to need."""
+    project, needs = PROJECT["project"], [*PROJECT["project"]["dependencies"]]
+    for each in map(Requirement, project["optional-dependencies"][extra]):
+        needs += [one for own in each.extras for one in declared(own)] if each.name == project["name"] else [str(each)]
+    return needs
 
 
 def closure(requirements: list[str]) -> set[str]:
@@ -124,7 +140,7 @@ def closure(requirements: list[str]) -> set[str]:
 
 
 def test_the_image_has_each_package_that_our_programs_import() -> None:
-    installed = closure(PROJECT["project"]["dependencies"])
+    installed = closure(declared("all"))
     provided_by = packages_distributions()
     for package in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         # What runs embedded has packages of its own, which no container has.
@@ -145,8 +161,8 @@ def imported(file: Path) -> set[str]:
 
 def test_a_change_of_our_code_leaves_the_installed_dependencies_cached() -> None:
     dependencies = stages()[0]
-    run = next(i for i, (word, rest) in enumerate(dependencies) if word == "RUN" and "runtime.txt" in rest)
-    assert [rest for word, rest in dependencies[:run] if word == "COPY"] == ["requirements/runtime.txt requirements/"]
+    run = next(i for i, (word, rest) in enumerate(dependencies) if word == "RUN" and "${SET}.txt" in rest)
+    assert [rest for word, rest in dependencies[:run] if word == "COPY"] == ["requirements/${SET}.txt requirements/"]
 
 
 def test_programs_run_as_a_numbered_user_that_is_not_root() -> None:
@@ -170,7 +186,7 @@ def test_the_image_tells_its_licence() -> None:
 
 def copied() -> set[str]:
     sources = (rest.split()[:-1] for rest in all_of("COPY") if "--from" not in rest)
-    return {source for each in sources for source in each}
+    return {source.replace("${SET}", each) for given in sources for source in given for each in SETS}
 
 
 def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of() -> None:
@@ -181,7 +197,7 @@ def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of() -> None:
             assert is_sent_to_the_build(file.relative_to(ROOT).as_posix()), file
     made_of = {*PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"], PROJECT["project"]["readme"]}
     made_of |= {*PROJECT["project"]["license-files"], "pyproject.toml"}
-    assert copied() == made_of | {"requirements/runtime.txt"}
+    assert copied() == made_of | {"requirements/build.txt", *(f"requirements/{each}.txt" for each in SETS)}
 
 
 @pytest.mark.parametrize(
