@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 
 from operations.progress import Progress
 from schemas import ids
@@ -38,10 +39,9 @@ async def send(bootstrap: str, records: Sequence[Record], what: str, progress: P
         await producer.stop()
 
 
-async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:
+async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[RecordMetadata]:
     partitions = len(await producer.partitions_for(record.topic))
     partition = ids.partition_of(record.trace_hash, partitions)
-    sent: asyncio.Future[object] = await producer.send(
+    return await producer.send(
         record.topic, record.value, key=record.key, partition=partition, headers=list(record.headers)
     )
-    return sent

@@ -139,7 +139,9 @@ class ProgressOfAssignment:
     def poll(self) -> Poll:
         """All that was gathered, and all that is lost."""
         self.next_wanted = False
-        records = {tp: [] for tp, progress in self.partitions.items() if progress.lost} | self.gathered
+        records: dict[TP, list[ConsumerRecord]] = {
+            tp: [] for tp, progress in self.partitions.items() if progress.lost
+        } | self.gathered
         batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in records.items()]
         self.gathered = {}
         return Poll(batches, self.number)

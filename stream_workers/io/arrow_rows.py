@@ -71,7 +71,7 @@ def _kind(arrival: Arrival, fact: RequestFact | None) -> str:
 
 def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
     """An entry as a look-up answers it, see lookup.py."""
-    entry = arrival.record.value if fact is None else _encode(fact)
+    entry: Any = arrival.record.value if fact is None else _encode(fact)  # an event's record has a value
     return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
 
 
