@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from dashboard.api_client import ApiError
 from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, two_values, with_time_before, without
 from dashboard.group_table import BY, PAGE_SIZE, GroupTable
 from dashboard.interval_bars import scale_of
@@ -23,6 +22,7 @@ from dashboard.time_chart import mean_over_time, signs_over_time
 from dashboard.value_bars import value_bars
 from dashboard.verdict import verdict
 from dashboard.viewer_zone import zone_of
+from runtime.http_errors import ApiError
 
 _FACETS = ("ai_model", "prompt_slug", "environment", "organisation", "user")
 _GRAPHS = "/v1/analytics/graphs"

@@ -6,20 +6,13 @@ from urllib.parse import quote
 
 import httpx
 
+from runtime.http_errors import ApiError
 from runtime.request_headers import KEY_HEADER
 
 Parameters = Sequence[tuple[str, str]]
 
 IN_PROCESS = "http://localhost"
 _TIMEOUT_S, _CONNECT_TIMEOUT_S = 35.0, 5.0
-
-
-class ApiError(Exception):
-    """A call that the API refused or did not answer: HTTP status, one sentence, and the parameter at fault."""
-
-    def __init__(self, status: int, message: str, parameter: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.parameter = status, message, parameter
 
 
 class ApiClient:
@@ -60,9 +53,9 @@ class ViewerApi:
                 method, path, params=httpx.QueryParams(list(parameters)), json=body, headers=self._headers
             )
         except httpx.InvalidURL as error:
-            raise ApiError(400, "this asks for more than an address can hold: ask for less at a time") from error
+            raise ApiError("this asks for more than an address can hold: ask for less at a time") from error
         except httpx.HTTPError as error:
-            raise ApiError(503, "the Feedback API does not answer") from error
+            raise ApiError("the Feedback API does not answer", status=503) from error
         if answer.is_success:
             return answer.json()
         raise _error(answer)
@@ -78,6 +71,6 @@ def in_path(text: str) -> str:
 def _error(answer: httpx.Response) -> ApiError:
     try:
         told = answer.json()["error"]
-        return ApiError(answer.status_code, told["message"], told["param"])
+        return ApiError(told["message"], told["param"], answer.status_code)
     except (ValueError, KeyError, TypeError):
-        return ApiError(answer.status_code, f"the Feedback API answered with status {answer.status_code}")
+        return ApiError(f"the Feedback API answered with status {answer.status_code}", status=answer.status_code)

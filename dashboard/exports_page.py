@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from dashboard.api_client import ApiError, in_path
+from dashboard.api_client import in_path
 from dashboard.export_order import order_of
 from dashboard.page_query import PageQuery
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
+from runtime.http_errors import ApiError
 
 _PATH = "/exports"
 _API = "/v1/logs/exports"

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from dashboard.api_client import ApiError, in_path
+from dashboard.api_client import in_path
 from dashboard.page_query import PageQuery
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
 from dashboard.sign_in_page import own_path
+from runtime.http_errors import ApiError
 
 COMMENT = "comment"
 """The key of metadata that holds what a person wrote."""
@@ -59,7 +60,7 @@ def _rating(form: dict[str, str]) -> dict[str, Any]:
             raise ValueError
         return {"value": value, "weight": weight}
     except ValueError:
-        raise ApiError(400, "value must be a whole number from −10 to 10, and weight a number from 0 to 1") from None
+        raise ApiError("value must be a whole number from −10 to 10, and weight a number from 0 to 1") from None
 
 
 def _back(form: dict[str, str]) -> Response:

@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from dashboard import session
-from dashboard.api_client import ApiError, in_path
+from dashboard.api_client import in_path
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
+from runtime.http_errors import ApiError
 
 _PATH = "/keys"
 _SCOPE = "scope."
@@ -92,10 +93,10 @@ def _order(form: dict[str, str]) -> dict[str, Any]:
         "expires": form.get("expires", "").strip() or None,
     }
     if not order["scopes"]:
-        raise ApiError(400, "choose at least one scope", "scopes")
+        raise ApiError("choose at least one scope", "scopes")
     for name in _LIMITS:
         text = form.get(name, "").strip() or "0"
         if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise ApiError(400, "a limit is a whole number a second", name)
+            raise ApiError("a limit is a whole number a second", name)
         order[name] = int(text)
     return order

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.api_client import ApiError, Parameters
+from dashboard.api_client import Parameters
 from dashboard.page_query import PageQuery
 from dashboard.pages import Viewer
+from runtime.http_errors import ApiError
 
 PAGE_SIZE = 50
 

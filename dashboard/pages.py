@@ -12,11 +12,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from dashboard import session
-from dashboard.api_client import ApiClient, ApiError, ViewerApi
+from dashboard.api_client import ApiClient, ViewerApi
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
+from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID
-from runtime.request_origin import Refusal, refusal
+from runtime.request_origin import refusal
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +103,15 @@ class Pages:
             request_id = REQUEST_ID.get()
             if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
                 told = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
-                return self._error_page(request, None, ApiError(400, told))
+                return self._error_page(request, None, ApiError(told))
             if request.method == "POST" and not session.is_own_page(request):
-                error = ApiError(403, "this form was sent by a page of another site")
+                error = ApiError("this form was sent by a page of another site", status=403)
                 return self._error_page(request, None, error)
             viewer = None
             try:
                 viewer = await self.viewer(request)
                 if not viewer.is_signed_in and (refused := self._foreign(request)):
-                    return self._error_page(request, None, ApiError(403, refused.message))
+                    return self._error_page(request, None, refused)
                 return await handler(request, viewer)
             except ApiError as error:
                 if error.status == 401:
@@ -120,11 +121,11 @@ class Pages:
                 REQUEST_ID.set(request_id)
                 log.exception("The page %s failed.", request.url.path)
                 told = f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
-                return self._error_page(request, viewer, ApiError(500, told))
+                return self._error_page(request, viewer, ApiError(told, status=500))
 
         return endpoint
 
-    def _foreign(self, request: Request) -> Refusal | None:
+    def _foreign(self, request: Request) -> ApiError | None:
         """Why a page of another site may have sent this; a key, where there is one, could not have come from there."""
         if self._own_hosts is None:
             return None
@@ -179,6 +180,6 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form that was sent, the last value of each; ApiError 400 where there are too many bytes."""
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > _MOST_FORM_BYTES:
-        raise ApiError(400, f"the form has more than {_MOST_FORM_BYTES:,} bytes")
+        raise ApiError(f"the form has more than {_MOST_FORM_BYTES:,} bytes")
     body = (await request.body()).decode(errors="replace")
     return dict(parse_qsl(body, keep_blank_values=True))

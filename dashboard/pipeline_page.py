@@ -8,9 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from dashboard import pipeline_view, record_bytes
-from dashboard.api_client import ApiError
 from dashboard.page_query import PageQuery
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of, query_of
+from runtime.http_errors import ApiError
 
 PAGE_SIZE = 20
 _PATH = "/pipeline"

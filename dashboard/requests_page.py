@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from dashboard.api_client import ApiError
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import fields_over_time
+from runtime.http_errors import ApiError
 
 _PATH = "/requests"
 _GRAPHS = "/v1/analytics/graphs"

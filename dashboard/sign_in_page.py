@@ -7,8 +7,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dashboard import session
-from dashboard.api_client import ApiError
 from dashboard.pages import SECURITY_HEADERS, Pages, form_of
+from runtime.http_errors import ApiError
 
 
 def routes(pages: Pages) -> list[BaseRoute]:
@@ -19,13 +19,13 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
     async def sign_in(request: Request) -> Response:
         if not session.is_own_page(request):
-            error = ApiError(403, "this form was sent by a page of another site")
+            error = ApiError("this form was sent by a page of another site", status=403)
             return pages.render(request, None, "sign_in.html", 403, error=error, next="/logs")
         try:
             form = await form_of(request)
             key, where = form.get("key", "").strip(), own_path(form.get("next"))
             if not session.could_be_key(key):
-                raise ApiError(401, "this is no API key of this server: they begin with fbk_")
+                raise ApiError("this is no API key of this server: they begin with fbk_", status=401)
             await pages.api.as_viewer(key).get("/v1/caller")
         except ApiError as error:
             return pages.render(request, None, "sign_in.html", error.status, error=error, next="/logs")

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.api_client import ApiClient, ApiError
+from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
 from dashboard.settings import DashboardSettings
 from runtime.addresses import without_password
 from runtime.background_tasks import exit_code
+from runtime.http_errors import ApiError
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
 from runtime.request_head_limits import LimitedHeadProtocol

@@ -5,10 +5,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from dashboard.api_client import ApiError, in_path
+from dashboard.api_client import in_path
 from dashboard.conversation import conversation
 from dashboard.page_query import PageQuery
 from dashboard.pages import Viewer
+from runtime.http_errors import ApiError
 
 
 async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | None:

@@ -44,10 +44,10 @@ from runtime.api_key_store import ApiKeyStore
 from runtime.background_tasks import BackgroundTask
 from runtime.closed_server_mark import remember_in
 from runtime.garbage_collection import watch_memory
-from runtime.http_errors import Failure, error_content
+from runtime.http_errors import ApiError, Failure, error_response
 from runtime.metrics import REQUESTS_REFUSED, registry_of
 from runtime.rate_limit import RateLimits
-from runtime.request_origin import Refusal, refusal
+from runtime.request_origin import refusal
 from schemas.api_keys import Scope
 from schemas.topics import API_KEYS
 
@@ -103,7 +103,7 @@ class EdgeApp(FastAPI):
             endpoints = self.one_feedback
         return None if endpoints is None else endpoints.by_method.get(method)
 
-    def _refusal(self, scope: AsgiScope) -> Refusal | None:
+    def _refusal(self, scope: AsgiScope) -> ApiError | None:
         if not self.api_keys.is_open or _SIGNED_FILE.fullmatch(scope["path"]):
             return None
         return refusal(
@@ -114,7 +114,7 @@ class EdgeApp(FastAPI):
             is_page=scope["method"] == "GET" and not scope["path"].startswith("/v1/"),
         )
 
-    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send, refused: Refusal | None = None) -> None:
+    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send, refused: ApiError | None = None) -> None:
         """Refuse a request, or let FastAPI answer it; the answer has the request's id, and it is counted."""
         began, status = time.perf_counter(), 500
         request_id = request_id_of(dict(scope["headers"]))
@@ -129,7 +129,7 @@ class EdgeApp(FastAPI):
 
         try:
             if refused:
-                await JSONResponse(error_content(403, refused.message), 403)(scope, receive, noting)
+                await error_response(refused)(scope, receive, noting)
             else:
                 await super().__call__(scope, receive, noting)
         finally:
@@ -230,7 +230,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     )
     async def readyz() -> Response:
         if told := fault():
-            return JSONResponse(error_content(503, told), 503)
+            return error_response(ApiError(told, status=503))
         return JSONResponse({"status": "ok"})
 
     add_docs_page(app)
@@ -267,10 +267,10 @@ async def _refused(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {request.url.path}: /docs lists what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }.get(error.status_code, str(error.detail))
-    headers = {**(error.headers or {}), **_NO_PAGE}
-    return JSONResponse(error_content(error.status_code, told), error.status_code, headers=headers)
+    headers = {**(error.headers or {}), **_NO_PAGE}.items()
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    return error_response(ApiError(told, status=error.status_code, headers=encoded))
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:
-    status, body, headers = internal_error()
-    return Response(body, status, {name.decode(): value.decode() for name, value in headers}, "application/json")
+    return error_response(internal_error())

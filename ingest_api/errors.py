@@ -1,47 +1,31 @@
-"""What the edge refuses. `runtime.http_errors` words a refusal as HTTP; which header goes with which status is left to
-the endpoints.
-"""
+"""The errors of the edge beyond a faulty field, and how they name a field or an item of a bulk call."""
 
 from collections.abc import Sequence
-from typing import Self
+
+from runtime.http_errors import ApiError, retry_after
+
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Reason of an error after which events of the call may be in Kafka: a blind retry could store them twice."""
 
 _MOST_NAME_CHARS = 100
 
 
-class RefusedError(Exception):
-    """A call that is not accepted: its HTTP status, one sentence, and the field at fault where there is one."""
-
-    def __init__(self, message: str, param: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.status = status
-
-    def in_item(self, index: int) -> Self:
-        """The same refusal, of one item of a bulk call."""
-        inside = "" if self.param is None else f".{self.param}"
-        return type(self)(f"item {index}: {self.message}", f"[{index}]{inside}", self.status)
+def kafka_unavailable(why: str) -> ApiError:
+    """A 503: Kafka cannot take events now, and has none of this call."""
+    message = f"nothing was stored: {why}; try again later"
+    return ApiError(message, status=503, headers=retry_after(), reason="kafka_unavailable")
 
 
-class RateLimitedError(RefusedError):
-    """A call too many: to be repeated after so many seconds, and told by these headers."""
-
-    def __init__(self, message: str, wait_s: int, headers: list[tuple[bytes, bytes]]) -> None:
-        super().__init__(message, status=429)
-        self.headers = [(b"retry-after", b"%d" % wait_s), *headers]
+def outcome_unknown(why: str) -> ApiError:
+    """A 503: Kafka has not acknowledged events of this call, and may have them all the same."""
+    message = f"it is not known whether all was stored: {why}"
+    return ApiError(message, status=503, headers=retry_after(), reason=OUTCOME_UNKNOWN)
 
 
-class UnavailableError(Exception):
-    """Kafka cannot take or acknowledge events now.
-
-    `outcome_unknown` tells whether events of this call may have reached Kafka all the same: then a blind retry
-    could store them twice.
-    """
-
-    def __init__(self, reason: str, outcome_unknown: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.outcome_unknown = outcome_unknown
+def in_item(error: ApiError, index: int) -> ApiError:
+    """The same error, of one item of a bulk call."""
+    inside = "" if error.param is None else f".{error.param}"
+    return ApiError(f"item {index}: {error.message}", f"[{index}]{inside}", error.status)
 
 
 def field_path(parts: Sequence[str | int]) -> str:

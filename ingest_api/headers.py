@@ -38,7 +38,7 @@ def traceparent(headers: Mapping[bytes, bytes]) -> tuple[str, str] | None:
 
 
 def header_metadata(headers: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Metadata from `baggage` and, over it, `x-portkey-metadata`; RefusedError if the latter holds no object."""
+    """Metadata from `baggage` and, over it, `x-portkey-metadata`; ApiError if the latter holds no object."""
     metadata: dict[str, Any] = dict(_baggage(text_of(headers, b"baggage") or ""))
     text = text_of(headers, METADATA)
     if text is not None:

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 
 from query_api.api_key_feed import now_ms
-from query_api.clickhouse import RETRY_AFTER_S
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.read_rate_limits import count_question
-from runtime.api_key_authentication import Caller, KeyRefusedError, KeyRing
-from runtime.request_headers import KEY_HEADER, AmbiguousHeaderError, headers_of
+from runtime.api_key_authentication import Caller, KeyRing
+from runtime.http_errors import ApiError
+from runtime.request_headers import KEY_HEADER, headers_of
 from schemas.api_keys import Scope
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
     "require_scope",
     "told_by",
 ]
-
-_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(RETRY_AFTER_S)}}
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {
@@ -58,12 +56,7 @@ def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
         ring: KeyRing = request.app.state.key_ring
         at_ms = now_ms()
-        try:
-            found = ring.caller(headers_of(request.scope["headers"]), scope, at_ms)
-        except AmbiguousHeaderError as error:
-            raise QueryError(error.message, error.param) from None
-        except KeyRefusedError as refusal:
-            raise QueryError(refusal.message, refusal.param, refusal.status, _HEADERS.get(refusal.status)) from None
+        found = ring.caller(headers_of(request.scope["headers"]), scope, at_ms)
         count_question(request, found, at_ms)
         return found
 
@@ -71,9 +64,9 @@ def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
 
 
 def require_scope(caller: Caller, scope: Scope, what: str) -> None:
-    """Refuse `what` with a QueryError 403 unless the caller's key has this scope besides that of the route."""
+    """Refuse `what` with an ApiError 403 unless the caller's key has this scope besides that of the route."""
     if scope not in caller.scopes:
-        raise QueryError(
+        raise ApiError(
             f"the API key {caller.key_id} lacks the scope {scope}, which {what} need as well: it has"
             f" {', '.join(sorted(caller.scopes))}",
             KEY_HEADER.decode(),

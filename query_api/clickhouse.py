@@ -16,16 +16,16 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.settings import QuerySettings
 from runtime.addresses import dsn
 from runtime.engine_errors import trouble_of
+from runtime.http_errors import ApiError, retry_after
 from runtime.kafka_errors import Trouble
 from runtime.log_setup import told
 from runtime.metrics import QUERY_FAILURES
 from runtime.schema_version import APPLIED, TablesError, require_tables
 
-RETRY_AFTER_S = 1
 AWAY: dict[str, Any] = {
     "description": "ClickHouse does not answer.",
     **example(503, "ClickHouse does not answer in time"),
@@ -92,7 +92,7 @@ class Reader:
 
     @asynccontextmanager
     async def told_in_time(self, what: str) -> AsyncIterator[None]:
-        """Let all that is done inside take this long; QueryError 503 with `what` where an engine does not answer."""
+        """Let all that is done inside take this long; ApiError 503 with `what` where an engine does not answer."""
         try:
             async with asyncio.timeout(self._seconds):
                 yield
@@ -101,7 +101,7 @@ class Reader:
             log.warning("%s: %s: %s", what, trouble.told, told(error))
             QUERY_FAILURES.add(trouble.engine or "any")
             message = f"{_in_words(trouble)}, so {what}"
-            raise QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)}) from error
+            raise ApiError(message, status=503, headers=retry_after()) from error
 
 
 def _in_words(trouble: Trouble) -> str:

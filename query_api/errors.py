@@ -1,4 +1,4 @@
-"""Refusals of the queries: raised anywhere below a route, answered in the one error body of the HTTP API."""
+"""How the queries answer errors, and how their OpenAPI document shows them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,27 +6,14 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from runtime.http_errors import Failure, error_content
-
-
-class QueryError(Exception):
-    """A question that gets no answer: its HTTP status, one sentence, and the parameter at fault where there is one."""
-
-    def __init__(
-        self, message: str, param: str | None = None, status: int = 400, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.status = status
-        self.headers = headers
+from runtime.http_errors import ApiError, Failure, error_content, error_response
 
 
 async def _answer(_: Request, error: Exception) -> Response:
-    assert isinstance(error, QueryError)
-    return JSONResponse(error_content(error.status, error.message, error.param), error.status, error.headers)
+    assert isinstance(error, ApiError)
+    return error_response(error)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:
@@ -34,12 +21,12 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     fault = error.errors()[0]
     param = _written(fault["loc"][1:])
     if fault["type"] == "json_invalid":
-        return JSONResponse(error_content(400, f"the body is not JSON: {fault['ctx']['error']}"), 400)
+        return error_response(ApiError(f"the body is not JSON: {fault['ctx']['error']}"))
     if fault["type"] == "missing":
-        return JSONResponse(error_content(400, f"{param or 'the body'} is required", param), 400)
+        return error_response(ApiError(f"{param or 'the body'} is required", param))
     rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    told = f"{param or 'the body'} {rule}, got {_quoted(fault.get('input'))}"
-    return JSONResponse(error_content(400, told, param), 400)
+    message = f"{param or 'the body'} {rule}, got {_quoted(fault.get('input'))}"
+    return error_response(ApiError(message, param))
 
 
 def _quoted(value: Any) -> str:
@@ -56,8 +43,8 @@ def _written(place: Sequence[str | int]) -> str | None:
 
 
 def answer_refusals(app: FastAPI) -> None:
-    """Have the app answer QueryError, and parameters that are not as declared, as the HTTP API answers a refusal."""
-    app.add_exception_handler(QueryError, _answer)
+    """Have the app answer ApiError, and parameters that are not as declared, as the HTTP API answers a refusal."""
+    app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
 
 

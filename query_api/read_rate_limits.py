@@ -5,9 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from query_api.errors import QueryError
 from runtime.api_key_authentication import Caller
-from runtime.rate_limit import LimitReachedError, RateLimits
+from runtime.rate_limit import RateLimits
 
 Message = MutableMapping[str, Any]
 _BUCKET = "rate_limit_bucket"
@@ -20,15 +19,12 @@ def limit_reads(app: FastAPI, per_s: int) -> None:
 
 
 def count_question(request: Request, caller: Caller, now_ms: int) -> None:
-    """Count the call at hand, however often its caller is asked for; QueryError 429 where it is one too many."""
+    """Count the call at hand, however often its caller is asked for; ApiError 429 where it is one too many."""
     bucket = request.app.state.read_limits.bucket(caller, now_ms)
     if bucket is None or getattr(request.state, _BUCKET, None) is bucket:
         return
     setattr(request.state, _BUCKET, bucket)
-    try:
-        bucket.admit(now_ms)
-    except LimitReachedError as error:
-        raise QueryError(error.message, status=429, headers={"retry-after": str(error.wait_s)}) from None
+    bucket.admit(now_ms)
 
 
 class _Telling:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runtime.api_key_store import ApiKeyStore
+from runtime.http_errors import ApiError, retry_after
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
 from schemas.api_keys import ADMIN, SCOPES, Scope, presented
 
@@ -33,16 +34,6 @@ class Caller:
 
 OPEN = Caller("default", frozenset(SCOPES))
 """Everybody, while the server is open."""
-
-
-class KeyRefusedError(Exception):
-    """A caller who is not let in: HTTP status 400, 401, 403 or 503, one sentence, and the header at fault."""
-
-    def __init__(self, status: int, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.param = param
 
 
 class KeyRing:
@@ -74,10 +65,13 @@ class KeyRing:
         return f"the API keys have not been read from {self._source} for {(now_ms - self._confirmed_ms) // 1000} s"
 
     def caller(self, headers: Mapping[bytes, bytes], scope: Scope | None, now_ms: int) -> Caller:
-        """Who calls, if the headers (names in lower case) allow the scope, None: any key; KeyRefusedError otherwise."""
+        """Who calls, if the headers (names in lower case) allow the scope; None: any scope.
+
+        ApiError 400, 401 or 403 where they do not; 503 while the keys are not known.
+        """
         store = self.store
         if now_ms > self._good_until_ms or (store.unread and not store.is_closed):
-            raise KeyRefusedError(503, self.fault(now_ms))
+            raise ApiError(self.fault(now_ms), status=503, headers=retry_after())
         value, bearer = headers.get(KEY_HEADER), headers.get(BEARER_HEADER)
         if value and bearer:
             _refuse_two_keys(value, bearer)
@@ -90,34 +84,31 @@ class KeyRing:
         if caller is None or now_ms >= caller.expires_ms:
             caller = self._verify(headers, value, now_ms)
         if scope is not None and scope not in caller.scopes:
-            raise KeyRefusedError(
-                403,
+            raise ApiError(
                 f"the API key {caller.key_id} lacks the scope {scope}: it has {', '.join(sorted(caller.scopes))}",
                 _header_of(headers),
+                403,
             )
         return caller
 
     def _verify(self, headers: Mapping[bytes, bytes], value: bytes | None, now_ms: int) -> Caller:
         param = _header_of(headers)
         if not value:
-            raise KeyRefusedError(
-                401,
+            raise _unauthenticated(
                 "an API key is needed: send it as `x-portkey-api-key: KEY` or `Authorization: Bearer KEY`;"
                 " `feedback keys create` makes one",
                 param,
             )
         given = presented(value)
         if given is None:
-            raise KeyRefusedError(401, "this is no API key of this server: they begin with fbk_", param)
+            raise _unauthenticated("this is no API key of this server: they begin with fbk_", param)
         key = self.store.get(given.key_id)
         if key is None or not key.fits(given.secret):
-            raise KeyRefusedError(401, f"no API key {given.key_id} with this secret is known here", param)
+            raise _unauthenticated(f"no API key {given.key_id} with this secret is known here", param)
         if key.revoked_at:
-            raise KeyRefusedError(
-                401, f"the API key {key.key_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%MZ}", param
-            )
+            raise _unauthenticated(f"the API key {key.key_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%MZ}", param)
         if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
-            raise KeyRefusedError(401, f"the API key {key.key_id} expired at {key.expires_at:%Y-%m-%dT%H:%MZ}", param)
+            raise _unauthenticated(f"the API key {key.key_id} expired at {key.expires_at:%Y-%m-%dT%H:%MZ}", param)
         caller = Caller(
             key.workspace,
             frozenset(SCOPES if ADMIN in key.scopes else key.scopes),
@@ -136,9 +127,13 @@ def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
     # Authorization may be meant for a provider; then it holds no key of ours.
     other = presented(bearer)
     if other is not None and other != presented(value):
-        raise KeyRefusedError(
-            400, "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
+        raise ApiError(
+            "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
         )
+
+
+def _unauthenticated(message: str, param: str) -> ApiError:
+    return ApiError(message, param, 401, [(b"www-authenticate", b"Bearer")])
 
 
 def _header_of(headers: Mapping[bytes, bytes]) -> str:

@@ -1,13 +1,42 @@
-"""The one error body of the HTTP API.
+"""The one error of the HTTP API: the exception that any part of a program raises, and its translation to HTTP.
 
-It carries the sentence where each of Portkey's clients looks for it: `error.message` (Python), `message` (Node) and
-`data.message` (its platform).
+Its body carries the sentence where each of Portkey's clients looks for it: `error.message` (Python), `message` (Node)
+and `data.message` (its platform).
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import orjson
+from starlette.responses import Response
 from typing_extensions import TypedDict
+
+RETRY_AFTER_S = 1
+"""When to try again after an engine did not answer."""
+
+_CODES = {401: "AB05", 403: "AB03", 404: "AB02", 409: "AB07", 429: "AB06"}
+
+
+class ApiError(Exception):
+    """A request that is not answered with success: one sentence for the caller, the field at fault, and HTTP's part.
+
+    `reason` is one word for logs and metrics, where the status and the field do not say it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        status: int = 400,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        reason: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.status = status
+        self.headers = headers
+        self.reason = reason
 
 
 class ErrorTold(TypedDict):
@@ -35,9 +64,6 @@ class Failure(TypedDict):
     data: ErrorData
 
 
-_CODES = {401: "AB05", 403: "AB03", 404: "AB02", 409: "AB07", 429: "AB06"}
-
-
 def error_code(status: int) -> str:
     """The code that Portkey's platform uses for such a status."""
     return _CODES.get(status, "AB04" if status >= 500 else "AB01")
@@ -55,6 +81,17 @@ def error_content(status: int, message: str, param: str | None = None) -> dict[s
     }
 
 
-def error_body(status: int, message: str, param: str | None = None) -> bytes:
+def error_body(error: ApiError) -> bytes:
     """The error body as JSON."""
-    return orjson.dumps(error_content(status, message, param))
+    return orjson.dumps(error_content(error.status, error.message, error.param))
+
+
+def error_response(error: ApiError) -> Response:
+    """The whole answer."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in error.headers}
+    return Response(error_body(error), error.status, headers, "application/json")
+
+
+def retry_after(seconds: int = RETRY_AFTER_S) -> list[tuple[bytes, bytes]]:
+    """The headers of an error that asks the caller to wait this long."""
+    return [(b"retry-after", b"%d" % seconds)]

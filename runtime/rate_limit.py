@@ -10,18 +10,10 @@ from math import ceil
 from typing import Literal
 
 from runtime.api_key_authentication import Caller
+from runtime.http_errors import ApiError, retry_after
 
 Headers = list[tuple[bytes, bytes]]
 Counted = Literal["events", "questions"]
-
-
-class LimitReachedError(Exception):
-    """A call too many: to be repeated after so many seconds."""
-
-    def __init__(self, message: str, wait_s: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.wait_s = wait_s
 
 
 class Bucket:
@@ -34,15 +26,17 @@ class Bucket:
         self._at_ms = now_ms
 
     def admit(self, now_ms: int) -> None:
-        """Take the token of a call; LimitReachedError where there is none."""
+        """Take the token of a call; ApiError 429 where there is none."""
         elapsed_ms = now_ms - self._at_ms
         if elapsed_ms:
             self._tokens = min(self.rate, self._tokens + max(0, elapsed_ms) * self.rate / 1000)
             self._at_ms = now_ms
         if self._tokens < 1:
             wait_s = max(1, ceil((1 - self._tokens) / self.rate))
-            raise LimitReachedError(
-                f"this key's limit of {self.rate} {self._counted} a second is used up: wait {wait_s} s", wait_s
+            raise ApiError(
+                f"this key's limit of {self.rate} {self._counted} a second is used up: wait {wait_s} s",
+                status=429,
+                headers=retry_after(wait_s),
             )
         self._tokens -= 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runtime.http_errors import error_body
+from runtime.http_errors import ApiError, error_body
 
 _READ_ON_S = 2.0
 
@@ -26,7 +26,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
     most_head_bytes = 65_536
 
     is_refused = False
-    _fault = (400, "this is not HTTP")
+    _fault = ApiError("this is not HTTP")
     _parsed_bytes = _unparsed_bytes = 0
 
     def data_received(self, data: bytes) -> None:
@@ -53,7 +53,9 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         """Take a piece of the target."""
         super().on_url(url)
         if len(self.url) > self.most_target_bytes:
-            self._fault = 414, f"path and query are longer than {self.most_target_bytes} bytes: ask for less at a time"
+            self._fault = ApiError(
+                f"path and query are longer than {self.most_target_bytes} bytes: ask for less at a time", status=414
+            )
             raise _HeadRefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -66,27 +68,27 @@ class LimitedHeadProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser has stopped at, or what was not given to it."""
-        if not self.is_refused and self._tell(*self._fault) and self._in_new_head():
+        if not self.is_refused and self._tell(self._fault) and self._in_new_head():
             self.transport.write_eof()
             self.loop.call_later(_READ_ON_S, self.transport.close)
         else:
             self.transport.close()
         self.is_refused = True
 
-    def refuse(self, status: int, message: str) -> None:
+    def refuse(self, error: ApiError) -> None:
         """Close, with an answer to what has begun to come in and has none yet."""
         if not self.is_refused:
-            self._tell(status, message)
+            self._tell(error)
         self.transport.close()
 
-    def refusal(self, status: int, message: str) -> tuple[str, bytes]:
+    def refusal(self, error: ApiError) -> tuple[str, bytes]:
         """Content type and body of a refusal."""
-        return "application/json", error_body(status, message)
+        return "application/json", error_body(error)
 
-    def _too_large(self) -> tuple[int, str]:
-        return 431, f"the head of the request is larger than {self.most_head_bytes} bytes"
+    def _too_large(self) -> ApiError:
+        return ApiError(f"the head of the request is larger than {self.most_head_bytes} bytes", status=431)
 
-    def _tell(self, status: int, message: str) -> bool:
+    def _tell(self, error: ApiError) -> bool:
         """Answer unless that was done already or the client is gone; whether it was."""
         cycle: Any = self.cycle
         if self._in_new_head():
@@ -95,9 +97,9 @@ class LimitedHeadProtocol(HttpToolsProtocol):
             is_unanswered = cycle.more_body and not cycle.response_started
         if not is_unanswered or self.transport.is_closing():
             return False
-        kind, body = self.refusal(status, message)
+        kind, body = self.refusal(error)
         self.transport.write(
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {kind}\r\n"
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: {kind}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
             + body
         )

@@ -6,6 +6,8 @@ says who calls or what the call is cannot be a list: where it comes with two val
 
 from collections.abc import Sequence
 
+from runtime.http_errors import ApiError
+
 KEY_HEADER = b"x-portkey-api-key"
 BEARER_HEADER = b"authorization"
 
@@ -13,17 +15,8 @@ _SINGLE = frozenset({BEARER_HEADER, b"idempotency-key", b"content-type", b"conte
 _ALL_SINGLE = b"x-portkey-"
 
 
-class AmbiguousHeaderError(Exception):
-    """A header that can have only one value came with several; `param` is its name."""
-
-    def __init__(self, name: bytes) -> None:
-        self.param = name.decode("latin-1")
-        self.message = f"{self.param} came more than once with different values: send it once"
-        super().__init__(self.message)
-
-
 def headers_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """By name, in lower case as a server hands them on; AmbiguousHeaderError where one of a kind has two values."""
+    """By name, in lower case as a server hands them on; ApiError where a name that can have only one has two."""
     headers = dict(sent)
     if len(headers) == len(sent):
         return headers
@@ -33,6 +26,10 @@ def headers_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     for name, several in values.items():
         if name in _SINGLE or name.startswith(_ALL_SINGLE):
             if len(set(several)) > 1:
-                raise AmbiguousHeaderError(name)
+                raise _ambiguous(name.decode("latin-1"))
             del several[1:]
     return {name: b", ".join(several) for name, several in values.items()}
+
+
+def _ambiguous(name: str) -> ApiError:
+    return ApiError(f"{name} came more than once with different values: send it once", name)

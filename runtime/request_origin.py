@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import NamedTuple
+
+from runtime.http_errors import ApiError
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?")
 _ORIGIN = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}")
@@ -24,13 +25,6 @@ _LINK = {b"sec-fetch-mode": b"navigate", b"sec-fetch-dest": b"document"}
 
 Origin = tuple[str, str, int]
 """Scheme, name and port."""
-
-
-class Refusal(NamedTuple):
-    """Why a request is not answered: one word for logs and metrics, one sentence for the caller."""
-
-    reason: str
-    message: str
 
 
 def host_names(text: str) -> tuple[str, ...]:
@@ -50,7 +44,7 @@ def refusal(
     http_version: str,
     allowed: frozenset[str],
     is_page: bool = False,
-) -> Refusal | None:
+) -> ApiError | None:
     """Why a request with these headers (names in lower case) may be a foreign page's; None where it cannot be one.
 
     `allowed` are host names of this server beside localhost, in lower case. To a page (`is_page`) a link on any site
@@ -109,20 +103,22 @@ def _is_address(name: str) -> bool:
         return False
 
 
-def _unknown_host(hosts: list[bytes]) -> Refusal:
+def _unknown_host(hosts: list[bytes]) -> ApiError:
     told = " and ".join(_shown(host) for host in hosts) or "missing"
-    return Refusal(
-        "unknown_host",
+    return ApiError(
         f"the Host header is {told}, which is no name of this server: call it by localhost or by an address, or add"
         " its name to FEEDBACK_ALLOWED_HOSTS",
+        status=403,
+        reason="unknown_host",
     )
 
 
-def _foreign(header: bytes) -> Refusal:
-    return Refusal(
-        "cross_site",
+def _foreign(header: bytes) -> ApiError:
+    return ApiError(
         f"the request comes from a web page of another origin ({_shown(header)}): call this server from a program,"
         " or enter its address in the browser",
+        status=403,
+        reason="cross_site",
     )
 
 

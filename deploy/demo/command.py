@@ -84,9 +84,9 @@ def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
     """The events of the week, how many feedbacks there are, and where the API listens."""
     from deploy.demo.events import records_of
     from deploy.demo.week import week
-    from ingest_api.errors import RefusedError
     from ingest_api.settings import Settings
     from query_api.settings import QuerySettings
+    from runtime.http_errors import ApiError
     from runtime.settings_errors import SettingsError, load
 
     try:
@@ -96,7 +96,7 @@ def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
     calls = week(given.seed, given.requests, datetime.now(UTC))
     try:
         records = records_of(calls, given.workspace, limits)
-    except RefusedError as refusal:
+    except ApiError as refusal:
         raise CommandError(f"With these settings the API would refuse the demo: {refusal.message}.") from None
     return records, sum(call.kind == "create" for call in calls), address
 

@@ -13,7 +13,7 @@ from operations.produce import Record
 
 
 def records_of(calls: Sequence[ApiCall], workspace: str, limits: Limits) -> list[Record]:
-    """The events, in the order of the calls. RefusedError if the edge would refuse one.
+    """The events, in the order of the calls. ApiError if the edge would refuse one.
 
     Events carry the times of the calls, but records none: Kafka would drop what is older than it keeps.
     """

@@ -43,6 +43,7 @@ from deploy.embedded.clickhouse_stream import (
     written_by,
 )
 from runtime import log_setup
+from runtime.http_errors import ApiError
 from runtime.request_head_limits import LimitedHeadProtocol
 from runtime.request_origin import host_names, refusal
 
@@ -67,9 +68,9 @@ class FrontProtocol(LimitedHeadProtocol):
         super().on_headers_complete()
         self.scope["query_string"] = query.partition(b"#")[0]
 
-    def refusal(self, status: int, message: str) -> tuple[str, bytes]:
+    def refusal(self, error: ApiError) -> tuple[str, bytes]:
         """As this front says everything else."""
-        return "text/plain; charset=UTF-8", f"{message}\n".encode()
+        return "text/plain; charset=UTF-8", f"{error.message}\n".encode()
 
 
 class ClickHouseHTTP:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
-from runtime.api_key_authentication import Caller, KeyRefusedError, KeyRing
-from runtime.rate_limit import Bucket, LimitReachedError, RateLimits
+from ingest_api.errors import kafka_unavailable
+from runtime.api_key_authentication import Caller, KeyRing
+from runtime.http_errors import ApiError
+from runtime.rate_limit import Bucket, RateLimits
 from schemas.api_keys import Scope
 
 Headers = Mapping[bytes, bytes]
@@ -28,19 +29,20 @@ class Admission:
     def admit(self, headers: Headers) -> tuple[Caller, Bucket | None]:
         """The caller, and the bucket that its events are to be taken from, if they are limited.
 
-        RefusedError 401, 403 or 429; UnavailableError while keys are not known.
+        ApiError 400, 401, 403 or 429; 503 while keys are not known.
         """
         now_ms = self._now_ms()
         try:
             caller = self._ring.caller(headers, self._scope, now_ms)
-        except KeyRefusedError as refusal:
+        except ApiError as refusal:
             if refusal.status == 503:
-                raise UnavailableError(self._fault() or refusal.message) from None
-            raise RefusedError(refusal.message, refusal.param, refusal.status) from None
+                raise kafka_unavailable(self._fault() or refusal.message) from None
+            raise
         bucket = self._limits.bucket(caller, now_ms)
         if bucket is not None:
             try:
                 bucket.admit(now_ms)
-            except LimitReachedError as error:
-                raise RateLimitedError(error.message, error.wait_s, bucket.headers()) from None
+            except ApiError as error:
+                error.headers = [*error.headers, *bucket.headers()]
+                raise
         return caller, bucket

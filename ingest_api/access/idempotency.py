@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ingest_api.errors import RefusedError
 from ingest_api.headers import text_of
+from runtime.http_errors import ApiError
 
 MAX_KEY_CHARS = 255
 
@@ -30,10 +30,10 @@ class Claim(NamedTuple):
 
 
 def key_in(headers: Mapping[bytes, bytes]) -> str | None:
-    """The key that a call comes under, if any; RefusedError where it is too long."""
+    """The key that a call comes under, if any; ApiError where it is too long."""
     key = text_of(headers, b"idempotency-key")
     if key is not None and len(key) > MAX_KEY_CHARS:
-        raise RefusedError(
+        raise ApiError(
             f"Idempotency-Key must have at most {MAX_KEY_CHARS} characters, got {len(key)}", "Idempotency-Key"
         )
     return key
@@ -60,10 +60,10 @@ class KeyMemory:
         return len(self._digests)
 
     def take(self, claim: Claim) -> None:
-        """Remember the claim; RefusedError 409 where its key is known to stand for another body."""
+        """Remember the claim; ApiError 409 where its key is known to stand for another body."""
         place = (claim.workspace, claim.key)
         if self._digests.setdefault(place, claim.digest) != claim.digest:
-            raise RefusedError(
+            raise ApiError(
                 "this Idempotency-Key was used before with another body: use a new key for a new call, and the same"
                 " body to repeat one",
                 "Idempotency-Key",

@@ -5,21 +5,21 @@ Pure. Where they say nothing, the body is taken for that; a body that is said to
 
 from collections.abc import Mapping
 
-from ingest_api.errors import RefusedError
 from ingest_api.validation.json_limits import shown
+from runtime.http_errors import ApiError
 
 _JSON = b"application/json"
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 def check_body_headers(headers: Mapping[bytes, bytes]) -> None:
-    """RefusedError naming the header by which the body would be no plain JSON."""
+    """ApiError naming the header by which the body would be no plain JSON."""
     kind = headers.get(b"content-type")
     if kind and kind != _JSON:
         _check_kind(kind.decode("latin-1"))
     coding = headers.get(b"content-encoding")
     if coding and coding.strip().lower() != b"identity":
-        raise RefusedError(
+        raise ApiError(
             f"Content-Encoding must be left out, got {shown(coding.decode('latin-1'))}: send the body as it is,"
             " not compressed",
             "Content-Encoding",
@@ -31,7 +31,7 @@ def _check_kind(kind: str) -> None:
     named = dict(part.partition("=")[::2] for part in parameters)
     is_json = media_type == "application/json" or (media_type.startswith("application/") and media_type[-5:] == "+json")
     if not is_json or named.get("charset", "utf-8").strip('"') not in _CHARSETS:
-        raise RefusedError(
+        raise ApiError(
             f"Content-Type must be application/json in UTF-8, got {shown(kind)}: the body is read as nothing else",
             "Content-Type",
         )

@@ -12,6 +12,7 @@ import logging
 from typing import Any
 
 from ingest_api.http.coalesced_write import OneWriteProtocol
+from runtime.http_errors import ApiError
 from runtime.request_head_limits import LimitedHeadProtocol
 
 _LOOK_EVERY_S = 1.0
@@ -42,7 +43,7 @@ class Connections:
             oldest = next(each for each in self.heard if each is connection or not each.is_answering())
             del self.heard[oldest]
             if oldest is connection:
-                oldest.refuse(503, f"{self._most} connections are busy: try again later")
+                oldest.refuse(ApiError(f"{self._most} connections are busy: try again later", status=503))
             else:
                 oldest.transport.close()
 
@@ -128,7 +129,7 @@ class PatientProtocol(LimitedHeadProtocol, OneWriteProtocol):
             if not self._receiving or not self._has_begun:
                 self.transport.close()  # nothing has been asked
             else:
-                self.refuse(408, f"the request did not arrive whole within {limit:g} s")
+                self.refuse(ApiError(f"the request did not arrive whole within {limit:g} s", status=408))
 
     def _note(self) -> None:
         heard = self._heard

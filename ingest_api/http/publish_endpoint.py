@@ -10,16 +10,16 @@ from time import perf_counter
 from typing import Any
 
 from ingest_api.access.access_control import Admission
-from ingest_api.errors import RateLimitedError, RefusedError, UnavailableError
+from ingest_api.errors import OUTCOME_UNKNOWN
 from ingest_api.http.body_headers import check_body_headers
 from ingest_api.http.coalesced_write import WHOLE_ANSWER
 from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, log_it_as, reason_of, request_id_of
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from runtime.api_key_authentication import Caller
-from runtime.http_errors import error_body
+from runtime.http_errors import ApiError, error_body
 from runtime.log_setup import REQUEST_ID, promised
-from runtime.request_headers import AmbiguousHeaderError, headers_of
+from runtime.request_headers import headers_of
 
 AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,12 +28,9 @@ Send = Callable[[Message], Awaitable[None]]
 Decide = Callable[[str, Mapping[bytes, bytes], bytes, Caller], Accepted]
 Headers = list[tuple[bytes, bytes]]
 
-RETRY_AFTER_S = 1
 NOT_TO_BE_REPEATED = b"x-portkey-request-id"
 
 _JSON = (b"content-type", b"application/json")
-_RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
-_AUTHENTICATE = (b"www-authenticate", b"Bearer")
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ class PublishingEndpoint:
     """One ASGI endpoint.
 
     `admission` tells the caller or refuses; `decide` makes of path, headers, body and caller what to publish, or raises
-    RefusedError; `reply` makes of it the body of the 200; `observed` is told what came of it.
+    ApiError; `reply` makes of it the body of the 200; `observed` is told what came of it.
     """
 
     def __init__(
@@ -99,37 +96,20 @@ class PublishingEndpoint:
 
     def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
         """Count and log a request that is not accepted; status, body and headers of its answer."""
-        if isinstance(error, AmbiguousHeaderError):
-            error = RefusedError(error.message, error.param)
-        if isinstance(error, RefusedError):
-            status, reason = error.status, reason_of(error)
-            answer, extra = error_body(status, error.message, error.param), []
-            if isinstance(error, RateLimitedError):
-                extra = error.headers
-            elif status == 401:
-                extra = [_AUTHENTICATE]
-        elif isinstance(error, UnavailableError):
-            status, answer, extra = _unavailable(error)
-            reason = "outcome_unknown" if error.outcome_unknown else "kafka_unavailable"
-        else:
-            status, answer, extra = internal_error()
-            reason = "internal"
-        self._observed.refused(status, reason)
-        return status, answer, extra
+        if not isinstance(error, ApiError):
+            error = internal_error()
+        extra = [*error.headers]
+        if error.reason == OUTCOME_UNKNOWN:
+            extra.append(_not_to_be_repeated())
+        self._observed.refused(error.status, reason_of(error))
+        return error.status, error_body(error), extra
 
 
-def internal_error() -> tuple[int, bytes, Headers]:
-    """Log where the exception at hand comes from; status, body and headers of the 500 that names the request."""
-    told = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
+def internal_error() -> ApiError:
+    """Log where the exception at hand comes from; the 500 that names the request."""
     log.exception("internal error", extra=promised())
-    return 500, error_body(500, told), [_not_to_be_repeated()]
-
-
-def _unavailable(fault: UnavailableError) -> tuple[int, bytes, Headers]:
-    if not fault.outcome_unknown:
-        return 503, error_body(503, f"nothing was stored: {fault.reason}; try again later"), [_RETRY_AFTER]
-    told = f"it is not known whether all was stored: {fault.reason}"
-    return 503, error_body(503, told), [_RETRY_AFTER, _not_to_be_repeated()]
+    message = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
+    return ApiError(message, status=500, headers=[_not_to_be_repeated()], reason="internal")
 
 
 def _not_to_be_repeated() -> tuple[bytes, bytes]:
@@ -163,5 +143,5 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
     return body
 
 
-def _too_large(limit: int) -> RefusedError:
-    return RefusedError(f"the body is larger than {limit} bytes: send it in parts", status=413)
+def _too_large(limit: int) -> ApiError:
+    return ApiError(f"the body is larger than {limit} bytes: send it in parts", status=413)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from itertools import count
 from secrets import token_hex
 
-from ingest_api.errors import RefusedError
 from ingest_api.validation.models import TRACE_ID_NAMES
+from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID, fields
 from runtime.metrics import EVENTS_ACCEPTED, REFUSED_FIELDS, REQUEST_SECONDS, REQUESTS_REFUSED
 
@@ -59,8 +59,10 @@ def log_refusal(method: str, route: str, status: int, reason: str = "") -> None:
     log.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=fields(**told))
 
 
-def reason_of(refusal: RefusedError) -> str:
-    """One word for a refusal: the field of ours that is at fault, or what its status means."""
+def reason_of(refusal: ApiError) -> str:
+    """One word for a refusal: its own, else the field of ours that is at fault, or what its status means."""
+    if refusal.reason:
+        return refusal.reason
     found = _FIELD(refusal.param or "")
     field = _FIELDS.get(found[1]) if found and refusal.status == 400 else None
     return field or _BY_STATUS.get(refusal.status, "other")

@@ -16,12 +16,13 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from ingest_api.errors import RefusedError, UnavailableError
+from ingest_api.errors import kafka_unavailable, outcome_unknown
 from ingest_api.kafka.partition_queue import Call, Lane
 from ingest_api.kafka.producer_connection import MAX_REQUEST_BYTES, KafkaLink
 from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from runtime import metrics
+from runtime.http_errors import ApiError
 from runtime.kafka_errors import kafka_trouble
 from schemas.ids import partition_of
 
@@ -66,22 +67,22 @@ class Publisher:
         self._fail_all("the edge is shutting down")
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Return when Kafka has acknowledged all records; UnavailableError otherwise, in bounded time."""
+        """Return when Kafka has acknowledged all records; ApiError 413 or 503 otherwise, in bounded time."""
         link = self._link
         if link.fault or link.producer is None:
-            raise UnavailableError(link.fault)
+            raise kafka_unavailable(link.fault)
         size = OVERHEAD_BYTES * len(records)
         for record in records:
             value_size = len(record.value)
             if value_size > MAX_EVENT_BYTES:
-                raise RefusedError(
+                raise ApiError(
                     f"an event of this call has {value_size} bytes, and Kafka takes at most {MAX_EVENT_BYTES}",
                     status=413,
                 )
             size += value_size
         # A call that is larger than the whole bound may still pass alone.
         if self._in_flight_bytes and self._in_flight_bytes + size > self._settings.max_in_flight_bytes:
-            raise UnavailableError(f"{self._in_flight_bytes} bytes of events already wait for Kafka")
+            raise kafka_unavailable(f"{self._in_flight_bytes} bytes of events already wait for Kafka")
         self._in_flight_bytes += size
         call = Call(self._loop.create_future(), size)
         lanes, partitions = self._lanes, link.partitions
@@ -170,4 +171,4 @@ class Publisher:
         for lane in lanes.values():
             for call in lane.calls():
                 if not call.done.done():
-                    call.done.set_exception(UnavailableError(why, call.handed_over))
+                    call.done.set_exception(outcome_unknown(why) if call.handed_over else kafka_unavailable(why))

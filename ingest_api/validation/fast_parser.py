@@ -12,10 +12,10 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, UnsetType
 
-from ingest_api.errors import RefusedError
 from ingest_api.settings import Limits
 from ingest_api.validation.feedback_item import Feedback, feedback_of
 from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_DEPTH, colons, deeper_than, escapes, opened
+from runtime.http_errors import ApiError
 
 
 class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -62,7 +62,7 @@ def read_plain(body: bytes, fallback: str | None, limits: Limits) -> list[Feedba
             for item in items
         ]
     # Nor what orjson cannot write, an integer beyond 64 bits, where its size matters.
-    except (msgspec.MsgspecError, orjson.JSONEncodeError, UnicodeDecodeError, RecursionError, RefusedError):
+    except (msgspec.MsgspecError, orjson.JSONEncodeError, UnicodeDecodeError, RecursionError, ApiError):
         return None
 
 

@@ -13,7 +13,6 @@ import msgspec
 import orjson
 
 from ingest_api.access.idempotency import Claim, digest, key_in
-from ingest_api.errors import RefusedError
 from ingest_api.headers import TRACE_ID, text_of
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
@@ -22,6 +21,7 @@ from ingest_api.validation.fields import home_environment, metadata_json, metada
 from ingest_api.validation.json_limits import parse, shown
 from ingest_api.validation.models import CHANGE, FEEDBACK_RULES
 from ingest_api.validation.strict_parser import read_feedback
+from runtime.http_errors import ApiError
 from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
@@ -65,7 +65,7 @@ class Call(NamedTuple):
 
 
 def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
-    """The events of a POST; RefusedError if any of its items is at fault."""
+    """The events of a POST; ApiError if any of its items is at fault."""
     feedback = read_feedback(body, text_of(headers, TRACE_ID), limits)
     keys = [trace_key(call.workspace, each.trace_id) for each in feedback]
     hashes = murmur2_all(keys)
@@ -100,7 +100,7 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limi
 
 
 def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepted:
-    """The event of a PUT. RefusedError 404 for an id that was never given here, 400 if nothing would change."""
+    """The event of a PUT. ApiError 404 for an id that was never given here, 400 if nothing would change."""
     identity = known_form(feedback_id)
     value = parse(body)
     change = validated(CHANGE, [value], False, FEEDBACK_RULES, "a change must be an object")[0]
@@ -114,13 +114,13 @@ def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepte
         event["metadata"] = orjson.Fragment(metadata_json(metadata, limits))
         event |= specials_of(metadata)
     if len(event) == 3:
-        raise RefusedError("nothing to change: send at least one of value, weight and metadata")
+        raise ApiError("nothing to change: send at least one of value, weight and metadata")
     event["updated_at"] = rfc3339(call.now_ms)
     return _later(identity, event, call)
 
 
 def delete(feedback_id: str, call: Call) -> Accepted:
-    """The event of a DELETE. RefusedError 404 for an id that was never given here."""
+    """The event of a DELETE. ApiError 404 for an id that was never given here."""
     identity = known_form(feedback_id)
     return _later(
         identity,
@@ -142,7 +142,7 @@ def known_form(feedback_id: str) -> UUID:
         why = "ids of feedback are UUIDs of version 8, as the create call answers them"
     else:
         why = _MISSING_ID.get(feedback_id, "pass the id that the create call answered with")
-    raise RefusedError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
+    raise ApiError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
 
 
 def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:

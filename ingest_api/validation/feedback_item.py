@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from ingest_api.errors import RefusedError
 from ingest_api.settings import Limits
 from ingest_api.validation.fields import checked_trace_id, specials_of
+from runtime.http_errors import ApiError
 
 
 class Feedback(msgspec.Struct, gc=False):
@@ -23,9 +23,9 @@ class Feedback(msgspec.Struct, gc=False):
 def feedback_of(
     trace_id: str | None, value: int, weight: float | None, metadata: dict[str, Any] | None, limits: Limits
 ) -> Feedback:
-    """The feedback with its defaults; RefusedError without a trace id, or if it or a special field is at fault."""
+    """The feedback with its defaults; ApiError without a trace id, or if it or a special field is at fault."""
     if not trace_id:
-        raise RefusedError("trace_id is required", "trace_id")
+        raise ApiError("trace_id is required", "trace_id")
     checked_trace_id(trace_id, "trace_id", limits)
     if not metadata:
         return Feedback(trace_id, value, 1.0 if weight is None else rounded(weight), {}, {})

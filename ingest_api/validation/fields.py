@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ingest_api.errors import RefusedError, field_path
+from ingest_api.errors import field_path, in_item
 from ingest_api.settings import Limits
 from ingest_api.validation.json_limits import dump, parse, shown
+from runtime.http_errors import ApiError
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 MAX_SPECIAL_CHARS = 512
@@ -34,16 +35,16 @@ def items_of(body: Any, limits: Limits) -> tuple[list[Any], bool]:
     else:
         return [body], False
     if not items:
-        raise RefusedError("the array is empty: send at least one item")
+        raise ApiError("the array is empty: send at least one item")
     if len(items) > limits.bulk:
-        raise RefusedError(f"a bulk call takes at most {limits.bulk} items, got {len(items)}: send it in parts")
+        raise ApiError(f"a bulk call takes at most {limits.bulk} items, got {len(items)}: send it in parts")
     return items, True
 
 
 def validated(
     adapter: TypeAdapter[list[T]], items: list[Any], bulk: bool, rules: Mapping[str, str], expected: str
 ) -> list[T]:
-    """The items as pydantic reads them; RefusedError for the first fault.
+    """The items as pydantic reads them; ApiError for the first fault.
 
     `rules` says for each field path (array indexes left out) what the field must be; `expected` what an item is.
     """
@@ -62,14 +63,14 @@ def each(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
     try:
         for index, item in enumerate(items):
             decide(index, item)
-    except RefusedError as refusal:
-        raise (refusal.in_item(index) if bulk else refusal) from None
+    except ApiError as refusal:
+        raise (in_item(refusal, index) if bulk else refusal) from None
 
 
 def checked_trace_id(trace_id: str, name: str, limits: Limits) -> str:
     """The trace id, if it is short enough; `name` is where it stood."""
     if len(trace_id) > limits.trace_id_chars:
-        raise RefusedError(f"{name} must have at most {limits.trace_id_chars} characters, got {len(trace_id)}", name)
+        raise ApiError(f"{name} must have at most {limits.trace_id_chars} characters, got {len(trace_id)}", name)
     return trace_id
 
 
@@ -81,7 +82,7 @@ def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata
         return metadata
     value = parse(metadata.encode(), f"the text of {name}", name)
     if not isinstance(value, dict):
-        raise RefusedError(f"{name} must be an object or a string holding the JSON of one, got {shown(metadata)}", name)
+        raise ApiError(f"{name} must be an object or a string holding the JSON of one, got {shown(metadata)}", name)
     return value
 
 
@@ -89,9 +90,7 @@ def metadata_json(metadata: dict[str, Any], limits: Limits) -> bytes:
     """Metadata as compact JSON, if it is small enough."""
     text = dump(metadata)
     if len(text) > limits.metadata_bytes:
-        raise RefusedError(
-            f"metadata must have at most {limits.metadata_bytes} bytes as JSON, got {len(text)}", "metadata"
-        )
+        raise ApiError(f"metadata must have at most {limits.metadata_bytes} bytes as JSON, got {len(text)}", "metadata")
     return text
 
 
@@ -115,11 +114,11 @@ def special_text(value: Any, name: str) -> str | None:
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict | list):
-        raise RefusedError(f"{name} must be a string, a number or a boolean, got {shown(value)}", name)
+        raise ApiError(f"{name} must be a string, a number or a boolean, got {shown(value)}", name)
     else:
         text = dump(value).decode()
     if len(text) > MAX_SPECIAL_CHARS:
-        raise RefusedError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {len(text)}", name)
+        raise ApiError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {len(text)}", name)
     return text
 
 
@@ -130,20 +129,20 @@ def home_environment(environment: str | None, limits: Limits) -> str:
     return environment if environment in limits.environments else "other"
 
 
-def _refusal(fault: ErrorDetails, rules: Mapping[str, str], expected: str, item: int | None) -> RefusedError:
+def _refusal(fault: ErrorDetails, rules: Mapping[str, str], expected: str, item: int | None) -> ApiError:
     """The refusal of a fault, of one item where it was a bulk call."""
     refusal = _refusal_of_one(fault, rules, expected)
-    return refusal if item is None else refusal.in_item(item)
+    return refusal if item is None else in_item(refusal, item)
 
 
-def _refusal_of_one(fault: ErrorDetails, rules: Mapping[str, str], expected: str) -> RefusedError:
+def _refusal_of_one(fault: ErrorDetails, rules: Mapping[str, str], expected: str) -> ApiError:
     names = [part for part in fault["loc"][1:] if isinstance(part, str)]
     # A union adds the names of its members; the field is the longest path that has a rule.
     while names and field_path(names) not in rules:
         names.pop()
     path = field_path(names)
     if not path:
-        return RefusedError(f"{expected}, got {shown(fault['input'])}")
+        return ApiError(f"{expected}, got {shown(fault['input'])}")
     if fault["type"] == "missing":
-        return RefusedError(f"{path} is required", path)
-    return RefusedError(f"{path} must be {rules[path]}, got {shown(fault['input'])}", path)
+        return ApiError(f"{path} is required", path)
+    return ApiError(f"{path} must be {rules[path]}, got {shown(fault['input'])}", path)

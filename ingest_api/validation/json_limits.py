@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from ingest_api.errors import RefusedError, field_path
+from ingest_api.errors import field_path
+from runtime.http_errors import ApiError
 
 MAX_DEPTH = 100
 MAX_CONTAINERS = 200_000
@@ -32,27 +33,25 @@ _LONG_INTEGER = re.compile(rb"\d{19}")
 
 
 def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
-    """The value of a JSON text; RefusedError naming the line and column where it is none.
+    """The value of a JSON text; ApiError naming the line and column where it is none.
 
     `what` is what a refusal calls the text, `within` the field that held it.
     """
     if _has_more(opened, raw, MAX_CONTAINERS):
-        raise RefusedError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
+        raise ApiError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
         if not raw.strip():
-            raise RefusedError(f"{what} is empty, JSON is expected", within) from None
-        raise RefusedError(
-            f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within
-        ) from None
+            raise ApiError(f"{what} is empty, JSON is expected", within) from None
+        raise ApiError(f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within) from None
     if opened(raw) > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
-        raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
+        raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
     if colons(raw) != orjson.dumps(value).count(b":"):
         _refuse_doubled(raw, value, what, within)
     if escapes(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
         path = field_path(place)
-        raise RefusedError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
+        raise ApiError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     if _LONG_INTEGER.search(raw):
         value = msgspec.json.decode(raw)
     return value
@@ -91,7 +90,7 @@ def object_in_text(value: Any) -> Any:
     if isinstance(value, str):
         try:
             inner = parse(value.encode())
-        except RefusedError:
+        except ApiError:
             return value
         return inner if isinstance(inner, dict) else value
     return value
@@ -132,7 +131,7 @@ def deeper_than(value: Any, limit: int) -> bool:
 
 def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> None:
     if _has_more(colons, raw, MAX_KEYS_COMPARED):
-        raise RefusedError(
+        raise ApiError(
             f"{what} has an object in which a key stands twice: send it once"
             f" (which key it is can be said of up to {MAX_KEYS_COMPARED} keys: send fewer at a time to learn it)",
             within,
@@ -141,10 +140,10 @@ def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> No
         # `list` keeps an object as its members, each a key and a value, whichever came before.
         place = _doubled_at(json.loads(raw, object_pairs_hook=list), value, [within] if within else [])
     except RecursionError:
-        raise RefusedError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
+        raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
     if place is not None:
         path = field_path(place)
-        raise RefusedError(f"{path} stands twice in one object: send it once", path)
+        raise ApiError(f"{path} stands twice in one object: send it once", path)
 
 
 def _doubled_at(written: Any, value: Any, place: list[str | int]) -> list[str | int] | None:

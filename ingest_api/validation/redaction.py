@@ -8,9 +8,9 @@ own, and are not searched.
 import re
 from typing import Any
 
-from ingest_api.errors import RefusedError
 from ingest_api.validation.harmless_names import Harmless
 from ingest_api.validation.json_limits import parse
+from runtime.http_errors import ApiError
 
 REDACTED = "[redacted]"
 MAX_HEADERS = 1000
@@ -47,7 +47,7 @@ def _read(text: str) -> Any:
     if text.lstrip()[:1] in ("{", "["):
         try:
             return parse(text.encode())
-        except RefusedError:
+        except ApiError:
             return None
     return [line for line in _NEW_LINE.split(text, 2 * MAX_HEADERS) if line]
 

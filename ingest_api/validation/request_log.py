@@ -12,7 +12,6 @@ import orjson
 
 from ingest_api import headers as sent
 from ingest_api.access.idempotency import Claim, digest, key_in
-from ingest_api.errors import RefusedError
 from ingest_api.records import Accepted, Record, rfc3339
 from ingest_api.settings import Limits
 from ingest_api.validation.body_retention import kept
@@ -32,6 +31,7 @@ from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import model_of, opened, time_of, tokens_of
 from ingest_api.validation.url_redaction import url_without_secrets
+from runtime.http_errors import ApiError
 from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
@@ -40,7 +40,7 @@ _TRACE_NAMES = ("trace_id", "traceId", "traceID")
 
 
 def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
-    """The events of a POST; RefusedError if any of its items is at fault."""
+    """The events of a POST; ApiError if any of its items is at fault."""
     items, bulk = items_of(parse(body), limits)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
     from_headers = sent.header_metadata(headers)
@@ -186,5 +186,5 @@ def _text_in(metadata: Mapping[str, Any], *names: str) -> str | None:
         if isinstance(value, str) and value:
             return value
         if value is not None and value != "":
-            raise RefusedError(f"metadata.{name} must be a string, got {shown(value)}", f"metadata.{name}")
+            raise ApiError(f"metadata.{name} must be a string, got {shown(value)}", f"metadata.{name}")
     return None

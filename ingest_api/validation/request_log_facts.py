@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest_api.errors import RefusedError
 from ingest_api.records import rfc3339
 from ingest_api.validation.json_limits import object_in_text, shown
 from ingest_api.validation.numbers import number
+from runtime.http_errors import ApiError
 
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
@@ -38,7 +38,7 @@ def model_of(request: Mapping[str, Any], response: Mapping[str, Any]) -> str | N
 def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
     """`prompt_tokens`, `completion_tokens` and `total_tokens`, those that the answer's usage tells.
 
-    RefusedError for a count that no answer has: left out, it would be missing from sums, and nobody told.
+    ApiError for a count that no answer has: left out, it would be missing from sums, and nobody told.
     """
     usage = response.get("usage")
     if not isinstance(usage, dict):
@@ -54,14 +54,14 @@ def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
 
 
 def time_of(value: str | float, name: str) -> str:
-    """A time as RFC 3339 in UTC; RefusedError naming the field unless it is one between 2000 and 2100."""
+    """A time as RFC 3339 in UTC; ApiError naming the field unless it is one between 2000 and 2100."""
     at_ms = _unix_ms(value)
     if at_ms is None:
-        raise RefusedError(
+        raise ApiError(
             f"{name} must be a time in RFC 3339 or in Unix seconds or milliseconds, got {shown(value)}", name
         )
     if not _EARLIEST_MS <= at_ms < _LATEST_MS:
-        raise RefusedError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
+        raise ApiError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
     return rfc3339(at_ms)
 
 
@@ -99,5 +99,5 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
 def _checked(count: int, name: str) -> int:
     if count > _MOST_TOKENS:
         field = f"response.body.{name}"
-        raise RefusedError(f"{field} must tell at most {_MOST_TOKENS} tokens, got {shown(count)}", field)
+        raise ApiError(f"{field} must tell at most {_MOST_TOKENS} tokens, got {shown(count)}", field)
     return count

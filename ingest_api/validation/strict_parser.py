@@ -13,7 +13,7 @@ from ingest_api.validation.models import FEEDBACK, FEEDBACK_RULES, FeedbackIn
 
 
 def read_feedback(body: bytes, fallback: str | None, limits: Limits) -> list[Feedback]:
-    """The feedback of a POST in its order; RefusedError for the first fault.
+    """The feedback of a POST in its order; ApiError for the first fault.
 
     `fallback` is the trace id of an item that has none.
     """

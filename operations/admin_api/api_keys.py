@@ -20,9 +20,10 @@ from operations.api_keys.changes import UnknownKeyError, all_keys, find, revoke,
 from operations.api_keys.stored_keys import store, stored_keys
 from operations.connections import CommandError
 from query_api.auth import REFUSALS, AdminCaller, Caller
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.json_body import json_body
 from runtime.api_key_store import ApiKeyStore
+from runtime.http_errors import ApiError
 from schemas.api_keys import ADMIN, ApiKey, Scope, new_key
 
 _NOT_IN_KAFKA = "edges that are not this process do not know of it yet: run `feedback keys sync` when Kafka is back"
@@ -120,7 +121,7 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
     async def create_key(request: Request, caller: AdminCaller) -> CreatedKey:
         order, was_open = read_body(KeyOrder, await json_body(request)), not caller.key_id
         if was_open and ADMIN not in order.scopes:
-            raise QueryError(
+            raise ApiError(
                 "scopes must hold admin: this key closes the server, and without it nobody could make another", "scopes"
             )
         secret, key = new_key(
@@ -178,7 +179,7 @@ def _revoke(client: Client, commands: Commands, key_id: str, workspace: str) -> 
     try:
         key = revoke(client, find(client, commands.workers.bootstrap, key_id, workspace))
     except UnknownKeyError:
-        raise QueryError(f"there is no API key {key_id[:60]!r} in this workspace", "key_id", 404) from None
+        raise ApiError(f"there is no API key {key_id[:60]!r} in this workspace", "key_id", 404) from None
     return key, _sent(commands, key)
 
 

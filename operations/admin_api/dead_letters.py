@@ -21,10 +21,11 @@ from operations.command_options import place as place_of
 from operations.dead_letters.letters import WHAT_TO_DO, Filter, Letter, Position, letters, reasons, redrive
 from operations.dead_letters.redrive import choose
 from query_api.auth import REFUSALS, AdminCaller, Caller
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.filters.cursors import only, openapi_page_parameters, page_size_in
 from query_api.filters.parameters import parameter
 from query_api.json_body import json_body
+from runtime.http_errors import ApiError
 from schemas.topics import INPUTS
 
 SHOWN_BYTES = 16_384
@@ -165,7 +166,7 @@ def _redrive(
 ) -> Redriven:
     filters = [Filter(place=place, workspaces=workspaces) for place in places]
     if sum(letter.value_bytes for each in filters for letter in letters(client, each, 1, 1)) > _MOST_BYTES:
-        raise QueryError(f"the letters have more than {_MOST_BYTES} bytes together: send fewer at once", "places")
+        raise ApiError(f"the letters have more than {_MOST_BYTES} bytes together: send fewer at once", "places")
     found = [letter for each in filters for letter in letters(client, each, 1)]
     chosen, left = choose(client, commands.workers, found, again=order.again, force=order.force)
     redrive(client, commands.workers.bootstrap, chosen)
@@ -231,7 +232,7 @@ def _place(text: str, number: int) -> Place:
         return place_of(text)
     except argparse.ArgumentTypeError as error:
         name = f"places[{number}]"
-        raise QueryError(f"{name}: {str(error)[:200]}", name) from None
+        raise ApiError(f"{name}: {str(error)[:200]}", name) from None
 
 
 def _cursor_of(position: Position) -> str:
@@ -246,7 +247,7 @@ def _position_in(query: QueryParams) -> Position | None:
         at_ms, topic, partition, sequence = map(int, found.groups())
         if topic < len(INPUTS) and partition < 2**16 and sequence < 2**64:
             return Position(at_ms, INPUTS[topic], partition, sequence)
-    raise QueryError(
+    raise ApiError(
         f"cursor must be one that this list has answered with, got {cursor[:60]!r}: leave it out to start anew",
         "cursor",
     )

@@ -16,7 +16,8 @@ from operations.check_results import CheckResult, keep, last_results, result_of
 from operations.pipeline_counts import Counts, counts, look
 from operations.pipeline_progress import Look, Progress
 from query_api.auth import REFUSALS, AdminCaller
-from query_api.errors import QueryError, example
+from query_api.errors import example
+from runtime.http_errors import ApiError
 from schemas.topics import INPUTS, ROLLUP_TOUCHES
 
 _LEAST_S = 2.0
@@ -117,7 +118,7 @@ def create_router(commands: Commands) -> APIRouter:
     )
     async def run_audit(_: AdminCaller) -> CheckResult:
         if audits.locked():
-            raise QueryError("an audit is under way: wait for its result", status=409)
+            raise ApiError("an audit is under way: wait for its result", status=409)
         async with audits:
             result = await commands.run("the audit was not made", lambda client: _audit(client, commands))
         status.forget()
@@ -153,7 +154,7 @@ def _audit(client: Client, commands: Commands) -> CheckResult:
     began = datetime.now(UTC)
     accounts = audit(commands.clickhouse_url, *commands.workers)
     if is_of_no_workers(accounts):
-        raise QueryError(
+        raise ApiError(
             f"the group {commands.workers.group} has committed nothing although records are stored: is"
             " FEEDBACK_CONSUMER_GROUP of the API that of the workers?",
             status=409,
@@ -177,7 +178,7 @@ class _Status:
         self._last = None
 
     async def now(self) -> PipelineStatus:
-        """The status. QueryError 503 where an engine does not answer."""
+        """The status. ApiError 503 where an engine does not answer."""
         async with self._measuring:
             if self._last is None or time.monotonic() >= self._good_until_s:
                 began = time.monotonic()

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from operations.admin_api.settings import AdminSettings
 from operations.connections import CommandError, EngineError, clickhouse
 from operations.dead_letters.redrive import Workers
-from query_api.clickhouse import RETRY_AFTER_S
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError, retry_after
 from runtime.log_setup import told
 from runtime.metrics import QUERY_FAILURES
 
@@ -45,7 +45,7 @@ class Commands:
         self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self, otherwise: str, work: Callable[[Client], Result]) -> Result:
-        """What the work returns. QueryError 503 with `otherwise`, as in "nothing was sent", where an engine is away."""
+        """What the work returns. ApiError 503 with `otherwise`, as in "nothing was sent", where an engine is away."""
         async with self._free:
             try:
                 return await asyncio.to_thread(self._with_client, work)
@@ -87,5 +87,5 @@ def body_of(model: type[BaseModel], **examples: Any) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _unavailable(message: str) -> QueryError:
-    return QueryError(message, status=503, headers={"retry-after": str(RETRY_AFTER_S)})
+def _unavailable(message: str) -> ApiError:
+    return ApiError(message, status=503, headers=retry_after())

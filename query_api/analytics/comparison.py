@@ -19,9 +19,9 @@ from query_api.analytics.parameters import FAILURES, READ_FROM, UNTOLD, all_of, 
 from query_api.analytics.statistics import Moments, avg, difference, weighted_mean
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines, Reader
-from query_api.errors import QueryError
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 _BASELINE = "baseline_"
 _OWN = ("read_from",)
@@ -93,7 +93,7 @@ def _sides(query: QueryParams, workspace: str) -> tuple[LogFilters, LogFilters]:
     own = [(name, value) for name, value in pairs if not name.startswith(_BASELINE)]
     other = [(name.removeprefix(_BASELINE), value) for name, value in pairs if name.startswith(_BASELINE)]
     if not other:
-        raise QueryError(
+        raise ApiError(
             "say what to compare with: baseline_time_of_generation_min and …_max for another period,"
             " or baseline_prompt_slug for another prompt",
             "baseline_time_of_generation_min",
@@ -103,9 +103,9 @@ def _sides(query: QueryParams, workspace: str) -> tuple[LogFilters, LogFilters]:
     shared = [(name, value) for name, value in own if name not in changed]
     try:
         return current, filters_in_query(QueryParams(shared + other), workspace, _OWN, time_required=True)
-    except QueryError as error:
+    except ApiError as error:
         joint = _BASELINE if error.message.startswith(error.param or " ") else "of the baseline: "
-        raise QueryError(f"{joint}{error.message}", f"{_BASELINE}{error.param}", error.status) from None
+        raise ApiError(f"{joint}{error.message}", f"{_BASELINE}{error.param}", error.status) from None
 
 
 async def _moments(reader: Reader, query: QueryParams, filters: LogFilters) -> Moments:

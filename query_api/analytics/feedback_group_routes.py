@@ -22,11 +22,11 @@ from query_api.analytics.sources import GroupedBy, Number
 from query_api.analytics.sums import BY_MODEL, VALUES
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines
-from query_api.errors import QueryError
 from query_api.facets.fields import OF_A_KEY
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import SPECIALS, filters_in_query, openapi_parameters, parameter
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 _FIELDS = {
     "ai_model": BY_MODEL,
@@ -116,7 +116,7 @@ def _by(name: str | None) -> GroupedBy:
     if name in _FIELDS:
         return _FIELDS[name]
     if not (name and name.startswith(OF_A_KEY) and name != OF_A_KEY):
-        raise QueryError(f"by must be {', '.join(_FIELDS)}, or {OF_A_KEY}KEY, got {shown(name)}", "by")
+        raise ApiError(f"by must be {', '.join(_FIELDS)}, or {OF_A_KEY}KEY, got {shown(name)}", "by")
     key = name.removeprefix(OF_A_KEY)
     if key in SPECIALS:
         return by_special(key)
@@ -128,7 +128,7 @@ def _by(name: str | None) -> GroupedBy:
 def _order_by(query: QueryParams) -> str:
     name = query.get("order_by", "n")
     if name not in _ORDERS:
-        raise QueryError(f"order_by must be {', '.join(_ORDERS)}, got {shown(name)}", "order_by")
+        raise ApiError(f"order_by must be {', '.join(_ORDERS)}, got {shown(name)}", "order_by")
     return name
 
 

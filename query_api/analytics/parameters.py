@@ -1,6 +1,6 @@
 """What a question to analytics asks besides its filters: the buckets of a graph, or a page of groups.
 
-Pure. Each fault is a QueryError that names its parameter.
+Pure. Each fault is an ApiError that names its parameter.
 """
 
 from collections.abc import Collection
@@ -15,9 +15,10 @@ from query_api.analytics.plan import Dimension, Plan, plan, rows_alone
 from query_api.analytics.time_buckets import BUCKETS, Bucket, Timeline, bucket_of, timeline, zone_of
 from query_api.auth import REFUSALS
 from query_api.clickhouse import AWAY
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import LogFilters, filters_in_query, parameter
+from runtime.http_errors import ApiError
 
 Direction = Literal["asc", "desc"]
 
@@ -76,7 +77,7 @@ def graph_question(
 def plan_asked(query: QueryParams, filters: LogFilters, when: Timeline, by: Dimension | None = None) -> Plan:
     """Where a query string has numbers of feedback read from."""
     if (read_from := query.get("read_from", "rollups")) not in ("rows", "rollups"):
-        raise QueryError(f"read_from must be rows or rollups, got {shown(read_from)}", "read_from")
+        raise ApiError(f"read_from must be rows or rollups, got {shown(read_from)}", "read_from")
     return rows_alone(when) if read_from == "rows" else plan(filters, when, by, datetime.now(UTC))
 
 
@@ -97,12 +98,12 @@ def direction_of(query: QueryParams) -> Direction:
     """In which direction a query string has groups sorted."""
     given = query.get("order_by_type", "desc")
     if given not in get_args(Direction):
-        raise QueryError(f"order_by_type must be asc or desc, got {shown(given)}", "order_by_type")
+        raise ApiError(f"order_by_type must be asc or desc, got {shown(given)}", "order_by_type")
     return given  # type: ignore[return-value]
 
 
 def _whole(query: QueryParams, name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
-        raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
+        raise ApiError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
     return int(text)

@@ -26,10 +26,10 @@ from query_api.analytics.request_measures import (
     select,
 )
 from query_api.clickhouse import Reader
-from query_api.errors import QueryError
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.parameter_values import shown, truth_of, values_of
 from query_api.filters.parameters import LogFilters, parameter
+from runtime.http_errors import ApiError
 
 GroupedBy = Literal["user", "organisation", "prompt", "environment", "model", "provider", "status", "workspace"]
 
@@ -123,7 +123,7 @@ PARAMETER_NAMES = (*PAGE_NAMES, "columns", "order_by", "order_by_type", "include
 
 
 def groups_asked(query: QueryParams) -> GroupsAsked:
-    """What a query string asks for besides its filters; QueryError naming the parameter at fault."""
+    """What a query string asks for besides its filters; ApiError naming the parameter at fault."""
     if "include_total" in query:
         truth_of(query["include_total"].lower(), "include_total")
     columns = values_of(query["columns"], "columns") if "columns" in query else STANDARD
@@ -131,7 +131,7 @@ def groups_asked(query: QueryParams) -> GroupsAsked:
     order_by = query.get("order_by", "requests")
     for name, text in (*(("columns", each) for each in columns), ("order_by", order_by)):
         if text not in COLUMNS:
-            raise QueryError(f"{name} must be of {', '.join(COLUMNS)}, got {shown(text)}", name)
+            raise ApiError(f"{name} must be of {', '.join(COLUMNS)}, got {shown(text)}", name)
     return GroupsAsked(columns, order_by, direction, page_of_groups(query))
 
 

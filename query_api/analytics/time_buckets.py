@@ -12,7 +12,7 @@ from math import gcd
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from query_api.errors import QueryError
+from runtime.http_errors import ApiError
 
 Bucket = Literal["minute", "10_minutes", "hour", "day", "week", "month"]
 BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
@@ -43,12 +43,12 @@ class Timeline:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The IANA time zone; QueryError where there is none of the name."""
+    """The IANA time zone; ApiError where there is none of the name."""
     # The longest there is has 32 characters; the zone's name is a path, which is looked for step by step.
     if len(name) <= _MOST_NAME_CHARS:
         with contextlib.suppress(ValueError, OSError, KeyError):
             return ZoneInfo(name)
-    raise QueryError(f"time_zone must be an IANA name such as Europe/Berlin, got {name[:60]!r}", "time_zone")
+    raise ApiError(f"time_zone must be an IANA name such as Europe/Berlin, got {name[:60]!r}", "time_zone")
 
 
 def bucket_of(name: str | None, since: datetime, until: datetime) -> Bucket:
@@ -57,16 +57,16 @@ def bucket_of(name: str | None, since: datetime, until: datetime) -> Bucket:
         return next((bucket for most, bucket in _UP_TO if until - since <= most), "month")
     bucket = next((each for each in BUCKETS if each == name), None)
     if bucket is None:
-        raise QueryError(f"bucket must be one of {', '.join(BUCKETS)}, got {name[:60]!r}", "bucket")
+        raise ApiError(f"bucket must be one of {', '.join(BUCKETS)}, got {name[:60]!r}", "bucket")
     return bucket
 
 
 def timeline(since: datetime, until: datetime, bucket: Bucket, zone: ZoneInfo) -> Timeline:
-    """All buckets that [since, until) touches; QueryError where they are too many for one answer."""
+    """All buckets that [since, until) touches; ApiError where they are too many for one answer."""
     minutes = _MINUTES.get(bucket)
     shortest = timedelta(minutes=minutes) if minutes else timedelta(days=_DAYS[bucket])
     if (until - since) / shortest > MAX_POINTS:
-        raise QueryError(f"bucket must be coarser: {bucket} makes more than {MAX_POINTS} points here", "bucket")
+        raise ApiError(f"bucket must be coarser: {bucket} makes more than {MAX_POINTS} points here", "bucket")
     starts = _by_clock(since, until, minutes, zone) if minutes else _dates(since, until, bucket, zone)
     first = max(start for start in starts if start <= since)
     return Timeline(since, until, tuple(start for start in starts if first <= start < until))

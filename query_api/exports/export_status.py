@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from query_api.errors import QueryError
 from query_api.exports.orders import iso
 from query_api.exports.responses import ExportTold, ProgressTold
 from query_api.exports.state import Export, Status
+from runtime.http_errors import ApiError
 
 IN_WORDS: Final[dict[Status, str]] = {
     "draft": "not started",
@@ -23,13 +23,13 @@ def expiry(one: Export, keep: timedelta) -> datetime | None:
 
 
 def expiry_of_file(one: Export, keep: timedelta, now: datetime) -> datetime:
-    """When the file goes that is there now; QueryError 409 where there is none, 410 where its time is over."""
+    """When the file goes that is there now; ApiError 409 where there is none, 410 where its time is over."""
     expires_at = expiry(one, keep)
     if expires_at is None:
         reason = f" ({one.error})" if one.error else ""
-        raise QueryError(f"the export is {IN_WORDS[one.status]}{reason}: there is no file", "export_id", status=409)
+        raise ApiError(f"the export is {IN_WORDS[one.status]}{reason}: there is no file", "export_id", status=409)
     if expires_at <= now:
-        raise QueryError("the file was removed as its time is over: start the export again", "export_id", status=410)
+        raise ApiError("the file was removed as its time is over: start the export again", "export_id", status=410)
     return expires_at
 
 

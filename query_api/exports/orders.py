@@ -1,6 +1,6 @@
 """What a caller wants exported: read from the body of a call, checked, and kept as JSON.
 
-Pure. Every fault is a QueryError that names the field, and nothing that was asked for is left out in silence.
+Pure. Every fault is an ApiError that names the field, and nothing that was asked for is left out in silence.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from query_api.errors import QueryError
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
 from query_api.filters.feedback_parameters import FeedbackFilters, feedback_filters_in
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import ABOUT_FEEDBACK, LogFilters, filters_in
+from runtime.http_errors import ApiError
 
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
@@ -64,31 +64,31 @@ class Order:
         return named or not ABOUT_FEEDBACK.isdisjoint(self.filters)
 
     def asked(self, workspace: str) -> LogFilters | FeedbackFilters:
-        """The filters of requests, or of feedback, as a structure without paging. Raises QueryError."""
+        """The filters of requests, or of feedback, as a structure without paging. Raises ApiError."""
         given = {name: value for name, value in self.filters.items() if name not in ("page_size", "current_page")}
         return filters_in(given, workspace) if self.kind == "logs" else feedback_filters_in(given, workspace)
 
     @property
     def page(self) -> tuple[int, int] | None:
-        """(rows, rows before them), or None for everything. Raises QueryError."""
+        """(rows, rows before them), or None for everything. Raises ApiError."""
         size = _whole(self.filters.get("page_size"), "page_size", 1)
         number = _whole(self.filters.get("current_page"), "current_page", 0)
         if size is None and number is not None:
-            raise QueryError("current_page says nothing without page_size", "current_page")
+            raise ApiError("current_page says nothing without page_size", "current_page")
         return None if size is None else (size, size * (number or 0))
 
 
 def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = True) -> Order:
-    """The order in a body; what it leaves out is as `before`, feedback where it is not asked for too. QueryError."""
+    """The order in a body; what it leaves out is as `before`, feedback where it is not asked for too. ApiError."""
     if not isinstance(body, dict):
-        raise QueryError("the body must be a JSON object")
+        raise ApiError("the body must be a JSON object")
     given = {name: value for name, value in body.items() if value is not None and name not in _IGNORED}
     for name in given:
         if name not in _FIELDS:
-            raise QueryError(f"{name[:60]!r} is no field here: take {', '.join(_FIELDS)}", name[:60])
+            raise ApiError(f"{name[:60]!r} is no field here: take {', '.join(_FIELDS)}", name[:60])
     wanted = given.get("workspace_id", workspace)
     if not isinstance(wanted, str | int) or str(wanted) != workspace:
-        raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
+        raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
     order = before
     kind = _one_of(given.get("kind", order.kind), "kind", list(COLUMNS))
     order = replace(
@@ -111,34 +111,34 @@ def _requested(given: Mapping[str, Any], before: Order, kind: str, with_feedback
     wanted = given.get(name, before.requested_data if kind == before.kind else ())
     known = COLUMNS[kind]
     if not isinstance(wanted, list | tuple) or not all(isinstance(each, str) for each in wanted):
-        raise QueryError(f"{name} must be a list of names", name)
+        raise ApiError(f"{name} must be a list of names", name)
     for each in wanted:
         if each not in known:
-            raise QueryError(f"{name}: there is no {each[:60]!r}, take of {', '.join(known)}", name)
+            raise ApiError(f"{name}: there is no {each[:60]!r}, take of {', '.join(known)}", name)
     return tuple(dict.fromkeys(wanted)) or tuple(name for name in known if with_feedback or name not in ALWAYS[kind])
 
 
 def _filters(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise QueryError("filters must be an object", "filters")
+        raise ApiError("filters must be an object", "filters")
     try:
         size = len(orjson.dumps(given))
     except TypeError:
-        raise QueryError("filters is nested too deep", "filters") from None
+        raise ApiError("filters is nested too deep", "filters") from None
     if size > _MAX_FILTERS_BYTES:
-        raise QueryError(f"filters must have at most {_MAX_FILTERS_BYTES} bytes as JSON, got {size}", "filters")
+        raise ApiError(f"filters must have at most {_MAX_FILTERS_BYTES} bytes as JSON, got {size}", "filters")
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _description(given: Any) -> str | None:
     if given is not None and (not isinstance(given, str) or len(given) > _MAX_DESCRIPTION):
-        raise QueryError(f"description must be text of at most {_MAX_DESCRIPTION} characters", "description")
+        raise ApiError(f"description must be text of at most {_MAX_DESCRIPTION} characters", "description")
     return given
 
 
 def _one_of(given: Any, name: str, values: list[str]) -> str:
     if given not in values:
-        raise QueryError(f"{name} must be {' or '.join(values)}, got {shown(given)}", name)
+        raise ApiError(f"{name} must be {' or '.join(values)}, got {shown(given)}", name)
     return str(given)
 
 
@@ -147,7 +147,7 @@ def _whole(given: Any, name: str, least: int) -> int | None:
         return None
     text = str(given) if isinstance(given, int | str) and not isinstance(given, bool) else ""
     if not (text.isascii() and text.isdigit() and len(text) <= 13 and least <= int(text) <= _MAX_PAGE_SIZE):
-        raise QueryError(f"{name} must be a whole number from {least}, got {shown(given)}", name)
+        raise ApiError(f"{name} must be a whole number from {least}, got {shown(given)}", name)
     return int(text)
 
 

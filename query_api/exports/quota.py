@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from query_api.errors import QueryError
 from query_api.exports.limits import Limits
 from query_api.exports.state import Held
+from runtime.http_errors import ApiError, retry_after
 
 MAX_ORDER_BYTES = 64 << 20
 """What a workspace's orders and starts of one period may take in ClickHouse."""
@@ -57,7 +57,7 @@ def usage(exports: Mapping[str, Held], now: datetime, keep: timedelta) -> Usage:
 
 
 def check_orders(limits: Limits, recent: Recent, keep: timedelta, now: datetime) -> None:
-    """QueryError 429 where a workspace orders and starts too much."""
+    """ApiError 429 where a workspace orders and starts too much."""
     hours = f"{keep / timedelta(hours=1):g} hours"
     wait = _seconds(now, recent.first_at and recent.first_at + keep)
     if recent.number >= limits.orders:
@@ -75,7 +75,7 @@ def check_orders(limits: Limits, recent: Recent, keep: timedelta, now: datetime)
 
 
 def check_start(limits: Limits, used: Usage, now: datetime) -> None:
-    """QueryError 429 or 507 where a workspace may not start another export."""
+    """ApiError 429 or 507 where a workspace may not start another export."""
     if used.running >= limits.running:
         raise _too_many(
             f"{used.running} exports of this workspace are in progress, and {limits.running} may be"
@@ -91,13 +91,13 @@ def check_start(limits: Limits, used: Usage, now: datetime) -> None:
         )
     size = sum(used.sizes.values())
     if size >= limits.workspace_bytes:
-        raise QueryError(_full(limits, size, wait), status=507)
+        raise ApiError(_full(limits, size, wait), status=507)
 
 
 def check_disk(limits: Limits, disk: Disk) -> None:
-    """QueryError 507 where there is no room for another file, whoever's it is."""
+    """ApiError 507 where there is no room for another file, whoever's it is."""
     if reason := no_room(limits, disk):
-        raise QueryError(reason, status=507)
+        raise ApiError(reason, status=507)
 
 
 def no_room(limits: Limits, disk: Disk) -> str | None:
@@ -133,8 +133,8 @@ def _remove(wait: int | None) -> str:
     return f"delete one that is not needed (DELETE /v1/logs/exports/{{id}}), or {until}"
 
 
-def _too_many(message: str, wait: int) -> QueryError:
-    return QueryError(message, status=429, headers={"retry-after": str(wait)})
+def _too_many(message: str, wait: int) -> ApiError:
+    return ApiError(message, status=429, headers=retry_after(wait))
 
 
 def _seconds(now: datetime, until: datetime | None) -> int:

@@ -18,7 +18,6 @@ from fastapi.responses import FileResponse
 
 from query_api.auth import Caller, LogsReader, require_scope
 from query_api.clickhouse import Engines
-from query_api.errors import QueryError
 from query_api.exports import signing
 from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, told
@@ -47,6 +46,7 @@ from query_api.exports.state import Export
 from query_api.exports.store import ExportStore
 from query_api.json_body import json_body
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 from schemas.ids import id_in
 
 _TIMEOUT_S = 30.0
@@ -76,7 +76,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = id_in(export_id)
         known = await store.find(str(identity)) if identity else None
         if known is None or (caller and caller.workspace != known[0]):
-            raise QueryError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
+            raise ApiError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
         if caller:
             _check_scopes(known[1].order, caller)
         return str(identity), known[1]
@@ -104,7 +104,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     ) -> ExportList:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
-            raise QueryError("this caller may not read the workspace", "workspace_id", status=403)
+            raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
         async with reader.told_in_time("exports cannot be listed"):
             total, exports = await store.latest(caller.workspace, size, size * page)
         data = [told(export_id, caller.workspace, one, keep) for export_id, one in exports.items()]
@@ -127,7 +127,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time("the export was not changed"):
             identity, one = await found(export_id, caller)
             if one.status in ("in_progress", "success"):
-                raise QueryError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
+                raise ApiError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
             order = _order(body, caller, one.order)
             total = await count(reader, order, caller.workspace)
             await store.note(caller.workspace, identity, "order", order.as_content())
@@ -143,7 +143,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             identity, one = await found(export_id, caller)
             expires_at = expiry(one, keep)
             if expires_at and expires_at > datetime.now(UTC):
-                raise QueryError("the export is complete: download it, or make a new one", "export_id", status=409)
+                raise ApiError("the export is complete: download it, or make a new one", "export_id", status=409)
             if one.status != "in_progress":
                 await runs.start(caller.workspace, identity, one.order, one.attempt + 1)
         return Acknowledged(message="Export started successfully", id=identity)
@@ -153,7 +153,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time("it is not known whether the export was stopped"):
             identity, one = await found(export_id, caller)
             if one.status not in ("in_progress", "stopped"):
-                raise QueryError(
+                raise ApiError(
                     f"the export is {IN_WORDS[one.status]}: only one in progress can be stopped",
                     "export_id",
                     status=409,
@@ -169,7 +169,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.told_in_time("it is not known whether the export was deleted"):
             identity, one = await found(export_id, caller)
             if one.status == "in_progress":
-                raise QueryError("the export is in progress: cancel it first", "export_id", status=409)
+                raise ApiError("the export is in progress: cancel it first", "export_id", status=409)
             await store.note(caller.workspace, identity, "delete", {}, one.attempt)
             await asyncio.to_thread(remove, folder, identity)
         return Acknowledged(message="Export deleted successfully", id=identity)
@@ -209,7 +209,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             expiry_of_file(one, keep, datetime.now(UTC))
         path = path_of(folder, identity, one.runner, one.order.format)
         if not path.is_file():
-            raise QueryError(
+            raise ApiError(
                 "the file is not in FEEDBACK_EXPORT_DIR of the process that answers: it was removed by hand, or the"
                 " processes of the API do not share that folder",
                 "export_id",
@@ -226,7 +226,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
 
 def _order(body: Any, caller: Caller, before: Order) -> Order:
-    """The order in a body, where the caller may read all that its file will tell. Raises QueryError."""
+    """The order in a body, where the caller may read all that its file will tell. Raises ApiError."""
     order = order_in(body, caller.workspace, before, with_feedback="feedback.read" in caller.scopes)
     _check_scopes(order, caller)
     return order
@@ -239,5 +239,5 @@ def _check_scopes(order: Order, caller: Caller) -> None:
 
 def _number(text: str, name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 15 and least <= int(text) <= most):
-        raise QueryError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
+        raise ApiError(f"{name} must be a whole number from {least} to {most}, got {text[:60]!r}", name)
     return int(text)

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def conditions_of(order: Order, workspace: str) -> Conditions:
-    """What must hold of a row of the export. Raises QueryError."""
+    """What must hold of a row of the export. Raises ApiError."""
     filters = order.asked(workspace)
     if isinstance(filters, FeedbackFilters):
         return conditions_on_listed_feedback(filters, "r")
@@ -50,7 +50,7 @@ def conditions_of(order: Order, workspace: str) -> Conditions:
 
 
 async def count(reader: Reader, order: Order, workspace: str) -> int:
-    """How many rows there are for an order now. Raises QueryError and what the client raises."""
+    """How many rows there are for an order now. Raises ApiError and what the client raises."""
     conditions = conditions_of(order, workspace)
     (counted,) = await reader.rows(count_sql(order.kind, conditions), conditions.parameters)
     rows = int(counted["total"])
@@ -88,7 +88,7 @@ class Runs:
         self._sweeper = BackgroundTask("removing old exports", self._sweep_for_ever)
 
     async def order(self, workspace: str, export_id: str, order: Order) -> None:
-        """Note a new order. Raises QueryError where there are too many, and what the client raises."""
+        """Note a new order. Raises ApiError where there are too many, and what the client raises."""
         async with self._calls[workspace]:
             await self._check_orders(workspace)
             await self._store.note(workspace, export_id, "order", order.as_content())
@@ -96,7 +96,7 @@ class Runs:
     async def start(self, workspace: str, export_id: str, order: Order, attempt: int) -> None:
         """Claim an attempt, and run it here unless another claim was first.
 
-        Raises QueryError where there are too many or too large ones, and what the client raises.
+        Raises ApiError where there are too many or too large ones, and what the client raises.
         """
         run = Attempt(self._store, self._keep_for, workspace, export_id, order, attempt)
         async with self._calls[workspace]:

@@ -6,7 +6,7 @@ learns that it is too old.
 
 import hmac
 
-from query_api.errors import QueryError
+from runtime.http_errors import ApiError
 
 
 def signature(secret: str, export_id: str, expires: int) -> str:
@@ -15,17 +15,17 @@ def signature(secret: str, export_id: str, expires: int) -> str:
 
 
 def check(secret: str, export_id: str, expires: str, given: str, now: float) -> None:
-    """QueryError 403 where the address is not one of ours, 410 where it is and its time is over."""
+    """ApiError 403 where the address is not one of ours, 410 where it is and its time is over."""
     canonical = expires.isascii() and expires.isdigit() and len(expires) <= 12 and str(int(expires)) == expires
     wanted = signature(secret, export_id, int(expires) if canonical else 0)
     if not hmac.compare_digest(wanted.encode(), given.encode(errors="replace")) or not canonical:
-        raise QueryError(
+        raise ApiError(
             f"this address was changed or never given out: ask GET /v1/logs/exports/{export_id[:60]}/download for one",
             "signature",
             status=403,
         )
     if int(expires) <= now:
-        raise QueryError(
+        raise ApiError(
             f"this address has expired: ask GET /v1/logs/exports/{export_id}/download for a new one",
             "expires",
             status=410,

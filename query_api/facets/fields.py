@@ -10,11 +10,11 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.feedback_conditions import JOIN_STATE
 from query_api.filters.feedback_parameters import COMMENT_KEY, FeedbackFilters
 from query_api.filters.parameter_values import Range, shown, values_of
 from query_api.filters.parameters import SPECIALS, LogFilters, parameter
+from runtime.http_errors import ApiError
 
 MOST_FIELDS, MOST_VALUES, MOST_CHARS = 20, 100, 200
 PARAMETERS = ("fields", "limit", "contains", "newest")
@@ -98,21 +98,21 @@ class Asked:
 
 
 def asked_in(query: QueryParams, known: Mapping[str, str]) -> Asked:
-    """What a query string asks for. Raises QueryError."""
+    """What a query string asks for. Raises ApiError."""
     given = query.getlist("fields")
     if not given:
-        raise QueryError(f"fields is required, as in {','.join(list(known)[:3])}", "fields")
+        raise ApiError(f"fields is required, as in {','.join(list(known)[:3])}", "fields")
     names = values_of(given if len(given) > 1 else given[0], "fields")
     if len(names) > MOST_FIELDS:
-        raise QueryError(f"fields must be at most {MOST_FIELDS} names, got {len(names)}", "fields")
+        raise ApiError(f"fields must be at most {MOST_FIELDS} names, got {len(names)}", "fields")
     limit, contains = query.get("limit", str(_LIMIT)), query.get("contains", "")
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_VALUES):
-        raise QueryError(f"limit must be a whole number from 1 to {MOST_VALUES}, got {shown(limit)}", "limit")
+        raise ApiError(f"limit must be a whole number from 1 to {MOST_VALUES}, got {shown(limit)}", "limit")
     if len(contains) > MOST_CHARS:
-        raise QueryError(f"contains must have at most {MOST_CHARS} characters, got {len(contains)}", "contains")
+        raise ApiError(f"contains must have at most {MOST_CHARS} characters, got {len(contains)}", "contains")
     newest = query.get("newest")
     if newest is not None and not (newest.isascii() and newest.isdigit() and len(newest) <= 8 and int(newest)):
-        raise QueryError(f"newest must be a whole number from 1 to {MOST_NEWEST}, got {shown(newest)}", "newest")
+        raise ApiError(f"newest must be a whole number from 1 to {MOST_NEWEST}, got {shown(newest)}", "newest")
     asked = tuple(_field(name, number, known) for number, name in enumerate(names))
     return Asked(asked, int(limit), contains, int(newest) if newest else None)
 
@@ -143,5 +143,5 @@ def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:
         bound = f"facet_key_{number}"
         return FacetField(name, f"metadata_texts[{{{bound}:String}}]", is_list=False, parameters={bound: key})
     if name not in known:
-        raise QueryError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {OF_A_KEY}KEY", "fields")
+        raise ApiError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {OF_A_KEY}KEY", "fields")
     return FacetField(name, known[name], is_list=known[name] in _LISTS, parameters={})

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.conditions import Conditions, milliseconds
 from query_api.filters.parameters import parameter
+from runtime.http_errors import ApiError
 
 PARAMETERS = ("cursor", "page_size")
 DEFAULT_SIZE, LARGEST_SIZE = 50, 100
@@ -38,7 +38,7 @@ def cursor_of(kind: str, at: datetime, identity: str) -> str:
 
 
 def place_in(query: QueryParams, kind: str, name: str = "cursor") -> Place | None:
-    """Where the page begins: after this place, or at the start. QueryError for a cursor that this list never gave."""
+    """Where the page begins: after this place, or at the start. ApiError for a cursor that this list never gave."""
     cursor = query.get(name)
     if cursor is None:
         return None
@@ -46,24 +46,24 @@ def place_in(query: QueryParams, kind: str, name: str = "cursor") -> Place | Non
         at_ms, identity = _PLACE.unpack(urlsafe_b64decode(cursor[len(kind) :]))
         if _EARLIEST_MS <= at_ms < _LATEST_MS:
             return Place(at_ms, UUID(bytes=identity))
-    raise QueryError(
+    raise ApiError(
         f"{name} must be one that this list has answered with, got {cursor[:60]!r}: leave it out to start anew", name
     )
 
 
 def page_size_in(query: QueryParams) -> int:
-    """How many items are asked for; QueryError unless it is one to a hundred."""
+    """How many items are asked for; ApiError unless it is one to a hundred."""
     size = query.get("page_size", str(DEFAULT_SIZE))
     if not re.fullmatch("[0-9]{1,3}", size) or not 1 <= int(size) <= LARGEST_SIZE:
-        raise QueryError(f"page_size must be an integer from 1 to {LARGEST_SIZE}, got {size[:60]!r}", "page_size")
+        raise ApiError(f"page_size must be an integer from 1 to {LARGEST_SIZE}, got {size[:60]!r}", "page_size")
     return int(size)
 
 
 def only(query: QueryParams, names: tuple[str, ...]) -> None:
-    """QueryError for a parameter that is none of these."""
+    """ApiError for a parameter that is none of these."""
     for name in query:
         if name not in names:
-            raise QueryError(f"{name[:60]!r} is no parameter here: take {', '.join(sorted(names))}", name[:60])
+            raise ApiError(f"{name[:60]!r} is no parameter here: take {', '.join(sorted(names))}", name[:60])
 
 
 def add_place(conditions: Conditions, place: Place | None, time: str, identity: str, *, newest_first: bool) -> None:

@@ -1,6 +1,6 @@
 """What may be asked of feedback itself: the shared filters, and value, weight, join state and words of its comment.
 
-Pure. Each fault is a QueryError that names its parameter.
+Pure. Each fault is an ApiError that names its parameter.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.parameter_values import Range, range_of, shown
 from query_api.filters.parameters import LogFilters, filters_in, object_in_query, parameter
+from runtime.http_errors import ApiError
 
 JoinState = Literal["pending", "joined", "orphaned"]
 
@@ -39,12 +39,12 @@ class FeedbackFilters:
 def feedback_filters_in_query(
     query: QueryParams, workspace: str, others: Collection[str] = (), *, time_required: bool = False
 ) -> FeedbackFilters:
-    """The filters of a query string; `others` are parameters that the route takes besides. Raises QueryError."""
+    """The filters of a query string; `others` are parameters that the route takes besides. Raises ApiError."""
     return feedback_filters_in(object_in_query(query, others), workspace, time_required=time_required)
 
 
 def feedback_filters_in(given: Mapping[str, Any], workspace: str, *, time_required: bool = False) -> FeedbackFilters:
-    """The filters of an object; null is the same as missing. Raises QueryError."""
+    """The filters of an object; null is the same as missing. Raises ApiError."""
     own = {name: value for name, value in given.items() if name in NAMES and value is not None}
     shared = {name: value for name, value in given.items() if name not in NAMES}
     return FeedbackFilters(
@@ -76,18 +76,18 @@ def openapi_feedback_parameters() -> list[dict[str, Any]]:
 
 def _join_state(given: Any) -> JoinState | None:
     if given is not None and given not in get_args(JoinState):
-        raise QueryError(f"join_state must be pending, joined or orphaned, got {shown(given)}", "join_state")
+        raise ApiError(f"join_state must be pending, joined or orphaned, got {shown(given)}", "join_state")
     return given  # type: ignore[no-any-return]
 
 
 def _words(given: Any) -> tuple[str, ...]:
     if not isinstance(given, str):
-        raise QueryError(f"comment must be text, got {shown(given)}", "comment")
+        raise ApiError(f"comment must be text, got {shown(given)}", "comment")
     if len(given) > MOST_COMMENT_CHARS:
-        raise QueryError(f"comment must have at most {MOST_COMMENT_CHARS} characters, got {len(given)}", "comment")
+        raise ApiError(f"comment must have at most {MOST_COMMENT_CHARS} characters, got {len(given)}", "comment")
     words = tuple(dict.fromkeys(given.split()))
     if not words:
-        raise QueryError("comment must not be empty: leave it out to ask for all", "comment")
+        raise ApiError("comment must not be empty: leave it out to ask for all", "comment")
     if len(words) > MOST_WORDS:
-        raise QueryError(f"comment must be at most {MOST_WORDS} words, got {len(words)}", "comment")
+        raise ApiError(f"comment must be at most {MOST_WORDS} words, got {len(words)}", "comment")
     return words

@@ -1,6 +1,6 @@
 """Values of parameters: ranges, lists, times, ids and truth values, from a query string or a JSON body.
 
-Pure. Each fault is a QueryError that names its parameter. Nothing takes work that grows faster than the text.
+Pure. Each fault is an ApiError that names its parameter. Nothing takes work that grows faster than the text.
 """
 
 import json
@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from query_api.errors import QueryError
+from runtime.http_errors import ApiError
 from schemas.ids import id_in
 
 MAX_VALUES = 100
@@ -39,7 +39,7 @@ def shown(value: Any) -> str:
 
 
 def time_of(value: Any, name: str) -> datetime:
-    """An ISO 8601 time in UTC, a part of a millisecond counting as a whole one; QueryError naming the parameter."""
+    """An ISO 8601 time in UTC, a part of a millisecond counting as a whole one; ApiError naming the parameter."""
     text = value.strip() if isinstance(value, str) and len(value) <= _MOST_TIME_CHARS else ""
     # A plus sign that was not escaped in a query string comes as a space.
     before, _, offset = text.rpartition(" ")
@@ -49,22 +49,22 @@ def time_of(value: Any, name: str) -> datetime:
         at = datetime.fromisoformat(text.upper())
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise QueryError(
+        raise ApiError(
             f"{name} must be an ISO 8601 time such as 2026-11-01T00:00:00Z, got {shown(value)}", name
         ) from None
     if not 2000 <= at.year < 2100:
-        raise QueryError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
+        raise ApiError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
     return at + timedelta(microseconds=-at.microsecond % 1000)
 
 
 def range_of(given: Mapping[str, Any], name: str, *, whole: bool = False) -> Range:
-    """What `name_min` and `name_max` say; QueryError naming the one at fault."""
+    """What `name_min` and `name_max` say; ApiError naming the one at fault."""
     least, most = (
         _number(given[f"{name}_{end}"], f"{name}_{end}", whole=whole) if f"{name}_{end}" in given else None
         for end in ("min", "max")
     )
     if least is not None and most is not None and least > most:
-        raise QueryError(f"{name}_max must not be less than {name}_min", f"{name}_max")
+        raise ApiError(f"{name}_max must not be less than {name}_min", f"{name}_max")
     return Range(least, most)
 
 
@@ -79,46 +79,46 @@ def _number(value: Any, name: str, *, whole: bool) -> Decimal:
             raise InvalidOperation
     except InvalidOperation:
         kind = "a whole number" if whole else "a number"
-        raise QueryError(f"{name} must be {kind} below 10^15, got {shown(value)}", name) from None
+        raise ApiError(f"{name} must be {kind} below 10^15, got {shown(value)}", name) from None
     return number
 
 
 def values_of(value: Any, name: str) -> tuple[str, ...]:
-    """A list as it is, anything else as text with commas; QueryError naming the parameter."""
+    """A list as it is, anything else as text with commas; ApiError naming the parameter."""
     items: Iterable[Any] = value if isinstance(value, list | tuple) else str(value).split(",")
     values = tuple(dict.fromkeys(str(item).strip() for item in items))
     if not values or "" in values:
-        raise QueryError(f"{name} must not be empty: leave it out to ask for all", name)
+        raise ApiError(f"{name} must not be empty: leave it out to ask for all", name)
     if len(values) > MAX_VALUES:
-        raise QueryError(f"{name} must be at most {MAX_VALUES} values, got {len(values)}", name)
+        raise ApiError(f"{name} must be at most {MAX_VALUES} values, got {len(values)}", name)
     return values
 
 
 def texts_of(value: Any, name: str) -> tuple[str, ...]:
-    """The texts asked for; QueryError naming the parameter.
+    """The texts asked for; ApiError naming the parameter.
 
     A text with commas may also be one value: nothing forbids a comma in an id.
     """
     if isinstance(value, bool | dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-        raise QueryError(f"{name} must be text, or a list of it, got {shown(value)}", name)
+        raise ApiError(f"{name} must be text, or a list of it, got {shown(value)}", name)
     values = values_of(value, name)
     return values if len(values) == 1 or isinstance(value, list) else (*values, str(value))
 
 
 def truth_of(value: Any, name: str) -> bool:
-    """True or false; QueryError naming the parameter."""
+    """True or false; ApiError naming the parameter."""
     known = {"true": True, "false": False}
     text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, bool) else ""
     if text not in known:
-        raise QueryError(f"{name} must be true or false, got {shown(value)}", name)
+        raise ApiError(f"{name} must be true or false, got {shown(value)}", name)
     return known[text]
 
 
 def ids_of(value: Any, name: str) -> tuple[UUID, ...]:
-    """UUIDs, from text with commas or a list; QueryError naming the parameter."""
+    """UUIDs, from text with commas or a list; ApiError naming the parameter."""
     found = []
     for text in values_of(value, name):
         if (identity := id_in(text)) is None:
-            raise QueryError(f"{name} must be a UUID, or several with commas, got {shown(text)}", name)
+            raise ApiError(f"{name} must be a UUID, or several with commas, got {shown(text)}", name)
         found.append(identity)
     return tuple(found)

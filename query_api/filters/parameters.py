@@ -1,7 +1,7 @@
 """What may be asked of requests and of their feedback: Portkey's filter parameters as one structure.
 
 Pure. Read from a query string or from the `filters` object of a JSON body, whose values may be numbers, lists and
-objects besides text. Each fault is a QueryError that names its parameter, and so is a parameter that nobody knows: a
+objects besides text. Each fault is an ApiError that names its parameter, and so is a parameter that nobody knows: a
 filter that is left out in silence would give wrong numbers. `query_api/filters/conditions.py` says what filters mean in
 SQL.
 """
@@ -17,7 +17,6 @@ from uuid import UUID
 import orjson
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.parameter_values import (
     MAX_VALUES,
     Range,
@@ -29,6 +28,7 @@ from query_api.filters.parameter_values import (
     truth_of,
     values_of,
 )
+from runtime.http_errors import ApiError
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 
@@ -98,7 +98,7 @@ class LogFilters:
 def filters_in_query(
     query: QueryParams, workspace: str, others: Collection[str] = (), *, time_required: bool = False
 ) -> LogFilters:
-    """The filters of a query string; `others` are parameters that the route takes besides. Raises QueryError."""
+    """The filters of a query string; `others` are parameters that the route takes besides. Raises ApiError."""
     return filters_in(object_in_query(query, others), workspace, time_required=time_required)
 
 
@@ -114,21 +114,21 @@ def object_in_query(query: QueryParams, others: Collection[str] = ()) -> dict[st
 def filters_in(
     given: Mapping[str, Any], workspace: str, *, time_required: bool = False, others: Collection[str] = ()
 ) -> LogFilters:
-    """The filters of an object; null is the same as missing. `others` are named where a name is unknown. QueryError."""
+    """The filters of an object; null is the same as missing. `others` are named where a name is unknown. ApiError."""
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in NAMES:
-            raise QueryError(
+            raise ApiError(
                 f"{shown(name)} is no parameter here: take {', '.join(sorted(NAMES.union(others)))}", name[:60]
             )
     if str(given.get("workspace_slug", workspace)) != workspace:
-        raise QueryError("this caller may not read the workspace", "workspace_slug", status=403)
+        raise ApiError("this caller may not read the workspace", "workspace_slug", status=403)
     for name in _TIMES if time_required else ():
         if name not in given:
-            raise QueryError(f"{name} is required, as in 2026-11-01T00:00:00Z", name)
+            raise ApiError(f"{name} is required, as in 2026-11-01T00:00:00Z", name)
     since, until = (time_of(given[name], name) if name in given else None for name in _TIMES)
     if since and until and since >= until:
-        raise QueryError("time_of_generation_max must be later than time_of_generation_min", "time_of_generation_max")
+        raise ApiError("time_of_generation_max must be later than time_of_generation_min", "time_of_generation_max")
     return LogFilters(
         workspace=workspace,
         since=since,
@@ -174,16 +174,14 @@ def _listed(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 def _status(value: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", value) or int(value) > 65535:
-        raise QueryError(
-            f"status_code must be an HTTP status, or several with commas, got {shown(value)}", "status_code"
-        )
+        raise ApiError(f"status_code must be an HTTP status, or several with commas, got {shown(value)}", "status_code")
     return int(value)
 
 
 def _pair(value: str) -> tuple[str, str]:
     provider, joint, model = value.partition("__")
     if not (provider and joint and model):
-        raise QueryError(
+        raise ApiError(
             f"ai_org_model must be provider__model, or several with commas, got {shown(value)}", "ai_org_model"
         )
     return provider, model
@@ -197,17 +195,17 @@ def _metadata(given: Any) -> dict[str, str]:
         except orjson.JSONDecodeError:
             wanted = None
     if not isinstance(wanted, dict):
-        raise QueryError(f"metadata must be the JSON of an object, got {shown(given)}", "metadata")
+        raise ApiError(f"metadata must be the JSON of an object, got {shown(given)}", "metadata")
     if len(wanted) > MAX_VALUES:
-        raise QueryError(f"metadata must have at most {MAX_VALUES} keys, got {len(wanted)}", "metadata")
+        raise ApiError(f"metadata must have at most {MAX_VALUES} keys, got {len(wanted)}", "metadata")
     return {key: _wanted(key, value) for key, value in wanted.items()}
 
 
 def _wanted(key: str, value: Any) -> str:
     if not isinstance(value, str | int | float):
-        raise QueryError(f"metadata: {shown(key)} must be text, a number or a boolean, got {shown(value)}", "metadata")
+        raise ApiError(f"metadata: {shown(key)} must be text, a number or a boolean, got {shown(value)}", "metadata")
     if value == "" and key not in SPECIALS:
-        raise QueryError(f"metadata: {shown(key)} must not be empty", "metadata")
+        raise ApiError(f"metadata: {shown(key)} must not be empty", "metadata")
     # ClickHouse writes 1.0 as 1 when it takes a number from JSON.
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
     return value if isinstance(value, str) else json.dumps(int(value) if whole else value)

@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 from starlette.datastructures import QueryParams
 
 from query_api.clickhouse import Reader
-from query_api.errors import QueryError
 from query_api.filters.conditions import Conditions
 from query_api.filters.cursors import Place, cursor_of, place_in
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
@@ -18,6 +17,7 @@ from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import parameter
 from query_api.reading.feedback_page import COLUMNS, ListedFeedback
 from query_api.reading.receipts import current_of
+from runtime.http_errors import ApiError
 
 Order = Literal["newest", "worst", "best"]
 Ranking = Literal["worst", "best"]
@@ -30,10 +30,10 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTU"
 
 
 def order_in(query: QueryParams) -> Order:
-    """Which order is asked for. Raises QueryError."""
+    """Which order is asked for. Raises ApiError."""
     given = query.get("order", "newest")
     if given not in get_args(Order):
-        raise QueryError(f"order must be newest, worst or best, got {shown(given)}", "order")
+        raise ApiError(f"order must be newest, worst or best, got {shown(given)}", "order")
     return given  # type: ignore[return-value]
 
 
@@ -55,7 +55,7 @@ def value_cursor(ranking: Ranking, last: ListedFeedback) -> str:
 
 
 def value_place_in(query: QueryParams, ranking: Ranking) -> ValuePlace | None:
-    """Where the page begins. QueryError for a cursor that this ranking never gave."""
+    """Where the page begins. ApiError for a cursor that this ranking never gave."""
     letter = query.get("cursor", "")[1:2]
     value = _LETTERS.find(letter) - 10
     place = place_in(query, _KINDS[ranking] + (letter if value >= -10 else "?"))

@@ -9,11 +9,12 @@ from fastapi import APIRouter, FastAPI, Path
 
 from query_api.auth import REFUSALS, FeedbackReader
 from query_api.clickhouse import Engines
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.reading.pending_records import PendingRecords
 from query_api.reading.receipts import Receipt, queued, receipt
 from query_api.reading.stored_feedback import stored
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
 
 
@@ -66,5 +67,5 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     return router
 
 
-def _none(feedback_id: str, why: str) -> QueryError:
-    return QueryError(f"there is no feedback with the id {feedback_id[:60]!r}: {why}", "feedback_id", status=404)
+def _none(feedback_id: str, why: str) -> ApiError:
+    return ApiError(f"there is no feedback with the id {feedback_id[:60]!r}: {why}", "feedback_id", status=404)

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from query_api.errors import QueryError
 from query_api.reading.pending_index import LogChangedError, PendingIndex, Record
+from runtime.http_errors import ApiError, retry_after
 from runtime.kafka_consumer import stop_consumer
 from schemas.ids import partition_of
 from schemas.topics import FEEDBACK_EVENTS
@@ -26,7 +26,6 @@ MOST_READ = 50_000
 MOST_KEPT = 200_000
 """Feedbacks remembered of all partitions, some 40 MB."""
 
-_RETRY = {"retry-after": "1"}
 _FETCH_WAIT_MS = 20
 
 
@@ -45,10 +44,10 @@ class PendingRecords:
     async def hold(self, workspace: str, feedback_id: str, trace_hash: int) -> bool:
         """Whether an event of this workspace's feedback waits for a worker.
 
-        KafkaError where the broker does not answer; QueryError 503 where it is not known yet.
+        KafkaError where the broker does not answer; ApiError 503 where it is not known yet.
         """
         if self._askers >= MOST_ASKERS:
-            raise QueryError(f"{MOST_ASKERS} receipts are being looked for: ask again", status=503, headers=_RETRY)
+            raise ApiError(f"{MOST_ASKERS} receipts are being looked for: ask again", status=503, headers=retry_after())
         self._askers += 1
         asked = asyncio.get_running_loop().time()
         try:
@@ -60,11 +59,11 @@ class PendingRecords:
                 is_whole = asked < self._read_since.get(place.partition, 0.0) or await self._read(place)
                 found = self._indexes[place.partition].holds(workspace, feedback_id)
                 if not found and not is_whole:
-                    raise QueryError(
+                    raise ApiError(
                         "more records wait to be stored than can be looked through at once: it is not known yet whether"
                         " this feedback is among them, ask again",
                         status=503,
-                        headers=_RETRY,
+                        headers=retry_after(),
                     )
                 return found
         except (KafkaError, OSError):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import (
     PARAMETERS,
@@ -35,6 +35,7 @@ from query_api.reading.time_windows import windows
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.reading.trace_summaries import TraceNumbers, numbers_of, numbers_with_pairs
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
 
 CURSOR = "l"
@@ -161,5 +162,5 @@ async def _feedback_beside(reader: Reader, caller: Caller, page: list[dict[str, 
     return [each.judged | {"feedback": each.pairs} for each in of_traces]
 
 
-def _none(log_id: str, why: str) -> QueryError:
-    return QueryError(f"there is no request log with the id {log_id[:60]!r}: {why}", "log_id", status=404)
+def _none(log_id: str, why: str) -> ApiError:
+    return ApiError(f"there is no request log with the id {log_id[:60]!r}: {why}", "log_id", status=404)

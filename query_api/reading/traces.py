@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines
-from query_api.errors import QueryError, example
+from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
 from query_api.filters.parameters import LogFilters, parameter
@@ -22,6 +22,7 @@ from query_api.reading.span_tree import Span, in_tree_order
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 SPANS, FEEDBACK = "s", "f"
 
@@ -149,7 +150,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 feedback_with_history(reader, workspace, trace_id, place, count + 1),
             )
         if not spans_in_all["total"] and not numbers and not totals.total + totals.deleted:
-            raise QueryError(
+            raise ApiError(
                 f"nothing is stored of the trace {trace_id[:60]!r}: no request and no feedback came with it, or it is"
                 " still on its way",
                 "trace_id",

@@ -20,7 +20,7 @@ import uvloop
 from clickhouse_connect.driver.exceptions import DatabaseError
 from uvicorn.server import ServerState
 
-from ingest_api.errors import UnavailableError
+from ingest_api.errors import kafka_unavailable, outcome_unknown
 from ingest_api.http.idle_clients import Connections, PatientProtocol
 from ingest_api.records import Record
 from schemas.api_keys import new_key
@@ -225,8 +225,8 @@ def failures() -> Iterator[tuple[str, Outcome, int]]:
 
         return answered
 
-    yield "Kafka is away", kafka(lambda: UnavailableError("away")), 503
-    yield "Kafka may have it", kafka(lambda: UnavailableError("away", True)), 503
+    yield "Kafka is away", kafka(lambda: kafka_unavailable("away")), 503
+    yield "Kafka may have it", kafka(lambda: outcome_unknown("away")), 503
     yield "a fault of ours", kafka(lambda: KeyError("a")), 500
     for key, one in EXAMPLES.items():
         if key[1].startswith("/v1/") and key[1] not in (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", "/v1/caller"):

@@ -19,9 +19,9 @@ from ingest_api.settings import Settings
 from operations.connections import told_by_clickhouse
 from operations.pipeline_counts import Counts
 from query_api.clickhouse import Engines
-from query_api.errors import QueryError
 from query_api.reading.pending_records import PendingRecords
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 from tests.fuzz.edge import NOW_MS, NoKeys, Recorder
 
 Headers = list[tuple[bytes, bytes]]
@@ -106,7 +106,7 @@ def _kafka(_: str, work: Any) -> list[Any]:
 def _no_key(client: _NothingStored, *_: Any) -> None:
     client.query("SELECT 1")
     # It would close the API to everything else that is tried here.
-    raise QueryError("no key is made here", status=409)
+    raise ApiError("no key is made here", status=409)
 
 
 # Nothing is remembered of an answer, so that each failure shows.

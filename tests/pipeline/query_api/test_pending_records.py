@@ -10,10 +10,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from query_api.errors import QueryError
 from query_api.reading import pending_records
 from query_api.reading.pending_index import PendingIndex
 from query_api.reading.pending_records import PendingRecords
+from runtime.http_errors import ApiError
 from schemas.ids import new_id, partition_of
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import PARTITIONS
@@ -89,7 +89,7 @@ async def test_too_many_askers_at_once_are_told_to_come_back(broker: Broker) -> 
     async with of(broker) as pending:
         asked = (pending.hold("default", "x", HASH) for _ in range(pending_records.MOST_ASKERS + 10))
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        refused = [each for each in answers if isinstance(each, QueryError)]
+        refused = [each for each in answers if isinstance(each, ApiError)]
         assert len(refused) == 10
         assert {(each.status, str(each.headers)) for each in refused} == {(503, "{'retry-after': '1'}")}
         assert [each for each in answers if each not in refused] == [False] * pending_records.MOST_ASKERS
@@ -103,13 +103,13 @@ async def test_a_backlog_beyond_the_limits_is_a_503_until_it_is_known(
     known = await send(broker, 120)
     async with of(broker) as pending:
         answers: list[Any] = []
-        while not answers or isinstance(answers[-1], QueryError):
+        while not answers or isinstance(answers[-1], ApiError):
             answers += await asyncio.gather(pending.hold("default", "never", HASH), return_exceptions=True)
             assert len(answers) < 10, "it never gets to the end"
         assert answers[-1] is False
         assert {(each.status, str(each.headers)) for each in answers[:-1]} == {(503, "{'retry-after': '1'}")}
         monkeypatch.setattr(pending_records, "MOST_KEPT", 100)
-        with pytest.raises(QueryError, match="more records wait"):
+        with pytest.raises(ApiError, match="more records wait"):
             await pending.hold("default", "never", HASH)
         assert await pending.hold("default", known[3], HASH), "what is known is known"
 

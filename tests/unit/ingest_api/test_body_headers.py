@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest_api.errors import RefusedError
 from ingest_api.http.body_headers import check_body_headers
+from runtime.http_errors import ApiError
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_what_says_nothing_is_taken_for_json() -> None:
     ],
 )
 def test_another_type_is_refused_by_its_header(kind: bytes) -> None:
-    with pytest.raises(RefusedError, match="Content-Type must be application/json") as caught:
+    with pytest.raises(ApiError, match="Content-Type must be application/json") as caught:
         check_body_headers({b"content-type": kind})
     assert (caught.value.status, caught.value.param) == (400, "Content-Type")
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br, gzip", b"GZIP", b"identity, gzip"])
 def test_a_compressed_body_is_refused_by_its_header(coding: bytes) -> None:
-    with pytest.raises(RefusedError, match="not compressed") as caught:
+    with pytest.raises(ApiError, match="not compressed") as caught:
         check_body_headers({b"content-encoding": coding})
     assert (caught.value.status, caught.value.param) == (400, "Content-Encoding")

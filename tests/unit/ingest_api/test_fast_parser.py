@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.errors import RefusedError
 from ingest_api.settings import Limits
 from ingest_api.validation.fast_parser import read_plain
 from ingest_api.validation.feedback_item import Feedback
 from ingest_api.validation.strict_parser import read_by_rules, read_feedback
+from runtime.http_errors import ApiError
 from tests.tries import tries
 from tests.unit.ingest_api.test_json_limits import values
 
@@ -60,7 +60,7 @@ def by_rules(body: bytes, fallback: str | None) -> list[Feedback] | str:
     """What the rules make of a body: feedback, or the sentence of its refusal."""
     try:
         return read_by_rules(body, fallback, LIMITS)
-    except RefusedError as refusal:
+    except ApiError as refusal:
         return refusal.message
 
 

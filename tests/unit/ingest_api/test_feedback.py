@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from ingest_api.errors import RefusedError
 from ingest_api.records import Accepted
 from ingest_api.settings import Limits
 from ingest_api.validation.feedback import Call, create, delete, update
+from runtime.http_errors import ApiError
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated
 from schemas.ids import idempotent_id, partition_of, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2
@@ -42,17 +42,17 @@ def one(headers: Mapping[bytes, bytes] | None = None, **fields: Any) -> Feedback
     return event
 
 
-def refusal(body: Any) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refusal(body: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         posted(body)
     return caught.value
 
 
-def fault_of(raw: bytes) -> RefusedError | None:
+def fault_of(raw: bytes) -> ApiError | None:
     """The refusal of a body, or nothing if it is accepted; any other exception is a failure."""
     try:
         posted(raw)
-    except RefusedError as fault:
+    except ApiError as fault:
         return fault
     return None
 
@@ -284,13 +284,13 @@ def test_an_update_of_metadata_replaces_it_and_its_special_fields() -> None:
 
 @pytest.mark.parametrize("body", [b"{}", b'{"value":null}', b'{"trace_id":"t"}'])
 def test_an_update_that_changes_nothing_is_refused(body: bytes) -> None:
-    with pytest.raises(RefusedError, match="nothing to change"):
+    with pytest.raises(ApiError, match="nothing to change"):
         update(OURS, body, CALL, LIMITS)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"value":1}]', b'"x"', b'{"value":true}', b'{"value":11}'])
 def test_an_update_is_held_to_the_same_rules(body: bytes) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         update(OURS, body, CALL, LIMITS)
     assert caught.value.status == 400
 
@@ -315,8 +315,8 @@ def test_a_delete_names_its_feedback() -> None:
     ],
 )
 def test_an_id_that_was_never_ours_is_not_found_and_says_why(feedback_id: str, told: str) -> None:
-    with pytest.raises(RefusedError, match=told) as updating:
+    with pytest.raises(ApiError, match=told) as updating:
         update(feedback_id, b'{"value":1}', CALL, LIMITS)
-    with pytest.raises(RefusedError, match=told) as deleting:
+    with pytest.raises(ApiError, match=told) as deleting:
         delete(feedback_id, CALL)
     assert updating.value.status == deleting.value.status == 404

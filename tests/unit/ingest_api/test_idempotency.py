@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.access.idempotency import Claim, KeyMemory
-from ingest_api.errors import RefusedError
 from ingest_api.records import Accepted
 from ingest_api.validation.feedback import create
 from ingest_api.validation.request_log import log
+from runtime.http_errors import ApiError
 from schemas.events import RequestLogged
 from tests.unit.ingest_api.test_feedback import CALL, EVENTS, LIMITS
 from tests.unit.ingest_api.test_json_limits import values
@@ -94,7 +94,7 @@ def test_a_known_key_with_another_body_is_refused_by_name_and_with_the_same_let_
     memory.take(Claim("w", "k", "a"))
     memory.take(Claim("w", "k", "a"))
     memory.take(Claim("another", "k", "b"))
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(ApiError) as refusal:
         memory.take(Claim("w", "k", "b"))
     assert (refusal.value.status, refusal.value.param) == (409, "Idempotency-Key")
 
@@ -105,5 +105,5 @@ def test_the_memory_is_bounded_and_lets_go_of_the_key_that_was_used_longest_ago(
         memory.take(Claim("w", key, "1"))
     assert len(memory) == 2
     memory.take(Claim("w", "b", "2"))  # forgotten, and so free here
-    with pytest.raises(RefusedError):
+    with pytest.raises(ApiError):
         memory.take(Claim("w", "c", "2"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.errors import RefusedError
 from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_DEPTH, MAX_KEYS_COMPARED, dump, parse, shown
+from runtime.http_errors import ApiError
 
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 text = st.text(storable)
@@ -19,8 +19,8 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def refusal(raw: bytes) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refusal(raw: bytes) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         parse(raw)
     return caught.value
 
@@ -187,7 +187,7 @@ def test_a_refusal_quotes_a_long_value_in_part() -> None:
 
 @pytest.mark.parametrize("inside", ['{"%s":{"a":1,"a":1}}', '{"%s":"\\u0000"}'])
 def test_a_refusal_quotes_the_beginning_of_a_long_name(inside: str) -> None:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(ApiError) as refusal:
         parse((inside % ("k" * 1_000_000)).encode())
     assert refusal.value.param is not None
     assert refusal.value.param.startswith("kkk")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.errors import RefusedError
 from ingest_api.records import Accepted, rfc3339
 from ingest_api.settings import Limits
 from ingest_api.validation.feedback import Call
 from ingest_api.validation.request_log import log
 from ingest_api.validation.request_log_facts import time_of
+from runtime.http_errors import ApiError
 from schemas.events import RequestLogged
 from schemas.ids import trace_hash_of, trace_key
 from schemas.murmur2 import murmur2
@@ -37,13 +37,13 @@ def one(headers: Mapping[bytes, bytes] | None = None, **fields: Any) -> RequestL
     return RequestLogged.model_validate_json(record.value)
 
 
-def refusal(body: Any, headers: Mapping[bytes, bytes] | None = None) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refusal(body: Any, headers: Mapping[bytes, bytes] | None = None) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         posted(body, headers)
     return caught.value
 
 
-def faulty(headers: Mapping[bytes, bytes] | None = None, **fields: Any) -> RefusedError:
+def faulty(headers: Mapping[bytes, bytes] | None = None, **fields: Any) -> ApiError:
     return refusal({"request": {}, "response": {}} | fields, headers)
 
 
@@ -299,7 +299,7 @@ def test_a_time_may_be_written_or_counted(value: str | float) -> None:
     "value", ["soon", "", 0, -1, 5, "1999-12-31T23:59:59Z", "2100-01-01", 1_769_860_800_123_456, 1e300, "1e999"]
 )
 def test_a_time_that_is_none_or_out_of_range_is_refused_by_name(value: str | float) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         time_of(value, "started_at")
     assert caught.value.param == "started_at"
 

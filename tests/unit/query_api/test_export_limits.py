@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from query_api.errors import QueryError
 from query_api.exports.attempt import Attempt
 from query_api.exports.files import Part, disk, path_of, remove, sweep
 from query_api.exports.limits import Limits
@@ -31,6 +30,7 @@ from query_api.exports.room import Room
 from query_api.exports.state import Fact, Held, export, held
 from query_api.exports.turns import Turns
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KEEP, LEASE = timedelta(hours=72), timedelta(seconds=30)
@@ -49,8 +49,8 @@ def running(size: int = 0) -> Held:
     return Held("in_progress", size, None)
 
 
-def refused(decide: Callable[[], object]) -> QueryError:
-    with pytest.raises(QueryError) as caught:
+def refused(decide: Callable[[], object]) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         decide()
     return caught.value
 
@@ -81,7 +81,7 @@ def test_a_workspace_starts_no_more_than_it_may(
         check_start(LIMITS, used, NOW)
         return
     error = refused(lambda: check_start(LIMITS, used, NOW))
-    assert (error.status, (error.headers or {}).get("retry-after")) == (status, wait)
+    assert (error.status, dict(error.headers).get(b"retry-after")) == (status, wait and wait.encode())
     assert named in error.message
 
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.errors import QueryError
 from query_api.exports.columns import ALWAYS
 from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes, path_of, sweep
 from query_api.exports.orders import Order, order_in
 from query_api.exports.signing import check, signature
 from query_api.exports.state import Export, Fact, export
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -130,18 +130,18 @@ def test_a_sweep_takes_what_is_too_old_and_nothing_that_is_not_ours(tmp_path: Pa
 def test_only_the_signature_of_an_address_opens_it(forged: str, expires: str) -> None:
     signed = signature("secret", "an-id", 2000)
     check("secret", "an-id", "2000", signed, 1999)
-    with pytest.raises(QueryError) as refused:
+    with pytest.raises(ApiError) as refused:
         check("secret", "an-id", "2000", forged, 1999)
     assert refused.value.status == 403
     for other in {expires, "2001", "02000", " 2000", "+2000", "2000.0"} - {"2000"}:
-        with pytest.raises(QueryError) as refused:
+        with pytest.raises(ApiError) as refused:
             check("secret", "an-id", other, signed, 0)
         assert refused.value.status == 403
-    with pytest.raises(QueryError) as refused:
+    with pytest.raises(ApiError) as refused:
         check("secret", "an-id", "2000", signed, 2000)
     assert refused.value.status == 410
     for secret, export_id in (("another", "an-id"), ("secret", "another")):
-        with pytest.raises(QueryError) as refused:
+        with pytest.raises(ApiError) as refused:
             check(secret, export_id, "2000", signed, 0)
         assert refused.value.status == 403
 
@@ -186,6 +186,6 @@ def test_a_file_is_at_the_address_that_the_operator_has_given(host: str, public_
 
 @pytest.mark.parametrize("size", ["9" * 5000, 10**13, "0", "1.5", True, "٣"])
 def test_a_page_size_that_is_none_is_refused_by_its_name(size: Any) -> None:
-    with pytest.raises(QueryError, match=r"^page_size must be a whole number") as refused:
+    with pytest.raises(ApiError, match=r"^page_size must be a whole number") as refused:
         order_in({"filters": {"page_size": size}}, "default", Order.at(START))
     assert (refused.value.status, refused.value.param) == (400, "page_size")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import (
     NAMES,
@@ -19,6 +18,7 @@ from query_api.filters.feedback_parameters import (
 )
 from query_api.filters.parameter_values import Range
 from query_api.filters.parameters import LogFilters
+from runtime.http_errors import ApiError
 
 EVERYTHING = {
     "user": "u",
@@ -56,7 +56,7 @@ def test_whatever_is_sent_is_read_or_refused_by_name(name: str, value: Any) -> N
     told = None
     try:
         assert feedback_filters_in({name: value}, "w").shared == LogFilters("w")
-    except QueryError as error:
+    except ApiError as error:
         told = error.param
     assert told in (None, name)
 
@@ -70,7 +70,7 @@ def test_no_value_stands_in_the_text_of_a_condition() -> None:
 
 def test_the_openapi_document_lists_every_filter_and_the_refusal_of_an_unknown_one_too() -> None:
     assert {each["name"] for each in openapi_feedback_parameters()} == NAMES
-    with pytest.raises(QueryError) as error:
+    with pytest.raises(ApiError) as error:
         feedback_filters_in({"coment": "slow"}, "w")
     assert error.value.param == "coment"
     assert {"comment", "join_state", "user"} <= set(error.value.message.replace(",", "").split())

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.errors import QueryError
 from query_api.filters.conditions import conditions_on_feedback, conditions_on_requests
 from query_api.filters.parameter_values import Range
 from query_api.filters.parameters import NAMES, LogFilters, filters_in, filters_in_query, openapi_parameters
+from runtime.http_errors import ApiError
 
 AN_ID = "01970000-0000-8000-8000-9b11edf90000"
 EVERYTHING = {
@@ -44,8 +44,8 @@ EVERYTHING = {
 }
 
 
-def refused(given: dict[str, Any], **options: Any) -> QueryError:
-    with pytest.raises(QueryError) as error:
+def refused(given: dict[str, Any], **options: Any) -> ApiError:
+    with pytest.raises(ApiError) as error:
         filters_in(given, "w", **options)
     return error.value
 
@@ -175,7 +175,7 @@ def test_whatever_is_sent_is_read_or_refused_by_name(name: str, value: Any) -> N
     told = None
     try:
         assert filters_in({name: value}, "w").workspace == "w"
-    except QueryError as error:
+    except ApiError as error:
         told = error.param
     assert told in (None, name)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.analytics.time_buckets import BUCKETS, Bucket, bucket_of, timeline, zone_of
-from query_api.errors import QueryError
+from runtime.http_errors import ApiError
 
 ZONES = (
     "UTC",
@@ -102,6 +102,6 @@ def test_what_makes_no_buckets_is_refused_by_name() -> None:
         (lambda: timeline(since, until, "hour", zone_of("UTC")), "bucket"),
         *((lambda name=name: zone_of(name), "time_zone") for name in ("Europe/Bonn", "Europe", "../UTC", "", "\0")),
     ):
-        with pytest.raises(QueryError) as error:
+        with pytest.raises(ApiError) as error:
             refused()  # type: ignore[no-untyped-call]
         assert error.value.param == param

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operations.api_keys.stored_keys import both, opened
-from runtime.api_key_authentication import OPEN, KeyRefusedError, KeyRing
+from runtime.api_key_authentication import OPEN, KeyRing
 from runtime.api_key_store import ApiKeyStore
 from runtime.closed_server_mark import remember_in
+from runtime.http_errors import ApiError
 from schemas.api_keys import ApiKey, new_key
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -57,7 +58,7 @@ def rule(places: list[str], mark: str, required: bool) -> str:
 def answer(ring: KeyRing, headers: dict[bytes, bytes]) -> int:
     try:
         return 200 if ring.caller(headers, "logs.read", 0) else 0
-    except KeyRefusedError as refusal:
+    except ApiError as refusal:
         return refusal.status
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest_api.errors import RefusedError
 from ingest_api.http.telemetry import reason_of, request_id_of
 from operations.dead_letters.letters import WHAT_TO_DO
 from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from runtime.http_errors import ApiError
 from runtime.metrics import DEAD_REASONS, PROGRAMS, registry_of
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
@@ -115,18 +115,18 @@ def test_a_gauge_is_read_when_it_is_shown() -> None:
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
-        (RefusedError("", "value"), "value"),
-        (RefusedError("", "[12].metadata.a[3].b"), "metadata"),
-        (RefusedError("", "[12]"), "malformed"),
-        (RefusedError("", "traceID"), "trace_id"),
-        (RefusedError("", "metadata[3]"), "metadata"),
-        (RefusedError("", "a key of the caller's"), "malformed"),
-        (RefusedError(""), "malformed"),
-        (RefusedError("", "Idempotency-Key", 409), "conflict"),
-        (RefusedError("", None, 418), "other"),
+        (ApiError("", "value"), "value"),
+        (ApiError("", "[12].metadata.a[3].b"), "metadata"),
+        (ApiError("", "[12]"), "malformed"),
+        (ApiError("", "traceID"), "trace_id"),
+        (ApiError("", "metadata[3]"), "metadata"),
+        (ApiError("", "a key of the caller's"), "malformed"),
+        (ApiError(""), "malformed"),
+        (ApiError("", "Idempotency-Key", 409), "conflict"),
+        (ApiError("", None, 418), "other"),
     ],
 )
-def test_a_refusal_has_one_of_few_reasons(refusal: RefusedError, reason: str) -> None:
+def test_a_refusal_has_one_of_few_reasons(refusal: ApiError, reason: str) -> None:
     assert reason_of(refusal) == reason
 
 

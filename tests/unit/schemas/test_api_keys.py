@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.api_key_authentication import OPEN, STALE_AFTER_MS, Caller, KeyRefusedError, KeyRing
+from runtime.api_key_authentication import OPEN, STALE_AFTER_MS, Caller, KeyRing
 from runtime.api_key_store import ApiKeyStore
+from runtime.http_errors import ApiError
 from schemas.api_keys import SCOPES, ApiKey, Scope, new_key, presented
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -37,7 +38,7 @@ def caller(ring: KeyRing, secret: bytes | None, scope: Scope = WRITE, at: dateti
 
 
 def refusal(ring: KeyRing, secret: bytes | None, scope: Scope = WRITE, at: datetime = NOW) -> tuple[int, str]:
-    with pytest.raises(KeyRefusedError) as refused:
+    with pytest.raises(ApiError) as refused:
         caller(ring, secret, scope, at)
     return refused.value.status, refused.value.message
 
@@ -73,7 +74,7 @@ def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
     ring = ring_of(key)
     headers = {b"x-portkey-api-key": secret, b"authorization": b"Bearer sk-provider"}
     assert ring.caller(headers, WRITE, NOW_MS).key_id == key.key_id
-    with pytest.raises(KeyRefusedError):
+    with pytest.raises(ApiError):
         ring.caller({b"x-portkey-api-key": b"sk-provider", b"authorization": b"Bearer sk-provider"}, WRITE, NOW_MS)
 
 
@@ -82,7 +83,7 @@ def test_two_keys_in_two_headers_are_refused_and_one_key_in_both_is_one(closed: 
     (secret, key), (other, another) = made(workspace="mine"), made(workspace="theirs")
     ring = ring_of(*[key, another] if closed else [])
     for first, second in ((secret, other), (other, secret), (b"wrong", secret)):
-        with pytest.raises(KeyRefusedError, match="x-portkey-api-key and Authorization") as refused:
+        with pytest.raises(ApiError, match="x-portkey-api-key and Authorization") as refused:
             ring.caller({b"x-portkey-api-key": first, b"authorization": b"Bearer " + second}, WRITE, NOW_MS)
         assert refused.value.status == 400
     both = {b"x-portkey-api-key": secret, b"authorization": b"Bearer " + secret}
@@ -173,7 +174,7 @@ def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: b
         return
     assert "the test" in ring.fault(at_ms)
     for headers in ({}, {b"x-portkey-api-key": secret}):
-        with pytest.raises(KeyRefusedError) as refused:
+        with pytest.raises(ApiError) as refused:
             ring.caller(headers, WRITE, at_ms)
         assert (refused.value.status, refused.value.message) == (503, ring.fault(at_ms))
 
