@@ -88,10 +88,10 @@ def test_a_workspace_starts_no_more_than_it_may(
 def test_a_workspace_orders_no_more_than_it_may_and_is_told_when_it_may_again() -> None:
     check_orders(LIMITS, Recent(4, MAX_ORDER_BYTES - 1, hours_ago(1)), KEEP, NOW)
     many = refused(lambda: check_orders(LIMITS, Recent(5, 0, hours_ago(71.5)), KEEP, NOW))
-    assert (many.status, many.headers) == (429, {"retry-after": "1800"})
+    assert (many.status, many.headers) == (429, [(b"retry-after", b"1800")])
     assert "FEEDBACK_EXPORT_MAX_ORDERS" in many.message
     large = refused(lambda: check_orders(LIMITS, Recent(1, MAX_ORDER_BYTES, hours_ago(71.5)), KEEP, NOW))
-    assert (large.status, large.headers) == (429, {"retry-after": "1800"})
+    assert (large.status, large.headers) == (429, [(b"retry-after", b"1800")])
 
 
 @pytest.mark.parametrize(
