@@ -1,23 +1,20 @@
-"""The content encodings of ClickHouse's HTTP interface, for whole bodies: gzip, deflate, lz4 and zstd.
+"""The content encodings of ClickHouse's HTTP interface for whole bodies: lz4 and gzip.
+
+clickhouse-connect speaks lz4, and every other client gzip. A client that asks for another encoding alone is answered
+without one. A body in another is refused with a message that names these two.
 
 Decodes every frame of a body (clients send one per block) and encodes a result in one call. Pure.
 """
 
 import gzip
-import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 # The order of preference for answers: on one machine, speed counts more than size.
-ENCODINGS = ("lz4", "zstd", "gzip", "deflate")
+ENCODINGS = ("lz4", "gzip")
 
 _GZIP = 16 + zlib.MAX_WBITS
 _FIRST_BYTES, _MOST_BYTES = 1 << 10, 1 << 22
@@ -38,12 +35,8 @@ def decode(body: bytes, encoding: str) -> bytes:
                 return body
             case "lz4":
                 return _decode_frames(body, lz4.frame.LZ4FrameDecompressor)
-            case "zstd":
-                return _decode_frames(body, zstd.ZstdDecompressor)
             case "gzip":
                 return _decode_frames(body, lambda: zlib.decompressobj(wbits=_GZIP))
-            case "deflate":
-                return _decode_frames(body, zlib.decompressobj)
     except CodecError:
         raise
     except Exception as error:  # each codec has its own error classes
@@ -56,12 +49,8 @@ def encode(body: memoryview | bytes, encoding: str) -> bytes:
     match encoding:
         case "lz4":
             return bytes(lz4.frame.compress(body))
-        case "zstd":
-            return bytes(zstd.compress(body, 1))
         case "gzip":
             return gzip.compress(body, 1)
-        case "deflate":
-            return zlib.compress(body, 1)
     raise CodecError(f"answers are not encoded as {encoding!r}")
 
 

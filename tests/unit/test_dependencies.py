@@ -85,17 +85,9 @@ def test_every_package_that_the_product_imports_is_a_declared_dependency() -> No
         f"{file}: {module}"
         for file, tree in sources()
         for module in modules_imported(tree)
-        if module not in ("backports", "compression")  # of which the next test knows
-        and not {name.lower().replace("_", "-") for name in provided_by.get(module, ())} & DECLARED.keys()
+        if not {name.lower().replace("_", "-") for name in provided_by.get(module, ())} & DECLARED.keys()
     }
     assert undeclared == set()
-
-
-def test_zstd_is_declared_for_each_python_that_lacks_it() -> None:
-    marker = DECLARED["backports-zstd"].marker
-    assert marker is not None
-    assert marker.evaluate({"python_version": "3.13"})
-    assert not marker.evaluate({"python_version": "3.14"})
 
 
 @pytest.mark.parametrize("package", INTERNALS)
