@@ -15,7 +15,7 @@ from stream_workers.io.arrow_rows import tables
 from stream_workers.io.clickhouse_sink import store
 from stream_workers.join.decode import decode
 from stream_workers.join.trace_join import apply
-from stream_workers.join.trace_state import Bucket
+from stream_workers.join.trace_state import HashBucket
 
 EVENTS_PER_BATCH = 4000
 
@@ -31,7 +31,7 @@ class Cost:
 def costs(engine: Child, client: Any, address: str, batches: int) -> dict[str, Cost]:
     """Of a request and of a feedback: so many batches of requests, then their feedback, into empty tables."""
     requests, feedback = on_traces(batches * EVENTS_PER_BATCH)
-    state: dict[int, Bucket] = defaultdict(Bucket)
+    state: dict[int, HashBucket] = defaultdict(HashBucket)
     found = {}
     for name, events in (("request", requests), ("feedback", feedback)):
         starts = range(0, len(events), EVENTS_PER_BATCH)
@@ -60,7 +60,7 @@ async def _store(address: str, batches: list[dict[str, pa.Table]]) -> None:
         await client.close()
 
 
-def _rows(state: dict[int, Bucket], events: list[Event], offset: int) -> dict[str, pa.Table]:
+def _rows(state: dict[int, HashBucket], events: list[Event], offset: int) -> dict[str, pa.Table]:
     """What a worker stores of one consumer batch."""
     arrivals, faults = decode([_record(each, offset + n) for n, each in enumerate(events)], 0)
     assert not faults

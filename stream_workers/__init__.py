@@ -1,1 +1,1 @@
-"""Kafka → join, aggregate → ClickHouse and Kafka: the workers that give every accepted event its place."""
+"""The workers: they read events from Kafka, join and aggregate them, and write to ClickHouse and Kafka."""

@@ -9,8 +9,8 @@ from stream_workers.settings import WorkerSettings
 
 
 def main() -> int:
-    # State holds no cycles and a poll makes hundreds of thousands of objects: looking for cycles among them after every
-    # few hundred costs a tenth of all time. The agent has memory watched instead.
+    # States hold no reference cycles, and a consumer batch makes hundreds of thousands of objects. Looking for cycles
+    # after every few hundred of them costs a tenth of all time. The agent watches the memory instead.
     configure_gc(by_count=False)
     return run("worker", WorkerSettings, build_app)
 

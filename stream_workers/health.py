@@ -1,6 +1,6 @@
-"""How a Faust program is: whether its event loop turns, whether it reads its partitions, and what it waits for.
+"""The health of a Faust program: whether its event loop runs, whether it reads its partitions, and what blocks it.
 
-Written by the event loop and read by the thread that answers /healthz and /readyz.
+The event loop writes it, and the thread that answers /healthz and /readyz reads it.
 """
 
 import asyncio
@@ -9,53 +9,55 @@ from collections.abc import Callable
 
 from runtime.health_server import Health
 
-_TURN_S = 1.0
-# Of a loop that shares its interpreter with a thread that computes, on a machine that is busy.
-_STANDS_STILL_S = 30.0
-_READS_NOTHING_S = 60.0
+_LOOP_CHECK_S = 1.0
+# The event loop shares its interpreter with a thread that computes, on a machine that may be busy.
+_LOOP_BLOCKED_AFTER_S = 30.0
+_UNREAD_AFTER_S = 60.0
 
 
-class Vitals:
-    """What one program notes of itself. `clock` is in seconds."""
+class ProgramHealth:
+    """The health of one program. `clock` is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._turned: float | None = None
-        self._read: float | None = None
-        self._waits_for = Health()
+        self._loop_ran: float | None = None
+        self._fetched: float | None = None
+        self._blocked = Health()
 
-    async def keep_turning(self) -> None:
-        """Note for ever that the event loop turns."""
+    async def watch_event_loop(self) -> None:
+        """Note again and again that the event loop runs."""
         while True:
-            self._turned = self._clock()
-            await asyncio.sleep(_TURN_S)
+            self._loop_ran = self._clock()
+            await asyncio.sleep(_LOOP_CHECK_S)
 
-    def read(self) -> None:
-        """The consumer, which has partitions, has looked for records."""
-        self._read = self._clock()
+    def note_fetch(self) -> None:
+        """Note that the consumer, which has partitions, has looked for records."""
+        self._fetched = self._clock()
 
-    def waits_for(self, engine: str, why: str) -> None:
-        """The work at hand stands still, for `why`, until this engine does its part."""
-        self._waits_for = Health(why, engine)
+    def set_blocked(self, engine: str, why: str) -> None:
+        """Note that the present work waits for this engine, and why."""
+        self._blocked = Health(why, engine)
 
-    def waits_for_nothing(self) -> None:
-        """It goes on."""
-        self._waits_for = Health()
+    def clear_blocked(self) -> None:
+        """Note that the work continues."""
+        self._blocked = Health()
 
-    def alive(self) -> Health:
-        """Whether the event loop turns; it has not begun to while the program starts."""
-        still = 0.0 if self._turned is None else self._clock() - self._turned
-        return Health(f"the event loop has stood still for {still:.0f} s") if still > _STANDS_STILL_S else Health()
+    def liveness(self) -> Health:
+        """Whether the event loop runs. While the program starts, it counts as running."""
+        still = 0.0 if self._loop_ran is None else self._clock() - self._loop_ran
+        return Health(f"the event loop has stood still for {still:.0f} s" if still > _LOOP_BLOCKED_AFTER_S else "")
 
-    def ready(self) -> Health:
-        """Whether records are read and seen through."""
-        if self._waits_for.fault:
-            return self._waits_for
-        if self._read is None:
+    def readiness(self) -> Health:
+        """Whether records are read and processed."""
+        if self._blocked.fault:
+            return self._blocked
+        if self._fetched is None:
             return Health("no partitions have been assigned yet")
-        idle = self._clock() - self._read
-        return Health(f"Kafka has been asked for nothing for {idle:.0f} s") if idle > _READS_NOTHING_S else self.alive()
+        idle = self._clock() - self._fetched
+        if idle > _UNREAD_AFTER_S:
+            return Health(f"Kafka has been asked for nothing for {idle:.0f} s")
+        return self.liveness()
 
 
-VITALS = Vitals()
-"""Of this process, which is one program."""
+HEALTH = ProgramHealth()
+"""The health of this process, which is one program."""

@@ -1,4 +1,4 @@
-"""What a worker can be told, from the environment (`FEEDBACK_…`), checked before it starts."""
+"""Settings of the worker and the rollup program, from the environment (`FEEDBACK_…`), checked at the start."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,7 +9,7 @@ from runtime.log_setup import Format
 
 
 class ProgramSettings(BaseSettings):
-    """What both programs need. Every setting has a default that suits one machine."""
+    """Settings that both programs have. Every default suits one machine."""
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
@@ -23,20 +23,23 @@ class ProgramSettings(BaseSettings):
 
 
 class RollupSettings(ProgramSettings):
-    """Of the program that computes rollups."""
+    """Settings of the program that computes rollups."""
 
     rollup_group: str = Field("feedback-rollups", min_length=1, description="Kafka group that shares the hours.")
     rollup_interval_s: float = Field(1.0, ge=0, le=3600, description="Seconds between computations.")
 
 
 class WorkerSettings(ProgramSettings):
-    """Of a worker."""
+    """Settings of a worker."""
 
     kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
     consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
     offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
-    max_poll_records: int = Field(16_000, ge=1, le=200_000, description="Most records handled in one go.")
+    max_poll_records: int = Field(16_000, ge=1, le=200_000, description="Most records in one consumer batch.")
     max_dead_share: float = Field(
-        0.5, ge=0, le=1, description="Share of unreadable records among the latest beyond which to stop; 0 or 1: none."
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of dead letters in the latest records beyond which to stop; 0 or 1: never.",
     )
-    cache_mb: int = Field(128, ge=0, description="Megabytes of traces remembered between polls.")
+    cache_mb: int = Field(128, ge=0, description="Megabytes of trace states kept between consumer batches.")

@@ -17,7 +17,7 @@ from operations.offsets import committed_offsets, end_offsets
 from runtime.kafka_consumer import stop_consumer
 from schemas.events import ID_PATTERN
 from schemas.topics import FEEDBACK_EVENTS
-from stream_workers.join.decode import Created, Forgotten, NotAnEvent, decode, read
+from stream_workers.join.decode import Created, InvalidEventError, StateInvalidated, decode, decode_event
 
 _LATEST = """
 SELECT toString(id), max(sequence) FROM feedback.journal
@@ -31,10 +31,10 @@ def changed_by(letter: Letter) -> str | None:
     if letter.topic != FEEDBACK_EVENTS:
         return None
     try:
-        event = read(letter.topic, letter.value)
-    except NotAnEvent:
+        event = decode_event(letter.topic, letter.value)
+    except InvalidEventError:
         return letter.feedback_id if re.fullmatch(ID_PATTERN, letter.feedback_id) else None
-    return None if isinstance(event, Created | Forgotten) else event.feedback_id
+    return None if isinstance(event, Created | StateInvalidated) else event.feedback_id
 
 
 def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:

@@ -34,7 +34,7 @@ from operations.progress import Progress
 from operations.removal import mutate
 from runtime.addresses import dsn
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.rollup.rollups import Hour, touch_after_removal
+from stream_workers.rollup.rollups import Hour, recompute_after_removal
 
 _ROUNDS = 5
 
@@ -140,6 +140,6 @@ async def _roll_up(clickhouse_url: str, workspace: str, hours: list[int], progre
     try:
         buckets = len({each // 3600 for each in hours}) + len({each // 86_400 for each in hours})
         with progress.step("hours and days computed anew", buckets) as advance:
-            await touch_after_removal(client, [Hour(workspace, start) for start in hours], advance)
+            await recompute_after_removal(client, [Hour(workspace, start) for start in hours], advance)
     finally:
         await client.close()

@@ -13,11 +13,11 @@ from operations.reconcile.lost_places import Books
 from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, Range, Snapshot, Stored
 from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
-from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalAnswer, entries_query
-from stream_workers.join.feedback import Feedback
+from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
+from stream_workers.join.feedback import FeedbackState
 from stream_workers.join.snapshots import of_feedback, of_traces
 from stream_workers.join.trace_join import Changes
-from stream_workers.join.trace_state import Trace
+from stream_workers.join.trace_state import TraceState
 
 # The columns of rows in Arrow, as the digests of reconcile_snapshot.py take them.
 _STRUCTURES = {
@@ -74,7 +74,7 @@ class _Wanted:
     keys: list[str]
     short: list[Row]
     hashes: list[int]
-    traces: list[Trace]
+    traces: list[TraceState]
 
     def is_deleted(self, number: int) -> bool:
         return "is_deleted" in self.rows.column_names and self.rows["is_deleted"][number].as_py() == 1
@@ -205,9 +205,9 @@ def _read_partitions(client: Client, entries: str) -> dict[int, int]:
 def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[Stored, _Wanted]]:
     """Fold the journal's entries of a range."""
     document = client.raw_query(entries_query(entries), settings=AS_ONE_DOCUMENT, fmt="CustomSeparated")
-    feedback: list[tuple[Trace, Feedback]] = []
+    feedback: list[tuple[TraceState, FeedbackState]] = []
     hashes: dict[int, int] = {}
-    for trace_hash, bucket in JournalAnswer(document).all().items():
+    for trace_hash, bucket in JournalStates(document).all().items():
         for trace in bucket.traces:
             hashes[id(trace)] = trace_hash & HASH
             feedback += [(trace, each) for each in trace.feedback() if scope.holds(trace.workspace, each.created_at)]

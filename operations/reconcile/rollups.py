@@ -12,7 +12,7 @@ from operations.progress import Progress
 from operations.reconcile.differences import Difference, Pause, Scope
 from operations.reconcile.stretches import Marked, Stretch, chosen, differing, in_turn, lasting, name_of, on, stretches
 from runtime.addresses import dsn
-from stream_workers.rollup.rollups import Hour, compute, touch_after_removal
+from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, of_days, of_hours
 
 _COPIES = "SELECT workspace, hour AS at FROM feedback.feedback_hour_rows"
@@ -41,7 +41,7 @@ def rollups(
 
 def touch(url: str, hours: list[Hour]) -> None:
     """Have the rollups of hours computed anew whose rows have been removed or copied anew."""
-    _in_engine(url, lambda engine: touch_after_removal(engine, hours))
+    _in_engine(url, lambda engine: recompute_after_removal(engine, hours))
 
 
 def _look(client: Client, scope: Scope, progress: Progress, period: str, condition: str) -> Iterator[Marked]:

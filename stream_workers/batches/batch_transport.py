@@ -1,21 +1,21 @@
-"""A Faust transport that hands an agent one whole poll of the consumer at a time.
+"""A Faust transport that gives an agent one whole consumer batch at a time.
 
-Faust makes several asyncio tasks per record, which costs more than all the work a record needs here. With this
-transport the event an agent sees is a `Poll`: all that was read since the poll before, partition by partition.
-Assignment, rebalances, commits and supervision stay Faust's own.
+Faust makes several asyncio tasks per record, which costs more than all other work on a record here. With this
+transport, the event that an agent sees is a `ConsumerBatch`: all records that were read since the previous batch, by
+partition. Assignment, rebalances, commits and supervision remain Faust's own.
 
 Promises:
-- Within a partition, polls arrive in offset order; in each assignment a partition starts at its committed offset, or at
-  the beginning of its log where nothing was committed. Nothing is read before it has been placed there.
-- An offset is committed only after `acknowledge(poll)`, and never past a batch that was not acknowledged: Faust's
-  own acknowledgements, which happen even when an agent raises, are not listened to.
-- A poll of an earlier assignment cannot move an offset: acknowledging it does nothing.
-- Records that the log has lost before they were read are part of a poll as what they are: lost (see progress.Lost).
-- The next poll is made when the agent asks for it, of all that has arrived until then: a record waits for a few large
-  polls and not for many small ones. Reading goes on meanwhile, up to half as much again as a poll is to hold.
+- Within a partition, batches arrive in offset order. In each assignment a partition starts at its committed offset, or
+  at the beginning of its log if nothing was committed. Nothing is read before the partition has been placed there.
+- An offset is committed only after `acknowledge(batch)`, and never past records that were not acknowledged. Faust's own
+  acknowledgements, which happen even when an agent raises, are ignored.
+- A batch of an earlier assignment cannot move an offset: acknowledging it does nothing.
+- Offsets whose records the log lost before they were read are part of a batch, as lost (see LostOffsets).
+- The next batch is made when the agent asks for it, of everything that has arrived by then. So a busy worker gets a few
+  large batches and not many small ones. Reading continues meanwhile, up to half as much again as a batch may hold.
 
-Left to the agent: asking for the next poll, and acknowledging polls in the order they came, only once everything they
-led to is stored.
+The agent has to ask for the next batch, and to acknowledge batches in the order in which they came, each only once
+everything that follows from it is stored.
 Written against faust-streaming 0.15.3; it overrides `Consumer` internals of that version.
 """
 
@@ -34,8 +34,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from runtime.metrics import COMMITS
-from stream_workers.batches.offset_progress import Poll, ProgressOfAssignment
-from stream_workers.health import VITALS
+from stream_workers.batches.offset_progress import AssignmentProgress, ConsumerBatch
+from stream_workers.health import HEALTH
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ _LOG_STARTS_S = 5
 def fetch_wait_ms(silent_s: float) -> int:
     """How long a broker may hold a fetch, after so many seconds without a record.
 
-    The embedded broker holds it that long even where it has records: they wait a twentieth of the silence before them,
-    and a quarter of a second at most. A fetch every 50 ms for ever would take a twentieth of a core.
+    The embedded broker holds a fetch that long even if it has records. So a record waits a twentieth of the silence
+    before it, and a quarter of a second at most. A fetch every 50 ms all the time would take a twentieth of a core.
     """
     return min(max(_LEAST_FETCH_WAIT_MS, int(silent_s * 1000 / 20)), _MOST_FETCH_WAIT_MS)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust lets a broker hold a fetch for 1.5 s; here as long as `hold_fetches` says."""
+    """Faust's consumer thread, with a fetch wait that can be set. Faust's own is 1.5 s."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -62,21 +62,21 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     def hold_fetches(self, milliseconds: int) -> None:
-        """Let the broker hold the fetches that follow for so long."""
+        """Let the broker hold each following fetch for up to this time."""
         fetcher = self._consumer and self._consumer._fetcher
         if fetcher:
             fetcher._fetch_max_wait_ms = milliseconds
 
 
-class PollConsumer(driver.Consumer):  # type: ignore[misc]
-    """The aiokafka consumer of Faust, delivering polls and committing what the agent acknowledged."""
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's aiokafka consumer, which delivers consumer batches and commits what the agent has acknowledged."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.progress = ProgressOfAssignment()
-        self._asked = asyncio.Event()
+        self.progress = AssignmentProgress()
+        self._next_request = asyncio.Event()
         self._enough: int = self.app.conf.broker_max_poll_records // 2
-        self._placed_in: int | None = None
+        self._positioned_in: int | None = None
         self._last_record_at = time.monotonic()
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -89,32 +89,32 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._read_on(timeout)
-        VITALS.read()
+        HEALTH.note_fetch()
         if self.should_stop:
             return
         moved = generation != self.app.consumer_generation_id or number != self.progress.number
-        if not self.flow_active or moved or self._placed_in != number:
+        if not self.flow_active or moved or self._positioned_in != number:
             if records or self.progress.gathered:
-                await self._place()
+                await self._seek_to_commits()
             return
         self.progress.gather(
-            {tp: batch for tp, batch in records.items() if tp in active or tp in self._buffered_partitions}
+            {tp: read for tp, read in records.items() if tp in active or tp in self._buffered_partitions}
         )
-        if self.progress.next_wanted and self.progress.has_poll:
-            poll = self.progress.poll()
-            carrier = poll.batches[0].tp
-            yield carrier, self._message(carrier, poll, generation)
+        if self.progress.next_requested and self.progress.has_batch:
+            batch = self.progress.take_batch()
+            carrier = batch.partitions[0].tp
+            yield carrier, self._message(carrier, batch, generation)
 
     async def _read_on(self, timeout: float) -> tuple[Mapping[TP, list[ConsumerRecord]], set[TP]]:
-        """What was fetched, and the partitions that are ours; nothing once enough is gathered."""
+        """The records that were fetched and the partitions that are ours; nothing once enough is gathered."""
         progress = self.progress
-        if not progress.next_wanted:
+        if not progress.next_requested:
             enough = progress.gathered_count >= self._enough
-            await self._asked_within(timeout if enough else _GATHER_S)
+            await self._next_requested_within(timeout if enough else _GATHER_S)
         if progress.gathered_count >= self._enough:
             return {}, set()
         records, active = await self._wait_next_records(
-            timeout if progress.next_wanted and not progress.gathered else 0
+            timeout if progress.next_requested and not progress.gathered else 0
         )
         now = time.monotonic()
         if records:
@@ -122,38 +122,38 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         self._thread.hold_fetches(fetch_wait_ms(now - self._last_record_at))
         return records or {}, active or set()
 
-    def _message(self, carrier: TP, poll: Poll, generation: int) -> ConsumerMessage:
-        """A message that Faust's loop never takes for one it has already seen."""
-        offset = max(self._read_offset[carrier] or 0, poll.batches[0].next_offset - 1)
+    def _message(self, carrier: TP, batch: ConsumerBatch, generation: int) -> ConsumerMessage:
+        """The batch as a message with an offset that Faust's loop has not seen yet."""
+        offset = max(self._read_offset[carrier] or 0, batch.partitions[0].next_offset - 1)
         return ConsumerMessage(
-            carrier.topic, carrier.partition, offset, 0.0, 0, None, None, poll, None, 0, 0, carrier,
+            carrier.topic, carrier.partition, offset, 0.0, 0, None, None, batch, None, 0, 0, carrier,
             generation_id=generation,
         )  # fmt: skip
 
-    def acknowledge(self, poll: Poll) -> None:
-        """Allow the poll's offsets to be committed; nothing happens if its assignment is over."""
-        self.progress.acknowledge(poll)
+    def acknowledge(self, batch: ConsumerBatch) -> None:
+        """Allow the offsets of the batch to be committed; nothing happens if its assignment is over."""
+        self.progress.acknowledge(batch)
 
-    def ask_for_next(self, poll: Poll) -> None:
-        """Have the poll after this one fetched; nothing happens if its assignment is over."""
-        self.progress.ask_for_next(poll)
-        self._asked.set()
+    def request_next(self, batch: ConsumerBatch) -> None:
+        """Have the batch after this one delivered; nothing happens if its assignment is over."""
+        self.progress.request_next(batch)
+        self._next_request.set()
 
-    async def _asked_within(self, seconds: float) -> None:
-        """Wait until the agent asks for the next poll, no longer than this."""
-        self._asked.clear()
+    async def _next_requested_within(self, seconds: float) -> None:
+        """Wait until the agent asks for the next batch, no longer than this."""
+        self._next_request.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._asked.wait(), seconds)
+            await asyncio.wait_for(self._next_request.wait(), seconds)
 
-    async def _place(self) -> None:
-        """Begin anew at the commits; if the assignment changes meanwhile, the next call tries again."""
+    async def _seek_to_commits(self) -> None:
+        """Seek every partition to its commit; if the assignment changes meanwhile, the next call tries again."""
         try:
             await self.perform_seek()
         except (IllegalStateError, KafkaError, AssertionError) as error:
             log.info("partitions could not be placed yet: %s", error)
 
     async def perform_seek(self) -> None:
-        self.progress.start_anew()
+        self.progress.reset()
         number = self.progress.number
         await super().perform_seek()
         assigned = {TP(*tp) for tp in self.assignment()}
@@ -162,14 +162,14 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
             return
         for tp in assigned:
             self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
-        # aiokafka leaves a partition without a commit where it stands, which may be past what was read in vain.
+        # aiokafka does not move a partition without a commit. It may stand past records that were read in vain.
         without = [TopicPartition(*tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
         if without:
             await self._thread.seek_to_beginning(*without)
-        self._placed_in = number
+        self._positioned_in = number
 
     async def _log_starts(self, partitions: set[TP]) -> dict[TP, int]:
-        """The first offset of each log; nothing where Kafka does not say, for then the first record will tell."""
+        """The first offset of each log; empty if Kafka does not answer, and then the first record shows it."""
         try:
             async with asyncio.timeout(_LOG_STARTS_S):
                 starts = await self._thread.earliest_offsets(*(TopicPartition(*tp) for tp in partitions))
@@ -179,11 +179,11 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return {TP(*tp): offset for tp, offset in starts.items()}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self.progress.start_anew()
+        self.progress.reset()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        self.progress.start_anew()
+        self.progress.reset()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -199,20 +199,20 @@ class PollConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.committable(tp)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets that the log never had need no bookkeeping: only delivered batches count."""
+        """Do nothing: offsets without a record need no bookkeeping, because only delivered records are acknowledged."""
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust looks for partitions without messages of their own; a poll carries many partitions at once."""
+        """Do nothing: Faust checks for partitions without messages, but one batch carries several partitions."""
 
 
-class PollTransport(driver.Transport):  # type: ignore[misc]
-    """Faust's aiokafka transport with polls for events."""
+class BatchTransport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka transport, whose events are consumer batches."""
 
-    Consumer = PollConsumer
+    Consumer = BatchConsumer
 
 
 class PassThrough(faust.Schema):  # type: ignore[misc]
-    """Hands the poll on as it is."""
+    """A Faust schema that passes each batch on unchanged."""
 
     def compile(self, app: Any, **_: Any) -> Any:
         async def decode(message: Any, *, propagate: bool = False) -> Any:

@@ -1,7 +1,7 @@
-"""A Faust app whose events are whole polls of the consumer, and which commits only what we acknowledge.
+"""A Faust app whose events are consumer batches, and which commits only the offsets that its agent acknowledges.
 
-It asks for the topics every few seconds. A broker that has just come back may not tell of all of them yet: who joins
-then has nothing to read, and would have nothing until it asks again, which Kafka's clients do every five minutes.
+It asks for the topics every few seconds. A broker that has just come back may not list all topics yet. A consumer that
+joins then has nothing to read until it asks again, which Kafka's clients do every five minutes.
 """
 
 import asyncio
@@ -12,25 +12,25 @@ from pathlib import Path
 import faust
 from mode import Service
 
-from stream_workers.batches.batch_transport import PollTransport
-from stream_workers.batches.telemetry import observe_consumer
-from stream_workers.health import VITALS
+from stream_workers.batches.batch_transport import BatchTransport
+from stream_workers.batches.telemetry import add_consumer_telemetry
+from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
 
 _TOPICS_MAX_AGE_MS = 3_000
 
 
 class TaskCancelledError(RuntimeError):
-    """A task of one of Faust's services was cancelled while the service was to go on."""
+    """A task of a Faust service was cancelled although the service was not stopping."""
 
 
 _execute_task = Service._execute_task
 
 
 async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> None:
-    """Run a task of a service. Faust lets one that is cancelled end unseen, and its service go on without it."""
+    """Run a task of a service, and crash the service if the task is cancelled. Faust would continue without it."""
 
-    async def see() -> None:
+    async def watched() -> None:
         try:
             await task
         except asyncio.CancelledError:
@@ -38,11 +38,11 @@ async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> Non
                 raise TaskCancelledError(f"{service.label}: {task!r}") from None
             raise
 
-    await _execute_task(service, see())
+    await _execute_task(service, watched())
 
 
-def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
-    """An app of this consumer group; its topics and agents are the caller's to add."""
+def batch_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
+    """An app of this consumer group; the caller adds topics and agents."""
     Service._execute_task = _execute_task_or_crash
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
     app = faust.App(
@@ -66,7 +66,7 @@ def poll_app(settings: ProgramSettings, group: str, max_poll_records: int) -> fa
         broker_rebalance_timeout=max(settings.session_timeout_s, 30.0),
         producer_request_timeout=30.0,
     )
-    app.transport = PollTransport(app.conf.broker_consumer, app)
-    observe_consumer(app)
-    app.task(VITALS.keep_turning)
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    add_consumer_telemetry(app)
+    app.task(HEALTH.watch_event_loop)
     return app

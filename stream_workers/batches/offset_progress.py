@@ -1,4 +1,4 @@
-"""How far each partition has been read, handed out and acknowledged, and what may be committed; no engine."""
+"""How far each partition has been read, delivered and acknowledged, and which offsets may be committed. No engine."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 
-class Lost(NamedTuple):
-    """Offsets from `first` to before `end` that should have been read, and of which the log has no record any more.
+class LostOffsets(NamedTuple):
+    """Offsets from `first` to before `end` that were to be read and whose records the log no longer has.
 
     `first` is None where nothing was ever committed: then they begin after the last record that is stored.
     """
@@ -20,14 +20,17 @@ class Lost(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordBatch:
-    """Records of one partition, and what is lost before or between them; there may be no records but then a loss.
-    `follows` is the offset after the batch delivered before this one."""
+class PartitionRecords:
+    """What a consumer batch holds of one partition: its records, and the offsets that are lost before or between them.
+
+    There may be no records, but then some are lost. `follows` is the offset after the records of this partition that
+    were delivered before these.
+    """
 
     tp: TP
     records: list[ConsumerRecord]
     follows: int | None
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[LostOffsets, ...] = ()
 
     @property
     def next_offset(self) -> int:
@@ -35,61 +38,61 @@ class RecordBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
-    """What was read since the poll before: at least one batch, each of another partition, all of one `assignment`."""
+class ConsumerBatch:
+    """All that was read since the previous batch: records of at least one partition, all under one `assignment`."""
 
-    batches: list[RecordBatch]
+    partitions: list[PartitionRecords]
     assignment: int
 
 
 class SkippedRecords(Exception):
-    """A batch was acknowledged although one before it was not: the worker must restart from its commits."""
+    """Records were acknowledged although earlier ones were not: the worker must restart from its commits."""
 
 
 @dataclass(slots=True)
-class Progress:
+class PartitionProgress:
     """How far one partition has come since it was assigned, in offsets."""
 
     first: int | None = None
     delivered: int | None = None
     committable: int | None = None
     expected: int | None = None
-    """The offset of the next record, as far as it is known."""
-    lost: tuple[Lost, ...] = ()
-    """What is found to be lost before it, and not delivered yet."""
-    in_hand: deque[tuple[int, int]] = field(default_factory=deque)
-    """Of each batch that is delivered and not acknowledged: its next offset, and when its first record was written."""
+    """The offset of the next record, if it is known."""
+    lost: tuple[LostOffsets, ...] = ()
+    """Offsets found to be lost before it, not delivered yet."""
+    in_flight: deque[tuple[int, int]] = field(default_factory=deque)
+    """Deliveries that are not acknowledged: the next offset of each, and when its first record was written."""
 
     def begin(self, committed: int | None, start: int | None) -> None:
-        """Reading begins at the commit, or at the log's start where there is none or the log has lost it."""
+        """Begin to read at the commit, or at the start of the log if there is no commit or its record is lost."""
         self.expected = start if committed is None else max(committed, start or 0)
         if start and start > (committed or 0):
-            self.lost = (Lost(committed, start),)
+            self.lost = (LostOffsets(committed, start),)
 
-    def deliver(self, tp: TP, records: list[ConsumerRecord]) -> RecordBatch:
-        batch = RecordBatch(tp, records, self.delivered, self.lost + holes(self.expected, records))
+    def deliver(self, tp: TP, records: list[ConsumerRecord]) -> PartitionRecords:
+        part = PartitionRecords(tp, records, self.delivered, self.lost + missing_offsets(self.expected, records))
         if self.first is None:
-            self.first = int(records[0].offset) if records else batch.next_offset
-        self.delivered = self.expected = batch.next_offset
+            self.first = int(records[0].offset) if records else part.next_offset
+        self.delivered = self.expected = part.next_offset
         self.lost = ()
         if records:
-            self.in_hand.append((batch.next_offset, int(records[0].timestamp)))
-        return batch
+            self.in_flight.append((part.next_offset, int(records[0].timestamp)))
+        return part
 
-    def acknowledge(self, batch: RecordBatch) -> None:
-        if batch.follows is not None and (self.committable is None or batch.follows > self.committable):
+    def acknowledge(self, part: PartitionRecords) -> None:
+        if part.follows is not None and (self.committable is None or part.follows > self.committable):
             raise SkippedRecords(
-                f"{batch.tp}: records before offset {batch.follows} were delivered and never acknowledged"
+                f"{part.tp}: records before offset {part.follows} were delivered and never acknowledged"
             )
-        self.committable = max(self.committable or 0, batch.next_offset)
-        while self.in_hand and self.in_hand[0][0] <= self.committable:
-            self.in_hand.popleft()
+        self.committable = max(self.committable or 0, part.next_offset)
+        while self.in_flight and self.in_flight[0][0] <= self.committable:
+            self.in_flight.popleft()
 
 
-def holes(expected: int | None, records: Sequence[ConsumerRecord]) -> tuple[Lost, ...]:
-    """What the log has passed over before and between these records, the first of which should have been at `expected`.
+def missing_offsets(expected: int | None, records: Sequence[ConsumerRecord]) -> tuple[LostOffsets, ...]:
+    """The offsets that have no record before and between these, the first of which should have been at `expected`.
 
-    Every offset of an input topic is a record: none is compacted and none is written in transactions.
+    Every offset of an input topic is a record: no input topic is compacted or written in transactions.
     """
     if not records:
         return ()
@@ -99,80 +102,80 @@ def holes(expected: int | None, records: Sequence[ConsumerRecord]) -> tuple[Lost
     found, next_offset = [], first
     for record in records:
         if record.offset > next_offset:
-            found.append(Lost(next_offset, record.offset))
+            found.append(LostOffsets(next_offset, record.offset))
         next_offset = record.offset + 1
     return tuple(found)
 
 
 @dataclass
-class ProgressOfAssignment:
-    """The progress of every assigned partition; pure bookkeeping, no engine.
+class AssignmentProgress:
+    """The progress of every assigned partition.
 
-    `number` counts assignments. Whenever reading starts anew, after a rebalance or a seek, all polls delivered
-    before are void: their records will come again, here or elsewhere.
+    `number` counts assignments. Reading starts again after a rebalance or a seek, and then every batch delivered before
+    is void: its records will be read again, here or by another worker.
     """
 
     number: int = 0
-    partitions: dict[TP, Progress] = field(default_factory=dict)
-    next_wanted: bool = True
-    """Whether the agent has asked for the poll after the one delivered last."""
+    partitions: dict[TP, PartitionProgress] = field(default_factory=dict)
+    next_requested: bool = True
+    """Whether the agent has asked for the batch after the one delivered last."""
     gathered: dict[TP, list[ConsumerRecord]] = field(default_factory=dict)
-    """What has been read since that one."""
+    """Records that were read since that batch."""
 
     def begin(self, tp: TP, committed: int | None, start: int | None) -> None:
-        """Note where reading a partition begins: its commit, and the first offset of its log; None where not known."""
-        self.partitions.setdefault(tp, Progress()).begin(committed, start)
+        """Note where reading a partition begins: its commit and the first offset of its log, None where not known."""
+        self.partitions.setdefault(tp, PartitionProgress()).begin(committed, start)
 
     def gather(self, records: Mapping[TP, list[ConsumerRecord]]) -> None:
-        for tp, batch in records.items():
-            self.gathered.setdefault(tp, []).extend(batch)
+        for tp, read in records.items():
+            self.gathered.setdefault(tp, []).extend(read)
 
     @property
     def gathered_count(self) -> int:
         return sum(map(len, self.gathered.values()))
 
     @property
-    def has_poll(self) -> bool:
-        """Whether there is anything to deliver: records, or a loss that none have followed yet."""
+    def has_batch(self) -> bool:
+        """Whether there is anything to deliver: records, or lost offsets."""
         return bool(self.gathered) or any(progress.lost for progress in self.partitions.values())
 
-    def poll(self) -> Poll:
-        """All that was gathered, and all that is lost."""
-        self.next_wanted = False
+    def take_batch(self) -> ConsumerBatch:
+        """Deliver everything that was gathered, and all lost offsets."""
+        self.next_requested = False
         records: dict[TP, list[ConsumerRecord]] = {
             tp: [] for tp, progress in self.partitions.items() if progress.lost
         } | self.gathered
-        batches = [self.partitions.setdefault(tp, Progress()).deliver(tp, batch) for tp, batch in records.items()]
+        delivered = [self.partitions.setdefault(tp, PartitionProgress()).deliver(tp, of) for tp, of in records.items()]
         self.gathered = {}
-        return Poll(batches, self.number)
+        return ConsumerBatch(delivered, self.number)
 
-    def acknowledge(self, poll: Poll) -> None:
-        if poll.assignment == self.number:
-            for batch in poll.batches:
-                self.partitions[batch.tp].acknowledge(batch)
+    def acknowledge(self, batch: ConsumerBatch) -> None:
+        if batch.assignment == self.number:
+            for part in batch.partitions:
+                self.partitions[part.tp].acknowledge(part)
 
-    def ask_for_next(self, poll: Poll) -> None:
-        if poll.assignment == self.number:
-            self.next_wanted = True
+    def request_next(self, batch: ConsumerBatch) -> None:
+        if batch.assignment == self.number:
+            self.next_requested = True
 
     def committable(self, tp: TP) -> int | None:
         progress = self.partitions.get(tp)
         return progress.committable if progress else None
 
-    def seen_through(self, tp: TP) -> int | None:
-        """The offset before which all is acknowledged; None where nothing was delivered in this assignment."""
+    def acknowledged_through(self, tp: TP) -> int | None:
+        """The offset before which all records are acknowledged; None if nothing was delivered in this assignment."""
         progress = self.partitions.get(tp)
         return (progress.first if progress.committable is None else progress.committable) if progress else None
 
     def oldest_ms(self, tp: TP) -> int | None:
-        """When the first record was written that is read and not acknowledged, Unix milliseconds; None without any."""
+        """When the oldest record was written that is read and not acknowledged, Unix milliseconds; None without any."""
         progress = self.partitions.get(tp)
-        in_hand = [written for _, written in tuple(progress.in_hand)] if progress else []
-        in_hand += [int(record.timestamp) for record in self.gathered.get(tp, [])[:1]]
-        return in_hand[0] if in_hand else None
+        written = [at for _, at in tuple(progress.in_flight)] if progress else []
+        written += [int(record.timestamp) for record in self.gathered.get(tp, [])[:1]]
+        return written[0] if written else None
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         self.number += 1
         self.partitions.clear()
         self.gathered = {}
-        self.next_wanted = True
+        self.next_requested = True

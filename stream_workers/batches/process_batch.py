@@ -1,8 +1,8 @@
-"""What a poll comes to: rows, messages and the state it leaves behind, from its events and the state it starts from.
+"""What a consumer batch leads to: rows, messages and new states, from its events and the states before them. Pure.
 
-A pure decision, made slice by slice. A slice holds whole traces and is small enough that all it makes, from state to
-messages, is still in the processor's cache when the next step needs it. Rows are made of several slices at a time, for
-each column of a table has a price of its own (docs/design.md); after that there is room for other computing.
+The work is done chunk by chunk. A chunk holds whole traces, and is small enough that everything made of it, from states
+to messages, is still in the processor's cache when the next step needs it. Rows are made of several chunks at a time,
+because each column of a table has a price of its own (docs/design.md); after that, other computing may run.
 """
 
 from collections import defaultdict
@@ -13,115 +13,115 @@ from typing import Protocol
 import pyarrow as pa
 
 from stream_workers.io.arrow_rows import tables
-from stream_workers.io.output_messages import Hour, Message, hours_of, messages, touches
-from stream_workers.join.decode import Arrival, Expired, Fault
-from stream_workers.join.state_codec import Packed, pack, unpack
+from stream_workers.io.output_messages import HourStart, OutputMessage, changed_hours, messages, rollup_invalidations
+from stream_workers.join.decode import Expired, IncomingEvent, RejectedRecord
+from stream_workers.join.state_codec import EncodedState, decode_state, encode_state
 from stream_workers.join.trace_join import Changes, Claim, apply
-from stream_workers.join.trace_state import Bucket, Entry
+from stream_workers.join.trace_state import Entry, HashBucket
 
 
-class Stored(Protocol):
-    """Makes state, of each of these trace hashes, of what was read for it: the part of a look-up that computes."""
+class StoredStates(Protocol):
+    """Makes the states of trace hashes from what a look-up has read: the part of the look-up that computes."""
 
-    def __call__(self, hashes: Collection[int], /) -> dict[int, Bucket]: ...
+    def __call__(self, hashes: Collection[int], /) -> dict[int, HashBucket]: ...
 
     def entries(self, trace_hash: int, /) -> Sequence[Entry]:
-        """What was read for one trace hash, as long as its state was not asked for."""
+        """The journal's entries of one trace hash, until its state is asked for."""
 
 
-class _Nothing:
-    def __call__(self, hashes: Collection[int], /) -> dict[int, Bucket]:
+class _NoStoredStates:
+    def __call__(self, hashes: Collection[int], /) -> dict[int, HashBucket]:
         return {}
 
     def entries(self, trace_hash: int, /) -> Sequence[Entry]:
         return ()
 
 
-NOTHING: Stored = _Nothing()
-"""What is stored where nothing had to be read."""
+NO_STORED_STATES: StoredStates = _NoStoredStates()
+"""The stored states where nothing had to be read."""
 
-SLICE = 128
-"""Events from which on a slice takes no further trace."""
+CHUNK_EVENTS = 128
+"""Events from which on a chunk takes no further trace."""
 
-TURN = 1000
-"""Events from which on rows are made, and a turn is over."""
+YIELD_EVERY_EVENTS = 1000
+"""Events after which rows are made and other computing may run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Rows by table, messages, and the state left behind by trace hash."""
+class BatchResult:
+    """Rows by table, messages, and the new state of each trace hash."""
 
     rows: dict[str, pa.Table]
-    messages: list[Message]
-    left: dict[int, Packed]
+    messages: list[OutputMessage]
+    states: dict[int, EncodedState]
 
 
 @dataclass
-class _Growing:
-    """An outcome as slices and turns add to it."""
+class _ResultBuilder:
+    """A batch result to which chunks are added."""
 
     rows: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
-    messages: list[Message] = field(default_factory=list)
-    left: dict[int, Packed] = field(default_factory=dict)
-    hours: set[Hour] = field(default_factory=set)
+    messages: list[OutputMessage] = field(default_factory=list)
+    states: dict[int, EncodedState] = field(default_factory=dict)
+    hours: set[HourStart] = field(default_factory=set)
 
     def add_rows(self, changes: Changes) -> None:
         for name, table in tables(changes).items():
             self.rows[name].append(table)
 
-    def outcome(self) -> Outcome:
+    def result(self) -> BatchResult:
         rows = {name: pa.concat_tables(parts).combine_chunks() for name, parts in self.rows.items()}
-        return Outcome(rows, self.messages + touches(self.hours), self.left)
+        return BatchResult(rows, self.messages + rollup_invalidations(self.hours), self.states)
 
 
-def decide(
-    arrivals: Sequence[Arrival],
-    faults: Sequence[Fault],
-    remembered: Mapping[int, Packed],
-    stored: Stored,
+def process_batch(
+    events: Sequence[IncomingEvent],
+    rejected: Sequence[RejectedRecord],
+    cached: Mapping[int, EncodedState],
+    stored: StoredStates,
     claimed: Mapping[Claim, str],
     compress_from: int,
-) -> Iterator[Outcome | None]:
-    """Decide a poll's arrivals, in their order, and what could not be read of it: None after each turn, then all.
+) -> Iterator[BatchResult | None]:
+    """Join the events of a batch in their order, and report its rejected records.
 
-    The state of every arrival's trace is in `remembered` or in what `stored` makes, and that of neither is changed
-    but for what `unpack` hands out as it is. `claimed` has the digest to which each idempotency key belongs;
-    `compress_from` is for `pack`.
+    Yields None whenever other computing may run, and the result at the end. The state of every event's trace is in
+    `cached` or made by `stored`. Neither is changed, except for a large state, which `decode_state` returns uncopied.
+    `claimed` has the digest to which each idempotency key belongs; `compress_from` is for `encode_state`.
     """
-    growing, gathered = _Growing(), Changes(dead=list(faults))
-    growing.messages += messages(gathered)
-    for part in slices(arrivals):
-        hashes = {arrival.trace_hash for arrival in part}
-        entries = {h: stored.entries(h) for h in removed_by(part)}
-        buckets = stored([h for h in hashes if h not in remembered])
-        buckets |= {h: unpack(remembered[h]) for h in hashes if h in remembered}
-        changes = apply(buckets, part, claimed, entries)
-        growing.messages += messages(changes)
-        growing.hours |= hours_of(changes)
-        growing.left |= {trace_hash: pack(bucket, compress_from) for trace_hash, bucket in buckets.items()}
+    builder, gathered = _ResultBuilder(), Changes(rejected=list(rejected))
+    builder.messages += messages(gathered)
+    for chunk in chunks(events):
+        hashes = {incoming.trace_hash for incoming in chunk}
+        entries = {h: stored.entries(h) for h in removed_by(chunk)}
+        buckets = stored([h for h in hashes if h not in cached])
+        buckets |= {h: decode_state(cached[h]) for h in hashes if h in cached}
+        changes = apply(buckets, chunk, claimed, entries)
+        builder.messages += messages(changes)
+        builder.hours |= changed_hours(changes)
+        builder.states |= {trace_hash: encode_state(bucket, compress_from) for trace_hash, bucket in buckets.items()}
         gathered.add(changes)
-        if len(gathered.journal) + len(gathered.dead) >= TURN:
-            growing.add_rows(gathered)
+        if len(gathered.journal) + len(gathered.rejected) >= YIELD_EVERY_EVENTS:
+            builder.add_rows(gathered)
             gathered = Changes()
             yield None
-    growing.add_rows(gathered)
-    yield growing.outcome()
+    builder.add_rows(gathered)
+    yield builder.result()
 
 
-def removed_by(arrivals: Iterable[Arrival]) -> set[int]:
-    """The trace hashes that are to be removed: what follows from that is in the journal alone."""
-    return {arrival.trace_hash for arrival in arrivals if type(arrival.event) is Expired}
+def removed_by(events: Iterable[IncomingEvent]) -> set[int]:
+    """The trace hashes that are to be removed. Only the journal tells what remains of them."""
+    return {incoming.trace_hash for incoming in events if type(incoming.event) is Expired}
 
 
-def slices(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
-    """The arrivals in slices, all of a trace in one."""
-    slice_of: dict[int, int] = {}
-    found: list[list[Arrival]] = []
-    for arrival in arrivals:
-        number = slice_of.get(arrival.trace_hash)
+def chunks(events: Sequence[IncomingEvent]) -> list[list[IncomingEvent]]:
+    """The events in chunks, all events of a trace in one chunk."""
+    chunk_of: dict[int, int] = {}
+    found: list[list[IncomingEvent]] = []
+    for incoming in events:
+        number = chunk_of.get(incoming.trace_hash)
         if number is None:
-            if not found or len(found[-1]) >= SLICE:
+            if not found or len(found[-1]) >= CHUNK_EVENTS:
                 found.append([])
-            number = slice_of[arrival.trace_hash] = len(found) - 1
-        found[number].append(arrival)
+            number = chunk_of[incoming.trace_hash] = len(found) - 1
+        found[number].append(incoming)
     return found

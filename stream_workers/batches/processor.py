@@ -1,10 +1,14 @@
-"""One poll, stage by stage: look up, join, settle. Each stage may run while the poll before is in the next one.
+"""The stages of a consumer batch: look up, join, complete. Each may run while the batch before is in the next stage.
 
-Promises: what a poll decides rests on all polls before it, stored or not; a poll is settled only when its rows are
-stored and its messages acknowledged by the broker; an engine that is away stops the poll, not the worker: it is tried
-again, with backoff, until it answers or the assignment is over. What was remembered under one assignment is not
-used under another, so a poll that is abandoned need take nothing back. Left to the caller: joining polls in the order
-they came, settling them in that order, and joining no more once any but an abandoned one has failed.
+Promises:
+- A batch is decided from the states that all batches before it have left, whether those are stored yet or not.
+- A batch is complete only when its rows are stored and its messages are acknowledged by the broker.
+- An engine that is away stops the batch and not the worker: the call is repeated, with backoff, until the engine
+  answers or the assignment is over.
+- A state that was cached under one assignment is not used under another, so an abandoned batch has nothing to undo.
+
+The caller has to join batches in the order in which they came, to complete them in that order, and to join no further
+batch once one has failed, except where it was abandoned.
 """
 
 import asyncio
@@ -18,31 +22,31 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.batches.dead_letter_share import DeadShare
-from stream_workers.batches.offset_progress import Poll
-from stream_workers.batches.process_batch import NOTHING, Stored, decide, removed_by
+from stream_workers.batches.offset_progress import ConsumerBatch
+from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates, process_batch, removed_by
 from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
-from stream_workers.io.output_messages import Message
+from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff, until_done
-from stream_workers.join.decode import Arrival, Fault, Forgotten, decode
-from stream_workers.join.state_codec import Packed
+from stream_workers.join.decode import IncomingEvent, RejectedRecord, StateInvalidated, decode
+from stream_workers.join.state_codec import EncodedState
 from stream_workers.join.trace_cache import TraceCache
 from stream_workers.join.trace_join import Claim, digest_of, first_of_each_key
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-IN_HAND = 3
-"""Polls that may be under way at once: one in each stage."""
+BATCHES_IN_FLIGHT = 3
+"""Consumer batches that may be in flight at once: one in each stage."""
 
 
-class Abandoned(Exception):
-    """The assignment under which the poll came is over; another worker will see its records."""
+class BatchAbandoned(Exception):
+    """The assignment of the batch is over; another worker will read its records."""
 
 
-class Engines(Protocol):
-    """The rim: where state is read and results go. Each call may be repeated after it has failed."""
+class WorkerEngines(Protocol):
+    """ClickHouse and Kafka as a processor uses them. Each call may be repeated after it has failed."""
 
-    async def fetch(self, hashes: set[int]) -> Stored: ...
+    async def fetch(self, hashes: set[int]) -> StoredStates: ...
 
     async def fetch_claims(self, claims: Collection[Claim]) -> dict[Claim, str]: ...
 
@@ -50,47 +54,47 @@ class Engines(Protocol):
 
     async def store(self, rows: dict[str, pa.Table]) -> None: ...
 
-    async def publish(self, batch: list[Message]) -> None: ...
+    async def publish(self, messages: list[OutputMessage]) -> None: ...
 
 
 class Compute(Protocol):
-    """Runs a computation that takes a while; by default in a thread, so that heartbeats go on."""
+    """Runs a long computation; by default in a thread, so that heartbeats continue."""
 
     def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A poll with the state it starts from, as far as that could be known then: what was remembered, what is stored."""
+class LookedUpBatch:
+    """A batch, its events, and the states before them that were cached or stored when they were looked up."""
 
-    poll: Poll
-    arrivals: list[Arrival]
-    faults: list[Fault]
+    batch: ConsumerBatch
+    events: list[IncomingEvent]
+    rejected: list[RejectedRecord]
     hashes: set[int]
     removed: set[int]
-    remembered: dict[int, Packed]
-    stored: Stored
+    cached: dict[int, EncodedState]
+    stored: StoredStates
     claims: dict[Claim, str]
-    memory: int
+    cache_generation: int
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What a poll comes to."""
+class JoinedBatch:
+    """A batch with the rows and messages that follow from it."""
 
-    poll: Poll
+    batch: ConsumerBatch
     rows: dict[str, pa.Table]
-    messages: list[Message]
+    messages: list[OutputMessage]
 
 
 class Processor:
-    """Takes polls through their stages. `assignment_over(poll)` says whether its partitions were taken away."""
+    """The three stages of a consumer batch. `assignment_over(batch)` tells whether its partitions were revoked."""
 
     def __init__(
         self,
-        engines: Engines,
+        engines: WorkerEngines,
         cache: TraceCache,
-        assignment_over: Callable[[Poll], bool],
+        assignment_over: Callable[[ConsumerBatch], bool],
         *,
         offset_base: int = 0,
         backoff: Backoff | None = None,
@@ -105,100 +109,107 @@ class Processor:
         self._compute = compute
         self._dead_share = dead_share or DeadShare(limit=0)
         self._assignment: int | None = None
-        # How often everything was forgotten: what was found before the last time may be out of date.
-        self._memory = 0
-        # What the latest polls have left behind; a look-up may have been too early to see it in storage.
-        self._latest: deque[dict[int, Packed]] = deque(maxlen=IN_HAND)
+        # How often all cached states were cleared: what was looked up before the last time may be out of date.
+        self._cache_generation = 0
+        # The new states of the latest batches; a look-up may have been too early to find them in storage.
+        self._latest: deque[dict[int, EncodedState]] = deque(maxlen=BATCHES_IN_FLIGHT)
 
-    async def look_up(self, poll: Poll, earlier_settled: Callable[[], Awaitable[object]]) -> Found:
-        """Decode a poll and find the state it needs. `earlier_settled` waits for all polls before this one."""
-        if poll.assignment != self._assignment:
-            self._assignment = poll.assignment
-            self.forget()
-        await self._note_what_is_lost(poll)
-        records = [record for batch in poll.batches for record in batch.records]
-        arrivals, faults = await self._compute(lambda: decode(records, self._offset_base))
-        if Forgotten in {type(arrival.event) for arrival in arrivals}:
-            await earlier_settled()
-            self.forget()
-        removed = removed_by(arrivals)
+    async def look_up(self, batch: ConsumerBatch, earlier_completed: Callable[[], Awaitable[object]]) -> LookedUpBatch:
+        """Decode a batch and find the states it needs. `earlier_completed` waits for all batches before this one."""
+        if batch.assignment != self._assignment:
+            self._assignment = batch.assignment
+            self.clear_states()
+        await self._store_lost_records(batch)
+        records = [record for part in batch.partitions for record in part.records]
+        events, rejected = await self._compute(lambda: decode(records, self._offset_base))
+        if StateInvalidated in {type(incoming.event) for incoming in events}:
+            await earlier_completed()
+            self.clear_states()
+        removed = removed_by(events)
         if removed:
-            await earlier_settled()
-        memory, hashes = self._memory, {arrival.trace_hash for arrival in arrivals}
-        remembered, stored = await self._find(poll, hashes, removed)
-        claims = await self._claim(poll, arrivals)
-        return Found(poll, arrivals, faults, hashes, removed, remembered, stored, claims, memory)
+            await earlier_completed()
+        cache_generation, hashes = self._cache_generation, {incoming.trace_hash for incoming in events}
+        cached, stored = await self._find(batch, hashes, removed)
+        claims = await self._claim(batch, events)
+        return LookedUpBatch(batch, events, rejected, hashes, removed, cached, stored, claims, cache_generation)
 
-    async def join(self, found: Found) -> Decision:
-        """Decide a poll, all polls before it being decided. Raises Abandoned if its assignment is over, and
-        TooManyDeadError where most of it would become dead letters."""
-        poll, hashes = found.poll, found.hashes
-        remembered, stored = found.remembered, found.stored
-        if found.memory != self._memory:
-            remembered, stored = await self._find(poll, hashes, found.removed)
-        remembered = remembered | self._left_by_latest(hashes - found.removed)
-        self._require(poll)
-        # Slice by slice: the next poll is decoded in between, so that its look-up runs while this one is decided.
-        deciding = decide(found.arrivals, found.faults, remembered, stored, found.claims, self._cache.compress_from)
-        outcome = None
-        while outcome is None:
-            outcome = await self._compute(lambda: next(deciding))
-            self._require(poll)
-        self._dead_share.take(sum(len(batch.records) for batch in poll.batches), _reasons(outcome.rows))
-        self._latest.append(outcome.left)
-        self._cache.remember(outcome.left)
-        return Decision(poll, outcome.rows, outcome.messages)
+    async def join(self, looked_up: LookedUpBatch) -> JoinedBatch:
+        """Join a batch; all batches before it have been joined.
 
-    async def settle(self, decision: Decision) -> None:
-        """Store and publish a decision, all polls before it being settled. Raises Abandoned as above."""
-        await self._until_done(decision.poll, "insert", lambda: self._engines.store(decision.rows))
-        await self._until_done(decision.poll, "publish", lambda: self._engines.publish(decision.messages))
+        Raises BatchAbandoned if its assignment is over, and TooManyDeadError if most of it would become dead letters.
+        """
+        batch, hashes, removed = looked_up.batch, looked_up.hashes, looked_up.removed
+        cached, stored = looked_up.cached, looked_up.stored
+        if looked_up.cache_generation != self._cache_generation:
+            cached, stored = await self._find(batch, hashes, removed)
+        cached = cached | self._latest_states_of(hashes - removed)
+        self._require(batch)
+        # In steps: the next batch is decoded in between, so that its look-up runs while this one is joined.
+        steps = process_batch(
+            looked_up.events, looked_up.rejected, cached, stored, looked_up.claims, self._cache.compress_from
+        )
+        result = None
+        while result is None:
+            result = await self._compute(lambda: next(steps))
+            self._require(batch)
+        self._dead_share.take(sum(len(part.records) for part in batch.partitions), _reasons(result.rows))
+        self._latest.append(result.states)
+        self._cache.put(result.states)
+        return JoinedBatch(batch, result.rows, result.messages)
 
-    def forget(self) -> None:
-        """Remember nothing: all state is read from storage again."""
-        self._memory += 1
+    async def complete(self, joined: JoinedBatch) -> None:
+        """Store and publish a batch; all batches before it are complete. Raises BatchAbandoned as above."""
+        await self._until_done(joined.batch, "insert", lambda: self._engines.store(joined.rows))
+        await self._until_done(joined.batch, "publish", lambda: self._engines.publish(joined.messages))
+
+    def clear_states(self) -> None:
+        """Clear all cached states: they are read from storage again."""
+        self._cache_generation += 1
         self._latest.clear()
-        self._cache.forget()
+        self._cache.clear()
 
-    async def _find(self, poll: Poll, hashes: set[int], removed: set[int]) -> tuple[dict[int, Packed], Stored]:
-        """What is remembered of these, and what is stored of the others and of those that are to be removed."""
+    async def _find(
+        self, batch: ConsumerBatch, hashes: set[int], removed: set[int]
+    ) -> tuple[dict[int, EncodedState], StoredStates]:
+        """The cached states of these hashes; of the others, and of those to be removed, the stored states."""
         known = hashes - removed
-        remembered = self._cache.known(known) | self._left_by_latest(known)
-        others = hashes - remembered.keys()
+        cached = self._cache.get(known) | self._latest_states_of(known)
+        others = hashes - cached.keys()
         if not others:
-            return remembered, NOTHING
-        return remembered, await self._until_done(poll, "look-up", lambda: self._engines.fetch(others))
+            return cached, NO_STORED_STATES
+        return cached, await self._until_done(batch, "look-up", lambda: self._engines.fetch(others))
 
-    def _left_by_latest(self, hashes: set[int]) -> dict[int, Packed]:
-        """Of these, the state that the latest polls have left behind."""
-        left: dict[int, Packed] = {}
+    def _latest_states_of(self, hashes: set[int]) -> dict[int, EncodedState]:
+        """The new states that the latest batches have made of these hashes."""
+        states: dict[int, EncodedState] = {}
         for latest in self._latest:
-            left |= {h: latest[h] for h in hashes & latest.keys()}
-        return left
+            states |= {h: latest[h] for h in hashes & latest.keys()}
+        return states
 
-    async def _claim(self, poll: Poll, arrivals: list[Arrival]) -> dict[Claim, str]:
-        """Claim the arrivals' idempotency keys that are nobody's; the digest of the call to which each belongs."""
-        first = first_of_each_key(arrivals)
+    async def _claim(self, batch: ConsumerBatch, events: list[IncomingEvent]) -> dict[Claim, str]:
+        """Claim the idempotency keys that belong to no call yet; returns the digest of the call that owns each key."""
+        first = first_of_each_key(events)
         if not first:
             return {}
-        owners = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(first.keys()))
+        owners = await self._until_done(batch, "look-up", lambda: self._engines.fetch_claims(first.keys()))
         unclaimed = {claim: event for claim, event in first.items() if claim not in owners}
         if unclaimed:
-            await self._until_done(poll, "insert", lambda: self._engines.store({CLAIMS: claims_table(unclaimed)}))
-            # Another worker may have claimed one meanwhile. What is older than claims are kept is gone again by now.
-            found = await self._until_done(poll, "look-up", lambda: self._engines.fetch_claims(unclaimed.keys()))
+            await self._until_done(batch, "insert", lambda: self._engines.store({CLAIMS: claims_table(unclaimed)}))
+            # Another worker may have claimed a key meanwhile. A claim of an event older than the retention of claims is
+            # deleted again by now.
+            found = await self._until_done(batch, "look-up", lambda: self._engines.fetch_claims(unclaimed.keys()))
             owners |= {claim: digest_of(event) for claim, event in unclaimed.items()} | found
         return owners
 
-    async def _note_what_is_lost(self, poll: Poll) -> None:
-        """Store which records the log no longer had: once the poll is committed nothing else would tell."""
+    async def _store_lost_records(self, batch: ConsumerBatch) -> None:
+        """Store which records the log no longer had: once the batch is committed, nothing else shows it."""
         found: list[LostRecords] = []
-        for tp, lost in ((batch.tp, lost) for batch in poll.batches for lost in batch.lost):
+        for tp, lost in ((part.tp, lost) for part in batch.partitions for lost in part.lost):
             end = lost.end + self._offset_base
             first = self._offset_base + (lost.first or 0)
             if lost.first is None:
                 last = await self._until_done(
-                    poll, "look-up", partial(self._engines.last_stored, tp.topic, tp.partition, end)
+                    batch, "look-up", partial(self._engines.last_stored, tp.topic, tp.partition, end)
                 )
                 first = first if last is None else max(first, last + 1)
             if first < end:
@@ -212,14 +223,14 @@ class Processor:
                 each.end - each.first, each.topic, each.partition,
                 each.first - self._offset_base, each.end - 1 - self._offset_base,
             )  # fmt: skip
-        await self._until_done(poll, "insert", lambda: self._engines.store({LOST: lost_table(found)}))
+        await self._until_done(batch, "insert", lambda: self._engines.store({LOST: lost_table(found)}))
 
-    def _require(self, poll: Poll) -> None:
-        if self._assignment_over(poll):
-            raise Abandoned
+    def _require(self, batch: ConsumerBatch) -> None:
+        if self._assignment_over(batch):
+            raise BatchAbandoned
 
-    async def _until_done(self, poll: Poll, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
-        return await until_done(what, action, self._backoff, lambda: self._require(poll))
+    async def _until_done(self, batch: ConsumerBatch, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
+        return await until_done(what, action, self._backoff, lambda: self._require(batch))
 
 
 def _reasons(rows: dict[str, pa.Table]) -> list[str]:

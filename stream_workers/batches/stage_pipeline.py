@@ -1,82 +1,85 @@
-"""Polls under way, one in each stage: while one is stored and published, the next is joined and a third looked up.
+"""Consumer batches in flight, one in each stage: one is stored and published, one joined, and one looked up.
 
-Promises that polls pass every stage in the order in which they came, that a poll is acknowledged only after all before
-it, and that when one fails for good no later one is stored: a later update must never be in the journal without the
-earlier. A poll moves on only when the next stage is free, and the next is asked for only when the first one is: what
-arrives meanwhile makes that poll the larger, so polls come out even in size. What a stage does is the processor's.
+Promises that batches pass every stage in the order in which they came, and that a batch is acknowledged only after all
+before it. When a batch fails for good, no later one is stored: a later update must never be in the journal without the
+earlier one.
+
+A batch moves on only when the next stage is free, and the next batch is asked for only when the first stage is free.
+Records that arrive meanwhile make that batch larger, so batches become even in size. The processor does the work of the
+stages.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 
-from stream_workers.batches.offset_progress import Poll
-from stream_workers.batches.processor import Abandoned, Processor
+from stream_workers.batches.offset_progress import ConsumerBatch
+from stream_workers.batches.processor import BatchAbandoned, Processor
 
 log = logging.getLogger(__name__)
 
 
-class Conveyor:
-    """Sees polls through.
+class StagePipeline:
+    """Takes each consumer batch through the stages of a processor.
 
-    `ask_for_next` is told of each poll that makes room for another, `acknowledge` of each that is settled, and `fail`
-    of an error that nothing here can mend.
+    `request_next` is called with a batch when there is room for another, `acknowledge` with each batch that is
+    complete, and `fail` with an error that the pipeline cannot recover from.
     """
 
     def __init__(
         self,
         processor: Processor,
-        ask_for_next: Callable[[Poll], None],
-        acknowledge: Callable[[Poll], None],
+        request_next: Callable[[ConsumerBatch], None],
+        acknowledge: Callable[[ConsumerBatch], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._processor = processor
-        self._ask_for_next = ask_for_next
+        self._request_next = request_next
         self._acknowledge = acknowledge
         self._fail = fail
-        self._looking_up, self._joining, self._settling = (asyncio.Lock() for _ in range(3))
+        self._looking_up, self._joining, self._completing = (asyncio.Lock() for _ in range(3))
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    async def feed(self, poll: Poll) -> None:
-        """Take one more poll; returns as soon as there was room for it."""
+    async def feed(self, batch: ConsumerBatch) -> None:
+        """Take one more batch; returns as soon as the first stage has room for it."""
         await self._looking_up.acquire()
-        task = asyncio.create_task(self._see_through(poll))
+        task = asyncio.create_task(self._process_batch(batch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no batch is in flight."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
-        """Give up what is under way; it was not acknowledged and will be read again."""
-        self._give_up_all_but_this_task()
+        """Cancel the batches in flight; they were not acknowledged and will be read again."""
+        self._cancel_all_but_this_task()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _give_up_all_but_this_task(self) -> None:
+    def _cancel_all_but_this_task(self) -> None:
         self._stopping = True
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
 
-    async def _see_through(self, poll: Poll) -> None:
+    async def _process_batch(self, batch: ConsumerBatch) -> None:
         stage = self._looking_up
         try:
-            found = await self._processor.look_up(poll, self._earlier_settled)
+            looked_up = await self._processor.look_up(batch, self._earlier_completed)
             stage = await self._move_on(stage, self._joining)
-            self._ask_for_next(poll)
-            decision = await self._processor.join(found)
-            del found  # large, and needed no more while the poll is stored
-            stage = await self._move_on(stage, self._settling)
-            await self._processor.settle(decision)
-            self._acknowledge(poll)
-        except Abandoned:
-            log.info("a poll was left to the partitions' next owner")
+            self._request_next(batch)
+            joined = await self._processor.join(looked_up)
+            del looked_up  # large, and not needed while the batch is stored
+            stage = await self._move_on(stage, self._completing)
+            await self._processor.complete(joined)
+            self._acknowledge(batch)
+        except BatchAbandoned:
+            log.info("a consumer batch was abandoned: the next owner of its partitions reads it again")
         except BaseException as error:
             if self._stopping:
                 raise
-            self._give_up_all_but_this_task()
+            self._cancel_all_but_this_task()
             self._fail(error)
             return
         stage.release()
@@ -87,7 +90,7 @@ class Conveyor:
         stage.release()
         return following
 
-    async def _earlier_settled(self) -> None:
-        """Wait for all polls before the one that is being looked up."""
-        async with self._joining, self._settling:
+    async def _earlier_completed(self) -> None:
+        """Wait for all batches before the one that is being looked up."""
+        async with self._joining, self._completing:
             pass

@@ -1,4 +1,4 @@
-"""Starting a Faust program in the foreground, or saying which setting keeps it from it."""
+"""Starts a Faust program in the foreground, or tells which setting is faulty."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from runtime.listen_addresses import not_to_be_had
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.metrics import registry_of
 from runtime.settings_errors import SettingsError, load
-from stream_workers.health import VITALS
+from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
 
 _KAFKA_ANSWERS_S = 10.0
@@ -27,7 +27,7 @@ Settings = TypeVar("Settings", bound=ProgramSettings)
 
 
 class _NoPandas(MetaPathFinder):
-    """Has pandas taken for not installed: pyarrow imports it at its first array, for a second and 50 MB, in vain."""
+    """Hides pandas: pyarrow would import it at its first array, for a second and 50 MB, and nothing here uses it."""
 
     def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> None:
         if name == "pandas":
@@ -35,7 +35,7 @@ class _NoPandas(MetaPathFinder):
 
 
 def _kafka_fault(bootstrap: str) -> str:
-    """Why Kafka cannot be used, in a sentence; empty where it answers. Faust would tell it in the places it passed."""
+    """Why Kafka cannot be used, in one sentence; empty if it answers. Faust would report it as a stack trace."""
 
     async def ask() -> None:
         client = AIOKafkaClient(bootstrap_servers=bootstrap)
@@ -45,7 +45,7 @@ def _kafka_fault(bootstrap: str) -> str:
         finally:
             await client.close()
 
-    # The driver logs each failed attempt; what it comes to is told in one sentence instead.
+    # The driver logs each failed attempt; one sentence is reported instead.
     driver = logging.getLogger("aiokafka")
     driver.setLevel(logging.CRITICAL + 1)
     # Not with asyncio.run, which would leave Faust without a loop.
@@ -75,7 +75,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         return 2
     if read.metrics_port:
         try:
-            serve_health(read.metrics_host, read.metrics_port, registry_of(name), VITALS.alive, VITALS.ready)
+            serve_health(read.metrics_host, read.metrics_port, registry_of(name), HEALTH.liveness, HEALTH.readiness)
         except OSError as error:
             place = not_to_be_had(read.metrics_host, read.metrics_port, error)
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the numbers of runtime/metrics.py are counted from: the engines' calls, and the consumer of a Faust app."""
+"""Telemetry of a worker: metrics of the calls to its engines and of the consumer of its Faust app."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ from faust.types import TP
 
 from runtime import metrics
 from runtime.fast_metrics import Counter, Histogram, Labels
-from stream_workers.batches.batch_transport import PollConsumer
-from stream_workers.batches.offset_progress import Poll
-from stream_workers.batches.process_batch import Stored
-from stream_workers.batches.processor import Engines
+from stream_workers.batches.batch_transport import BatchConsumer
+from stream_workers.batches.offset_progress import ConsumerBatch
+from stream_workers.batches.process_batch import StoredStates
+from stream_workers.batches.processor import WorkerEngines
 from stream_workers.io.arrow_rows import LOST
-from stream_workers.io.output_messages import Message
+from stream_workers.io.output_messages import OutputMessage
 from stream_workers.join.trace_join import Claim
 
 
-class ObservedEngines:
-    """Engines whose calls are counted: what failed as a try that is repeated, all else as done."""
+class InstrumentedEngines:
+    """Engines whose calls are measured: a call that succeeds with its duration, a call that fails as a retry."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: WorkerEngines) -> None:
         self._engines = engines
 
-    async def fetch(self, hashes: set[int]) -> Stored:
+    async def fetch(self, hashes: set[int]) -> StoredStates:
         with _timed(metrics.LOOKUP_SECONDS, "traces", engine="clickhouse"):
             return await self._engines.fetch(hashes)
 
@@ -48,9 +48,9 @@ class ObservedEngines:
         for lost in rows[LOST].to_pylist() if LOST in rows else ():
             metrics.RECORDS_LOST.add(lost["topic"], by=lost["end_sequence"] - lost["first_sequence"])
 
-    async def publish(self, batch: list[Message]) -> None:
+    async def publish(self, messages: list[OutputMessage]) -> None:
         with _timed(metrics.PUBLISH_SECONDS, engine="kafka"):
-            await self._engines.publish(batch)
+            await self._engines.publish(messages)
 
 
 @contextmanager
@@ -71,15 +71,15 @@ def _count_values(counter: Counter, table: pa.Table | None, column: str) -> None
 
 
 class ConsumerSensor(faust.Sensor):  # type: ignore[misc]
-    """Counts the polls that an agent of this app is given."""
+    """Measures the consumer batches that an agent of the app is given."""
 
     def on_stream_event_in(self, tp: Any, offset: int, stream: Any, event: Any) -> None:
-        if isinstance(event.value, Poll):
-            metrics.POLL_RECORDS.observe(sum(len(batch.records) for batch in event.value.batches))
+        if isinstance(event.value, ConsumerBatch):
+            metrics.POLL_RECORDS.observe(sum(len(part.records) for part in event.value.partitions))
 
 
-def observe_consumer(app: faust.App) -> None:
-    """Count the polls and assignments of this app; once it has partitions, show which and how far behind it is."""
+def add_consumer_telemetry(app: faust.App) -> None:
+    """Count the batches and assignments of this app; once it has partitions, show which, and how far behind it is."""
     app.sensors.add(ConsumerSensor())
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
@@ -90,20 +90,20 @@ def observe_consumer(app: faust.App) -> None:
         metrics.OLDEST_SECONDS.follow(lambda: ages_of(app.consumer, time()))
 
 
-def lag_of(consumer: PollConsumer) -> dict[Labels, float]:
-    """Records of each partition assigned here that are not acknowledged, of those that its latest fetch knew of."""
+def lag_of(consumer: BatchConsumer) -> dict[Labels, float]:
+    """By assigned partition, how many of the records that its latest fetch knew of are not acknowledged."""
     lags: dict[Labels, float] = {}
     for tp, state in _states_of(consumer).items():
-        seen = consumer.progress.seen_through(TP(*tp))
-        if seen is None:
-            seen = state._position  # nothing has been delivered yet
-        if seen is not None and state.highwater is not None:
-            lags[tp.topic, tp.partition] = max(0, state.highwater - seen)
+        acknowledged = consumer.progress.acknowledged_through(TP(*tp))
+        if acknowledged is None:
+            acknowledged = state._position  # nothing has been delivered yet
+        if acknowledged is not None and state.highwater is not None:
+            lags[tp.topic, tp.partition] = max(0, state.highwater - acknowledged)
     return lags
 
 
-def ages_of(consumer: PollConsumer, now: float) -> dict[Labels, float]:
-    """For how many seconds the oldest record of each partition assigned here waits, of those that have been read."""
+def ages_of(consumer: BatchConsumer, now: float) -> dict[Labels, float]:
+    """By assigned partition, the age in seconds of the oldest record that is read and not acknowledged."""
     ages: dict[Labels, float] = {}
     for tp in _states_of(consumer):
         oldest = consumer.progress.oldest_ms(TP(*tp))
@@ -111,8 +111,8 @@ def ages_of(consumer: PollConsumer, now: float) -> dict[Labels, float]:
     return ages
 
 
-def _states_of(consumer: PollConsumer) -> dict[Any, Any]:
-    """What aiokafka knows of each partition assigned here; read while its own thread goes on."""
+def _states_of(consumer: BatchConsumer) -> dict[Any, Any]:
+    """The state that aiokafka keeps of each assigned partition, read while aiokafka's own thread continues."""
     client = consumer._thread._consumer
     subscription = client._subscription.subscription if client else None
     assignment = subscription.assignment if subscription else None

@@ -1,1 +1,1 @@
-"""ClickHouse and Kafka as a worker reads and writes them."""
+"""Input and output of a worker: reading and writing ClickHouse and Kafka."""

@@ -1,7 +1,7 @@
-"""Changes → the rows of each table, as Arrow.
+"""Makes the rows of each table from changes, as Arrow tables.
 
-Columns are built side by side from state that is already decided; nothing here looks anything up. Ids travel as
-text and weights as 128-bit decimals made from whole billionths, without a Python object per number.
+Columns are built one by one from snapshots; nothing here looks anything up. Ids are text, and weights are 128-bit
+decimals made from whole billionths, without a Python object per number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from stream_workers.join.decode import Arrival, Expired, Fault, given, milliseconds
+from stream_workers.join.decode import Expired, IncomingEvent, RejectedRecord, given, milliseconds
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
 from stream_workers.join.trace_join import Changes, Claim, Keyed, digest_of
@@ -22,13 +22,12 @@ _STRINGS = pa.list_(pa.string())
 CLAIMS = "idempotency_keys"
 """The table of `claims_table`."""
 
-
 LOST = "lost_records"
 """The table of `lost_table`."""
 
 
 class LostRecords(NamedTuple):
-    """Sequences of one partition, from `first` to before `end`, whose records nobody has read."""
+    """Sequences of one partition, from `first` to before `end`, whose records were lost before any worker read them."""
 
     topic: str
     partition: int
@@ -37,46 +36,46 @@ class LostRecords(NamedTuple):
 
 
 def tables(changes: Changes) -> dict[str, pa.Table]:
-    """The rows of what has changed, by table name."""
+    """The rows of the changes, by table name."""
     built = {
         "journal": _journal(changes.journal) if changes.journal else None,
         "request_log_rows": _requests(changes.requests) if changes.requests else None,
         "feedback_rows": _feedback(changes.feedback) if changes.feedback else None,
         "trace_aggregate_rows": _aggregates(changes.traces) if changes.traces else None,
-        "dead_letters": _dead(changes.dead) if changes.dead else None,
+        "dead_letters": _dead_letters(changes.rejected) if changes.rejected else None,
     }
     return {name: table for name, table in built.items() if table is not None}
 
 
-def _journal(entries: Sequence[tuple[Arrival, RequestFact | None]]) -> pa.Table:
-    arrivals = [arrival for arrival, _ in entries]
+def _journal(entries: Sequence[tuple[IncomingEvent, RequestFact | None]]) -> pa.Table:
+    events = [incoming for incoming, _ in entries]
     return pa.table(
         {
-            "trace_hash": pa.array([arrival.trace_hash for arrival in arrivals], pa.uint32()),
-            "kind": pa.array([_kind(arrival, fact) for arrival, fact in entries]),
-            "id": pa.array([arrival.identity for arrival in arrivals]),
-            "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
-            "kafka_partition": pa.array([arrival.record.partition for arrival in arrivals], pa.uint16()),
-            "recorded_at": pa.array([int(arrival.event.at.timestamp()) for arrival in arrivals], pa.uint32()),
-            "line": pa.array([_line(arrival, fact) for arrival, fact in entries], pa.binary()),
+            "trace_hash": pa.array([incoming.trace_hash for incoming in events], pa.uint32()),
+            "kind": pa.array([_kind(incoming, fact) for incoming, fact in entries]),
+            "id": pa.array([incoming.identity for incoming in events]),
+            "sequence": pa.array([incoming.sequence for incoming in events], pa.uint64()),
+            "kafka_partition": pa.array([incoming.record.partition for incoming in events], pa.uint16()),
+            "recorded_at": pa.array([int(incoming.event.at.timestamp()) for incoming in events], pa.uint32()),
+            "line": pa.array([_line(incoming, fact) for incoming, fact in entries], pa.binary()),
         }
     )
 
 
-def _kind(arrival: Arrival, fact: RequestFact | None) -> str:
+def _kind(incoming: IncomingEvent, fact: RequestFact | None) -> str:
     if fact is not None:
         return "request"
-    return "expiry" if type(arrival.event) is Expired else "feedback"
+    return "expiry" if type(incoming.event) is Expired else "feedback"
 
 
-def _line(arrival: Arrival, fact: RequestFact | None) -> bytes:
-    """An entry as a look-up answers it, see lookup.py."""
-    entry: Any = arrival.record.value if fact is None else _encode(fact)  # an event's record has a value
-    return b'[%d,"%b",%d,%b]' % (arrival.trace_hash, arrival.identity.encode(), arrival.sequence, entry)
+def _line(incoming: IncomingEvent, fact: RequestFact | None) -> bytes:
+    """A journal entry in the form in which a look-up returns it, see lookup.py."""
+    entry: Any = incoming.record.value if fact is None else _encode(fact)  # an event's record has a value
+    return b'[%d,"%b",%d,%b]' % (incoming.trace_hash, incoming.identity.encode(), incoming.sequence, entry)
 
 
 def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:
-    """Rows that claim these idempotency keys for the calls of these events."""
+    """Rows that claim each idempotency key for the call of its event."""
     return pa.table(
         {
             "workspace": pa.array([workspace for workspace, _ in claims]),
@@ -88,7 +87,7 @@ def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:
 
 
 def lost_table(lost: Sequence[LostRecords]) -> pa.Table:
-    """Rows that tell what is lost."""
+    """Rows of lost records."""
     return pa.table(
         {
             "topic": pa.array([each.topic for each in lost]),
@@ -129,8 +128,8 @@ def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
     )
 
 
-def _requests(arrivals: Sequence[Arrival]) -> pa.Table:
-    logs: list[Any] = [arrival.event for arrival in arrivals]
+def _requests(events: Sequence[IncomingEvent]) -> pa.Table:
+    logs: list[Any] = [incoming.event for incoming in events]
 
     def text(name: str) -> pa.Array:
         return pa.array([getattr(log, name) or "" for log in logs])
@@ -153,7 +152,7 @@ def _requests(arrivals: Sequence[Arrival]) -> pa.Table:
             "status": number("status", pa.uint16()),
             "started_at": _times([milliseconds(log.started_at) for log in logs]),
             "received_at": _times([milliseconds(log.at) for log in logs]),
-            "sequence": pa.array([arrival.sequence for arrival in arrivals], pa.uint64()),
+            "sequence": pa.array([incoming.sequence for incoming in events], pa.uint64()),
         }
     )
 
@@ -178,18 +177,18 @@ def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
     )
 
 
-def _dead(faults: Sequence[Fault]) -> pa.Table:
+def _dead_letters(rejected_records: Sequence[RejectedRecord]) -> pa.Table:
     return pa.table(
         {
-            "topic": pa.array([fault.record.topic for fault in faults]),
-            "kafka_partition": pa.array([fault.record.partition for fault in faults], pa.uint16()),
-            "sequence": pa.array([fault.sequence for fault in faults], pa.uint64()),
-            "kafka_offset": pa.array([fault.record.offset for fault in faults], pa.uint64()),
-            "recorded_at": _times([max(fault.record.timestamp, 0) for fault in faults]),
-            "reason": pa.array([fault.reason for fault in faults]),
-            "detail": pa.array([fault.detail for fault in faults]),
-            "key": pa.array([fault.record.key or b"" for fault in faults], pa.binary()),
-            "value": pa.array([fault.record.value or b"" for fault in faults], pa.binary()),
+            "topic": pa.array([each.record.topic for each in rejected_records]),
+            "kafka_partition": pa.array([each.record.partition for each in rejected_records], pa.uint16()),
+            "sequence": pa.array([each.sequence for each in rejected_records], pa.uint64()),
+            "kafka_offset": pa.array([each.record.offset for each in rejected_records], pa.uint64()),
+            "recorded_at": _times([max(each.record.timestamp, 0) for each in rejected_records]),
+            "reason": pa.array([each.reason for each in rejected_records]),
+            "detail": pa.array([each.detail for each in rejected_records]),
+            "key": pa.array([each.record.key or b"" for each in rejected_records], pa.binary()),
+            "value": pa.array([each.record.value or b"" for each in rejected_records], pa.binary()),
         }
     )
 
@@ -199,6 +198,6 @@ def _times(unix_ms: Any) -> pa.Array:
 
 
 def decimals(billionths: Any, precision: int) -> pa.Array:
-    """Whole billionths as decimal128(precision, 9): the same 128-bit integers under another scale."""
+    """Whole billionths as decimal128(precision, 9): the same 128-bit integers with another scale."""
     whole = pa.array(billionths, pa.int64()).cast(pa.decimal128(38, 0))
     return pa.Array.from_buffers(pa.decimal128(precision, 9), len(whole), whole.buffers())

@@ -1,11 +1,11 @@
-"""Writing a poll's rows to ClickHouse, the journal before all else.
+"""Writes the rows of a consumer batch to ClickHouse, the journal before the other tables.
 
-The journal goes first so that no row can show what the journal does not know: after a crash, a request that is in
-the journal has the feedback it touched written again when its record is read again.
+The journal is written first, so that no row shows an event that the journal does not hold. After a crash, the record of
+a request that is in the journal is read again, and then the feedback that the request changed is written again.
 
-Inserts are synchronous (`async_insert=0`): when `store` returns, the rows are there. They carry no deduplication
-token and need none, since every row's place and version are functions of the events: a row stored twice replaces
-itself, while a token reused for rows that a later state has changed would drop them in silence.
+Inserts are synchronous (`async_insert=0`): when `store` returns, the rows are stored. They have no deduplication token
+and need none. The sort key and the version of every row follow from the events, so a row that is stored twice replaces
+itself. A token that is used again for rows that a later state has changed would drop those rows silently.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-# A poll has no two rows of one place, so nothing can be merged before it is written.
+# No two rows of a batch have the same sort key, so nothing can be merged before it is written.
 _SETTINGS = {
     "async_insert": 0,
     "max_partitions_per_insert_block": 0,

@@ -1,8 +1,8 @@
-"""Reading state back from ClickHouse, for many traces or idempotency keys in one query.
+"""Reads state from ClickHouse, for many traces or idempotency keys in one query.
 
-What is wanted travels as a table beside the query, which stays fast where a parameter of as many values would not.
-The journal keeps of each entry the line that the answer needs, so the answer is one JSON document, and what it says
-of a trace is decoded straight into events.
+The wanted values are sent as a table beside the query. That stays fast, while a parameter of as many values would not.
+The journal stores each entry as a line of JSON, so the response is one JSON document, and the lines of a trace are
+decoded directly into events.
 """
 
 import struct
@@ -14,10 +14,10 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.join.decode import Created, Deleted, Expired, Forgotten, Updated
+from stream_workers.join.decode import Created, Deleted, Expired, StateInvalidated, Updated
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.trace_join import Claim
-from stream_workers.join.trace_state import Bucket, Entry, fold
+from stream_workers.join.trace_state import Entry, HashBucket, fold
 
 _ENTRIES = """
 SELECT line FROM feedback.journal WHERE {condition}
@@ -54,7 +54,7 @@ SELECT maxOrNull(sequence) FROM (
 
 
 class _Line(msgspec.Struct, array_like=True, gc=False):
-    """One entry of the journal, itself not read yet."""
+    """One line of the journal, whose entry is not decoded yet."""
 
     trace_hash: int
     identity: str
@@ -63,30 +63,30 @@ class _Line(msgspec.Struct, array_like=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(list[_Line]).decode
-_decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | Forgotten | Expired | RequestFact).decode
+_decode_entry = msgspec.json.Decoder(Created | Updated | Deleted | StateInvalidated | Expired | RequestFact).decode
 
 
-class JournalAnswer:
-    """What the journal holds of some traces; read and folded a few traces at a time, each of them once.
+class JournalStates:
+    """The response of the journal for some trace hashes, from which their states are made, each once.
 
-    Called with trace hashes it makes their state, an empty one where the journal holds nothing. The answer is taken
-    apart at the first call, which is where the computing is.
+    Called with trace hashes it makes their states; the state of a hash without entries is empty. The response is
+    decoded at the first call, because decoding is the work to be done in the computing thread.
     """
 
     def __init__(self, document: bytes) -> None:
         self._document: bytes | None = document
         self._lines: dict[int, list[_Line]] = defaultdict(list)
 
-    def __call__(self, hashes: Collection[int]) -> dict[int, Bucket]:
+    def __call__(self, hashes: Collection[int]) -> dict[int, HashBucket]:
         lines = self._read()
         return {trace_hash: _folded(lines.pop(trace_hash, ())) for trace_hash in hashes}
 
     def entries(self, trace_hash: int) -> list[Entry]:
-        """What the journal holds of one trace hash, as long as its state was not asked for."""
+        """The journal's entries of one trace hash, until its state is asked for."""
         return _entries(self._read().get(trace_hash, ()))
 
-    def all(self) -> dict[int, Bucket]:
-        """State of every trace that the answer has entries of."""
+    def all(self) -> dict[int, HashBucket]:
+        """The state of every trace hash in the response."""
         return self(list(self._read()))
 
     def _read(self) -> dict[int, list[_Line]]:
@@ -97,7 +97,7 @@ class JournalAnswer:
         return self._lines
 
 
-def _folded(lines: Iterable[_Line]) -> Bucket:
+def _folded(lines: Iterable[_Line]) -> HashBucket:
     return fold(_entries(lines))
 
 
@@ -106,7 +106,7 @@ def _entries(lines: Iterable[_Line]) -> list[Entry]:
 
 
 async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:
-    """All that the journal holds of these hashes, as a JournalAnswer takes it. Raises what the client raises."""
+    """The journal's entries of these hashes, as a document for JournalStates. Raises what the client raises."""
     wanted = ExternalData(
         file_name="wanted",
         data=struct.pack(f"<{len(hashes)}I", *hashes),
@@ -118,15 +118,15 @@ async def fetch_entries(client: AsyncClient, hashes: Collection[int]) -> bytes:
 
 
 def entries_query(condition: str) -> str:
-    """Entries of the journal that meet the condition, to be asked AS_ONE_DOCUMENT in the format CustomSeparated."""
+    """A query for the journal's entries that meet the condition: run it with AS_ONE_DOCUMENT as CustomSeparated."""
     return _ENTRIES.replace("{condition}", condition)
 
 
 async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[Claim, str]:
-    """The digest of the call to which each of these keys belongs; those that are nobody's are left out.
+    """The digest of the call to which each of these keys belongs; a key that no call has claimed is missing.
 
-    ClickHouse numbers blocks of rows in the order in which they can be read, so of several claims to a key the first
-    counts, and once one can be read no later one changes the answer.
+    Of several claims to a key, the first counts. ClickHouse numbers blocks of rows in the order in which they become
+    readable, so once a claim can be read no later claim changes the answer.
     """
     wanted = ExternalData(
         file_name="wanted",
@@ -139,7 +139,7 @@ async def fetch_claims(client: AsyncClient, claims: Collection[Claim]) -> dict[C
 
 
 async def last_stored(client: AsyncClient, topic: str, partition: int, below: int) -> int | None:
-    """The highest sequence below this one of a record that is stored, dead, erased or noted as lost; None without."""
+    """The highest sequence below `below` of a record that is stored, dead, erased or lost; None if there is none."""
     result = await client.query(_LAST, {"topic": topic, "partition": partition, "below": below})
     last = result.result_rows[0][0]
     return None if last is None else int(last)

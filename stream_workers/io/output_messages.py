@@ -1,7 +1,8 @@
-"""Changes → the messages of the output topics.
+"""Makes the messages of the output topics from changes.
 
-Each message stands in the partition of its trace, under the key that compaction keeps: the feedback id, or the
-trace key. A deleted feedback is a tombstone. The version is in the value, and in a header for tombstones' sake.
+Each message goes to the partition of its trace, and its key is the one that compaction keeps: the feedback id or the
+trace key. A deleted feedback becomes a tombstone. The version is in the value, and also in a header, because a
+tombstone has no value.
 """
 
 import base64
@@ -14,19 +15,19 @@ from msgspec import Raw, Struct, field
 
 from schemas import ids, topics
 from stream_workers.join.aggregate import BILLION
-from stream_workers.join.decode import Fault
+from stream_workers.join.decode import RejectedRecord
 from stream_workers.join.snapshots import EXPIRED, FeedbackSnapshot, TraceSnapshot
 from stream_workers.join.trace_join import Changes
 
 _encode = msgspec.json.Encoder().encode
-_HOUR_MS = 3_600_000
+_HOUR_MS, _HOUR_S = 3_600_000, 3600
 
-Hour = tuple[str, int]
-"""A workspace and an hour, counted from 1970."""
+HourStart = tuple[str, int]
+"""A workspace and the start of an hour in Unix seconds."""
 
 
-class Message(Struct, gc=False):
-    """One record to publish. Without a partition, its key decides; a version goes along as a header."""
+class OutputMessage(Struct, gc=False):
+    """One record to publish. Without a partition, the key determines it. The version becomes a header."""
 
     topic: str
     partition: int | None
@@ -71,23 +72,23 @@ class _Aggregate(Struct, gc=False):
     version: int
 
 
-class _Touch(Struct, gc=False):
+class _RollupInvalidation(Struct, gc=False):
     workspace: str
     hour: int
 
 
-def messages(changes: Changes) -> list[Message]:
-    """What is to be said of each feedback and trace that changed, and of what could not be stored."""
-    said = [_enriched(feedback) for feedback in changes.feedback]
-    said += [_aggregate(trace) for trace in changes.traces]
-    said += [_dead(fault) for fault in changes.dead]
-    return said
+def messages(changes: Changes) -> list[OutputMessage]:
+    """The messages about each feedback and trace that has changed, and the dead letters."""
+    made = [_enriched(feedback) for feedback in changes.feedback]
+    made += [_aggregate(trace) for trace in changes.traces]
+    made += [_dead_letter(rejected) for rejected in changes.rejected]
+    return made
 
 
-def _enriched(feedback: FeedbackSnapshot) -> Message:
+def _enriched(feedback: FeedbackSnapshot) -> OutputMessage:
     key = feedback.feedback_id.encode()
     if feedback.deleted:
-        return Message(topics.ENRICHED, feedback.partition, key, None, feedback.version)
+        return OutputMessage(topics.ENRICHED, feedback.partition, key, None, feedback.version)
     user, organisation, prompt, environment = feedback.specials
     created_at = rfc3339(feedback.created_at)
     value = _Enriched(
@@ -108,13 +109,13 @@ def _enriched(feedback: FeedbackSnapshot) -> Message:
         created_at if feedback.updated_at == feedback.created_at else rfc3339(feedback.updated_at),
         feedback.version,
     )
-    return Message(topics.ENRICHED, feedback.partition, key, _encode(value), feedback.version)
+    return OutputMessage(topics.ENRICHED, feedback.partition, key, _encode(value), feedback.version)
 
 
-def _aggregate(trace: TraceSnapshot) -> Message:
+def _aggregate(trace: TraceSnapshot) -> OutputMessage:
     key = ids.trace_key(trace.workspace, trace.trace_id)
     if trace.is_expired:
-        return Message(topics.AGGREGATES, trace.partition, key, None, trace.version)
+        return OutputMessage(topics.AGGREGATES, trace.partition, key, None, trace.version)
     count, weight, value_weight = trace.feedback_count, trace.weight_sum, trace.value_weight_sum
     value = _Aggregate(
         trace.workspace,
@@ -132,38 +133,42 @@ def _aggregate(trace: TraceSnapshot) -> Message:
         rfc3339(trace.updated_at),
         trace.version,
     )
-    return Message(topics.AGGREGATES, trace.partition, key, _encode(value), trace.version)
+    return OutputMessage(topics.AGGREGATES, trace.partition, key, _encode(value), trace.version)
 
 
-def hours_of(changes: Changes) -> set[Hour]:
-    """The hours whose rollups the changes touch. What was given stays given when its trace is removed."""
-    return {(each.workspace, each.created_at // _HOUR_MS) for each in changes.feedback if each.join_state != EXPIRED}
+def changed_hours(changes: Changes) -> set[HourStart]:
+    """The hours whose rollups must be computed again. Feedback of a removed trace still counts in its hour."""
+    return {
+        (each.workspace, each.created_at // _HOUR_MS * _HOUR_S)
+        for each in changes.feedback
+        if each.join_state != EXPIRED
+    }
 
 
-def touches(hours: Iterable[Hour]) -> list[Message]:
-    """Tells the program that computes rollups of these hours."""
-    return [_touch(workspace, hour * 3600) for workspace, hour in hours]
+def rollup_invalidations(hours: Iterable[HourStart]) -> list[OutputMessage]:
+    """Messages to the rollup program: it has to compute these hours again."""
+    return [_rollup_invalidation(workspace, start) for workspace, start in hours]
 
 
-def _touch(workspace: str, start: int) -> Message:
+def _rollup_invalidation(workspace: str, start: int) -> OutputMessage:
     key = f"{workspace}/{start}".encode()
-    return Message(topics.ROLLUP_TOUCHES, None, key, _encode(_Touch(workspace, start)))
+    return OutputMessage(topics.ROLLUP_TOUCHES, None, key, _encode(_RollupInvalidation(workspace, start)))
 
 
-def _dead(fault: Fault) -> Message:
-    record = fault.record
+def _dead_letter(rejected: RejectedRecord) -> OutputMessage:
+    record = rejected.record
     value = {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "reason": fault.reason,
-        "detail": fault.detail,
+        "reason": rejected.reason,
+        "detail": rejected.detail,
         "key": _base64(record.key),
         "value": _base64(record.value),
         "timestamp": rfc3339(max(record.timestamp, 0)),
     }
     key = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    return Message(topics.DEAD, record.partition, key, _encode(value))
+    return OutputMessage(topics.DEAD, record.partition, key, _encode(value))
 
 
 def _base64(data: bytes | None) -> str | None:

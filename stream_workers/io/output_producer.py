@@ -1,8 +1,8 @@
-"""Publishing a poll's messages: one record batch per partition, acknowledged by all replicas.
+"""Publishes the messages of a consumer batch: one record batch per partition, acknowledged by all replicas.
 
-Sending record by record costs more than making the message does; a batch per partition costs little. `publish`
-returns only when the broker has acknowledged everything; a failure leaves some messages published, which their
-versions make harmless when all are published again.
+Sending record by record costs more than making the messages; a record batch per partition costs little. `publish`
+returns only when the broker has acknowledged everything. After a failure some messages are published; publishing all of
+them again is harmless, because each message has a version.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.ids import partition_of
 from schemas.murmur2 import murmur2
-from stream_workers.io.output_messages import Message
+from stream_workers.io.output_messages import OutputMessage
 
 
 class ProducerEndedError(RuntimeError):
-    """The producer sends nothing any more."""
+    """The producer's sender task has ended, so it sends nothing any more."""
 
 
-class Publisher:
-    """A producer for the output topics."""
+class OutputProducer:
+    """A Kafka producer for the output topics."""
 
     def __init__(self, bootstrap: str, *, idempotent: bool) -> None:
         self._producer = AIOKafkaProducer(
@@ -41,32 +41,32 @@ class Publisher:
     async def stop(self) -> None:
         await self._producer.stop()
 
-    async def publish(self, messages: Iterable[Message]) -> None:
+    async def publish(self, messages: Iterable[OutputMessage]) -> None:
         """Publish and wait for every acknowledgement. Raises the broker's error."""
-        by_partition: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        by_partition: dict[tuple[str, int], list[OutputMessage]] = defaultdict(list)
         for message in messages:
             partition = message.partition
             if partition is None:
                 partition = partition_of(murmur2(message.key), len(await self._producer.partitions_for(message.topic)))
             by_partition[message.topic, partition].append(message)
-        waiting: list[Any] = []
+        deliveries: list[Any] = []
         for (topic, partition), batch in by_partition.items():
             for records in self._batches(batch):
-                waiting.append(await self._producer.send_batch(records, topic, partition=partition))
-        await self._delivered(asyncio.gather(*waiting))
+                deliveries.append(await self._producer.send_batch(records, topic, partition=partition))
+        await self._delivered(asyncio.gather(*deliveries))
 
-    async def _delivered(self, all_of_them: "asyncio.Future[Any]") -> None:
-        """Wait for deliveries; ProducerEndedError where the task that makes them has ended, which nobody else tells."""
+    async def _delivered(self, deliveries: "asyncio.Future[Any]") -> None:
+        """Wait for deliveries; ProducerEndedError if the sender task has ended, which nothing else would report."""
         sender = self._producer._sender.sender_task
         try:
-            await asyncio.wait({all_of_them, sender}, return_when=asyncio.FIRST_COMPLETED)
-            if not all_of_them.done():
+            await asyncio.wait({deliveries, sender}, return_when=asyncio.FIRST_COMPLETED)
+            if not deliveries.done():
                 raise ProducerEndedError
-            await all_of_them
+            await deliveries
         finally:
-            all_of_them.cancel()
+            deliveries.cancel()
 
-    def _batches(self, messages: Iterable[Message]) -> Iterator[Any]:
+    def _batches(self, messages: Iterable[OutputMessage]) -> Iterator[Any]:
         now_ms = time.time_ns() // 1_000_000
         batch = self._producer.create_batch()
         for message in messages:
@@ -77,9 +77,9 @@ class Publisher:
         yield batch
 
 
-def _append(batch: Any, message: Message, now_ms: int) -> bool:
+def _append(batch: Any, message: OutputMessage, now_ms: int) -> bool:
     headers = [] if message.version is None else [("version", b"%d" % message.version)]
-    # The wrapper around the C builder costs half as much again as the builder itself.
+    # The wrapper around the C builder costs half as much again as the builder.
     appended = batch._builder.append(batch._relative_offset, now_ms, message.key, message.value, headers)
     if appended is None:
         return False

@@ -1,7 +1,8 @@
-"""Trying again in place: an engine that is away stops the poll at hand, and not the worker.
+"""Retries of a call in place: an engine that is away stops the present batch, and not the worker.
 
-Only what is known to pass is tried for ever. Anything else, be it a mistake in the code or a table that is not as this
-version knows it, would be hidden by that: it is logged whole, tried a few times more, and then raised.
+Only an error that is known to be temporary is retried without end. Any other error, such as a mistake in the code or a
+table that this version does not know, would be hidden by that. It is logged with its stack trace, retried a few times,
+and then raised.
 """
 
 import asyncio
@@ -13,13 +14,13 @@ from typing import TypeVar
 from runtime.engine_errors import trouble_of
 from runtime.log_setup import told
 from runtime.metrics import UNFORESEEN_FAILURES
-from stream_workers.health import VITALS
+from stream_workers.health import HEALTH
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MOST_UNFORESEEN = 5
-"""Tries after failures that are not known to pass."""
+"""Tries of a call that fails with errors that are not known to be temporary."""
 
 _UNFORESEEN_PAUSE_S = 1.0
 
@@ -39,20 +40,20 @@ class Backoff:
 async def until_done(
     what: str, action: Callable[[], Awaitable[Result]], backoff: Backoff, require: Callable[[], None]
 ) -> Result:
-    """Call the action until it succeeds; raises what it raises, where that will not pass, at the last of a few tries.
+    """Call the action until it succeeds; an error that is not temporary is raised after a few tries.
 
-    `require` raises when it is no longer wanted, before or after a try.
+    `require` is called before each try and after the last one, and raises if the result is no longer wanted.
     """
     delay, unforeseen = backoff.first, 0
     while True:
         require()
         try:
-            with _ToldWhileSlow(what):
+            with _SlowWarning(what):
                 result = await action()
         except Exception as error:
             trouble = trouble_of(error)
             if trouble.passes:
-                VITALS.waits_for(trouble.engine or "an engine", f"{what} fails: {trouble.told}")
+                HEALTH.set_blocked(trouble.engine or "an engine", f"{what} fails: {trouble.told}")
                 log.warning("%s failed, trying again in %.1f s: %s: %s", what, delay, trouble.told, told(error))
             else:
                 UNFORESEEN_FAILURES.add()
@@ -65,13 +66,13 @@ async def until_done(
             await backoff.sleep(delay)
             delay = min(delay * 2, backoff.most)
         else:
-            VITALS.waits_for_nothing()
+            HEALTH.clear_blocked()
             require()
             return result
 
 
-class _ToldWhileSlow:
-    """Says that an engine takes long, while it does: a frozen one raises nothing for minutes."""
+class _SlowWarning:
+    """Logs that an engine takes long, while it does: a frozen engine raises nothing for minutes."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -79,13 +80,13 @@ class _ToldWhileSlow:
         self._began = self._loop.time()
 
     def __enter__(self) -> None:
-        self._next = self._loop.call_later(SLOW_S, self._tell)
+        self._next = self._loop.call_later(SLOW_S, self._warn)
 
     def __exit__(self, *_: object) -> None:
         self._next.cancel()
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         why = f"{self._what} has had no answer for {self._loop.time() - self._began:.0f} s"
-        VITALS.waits_for("an engine", why)
+        HEALTH.set_blocked("an engine", why)
         log.warning("%s: is the engine frozen or overloaded?", why)
-        self._next = self._loop.call_later(_SLOW_AGAIN_S, self._tell)
+        self._next = self._loop.call_later(_SLOW_AGAIN_S, self._warn)

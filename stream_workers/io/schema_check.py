@@ -1,4 +1,4 @@
-"""Whether the tables are those of this version, asked once by a program that writes them."""
+"""Checks that the tables are those of this version, once, at the start of a program that writes them."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from runtime.schema_version import APPLIED, OlderTablesError, TablesError, require_tables
-from stream_workers.health import VITALS
+from stream_workers.health import HEALTH
 from stream_workers.io.retry import Backoff, until_done
 
 log = logging.getLogger(__name__)
@@ -18,10 +18,12 @@ _UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
 
 
 async def require_own_tables(client: AsyncClient) -> None:
-    """Return when the tables are those of this version, for which older ones are given half a minute: whoever brings
-    them up to date may be at it. TablesError, which is in the log by then, where they are not."""
+    """Return when the tables are those of this version; TablesError, which is logged, if they are not.
+
+    Older tables are given half a minute, because a migration may be running.
+    """
     loop = asyncio.get_running_loop()
-    began, is_told = loop.time(), False
+    began, is_logged = loop.time(), False
     while True:
         applied = await until_done("reading the migrations in force", lambda: _applied(client), Backoff(), lambda: None)
         try:
@@ -30,10 +32,10 @@ async def require_own_tables(client: AsyncClient) -> None:
             if not isinstance(fault, OlderTablesError) or loop.time() - began > _OLDER_S:
                 log.critical("the program cannot go on: %s", str(fault))
                 raise
-            if not is_told:
+            if not is_logged:
                 log.error("the program waits for %.0f s: %s", _OLDER_S, str(fault))
-            is_told = True
-            VITALS.waits_for("clickhouse", str(fault))
+            is_logged = True
+            HEALTH.set_blocked("clickhouse", str(fault))
             await asyncio.sleep(_AGAIN_S)
 
 

@@ -1,1 +1,1 @@
-"""The join and the aggregates: what the state of a trace becomes by its next events. Pure."""
+"""The join and the aggregates: how the state of a trace changes with its next events. Pure."""

@@ -1,7 +1,7 @@
-"""The numbers of one trace: exact sums that can be added to and taken from.
+"""The totals of one trace: exact sums to which feedback can be added and from which it can be removed.
 
-How often each value stands is counted, which gives the extremes. Weights are whole billionths, so every sum is an
-integer and the order of events cannot show in it: taking a feedback out restores the very numbers from before.
+The occurrences of each value are counted, which gives the extremes. Weights are whole billionths, so every sum is an
+integer and does not depend on the order of events: removing a feedback restores the totals before it exactly.
 """
 
 import msgspec
@@ -16,7 +16,7 @@ def billionths(weight: float) -> int:
 
 
 class Totals(msgspec.Struct, gc=False, array_like=True):
-    """Sums over the feedback that stands on a trace, weights in billionths; and how often each value stands there."""
+    """Sums over the feedback on a trace that is not deleted, weights in billionths, and the count of each value."""
 
     weight_sum: int = 0
     value_weight_sum: int = 0
@@ -41,7 +41,7 @@ class Totals(msgspec.Struct, gc=False, array_like=True):
         self.value_counts[value] = self.value_counts.get(value, 0) + 1
 
     def remove(self, value: int, weight: int) -> None:
-        """Take out what was added before."""
+        """Remove a feedback that was added before."""
         weighted = value * weight
         self.weight_sum -= weight
         self.value_weight_sum -= weighted

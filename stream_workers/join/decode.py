@@ -1,8 +1,8 @@
-"""Kafka records → typed events, or the reason why a record is none.
+"""Decodes Kafka records: each becomes a typed event, or a rejected record with the reason.
 
-The same contract as `schemas.events`, read the fast way: msgspec structures, metadata and bodies left as the raw
-JSON they came in. A test holds the two readings together. Decoding never raises: what breaks the contract comes
-back as a `Fault` that names the field.
+The contract is that of `schemas.events`, in a faster form: msgspec structures that leave metadata and bodies as the raw
+JSON in which they came. A test compares the two forms. Decoding never raises: a record that breaks the contract becomes
+a `RejectedRecord` that names the field.
 """
 
 import re
@@ -19,7 +19,7 @@ from schemas.events import DIGEST_PATTERN, ID_PATTERN, WORKSPACE_PATTERN
 
 
 def _all_of(pattern: str) -> str:
-    """The pattern for the whole text: to Python, `$` also matches before a line's end."""
+    """The pattern for the whole text: in Python, `$` also matches before a final line break."""
     return pattern.removesuffix("$") + r"\Z"
 
 
@@ -77,7 +77,7 @@ class Deleted(Struct, kw_only=True, tag_field="event", tag="delete", gc=False):
     at: Time = field(name="deleted_at")
 
 
-class Forgotten(Struct, kw_only=True, tag_field="event", tag="forget", gc=False):
+class StateInvalidated(Struct, kw_only=True, tag_field="event", tag="forget", gc=False):
     workspace: Workspace
     feedback_id: Id
     at: Time = field(name="forgotten_at")
@@ -117,11 +117,11 @@ class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False
 
 
 FeedbackEvent = Created | Updated | Deleted
-AnyEvent = FeedbackEvent | Forgotten | Expired | Requested
+AnyEvent = FeedbackEvent | StateInvalidated | Expired | Requested
 
 
-class Arrival(NamedTuple):
-    """An event, the id of what it is about, and its place in the log: `sequence` is the offset plus the offset base."""
+class IncomingEvent(NamedTuple):
+    """An event as it was read: `identity` is the id of its feedback or request, `sequence` its offset plus the base."""
 
     event: AnyEvent
     identity: str
@@ -130,8 +130,8 @@ class Arrival(NamedTuple):
     record: ConsumerRecord
 
 
-class Fault(NamedTuple):
-    """A record that cannot become a row. `reason` is one word, `detail` one sentence that names the field."""
+class RejectedRecord(NamedTuple):
+    """A record that becomes a dead letter. `reason` is one word, `detail` one sentence that names the field."""
 
     reason: str
     detail: str
@@ -140,29 +140,29 @@ class Fault(NamedTuple):
 
 
 _decoders: dict[str, Any] = {
-    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | Forgotten | Expired),
+    topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | StateInvalidated | Expired),
     topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
 }
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[Arrival], list[Fault]]:
-    """Records of the input topics as events, in order, and what could not be read."""
-    arrivals: list[Arrival] = []
-    faults: list[Fault] = []
+def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[IncomingEvent], list[RejectedRecord]]:
+    """The events in records of the input topics, in order, and the records that hold none."""
+    events: list[IncomingEvent] = []
+    rejected: list[RejectedRecord] = []
     for record in records:
         sequence = record.offset + offset_base
         try:
-            event = read(record.topic, record.value)
-        except NotAnEvent as fault:
-            faults.append(Fault(fault.reason, str(fault), sequence, record))
+            event = decode_event(record.topic, record.value)
+        except InvalidEventError as error:
+            rejected.append(RejectedRecord(error.reason, str(error), sequence, record))
         else:
             identity = event.request_id if type(event) is Requested else event.feedback_id
-            arrivals.append(Arrival(event, identity, int(identity[24:32], 16), sequence, record))
-    return arrivals, faults
+            events.append(IncomingEvent(event, identity, int(identity[24:32], 16), sequence, record))
+    return events, rejected
 
 
-class NotAnEvent(ValueError):
+class InvalidEventError(ValueError):
     """The record breaks the contract of its topic."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -170,43 +170,43 @@ class NotAnEvent(ValueError):
         self.reason = reason
 
 
-def read(topic: str, value: bytes | None) -> Any:
-    """One record's value as an event. Raises NotAnEvent."""
+def decode_event(topic: str, value: bytes | None) -> Any:
+    """The event in the value of one record. Raises InvalidEventError."""
     if not value:
-        raise NotAnEvent("empty", "The record has no value.")
+        raise InvalidEventError("empty", "The record has no value.")
     if not value.isascii():
         try:
             value.decode()
         except UnicodeDecodeError as error:
-            raise NotAnEvent("not_utf8", f"Byte {error.start} of the record is not UTF-8.") from None
+            raise InvalidEventError("not_utf8", f"Byte {error.start} of the record is not UTF-8.") from None
     try:
         event = _decoders[topic].decode(value)
     except msgspec.ValidationError as error:
-        raise NotAnEvent("invalid", _sentence(error)) from None
+        raise InvalidEventError("invalid", _sentence(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise NotAnEvent("not_json", _sentence(error)) from None
+        raise InvalidEventError("not_json", _sentence(error)) from None
     _check(event)
     return event
 
 
 def _check(event: AnyEvent) -> None:
-    """The rules that the types alone do not say."""
+    """Check the rules that the types do not express. Raises InvalidEventError."""
     kind = type(event)
     if not _FIRST <= event.at < _LAST:
-        raise NotAnEvent("invalid", f"Expected a time from 2000 to 2099 - at `$.{_RECORDED_AT[kind]}`")
+        raise InvalidEventError("invalid", f"Expected a time from 2000 to 2099 - at `$.{_RECORDED_AT[kind]}`")
     if isinstance(event, Requested) and not _FIRST <= event.started_at < _LAST:
-        raise NotAnEvent("invalid", "Expected a time from 2000 to 2099 - at `$.started_at`")
+        raise InvalidEventError("invalid", "Expected a time from 2000 to 2099 - at `$.started_at`")
     for name in _OBJECTS[kind]:
         text = bytes(getattr(event, name))
         if text[:1] != b"{" and not (text in (b"", b"null") and name in _MAY_BE_ABSENT.get(kind, ())):
-            raise NotAnEvent("invalid", f"Expected `object` - at `$.{name}`")
+            raise InvalidEventError("invalid", f"Expected `object` - at `$.{name}`")
 
 
 _RECORDED_AT: dict[type, str] = {
     Created: "created_at",
     Updated: "updated_at",
     Deleted: "deleted_at",
-    Forgotten: "forgotten_at",
+    StateInvalidated: "forgotten_at",
     Expired: "expired_at",
     Requested: "received_at",
 }
@@ -214,7 +214,7 @@ _OBJECTS: dict[type, tuple[str, ...]] = {
     Created: ("metadata",),
     Updated: ("metadata",),
     Deleted: (),
-    Forgotten: (),
+    StateInvalidated: (),
     Expired: (),
     Requested: ("metadata", "request_headers", "response_headers"),
 }

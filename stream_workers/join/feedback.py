@@ -1,8 +1,8 @@
-"""One feedback as its events leave it, and what contradicts it.
+"""The state of one feedback, and the conflicts of events with it.
 
-What its events come to depends neither on their order nor on how often each is seen: the earliest create and the
-earliest delete count, and each field is what the latest update of it says. So no list of what was applied is kept. No
-clock, no engine.
+The state depends neither on the order of events nor on how often each is applied: the earliest create and the earliest
+delete count, and each field has the value of its latest update. So no list of applied events is needed. No clock, no
+engine.
 """
 
 import json
@@ -17,7 +17,7 @@ Content = tuple[int, int, Specials, bytes]
 
 
 class Conflict(ValueError):
-    """An event that contradicts what is stored; it belongs to the dead letters under `reason`."""
+    """An event that contradicts the stored state; it becomes a dead letter with this `reason`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -29,12 +29,12 @@ def specials_of(event: Created | Updated) -> Specials:
 
 
 def call_of(event: Created) -> bytes:
-    """The digest of the event's call, where that came with an idempotency key; else nothing."""
+    """The digest of the call that sent the event, if the call had an idempotency key; else empty."""
     return bytes.fromhex(event.idempotency_digest or "")
 
 
 class Edits(msgspec.Struct, gc=False, array_like=True):
-    """What a feedback was created with, and the sequences of the latest update and of the latest of each field."""
+    """The original content of a feedback, and the sequences of its latest update and of the latest of each field."""
 
     original: Content
     latest: int
@@ -43,11 +43,11 @@ class Edits(msgspec.Struct, gc=False, array_like=True):
     metadata_by: int
 
 
-class Feedback(msgspec.Struct, gc=False, array_like=True):
-    """One feedback as its events leave it. `home` and `created_at` are its place for ever; weight in billionths.
+class FeedbackState(msgspec.Struct, gc=False, array_like=True):
+    """The state of one feedback. `home` and `created_at` never change, for they place its row; weight in billionths.
 
-    `sequence` is that of its latest event, whether that changed anything or not: versions follow from it. `call` is the
-    digest of the call that created it, where that came with an idempotency key.
+    `sequence` is that of its latest event, even if that changed nothing: versions are made from it. `call` is the
+    digest of the call that created it, if the call had an idempotency key.
     """
 
     feedback_id: str
@@ -65,7 +65,7 @@ class Feedback(msgspec.Struct, gc=False, array_like=True):
     deleted_by: int | None = None
 
     @classmethod
-    def create(cls, event: Created, sequence: int) -> "Feedback":
+    def create(cls, event: Created, sequence: int) -> "FeedbackState":
         specials = user, organisation, prompt, _ = specials_of(event)
         at = milliseconds(event.at)
         return cls(
@@ -88,22 +88,22 @@ class Feedback(msgspec.Struct, gc=False, array_like=True):
 
     @property
     def changed_by(self) -> int:
-        """The sequence of the event that last gave it a value, weight or metadata."""
+        """The sequence of the event that last set its value, weight or metadata."""
         return self.edits.latest if self.edits else self.created_by
 
     def is_of_call(self, event: Created) -> bool:
-        """Whether this create came by the very call that made the feedback: the call was repeated, or is read again."""
+        """Whether the create is of the call that made the feedback: the call was repeated, or its record read again."""
         return self.call != b"" and self.call == call_of(event)
 
     def apply(self, event: FeedbackEvent, sequence: int) -> bool:
-        """Take in one more event; whether it changes anything, which a repetition does not, nor one that is read again.
+        """Apply one more event. Returns whether it changes anything; an event that was applied before does not.
 
-        Raises Conflict when it contradicts what is stored.
+        Raises Conflict if it contradicts the state.
         """
         if isinstance(event, Created):
             changed = self._repeat(event, sequence)
         elif sequence < self.created_by:
-            # A replay finds the create that came after this event: when it came, there was nothing to change.
+            # Seen in a replay: the create came after this event, so when the event came there was nothing to change.
             raise Conflict("unknown_feedback", "The feedback was created after this change of it.")
         elif isinstance(event, Deleted):
             changed = self._delete(event, sequence)
@@ -149,13 +149,13 @@ class Feedback(msgspec.Struct, gc=False, array_like=True):
 
 
 def _same(sent: Content, held: Content) -> bool:
-    """Whether both say the same; the keys of metadata may come in another order."""
+    """Whether two contents are equal; the keys of metadata may be in another order."""
     if sent == held:
         return True
     try:
         return sent[:3] == held[:3] and _canonical(sent[3]) == _canonical(held[3])
     except (ValueError, RecursionError):
-        return False  # an integer too long or a nesting too deep for Python, which no edge lets through
+        return False  # an integer too long or nesting too deep for Python; the edge accepts neither
 
 
 def _canonical(metadata: bytes) -> str:

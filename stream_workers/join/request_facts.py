@@ -1,4 +1,4 @@
-"""What the requests on a trace say about its feedback.
+"""The facts that a trace's requests add to its feedback: models, providers and special fields.
 
 Facts are a function of the set of requests, never of the order in which they came: all models and providers, and
 for each special field the value of the earliest request that has it.
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import field
 
 Specials = tuple[str, str, str, str]
-"""User, organisation, prompt and environment; the empty string where there is none."""
+"""User, organisation, prompt and environment; each empty if there is none."""
 
 NO_SPECIALS: Specials = ("", "", "", "")
 
@@ -30,8 +30,8 @@ class RequestFact(msgspec.Struct, omit_defaults=True, tag_field="event", tag="fa
 
 
 class Facts(msgspec.Struct, gc=False, array_like=True):
-    """What is known of a trace's requests. `requests` maps each request id to the sequence it first came by; `models`
-    and `providers` are sorted."""
+    """The facts of a trace's requests. `requests` maps each request id to the sequence of its first event; `models` and
+    `providers` are sorted."""
 
     requests: dict[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
     _earliest: tuple[tuple[int, str] | None, ...] = (None, None, None, None)
 
     def add(self, request_id: str, fact: RequestFact, sequence: int) -> bool:
-        """Take in a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
+        """Add a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
         if not self.requests:
             self._begin(request_id, fact, sequence)
             return True
@@ -53,7 +53,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         return changed
 
     def _begin(self, request_id: str, fact: RequestFact, sequence: int) -> None:
-        """Take in the first request, with nothing to compare it with: most traces have no second one."""
+        """Add the first request, without comparing it with others: most traces have only one."""
         self.requests[request_id] = sequence
         if fact.model:
             self.models = [fact.model]
@@ -81,7 +81,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
 
 
 def _insert(names: list[str], name: str | None) -> bool:
-    """Put a name among sorted ones; False if there is none or it is among them."""
+    """Insert a name into sorted names; False if it is empty or already there."""
     if not name:
         return False
     place = bisect_left(names, name)

@@ -1,7 +1,7 @@
-"""What is written and said of a feedback or a trace: absolute values under a version, computed once for both.
+"""Snapshots of a feedback or a trace: absolute values with a version, from which rows and messages are made.
 
-Higher versions are newer: first by the latest event's sequence, then by how many requests were known. Both are
-properties of the events that were read, never of a clock, so every worker gives the same state the same version.
+Higher versions are newer: first by the sequence of the latest event, then by the number of known requests. Both follow
+from the events that were read and never from a clock, so every worker gives the same state the same version.
 """
 
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from stream_workers.join.aggregate import Totals
-from stream_workers.join.feedback import Feedback
+from stream_workers.join.feedback import FeedbackState
 from stream_workers.join.request_facts import NO_SPECIALS, Facts, Specials
-from stream_workers.join.trace_state import Trace
+from stream_workers.join.trace_state import TraceState
 
 MOST_REQUESTS = 0xFFFF
 
@@ -21,7 +21,7 @@ EXPIRED = "expired"
 
 
 class FeedbackSnapshot(Struct, gc=False):
-    """A feedback as it stands. Weight in billionths, times in Unix milliseconds, special fields those in force."""
+    """The values of a feedback. Weight in billionths, times in Unix milliseconds; `specials` are those in force."""
 
     workspace: str
     feedback_id: str
@@ -42,7 +42,7 @@ class FeedbackSnapshot(Struct, gc=False):
 
 
 class TraceSnapshot(Struct, gc=False):
-    """The numbers of a trace as they stand; weights in billionths, `updated_at` in Unix milliseconds."""
+    """The totals of a trace; weights in billionths, `updated_at` in Unix milliseconds."""
 
     workspace: str
     trace_id: str
@@ -60,12 +60,12 @@ class TraceSnapshot(Struct, gc=False):
     is_expired: bool = False
 
 
-def of_feedback(touched: Iterable[tuple[Trace, Feedback]]) -> list[FeedbackSnapshot]:
+def of_feedback(changed: Iterable[tuple[TraceState, FeedbackState]]) -> list[FeedbackSnapshot]:
     """Snapshots of these feedbacks, each with its trace."""
-    return [_feedback_snapshot(trace, feedback, trace.facts) for trace, feedback in touched]
+    return [_feedback_snapshot(trace, feedback, trace.facts) for trace, feedback in changed]
 
 
-def _feedback_snapshot(trace: Trace, feedback: Feedback, facts: Facts) -> FeedbackSnapshot:
+def _feedback_snapshot(trace: TraceState, feedback: FeedbackState, facts: Facts) -> FeedbackSnapshot:
     return FeedbackSnapshot(
         trace.workspace,
         feedback.feedback_id,
@@ -86,12 +86,12 @@ def _feedback_snapshot(trace: Trace, feedback: Feedback, facts: Facts) -> Feedba
     )
 
 
-def of_traces(traces: Iterable[Trace]) -> list[TraceSnapshot]:
+def of_traces(traces: Iterable[TraceState]) -> list[TraceSnapshot]:
     """Snapshots of these traces."""
     return [_trace_snapshot(trace, trace.totals, trace.last) for trace in traces]
 
 
-def _trace_snapshot(trace: Trace, totals: Totals, last: Feedback | None) -> TraceSnapshot:
+def _trace_snapshot(trace: TraceState, totals: Totals, last: FeedbackState | None) -> TraceSnapshot:
     return TraceSnapshot(
         trace.workspace,
         trace.trace_id,
@@ -109,10 +109,12 @@ def _trace_snapshot(trace: Trace, totals: Totals, last: Feedback | None) -> Trac
     )
 
 
-def of_expired(traces: Iterable[tuple[Trace, int]]) -> tuple[list[FeedbackSnapshot], list[TraceSnapshot]]:
-    """What is left of removed traces and their feedback, each trace with the sequence of the notice that removed it:
-    above all that was written of them before, and nothing of what they said."""
-    feedback, told = [], []
+def of_expired(traces: Iterable[tuple[TraceState, int]]) -> tuple[list[FeedbackSnapshot], list[TraceSnapshot]]:
+    """Snapshots of removed traces and their feedback, each trace with the sequence of the expiry that removed it.
+
+    Their versions are above all earlier ones, and they hold nothing of what callers sent.
+    """
+    feedback, removed = [], []
     for trace, sequence in traces:
         version, partition = sequence << 16, trace.partition
         feedback += [
@@ -123,16 +125,16 @@ def of_expired(traces: Iterable[tuple[Trace, int]]) -> tuple[list[FeedbackSnapsh
             for each in trace.feedback()
         ]  # fmt: skip
         if trace.feedback_count:
-            told.append(
+            removed.append(
                 TraceSnapshot(
                     trace.workspace, trace.trace_id, 0, 0, 0, 0, None, None, None, 0, 0, version, partition, True
                 )
             )
-    return feedback, told
+    return feedback, removed
 
 
 def in_force(own: Specials, found: Specials) -> Specials:
-    """The special fields of a feedback: its own, and where it has none, those its requests say."""
+    """The special fields in force: the feedback's own, and where it has none, those of its requests."""
     if found == NO_SPECIALS:
         return own
     return (own[0] or found[0], own[1] or found[1], own[2] or found[2], own[3] or found[3])

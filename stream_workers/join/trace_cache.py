@@ -1,77 +1,77 @@
-"""The traces a worker remembers between polls, least recently used first out.
+"""The states that a worker keeps between consumer batches: an LRU cache by trace hash.
 
-A worker owns the partitions assigned to it, so what it remembers of them is the truth and spares the look-up. All
-of it is forgotten when the assignment changes.
+A worker owns the partitions assigned to it, so a cached state of theirs is current and needs no look-up. The whole
+cache is cleared when the assignment changes.
 """
 
 from collections.abc import Collection, Mapping
 from itertools import islice
 
 from runtime.metrics import CACHE_TRACES
-from stream_workers.join.state_codec import Packed
+from stream_workers.join.state_codec import EncodedState
 
-BYTES_OF_A_PLACE = 250
-"""What remembering a trace takes beside what is remembered of it."""
+BYTES_PER_ENTRY = 250
+"""Bytes that an entry takes beside its encoded state."""
 
 COMPRESS_FROM = 512
 COMPRESS_FROM_WHEN_FILLING = 256
-"""Bytes from which on what is remembered of a trace is compressed, and once an eighth of the room is taken."""
+"""Bytes from which on a state is compressed: at first, and once an eighth of the capacity is used."""
 
 
 class TraceCache:
-    """Packed buckets by trace hash, in no more than about `capacity` bytes."""
+    """Encoded states by trace hash, in about `capacity` bytes at most."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        # The least recently used first, as a dictionary keeps what is put in.
-        self._buckets: dict[int, Packed] = {}
-        self._packed_bytes = 0
+        # The least recently used first: a dictionary keeps the order of insertion.
+        self._states: dict[int, EncodedState] = {}
+        self._encoded_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._buckets)
+        return len(self._states)
 
     @property
     def compress_from(self) -> int:
-        """Bytes from which on to compress what is remembered of a trace now: as it fills, room is worth time."""
-        return COMPRESS_FROM if 8 * self._taken < self._capacity else COMPRESS_FROM_WHEN_FILLING
+        """Bytes from which on to compress a state now: as the cache fills, memory is worth more than time."""
+        return COMPRESS_FROM if 8 * self._used_bytes < self._capacity else COMPRESS_FROM_WHEN_FILLING
 
     @property
-    def _taken(self) -> int:
-        return self._packed_bytes + len(self._buckets) * BYTES_OF_A_PLACE
+    def _used_bytes(self) -> int:
+        return self._encoded_bytes + len(self._states) * BYTES_PER_ENTRY
 
-    def known(self, hashes: Collection[int]) -> dict[int, Packed]:
-        """Those of the hashes that are remembered."""
-        found = {h: self._buckets[h] for h in hashes if h in self._buckets}
+    def get(self, hashes: Collection[int]) -> dict[int, EncodedState]:
+        """The cached states of these hashes; a hash without one is missing from the result."""
+        found = {h: self._states[h] for h in hashes if h in self._states}
         CACHE_TRACES.add("hit", by=len(found))
         CACHE_TRACES.add("miss", by=len(hashes) - len(found))
         return found
 
-    def remember(self, buckets: Mapping[int, Packed]) -> None:
-        """Keep these as the most recent, and let go of the oldest beyond the capacity."""
-        held = self._buckets
-        before = [held.pop(trace_hash) for trace_hash in buckets if trace_hash in held]
-        held.update(buckets)
-        self._packed_bytes += sum(map(len, buckets.values())) - sum(map(len, before))
-        for trace_hash in self._too_many():
-            self._packed_bytes -= len(held.pop(trace_hash))
+    def put(self, states: Mapping[int, EncodedState]) -> None:
+        """Cache these states as the most recent, and evict the least recently used beyond the capacity."""
+        kept = self._states
+        before = [kept.pop(trace_hash) for trace_hash in states if trace_hash in kept]
+        kept.update(states)
+        self._encoded_bytes += sum(map(len, states.values())) - sum(map(len, before))
+        for trace_hash in self._to_evict():
+            self._encoded_bytes -= len(kept.pop(trace_hash))
 
-    def _too_many(self) -> list[int]:
-        """The least recently used, as many as there is no room for.
+    def _to_evict(self) -> list[int]:
+        """The least recently used hashes, as many as exceed the capacity.
 
-        Not the newest, however large: a trace of more than fits would otherwise be read anew for every poll.
+        The newest is never among them: a trace larger than the cache would otherwise be read again for every batch.
         """
-        held = self._buckets
-        excess = self._taken - self._capacity
+        kept = self._states
+        excess = self._used_bytes - self._capacity
         found: list[int] = []
-        # In one go: to look for the first again and again is to pass all that were let go before it.
-        for trace_hash, packed in islice(held.items(), max(0, len(held) - 1)):
+        # In one pass: to look for the first entry again and again passes over all entries deleted before it.
+        for trace_hash, encoded in islice(kept.items(), max(0, len(kept) - 1)):
             if excess <= 0:
                 break
-            excess -= len(packed) + BYTES_OF_A_PLACE
+            excess -= len(encoded) + BYTES_PER_ENTRY
             found.append(trace_hash)
         return found
 
-    def forget(self) -> None:
-        """Remember nothing."""
-        self._buckets.clear()
-        self._packed_bytes = 0
+    def clear(self) -> None:
+        """Remove every state."""
+        self._states.clear()
+        self._encoded_bytes = 0

@@ -1,8 +1,9 @@
-"""The program that keeps rollups true: `python -m stream_workers.rollup.app`, until SIGTERM.
+"""The program that keeps rollups up to date: `python -m stream_workers.rollup.app`, until SIGTERM.
 
-It reads which hours have changed and computes each once, however often it was named meanwhile. Every hour has one
-owner, since its notices lie in one partition. A notice is acknowledged once its hour and day are written. At its start
-it looks for hours that were changed and never computed, whose notices a broker has lost or nobody has sent.
+It reads rollup invalidations, which name hours that have changed, and computes each hour once, however often it was
+named meanwhile. Every hour has one owner, because its invalidations are in one partition. An invalidation is
+acknowledged once its hour and day are written. At its start, the program looks for hours that were changed and never
+computed: a broker may have lost their invalidations, or a worker may never have sent them.
 """
 
 import asyncio
@@ -23,44 +24,44 @@ from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from schemas.topics import ROLLUP_TOUCHES
 from stream_workers.batches.batch_transport import PassThrough
-from stream_workers.batches.faust_app import poll_app
-from stream_workers.batches.offset_progress import Poll
-from stream_workers.batches.processor import Abandoned
+from stream_workers.batches.faust_app import batch_app
+from stream_workers.batches.offset_progress import ConsumerBatch
+from stream_workers.batches.processor import BatchAbandoned
 from stream_workers.batches.start import run
 from stream_workers.io.retry import Backoff, until_done
 from stream_workers.io.schema_check import require_own_tables
 from stream_workers.rollup.rollups import Hour, compute, stale_hours
-from stream_workers.rollup.storage_metrics import watch
+from stream_workers.rollup.storage_metrics import watch_storage
 from stream_workers.settings import RollupSettings
 
 log = logging.getLogger(__name__)
 
-_MOST_NOTICES = 100_000
+_MOST_INVALIDATIONS = 100_000
 
 
-class _Touch(msgspec.Struct):
+class _Invalidation(msgspec.Struct):
     workspace: str
     hour: int
 
 
-_decode = msgspec.json.Decoder(_Touch).decode
+_decode = msgspec.json.Decoder(_Invalidation).decode
 
 
-def hours_of(values: Iterable[bytes | None]) -> set[Hour]:
-    """The hours that these notices name. What is none is passed over: it is not one of the workers'."""
+def named_hours(values: Iterable[bytes | None]) -> set[Hour]:
+    """The hours that these invalidations name. A record that is no invalidation is skipped: no worker has sent it."""
     hours = set()
     for value in values:
         try:
-            touch = _decode(value or b"")
+            invalidation = _decode(value or b"")
         except msgspec.DecodeError:
-            log.warning("a record of %s names no hour and is passed over: %d bytes", ROLLUP_TOUCHES, len(value or b""))
+            log.warning("a record of %s names no hour and is skipped: %d bytes", ROLLUP_TOUCHES, len(value or b""))
         else:
-            hours.add(Hour(touch.workspace, touch.hour - touch.hour % 3600))
+            hours.add(Hour(invalidation.workspace, invalidation.hour - invalidation.hour % 3600))
     return hours
 
 
 async def compute_counted(client: AsyncClient, hours: Collection[Hour]) -> None:
-    """`compute`, with its time and what it has computed counted."""
+    """`compute`, with metrics of its duration and of the hours and days computed."""
     if not hours:
         return
     began = time.perf_counter()
@@ -76,10 +77,10 @@ async def compute_counted(client: AsyncClient, hours: Collection[Hour]) -> None:
 
 def build_app(settings: RollupSettings) -> faust.App:
     """The program, ready to be run by `faust.Worker`."""
-    app = poll_app(settings, settings.rollup_group, _MOST_NOTICES)
-    polls = app.topic(ROLLUP_TOUCHES, schema=PassThrough(), key_type=None, value_type=None)
+    app = batch_app(settings, settings.rollup_group, _MOST_INVALIDATIONS)
+    batches = app.topic(ROLLUP_TOUCHES, schema=PassThrough(), key_type=None, value_type=None)
 
-    @app.agent(polls, name="roll-up")  # type: ignore[untyped-decorator]
+    @app.agent(batches, name="roll-up")  # type: ignore[untyped-decorator]
     async def roll_up(stream: Any) -> None:
         client = await until_done(
             f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
@@ -90,32 +91,32 @@ def build_app(settings: RollupSettings) -> faust.App:
 
         await require_own_tables(client)
 
-        async def see_through(poll: Poll) -> None:
-            def require() -> None:
-                if poll.assignment != app.consumer.assignment_number:
-                    raise Abandoned
+        async def process_batch(batch: ConsumerBatch) -> None:
+            def require_assignment() -> None:
+                if batch.assignment != app.consumer.assignment_number:
+                    raise BatchAbandoned
 
-            if any(batch.lost for batch in poll.batches):
-                log.warning("notices were gone from Kafka before they were read: looking for hours that they named")
-                await until_done("catching up", catch_up, Backoff(), require)
-            hours = hours_of(record.value for batch in poll.batches for record in batch.records)
-            await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require)
-            app.consumer.acknowledge(poll)
+            if any(part.lost for part in batch.partitions):
+                log.warning("rollup invalidations were gone from Kafka before they were read: looking for stale hours")
+                await until_done("catching up", catch_up, Backoff(), require_assignment)
+            hours = named_hours(record.value for part in batch.partitions for record in part.records)
+            await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require_assignment)
+            app.consumer.acknowledge(batch)
 
         async def catch_up() -> None:
             await compute_counted(client, await stale_hours(client))
 
-        storage = BackgroundTask("watching ClickHouse's disks", lambda: watch(client))
+        storage = BackgroundTask("watching ClickHouse's disks", lambda: watch_storage(client))
         storage.start()
         try:
             await until_done("catching up", catch_up, Backoff(), lambda: None)
-            async for poll in stream.noack():
+            async for batch in stream.noack():
                 began = time.monotonic()
-                with contextlib.suppress(Abandoned):
-                    await see_through(poll)
-                # What costs much is done the less often: notices gather meanwhile, and each hour is computed once.
+                with contextlib.suppress(BatchAbandoned):
+                    await process_batch(batch)
+                # A long computation is followed by a long pause: invalidations gather, and each hour is computed once.
                 await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
-                app.consumer.ask_for_next(poll)
+                app.consumer.request_next(batch)
         finally:
             await storage.stop()
             await client.close()

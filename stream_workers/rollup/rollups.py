@@ -1,13 +1,13 @@
-"""Hours and days computed anew from what is stored, inside ClickHouse, so that a stale computation can never win.
+"""Computes hours and days from stored rows, inside ClickHouse, so that a stale computation can never win.
 
-What is written is absolute. A group's numbers and version are functions of one reading (rollup_statements.py), and of
-two readings the later has seen no less: the version of a group is the higher exactly if anything in it has changed, and
-no group is ever lost from sight. So whoever has read less loses, in whatever order results arrive; and a group whose
-version is stored already need not be written again.
+What is written is absolute. The totals and the version of a group follow from one reading (statements.py), and of two
+readings the later one has seen no less. The version of a group is higher exactly if anything in it has changed, and no
+group ever disappears. So the computation that has read less loses, in whatever order the results arrive, and a group
+whose version is stored already need not be written again.
 
-That rests on rows only being added. Whoever physically removes some calls `touch_after_removal`: each removal leaves a
-mark, and a version begins with the number of marks (the epoch), which is read before the rows are. Rows of an earlier
-epoch than their bucket's count no more.
+This holds only while rows are added and never removed. Code that physically removes rows calls
+`recompute_after_removal`. Each removal adds a mark, and a version begins with the number of marks (the epoch), which is
+read before the rows are. Rollups of an earlier epoch than that of their hour or day do not count any more.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -22,7 +22,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from stream_workers.rollup.statements import DELETE_VOID_ROWS, EPOCHS, STALE, WRITE
 
 _DAY = 86_400
-# One statement for several costs little more than for one; of busy hours, so many still fit into memory.
+# A statement for several buckets costs little more than for one, and so many busy hours still fit into memory.
 _BUCKETS_AT_ONCE = 24
 _SETTINGS = {
     "async_insert": 0,
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 
 class Hour(NamedTuple):
-    """One bucket: a workspace's feedback created in the hour from `start`, Unix seconds."""
+    """An hour of one workspace. `start` is in Unix seconds; a day is given as its first hour."""
 
     workspace: str
     start: int
@@ -45,10 +45,10 @@ class Hour(NamedTuple):
 
 
 async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None) -> None:
-    """Bring the rollups of these hours, and of the days they lie in, up to what is stored. `done` is called each time
-    that some are, with how many.
+    """Compute the rollups of these hours and of their days. `done` is called with the number of each part that is done.
 
-    May be done by anyone, at any time and again: at worst in vain. Raises what the client raises.
+    May be called by any program, at any time and repeatedly: at worst it changes nothing. Raises what the client
+    raises.
     """
     hours = sorted(set(hours))
     if not hours:
@@ -67,37 +67,38 @@ async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[in
 async def compute_buckets(
     client: AsyncClient, period: str, workspace: str, starts: Collection[int], epochs: Collection[int]
 ) -> None:
-    """Write those groups of some hours or days whose version is not stored, under epochs that were read before."""
+    """Write the groups of some hours or days whose version is not stored yet, under epochs that were read before."""
     parameters = {"period": period, "workspace": workspace, "starts": list(starts), "epochs": list(epochs)}
     await client.command(WRITE[period], parameters=parameters, settings=_SETTINGS)
 
 
 async def stale_hours(client: AsyncClient) -> list[Hour]:
-    """Hours whose rollups, or whose day's, do not know all that is stored."""
+    """Hours whose rollups, or whose day's rollups, do not include all stored rows."""
     return sorted({Hour(*row) for row in (await client.query(STALE)).result_rows})
 
 
-async def touch_after_removal(
+async def recompute_after_removal(
     client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Void the rollups of these hours and of their days, compute both anew, and delete what is void for good. To be
-    called once rows are gone from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2), with every hour in
-    which the removed feedback was created. May be repeated. Raises what the client raises.
+    """Void the rollups of these hours and of their days, compute both again, and delete the void rows.
+
+    To be called once rows are removed from `feedback_rows` and `feedback_hour_rows` (mutations_sync = 2), with every
+    hour in which the removed feedback was created. May be repeated. Raises what the client raises.
     """
-    touched = sorted({Hour(hour.workspace, hour.start // 3600 * 3600) for hour in hours})
-    if not touched:
+    affected = sorted({Hour(hour.workspace, hour.start // 3600 * 3600) for hour in hours})
+    if not affected:
         return
     removal = uuid4()
     await client.insert(
         "feedback.rollup_removals",
-        [(hour.workspace, datetime.fromtimestamp(hour.start, UTC), removal) for hour in touched],
+        [(hour.workspace, datetime.fromtimestamp(hour.start, UTC), removal) for hour in affected],
         column_names=["workspace", "hour", "removal"],
         settings={"async_insert": 0},
     )
-    await compute(client, touched, done)
+    await compute(client, affected, done)
     await client.command(
         DELETE_VOID_ROWS,
-        parameters={"workspaces": sorted({hour.workspace for hour in touched})},
+        parameters={"workspaces": sorted({hour.workspace for hour in affected})},
         settings={"mutations_sync": 2, "allow_nondeterministic_mutations": 1},
     )
 

@@ -1,17 +1,17 @@
-"""The SQL behind rollups: what the rows of an hour come to, what the hours of a day do, and how either is written.
+"""The SQL of rollups: how hours are computed from rows and days from hours, and how both are written.
 
-A group's numbers and its version are read together, by one statement. In an hour the newest rows of each feedback
-stand. A row that stands counts 2·version + 1 towards the version of each group it is in, and 2·version + 2 once it does
-not stand any more, be it that the feedback was deleted or that a later event moved it to other groups. In a day, the
-versions of the hours add up.
+The totals of a group and its version are read together, by one statement. Of an hour, the newest rows of each feedback
+count. A row that counts adds 2·version + 1 to the version of each group it is in. It adds 2·version + 2 once it no
+longer counts, because the feedback was deleted or a later event moved it to other groups. The version of a day is the
+sum of the versions of its hours.
 
-The rows of an hour are looked at twice, and one look may see what comes after the other. So the second only names rows
-that something newer has overtaken: where a look has missed something, the version is lower than where none has.
+The rows of an hour are read twice, and one reading may see rows that the other does not. So the second reading only
+names rows that a newer row has replaced: if a reading has missed something, the version is lower than if none has.
 
-Under one version copies of several rows of a feedback may stand, if they are of several groups. Where requests are too
-many to be counted in a version, the last form counts, by what it says. Elsewhere somebody has written what no worker
-would, and what feedback_rows keeps of it counts; as that does not show in the version of a group, numbers that differ
-under one version are written again.
+Several rows of a feedback may have copies under one version if they are in several groups. If there are too many
+requests to be counted in a version, the last form counts, in the order of the forms' values. In any other case
+something wrote rows that no worker would write; then the row that `feedback_rows` keeps counts. As that does not show
+in the version of a group, totals that differ under one version are written again.
 """
 
 from stream_workers.join.snapshots import MOST_REQUESTS
@@ -29,10 +29,10 @@ HOUR_COLUMNS = (
 )
 
 EPOCH_BITS = 104
-"""Where a version's epoch begins: beyond any sum of versions of 2^64, over 2^30 rows and 24 hours."""
+"""The bit at which the epoch of a version begins: above any sum of versions of 2^64, over 2^30 rows and 24 hours."""
 
 KEPT_SINCE = "(SELECT rollups_since FROM feedback.policy)"
-"""From when on hours and days are kept: of what is older some rows may have been dropped, so it is computed no more."""
+"""The start of the hours and days that are computed. Of older ones, some rows may have been dropped."""
 
 SUM = f"bitAnd(version, bitShiftLeft(toUInt128(1), {EPOCH_BITS}) - 1)"
 IS_VALID = f"""
@@ -40,9 +40,9 @@ IS_VALID = f"""
     SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
 )
 """
-# Of a time when rollups had no squares: only the older columns tell anything.
+# Rows from before rollups had squares: only their older columns are filled.
 _LACKS = "max({row}.feedback_count > 0 AND {row}.last_seen = toDateTime64(0, 3, 'UTC'))"
-# Versions that cannot count their requests any more.
+# Versions whose number of requests is at its maximum.
 _IS_FULL = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
 _FORM = "(model_count, _environment, _organisation, _prompt, _user)"
 _GROUPS = """
@@ -51,7 +51,7 @@ _GROUPS = """
 
 
 def copied(source: str, condition: str) -> str:
-    """HOUR_COLUMNS of the feedback in a table like feedback_rows that meets the condition."""
+    """A query for HOUR_COLUMNS of the feedback that meets the condition, from a table like feedback_rows."""
     return f"""
     SELECT {HOUR_COLUMNS} FROM (
         SELECT *, toDateTime(toStartOfHour(created_at), 'UTC') AS hour, toUInt32(length(models)) AS model_count
@@ -62,8 +62,11 @@ def copied(source: str, condition: str) -> str:
 
 
 def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
-    """Those of feedback_hour_rows that meet the condition, whole hours, and whether each stands. `feedback` are the
-    columns that tell feedbacks apart, of which feedback_id is enough, and cheaper, in one hour of one workspace."""
+    """A query for the rows of whole hours that meet the condition, and whether each row counts (`stands`).
+
+    `feedback` names the columns that identify a feedback. In one hour of one workspace feedback_id is enough, and
+    cheaper.
+    """
     rows = f"feedback.feedback_hour_rows WHERE {condition}"
     return f"""
     SELECT *, ({feedback}, version) IN ({_contested(rows, feedback)}) AS is_contested,
@@ -87,8 +90,8 @@ def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
 
 
 def _contested(rows: str, feedback: str) -> str:
-    """Feedback and version of copies that cannot all be of one row, but are of several under one version: they are of
-    several forms, or have more models than one row."""
+    """A query for feedback and version of copies that cannot all be of one row: they have several forms, or more models
+    than one row."""
     return f"""
     SELECT {feedback}, version FROM {rows} AND NOT {_IS_FULL} GROUP BY {feedback}, version
     HAVING min(cityHash64({_FORM}, model_count > 1 ? '' : model::String))
@@ -98,8 +101,8 @@ def _contested(rows: str, feedback: str) -> str:
 
 
 def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
-    """Workspace, hour, KEY, NUMBERS and sum of versions of each group, in the hours whose rows meet the condition."""
-    # Rows alike in all that groups them are added up before they are expanded into groups.
+    """A query for workspace, hour, KEY, NUMBERS and version sum of each group, in the hours that meet the condition."""
+    # Rows with equal grouping columns are added up before they are expanded into groups.
     alike = "_environment, _organisation, _prompt, _user, model, value"
     return f"""
     SELECT
@@ -146,7 +149,7 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
 
 
 def _sums_if(which: str) -> str:
-    """Number, number joined, weight, number with weight, weight², and time of the newest."""
+    """A tuple: count, joined count, sum of weights, count with a weight, sum of squared weights, time of the newest."""
     # A weight has nine decimal places and so its square has eighteen: sums of both fit into 38 digits.
     square = "toDecimal128(weight, 9) * toDecimal128(weight, 9)"
     return (
@@ -156,7 +159,7 @@ def _sums_if(which: str) -> str:
 
 
 def of_days(condition: str) -> str:
-    """Workspace, day, KEY, NUMBERS and sum of versions of each group, from the stored hours that meet the condition."""
+    """A query for workspace, day, KEY, NUMBERS and version sum of each group, from hours that meet the condition."""
     return f"""
     SELECT
         workspace, toDateTime(toStartOfDay(hours.start), 'UTC') AS day, dimension::String AS dimension,
@@ -199,8 +202,8 @@ def _read(numbers: str, start: str) -> str:
     """
 
 
-# COLUMNS of those groups of some buckets of one workspace that are not stored so, under their version; `epochs` are in
-# the order of `starts`.
+# Queries for COLUMNS of those groups of one workspace that are not stored like that; `epochs` are in the order of
+# `starts`.
 READ = {
     "hour": _read(
         of_hours(f"workspace = {{workspace:String}} AND hour IN {_STARTS}", feedback="hour, feedback_id"), "hour"
@@ -221,7 +224,7 @@ WHERE workspace IN {workspaces:Array(String)}
 GROUP BY workspace, period, start
 """
 
-# Each row of an hour is in one group of dimension `model`, and counts 2·version + 2 where what stands is added again.
+# Each row of an hour is in one group of dimension `model`. It adds 2·version + 2 if one is added for each that counts.
 STALE = f"""
 SELECT workspace, toUnixTimestamp(hour) FROM (
     SELECT workspace, hour, sum(toUInt128(version) * 2 + 2) AS known FROM feedback.feedback_hour_rows FINAL

@@ -1,6 +1,6 @@
-"""What the rollup program shows of ClickHouse's disks and parts: asked now and then, for whoever watches them.
+"""Metrics of ClickHouse's disks and parts, which the rollup program reads every few seconds.
 
-The API and the workers are many and would ask the same; this program is one, or few.
+There may be many APIs and workers, and all would ask the same; there are only a few rollup programs.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from runtime import metrics
 from runtime.fast_metrics import Labels
 from runtime.log_setup import told
 
-_EVERY_S = 15.0
+_READ_EVERY_S = 15.0
 _DISKS = "SELECT name, free_space, total_space FROM system.disks"
 _PARTS = """
 SELECT table, max(parts) FROM (
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class Storage(NamedTuple):
-    """Bytes by disk, and by table the parts of its partition that has most."""
+    """Bytes by disk, and by table the number of parts of its partition that has most."""
 
     free: Mapping[Labels, float]
     total: Mapping[Labels, float]
     parts: Mapping[Labels, float]
 
 
-async def look(client: AsyncClient) -> Storage:
+async def read_storage(client: AsyncClient) -> Storage:
     """Ask ClickHouse. Raises what the client raises."""
     disks = (await client.query(_DISKS)).result_rows
     parts = (await client.query(_PARTS)).result_rows
@@ -44,16 +44,16 @@ async def look(client: AsyncClient) -> Storage:
     )
 
 
-async def watch(client: AsyncClient, every_s: float = _EVERY_S) -> None:
-    """Show what ClickHouse says, from now on. While it does not answer, nothing is shown: a number would be a lie."""
+async def watch_storage(client: AsyncClient, every_s: float = _READ_EVERY_S) -> None:
+    """Keep the metrics up to date. While ClickHouse does not answer they are empty, because an old number is wrong."""
     seen = Storage({}, {}, {})
     metrics.DISK_FREE.follow(lambda: seen.free)
     metrics.DISK_TOTAL.follow(lambda: seen.total)
     metrics.PARTS.follow(lambda: seen.parts)
     while True:
         try:
-            seen = await look(client)
+            seen = await read_storage(client)
         except Exception as error:
-            log.warning("ClickHouse does not tell of its disks and parts: %s", told(error))
+            log.warning("ClickHouse's disks and parts cannot be read: %s", told(error))
             seen = Storage({}, {}, {})
         await asyncio.sleep(every_s)

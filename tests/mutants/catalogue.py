@@ -26,20 +26,20 @@ MUTANTS = (
     Mutant(
         "nothing is committed before it is stored and published",
         "stream_workers/batches/stage_pipeline.py",
-        """            await self._processor.settle(decision)
-            self._acknowledge(poll)
+        """            await self._processor.complete(joined)
+            self._acknowledge(batch)
 """,
-        """            self._acknowledge(poll)
-            await self._processor.settle(decision)
+        """            self._acknowledge(batch)
+            await self._processor.complete(joined)
 """,
-        "tests/unit/stream_workers/test_stage_pipeline.py::test_when_a_poll_fails_for_good_no_later_one_is_stored",
+        "tests/unit/stream_workers/test_stage_pipeline.py::test_when_a_batch_fails_for_good_no_later_one_is_stored",
     ),
     Mutant(
         "an offset is committed only after all before it",
         "stream_workers/batches/offset_progress.py",
-        "self.committable is None or batch.follows > self.committable",
+        "self.committable is None or part.follows > self.committable",
         "False",
-        "tests/unit/stream_workers/test_offset_progress.py::test_acknowledging_past_an_unacknowledged_poll_is_refused",
+        "tests/unit/stream_workers/test_offset_progress.py::test_acknowledging_past_an_unacknowledged_batch_is_refused",
     ),
     Mutant(
         "what was read under an earlier assignment is handled under no later one",
@@ -49,23 +49,23 @@ MUTANTS = (
 """,
         """        self.partitions.clear()
 """,
-        "tests/unit/stream_workers/test_offset_progress.py::test_what_was_read_under_an_earlier_assignment_is_in_no_poll",
+        "tests/unit/stream_workers/test_offset_progress.py::test_records_read_under_an_earlier_assignment_are_in_no_batch",
     ),
     Mutant(
         "what was known under one assignment is not used under the next",
         "stream_workers/batches/processor.py",
-        """            self._assignment = poll.assignment
-            self.forget()
+        """            self._assignment = batch.assignment
+            self.clear_states()
 """,
-        """            self._assignment = poll.assignment
+        """            self._assignment = batch.assignment
 """,
-        "tests/unit/stream_workers/test_processor.py::test_what_was_known_under_one_assignment_is_read_again_under_the_next",
+        "tests/unit/stream_workers/test_processor.py::test_a_state_cached_under_one_assignment_is_read_again_under_the_next",
     ),
     Mutant(
         "what was decided and is not yet stored is seen by what is decided next",
         "stream_workers/batches/processor.py",
-        "remembered = remembered | self._left_by_latest(hashes - found.removed)",
-        "remembered = dict(remembered)",
+        "cached = cached | self._latest_states_of(hashes - removed)",
+        "cached = dict(cached)",
         REPLAY,
     ),
     Mutant(
@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         "a trace that has come alive again is not removed",
         "stream_workers/join/trace_state.py",
-        "if not any(notice.feedback_before <= each < at for each in changes)), default=None",
+        "if not any(event.feedback_before <= each < at for each in changes)), default=None",
         "), default=None",
         REPLAY,
     ),
@@ -115,7 +115,7 @@ MUTANTS = (
         "stream_workers/batches/process_batch.py",
         "if number is None:",
         "if number is None or len(found[number]) >= 2:",
-        "tests/unit/stream_workers/test_process_batch.py::test_a_trace_is_whole_in_its_slice_and_in_order",
+        "tests/unit/stream_workers/test_process_batch.py::test_a_trace_is_whole_in_its_chunk_and_in_order",
     ),
     Mutant(
         "the requests of a trace say the same in whatever order they come",
@@ -171,12 +171,12 @@ MUTANTS = (
         "stream_workers/io/retry.py",
         "if unforeseen == MOST_UNFORESEEN:",
         "if unforeseen == -1:",
-        "tests/unit/stream_workers/test_retry.py::test_what_does_not_pass_is_told_whole_and_raised_after_a_few_tries",
+        "tests/unit/stream_workers/test_retry.py::test_an_error_that_is_not_temporary_is_logged_whole_and_raised_after_a_few_tries",
     ),
     Mutant(
         "a dead letter is judged by its event and undoes no later one",
         "operations/dead_letters/guard.py",
-        "return None if isinstance(event, Created | Forgotten) else event.feedback_id",
+        "return None if isinstance(event, Created | StateInvalidated) else event.feedback_id",
         "return None if b'create' in letter.value else event.feedback_id",
         "tests/unit/operations/test_dead_letter_guard.py::test_what_may_change_its_feedback_is_known_as_that",
     ),

@@ -33,7 +33,9 @@ def store(client: Client, first: int, end: int) -> None:
                          "created_at": at})  # fmt: skip
         requests.append({**common, "event": "request", "request_id": identity, "started_at": at, "received_at": at})
     logs = {FEEDBACK_EVENTS: feedback, REQUEST_LOGS: requests}
-    store_records(client, {topic: as_records(topic, events, first) for topic, events in logs.items()}, poll=500)
+    store_records(
+        client, {topic: as_records(topic, events, first) for topic, events in logs.items()}, batch_records=500
+    )
 
 
 def as_records(topic: str, events: list[dict[str, Any]], first: int) -> list[ConsumerRecord]:

@@ -151,9 +151,9 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     asked = grown(before, after, "feedback_worker_cache_traces_total")
     assert asked == {("miss",): 6, ("hit",): 3}
     assert grown(before, after, "feedback_consumer_poll_records_sum") == {(): 11}
-    polls = grown(before, after, "feedback_consumer_poll_records_count")[()]
+    batches = grown(before, after, "feedback_consumer_poll_records_count")[()]
     for name in ("insert", "publish"):
-        assert grown(before, after, f"feedback_worker_{name}_duration_seconds_count") == {(): polls}
+        assert grown(before, after, f"feedback_worker_{name}_duration_seconds_count") == {(): batches}
     assert grown(before, after, "feedback_consumer_commits_total")[()] >= 6
     assert grown(before, after, "feedback_worker_retries_total") == {}
     assert lag(after) == 0
@@ -176,7 +176,7 @@ async def commit_the_ends(bootstrap: str, group: str) -> None:
 
 
 @pytest.mark.each_source
-def test_the_lag_is_what_is_not_seen_through_and_what_fails_is_counted_as_tried_again(pipeline: Pipeline) -> None:
+def test_the_lag_is_what_is_not_completed_and_what_fails_is_counted_as_tried_again(pipeline: Pipeline) -> None:
     pipeline.feedback("lags", 1)
     settled(pipeline)
     (port,) = free_ports(1)

@@ -22,7 +22,7 @@ from operations.progress import Progress
 from operations.retention import apply_settings
 from schemas import topics
 from stream_workers.io.clickhouse_sink import store
-from stream_workers.io.lookup import JournalAnswer, fetch_claims, fetch_entries
+from stream_workers.io.lookup import JournalStates, fetch_claims, fetch_entries
 from stream_workers.join.trace_join import Claim
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.model import Model, Outcome, check
@@ -72,8 +72,8 @@ class StoredWorld(World):
     client: AsyncClient
     base: int
 
-    async def look_up(self, hashes: set[int]) -> JournalAnswer:
-        return JournalAnswer(await fetch_entries(self.client, hashes))
+    async def look_up(self, hashes: set[int]) -> JournalStates:
+        return JournalStates(await fetch_entries(self.client, hashes))
 
     def remove_expired(self, *, crash: bool) -> None:
         """In the end, by ClickHouse itself."""

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stream_workers.rollup.rollups import Hour, compute, stale_hours, touch_after_removal
+from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal, stale_hours
 from stream_workers.rollup.statements import COLUMNS, READ
 from tests.pipeline.engines import REPOSITORY, clickhouse_with_tables, until
 from tests.pipeline.running import Pipeline
@@ -153,7 +153,7 @@ class History:
                 self._hold_back()
             for place in self.places[:2]:
                 self._remove_rows(place[0])
-                await touch_after_removal(self.asynchronous, [Hour(self.workspace, int(place[1].timestamp()))])
+                await recompute_after_removal(self.asynchronous, [Hour(self.workspace, int(place[1].timestamp()))])
                 assert self._void_rows() == 0
                 for _ in range(3):
                     self._hold_back()

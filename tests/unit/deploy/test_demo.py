@@ -19,7 +19,7 @@ from deploy.demo.trace_ids import is_demo, trace_id_of
 from deploy.demo.week import week
 from ingest_api.settings import Settings
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.join.decode import read
+from stream_workers.join.decode import decode_event
 
 END = datetime(2026, 3, 12, 16, 20, tzinfo=UTC)
 REQUESTS = 6000
@@ -79,7 +79,7 @@ def test_the_edge_takes_every_call_and_workers_every_event(calls: list[ApiCall])
         REQUEST_LOGS: REQUESTS,
         FEEDBACK_EVENTS: len(calls) - REQUESTS,
     }
-    events = [read(record.topic, record.value) for record in records]
+    events = [decode_event(record.topic, record.value) for record in records]
     assert [round(event.at.timestamp(), 3) for event in events] == [int(c.at.timestamp() * 1000) / 1000 for c in calls]
     known = set()
     for call, event in zip(calls, events, strict=True):

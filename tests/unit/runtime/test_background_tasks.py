@@ -27,9 +27,9 @@ from runtime.background_tasks import BackgroundTask
 from runtime.kafka_consumer import stop_consumer
 from runtime.metrics import TASKS
 from runtime.restart_backoff import Restarts
-from stream_workers.batches.faust_app import TaskCancelledError, poll_app
+from stream_workers.batches.faust_app import TaskCancelledError, batch_app
 from stream_workers.io import output_producer
-from stream_workers.io.output_messages import Message
+from stream_workers.io.output_messages import OutputMessage
 from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +49,7 @@ OWNED = {
     "runtime/request_head_limits.py": "a timer that closes one connection",
     "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
     "query_api/exports/runs.py": "of one export, which tells its own end",
-    "stream_workers/batches/stage_pipeline.py": "of one poll; any end but a stop ends the worker",
+    "stream_workers/batches/stage_pipeline.py": "of one consumer batch; any end but a stop ends the worker",
     "stream_workers/batches/app.py": "the end of the worker",
 }
 
@@ -296,7 +296,7 @@ async def test_whoever_stops_a_consumer_can_still_be_cancelled() -> None:
 
 
 async def test_a_task_of_faust_that_is_cancelled_crashes_the_worker() -> None:
-    poll_app(WorkerSettings(), "group", 1)
+    batch_app(WorkerSettings(), "group", 1)
 
     class Sleeper(Service):  # type: ignore[misc]
         pass
@@ -311,7 +311,7 @@ async def test_a_task_of_faust_that_is_cancelled_crashes_the_worker() -> None:
 
 
 async def test_a_task_of_faust_that_is_cancelled_at_a_stop_crashes_nothing() -> None:
-    poll_app(WorkerSettings(), "group", 1)
+    batch_app(WorkerSettings(), "group", 1)
 
     class Sleeper(Service):  # type: ignore[misc]
         pass
@@ -336,9 +336,9 @@ async def test_a_worker_whose_producer_has_ended_does_not_wait_for_it(monkeypatc
             return asyncio.get_running_loop().create_future()
 
     monkeypatch.setattr(output_producer, "AIOKafkaProducer", Producer)
-    publisher = output_producer.Publisher("", idempotent=False)
+    publisher = output_producer.OutputProducer("", idempotent=False)
     monkeypatch.setattr(publisher, "_batches", lambda messages: [messages])
-    waiting = asyncio.ensure_future(publisher.publish([Message("t", 0, b"k", b"v")]))
+    waiting = asyncio.ensure_future(publisher.publish([OutputMessage("t", 0, b"k", b"v")]))
     await asyncio.sleep(0)
     sender.cancel()
     with pytest.raises(output_producer.ProducerEndedError):

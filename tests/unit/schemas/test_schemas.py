@@ -17,7 +17,7 @@ from schemas.events import FeedbackEvent, RequestLogged
 from schemas.export import files
 from schemas.murmur2 import murmur2, murmur2_all
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS, TOPICS
-from stream_workers.join.decode import NotAnEvent, read
+from stream_workers.join.decode import InvalidEventError, decode_event
 
 DOCS = Path(__file__).parents[3] / "docs"
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -170,7 +170,7 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
 @pytest.mark.parametrize(("topic", "sample"), SAMPLES)
 def test_every_event_of_the_contract_is_read_by_the_worker(topic: str, sample: dict[str, Any]) -> None:
     ADAPTERS[topic].validate_python(sample)
-    assert read(topic, msgspec.json.encode(sample))
+    assert decode_event(topic, msgspec.json.encode(sample))
 
 
 @given(st.sampled_from(SAMPLES), st.data())
@@ -186,8 +186,8 @@ def test_the_workers_reading_and_the_published_schema_accept_and_refuse_the_same
 
 def _worker_accepts(topic: str, text: bytes) -> bool:
     try:
-        read(topic, text)
-    except NotAnEvent:
+        decode_event(topic, text)
+    except InvalidEventError:
         return False
     return True
 

@@ -1,9 +1,9 @@
-"""A world of one partition for replay tests: logs, storage, and workers that crash, stall, wake and hand over.
+"""A simulated world of one partition for replay tests: logs, storage, and workers that crash or lose partitions.
 
-Storage keeps what the real engines keep: every journal entry, per place the row of the highest version, per key
-the message of the highest version. Workers run the real `Processor` on the real `Conveyor`, several polls in hand.
-Every engine call, and the end of every computation, is a point at which the scheduler may go on with anything else that
-is under way, fail the call, end its worker for good, or take its partitions away.
+Storage keeps what the real engines keep: every journal entry, for each sort key the row of the highest version, and for
+each message key the message of the highest version. Workers run the real `Processor` in the real `StagePipeline`, with
+several batches in flight. At every engine call, and at the end of every computation, the scheduler may continue with
+anything else in flight, fail the call, kill its worker, or revoke its partitions.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from faust.types import TP
 
 from schemas import topics
 from stream_workers.batches import process_batch
-from stream_workers.batches.offset_progress import Poll, ProgressOfAssignment
-from stream_workers.batches.process_batch import Stored
+from stream_workers.batches.offset_progress import AssignmentProgress, ConsumerBatch
+from stream_workers.batches.process_batch import StoredStates
 from stream_workers.batches.processor import Processor
-from stream_workers.batches.stage_pipeline import Conveyor
+from stream_workers.batches.stage_pipeline import StagePipeline
 from stream_workers.io.arrow_rows import CLAIMS
-from stream_workers.io.lookup import JournalAnswer
-from stream_workers.io.output_messages import Message
+from stream_workers.io.lookup import JournalStates
+from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff
 from stream_workers.join import state_codec, trace_cache
 from stream_workers.join.decode import Expired
@@ -70,9 +70,9 @@ class World:
     gone: set[tuple[str, Any]] = field(default_factory=set)
     """What was physically removed: (kind, sequence) of entries of the journal, ("row", id) of requests."""
 
-    async def look_up(self, hashes: set[int]) -> JournalAnswer:
+    async def look_up(self, hashes: set[int]) -> JournalStates:
         lines = [row["line"] for row in self.tables["journal"].values() if row["trace_hash"] in hashes]
-        return JournalAnswer(b"[%b]" % b",".join(lines))
+        return JournalStates(b"[%b]" % b",".join(lines))
 
     async def owners_of(self, claims: Collection[Claim]) -> dict[Claim, str]:
         return {claim: self.claims[claim] for claim in claims if claim in self.claims}
@@ -93,26 +93,26 @@ class World:
             self.contradictions.append(f"two contents under one version of {name}: {held} and {row}")
 
     def readable(self, topic: str) -> list[ConsumerRecord]:
-        """The log up to the first notice of a removal that was not sent yet: what it names has to be committed."""
+        """The log up to the first expiry that cannot have been sent yet: it names only committed records."""
         log = self.logs[topic]
         return log[: next((n for n, record in enumerate(log) if not self._may_be_there(record)), len(log))]
 
     def _may_be_there(self, record: ConsumerRecord) -> bool:
-        notice = removal(record)
-        return notice is None or (
-            self.committed[topics.FEEDBACK_EVENTS] >= notice.feedback_before
-            and self.committed[topics.REQUEST_LOGS] >= notice.requests_before
+        expiry = expiry_in(record)
+        return expiry is None or (
+            self.committed[topics.FEEDBACK_EVENTS] >= expiry.feedback_before
+            and self.committed[topics.REQUEST_LOGS] >= expiry.requests_before
         )
 
     def remove_expired(self, *, crash: bool) -> None:
-        """Remove what committed notices cover, as `feedback expire` does: the rows of requests, then the journal."""
+        """Remove what committed expiries cover, as `feedback expire` does: the rows of requests, then the journal."""
         by_hash: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for row in self.tables["journal"].values():
             by_hash[row["trace_hash"]].append(row)
         for trace_hash, rows in by_hash.items():
             committed = self.committed[topics.FEEDBACK_EVENTS]
             known = [row for row in rows if row["kind"] == "request" or row["sequence"] < committed]
-            answer = JournalAnswer(b"[%b]" % b",".join(row["line"] for row in known))
+            answer = JournalStates(b"[%b]" % b",".join(row["line"] for row in known))
             if (expiry := latest_expiry(answer.entries(trace_hash))) is None:
                 continue
             requests = [row for row in known if row["kind"] == "request"]
@@ -143,7 +143,7 @@ class World:
             self.gone,
         )
 
-    def hear(self, message: Message) -> None:
+    def publish(self, message: OutputMessage) -> None:
         version = message.version or 0
         held = self.published.get((message.topic, message.key))
         if held is None or version >= held[0]:
@@ -151,7 +151,7 @@ class World:
 
 
 class SimulatedWorker:
-    """One process: reads from where the group has committed, as long as it believes that it may."""
+    """One worker process: it reads from the group's commits, as long as it believes that it owns the partitions."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -159,15 +159,15 @@ class SimulatedWorker:
         self.owner = False
         self.pauses: list[asyncio.Future[None]] = []
         self.errors: list[BaseException] = []
-        self.progress = ProgressOfAssignment()
+        self.progress = AssignmentProgress()
         self.processor = Processor(
             self,
             TraceCache(self.chance.choice([0, 1500, 1_000_000])),
-            lambda poll: poll.assignment != self.progress.number,
+            lambda batch: batch.assignment != self.progress.number,
             backoff=Backoff(sleep=lambda _: self.pause()),
             compute=self._compute,
         )
-        self.conveyor = Conveyor(self.processor, lambda _: None, self._acknowledge, self.errors.append)
+        self.pipeline = StagePipeline(self.processor, lambda _: None, self._acknowledge, self.errors.append)
         self._reader: asyncio.Task[None] | None = None
 
     def assign(self) -> None:
@@ -176,19 +176,19 @@ class SimulatedWorker:
         self._reader = asyncio.create_task(self._read(dict(self.world.committed)))
 
     def revoke(self) -> None:
-        """The partitions are taken away, and the worker knows; what is under way has no say in commits any more."""
+        """Revoke the partitions, and let the worker know; batches in flight cannot move commits any more."""
         self.owner = False
-        self.progress.start_anew()
+        self.progress.reset()
         if self._reader:
             self._reader.cancel()
 
     async def crash(self) -> None:
         """Kill it where it stands."""
         self.revoke()
-        await self.conveyor.stop()
+        await self.pipeline.stop()
 
     def advance(self) -> bool:
-        """Let one of the calls under way go on. False if there is none."""
+        """Let one of the calls in flight continue. False if there is none."""
         self.pauses = [pause for pause in self.pauses if not pause.done()]
         if not self.pauses:
             return False
@@ -196,12 +196,12 @@ class SimulatedWorker:
         return True
 
     async def pause(self) -> None:
-        """A point at which the scheduler decides who goes on."""
+        """Wait until the scheduler lets this call continue."""
         turn = asyncio.get_running_loop().create_future()
         self.pauses.append(turn)
         await turn
 
-    async def fetch(self, hashes: set[int]) -> Stored:
+    async def fetch(self, hashes: set[int]) -> StoredStates:
         await self._engine_call()
         answer = await self.world.look_up(hashes)
         await self.pause()
@@ -218,11 +218,11 @@ class SimulatedWorker:
             await self.world.put(name, rows[name])
         await self._engine_call()
 
-    async def publish(self, batch: list[Message]) -> None:
+    async def publish(self, batch: list[OutputMessage]) -> None:
         for message in batch:
             if self.chance.random() < 0.2:
                 await self._engine_call()
-            self.world.hear(message)
+            self.world.publish(message)
         await self._engine_call()
 
     async def _compute(self, work: Callable[[], Result]) -> Result:
@@ -246,17 +246,17 @@ class SimulatedWorker:
                     position[topic] = start + len(batch)
             if records:
                 self.progress.gather(records)
-                await self.conveyor.feed(self.progress.poll())
+                await self.pipeline.feed(self.progress.take_batch())
             elif all(position[topic] >= len(log) for topic, log in self.world.logs.items()):
-                await self.conveyor.drain()
+                await self.pipeline.drain()
                 return
             elif all(position[topic] >= len(self.world.readable(topic)) for topic in topics.INPUTS):
-                await self.conveyor.drain()
+                await self.pipeline.drain()
                 self._commit()
             await self.pause()
 
-    def _acknowledge(self, poll: Poll) -> None:
-        self.progress.acknowledge(poll)
+    def _acknowledge(self, batch: ConsumerBatch) -> None:
+        self.progress.acknowledge(batch)
         if self.chance.random() < 0.7:
             self._commit()
 
@@ -271,7 +271,7 @@ class SimulatedWorker:
 
 
 async def run(*worlds: World) -> None:
-    """Drive workers through the logs, with every kind of trouble, until an owner has seen everything through.
+    """Drive workers through the logs, with every kind of trouble, until an owner has processed everything.
 
     Of several worlds each has workers of its own, and all are driven at once.
     """
@@ -279,8 +279,8 @@ async def run(*worlds: World) -> None:
     limits = [
         patch.object(state_codec, "LARGE", chance.choice([1, 4, state_codec.LARGE])),
         patch.object(trace_cache, "COMPRESS_FROM", chance.choice([0, trace_cache.COMPRESS_FROM])),
-        patch.object(process_batch, "SLICE", chance.choice([1, 2, process_batch.SLICE])),
-        patch.object(process_batch, "TURN", chance.choice([1, 3, process_batch.TURN])),
+        patch.object(process_batch, "CHUNK_EVENTS", chance.choice([1, 2, process_batch.CHUNK_EVENTS])),
+        patch.object(process_batch, "YIELD_EVERY_EVENTS", chance.choice([1, 3, process_batch.YIELD_EVERY_EVENTS])),
     ]
     with ExitStack() as patched:
         for each in limits:
@@ -309,11 +309,11 @@ async def _drive(world: World) -> None:
             world.remove_expired(crash=chance.random() < 0.3)
         if troubles and chance.random() < 0.1:
             troubles -= 1
-            match chance.choice(["crash", "believed dead", "hand over"]):
+            match chance.choice(["crash", "believed dead", "revoked"]):
                 case "crash":
                     await owner.crash()
                 case "believed dead":
-                    owner.owner = False  # it has not heard of it and goes on reading and writing
+                    owner.owner = False  # the worker does not know, and continues to read and write
                     others.append(owner)
                 case _:
                     owner.revoke()
@@ -332,7 +332,7 @@ async def _drive(world: World) -> None:
 
 
 def next_owner(world: World, others: list[SimulatedWorker]) -> SimulatedWorker:
-    """A new process, or one from before that has given its partitions up and remembers what it then knew."""
+    """A new worker, or an earlier one that has lost its partitions and still has its cache."""
     returning = [worker for worker in others[:-1] if world.chance.random() < 0.5]
     if not returning:
         return SimulatedWorker(world)
@@ -341,8 +341,8 @@ def next_owner(world: World, others: list[SimulatedWorker]) -> SimulatedWorker:
     return returning[0]
 
 
-def removal(record: ConsumerRecord) -> Expired | None:
-    """The notice of a removal that the record is, if it is one."""
+def expiry_in(record: ConsumerRecord) -> Expired | None:
+    """The expiry event in the record, if it is one."""
     if record.topic != topics.FEEDBACK_EVENTS or b'"expire"' not in record.value:
         return None
     return msgspec.json.decode(record.value, type=Expired)

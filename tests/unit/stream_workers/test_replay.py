@@ -1,6 +1,6 @@
 """Exactness under every crash: random histories, random batches, workers that die or wake too late.
 
-Whatever happens on the way, what is stored and published at the end equals a plain in-memory model that sees each
+Whatever happens on the way, what is stored and published at the end equals a plain in-memory model that reads each
 log once from start to end. REPLAY_EXAMPLES sets how many histories are tried, REPLAY_SEED where to begin, and
 REPLAY_HISTORY names a JSON file with a history of one's own, `{"feedback.events.v1": [event, …], "request.logs.v1":
 [event, …]}`, to be tried under as many crash schedules. A failure names its seed.
@@ -37,8 +37,8 @@ START_MS = 1_780_000_000_000
 def history(
     chance: random.Random, workspace: str = "w", traces: int = 3, events: int = 14
 ) -> dict[str, list[dict[str, Any]]]:
-    """Events of both topics, at most so many: creates, edits, deletes, duplicates, conflicts, unknown ids, ids of
-    another workspace, notices, and requests."""
+    """Events of both topics: creates, edits, deletes, duplicates, conflicts, unknown ids, ids of another workspace,
+    invalidations, expiries, and requests. At most `events` of them are feedback events."""
     traces_of = [f"t{i}" for i in range(chance.randint(1, traces))]
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
@@ -59,13 +59,13 @@ def history(
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
         elif kind == "expire":
-            notice = {"event": "expire", "expired_at": rfc3339(START_MS + n)}
-            event = notice | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
+            common = {"event": "expire", "expired_at": rfc3339(START_MS + n)}
+            event = common | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
             expiries.append(event)
             event["feedback_before"] = chance.choice([0, len(feedback), chance.randint(0, len(feedback))])
         elif kind == "forget":
-            notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339(START_MS + n)}
-            event = notice | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
+            common = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339(START_MS + n)}
+            event = common | {"feedback_id": identity(chance, chance.choice(traces_of), workspace)}
         else:
             known = chance.choice(made)["feedback_id"]
             unknown = str(ids.idempotent_id(ids.trace_hash_of(UUID(known)), workspace, "unknown"))
@@ -76,7 +76,7 @@ def history(
     requests = [
         requested(chance, chance.choice(traces_of), n, workspace) for n in range(chance.randint(0, events // 2 + 1))
     ]
-    # Both positions of a notice are of one moment, so of two notices one has the later ones of both.
+    # Both positions of an expiry are of one moment, so of two expiries one has the later position in both topics.
     read = sorted(chance.choice([0, len(requests), chance.randint(0, len(requests))]) for _ in expiries)
     for event, position in zip(sorted(expiries, key=lambda each: int(each["feedback_before"])), read, strict=True):
         event["requests_before"] = position

@@ -1,4 +1,4 @@
-"""What is tried again for ever, what only a few times, and when a worker stops rather than make dead letters."""
+"""Which errors are retried without end, which only a few times, and when a worker stops to avoid dead letters."""
 
 import asyncio
 import errno
@@ -20,7 +20,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from runtime.engine_errors import trouble_of
 from stream_workers.batches.dead_letter_share import CAUSED_BY_CALLS, LEAST, WINDOW, DeadShare, TooManyDeadError
-from stream_workers.health import Vitals
+from stream_workers.health import ProgramHealth
 from stream_workers.io import retry
 from stream_workers.io.retry import MOST_UNFORESEEN, Backoff, until_done
 
@@ -69,14 +69,14 @@ async def no_sleep(_: float) -> None:
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-async def test_what_passes_is_tried_until_it_has(error: Exception) -> None:
+async def test_a_temporary_error_is_retried_until_it_has_passed(error: Exception) -> None:
     action, left = failing(*[error] * 100)
     assert await until_done("insert", action, Backoff(sleep=no_sleep), lambda: None) == "done"  # type: ignore[arg-type]
     assert left == []
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
-async def test_what_does_not_pass_is_told_whole_and_raised_after_a_few_tries(
+async def test_an_error_that_is_not_temporary_is_logged_whole_and_raised_after_a_few_tries(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     action, left = failing(*[error] * 100)
@@ -88,17 +88,17 @@ async def test_what_does_not_pass_is_told_whole_and_raised_after_a_few_tries(
     assert all(record.exc_info and record.exc_info[1] is error for record in told)
 
 
-async def test_what_passes_in_between_does_not_count() -> None:
+async def test_temporary_errors_in_between_do_not_count() -> None:
     lasting = [TypeError()] * (MOST_UNFORESEEN - 1)
     action, _ = failing(*lasting, *[TimeoutError()] * 20)
     assert await until_done("insert", action, Backoff(sleep=no_sleep), lambda: None) == "done"  # type: ignore[arg-type]
 
 
-async def test_an_engine_that_answers_nothing_is_told_while_it_does_not(
+async def test_an_engine_that_does_not_answer_is_logged_meanwhile(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vitals = Vitals(lambda: 0.0)
-    monkeypatch.setattr(retry, "VITALS", vitals)
+    health = ProgramHealth(lambda: 0.0)
+    monkeypatch.setattr(retry, "HEALTH", health)
     monkeypatch.setattr(retry, "SLOW_S", 0.0)
     answered = asyncio.Event()
     trying = asyncio.ensure_future(until_done("insert", answered.wait, Backoff(), lambda: None))
@@ -106,10 +106,10 @@ async def test_an_engine_that_answers_nothing_is_told_while_it_does_not(
         while not caplog.records:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert "insert has had no answer for 0 s: is the engine frozen or overloaded?" in caplog.text
-    assert vitals.ready().waits_for == "an engine"
+    assert health.readiness().waits_for == "an engine"
     answered.set()
     await trying
-    assert vitals.ready().waits_for == ""
+    assert health.readiness().waits_for == ""
 
 
 def test_a_full_disk_is_named_whoever_is_out_of_it() -> None:
@@ -134,7 +134,7 @@ def test_a_worker_stops_where_most_records_cannot_be_read() -> None:
         share.take(500, ["invalid"] * 500)
 
 
-def test_few_dead_letters_conclude_nothing_and_the_next_of_many_polls_does() -> None:
+def test_few_dead_letters_stop_nothing_and_one_more_does() -> None:
     share = DeadShare(0.5)
     for _ in range(LEAST - 1):
         share.take(1, ["not_json"])
@@ -149,14 +149,14 @@ def test_the_share_is_of_the_latest_records() -> None:
         share.take(WINDOW, ["invalid"] * WINDOW)
 
 
-def test_each_reason_of_the_join_is_one_that_calls_can_bring_about_but_for_one() -> None:
+def test_every_reason_of_the_join_but_one_is_one_that_calls_can_cause() -> None:
     join = "".join(
         (ROOT / f"stream_workers/join/{name}.py").read_text() for name in ("trace_join", "feedback", "trace_state")
     )
     assert set(re.findall(r'Conflict\(\s*"(\w+)"', join)) - {"foreign_id"} == CAUSED_BY_CALLS
 
 
-def test_what_calls_can_bring_about_stops_nothing() -> None:
+def test_reasons_that_calls_can_cause_stop_nothing() -> None:
     share = DeadShare(0.5)
     for reason in sorted(CAUSED_BY_CALLS):
         share.take(10_000, [reason] * 10_000)
@@ -169,21 +169,21 @@ def test_the_setting_turns_it_off(off: float) -> None:
 
 def test_a_program_is_unready_until_it_reads_and_again_when_it_reads_nothing() -> None:
     now = 0.0
-    vitals = Vitals(lambda: now)
-    assert vitals.ready().fault == "no partitions have been assigned yet"
-    vitals.read()
-    assert vitals.ready().fault == ""
+    health = ProgramHealth(lambda: now)
+    assert health.readiness().fault == "no partitions have been assigned yet"
+    health.note_fetch()
+    assert health.readiness().fault == ""
     now = 61.0
-    assert vitals.ready().fault == "Kafka has been asked for nothing for 61 s"
-    assert vitals.alive().fault == ""
+    assert health.readiness().fault == "Kafka has been asked for nothing for 61 s"
+    assert health.liveness().fault == ""
 
 
 async def test_a_program_whose_event_loop_stands_still_is_not_alive() -> None:
     now = 0.0
-    vitals = Vitals(lambda: now)
-    assert vitals.alive().fault == ""
-    turning = asyncio.ensure_future(vitals.keep_turning())
+    health = ProgramHealth(lambda: now)
+    assert health.liveness().fault == ""
+    turning = asyncio.ensure_future(health.watch_event_loop())
     await asyncio.sleep(0)
     now = 31.0
-    assert vitals.alive().fault == "the event loop has stood still for 31 s"
+    assert health.liveness().fault == "the event loop has stood still for 31 s"
     turning.cancel()

@@ -1,4 +1,4 @@
-"""What a worker remembers of a trace as bytes is the very state that it was."""
+"""A state that was encoded and decoded equals the state before."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +10,8 @@ from msgspec import Raw
 from stream_workers.join.decode import Created, Deleted, Updated
 from stream_workers.join.feedback import Conflict
 from stream_workers.join.request_facts import RequestFact
-from stream_workers.join.state_codec import LARGE, pack, unpack
-from stream_workers.join.trace_state import Bucket, Entry, fold
+from stream_workers.join.state_codec import LARGE, decode_state, encode_state
+from stream_workers.join.trace_state import Entry, HashBucket, fold
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 TEXTS = st.sampled_from([None, "", "o1", "\N{GRINNING FACE}", "x" * 300])
@@ -38,8 +38,8 @@ def events(draw: st.DrawFn) -> tuple[Any, str]:
     return RequestFact("w", trace, draw(st.integers(0, 9)), draw(TEXTS), draw(TEXTS), **special), f"r{n}"
 
 
-def folded(given: list[tuple[Any, str]]) -> Bucket:
-    """The bucket of the events that contradict nothing, which are all that a journal ever holds."""
+def folded(given: list[tuple[Any, str]]) -> HashBucket:
+    """The bucket after those events that contradict no other: a journal holds only such events."""
     entries: list[Entry] = []
     for sequence, (event, identity) in enumerate(given):
         try:
@@ -50,33 +50,33 @@ def folded(given: list[tuple[Any, str]]) -> Bucket:
     return fold(entries)
 
 
-def taken_apart(bucket: Bucket) -> Bucket:
-    """The bucket with no feedback left as bytes, so that it can be compared."""
+def fully_decoded(bucket: HashBucket) -> HashBucket:
+    """The bucket with all its feedback decoded, so that it can be compared."""
     for trace in bucket.traces:
         trace.feedback()
     return bucket
 
 
 @given(st.lists(events(), max_size=15), st.sampled_from([0, 300, 1_000_000]))
-def test_what_is_unpacked_is_what_was_packed(given: list[tuple[Any, str]], compress_from: int) -> None:
+def test_a_decoded_state_equals_the_encoded_one(given: list[tuple[Any, str]], compress_from: int) -> None:
     bucket = folded(given)
-    packed = pack(bucket, compress_from)
-    assert isinstance(packed, bytes)
-    assert taken_apart(unpack(packed)) == bucket
-    assert taken_apart(unpack(pack(unpack(packed), compress_from))) == bucket
-    assert [trace.last for trace in unpack(packed).traces] == [trace.last for trace in bucket.traces]
+    encoded = encode_state(bucket, compress_from)
+    assert isinstance(encoded, bytes)
+    assert fully_decoded(decode_state(encoded)) == bucket
+    assert fully_decoded(decode_state(encode_state(decode_state(encoded), compress_from))) == bucket
+    assert [trace.last for trace in decode_state(encoded).traces] == [trace.last for trace in bucket.traces]
 
 
-def test_what_is_unpacked_can_be_changed_and_what_was_packed_stays() -> None:
-    bucket = Bucket()
+def test_changing_a_decoded_state_leaves_the_encoded_one_as_it_was() -> None:
+    bucket = HashBucket()
     bucket.add("w", "t").facts.requests["r"] = 1
-    packed = pack(bucket, 0)
-    unpack(packed).traces[0].facts.requests["s"] = 2
-    assert unpack(packed) == bucket
+    encoded = encode_state(bucket, 0)
+    decode_state(encoded).traces[0].facts.requests["s"] = 2
+    assert decode_state(encoded) == bucket
 
 
-def test_a_large_bucket_is_not_taken_apart_for_every_poll() -> None:
-    bucket = Bucket()
+def test_a_large_bucket_is_not_encoded() -> None:
+    bucket = HashBucket()
     bucket.add("w", "t").facts.requests.update({f"r{n}": n for n in range(LARGE)})
-    assert unpack(pack(bucket, 0)) is bucket
-    assert len(pack(bucket, 0)) > 100 * LARGE
+    assert decode_state(encode_state(bucket, 0)) is bucket
+    assert len(encode_state(bucket, 0)) > 100 * LARGE

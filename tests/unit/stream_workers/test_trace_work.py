@@ -1,4 +1,4 @@
-"""Work on one trace grows with what comes, not with what came before; and what is repeated changes nothing."""
+"""The work on a trace depends on its new events and not on earlier ones; and a repeated event changes nothing."""
 
 import sys
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from msgspec import Raw, structs
 
 from schemas import ids
 from schemas.murmur2 import murmur2
-from stream_workers.join.decode import Arrival, Created, Deleted, Requested, Updated
+from stream_workers.join.decode import Created, Deleted, IncomingEvent, Requested, Updated
 from stream_workers.join.snapshots import of_traces
-from stream_workers.join.state_codec import pack
+from stream_workers.join.state_codec import encode_state
 from stream_workers.join.trace_join import apply
-from stream_workers.join.trace_state import Bucket
+from stream_workers.join.trace_state import HashBucket
 
 HASH = murmur2(b"w/t")
 AT = datetime(2026, 1, 31, tzinfo=UTC)
-POLL = 50
+BATCH = 50
 RECORD = ConsumerRecord("topic", 0, 0, 0, 0, b"", b"", None, 0, 0, ())
 comparisons = 0
 
@@ -88,8 +88,8 @@ HISTORIES: dict[str, Callable[[int], list[Any]]] = {
 }
 
 
-def arrivals(events: list[Any], since: int = 1, kind: type[int] = Sequence) -> list[Arrival]:
-    return [Arrival(event, identity_of(event), HASH, kind(n), RECORD) for n, event in enumerate(events, since)]
+def incoming(events: list[Any], since: int = 1, kind: type[int] = Sequence) -> list[IncomingEvent]:
+    return [IncomingEvent(event, identity_of(event), HASH, kind(n), RECORD) for n, event in enumerate(events, since)]
 
 
 def identity_of(event: Any) -> str:
@@ -114,22 +114,22 @@ def steps(work: Callable[[], object]) -> int:
     return found + comparisons - before
 
 
-def joined(all_of_them: list[Arrival], poll: int = POLL) -> Bucket:
-    bucket = Bucket()
-    for first in range(0, len(all_of_them), poll):
-        apply({HASH: bucket}, all_of_them[first : first + poll], {})
+def joined(all_of_them: list[IncomingEvent], batch: int = BATCH) -> HashBucket:
+    bucket = HashBucket()
+    for first in range(0, len(all_of_them), batch):
+        apply({HASH: bucket}, all_of_them[first : first + batch], {})
     return bucket
 
 
 @pytest.mark.parametrize("history", HISTORIES)
 def test_an_event_takes_as_many_steps_however_many_came_before(history: str) -> None:
-    few, twice, more = [steps(partial(joined, arrivals(HISTORIES[history](n)))) for n in (200, 400, 800)]
+    few, twice, more = [steps(partial(joined, incoming(HISTORIES[history](n)))) for n in (200, 400, 800)]
     assert 0 < more - twice < 2.2 * (twice - few)
 
 
 def test_requests_that_come_at_once_rewrite_a_traces_feedback_once() -> None:
-    polls = [arrivals([*map(created, range(n)), *map(requested, range(n))]) for n in (100, 200, 400)]
-    few, twice, more = [steps(partial(joined, poll, len(poll))) for poll in polls]
+    batches = [incoming([*map(created, range(n)), *map(requested, range(n))]) for n in (100, 200, 400)]
+    few, twice, more = [steps(partial(joined, batch, len(batch))) for batch in batches]
     assert 0 < more - twice < 2.2 * (twice - few)
 
 
@@ -137,16 +137,16 @@ def test_requests_that_come_at_once_rewrite_a_traces_feedback_once() -> None:
     "history", ["edits of one feedback", "one create again and again", "one delete again and again"]
 )
 def test_what_is_remembered_does_not_grow_with_what_came_again(history: str) -> None:
-    few, many = [pack(joined(arrivals(HISTORIES[history](n), 2**32, int)), 10**9) for n in (10, 1000)]
+    few, many = [encode_state(joined(incoming(HISTORIES[history](n), 2**32, int)), 10**9) for n in (10, 1000)]
     assert len(few) == len(many)
 
 
 @pytest.mark.parametrize("again", [created(0), deleted(2)], ids=["create", "delete"])
 def test_what_is_repeated_changes_nothing_but_is_recorded(again: Any) -> None:
-    bucket = joined(arrivals([created(0), created(1), created(2), deleted(2)]))
+    bucket = joined(incoming([created(0), created(1), created(2), deleted(2)]))
     (before,) = of_traces(bucket.traces)
-    changes = apply({HASH: bucket}, arrivals([again], 9), {})
-    assert (len(changes.journal), changes.dead) == (1, [])
+    changes = apply({HASH: bucket}, incoming([again], 9), {})
+    assert (len(changes.journal), changes.rejected) == (1, [])
     (after,) = changes.traces
     # Rows of before may have been stored under the sequence of a repetition, so a version never goes back.
     assert after.version >> 16 == 9
@@ -156,17 +156,17 @@ def test_what_is_repeated_changes_nothing_but_is_recorded(again: Any) -> None:
 
 
 def test_events_that_the_journal_had_lost_come_to_the_same_when_all_is_read_again() -> None:
-    whole = arrivals(
+    whole = incoming(
         [created(0), updated(0, 3), created(1), requested(0), updated(0, 4), updated(1, 5), deleted(1), created(2)]
     )
     wanted = joined(whole)
     for lost in range(len(whole)):
         bucket = joined(whole[:lost] + whole[lost + 1 :])
-        assert not apply({HASH: bucket}, whole, {}).dead
+        assert not apply({HASH: bucket}, whole, {}).rejected
         assert state_of(bucket) == state_of(wanted)
 
 
-def state_of(bucket: Bucket) -> Any:
+def state_of(bucket: HashBucket) -> Any:
     (trace,) = bucket.traces
     feedback = {each.feedback_id: each for each in trace.feedback()}
     return trace.sequence, trace.updated_at, trace.totals, trace.facts, trace.last, feedback
