@@ -16,9 +16,12 @@ from pathlib import Path
 
 from deploy import dashboard_command
 from deploy.demo import command as demo_command
-from operations import command_options, migrate_command, operator_commands, replay_command, sql_command
+from operations import audit_command, command_options, migrate_command, orphans_command, replay_command, sql_command
 from operations.api_keys import commands as api_key_commands
-from operations.expire import commands as expire_commands
+from operations.dead_letters import commands as dead_letter_commands
+from operations.erase import command as erase_command
+from operations.expire import command as expire_command
+from operations.reconcile import command as reconcile_command
 from runtime.known_settings import unknown_settings
 
 
@@ -123,10 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     dashboard_command.add_to(commands, _port)
     api_key_commands.add_to(commands)
-    operator_commands.add_to(commands)
+    audit_command.add_to(commands)
+    dead_letter_commands.add_to(commands)
+    reconcile_command.add_to(commands)
+    erase_command.add_to(commands)
+    orphans_command.add_to(commands)
     replay_command.add_to(commands)
     sql_command.add_to(commands)
-    expire_commands.add_to(commands)
+    expire_command.add_to(commands)
     demo_command.add_to(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser

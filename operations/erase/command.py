@@ -1,0 +1,60 @@
+"""`feedback erase`: removes the rows of a person everywhere, and prints how many went from each table."""
+
+import argparse
+from typing import Any
+
+from operations import command_options as options
+from operations.connections import CommandError, clickhouse, table
+
+_ABOUT = (
+    "Deletes the person's feedback through the workers, which must run, then removes their rows from every table and"
+    " leaves tombstones on the topics that keep the latest. For good. Exits 1 where something is left."
+)
+
+
+def add_to(commands: Any) -> None:
+    """Register the command with the subparsers of `feedback`."""
+    erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ABOUT)
+    options.engines(erase, with_kafka=True)
+    erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
+    erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
+    options.group(erase)
+    erase.add_argument("--dry-run", action="store_true", help="only say how many rows would go from each table")
+    erase.set_defaults(run=_erase)
+
+
+def _erase(given: argparse.Namespace) -> int:
+    from operations.erase.conditions import person
+    from operations.erase.erasure import erase, would_erase
+    from operations.progress import Progress
+
+    if not given.user:
+        raise CommandError("Name the person: --user must not be empty.")
+    them = person(given.workspace, given.user)
+    if given.dry_run:
+        found = would_erase(given.clickhouse_url, them)
+        for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
+            print(line)
+        print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(given))
+        return 0
+    before, after = erase(given.clickhouse_url, given.bootstrap, given.group, them, progress=Progress())
+    for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
+        print(line)
+    left = sum(after.values())
+    if not any(before.values()):
+        print(_nothing(given))
+        return 0
+    print(
+        f"{left} rows are left: erase again." if left else
+        "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after"
+        " they were accepted, and dead letters on feedback.dead.v1 for 30."
+    )  # fmt: skip
+    return 1 if left else 0
+
+
+def _nothing(given: argparse.Namespace) -> str:
+    from operations import workspaces
+
+    with clickhouse(given.clickhouse_url) as client:
+        workspaces.require(client, given.workspace)
+    return f"Nothing names the user {given.user!r} in the workspace {given.workspace!r}: are both spelt right?"

@@ -1,0 +1,99 @@
+"""`feedback reconcile`: computes everything again from the journal, prints what differs, and repairs it if asked to."""
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from operations import command_options as options
+from operations.connections import CommandError, clickhouse
+
+if TYPE_CHECKING:
+    from operations.reconcile.differences import Difference
+
+_ABOUT = (
+    "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
+    " --repair where they still do afterwards. Workers may go on working: what differs is looked at again later"
+    " (--settle), and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
+    " compare it later, or stop what sends."
+)
+_JOURNAL_LACKS = (
+    "What the journal does not account for is left alone, and whatever rests on it: the journal may have lost"
+    " something. `feedback audit` says which records are nowhere; `feedback replay` brings back those that Kafka still"
+    " has."
+)
+
+
+def add_to(commands: Any) -> None:
+    """Register the command with the subparsers of `feedback`."""
+    reconcile = commands.add_parser(
+        "reconcile", help="compute everything again from the journal, and compare", description=_ABOUT
+    )
+    options.engines(reconcile)
+    reconcile.add_argument("--workspace", help="whose feedback (all)")
+    reconcile.add_argument(
+        "--since", type=options.time, metavar="TIME", help="created since, as 2026-01-31T12:00Z (ever)"
+    )
+    reconcile.add_argument("--until", type=options.time, metavar="TIME", help="created before (now)")
+    reconcile.add_argument(
+        "--settle",
+        type=options.seconds,
+        default=3,
+        metavar="S",
+        help="seconds after which what differs is looked at again (3)",
+    )
+    reconcile.add_argument("--repair", action="store_true", help="write what is missing or wrong")
+    reconcile.add_argument(
+        "--remove", action="store_true", help="with --repair, believe the journal also where it may have lost something"
+    )
+    reconcile.set_defaults(run=_reconcile)
+
+
+def _reconcile(given: argparse.Namespace) -> int:
+    from operations import workspaces
+    from operations.check_results import keep, result_of
+    from operations.progress import Progress
+    from operations.reconcile.differences import Scope
+    from operations.reconcile.reconcile import reconcile
+
+    if given.remove and not given.repair:
+        raise CommandError("--remove goes with --repair.")
+    if given.since and given.until and given.since >= given.until:
+        raise CommandError("--since must be before --until: nothing lies between them.")
+    start, end = Scope().since, Scope().until
+    scope = Scope(
+        given.workspace,
+        int(given.since.timestamp()) // 3600 * 3600 if given.since else start,
+        -(-int(given.until.timestamp()) // 3600) * 3600 if given.until else end,
+    )
+    began = datetime.now(UTC)
+    with clickhouse(given.clickhouse_url) as client:
+        if given.workspace is not None:
+            workspaces.require(client, given.workspace)
+        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, progress=Progress())
+        found = compare(repair=given.repair, remove=given.remove)
+        for each in found:
+            print(each)
+        if found and given.repair:
+            print("Repaired; comparing again.")
+            found = compare(repair=False)
+            for each in found:
+                print(each)
+        kinds = {each.what: each.number for each in found}
+        is_whole = scope.workspace is None and scope.is_all_time
+        keep(client, "reconcile", result_of(began, kinds, is_whole=is_whole, is_repaired=given.repair))
+    print(_what_to_do(given, found) if found else "Nothing differs.")
+    return 1 if found else 0
+
+
+def _what_to_do(given: argparse.Namespace, found: Sequence["Difference"]) -> str:
+    from operations.reconcile.verdict import UNKNOWN
+
+    lacks = any(UNKNOWN in each.what for each in found)
+    if not given.repair:
+        told = "There are differences: --repair puts right what is missing or wrong."
+        return f"{told} {_JOURNAL_LACKS}" if lacks else told
+    if lacks and not given.remove:
+        return f"{_JOURNAL_LACKS} If the journal is right all the same, add --remove: it is then believed."
+    return "These differences remain: see what the logs of ClickHouse and of the workers say."
