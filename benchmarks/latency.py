@@ -1,7 +1,7 @@
 """From a call to the edge until its feedback shows in SQL, under load: `python -m benchmarks.latency`.
 
 The broker is Apache Kafka unless the embedded one is asked for, whose work for each record that it hands out grows with
-its log (docs/benchmark-notes.md).
+its log (docs/performance.md).
 
 First the most that the worker does is measured, by a backlog. Then calls are sent at half of that, each at its
 appointed time whether or not earlier ones were answered, and latency counts from the appointed time: what waits in a

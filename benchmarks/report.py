@@ -23,13 +23,12 @@ ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_
 PACKAGES = ("aiokafka", "faust-streaming", "clickhouse-connect", "chdb", "pyarrow", "msgspec", "fastapi", "uvicorn")
 
 _INTRODUCTION = """\
-# Benchmarks
+# Benchmark tables
 
-Each figure is taken in one run beside what a user would otherwise write and beside the limit, the least that the same
-work costs with nothing decided. Trust ratios; absolute numbers belong to the machine, which load, engines and what is
-measured share. Figures are medians; in brackets the lowest and highest round. This page is made from
-`benchmarks/results/` by `python -m benchmarks.report`. What was measured apart from that, and what was tried where a
-figure falls short, is in [benchmark-notes.md](benchmark-notes.md).
+[Performance](performance.md) says in short what these tables mean. `python -m benchmarks.report` makes this page from
+`benchmarks/results/`. Each figure is measured in one run beside the peer, which is what a user would otherwise write,
+and beside the limit, which is the least that the same work costs with nothing decided. Figures are medians, with the
+lowest and the highest round in brackets. Trust ratios: load, engines and what is measured share the machine's cores.
 """
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.report import Benchmark, Figure, Goal, regenerate, save
+from benchmarks.report import PAGE, RESULTS, Benchmark, Figure, Goal, regenerate, save
 
 
 def found(measured: float) -> Benchmark:
@@ -45,3 +45,9 @@ def test_the_page_made_again_from_the_files_is_the_same(tmp_path: Path) -> None:
     page.unlink()
     regenerate(tmp_path, page)
     assert page.read_text() == before
+
+
+def test_the_page_in_the_documents_is_made_of_the_results_beside_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    regenerate(RESULTS, page)
+    assert PAGE.read_text() == page.read_text(), "run python -m benchmarks.report"

@@ -1,4 +1,4 @@
-"""Runs the examples of the README and of docs/migrating.md that `<!-- test -->` marks before their fence, in order.
+"""Runs the examples of the README and of docs/*.md that `<!-- test -->` marks before their fence, page by page.
 
 They run as a reader would run them, but for the ports: those of `make up` become those of this pipeline.
 """
@@ -54,13 +54,21 @@ def examples(text: str) -> list[Example]:
 
 
 README = (REPOSITORY / "README.md").read_text()
-EXAMPLES = [
-    (name, each) for name in ("README.md", "docs/migrating.md") for each in examples((REPOSITORY / name).read_text())
-]
+PAGES = {
+    page.name: page.read_text() for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+}
+MARKED_PAGES = {
+    name: text for name, text in {"README.md": README, **PAGES}.items() if re.search(rf"^{MARK}$", text, re.MULTILINE)
+}
+EXAMPLES = [(name, each) for name, text in MARKED_PAGES.items() for each in examples(text)]
 
 
 def test_the_readme_marks_examples_in_shell_and_python_that_give_feedback() -> None:
     assert {each.language for each in examples(README) if each.gives_feedback} == {"sh", "py"}
+
+
+def test_the_pages_from_which_a_reader_pastes_mark_their_examples() -> None:
+    assert {"README.md", "exports.md", "migrating.md", "topics.md"} <= MARKED_PAGES.keys()
 
 
 def test_marked_examples_are_found_with_their_lines_and_others_are_not() -> None:

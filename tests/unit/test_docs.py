@@ -15,6 +15,8 @@ from stream_workers.settings import RollupSettings, WorkerSettings
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
+TOPICS_PAGE = (REPOSITORY / "docs" / "topics.md").read_text()
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 
 
 PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings)
@@ -44,19 +46,84 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
     assert set(re.findall(r"^\| `(FEEDBACK_\w+)`", OPERATIONS, re.MULTILINE)) == known | RETENTION.keys()
 
 
-def test_the_readme_names_every_topic() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    assert [topic.name for topic in TOPICS if topic.name not in readme] == []
+def test_the_page_of_topics_says_of_each_how_it_is_keyed_and_how_long_it_is_kept() -> None:
+    rows = re.findall(r"^\| `([\w.]+\.v\d)`.* \| `?([^|`]+)`? \| .* \| (.+) \|$", TOPICS_PAGE, re.MULTILINE)
+    spelt = {"feedback_id": "feedback id", "key_id": "key id"}
+    days = {each.name: f"{(each.retention_ms or 0) // 86_400_000} days" for each in TOPICS}
+    assert sorted(rows) == sorted(
+        (each.name, spelt.get(each.keyed_by, each.keyed_by), "compacted" if each.compacted else days[each.name])
+        for each in TOPICS
+    )
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for document in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+def prose(document: Path) -> str:
+    """The text of a page without its fenced blocks, in which `#` and `](` mean something else."""
+    return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, by the rule that the repository's view and the built site have in common."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)|`", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+
+
+def anchors(document: Path) -> list[str]:
+    return [anchor(each) for each in re.findall(r"^#{1,6} (.+)$", prose(document), re.MULTILINE)]
+
+
+def links(document: Path) -> list[str]:
+    """The targets of a page's links to other pages, files and headings of this repository."""
+    found = re.findall(r"\]\(([^)\s]+)\)", prose(document))
+    return [each for each in found if not re.match(r"[a-z]+:", each)]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: Path) -> None:
+    for target in links(document):
+        path, _, fragment = target.partition("#")
+        page = (document.parent / path).resolve() if path else document
+        assert page.is_file(), f"{document.name} links to {path}, which is not there"
+        assert not fragment or fragment in anchors(page), f"{document.name}: {page.name} has no heading #{fragment}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda page: page.name)
+def test_no_two_headings_of_a_page_have_one_anchor(document: Path) -> None:
+    found = [each for each in anchors(document) if document.name != "CHANGELOG.md"]
+    assert sorted(set(found)) == sorted(found)
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+    """A path in backticks that begins with a folder of the repository; what has … or a capital in it is a pattern."""
+    folders = {each.name for each in REPOSITORY.iterdir() if each.is_dir() and not each.name.startswith(".")} - {"dist"}
+    named = re.findall(r"`((?:[a-z_]+/)+[\w.-]*)`", prose(document) if document.name != "CHANGELOG.md" else "")
+    named = [each for each in named if each.partition("/")[0] in folders]
+    assert [each for each in named if not (REPOSITORY / each).exists()] == []
+
+
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_glossary_has_few_words_each_once_and_in_order() -> None:
+    words = re.findall(r"^\| \*\*(.+)\*\* \|", (REPOSITORY / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert words == sorted(set(words))
+    assert 15 <= len(words) <= 25
+
+
+def test_anchors_are_those_that_a_reader_sees() -> None:
+    assert anchor("`feedback erase --user U`: remove a person") == "feedback-erase---user-u-remove-a-person"
+    assert anchor("What [a page](dashboard.md) may do, übrigens") == "what-a-page-may-do-übrigens"
+
+
+def test_every_page_is_in_the_navigation_of_the_site_once() -> None:
+    navigation = (REPOSITORY / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
+    assert sorted(listed) == sorted("index.md" if page.name == "README.md" else page.name for page in PAGES)
 
 
 def test_pictures_are_there_in_light_and_dark_and_are_small() -> None:
-    for document in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+    for document in PAGES:
         text = document.read_text()
         light, dark = (
             [document.parent / name for name in re.findall(rf'{attribute}="([^"]+\.png)"', text)]
