@@ -3,11 +3,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format clean lock vendor pictures bench bench-worker bench-edge \
+.PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format docs dist clean lock vendor pictures bench bench-worker bench-edge \
   bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-16s %s\n", part[1], part[2]}' $(MAKEFILE_LIST)
+
+##@ Run
 
 $(VENV)/.runtime: requirements/embedded.txt requirements/uv.txt pyproject.toml
 	./deploy/install.sh embedded
@@ -19,6 +22,8 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 
 up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
 	@exec $(VENV)/bin/feedback up $(ARGS)
+
+##@ Test
 
 test: $(VENV)/.quix ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
 ifdef ARGS
@@ -36,6 +41,15 @@ test-long: ## run every test with eight times as many random tries, and over eve
 unit: $(VENV)/.dev ## run the tests that need no engine
 	$(PY) -m pytest tests/unit $(ARGS)
 
+lint: $(VENV)/.dev ## check style, format and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.dev ## bring the code into its format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
 mutants: $(VENV)/.dev ## break the code on purpose, fault by fault: the test named for each must fail; ARGS="word" takes fewer
 	$(PY) -m tests.mutants $(ARGS)
 
@@ -46,17 +60,10 @@ chaos: $(VENV)/.dev ## kill everything for ten minutes and count; SEED=, EVENTS=
 fuzz: $(VENV)/.dev ## send the publishing routes bodies of every kind and compare with the rules; EXAMPLES=, SEED=
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),300000) FUZZ_SEED=$(SEED) $(PY) -m pytest -s tests/fuzz/test_fuzz.py $(ARGS)
 
-lint: $(VENV)/.dev ## check style, format and types
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+##@ Measure
 
-format: $(VENV)/.dev ## bring the code into its format
-	$(PY) -m ruff check --fix .
-	$(PY) -m ruff format .
-
-bench: bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace \
-  bench-reading ## all below, an hour and a half on two cores; ARGS="--rounds 2" and the like go along
+BENCHMARKS := bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
+bench: $(BENCHMARKS) ## measure all below, an hour and a half on two cores; ARGS="--rounds 2" and the like go along
 
 bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
 	$(PY) -m benchmarks.worker $(ARGS)
@@ -88,6 +95,23 @@ $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 	  $(VENV)/quix/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+##@ Build
+
+docs: $(VENV)/.docs ## build these documents as a site that needs no network, into dist/site; the first time needs npm
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build -q
+	@echo "The site is in dist/site: open dist/site/index.html."
+
+# A venv of its own: nothing of the product needs these packages.
+$(VENV)/.docs: requirements/docs.txt docs/site/fetch_mermaid.py
+	$${PYTHON:-python3} -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	$(VENV)/docs/bin/python docs/site/fetch_mermaid.py $(VENV)/docs/mermaid.js
+	@touch $@
+
+dist: $(VENV)/.dev ## build wheel and source archive into dist
+	rm -f dist/*.whl dist/*.tar.gz
+	$(PY) -m hatchling build -d dist
+
 vendor: $(VENV)/.dev ## fetch the dashboard's browser libraries anew, in the versions of its manifest; needs npm
 	$(PY) -m deploy.vendor
 
@@ -99,9 +123,9 @@ clean: ## remove what was built here; the data of `make up` stay
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 lock: ## pin every dependency with hashes (needs uv)
-	for set in build edge runtime embedded dev; do \
+	for set in build docs edge runtime embedded dev; do \
 	  case $$set in \
-	    build) sources="--group build";; \
+	    build | docs) sources="--group $$set";; \
 	    edge) sources="pyproject.toml --extra edge";; \
 	    runtime) sources="pyproject.toml --extra all";; \
 	    embedded) sources="pyproject.toml --extra embedded --group build";; \
