@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
+import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -33,7 +33,7 @@ def _quoted(value: Any) -> str:
     """A value as a refusal quotes it. What is nested may be so deep that nothing writes it."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    text = orjson.dumps(value, default=str).decode()
+    text = msgspec.json.encode(value, enc_hook=str).decode()
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+import msgspec
 from fastapi import Request
 
 from runtime.http_errors import ApiError
@@ -11,13 +11,18 @@ MAX_BODY_BYTES = 1_000_000
 
 
 async def json_body(request: Request) -> Any:
-    """The body's value, an empty object where it is empty. ApiError where it is too large or no JSON."""
+    """The body's value, with integers of any size exact; of an empty body an empty object.
+
+    ApiError where the body is too large, or no JSON.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise ApiError(f"the body must not be larger than {MAX_BODY_BYTES} bytes", status=413)
     try:
-        return orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
+        return msgspec.json.decode(body or b"{}")
+    except ValueError as error:
         raise ApiError(f"the body must be JSON: {error}") from None
+    except RecursionError:
+        raise ApiError("the body is nested too deep") from None

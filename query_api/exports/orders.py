@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+import msgspec
 
 from query_api.exports.columns import ALWAYS, COLUMNS, FORMATS
 from query_api.filters.feedback_parameters import FeedbackFilters, feedback_filters_in
@@ -122,8 +122,8 @@ def _filters(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ApiError("filters must be an object", "filters")
     try:
-        size = len(orjson.dumps(given))
-    except TypeError:
+        size = len(msgspec.json.encode(given))
+    except RecursionError:
         raise ApiError("filters is nested too deep", "filters") from None
     if size > _MAX_FILTERS_BYTES:
         raise ApiError(f"filters must have at most {_MAX_FILTERS_BYTES} bytes as JSON, got {size}", "filters")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
+import msgspec
 
 from query_api.clickhouse import Engines, Reader
 from query_api.exports.quota import Recent, Usage, usage
@@ -51,7 +51,7 @@ class ExportStore:
         self, workspace: str, export_id: str, kind: str, content: dict[str, Any], attempt: int = 0, runner: str = ""
     ) -> None:
         """Write one fact, in place of what its writer said before."""
-        row = (workspace, UUID(export_id), kind, attempt, runner, orjson.dumps(content).decode())
+        row = (workspace, UUID(export_id), kind, attempt, runner, msgspec.json.encode(content).decode())
         names = ["workspace", "export_id", "fact", "attempt", "runner", "content"]
         client = await self._engines.clickhouse()
         await client.insert("feedback.exports", [row], column_names=names, settings=_AT_ONCE)
@@ -116,7 +116,7 @@ def _milliseconds(period: timedelta) -> int:
 
 
 def _fact(row: dict[str, Any]) -> Fact:
-    return Fact(row["fact"], row["attempt"], row["runner"], orjson.loads(row["content"]), _utc(row["noted_at"]))
+    return Fact(row["fact"], row["attempt"], row["runner"], msgspec.json.decode(row["content"]), _utc(row["noted_at"]))
 
 
 def _utc(at: datetime) -> datetime:

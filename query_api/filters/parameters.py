@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
+import msgspec
 from starlette.datastructures import QueryParams
 
 from query_api.filters.parameter_values import (
@@ -191,8 +191,8 @@ def _metadata(given: Any) -> dict[str, str]:
     wanted = given
     if isinstance(given, str):
         try:
-            wanted = orjson.loads(given)
-        except orjson.JSONDecodeError:
+            wanted = msgspec.json.decode(given)
+        except (ValueError, RecursionError):
             wanted = None
     if not isinstance(wanted, dict):
         raise ApiError(f"metadata must be the JSON of an object, got {shown(given)}", "metadata")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
-import orjson
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from query_api.reading.stored_feedback import Stored
@@ -79,4 +79,4 @@ def queued(feedback_id: str, refused: Iterable[Refused] = ()) -> Receipt:
 def current_of(row: dict[str, Any]) -> CurrentFeedback:
     """A feedback as a row of `feedback_rows` has it, its `join_state` as the view tells it."""
     specials = {name: row[name] or None for name in ("_user", "_organisation", "_prompt", "_environment")}
-    return CurrentFeedback(**{**row, **specials, "metadata": orjson.loads(row["metadata"])})
+    return CurrentFeedback(**{**row, **specials, "metadata": msgspec.json.decode(row["metadata"])})
