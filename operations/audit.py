@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from operations.connections import clickhouse, kafka, offset_base
 from operations.lost_records import Losses, Range, merged, noted, within
-from operations.offsets import Offsets, committed_offsets, end_offsets, start_offsets
+from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
 # Where a record may be: bits, so that a record in two places shows. An erased request stays in the journal without the

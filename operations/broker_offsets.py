@@ -12,7 +12,7 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from operations.connections import CommandError, clickhouse
-from operations.offsets import Offsets, committed_offsets, end_offsets
+from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, records_left
 from schemas.topics import INPUTS
 
 # More than one worker can hold of a partition, so that rows which a killed worker's last insert brings late, after
@@ -61,11 +61,6 @@ def _write(file: Path, base: int) -> None:
     draft = file.with_suffix(".new")
     draft.write_text(f"{base}\n")
     draft.replace(file)
-
-
-def records_left(ends: Offsets, committed: Offsets) -> int:
-    """Records of the input topics that the workers have not committed."""
-    return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
 
 
 async def end_offsets_or_none(bootstrap: str) -> Offsets | None:

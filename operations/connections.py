@@ -130,15 +130,11 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
-    from aiokafka.admin import AIOKafkaAdminClient
+    from runtime.kafka_admin import kafka_admin
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        try:
-            async with asyncio.timeout(FIRST_ANSWER_S):
-                await admin.start()
-        finally:
-            await admin.close()
+        async with asyncio.timeout(FIRST_ANSWER_S), kafka_admin(bootstrap):
+            pass
     except TimeoutError:
         work.close()
         raise EngineError(

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, for_code
+from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError
 
 from operations.connections import FIRST_ANSWER_S, CommandError, kafka
+from runtime.kafka_admin import group_members, kafka_admin
 
 HOW_TO_STOP = (
     "Stop them first (with Compose: docker compose stop worker rollup; what `feedback up` runs: stop it). One that was"
@@ -33,19 +33,10 @@ def require_members(bootstrap: str, *groups: str) -> None:
 
 
 async def _members(bootstrap: str, group: str) -> int:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        async with asyncio.timeout(FIRST_ANSWER_S * 4):
-            while True:
-                try:
-                    (answer,) = await admin.describe_consumer_groups([group])
-                    (found,) = answer.to_object()["groups"]
-                    if found["error_code"]:
-                        raise for_code(found["error_code"])
-                    return len(found["members"])
-                except _NOT_YET:
-                    # A Kafka that has never had a group makes their topic when it is first asked.
-                    await asyncio.sleep(0.2)
-    finally:
-        await admin.close()
+    async with kafka_admin(bootstrap) as admin, asyncio.timeout(FIRST_ANSWER_S * 4):
+        while True:
+            try:
+                return len(await group_members(admin, group))
+            except _NOT_YET:
+                # A Kafka that has never had a group makes their topic when it is first asked.
+                await asyncio.sleep(0.2)

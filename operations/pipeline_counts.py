@@ -9,8 +9,8 @@ from clickhouse_connect.driver.client import Client
 from operations.audit import Log, nowhere
 from operations.connections import kafka, offset_base
 from operations.lost_records import merged, noted
-from operations.offsets import committed_offsets, end_offsets, start_offsets
 from operations.pipeline_progress import Look, Offsets, Place
+from runtime.kafka_offsets import committed_offsets, end_offsets, start_offsets
 
 _STORED = ("journal", "expired_records")
 

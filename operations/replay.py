@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from operations.connections import CommandError, kafka
-from operations.offsets import Offsets, committed_offsets, end_offsets, start_offsets
-from runtime.kafka_consumer import stop_consumer
+from runtime.kafka_consumer import started_consumer
+from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,9 @@ async def _steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[
 
 async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets:
     """The first record of each partition at or after this time; its end where there is none."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        at_ms = int(since.timestamp() * 1000)
+    at_ms = int(since.timestamp() * 1000)
+    async with started_consumer(bootstrap) as consumer:
         found = await consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
-    finally:
-        await stop_consumer(consumer)
     return {place: each.offset if (each := found.get(TopicPartition(*place))) else end for place, end in ends.items()}
 
 
@@ -100,12 +96,9 @@ def set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
 
 async def _set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
     offsets = {TopicPartition(each.topic, each.partition): each.target for each in steps}
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
-    await consumer.start()
     try:
-        consumer.assign(list(offsets))
-        await consumer.commit(offsets)
+        async with started_consumer(bootstrap, group_id=group) as consumer:
+            consumer.assign(list(offsets))
+            await consumer.commit(offsets)
     except CommitFailedError:
         raise CommandError(f"A worker has joined the group {group} meanwhile. Nothing was changed.") from None
-    finally:
-        await stop_consumer(consumer)

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from operations.connections import CommandError
+from runtime.kafka_admin import described_topics, kafka_admin
 from schemas.topics import TOPICS, Topic
 
 _METADATA_DEADLINE_S = 20.0
@@ -54,7 +55,7 @@ async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -
     TopicError where Kafka cannot be reached or refuses, or where a topic has another number of partitions.
     """
     async with _admin(bootstrap) as admin:
-        before = await _partitions_of_each(admin)
+        before = await described_topics(admin)
         _refuse_other_counts(before, partitions, bootstrap)
         created = await _create([topic for topic in TOPICS if topic.name not in before], admin, partitions, replication)
         # Somebody else may have created one in between, so all are looked at again.
@@ -71,7 +72,7 @@ async def _all_partitions(admin: AIOKafkaAdminClient, bootstrap: str) -> dict[st
     try:
         async with asyncio.timeout(_METADATA_DEADLINE_S):
             while True:
-                found = await _partitions_of_each(admin)
+                found = await described_topics(admin)
                 if all(found.get(topic.name) for topic in TOPICS):
                     return found
                 await asyncio.sleep(0.05)
@@ -80,11 +81,6 @@ async def _all_partitions(admin: AIOKafkaAdminClient, bootstrap: str) -> dict[st
             f"Kafka at {bootstrap} created the topics and does not list them after {_METADATA_DEADLINE_S:g} s:"
             " look into its log and try again."
         ) from None
-
-
-async def _partitions_of_each(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]]]:
-    # Asked without naming topics: tansu creates what it is asked about.
-    return {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
 
 
 def _refuse_other_counts(found: Mapping[str, list[Any]], partitions: int, bootstrap: str) -> None:
@@ -135,12 +131,8 @@ async def _keep_settings(admin: AIOKafkaAdminClient, topic: Topic, replicas: int
 @asynccontextmanager
 async def _admin(bootstrap: str) -> AsyncIterator[Any]:
     try:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=20_000)
-        try:
-            await admin.start()
+        async with kafka_admin(bootstrap, timeout_ms=20_000) as admin:
             yield admin
-        finally:
-            await admin.close()
     except KafkaConnectionError as error:
         raise TopicError(f"Kafka at {bootstrap} does not answer: is it running there?") from error
     except (KafkaError, OSError, ValueError) as error:

@@ -1,12 +1,25 @@
-"""The end of an aiokafka consumer, which its own `stop` does not always reach."""
+"""An aiokafka consumer of no group, and the end of any consumer, which its own `stop` does not always reach."""
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 _CLOSE_S = 5.0
+
+
+@contextlib.asynccontextmanager
+async def started_consumer(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that commits nothing by itself, stopped at the end, also where it does not start. KafkaError."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await stop_consumer(consumer)
 
 
 async def stop_consumer(consumer: Any) -> None:

@@ -10,28 +10,18 @@ import logging
 import socket
 import sys
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from runtime.kafka_admin import group_members, kafka_admin
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 
 async def is_member(bootstrap: str, group: str) -> bool:
     """Whether the group has a member that speaks from the address this process speaks from. KafkaError, OSError."""
     own = _own_address(bootstrap)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
-    try:
-        await admin.start()
-        answers = await admin.describe_consumer_groups([group])
-    finally:
-        await admin.close()
-    hosts = {
-        member["client_host"].removeprefix("/")
-        for answer in answers
-        for described in answer.to_object()["groups"]
-        for member in described["members"]
-    }
-    return own in hosts
+    async with kafka_admin(bootstrap, timeout_ms=5_000) as admin:
+        members = await group_members(admin, group)
+    return own in {member["client_host"].removeprefix("/") for member in members}
 
 
 def _own_address(bootstrap: str) -> str:

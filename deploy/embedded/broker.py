@@ -6,8 +6,7 @@ must know that its records, offsets and topics are gone when it ends.
 
 import asyncio
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from runtime.kafka_admin import broker_answers
 
 
 class BrokerUnavailableError(RuntimeError):
@@ -45,28 +44,8 @@ async def wait_until_ready(bootstrap: str, deadline: float = 30.0) -> None:
     try:
         async with asyncio.timeout(deadline):
             while True:
-                if await answers(bootstrap):
+                if await broker_answers(bootstrap):
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise BrokerUnavailableError(f"The broker at {bootstrap} did not answer within {deadline:g} s.") from None
-
-
-async def answers(bootstrap: str) -> bool:
-    """Whether a broker at this address answers a client, or at the first of several."""
-    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
-    # A bare connection first: the client would log an error for every attempt before the port is open.
-    try:
-        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except OSError:
-        return False
-    writer.close()
-    client = AIOKafkaClient(bootstrap_servers=bootstrap)
-    try:
-        await client.bootstrap()
-    except KafkaError:
-        return False
-    else:
-        return True
-    finally:
-        await client.close()

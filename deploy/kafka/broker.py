@@ -19,10 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError as ClientError
-
 from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
+from runtime.kafka_admin import broker_answers
 from runtime.listen_addresses import cannot_listen
 
 HOST = "127.0.0.1"
@@ -96,10 +94,9 @@ async def wait_until_ready(
 
     `died` is asked between attempts; a reason ends the wait at once with that reason.
     """
-    host, _, port = bootstrap.rpartition(":")
     try:
         async with asyncio.timeout(deadline):
-            while not await _answers(host, int(port)):
+            while not await broker_answers(bootstrap):
                 if reason := died():
                     raise KafkaError(reason)
                 await asyncio.sleep(0.05)
@@ -224,24 +221,6 @@ def _format(data_dir: Path) -> None:
     )
     if run.returncode != 0:
         raise KafkaError(f"Kafka could not format {data_dir}: {failure_reason(run.stdout)}")
-
-
-async def _answers(host: str, port: int) -> bool:
-    # A bare connection first: the client would log an error for every attempt before the port is open.
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}", request_timeout_ms=3000)
-    try:
-        await client.bootstrap()
-        # Until a broker is live, metadata has none and the client may list the address it was given instead.
-        return any(not client.cluster.is_bootstrap(node.nodeId) for node in client.cluster.brokers())
-    except ClientError:
-        return False
-    finally:
-        await client.close()
 
 
 def _refuse_taken_port(port: int) -> None:

@@ -19,7 +19,7 @@ from deploy.up.readiness import text_at
 from operations.audit import Log, nowhere
 from operations.connections import CommandError, connect
 from operations.lost_records import Range, note
-from operations.offsets import Offsets
+from runtime.kafka_offsets import Offsets
 from runtime.metrics import RECORDS_ACKNOWLEDGED
 
 _HIGHEST = """

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
-from deploy.embedded import broker
 from deploy.up.health import Check
 from deploy.up.supervisor import Program
+from runtime.kafka_admin import broker_answers
 
 _ANSWER_S = 3.0
 
@@ -58,7 +58,7 @@ async def kafka_health(bootstrap: str) -> Check:
     """Whether a broker tells what it has."""
     try:
         async with asyncio.timeout(_ANSWER_S):
-            return Check(await broker.answers(bootstrap))
+            return Check(await broker_answers(bootstrap))
     except (KafkaError, OSError, TimeoutError):
         return Check(False)
 

@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import clickhouse_connect
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -23,7 +22,8 @@ from pydantic import ValidationError
 
 from operations.connections import CommandError
 from runtime.addresses import dsn
-from runtime.kafka_consumer import stop_consumer
+from runtime.kafka_admin import kafka_admin, partitions_of
+from runtime.kafka_consumer import started_consumer
 from schemas.api_keys import STORED_KEYS, ApiKey, key_of_row, new_key
 from schemas.topics import API_KEYS
 
@@ -84,25 +84,20 @@ async def published_keys(bootstrap: str) -> list[ApiKey]:
     left out: edges close on it by themselves.
     """
     places = await _places(bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
     found: list[ApiKey] = []
-    try:
-        async with asyncio.timeout(_READ_S):
-            await consumer.start()
-            consumer.assign(places)
-            for place in places:
-                # Not seek_to_beginning: it looks the topic up by name, and a broker may create what it is asked about.
-                consumer.seek(place, 0)
-            waiting = set(places)
-            while waiting:
-                for records in (await consumer.getmany(timeout_ms=50)).values():
-                    found += [key for key in (_key_in(record.value) for record in records) if key]
-                for place in list(waiting):
-                    end = consumer.highwater(place)
-                    if end is not None and await consumer.position(place) >= end:
-                        waiting.remove(place)
-    finally:
-        await stop_consumer(consumer)
+    async with asyncio.timeout(_READ_S), started_consumer(bootstrap, fetch_max_wait_ms=50) as consumer:
+        consumer.assign(places)
+        for place in places:
+            # Not seek_to_beginning: it looks the topic up by name, and a broker may create what it is asked about.
+            consumer.seek(place, 0)
+        waiting = set(places)
+        while waiting:
+            for records in (await consumer.getmany(timeout_ms=50)).values():
+                found += [key for key in (_key_in(record.value) for record in records) if key]
+            for place in list(waiting):
+                end = consumer.highwater(place)
+                if end is not None and await consumer.position(place) >= end:
+                    waiting.remove(place)
     return found
 
 
@@ -171,13 +166,8 @@ def _key_in(value: bytes | None) -> ApiKey | None:
 
 
 async def _places(bootstrap: str) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        # Asked without naming it: the embedded broker makes any topic that it is asked about.
-        partitions = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}.get(API_KEYS)
-    finally:
-        await admin.close()
-    if not partitions:
+    async with kafka_admin(bootstrap) as admin:
+        places = await partitions_of(admin, [API_KEYS])
+    if not places:
         raise CommandError(f"Topic {API_KEYS} does not exist in Kafka at {bootstrap}: run `feedback topics` first.")
-    return [TopicPartition(API_KEYS, each["partition"]) for each in partitions]
+    return places

@@ -8,13 +8,13 @@ it cannot be read: that is left if any event of that feedback came after it, sto
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import kafka, offset_base
 from operations.dead_letters.letters import Letter
-from operations.offsets import committed_offsets, end_offsets
-from runtime.kafka_consumer import stop_consumer
+from runtime.kafka_consumer import started_consumer
+from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.events import ID_PATTERN
 from schemas.topics import FEEDBACK_EVENTS
 from stream_workers.join.decode import Created, InvalidEventError, StateInvalidated, decode, decode_event
@@ -83,9 +83,7 @@ async def _waiting(
     found: dict[str, int] = {}
     if not left:
         return found
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
+    async with started_consumer(bootstrap, auto_offset_reset="earliest") as consumer:
         consumer.assign(list(left))
         for place in left:
             consumer.seek(place, starts[place])
@@ -94,6 +92,4 @@ async def _waiting(
                 arrivals, _ = decode(records, base)
                 found |= {each.identity: each.sequence for each in arrivals if each.identity in wanted}
             left = {place for place in left if await consumer.position(place) < ends[place]}
-    finally:
-        await stop_consumer(consumer)
     return found

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from operations.connections import CommandError
-from operations.offsets import committed_offsets, end_offsets
 from operations.produce import Record, send
 from operations.progress import Progress
+from runtime.kafka_offsets import committed_offsets, end_offsets, records_left
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
@@ -40,7 +40,7 @@ async def until_committed(
     with progress.step(f"records seen by {group}", left) as advance:
         while True:
             committed = await committed_offsets(bootstrap, group, topics)
-            now = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+            now = records_left(ends, committed)
             if now < left:
                 advance(left - now)
                 left, moved = now, clock()

@@ -16,11 +16,11 @@ from clickhouse_connect.driver.client import Client
 from operations.connections import clickhouse, kafka, offset_base
 from operations.erase.events import until_committed
 from operations.expire import statements as statements
-from operations.offsets import Offsets, committed_offsets, start_offsets
 from operations.produce import Record, send
 from operations.progress import Progress
 from operations.removal import mutate
 from operations.retention import note, noted
+from runtime.kafka_offsets import Offsets, committed_offsets, start_offsets
 from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 

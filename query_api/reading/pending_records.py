@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from query_api.reading.pending_index import LogChangedError, PendingIndex, Record
 from runtime.http_errors import ApiError, retry_after
 from runtime.kafka_consumer import stop_consumer
+from runtime.kafka_offsets import commits_of
 from schemas.ids import partition_of
 from schemas.topics import FEEDBACK_EVENTS
 
@@ -137,9 +138,8 @@ class PendingRecords:
 
     async def _committed(self, place: TopicPartition) -> int:
         assert self._admin is not None
-        # Of one partition: the embedded broker cannot tell of all at once.
-        offsets = await self._admin.list_consumer_group_offsets(self._group, partitions=[place])
-        return max(0, int(offsets[place].offset))
+        committed = await commits_of(self._admin, self._group, [place])
+        return committed.get((place.topic, place.partition), 0)
 
 
 async def _started(client: Any, stop: str) -> Any:

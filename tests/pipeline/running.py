@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka.broker import free_ports
-from operations.offsets import committed_offsets, end_offsets
+from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.topics import INPUTS
 from tests.pipeline.engines import Engines, Process, answers, until
 

@@ -295,7 +295,7 @@ def test_an_edge_without_the_topic_of_keys_says_so_and_lets_in_nobody(tmp_path: 
 
 
 async def _whole_topic(bootstrap: str, topic: str) -> list[Any]:
-    from operations.offsets import end_offsets
+    from runtime.kafka_offsets import end_offsets
 
     ends = {TopicPartition(*place): end for place, end in (await end_offsets(bootstrap, [topic])).items()}
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")

@@ -16,8 +16,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka.broker import KafkaBroker, free_ports
-from operations.offsets import committed_offsets, end_offsets
 from operations.topics import TopicError, altered_settings, create_topics
+from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.topics import ENRICHED, FEEDBACK_EVENTS, TOPICS
 from tests.pipeline.engines import Process
 

@@ -15,7 +15,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy import cli
 from operations.migrate import Step, migrations, planned, removed
-from operations.offsets import end_offsets, start_offsets
+from runtime.kafka_offsets import end_offsets, start_offsets
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, INPUTS

@@ -14,8 +14,8 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.kafka.broker import free_ports
-from operations.offsets import end_offsets
 from runtime.fast_metrics import Counter
+from runtime.kafka_offsets import end_offsets
 from runtime.metrics import PROGRAMS
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy

@@ -14,8 +14,8 @@ from deploy.embedded import broker as embedded_broker
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
 from operations.migrate import migrate
-from operations.offsets import committed_offsets
 from operations.topics import create_topics
+from runtime.kafka_offsets import committed_offsets
 from schemas.topics import FEEDBACK_EVENTS, ROLLUP_TOUCHES
 from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, kafka, until
 
