@@ -31,7 +31,7 @@ class ProgramHealth:
             await asyncio.sleep(_LOOP_CHECK_S)
 
     def note_fetch(self) -> None:
-        """Note that the consumer, which has partitions, has looked for records."""
+        """Note that the consumer, which has partitions, looks for records."""
         self._fetched = self._clock()
 
     def set_blocked(self, engine: str, why: str) -> None:

@@ -3,12 +3,10 @@
 import asyncio
 import http.client
 import json
-from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
 from deploy.up.health import Check
-from deploy.up.supervisor import Program
 from runtime.kafka_admin import broker_answers
 
 _ANSWER_S = 3.0
@@ -16,17 +14,9 @@ _ANSWER_S = 3.0
 
 async def until_http_200(host: str, port: int, path: str) -> None:
     """Return once a GET is answered with 200."""
-    await _until(lambda: _get(host, port, path)[0] == 200)
-
-
-async def until_it_has_written(program: Program, words: str) -> None:
-    """Return once the running process has written these words."""
-    await _until(lambda: words in program.output())
-
-
-async def _until(condition: Callable[[], bool]) -> None:
     while True:
-        if await asyncio.to_thread(condition):
+        status, _ = await asyncio.to_thread(_get, host, port, path)
+        if status == 200:
             return
         await asyncio.sleep(0.1)
 

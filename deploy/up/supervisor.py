@@ -42,6 +42,7 @@ class _Ending(NamedTuple):
 
 class Program:
     """One program that is kept running. `ready` waits until a started process serves; it is cancelled if that dies.
+    One that serves nothing has none, and is ready once it runs.
 
     `command` is awaited before each start, and may hold it up. `watch` returns why a process that runs is to be ended
     and started again, once it is. `failed` is called once, when the program is given up: at a first start that fails,
@@ -52,7 +53,7 @@ class Program:
         self,
         name: str,
         command: Callable[[], Awaitable[Command]],
-        ready: Callable[["Program"], Awaitable[None]],
+        ready: Callable[[], Awaitable[None]] | None,
         log: Path,
         failed: Callable[[Exception], None],
         say: Callable[[str], None],
@@ -105,12 +106,6 @@ class Program:
         if (process := self._running()) is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
-
-    def output(self) -> str:
-        """What the latest process has written so far."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode(errors="replace")
 
     def _running(self) -> asyncio.subprocess.Process | None:
         return self._process if self._process is not None and self._process.returncode is None else None
@@ -179,7 +174,8 @@ class Program:
     async def _serve(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
         try:
             # Later starts may find an engine away: then `watch` tells whether it is the process that will not serve.
-            await asyncio.wait_for(self._wait_until_ready(self), None if self._was_ready else self._start_deadline)
+            if self._wait_until_ready is not None:
+                await asyncio.wait_for(self._wait_until_ready(), None if self._was_ready else self._start_deadline)
         except TimeoutError:
             raise NotReadyError from None
         self._was_ready = True
@@ -195,7 +191,10 @@ class Program:
         return await self._watch(self)
 
     def _last_lines(self, count: int = 15) -> str:
-        lines = [line for line in self.output().splitlines() if line.strip()]
+        """The end of what the latest process has written."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         return "\n".join(f"  {line}" for line in lines[-count:]) or "  (it wrote nothing)"
 
 

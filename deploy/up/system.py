@@ -23,7 +23,7 @@ from deploy.up.disk import NONE_BYTES, free_bytes, say_shortage, shortage
 from deploy.up.health import Check
 from deploy.up.losses import BrokerLosses, note_lost
 from deploy.up.options import Options, metrics_port, python
-from deploy.up.readiness import health, until_http_200, until_it_has_written
+from deploy.up.readiness import health, until_http_200
 from deploy.up.supervisor import Command, Program
 from deploy.up.watch import HealthWatch
 from operations.api_keys.stored_keys import make_same_when_they_answer
@@ -92,15 +92,13 @@ class System:
 
         self.edge = self._program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [
-            self._stream_program(f"worker-{number + 1}", partial(self._worker_command, number), self._worker_is_ready)
+            self._stream_program(f"worker-{number + 1}", partial(self._worker_command, number))
             for number in range(options.workers)
         ]
-        self.rollup = self._stream_program("rollup", self._rollup_command, self._rollup_is_ready)
+        self.rollup = self._stream_program("rollup", self._rollup_command)
         self.expire = None
         if days_of_traces(environment) is not None:
-            self.expire = self._program(
-                "expire", self._expire_command, self._expire_is_ready, self._expire_health, _NEVER_GIVEN_UP
-            )
+            self.expire = self._program("expire", self._expire_command, None, self._expire_health, _NEVER_GIVEN_UP)
         self.clickhouse = self.broker = None
         if not outside_clickhouse:
             self.clickhouse = self._program(
@@ -277,26 +275,20 @@ class System:
         await asyncio.to_thread(kafka.prepare, folder, options.kafka_port, options.controller_port)
         return kafka.command(folder), self._environment
 
-    async def _embedded_is_ready(self, _: Program) -> None:
+    async def _embedded_is_ready(self) -> None:
         await embedded_broker.wait_until_ready(self.bootstrap, _PATIENCE)
 
-    async def _kafka_is_ready(self, _: Program) -> None:
+    async def _kafka_is_ready(self) -> None:
         await kafka.wait_until_ready(self.bootstrap, _PATIENCE)
 
-    async def _clickhouse_is_ready(self, _: Program) -> None:
+    async def _clickhouse_is_ready(self) -> None:
         await until_http_200(LOOPBACK, self.options.clickhouse_port, "/ping")
 
-    async def _edge_is_ready(self, _: Program) -> None:
+    async def _edge_is_ready(self) -> None:
         await until_http_200(self.reachable_host, self.options.port, "/readyz")
 
-    async def _worker_is_ready(self, worker: Program) -> None:
-        await until_it_has_written(worker, "worker ready")
-
-    async def _rollup_is_ready(self, rollup: Program) -> None:
-        await until_it_has_written(rollup, "rollup ready")
-
-    async def _expire_is_ready(self, expire: Program) -> None:
-        await until_it_has_written(expire, "expire ready")
+    async def _stream_is_ready(self, name: str) -> None:
+        await until_http_200(self._metrics_host, self._metrics_ports[name], "/readyz")
 
     async def _expire_health(self) -> Check | None:
         return None  # it serves nothing: what keeps it from its work is in its log
@@ -307,8 +299,12 @@ class System:
         return await health(self.reachable_host, self.options.port)
 
     async def _stream_health(self, name: str) -> Check | None:
-        host = self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK
-        return await health(_from_here(host), self._metrics_ports[name])
+        return await health(self._metrics_host, self._metrics_ports[name])
+
+    @property
+    def _metrics_host(self) -> str:
+        """Where the stream programs can be asked from this machine."""
+        return _from_here(self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK)
 
     def _why_it_may_be(self) -> str:
         """What stands in the way of every program here."""
@@ -319,7 +315,7 @@ class System:
         self,
         name: str,
         command: Callable[[], Awaitable[Command]],
-        ready: Callable[[Program], Awaitable[None]],
+        ready: Callable[[], Awaitable[None]] | None,
         check: Callable[[], Awaitable[Check | None]],
         restarts: Callable[[], Restarts] = Restarts,
     ) -> Program:
@@ -327,11 +323,10 @@ class System:
         watch = partial(self._watch.until_unwell, check)
         return Program(name, command, ready, log, self._fail, self._say, watch, restarts, self._why_it_may_be)
 
-    def _stream_program(
-        self, name: str, command: Callable[[], Awaitable[Command]], ready: Callable[[Program], Awaitable[None]]
-    ) -> Program:
+    def _stream_program(self, name: str, command: Callable[[], Awaitable[Command]]) -> Program:
+        ready, check = partial(self._stream_is_ready, name), partial(self._stream_health, name)
         # Whatever is accepted while none of them can go on is kept by the broker.
-        return self._program(name, command, ready, partial(self._stream_health, name), _NEVER_GIVEN_UP)
+        return self._program(name, command, ready, check, _NEVER_GIVEN_UP)
 
     def _alongside(self, work: Awaitable[None]) -> None:
         async def run() -> None:

@@ -39,8 +39,6 @@ def _expire(given: argparse.Namespace) -> int:
     if given.dry_run:
         print(f"{0 if days is None else due(place, _days_ago(days)):,} traces are due{why}.")
         return 0
-    if given.every is not None:
-        print("expire ready", flush=True)
     while True:
         try:
             found = expire(place, None if days is None else _days_ago(days), Progress())

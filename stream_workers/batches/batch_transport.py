@@ -87,9 +87,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return self.progress.number
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        HEALTH.note_fetch()
         generation, number = self.app.consumer_generation_id, self.progress.number
         records, active = await self._read_on(timeout)
-        HEALTH.note_fetch()
         if self.should_stop:
             return
         moved = generation != self.app.consumer_generation_id or number != self.progress.number
