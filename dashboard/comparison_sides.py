@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from dashboard.page_query import SINCE, UNTIL, PageQuery
+from runtime.times import parse_time
 
 BEFORE = "before"
 AGAINST = {
@@ -43,15 +44,10 @@ def with_time_before(query: PageQuery, now: datetime) -> Sides:
 def _as_long_before(since: str, until: str) -> str:
     """When a time begins that ends at `since` and is as long; what is no time stays, for the API to refuse."""
     try:
-        begin, end = (_instant(each) for each in (since, until))
+        begin, end = (parse_time(each) for each in (since, until))
         return (begin - (end - begin)).isoformat()
     except (ValueError, OverflowError):
         return since
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def two_values(query: PageQuery, now: datetime, field: str, values: Sequence[str]) -> Sides | None:

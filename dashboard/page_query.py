@@ -7,8 +7,10 @@ with the clock; `time_of_generation_min` and `…_max` stand still. Empty values
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
+
+from runtime.times import rfc3339_of
 
 RANGES = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
@@ -80,11 +82,11 @@ class PageQuery:
     def times(self, now: datetime) -> tuple[str, str]:
         """From and until when, exclusive, as the API takes them."""
         if not self.range:
-            until = self.get(UNTIL) or _text(now)
-            return self.get(SINCE) or _text(now - timedelta(days=365)), until
+            until = self.get(UNTIL) or rfc3339_of(now)
+            return self.get(SINCE) or rfc3339_of(now - timedelta(days=365)), until
         # Up to the next whole second, so that what has just come is in it.
         until_at = now.replace(microsecond=0) + timedelta(seconds=1)
-        return _text(until_at - RANGES[self.range][1]), _text(until_at)
+        return rfc3339_of(until_at - RANGES[self.range][1]), rfc3339_of(until_at)
 
     def for_api(self, now: datetime, *others: str) -> list[tuple[str, str]]:
         """The API's parameters: filters, times, and those `others` of the page that the API takes under their name."""
@@ -137,7 +139,3 @@ class PageQuery:
         """A link to a page with these parameters."""
         query = urlencode(self.items)
         return f"{path}?{query}" if query else path or "?"
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

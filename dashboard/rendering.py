@@ -6,7 +6,7 @@ nothing around it.
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dashboard.api_client import in_path
 from dashboard.export_order import FORMATS
 from dashboard.filter_names import FILTER_NAMES
 from dashboard.page_query import RANGES
+from runtime.times import parse_time
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -92,10 +93,9 @@ def utc(text: str) -> str:
     """A time as people read it, in UTC; a script shows it in the viewer's zone. Another text as it is: callers of the
     API may write times in more ways than one."""
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        return f"{parse_time(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
         return text
-    return f"{(at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def pretty_json(value: Any) -> str:

@@ -27,7 +27,7 @@ from runtime.http_errors import ApiError
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
 from runtime.request_head_limits import LimitedHeadProtocol
-from runtime.settings_errors import SettingsError, load
+from runtime.settings_errors import load_or_print
 
 _MOST_AT_ONCE = 500
 _STOPS_WITHIN_S = 10
@@ -37,10 +37,8 @@ log = logging.getLogger("dashboard")
 
 def serve(api: str, host: str, port: int) -> int:
     """Serve until a signal; the exit code, 2 where a setting is faulty or the address is taken."""
-    try:
-        settings = load(DashboardSettings)
-    except SettingsError as faults:
-        print(faults, file=sys.stderr)
+    settings = load_or_print(DashboardSettings)
+    if settings is None:
         return 2
     if fault := cannot_listen(host, port):
         print(f"--port: {fault}: free it, or give another.", file=sys.stderr)

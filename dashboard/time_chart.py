@@ -4,8 +4,10 @@ Shape: `times` in seconds since 1970, `series` of `name` and `values`, and `buck
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
+
+from runtime.times import parse_time
 
 _FINE = ((timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"))
 """Buckets for ranges up to so long; for longer ones the API chooses."""
@@ -14,8 +16,8 @@ _FINE = ((timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"))
 def bucket_for(since: str, until: str) -> list[tuple[str, str]]:
     """The parameter that asks for buckets fine enough to show something; none where a time cannot be read."""
     try:
-        length = datetime.fromisoformat(until) - datetime.fromisoformat(since)
-    except (ValueError, TypeError):
+        length = parse_time(until) - parse_time(since)
+    except ValueError:
         return []
     return [("bucket", name) for most, name in _FINE if timedelta(0) < length <= most][:1]
 
@@ -26,7 +28,7 @@ def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[st
     if not shown:
         return None
     times = sorted({point["timestamp"] for graph in shown.values() for point in graph["data_points"]})
-    seconds = [datetime.fromisoformat(at).timestamp() for at in times]
+    seconds = [parse_time(at).timestamp() for at in times]
     series = []
     for name, graph in shown.items():
         at = {point["timestamp"]: point[field] for point in graph["data_points"]}
@@ -98,7 +100,7 @@ _BUCKETS_S = {"minute": 60, "10_minutes": 600, "hour": 3600, "day": 86_400, "wee
 
 
 def _seconds(graph: Mapping[str, Any]) -> list[float]:
-    return [datetime.fromisoformat(point["timestamp"]).timestamp() for point in graph["data_points"]]
+    return [parse_time(point["timestamp"]).timestamp() for point in graph["data_points"]]
 
 
 def _width(graph: Mapping[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import datetime
 from typing import Any
 
 from dashboard.api_client import in_path
@@ -10,6 +9,7 @@ from dashboard.conversation import conversation
 from dashboard.page_query import PageQuery
 from dashboard.pages import Viewer
 from runtime.http_errors import ApiError
+from runtime.times import parse_time, unix_ms
 
 
 async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | None:
@@ -45,7 +45,7 @@ async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str,
 
 def timeline(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each span with where its bar begins and how wide it is, as shares of the whole trace in percent."""
-    began = [datetime.fromisoformat(each["created_at"]).timestamp() * 1000 for each in spans]
+    began = [unix_ms(parse_time(each["created_at"])) for each in spans]
     ended = [start + (each["response_time"] or 0) for start, each in zip(began, spans, strict=True)]
     first = min(began, default=0)
     whole = max(ended, default=0) - first or 1

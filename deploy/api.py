@@ -11,19 +11,16 @@ from operations.admin_api.routes import add_admin
 from query_api.app import add_queries
 from query_api.settings import ANY_ADDRESS, QuerySettings
 from runtime.metrics import registry_of
-from runtime.settings_errors import SettingsError, load
+from runtime.settings_errors import load_or_print
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
     """Serve until a signal; the exit code, 2 where a setting is faulty."""
-    try:
-        settings = load(QuerySettings)
-    except SettingsError as faults:
-        print(faults, file=sys.stderr)
+    settings = load_or_print(QuerySettings)
+    if settings is None:
         return 2
-
     return serve(lambda app: extend(app, settings))
 
 

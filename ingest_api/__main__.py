@@ -17,7 +17,7 @@ from runtime.background_tasks import exit_code
 from runtime.garbage_collection import configure_gc
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import config, log_what_nobody_catches
-from runtime.settings_errors import SettingsError, load
+from runtime.settings_errors import load_or_print
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
@@ -33,10 +33,8 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
 
     `extend` may add routes to the app before it serves.
     """
-    try:
-        settings = load(Settings)
-    except SettingsError as faults:
-        print(faults, file=sys.stderr)
+    settings = load_or_print(Settings)
+    if settings is None:
         return 2
     if fault := cannot_listen(settings.host, settings.port):
         print(f"FEEDBACK_PORT: {fault}: free it, or give another.", file=sys.stderr)

@@ -4,8 +4,6 @@ A record names its trace hash and not a partition: how many there are is known t
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -33,14 +31,3 @@ class Accepted(NamedTuple):
     records: list[Record]
     trace_ids: Sequence[str] = ()
     claim: Claim | None = None
-
-
-def rfc3339(at_ms: int) -> str:
-    """Unix milliseconds as RFC 3339 in UTC, `2026-01-31T12:00:00.123Z`."""
-    seconds, milliseconds = divmod(at_ms, 1000)
-    return f"{_to_the_second(seconds)}.{milliseconds:03}Z"
-
-
-@lru_cache(maxsize=64)
-def _to_the_second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

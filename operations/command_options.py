@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from operations.connections import CommandError
 from runtime.clickhouse_address import clickhouse_url
+from runtime.times import parse_time
 from schemas.topics import INPUTS
 
 KAFKA = "127.0.0.1:9092"
@@ -99,8 +100,7 @@ def place(text: str) -> tuple[str, int, int]:
 def time(text: str) -> datetime:
     """A moment of 1970 to 2099; UTC where it names no zone."""
     try:
-        at = datetime.fromisoformat(text)
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        at = parse_time(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time: give it as 2026-01-31T12:00Z") from None
     if not 1970 <= at.year < 2100:

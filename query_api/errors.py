@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 from runtime.http_errors import ApiError, Failure, error_content, error_response
+from runtime.pydantic_errors import broken_rule
 
 
 async def _answer(_: Request, error: Exception) -> Response:
@@ -24,7 +25,7 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
         return error_response(ApiError(f"the body is not JSON: {fault['ctx']['error']}"))
     if fault["type"] == "missing":
         return error_response(ApiError(f"{param or 'the body'} is required", param))
-    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    rule = broken_rule(fault)
     message = f"{param or 'the body'} {rule}, got {_quoted(fault.get('input'))}"
     return error_response(ApiError(message, param))
 

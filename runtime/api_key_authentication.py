@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, retry_after
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
+from runtime.times import to_the_minute
 from schemas.api_keys import ADMIN, SCOPES, Scope, presented
 
 STALE_AFTER_MS = 60_000
@@ -106,9 +107,9 @@ class KeyRing:
         if key is None or not key.fits(given.secret):
             raise _unauthenticated(f"no API key {given.key_id} with this secret is known here", param)
         if key.revoked_at:
-            raise _unauthenticated(f"the API key {key.key_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%MZ}", param)
+            raise _unauthenticated(f"the API key {key.key_id} was revoked at {to_the_minute(key.revoked_at)}", param)
         if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
-            raise _unauthenticated(f"the API key {key.key_id} expired at {key.expires_at:%Y-%m-%dT%H:%MZ}", param)
+            raise _unauthenticated(f"the API key {key.key_id} expired at {to_the_minute(key.expires_at)}", param)
         caller = Caller(
             key.workspace,
             frozenset(SCOPES if ADMIN in key.scopes else key.scopes),

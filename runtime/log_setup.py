@@ -20,6 +20,8 @@ from typing import Any, Literal
 
 import orjson
 
+from runtime.times import rfc3339_of
+
 Format = Literal["text", "json"]
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -62,7 +64,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = rfc3339_of(datetime.fromtimestamp(record.created, UTC))
         line = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": _message(record)}
         return orjson.dumps(line | _fields(record), default=str).decode()
 

@@ -1,6 +1,7 @@
 """Settings read from the environment, or every fault in them as one sentence that names its variable."""
 
 import os
+import sys
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from runtime.addresses import without_password
 from runtime.known_settings import PREFIX, unknown_settings
+from runtime.pydantic_errors import broken_rule
 
 Read = TypeVar("Read", bound=BaseSettings)
 
@@ -27,10 +29,19 @@ def load(settings: type[Read]) -> Read:
         raise SettingsError("\n".join(_sentence(fault) for fault in faults.errors())) from None
 
 
+def load_or_print(settings: type[Read], program: str = "") -> Read | None:
+    """The settings that the environment gives. None where they are faulty: then stderr has a line for each fault."""
+    try:
+        return load(settings)
+    except SettingsError as faults:
+        for fault in str(faults).splitlines():
+            print(f"{program}: {fault}" if program else fault, file=sys.stderr)
+        return None
+
+
 def _sentence(fault: ErrorDetails) -> str:
     variable = f"{PREFIX}{fault['loc'][0]}".upper()
-    rule = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    rule = rule.replace("should", "must", 1).split(", unable to")[0]
+    rule = broken_rule(fault).replace("should", "must", 1).split(", unable to")[0]
     if "SECRET" in variable:
         return f"{variable} {rule}."
     given = fault["input"]

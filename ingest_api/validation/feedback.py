@@ -14,7 +14,7 @@ import orjson
 
 from ingest_api.access.idempotency import Claim, digest, key_in
 from ingest_api.headers import TRACE_ID, text_of
-from ingest_api.records import Accepted, Record, rfc3339
+from ingest_api.records import Accepted, Record
 from ingest_api.settings import Limits
 from ingest_api.validation.feedback_item import Feedback, rounded
 from ingest_api.validation.fields import home_environment, metadata_json, metadata_object, specials_of, validated
@@ -22,6 +22,7 @@ from ingest_api.validation.json_limits import parse, shown
 from ingest_api.validation.models import CHANGE, FEEDBACK_RULES
 from ingest_api.validation.strict_parser import read_feedback
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339
 from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS

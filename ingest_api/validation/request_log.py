@@ -12,7 +12,7 @@ import orjson
 
 from ingest_api import headers as sent
 from ingest_api.access.idempotency import Claim, digest, key_in
-from ingest_api.records import Accepted, Record, rfc3339
+from ingest_api.records import Accepted, Record
 from ingest_api.settings import Limits
 from ingest_api.validation.body_retention import kept
 from ingest_api.validation.feedback import Call
@@ -32,6 +32,7 @@ from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import model_of, opened, time_of, tokens_of
 from ingest_api.validation.url_redaction import url_without_secrets
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339
 from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS

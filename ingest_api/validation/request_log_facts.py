@@ -4,13 +4,12 @@ Pure. Looking into bodies is lenient, because they are the provider's and not ou
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from ingest_api.records import rfc3339
 from ingest_api.validation.json_limits import object_in_text, shown
 from ingest_api.validation.numbers import number
 from runtime.http_errors import ApiError
+from runtime.times import parse_time, rfc3339, unix_ms
 
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
@@ -79,13 +78,9 @@ def _unix_ms(value: str | float) -> int | None:
 
 def _written_ms(text: str) -> int | None:
     try:
-        at = datetime.fromisoformat(text.strip().upper())
+        return unix_ms(parse_time(text.strip()))
     except ValueError:
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    # Not timestamp(): a float would lose the last millisecond now and then.
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
 def _count(usage: Mapping[str, Any], *names: str) -> int | None:

@@ -18,6 +18,7 @@ from operations.pipeline_progress import Look, Progress
 from query_api.auth import REFUSALS, AdminCaller
 from query_api.errors import example
 from runtime.http_errors import ApiError
+from runtime.times import parse_time
 from schemas.topics import INPUTS, ROLLUP_TOUCHES
 
 _LEAST_S = 2.0
@@ -138,7 +139,7 @@ def create_router(commands: Commands) -> APIRouter:
                 organisation=organisation or "",
                 pending=pending,
                 orphaned=orphaned,
-                oldest_at=datetime.fromisoformat(oldest).replace(tzinfo=UTC),
+                oldest_at=parse_time(oldest),
                 oldest_trace_id=trace_id,
             )
             for age, environment, organisation, pending, orphaned, oldest, trace_id in rows

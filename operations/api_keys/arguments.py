@@ -4,6 +4,7 @@ import argparse
 import re
 from datetime import UTC, datetime, timedelta
 
+from runtime.times import parse_time
 from schemas.events import WORKSPACE_PATTERN
 
 _MOST_YEARS = 100
@@ -52,8 +53,7 @@ def expiry(text: str) -> datetime:
             count = int(match[1])
             at = began + (timedelta(days=count) if match[2] == "d" else timedelta(hours=count))
         else:
-            at = datetime.fromisoformat(text)
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
+            at = parse_time(text)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time: give 30d, 12h, or as in 2027-01-31T12:00Z") from None
     if not began < at < began + timedelta(days=366 * _MOST_YEARS):

@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from operations.api_keys.arguments import expiry, key_id, name, now, rate, workspace
 from operations.command_options import engines as add_engines
 from operations.connections import CommandError, clickhouse, kafka, table
+from runtime.times import to_the_minute
 from schemas.api_keys import SCOPES, ApiKey, new_key
 
 _ABOUT = (
@@ -218,4 +219,4 @@ def _expires(key: ApiKey) -> str:
 
 
 def _at(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return to_the_minute(at)

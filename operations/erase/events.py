@@ -11,6 +11,7 @@ from operations.connections import CommandError
 from operations.produce import Record, send
 from operations.progress import Progress
 from runtime.kafka_offsets import committed_offsets, end_offsets, records_left
+from runtime.times import rfc3339_of
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
@@ -18,7 +19,7 @@ from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
 
 async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
     """Delete feedback as anyone would, each in the partition that its id carries."""
-    event = {"event": "delete", "workspace": workspace, "deleted_at": datetime.now(UTC).isoformat()}
+    event = {"event": "delete", "workspace": workspace, "deleted_at": rfc3339_of(datetime.now(UTC))}
     records = [_event(each, event) for each in feedback]
     await send(bootstrap, records, "feedbacks deleted", progress)
 
@@ -66,7 +67,7 @@ async def tell(
     for each trace that changed, and for the traces of these ids."""
     hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
     hashes |= {_hash(each) for each in identities}
-    notice = {"event": "forget", "workspace": workspace, "forgotten_at": datetime.now(UTC).isoformat()}
+    notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339_of(datetime.now(UTC))}
     at_ms = time.time_ns() // 1_000_000
     notices = [_event(str(ids.new_id(trace_hash, at_ms)), notice) for trace_hash in hashes]
     tombstones = [_tombstone(ids.trace_key(workspace, trace), version) for trace, version in gone.items()]

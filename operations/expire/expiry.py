@@ -21,6 +21,7 @@ from operations.progress import Progress
 from operations.removal import mutate
 from operations.retention import note, noted
 from runtime.kafka_offsets import Offsets, committed_offsets, start_offsets
+from runtime.times import rfc3339_of
 from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
@@ -112,7 +113,7 @@ def _send_notices(client: Client, place: Place, idle_since: int, progress: Progr
     notices = []
     for trace_hash, partition in found:
         notice_id = str(ids.new_id(trace_hash, int(now.timestamp() * 1000)))
-        notice = {"event": "expire", "feedback_id": notice_id, "expired_at": now.isoformat()}
+        notice = {"event": "expire", "feedback_id": notice_id, "expired_at": rfc3339_of(now)}
         notice |= {name: sequences[partition] for name, sequences in before.items()}  # type: ignore[index]
         notices.append(Record(FEEDBACK_EVENTS, trace_hash, notice_id.encode(), msgspec.json.encode(notice)))
     kafka(place.bootstrap, send(place.bootstrap, notices, "notices sent", progress))

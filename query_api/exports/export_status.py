@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from query_api.exports.orders import iso
 from query_api.exports.responses import ExportTold, ProgressTold
 from query_api.exports.state import Export, Status
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339_of
 
 IN_WORDS: Final[dict[Status, str]] = {
     "draft": "not started",
@@ -47,9 +47,9 @@ def told(export_id: str, workspace: str, one: Export, keep: timedelta) -> Export
         kind=order.kind,
         format=order.format,
         created_at=order.created_at,
-        last_updated_at=iso(one.updated_at),
+        last_updated_at=rfc3339_of(one.updated_at),
         total_records=progress.rows_done if one.status == "success" else progress.rows_total,
         progress=ProgressTold(**vars(progress)),
         error=one.error,
-        expires_at=iso(expires_at) if expires_at else None,
+        expires_at=rfc3339_of(expires_at) if expires_at else None,
     )

@@ -5,7 +5,7 @@ Pure. Every fault is an ApiError that names the field, and nothing that was aske
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from query_api.filters.feedback_parameters import FeedbackFilters, feedback_filt
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import ABOUT_FEEDBACK, LogFilters, filters_in
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339_of
 
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
@@ -39,7 +40,7 @@ class Order:
     @classmethod
     def at(cls, now: datetime) -> "Order":
         """One that asks for all logs."""
-        return cls({}, (), created_at=iso(now))
+        return cls({}, (), created_at=rfc3339_of(now))
 
     @classmethod
     def stored(cls, content: Mapping[str, Any]) -> "Order":
@@ -149,8 +150,3 @@ def _whole(given: Any, name: str, least: int) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 13 and least <= int(text) <= _MAX_PAGE_SIZE):
         raise ApiError(f"{name} must be a whole number from {least}, got {shown(given)}", name)
     return int(text)
-
-
-def iso(at: datetime) -> str:
-    """RFC 3339 in UTC, with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

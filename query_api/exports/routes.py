@@ -22,7 +22,7 @@ from query_api.exports import signing
 from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, told
 from query_api.exports.files import path_of, remove
-from query_api.exports.orders import Order, iso, order_in
+from query_api.exports.orders import Order, order_in
 from query_api.exports.responses import (
     BODY,
     BODY_REFUSED,
@@ -47,6 +47,7 @@ from query_api.exports.store import ExportStore
 from query_api.json_body import json_body
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339_of
 from schemas.ids import id_in
 
 _TIMEOUT_S = 30.0
@@ -188,7 +189,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
         return FileAddress(
             signed_url=f"{settings.address}/v1/logs/exports/{identity}/file?{query}",
-            expires_at=iso(datetime.fromtimestamp(expires, UTC)),
+            expires_at=rfc3339_of(datetime.fromtimestamp(expires, UTC)),
         )
 
     @router.get(

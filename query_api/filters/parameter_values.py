@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from runtime.http_errors import ApiError
+from runtime.times import parse_time
 from schemas.ids import id_in
 
 MAX_VALUES = 100
@@ -46,8 +47,7 @@ def time_of(value: Any, name: str) -> datetime:
     if ":" in before and _OFFSET.fullmatch(offset):
         text = f"{before}+{offset}"
     try:
-        at = datetime.fromisoformat(text.upper())
-        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        at = parse_time(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ApiError(
             f"{name} must be an ISO 8601 time such as 2026-11-01T00:00:00Z, got {shown(value)}", name

@@ -17,7 +17,7 @@ from runtime.health_server import serve_health
 from runtime.listen_addresses import not_to_be_had
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.metrics import registry_of
-from runtime.settings_errors import SettingsError, load
+from runtime.settings_errors import load_or_print
 from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
 
@@ -67,11 +67,8 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
 
     Metrics and health are served from a thread.
     """
-    try:
-        read = load(settings)
-    except SettingsError as faults:
-        for fault in str(faults).splitlines():
-            print(f"feedback {name}: {fault}", file=sys.stderr)
+    read = load_or_print(settings, f"feedback {name}")
+    if read is None:
         return 2
     if read.metrics_port:
         try:

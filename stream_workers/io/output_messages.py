@@ -7,12 +7,11 @@ tombstone has no value.
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 from msgspec import Raw, Struct, field
 
+from runtime.times import rfc3339
 from schemas import ids, topics
 from stream_workers.join.aggregate import BILLION
 from stream_workers.join.decode import RejectedRecord
@@ -173,10 +172,3 @@ def _dead_letter(rejected: RejectedRecord) -> OutputMessage:
 
 def _base64(data: bytes | None) -> str | None:
     return None if data is None else base64.b64encode(data).decode()
-
-
-@lru_cache(maxsize=16_384)
-def rfc3339(unix_ms: int) -> str:
-    """Unix milliseconds as `2026-01-31T12:00:00.000Z`."""
-    seconds, ms = divmod(unix_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"

@@ -9,10 +9,10 @@ from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
 from operations.reconcile import snapshot, stretches
+from runtime.times import rfc3339
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.io.output_messages import rfc3339
 from tests.pipeline.operations.test_reconcile_damage import compared
 from tests.pipeline.stream_workers.stored_histories import store_records
 

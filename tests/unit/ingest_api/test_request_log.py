@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.records import Accepted, rfc3339
+from ingest_api.records import Accepted
 from ingest_api.settings import Limits
 from ingest_api.validation.feedback import Call
 from ingest_api.validation.request_log import log
 from ingest_api.validation.request_log_facts import time_of
 from runtime.http_errors import ApiError
+from runtime.times import rfc3339
 from schemas.events import RequestLogged
 from schemas.ids import trace_hash_of, trace_key
 from schemas.murmur2 import murmur2

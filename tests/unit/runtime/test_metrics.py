@@ -60,7 +60,7 @@ def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
 
 def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
     code = "".join(path.read_text() for path in (Path(__file__).parents[3] / "stream_workers").rglob("*.py"))
-    given = set(re.findall(r'(?:NotAnEvent|Conflict)\(\s*"(\w+)"', code))
+    given = set(re.findall(r'(?:InvalidEventError|Conflict)\(\s*"(\w+)"', code))
     assert given == set(DEAD_REASONS) == set(WHAT_TO_DO)
 
 

@@ -19,10 +19,10 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from runtime.times import rfc3339
 from schemas import ids, topics
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.io.output_messages import rfc3339
 from tests.model import SPECIALS, Model, check
 from tests.tries import tries
 from tests.unit.stream_workers.simulated_world import World, run
