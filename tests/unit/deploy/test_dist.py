@@ -1,0 +1,71 @@
+"""What `make dist` builds: a wheel and a source archive that hold all data files the programs read."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
+    "packages"
+]
+NOT_OURS = {"__pycache__", "target"}
+FILES = {
+    file.relative_to(ROOT).as_posix(): file.read_bytes()
+    for package in PACKAGES
+    for file in (ROOT / package).rglob("*")
+    if file.is_file() and not NOT_OURS & set(file.relative_to(ROOT).parts)
+}
+READ_AT_RUN_TIME = {
+    "dashboard/static/dashboard.css",
+    "dashboard/static/vendor/htmx.min.js",
+    "dashboard/templates/base.html",
+    "deploy/demo/languages/en.json",
+    "deploy/kafka/log4j2.properties",
+    "deploy/kafka/pom.xml",
+}
+
+
+def built(project: Path, target: Path) -> tuple[Path, Path]:
+    """The source archive and the wheel of a project's folder, as `make dist` builds them."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", target], cwd=project, check=True, capture_output=True
+    )
+    (source,), (wheel,) = target.glob("*.tar.gz"), target.glob("*.whl")
+    return source, wheel
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """The files of the packages in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name.partition("/")[0] in PACKAGES}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return built(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+def test_the_installed_wheel_has_every_file_of_the_packages(dist: tuple[Path, Path], tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--no-compile", "--target", tmp_path, dist[1]], check=True, capture_output=True)
+    installed = {
+        name for name in FILES if (tmp_path / name).is_file() and (tmp_path / name).read_bytes() == FILES[name]
+    }
+    assert installed == FILES.keys()
+    assert installed >= READ_AT_RUN_TIME
+    assert any(name.endswith(".sql") for name in installed)
+    assert (tmp_path / "bin/feedback").is_file()
+
+
+def test_the_source_archive_builds_the_same_wheel(dist: tuple[Path, Path], tmp_path: Path) -> None:
+    with tarfile.open(dist[0]) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    (project,) = (tmp_path / "source").iterdir()
+    assert contents(built(project, tmp_path / "again")[1]) == contents(dist[1])
+    for name in ("LICENSE", "README.md", "CONTRIBUTING.md", "Makefile", "tests/model.py"):
+        assert (project / name).is_file()
