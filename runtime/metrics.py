@@ -72,7 +72,7 @@ BATCH_EVENTS = Histogram(
 PRODUCERS_LOST = Counter(
     "feedback_edge_producers_lost_total",
     "producers",
-    "Kafka did not take or acknowledge a batch, or went away; whatever was under way was answered 503.",
+    "Kafka did not take or acknowledge a batch, or went away; everything in flight was answered 503.",
 )
 IN_FLIGHT_EVENTS = Gauge(
     "feedback_edge_in_flight_events", "events", "Events of requests that wait for Kafka's acknowledgement now."
@@ -108,16 +108,16 @@ EXPORT_DISK_FREE = Gauge(
 LAG = Gauge(
     "feedback_consumer_lag_records",
     "records",
-    "Records of a partition assigned here that are not seen through, as of the latest fetch of it.",
+    "Records of a partition assigned here that are not completed, as of its latest fetch.",
     ["topic", "partition"],
 )
 OLDEST_SECONDS = Gauge(
     "feedback_consumer_oldest_age_seconds",
     "seconds",
-    "How long ago the oldest record was accepted that is read here and not seen through; 0 where there is none.",
+    "How long ago the oldest record was accepted that is read here and not completed; 0 where there is none.",
     ["topic", "partition"],
 )
-POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one poll.", bounds=_EVENTS)
+POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one consumer batch.", bounds=_EVENTS)
 COMMITS = Counter("feedback_consumer_commits_total", "commits", "Commits of offsets that Kafka has taken.")
 ASSIGNED = Gauge("feedback_consumer_assigned_partitions", "partitions", "Partitions that are read here now.")
 ASSIGNMENTS = Counter(
@@ -138,8 +138,8 @@ UNFORESEEN_FAILURES = Counter(
 LOOKUP_SECONDS = Histogram(
     "feedback_worker_lookup_duration_seconds",
     "seconds",
-    "One look-up in ClickHouse for all that a poll needs and is not remembered: `traces`, idempotency `keys`, or the"
-    " `last` record of a partition.",
+    "One look-up in ClickHouse of what a consumer batch needs and the cache does not hold: `traces`, idempotency"
+    " `keys`, or the `last` record of a partition.",
     ["of"],
     [("traces",), ("keys",), ("last",)],
     bounds=_SECONDS,
@@ -147,17 +147,17 @@ LOOKUP_SECONDS = Histogram(
 CACHE_TRACES = Counter(
     "feedback_worker_cache_traces_total",
     "traces",
-    "Traces of a poll that were remembered (`hit`) or not (`miss`).",
+    "Traces of a consumer batch that were in the cache (`hit`) or not (`miss`).",
     ["result"],
     [("hit",), ("miss",)],
 )
 INSERT_SECONDS = Histogram(
-    "feedback_worker_insert_duration_seconds", "seconds", "All inserts of one poll.", bounds=_SECONDS
+    "feedback_worker_insert_duration_seconds", "seconds", "All inserts of one consumer batch.", bounds=_SECONDS
 )
 PUBLISH_SECONDS = Histogram(
     "feedback_worker_publish_duration_seconds",
     "seconds",
-    "Publishing all messages of one poll, until the last is acknowledged.",
+    "Publishing all messages of one consumer batch, until the last is acknowledged.",
     bounds=_SECONDS,
 )
 ROWS_STORED = Counter(
@@ -198,7 +198,7 @@ ROLLUP_BUCKETS = Counter(
     [("hour",), ("day",)],
 )
 ROLLUP_SECONDS = Histogram(
-    "feedback_rollup_compute_duration_seconds", "seconds", "All hours and days of one poll.", bounds=_SECONDS
+    "feedback_rollup_compute_duration_seconds", "seconds", "All hours and days of one consumer batch.", bounds=_SECONDS
 )
 ROLLUP_RETRIES = Counter(
     "feedback_rollup_retries_total", "tries", "Computations that failed and are repeated until they succeed."
