@@ -98,7 +98,7 @@ $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 ##@ Build
 
 docs: $(VENV)/.docs ## build these documents as a site that needs no network, into dist/site; the first time needs npm
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build -q
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build
 	@echo "The site is in dist/site: open dist/site/index.html."
 
 # A venv of its own: nothing of the product needs these packages.
