@@ -32,14 +32,14 @@ from ingest_api.http.publish_endpoint import (
     internal_error,
 )
 from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
-from ingest_api.kafka.api_key_feed import KeyFeed
+from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from ingest_api.validation import feedback as feedback_calls
 from ingest_api.validation import request_log
 from ingest_api.validation.feedback import Call
-from runtime.api_key_authentication import Caller, KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.api_key_store import ApiKeyStore
 from runtime.background_tasks import BackgroundTask
 from runtime.closed_server_mark import remember_in
@@ -148,9 +148,9 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     api_keys = ApiKeyStore(settings.require_keys)
     if settings.closed_mark:
         remember_in(Path(settings.closed_mark), api_keys)
-    ring = KeyRing(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", api_keys)
+    authenticator = ApiKeyAuthenticator(f"topic {API_KEYS} of Kafka at {settings.kafka_bootstrap}", api_keys)
     rate_limits = RateLimits(settings.rate_limit_per_s)
-    feed = KeyFeed(settings.kafka_bootstrap, ring, now_ms)
+    feed = ApiKeyFeed(settings.kafka_bootstrap, authenticator, now_ms)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -165,7 +165,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
 
     def fault() -> str:
         """Why nothing can be published now; empty when it can."""
-        unknown_keys = ring.fault(now_ms())
+        unknown_keys = authenticator.fault(now_ms())
         return publisher.fault or (unknown_keys and (feed.fault or unknown_keys))
 
     def call(caller: Caller) -> Call:
@@ -191,7 +191,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     def endpoint(
         observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
     ) -> PublishingEndpoint:
-        admission = Admission(ring, rate_limits, scope, now_ms, fault)
+        admission = Admission(authenticator, rate_limits, scope, now_ms, fault)
         return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids), observed)
 
     app = EdgeApp(

@@ -1,4 +1,4 @@
-"""Keeps the key ring of the queries what ClickHouse says: all keys are read about once a second."""
+"""The API keys of the queries, read from ClickHouse about once a second."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from pydantic import ValidationError
 
 from query_api.clickhouse import Engines
-from runtime.api_key_authentication import KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.background_tasks import BackgroundTask
 from runtime.schema_version import TablesError
 from schemas.api_keys import STORED_KEYS, key_of_row
@@ -31,10 +31,10 @@ def now_ms() -> int:
 
 
 @asynccontextmanager
-async def following(ring: KeyRing, engines: Engines) -> AsyncIterator[None]:
-    """Keep the ring true inside. Enters when the keys have been read, or after a moment where they cannot be."""
+async def refreshing(authenticator: ApiKeyAuthenticator, engines: Engines) -> AsyncIterator[None]:
+    """Refresh the keys while inside. Enters once they have been read, or after two seconds where they cannot be."""
     read = asyncio.Event()
-    keeper = BackgroundTask("reading API keys from ClickHouse", lambda: _keep(ring, engines, read))
+    keeper = BackgroundTask("reading API keys from ClickHouse", lambda: _keep(authenticator, engines, read))
     keeper.start()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(read.wait(), _START_S)
@@ -44,7 +44,7 @@ async def following(ring: KeyRing, engines: Engines) -> AsyncIterator[None]:
         await keeper.stop()
 
 
-async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
+async def _keep(authenticator: ApiKeyAuthenticator, engines: Engines, read: asyncio.Event) -> None:
     reader = engines.reader(_ANSWER_S)
     told = ""
     unreadable: set[object] = set()
@@ -54,8 +54,8 @@ async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
             async with asyncio.timeout(_ANSWER_S):
                 rows = await reader.rows(STORED_KEYS)
             for row in rows:
-                _learn(ring, row, unreadable)
-            ring.confirm(asked_ms)
+                _upsert(authenticator, row, unreadable)
+            authenticator.mark_fresh(asked_ms)
             read.set()
             fault = ""
         except (ClickHouseError, TablesError, OSError, TimeoutError) as error:
@@ -66,11 +66,11 @@ async def _keep(ring: KeyRing, engines: Engines, read: asyncio.Event) -> None:
         await asyncio.sleep(_EVERY_S if read.is_set() else _UNTIL_THE_FIRST_S)
 
 
-def _learn(ring: KeyRing, row: dict[str, Any], unreadable: set[object]) -> None:
+def _upsert(authenticator: ApiKeyAuthenticator, row: dict[str, Any], unreadable: set[object]) -> None:
     try:
-        ring.store.learn(key_of_row(row))
+        authenticator.store.upsert(key_of_row(row))
     except ValidationError:
-        ring.store.close()
+        authenticator.store.close()
         if row["key_id"] not in unreadable:
             unreadable.add(row["key_id"])
             log.error("the row of API key %s is none that this version can read; it is left out", row["key_id"])

@@ -18,8 +18,8 @@ from query_api.analytics import (
     request_graphs,
     request_group_routes,
 )
-from query_api.api_key_feed import following
-from query_api.auth import told_by
+from query_api.api_key_feed import refreshing
+from query_api.auth import install_auth
 from query_api.clickhouse import Engines
 from query_api.errors import answer_refusals
 from query_api.exports import routes as exports
@@ -27,18 +27,18 @@ from query_api.facets import routes as facets
 from query_api.read_rate_limits import limit_reads
 from query_api.reading import feedback_list, feedback_receipt, request_logs, traces
 from query_api.settings import QuerySettings
-from runtime.api_key_authentication import KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.api_key_store import ApiKeyStore
 
 
 def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> None:
     """Add the routes to an app that has its own and shares its keys; what they open is closed with the app."""
     engines = Engines(settings)
-    ring = KeyRing("ClickHouse", keys)
+    authenticator = ApiKeyAuthenticator("ClickHouse", keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with following(ring, engines):
+        async with refreshing(authenticator, engines):
             yield
         await engines.close()
 
@@ -63,5 +63,5 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         router.include_router(feature.create_router(settings, engines))
     app.include_router(router)
     answer_refusals(app)
-    told_by(app, ring)
+    install_auth(app, authenticator)
     limit_reads(app, settings.read_rate_limit_per_s)

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request
 from query_api.api_key_feed import now_ms
 from query_api.errors import example
 from query_api.read_rate_limits import count_question
-from runtime.api_key_authentication import Caller, KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.http_errors import ApiError
 from runtime.request_headers import KEY_HEADER, headers_of
 from schemas.api_keys import Scope
@@ -21,8 +21,8 @@ __all__ = [
     "Caller",
     "FeedbackReader",
     "LogsReader",
+    "install_auth",
     "require_scope",
-    "told_by",
 ]
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -47,16 +47,16 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 """The OpenAPI responses of every route that asks who calls."""
 
 
-def told_by(app: FastAPI, ring: KeyRing) -> None:
-    """Have the app's callers told by this ring."""
-    app.state.key_ring = ring
+def install_auth(app: FastAPI, authenticator: ApiKeyAuthenticator) -> None:
+    """Have the app authenticate its callers with this authenticator."""
+    app.state.authenticator = authenticator
 
 
 def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
-        ring: KeyRing = request.app.state.key_ring
+        authenticator: ApiKeyAuthenticator = request.app.state.authenticator
         at_ms = now_ms()
-        found = ring.caller(headers_of(request.scope["headers"]), scope, at_ms)
+        found = authenticator.authenticate(headers_of(request.scope["headers"]), scope, at_ms)
         count_question(request, found, at_ms)
         return found
 

@@ -19,10 +19,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.errors import example
 from query_api.settings import QuerySettings
 from runtime.addresses import dsn
-from runtime.engine_errors import trouble_of
+from runtime.engine_errors import classify_error
 from runtime.http_errors import ApiError, retry_after
-from runtime.kafka_errors import Trouble
-from runtime.log_setup import told
+from runtime.kafka_errors import EngineFailure
+from runtime.log_setup import safe_error_text
 from runtime.metrics import QUERY_FAILURES
 from runtime.schema_version import APPLIED, TablesError, require_tables
 
@@ -30,7 +30,7 @@ AWAY: dict[str, Any] = {
     "description": "ClickHouse does not answer.",
     **example(503, "ClickHouse does not answer in time"),
 }
-"""The OpenAPI response of a route that reads ClickHouse inside `Reader.told_in_time`."""
+"""The OpenAPI response of a route that reads ClickHouse inside `Reader.query_deadline`."""
 
 # The place of a row never changes, nor does its partition: so FINAL takes partitions one by one. To find very many keys
 # in an index takes longer than to read what they are looked for in.
@@ -91,23 +91,23 @@ class Reader:
         return list((await client.query(query, dict(parameters or {}), settings=settings)).named_results())
 
     @asynccontextmanager
-    async def told_in_time(self, what: str) -> AsyncIterator[None]:
+    async def query_deadline(self, what: str) -> AsyncIterator[None]:
         """Let all that is done inside take this long; ApiError 503 with `what` where an engine does not answer."""
         try:
             async with asyncio.timeout(self._seconds):
                 yield
         except (ClickHouseError, TablesError, KafkaError, TimeoutError, OSError) as error:
-            trouble = trouble_of(error)
-            log.warning("%s: %s: %s", what, trouble.told, told(error))
-            QUERY_FAILURES.add(trouble.engine or "any")
-            message = f"{_in_words(trouble)}, so {what}"
+            failure = classify_error(error)
+            log.warning("%s: %s: %s", what, failure.summary, safe_error_text(error))
+            QUERY_FAILURES.add(failure.engine or "any")
+            message = f"{_in_words(failure)}, so {what}"
             raise ApiError(message, status=503, headers=retry_after()) from error
 
 
-def _in_words(trouble: Trouble) -> str:
+def _in_words(failure: EngineFailure) -> str:
     """What is wrong, for a caller who can do nothing about it, and for the operator whom they call."""
-    engine = {"clickhouse": "ClickHouse", "kafka": "Kafka", "": "Kafka or ClickHouse"}[trouble.engine]
-    match trouble.kind:
+    engine = {"clickhouse": "ClickHouse", "kafka": "Kafka", "": "Kafka or ClickHouse"}[failure.engine]
+    match failure.kind:
         case "away":
             return f"{engine} does not answer in time"
         case "overloaded":

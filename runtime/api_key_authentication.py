@@ -1,9 +1,9 @@
-"""Who is calling: what the headers of a request come to, for a half of the API that reads keys from one place.
+"""Authenticates callers by the API key in their headers.
 
-Pure; time comes in. Promises that nobody is let in while the keys are not known: until the place has been read once,
-and again when it has not been confirmed for `STALE_AFTER_MS`. The API is open to whoever calls only when every place
-that the process knows has been read, and nothing closes the store that its halves share. How keys get here is left to
-the programs.
+Pure; the time is a parameter. Nobody is let in while the keys are not known: before their source (Kafka or ClickHouse)
+has been read once, and again when it has not been read for `STALE_AFTER_MS`. Callers need no key only when every source
+of this process has been read and nothing in the store closes the server. The programs read the keys and put them into
+the store.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from schemas.api_keys import ADMIN, SCOPES, Scope, presented
 
 STALE_AFTER_MS = 60_000
 
-# Of header values that have been verified; beyond it the memory is begun anew.
+# Header values that have been verified; beyond this number the cache is emptied.
 _MOST_VERIFIED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller: everything that is asked and said is confined to `workspace`. `key_id` is empty while all is open."""
+    """An authenticated caller, confined to `workspace`. `key_id` is empty while the server is open."""
 
     workspace: str
     scopes: frozenset[Scope]
@@ -34,11 +34,11 @@ class Caller:
 
 
 OPEN = Caller("default", frozenset(SCOPES))
-"""Everybody, while the server is open."""
+"""Every caller while the server is open."""
 
 
-class KeyRing:
-    """Lets callers in by the keys of a store. `source` names the place that this ring's keys are read from."""
+class ApiKeyAuthenticator:
+    """Authenticates callers against the keys of a store. `source` names where these keys are read from."""
 
     def __init__(self, source: str, store: ApiKeyStore | None = None) -> None:
         self._source = source
@@ -46,27 +46,27 @@ class KeyRing:
         self.store.unread.add(source)
         self._verified: dict[bytes, Caller] = {}
         self._verified_at_change = 0
-        self._confirmed_ms: int | None = None
+        self._fresh_ms: int | None = None
         self._good_until_ms = -1
 
-    def confirm(self, now_ms: int) -> None:
-        """All keys that there are at this moment have been learnt."""
+    def mark_fresh(self, now_ms: int) -> None:
+        """Note that at this moment the store had all keys of the source."""
         self.store.unread.discard(self._source)
-        self._confirmed_ms = now_ms
+        self._fresh_ms = now_ms
         self._good_until_ms = now_ms + STALE_AFTER_MS
 
     def fault(self, now_ms: int) -> str:
-        """Why callers cannot be told apart now, in a sentence; empty when they can."""
+        """Why callers cannot be authenticated now, in a sentence; empty when they can."""
         if now_ms <= self._good_until_ms:
             if self.store.unread and not self.store.is_closed:
                 return f"whether there are API keys is not known: {min(self.store.unread)} has not been read yet"
             return ""
-        if self._confirmed_ms is None:
+        if self._fresh_ms is None:
             return f"the API keys have not been read from {self._source} yet"
-        return f"the API keys have not been read from {self._source} for {(now_ms - self._confirmed_ms) // 1000} s"
+        return f"the API keys have not been read from {self._source} for {(now_ms - self._fresh_ms) // 1000} s"
 
-    def caller(self, headers: Mapping[bytes, bytes], scope: Scope | None, now_ms: int) -> Caller:
-        """Who calls, if the headers (names in lower case) allow the scope; None: any scope.
+    def authenticate(self, headers: Mapping[bytes, bytes], scope: Scope | None, now_ms: int) -> Caller:
+        """The caller, if the headers (names in lower case) allow the scope; None: any scope.
 
         ApiError 400, 401 or 403 where they do not; 503 while the keys are not known.
         """
@@ -125,7 +125,7 @@ class KeyRing:
 
 
 def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
-    # Authorization may be meant for a provider; then it holds no key of ours.
+    # Authorization may carry the key of an AI provider, which is none of this server's.
     other = presented(bearer)
     if other is not None and other != presented(value):
         raise ApiError(

@@ -1,8 +1,8 @@
-"""The file that remembers that a server was closed, for when the places that keep its keys are lost or too old.
+"""The file that remembers that API keys have closed a server, in case the keys themselves are lost.
 
-Written when API keys close the server, removed when an operator has opened it (`feedback keys open`). It names the keys
-that had been left behind by then: a place of keys that was restored from before the closing knows no others, and so it
-cannot open the server.
+It is written when API keys close the server and removed when an operator opens it (`feedback keys open`). It names the
+keys that had been left behind by then. So a source of keys that was restored from an older backup cannot open the
+server, because it knows of no later opening.
 """
 
 import json
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def remember_in(path: Path, store: ApiKeyStore) -> None:
-    """Close the store if the file says so, and keep the file true from now on."""
+    """Close the store if the file says so, and keep the file up to date from now on."""
     try:
         store.close_after(_read(path))
     except FileNotFoundError:
@@ -32,9 +32,13 @@ def remember_in(path: Path, store: ApiKeyStore) -> None:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            log.error("%s cannot be kept: whether the server was closed is known to its keys alone: %s", path, error)
+            log.error(
+                "%s cannot be written, so only the keys say whether the server is closed: %s",
+                path,
+                error,
+            )
 
-    store.follow(keep)
+    store.on_change(keep)
 
 
 def _read(path: Path) -> list[str]:

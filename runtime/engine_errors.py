@@ -1,6 +1,6 @@
 """What is wrong when ClickHouse or Kafka fails: it is away or overloaded, its disk is full, or it needs an operator.
 
-Pure. `trouble_of` sorts by type and by the engine's own codes. What is not known to mend itself is
+Pure. `classify_error` sorts by type and by the engine's own codes. What is not known to mend itself is
 taken not to: trying it again for ever would only hide it.
 """
 
@@ -9,7 +9,7 @@ import re
 from aiohttp import ClientError
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
-from runtime.kafka_errors import Trouble, is_out_of_space, kafka_trouble
+from runtime.kafka_errors import EngineFailure, classify_kafka_error, is_out_of_space
 from runtime.schema_version import TablesError
 
 NOT_ENOUGH_SPACE = 243
@@ -83,41 +83,41 @@ _ACCESS_CODES = {
 _GATEWAY = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
 
 
-def trouble_of(error: BaseException) -> Trouble:
+def classify_error(error: BaseException) -> EngineFailure:
     """What an engine's error comes to; of an error that is none of theirs, `other`."""
     if is_out_of_space(error):
-        return Trouble(
+        return EngineFailure(
             "disk full", "clickhouse" if isinstance(error, ClickHouseError) else "", "no space left on the disk"
         )
     if isinstance(error, TablesError):
-        return Trouble("schema", "clickhouse", str(error))
+        return EngineFailure("schema", "clickhouse", str(error))
     if isinstance(error, ClickHouseError):
         return _of_clickhouse(error)
     if isinstance(error, ClientError):
-        return Trouble("away", "clickhouse", "it does not answer")
-    return kafka_trouble(error)
+        return EngineFailure("away", "clickhouse", "it does not answer")
+    return classify_kafka_error(error)
 
 
-def _of_clickhouse(error: ClickHouseError) -> Trouble:
+def _of_clickhouse(error: ClickHouseError) -> EngineFailure:
     code = error.code if isinstance(error, Error) else None
     if code is None:
         # The driver's own word for a connection that failed or broke; all else without a code is a mistake of ours.
         away = isinstance(error, OperationalError) or any(status in str(error) for status in _GATEWAY)
-        return Trouble(
+        return EngineFailure(
             "away" if away else "other", "clickhouse", "it does not answer" if away else type(error).__name__
         )
     if name := _DISK_CODES.get(code):
-        return Trouble("disk full", "clickhouse", f"its disk is full (code {code} {name})")
+        return EngineFailure("disk full", "clickhouse", f"its disk is full (code {code} {name})")
     if code in _FILE_CODES and _ERRNO_NO_SPACE.search(str(error)):
-        return Trouble("disk full", "clickhouse", f"its disk is full (code {code})")
+        return EngineFailure("disk full", "clickhouse", f"its disk is full (code {code})")
     if name := _PASSING_CODES.get(code):
-        return Trouble("overloaded", "clickhouse", f"it cannot do that now (code {code} {name})")
+        return EngineFailure("overloaded", "clickhouse", f"it cannot do that now (code {code} {name})")
     if name := _SCHEMA_CODES.get(code):
-        return Trouble(
+        return EngineFailure(
             "schema",
             "clickhouse",
             f"its tables are not those of this version (code {code} {name}): run `feedback migrate`",
         )
     if name := _ACCESS_CODES.get(code):
-        return Trouble("access", "clickhouse", f"it lets this user do nothing there (code {code} {name})")
-    return Trouble("other", "clickhouse", f"code {code} {getattr(error, 'name', None) or ''}".strip())
+        return EngineFailure("access", "clickhouse", f"it lets this user do nothing there (code {code} {name})")
+    return EngineFailure("other", "clickhouse", f"code {code} {getattr(error, 'name', None) or ''}".strip())

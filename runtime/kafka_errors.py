@@ -32,28 +32,28 @@ _PASSING_KAFKA = (
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What is wrong. `passes` says whether it may mend itself, so that the same may be tried again."""
+class EngineFailure:
+    """What is wrong. `is_temporary` says whether it may mend itself, so that the same may be tried again."""
 
     kind: Literal["away", "overloaded", "disk full", "schema", "access", "other"]
     engine: Engine
-    told: str
+    summary: str
 
     @property
-    def passes(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether trying again is all there is to do here."""
         return self.kind in ("away", "overloaded", "disk full")
 
 
-def kafka_trouble(error: BaseException) -> Trouble:
+def classify_kafka_error(error: BaseException) -> EngineFailure:
     """What an error of Kafka's client or of the system comes to; of an error that is neither, `other`."""
     if is_out_of_space(error):
-        return Trouble("disk full", "", "no space left on the disk")
+        return EngineFailure("disk full", "", "no space left on the disk")
     if isinstance(error, KafkaError):
         return _of_kafka(error)
     if isinstance(error, TimeoutError | ConnectionError | OSError):
-        return Trouble("away", "", "it does not answer")
-    return Trouble("other", "", type(error).__name__)
+        return EngineFailure("away", "", "it does not answer")
+    return EngineFailure("other", "", type(error).__name__)
 
 
 def is_out_of_space(error: BaseException) -> bool:
@@ -61,12 +61,12 @@ def is_out_of_space(error: BaseException) -> bool:
     return any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _chain(error))
 
 
-def _of_kafka(error: KafkaError) -> Trouble:
+def _of_kafka(error: KafkaError) -> EngineFailure:
     if isinstance(error, KafkaStorageError):
-        return Trouble("disk full", "kafka", "it cannot write to its disk (KafkaStorageError): is that full?")
+        return EngineFailure("disk full", "kafka", "it cannot write to its disk (KafkaStorageError): is that full?")
     if error.retriable or isinstance(error, _PASSING_KAFKA):
-        return Trouble("away", "kafka", f"it does not answer ({type(error).__name__})")
-    return Trouble("other", "kafka", type(error).__name__)
+        return EngineFailure("away", "kafka", f"it does not answer ({type(error).__name__})")
+    return EngineFailure("other", "kafka", type(error).__name__)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -36,7 +36,7 @@ _CODE = re.compile(r"\bCode: (\d+)\b")
 _CODE_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 
-def told(error: BaseException) -> str:
+def safe_error_text(error: BaseException) -> str:
     """An error in words that quote no data: of ClickHouse's the code and its name, of the network's all."""
     text = " ".join(str(error).split())
     kind = type(error).__name__

@@ -6,7 +6,7 @@ bounded by a setting: never an id, a trace, a person or a workspace.
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from runtime.fast_metrics import Counter, FastMetric, Gauge, Histogram
 from schemas.topics import INPUTS
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -232,7 +232,7 @@ TASK_RESTARTS = Counter(
 )
 
 _CONSUMER = (LAG, OLDEST_SECONDS, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
-PROGRAMS: dict[str, tuple[Tally, ...]] = {
+PROGRAMS: dict[str, tuple[FastMetric, ...]] = {
     "edge": (
         REQUEST_SECONDS,
         EVENTS_ACCEPTED,
@@ -267,7 +267,7 @@ PROGRAMS: dict[str, tuple[Tally, ...]] = {
 def registry_of(*programs: str) -> CollectorRegistry:
     """What these programs show in one process, and the process itself: memory, CPU time, start, open files."""
     registry = CollectorRegistry()
-    for tally in dict.fromkeys(tally for program in programs for tally in PROGRAMS[program]):
-        registry.register(tally)
+    for metric in dict.fromkeys(metric for program in programs for metric in PROGRAMS[program]):
+        registry.register(metric)
     ProcessCollector(registry=registry)
     return registry

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ingest_api.errors import kafka_unavailable
-from runtime.api_key_authentication import Caller, KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.http_errors import ApiError
 from runtime.rate_limit import Bucket, RateLimits
 from schemas.api_keys import Scope
@@ -18,9 +18,14 @@ class Admission:
     """
 
     def __init__(
-        self, ring: KeyRing, limits: RateLimits, scope: Scope, now_ms: Callable[[], int], fault: Callable[[], str]
+        self,
+        authenticator: ApiKeyAuthenticator,
+        limits: RateLimits,
+        scope: Scope,
+        now_ms: Callable[[], int],
+        fault: Callable[[], str],
     ) -> None:
-        self._ring = ring
+        self._authenticator = authenticator
         self._limits = limits
         self._scope = scope
         self._now_ms = now_ms
@@ -33,7 +38,7 @@ class Admission:
         """
         now_ms = self._now_ms()
         try:
-            caller = self._ring.caller(headers, self._scope, now_ms)
+            caller = self._authenticator.authenticate(headers, self._scope, now_ms)
         except ApiError as refusal:
             if refusal.status == 503:
                 raise kafka_unavailable(self._fault() or refusal.message) from None

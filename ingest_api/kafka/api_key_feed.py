@@ -1,9 +1,9 @@
-"""Keeps the edge's key ring what the topic of keys says: reads all of it at the start, follows it, and reads it again.
+"""The API keys of the edge, read from their Kafka topic: all of it at the start, each new record, and all of it again.
 
-Promises that a key or its revocation is known as soon as Kafka hands it out, and that the ring is confirmed only after
-a broker has answered for the end of every partition. The whole topic is read again every few seconds, since a broker
-that forgets may have come back with another one, whose offsets look like those of the first. Kafka may be away at any
-time: then the ring keeps what it knows, for as long as it allows itself.
+Promises that a key or its revocation is known as soon as Kafka delivers it, and that the keys count as fresh only after
+a broker has answered for the end of every partition. The whole topic is read again every few seconds, because the
+embedded broker may have restarted with an empty log, whose offsets look like those of the first. While Kafka does not
+answer, the known keys stay valid for as long as the authenticator allows.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from runtime.api_key_authentication import KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.background_tasks import BackgroundTask
 from runtime.kafka_consumer import stop_consumer
 from schemas.api_keys import ApiKey
@@ -35,12 +35,12 @@ class _NoTopicError(Exception):
     """The topic does not exist."""
 
 
-class KeyFeed:
-    """Feeds one ring. `start` returns at once and connects in the background. `fault` says why nothing is read now."""
+class ApiKeyFeed:
+    """Feeds one authenticator. `start` returns at once and connects in the background. `fault`: why no key is read."""
 
-    def __init__(self, bootstrap: str, ring: KeyRing, now_ms: Callable[[], int]) -> None:
+    def __init__(self, bootstrap: str, authenticator: ApiKeyAuthenticator, now_ms: Callable[[], int]) -> None:
         self._bootstrap = bootstrap
-        self._ring = ring
+        self._authenticator = authenticator
         self._now_ms = now_ms
         self._keeper = BackgroundTask("reading API keys from Kafka", self._keep)
         self.fault = f"topic {API_KEYS} has not been read to its end yet"
@@ -82,7 +82,7 @@ class KeyFeed:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(_PASS_S):
                 await self._read_all(consumer, places)
-            self._ring.confirm(self._now_ms())
+            self._authenticator.mark_fresh(self._now_ms())
             self._tell("")
             while asyncio.get_running_loop().time() < began + _REREAD_S:
                 await self._poll(consumer)
@@ -109,15 +109,15 @@ class KeyFeed:
     async def _poll(self, consumer: Any) -> None:
         for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
             for record in records:
-                self._learn(record.value)
+                self._upsert(record.value)
 
-    def _learn(self, value: bytes | None) -> None:
+    def _upsert(self, value: bytes | None) -> None:
         if value is None:
-            return  # a key that has been known is never forgotten
+            return  # keys are never removed
         try:
-            self._ring.store.learn(ApiKey.model_validate_json(value))
+            self._authenticator.store.upsert(ApiKey.model_validate_json(value))
         except ValidationError:
-            self._ring.store.close()
+            self._authenticator.store.close()
             if value not in self._unreadable:
                 self._unreadable.add(value)
                 log.error("a record of topic %s is no API key that this version can read; it is left out", API_KEYS)
@@ -128,7 +128,7 @@ class KeyFeed:
             if fault:
                 log.warning("API keys: %s", fault)
             else:
-                log.info("API keys: read, %s known", self._ring.store.count)
+                log.info("API keys: read, %s known", self._authenticator.store.count)
 
 
 async def _assigned(consumer: Any) -> list[TopicPartition]:

@@ -121,12 +121,12 @@ class KafkaLink:
             if not answered:
                 self.replace(f"no broker of Kafka at {self._settings.kafka_bootstrap} answers")
                 return
-            self._learn(producer.client.cluster)
+            self._upsert(producer.client.cluster)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PROBE_S):
                     await self._lost.wait()
 
-    def _learn(self, cluster: Any) -> None:
+    def _upsert(self, cluster: Any) -> None:
         if self._lost.is_set():
             return
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in INPUTS}

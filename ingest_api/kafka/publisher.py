@@ -23,7 +23,7 @@ from ingest_api.records import OVERHEAD_BYTES, Record
 from ingest_api.settings import Settings
 from runtime import metrics
 from runtime.http_errors import ApiError
-from runtime.kafka_errors import kafka_trouble
+from runtime.kafka_errors import classify_kafka_error
 from schemas.ids import partition_of
 
 # What a topic takes, less what Kafka adds to a record.
@@ -43,12 +43,14 @@ class Publisher:
         self._busy_lanes = 0
         self._gathered: list[Call] = []
         self._next_flush: asyncio.Handle | None = None
-        metrics.IN_FLIGHT_EVENTS.follow(lambda: {(): sum(lane.events for lane in self._lanes.values())})
-        metrics.IN_FLIGHT_BYTES.follow(lambda: {(): self._in_flight_bytes})
+        metrics.IN_FLIGHT_EVENTS.set_callback(lambda: {(): sum(lane.events for lane in self._lanes.values())})
+        metrics.IN_FLIGHT_BYTES.set_callback(lambda: {(): self._in_flight_bytes})
         # Records, by partition.
         self._acknowledged: Counter[tuple[str, int]] = Counter()
-        metrics.RECORDS_ACKNOWLEDGED.follow(lambda: {(*place,): count for place, count in self._acknowledged.items()})
-        metrics.READY.follow(lambda: {(): not self.fault})
+        metrics.RECORDS_ACKNOWLEDGED.set_callback(
+            lambda: {(*place,): count for place, count in self._acknowledged.items()}
+        )
+        metrics.READY.set_callback(lambda: {(): not self.fault})
 
     @property
     def fault(self) -> str:
@@ -159,7 +161,7 @@ class Publisher:
     def _lose(self, error: BaseException) -> None:
         """Give the producer up."""
         if isinstance(error, KafkaError):
-            self._link.replace(f"Kafka did not take a batch: {kafka_trouble(error).told}")
+            self._link.replace(f"Kafka did not take a batch: {classify_kafka_error(error).summary}")
         else:
             log.error("a batch could not be sent", exc_info=error)
             self._link.replace("a batch could not be sent: see the log")

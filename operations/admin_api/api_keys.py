@@ -134,7 +134,7 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
             order.read_rate_limit_per_s,
         )
         warning = await commands.run("the key was not made", lambda client: _store(client, commands, key))
-        known.learn(key)
+        known.upsert(key)
         log.warning(
             "API key %s of the workspace %s was made by %s", key.key_id, key.workspace, caller.key_id or "anybody"
         )
@@ -151,7 +151,7 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
         key, warning = await commands.run(
             "the key was not revoked", lambda client: _revoke(client, commands, key_id, caller.workspace)
         )
-        known.learn(key)
+        known.upsert(key)
         log.warning("API key %s of the workspace %s was revoked by %s", key.key_id, key.workspace, caller.key_id)
         return KeyTold(**_told(key, caller, warning))
 

@@ -15,7 +15,7 @@ from operations.dead_letters.redrive import Workers
 from query_api.errors import example
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError, retry_after
-from runtime.log_setup import told
+from runtime.log_setup import safe_error_text
 from runtime.metrics import QUERY_FAILURES
 
 Result = TypeVar("Result")
@@ -50,11 +50,11 @@ class Commands:
             try:
                 return await asyncio.to_thread(self._with_client, work)
             except EngineError as error:
-                log.warning("%s: %s", otherwise, told(error.__cause__ or error))
+                log.warning("%s: %s", otherwise, safe_error_text(error.__cause__ or error))
                 QUERY_FAILURES.add(error.engine.lower())
                 raise _unavailable(f"{error.engine} does not answer, so {otherwise}") from None
             except OSError as error:
-                log.warning("%s: %s", otherwise, told(error))
+                log.warning("%s: %s", otherwise, safe_error_text(error))
                 QUERY_FAILURES.add("any")
                 raise _unavailable(f"Kafka or ClickHouse does not answer, so {otherwise}") from None
 

@@ -75,7 +75,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             asked = (_moments(reader, request.query_params, filters) for filters in sides)
             current, base = await asyncio.gather(*asked)
         changes = Changes(

@@ -82,7 +82,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=over_time)
         chosen = plan_asked(query, asked.filters, asked.when, "model" if by_model else None)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             sums = await sums_of_feedback(reader, asked.filters, asked.when, chosen, by_model=by_model)
         return Told(asked, sums, chosen.read_from)
 

@@ -105,7 +105,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = filters_in_query(query, caller.workspace, _OWN, time_required=True)
         order = f"{_ORDERS[_order_by(query)]} {direction_of(query)} NULLS LAST, group_value"
         by = _by(query.get("by"))
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             total, rows = await groups_of_feedback(reader, query, filters, by, _NUMBERS, order)
         return Groups(total=total, data=[_group(row) for row in rows])
 

@@ -38,7 +38,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=True)
         chosen = plan_asked(query, asked.filters, asked.when)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             found, read = await moments_over_time(reader, asked.filters, asked.when, chosen)
         points = [
             MeansWithErrorsAt(timestamp=start.astimezone(asked.zone), **means_with_errors(found.get(start, Moments())))

@@ -68,7 +68,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
         page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             total, rows = await requests_by_metadata(reader, filters, key, page)
         return Groups(total=total, data=[RequestGroup(**_with_means(row)) for row in rows])
 
@@ -85,7 +85,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = filters_in_query(query, caller.workspace, (*PAGE_NAMES, "read_from"), time_required=True)
         own = GroupedBy("[f.metadata_texts[{group_key:String}]]", parameters={"group_key": key})
         by = by_special(key) if key in SPECIALS else own
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             order = "feedback_count DESC, group_value"
             total, rows = await groups_of_feedback(reader, query, filters, by, _FEEDBACK, order)
         return Groups(total=total, data=[FeedbackGroup(**_with_means(_named(row))) for row in rows])

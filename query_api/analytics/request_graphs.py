@@ -121,7 +121,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def stacks(request: Request, caller: AnalyticsReader) -> TimeGraph[Total, StatusCountsAt]:
         asked = graph_question(request.query_params, caller.workspace, over_time=True)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             found = await errors_by_status(reader, asked.filters, asked.when)
         points = [
             StatusCountsAt(
@@ -135,7 +135,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def status_codes(request: Request, caller: AnalyticsReader) -> Graph[CodesSummary, CodeCount]:
         asked = graph_question(request.query_params, caller.workspace, over_time=False)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             ((_, errors),) = await errors_by_status(reader, asked.filters, asked.when)
         summary = CodesSummary(total_errors=sum(errors.values()), unique_error_codes=len(errors))
         points = [CodeCount(status_code=status, count=count) for status, count in Counter(errors).most_common()]
@@ -173,7 +173,7 @@ def _add(
 def _measured(reader: Reader, graph: _TimeGraph) -> Answer:
     async def answer(request: Request, caller: AnalyticsReader) -> TimeGraph[Any, Any]:
         asked = graph_question(request.query_params, caller.workspace, over_time=True)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             found = await requests_over_time(reader, asked.filters, asked.when, graph.measure)
         points = [
             {"timestamp": start.astimezone(asked.zone), **value.model_dump()} for start, value in found.points

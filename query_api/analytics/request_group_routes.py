@@ -124,7 +124,7 @@ def _grouped(
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETER_NAMES, time_required=True)
         asked = groups_asked(query)
-        async with reader.told_in_time(UNTOLD):
+        async with reader.query_deadline(UNTOLD):
             total, found = await groups_of_requests(reader, filters, groups.grouped_by, asked)
         data = [{groups.field: value, **group.model_dump(exclude_unset=True)} for value, group in found]
         return {"object": "list", "total": total, "data": data}

@@ -91,7 +91,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = _order(await json_body(request), caller, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
-        async with reader.told_in_time("no export was made"):
+        async with reader.query_deadline("no export was made"):
             total = await count(reader, order, caller.workspace)
             await runs.order(caller.workspace, export_id, order)
         return OrderedExport(id=export_id, total=total)
@@ -106,14 +106,14 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
             raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
-        async with reader.told_in_time("exports cannot be listed"):
+        async with reader.query_deadline("exports cannot be listed"):
             total, exports = await store.latest(caller.workspace, size, size * page)
         data = [told(export_id, caller.workspace, one, keep) for export_id, one in exports.items()]
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
     async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
-        async with reader.told_in_time("the export cannot be told"):
+        async with reader.query_deadline("the export cannot be told"):
             identity, one = await found(export_id, caller)
         return told(identity, caller.workspace, one, keep)
 
@@ -125,7 +125,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await json_body(request)
-        async with reader.told_in_time("the export was not changed"):
+        async with reader.query_deadline("the export was not changed"):
             identity, one = await found(export_id, caller)
             if one.status in ("in_progress", "success"):
                 raise ApiError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
@@ -140,7 +140,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | TOO_MANY | NO_ROOM,
     )
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.told_in_time("the export was not started"):
+        async with reader.query_deadline("the export was not started"):
             identity, one = await found(export_id, caller)
             expires_at = expiry(one, keep)
             if expires_at and expires_at > datetime.now(UTC):
@@ -151,7 +151,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
     async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.told_in_time("it is not known whether the export was stopped"):
+        async with reader.query_deadline("it is not known whether the export was stopped"):
             identity, one = await found(export_id, caller)
             if one.status not in ("in_progress", "stopped"):
                 raise ApiError(
@@ -167,7 +167,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         "/v1/logs/exports/{export_id}", summary="Delete an export and its file", responses=ITS_OWN | CONFLICT
     )
     async def delete(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.told_in_time("it is not known whether the export was deleted"):
+        async with reader.query_deadline("it is not known whether the export was deleted"):
             identity, one = await found(export_id, caller)
             if one.status == "in_progress":
                 raise ApiError("the export is in progress: cancel it first", "export_id", status=409)
@@ -181,7 +181,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | GONE,
     )
     async def download(export_id: ExportId, caller: LogsReader) -> FileAddress:
-        async with reader.told_in_time("no address can be given"):
+        async with reader.query_deadline("no address can be given"):
             identity, one = await found(export_id, caller)
             file_expires_at = expiry_of_file(one, keep, datetime.now(UTC))
             secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
@@ -203,7 +203,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         expires: Annotated[str, Query(examples=["1790000000"])] = "",
         signature: Annotated[str, Query(examples=["3f0c…"])] = "",
     ) -> FileResponse:
-        async with reader.told_in_time("the file cannot be given"):
+        async with reader.query_deadline("the file cannot be given"):
             secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
             signing.check(secret, export_id, expires, signature, time.time())
             identity, one = await found(export_id, None)

@@ -84,7 +84,7 @@ class Runs:
         # What a call is allowed is counted and then noted, so the calls of a workspace go one by one.
         self._calls: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
-        EXPORT_DISK_FREE.follow(lambda: free_bytes(folder))
+        EXPORT_DISK_FREE.set_callback(lambda: free_bytes(folder))
         self._sweeper = BackgroundTask("removing old exports", self._sweep_for_ever)
 
     async def order(self, workspace: str, export_id: str, order: Order) -> None:

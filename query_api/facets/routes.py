@@ -80,7 +80,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         if filters.ask_about_feedback:
             require_scope(caller, "feedback.read", "filters by feedback")
         asked = asked_in(query, OF_REQUESTS)
-        async with reader.told_in_time("requests cannot be counted"):
+        async with reader.query_deadline("requests cannot be counted"):
             return await _facets(
                 reader,
                 ("feedback.request_logs", "started_at"),
@@ -107,7 +107,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         filters = feedback_filters_in_query(query, caller.workspace, PARAMETERS, time_required=True)
         asked = asked_in(query, OF_FEEDBACK)
-        async with reader.told_in_time("feedback cannot be counted"):
+        async with reader.query_deadline("feedback cannot be counted"):
             return await _facets(
                 reader,
                 ("feedback.feedback", "created_at"),

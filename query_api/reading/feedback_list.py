@@ -66,7 +66,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = feedback_filters_in_query(
             query, caller.workspace, (*PARAMETERS, "order"), time_required=order != "newest"
         )
-        async with reader.told_in_time("feedback cannot be listed"):
+        async with reader.query_deadline("feedback cannot be listed"):
             if order == "newest":
                 found = await feedback_page(reader, filters, place_in(query, CURSOR), size + 1)
             else:

@@ -58,7 +58,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = id_in(feedback_id)
         if identity is None or not is_ours(identity):
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
-        async with reader.told_in_time("it cannot be told what became of it"):
+        async with reader.query_deadline("it cannot be told what became of it"):
             told = await find(caller.workspace, identity)
         if told is None:
             raise _none(feedback_id, "none was accepted under it, or it has been erased")

@@ -82,7 +82,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         if filters.ask_about_feedback:
             require_scope(caller, "feedback.read", "filters by feedback")
         place, size = place_in(query, CURSOR), page_size_in(query)
-        async with reader.told_in_time("requests cannot be listed"):
+        async with reader.query_deadline("requests cannot be listed"):
             rows = await log_rows(reader, filters, place, size + 1)
             page = rows[:size]
             shown = await _feedback_beside(reader, caller, page)
@@ -106,7 +106,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = id_in(log_id)
         if identity is None or not is_ours(identity):
             raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
-        async with reader.told_in_time("the request cannot be read"):
+        async with reader.query_deadline("the request cannot be read"):
             asked = {"workspace": caller.workspace, "id": str(identity), "trace_hashes": [trace_hash_of(identity)]}
             rows = await reader.rows(_ONE, asked)
             if not rows:

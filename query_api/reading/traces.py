@@ -141,7 +141,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         count = page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
         of_trace = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
-        async with reader.told_in_time("the trace cannot be read"):
+        async with reader.query_deadline("the trace cannot be read"):
             (spans_in_all,), numbers, totals, spans, feedback = await asyncio.gather(
                 reader.rows(_SPAN_TOTAL, of_trace),
                 reader.rows(_NUMBERS, of_trace),

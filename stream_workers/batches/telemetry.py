@@ -85,9 +85,9 @@ def add_consumer_telemetry(app: faust.App) -> None:
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
     async def assigned(*_: Any, **__: Any) -> None:
         metrics.ASSIGNMENTS.add()
-        metrics.ASSIGNED.follow(lambda: {(): len(_states_of(app.consumer))})
-        metrics.LAG.follow(lambda: lag_of(app.consumer))
-        metrics.OLDEST_SECONDS.follow(lambda: ages_of(app.consumer, time()))
+        metrics.ASSIGNED.set_callback(lambda: {(): len(_states_of(app.consumer))})
+        metrics.LAG.set_callback(lambda: lag_of(app.consumer))
+        metrics.OLDEST_SECONDS.set_callback(lambda: ages_of(app.consumer, time()))
 
 
 def lag_of(consumer: BatchConsumer) -> dict[Labels, float]:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from runtime.engine_errors import trouble_of
-from runtime.log_setup import told
+from runtime.engine_errors import classify_error
+from runtime.log_setup import safe_error_text
 from runtime.metrics import UNFORESEEN_FAILURES
 from stream_workers.health import HEALTH
 
@@ -51,14 +51,16 @@ async def until_done(
             with _SlowWarning(what):
                 result = await action()
         except Exception as error:
-            trouble = trouble_of(error)
-            if trouble.passes:
-                HEALTH.set_blocked(trouble.engine or "an engine", f"{what} fails: {trouble.told}")
-                log.warning("%s failed, trying again in %.1f s: %s: %s", what, delay, trouble.told, told(error))
+            failure = classify_error(error)
+            if failure.is_temporary:
+                HEALTH.set_blocked(failure.engine or "an engine", f"{what} fails: {failure.summary}")
+                log.warning(
+                    "%s failed, trying again in %.1f s: %s: %s", what, delay, failure.summary, safe_error_text(error)
+                )
             else:
                 UNFORESEEN_FAILURES.add()
                 unforeseen += 1
-                number = f"{what} failed, try {unforeseen} of {MOST_UNFORESEEN}: {trouble.told}"
+                number = f"{what} failed, try {unforeseen} of {MOST_UNFORESEEN}: {failure.summary}"
                 log.error("%s", number, exc_info=error)
                 if unforeseen == MOST_UNFORESEEN:
                     raise

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from runtime import metrics
 from runtime.fast_metrics import Labels
-from runtime.log_setup import told
+from runtime.log_setup import safe_error_text
 
 _READ_EVERY_S = 15.0
 _DISKS = "SELECT name, free_space, total_space FROM system.disks"
@@ -47,13 +47,13 @@ async def read_storage(client: AsyncClient) -> Storage:
 async def watch_storage(client: AsyncClient, every_s: float = _READ_EVERY_S) -> None:
     """Keep the metrics up to date. While ClickHouse does not answer they are empty, because an old number is wrong."""
     seen = Storage({}, {}, {})
-    metrics.DISK_FREE.follow(lambda: seen.free)
-    metrics.DISK_TOTAL.follow(lambda: seen.total)
-    metrics.PARTS.follow(lambda: seen.parts)
+    metrics.DISK_FREE.set_callback(lambda: seen.free)
+    metrics.DISK_TOTAL.set_callback(lambda: seen.total)
+    metrics.PARTS.set_callback(lambda: seen.parts)
     while True:
         try:
             seen = await read_storage(client)
         except Exception as error:
-            log.warning("ClickHouse's disks and parts cannot be read: %s", told(error))
+            log.warning("ClickHouse's disks and parts cannot be read: %s", safe_error_text(error))
             seen = Storage({}, {}, {})
         await asyncio.sleep(every_s)

@@ -10,7 +10,7 @@ from ingest_api.app import create_app
 from ingest_api.http.publish_endpoint import Message
 from ingest_api.records import Record
 from ingest_api.settings import Settings
-from runtime.api_key_authentication import KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator
 from tests.fuzz.oracle import Request, Rules
 
 RULES = Rules(body_bytes=4000, trace_id_chars=24, metadata_bytes=400, bulk=4)
@@ -34,8 +34,8 @@ class NoKeys:
 
     fault = ""
 
-    def __init__(self, _: str, ring: KeyRing, now_ms: Callable[[], int]) -> None:
-        ring.confirm(now_ms())
+    def __init__(self, _: str, authenticator: ApiKeyAuthenticator, now_ms: Callable[[], int]) -> None:
+        authenticator.mark_fresh(now_ms())
 
 
 class RecordedEdge:
@@ -54,7 +54,7 @@ class RecordedEdge:
             recorders.append(Recorder(settings))
             return recorders[-1]
 
-        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.ApiKeyFeed", NoKeys):
             self._app = create_app(settings, lambda: NOW_MS)
         (self._recorder,) = recorders
         self._loop = asyncio.new_event_loop()

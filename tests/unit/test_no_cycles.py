@@ -266,7 +266,7 @@ def keyed() -> Iterator[tuple[str, Outcome, int]]:
     def sent(key: str, *others: tuple[bytes, bytes]) -> Outcome:
         async def answered(world: World) -> int:
             for each in (reader, writer, old):
-                world.api.app.api_keys.learn(each)
+                world.api.app.api_keys.upsert(each)
             statuses = [
                 await world.answered(
                     request(method, path, headers=[(b"x-portkey-api-key", key.encode()), *others], body=body)

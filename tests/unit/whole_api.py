@@ -149,10 +149,10 @@ class WholeApi:
             self._rim.enter_context(patch(name, stand_in))
         self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))
         self._rim.enter_context(patch.object(PendingRecords, "hold", hold))
-        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.KeyFeed", NoKeys):
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.ApiKeyFeed", NoKeys):
             self.app: EdgeApp = create_app(Settings(**settings), lambda: NOW_MS)
         extend(self.app, QuerySettings())
-        self.app.state.key_ring.confirm(10**15)
+        self.app.state.authenticator.mark_fresh(10**15)
         (self.recorder,) = recorders
 
     def close(self) -> None:

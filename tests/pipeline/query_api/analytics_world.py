@@ -63,7 +63,7 @@ def queries_over(url: str) -> FastAPI:
     """The queries over a ClickHouse."""
     app = FastAPI()
     add_queries(app, QuerySettings(clickhouse_url=url), ApiKeyStore())
-    app.state.key_ring.confirm(2**62)  # no lifespan runs here that would read the keys, of which there are none
+    app.state.authenticator.mark_fresh(2**62)  # no lifespan runs here that would read the keys, of which there are none
     return app
 
 

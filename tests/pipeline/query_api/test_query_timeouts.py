@@ -44,7 +44,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
         app = FastAPI()
         limits = {f"{what}_timeout_s": 1 for what in ("receipt", "analytics", "query")}
         add_queries(app, QuerySettings(clickhouse_url=url, **limits), ApiKeyStore())
-        app.state.key_ring.confirm(2**62)
+        app.state.authenticator.mark_fresh(2**62)
         api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api", timeout=60)
         yield Slow(runner, api, client)
         client.close()

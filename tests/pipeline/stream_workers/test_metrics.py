@@ -69,7 +69,7 @@ def oldest(numbers: Numbers) -> float:
 
 def assert_only_known_values(numbers: Numbers) -> None:
     """Nothing is counted by a label that is not shown as 0 from the start."""
-    for counter in {t for tallies in PROGRAMS.values() for t in tallies if isinstance(t, Counter)}:
+    for counter in {t for metrics in PROGRAMS.values() for t in metrics if isinstance(t, Counter)}:
         # Numbers have the values of labels in order of their names.
         order = sorted(range(len(counter.labels)), key=counter.labels.__getitem__)
         known = {tuple(str(each[i]) for i in order) for each in counter.known}

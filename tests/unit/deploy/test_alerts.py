@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.fast_metrics import Counter, Histogram, Tally
+from runtime.fast_metrics import Counter, FastMetric, Histogram
 from runtime.metrics import PROGRAMS
 from schemas.topics import INPUTS, TOPICS
 
@@ -19,7 +19,7 @@ RULES: list[dict[str, Any]] = yaml.safe_load((REPOSITORY / "deploy" / "prometheu
 ][0]["rules"]
 OF_EVERY_TARGET = {"job", "instance"}
 JOBS = {"feedback-api": ("edge", "query"), "feedback-worker": ("worker",), "feedback-rollup": ("rollup",)}
-TALLIES: dict[str, Tally] = {tally.name: tally for tallies in PROGRAMS.values() for tally in tallies}
+METRICS: dict[str, FastMetric] = {metric.name: metric for metrics in PROGRAMS.values() for metric in metrics}
 SELECTOR = re.compile(r"\b(up|feedback_[a-z_]+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|=|!=)\s*"([^"]*)"')
 BY = re.compile(r"\bby \(([^)]*)\)")
@@ -33,7 +33,7 @@ def selected(rule: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, s
     """Each metric that the rule asks for, with its matchers; parts of histograms under the histogram's name."""
     for name, matchers in SELECTOR.findall(rule["expr"]):
         histogram = re.sub(r"_(bucket|count|sum)$", "", name)
-        yield (histogram if isinstance(TALLIES.get(histogram), Histogram) else name), MATCHER.findall(matchers)
+        yield (histogram if isinstance(METRICS.get(histogram), Histogram) else name), MATCHER.findall(matchers)
 
 
 @rules
@@ -41,7 +41,7 @@ def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
     asked = list(selected(rule))
     assert asked
     for name, matchers in asked:
-        labels = set() if name == "up" else set(TALLIES[name].labels)
+        labels = set() if name == "up" else set(METRICS[name].labels)
         for label, operator, value in matchers:
             assert label in labels | OF_EVERY_TARGET, f"{name} has no label {label}"
             found = values_of(name, label)
@@ -51,7 +51,7 @@ def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
                 assert "~" in operator or value in found, f"{name} has no {label} {value}"
     for grouping in BY.findall(rule["expr"]):
         for label in grouping.replace(" ", "").split(","):
-            assert label in OF_EVERY_TARGET | {"le"} or any(label in TALLIES[name].labels for name, _ in asked)
+            assert label in OF_EVERY_TARGET | {"le"} or any(label in METRICS[name].labels for name, _ in asked)
 
 
 def values_of(name: str, label: str) -> set[str] | None:
@@ -60,9 +60,9 @@ def values_of(name: str, label: str) -> set[str] | None:
         return set(JOBS)
     if label == "topic":
         return {topic.name for topic in TOPICS}
-    tally = TALLIES.get(name)
-    if isinstance(tally, Counter) and label in tally.labels:
-        return {str(each[tally.labels.index(label)]) for each in tally.known}
+    metric = METRICS.get(name)
+    if isinstance(metric, Counter) and label in metric.labels:
+        return {str(each[metric.labels.index(label)]) for each in metric.known}
     return None
 
 
@@ -72,7 +72,7 @@ def test_a_rule_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(rule["annotations"]) == {"summary", "do"}
     for label in re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())):
-        assert label in OF_EVERY_TARGET or any(label in TALLIES[name].labels for name, _ in selected(rule))
+        assert label in OF_EVERY_TARGET or any(label in METRICS[name].labels for name, _ in selected(rule))
     (row,) = re.findall(rf"^\| `{rule['alert']}` \|.*\|$", DOCUMENT, re.MULTILINE)
     assert rule["labels"]["severity"] in row
 

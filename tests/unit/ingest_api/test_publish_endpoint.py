@@ -12,7 +12,7 @@ from ingest_api.http.telemetry import Observed
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
-from runtime.api_key_authentication import Caller, KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.log_setup import Flood, JsonLines
 from runtime.rate_limit import RateLimits
 
@@ -23,9 +23,9 @@ def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Acce
 
 async def answered(*messages: dict[str, Any]) -> list[Message]:
     """What a faulty endpoint sends for a request that arrives in these messages."""
-    ring = KeyRing("nowhere")
-    ring.confirm(0)
-    admission = Admission(ring, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
+    authenticator = ApiKeyAuthenticator("nowhere")
+    authenticator.mark_fresh(0)
+    admission = Admission(authenticator, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
     observed = Observed("POST", "/", "create")
     endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"", observed)
     incoming = iter(messages)

@@ -22,7 +22,7 @@ def made() -> EdgeApp:
     made = create_app(Settings())
     extend(made, QuerySettings(clickhouse_url="http://127.0.0.1:1"))
     made.api_keys.unread.clear()
-    made.state.key_ring.confirm(2**62)
+    made.state.authenticator.mark_fresh(2**62)
     return made
 
 

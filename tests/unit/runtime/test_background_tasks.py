@@ -15,14 +15,14 @@ import pytest
 from mode import Service
 
 from ingest_api.kafka import api_key_feed, producer_connection
-from ingest_api.kafka.api_key_feed import KeyFeed
+from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.producer_connection import KafkaLink
 from ingest_api.settings import Settings
 from query_api import api_key_feed as query_key_feed
 from query_api.exports import runs
 from query_api.exports.runs import Runs
 from runtime import background_tasks
-from runtime.api_key_authentication import KeyRing
+from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.background_tasks import BackgroundTask
 from runtime.kafka_consumer import stop_consumer
 from runtime.metrics import TASKS
@@ -181,7 +181,7 @@ class Away:
 
 
 async def key_feed_runs(stack: AsyncExitStack) -> BackgroundTask:
-    feed = KeyFeed("127.0.0.1:1", KeyRing("nowhere"), lambda: 0)
+    feed = ApiKeyFeed("127.0.0.1:1", ApiKeyAuthenticator("nowhere"), lambda: 0)
     feed.start()
     stack.push_async_callback(feed.stop)
     return feed._keeper
@@ -212,7 +212,7 @@ async def stored_keys_run(stack: AsyncExitStack) -> BackgroundTask:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(query_key_feed, "BackgroundTask", Noted)
         patched.setattr(query_key_feed, "_START_S", 0.0)
-        await stack.enter_async_context(query_key_feed.following(KeyRing("nowhere"), Away()))  # type: ignore[arg-type]
+        await stack.enter_async_context(query_key_feed.following(ApiKeyAuthenticator("nowhere"), Away()))  # type: ignore[arg-type]
     return made[0]
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operations.api_keys.stored_keys import both, opened
-from runtime.api_key_authentication import OPEN, KeyRing
+from runtime.api_key_authentication import OPEN, ApiKeyAuthenticator
 from runtime.api_key_store import ApiKeyStore
 from runtime.closed_server_mark import remember_in
 from runtime.http_errors import ApiError
@@ -55,9 +55,9 @@ def rule(places: list[str], mark: str, required: bool) -> str:
     return "unknown" if "unread" in places else "open"
 
 
-def answer(ring: KeyRing, headers: dict[bytes, bytes]) -> int:
+def answer(auth: ApiKeyAuthenticator, headers: dict[bytes, bytes]) -> int:
     try:
-        return 200 if ring.caller(headers, "logs.read", 0) else 0
+        return 200 if auth.authenticate(headers, "logs.read", 0) else 0
     except ApiError as refusal:
         return refusal.status
 
@@ -76,21 +76,21 @@ def test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere(
                 file.write_text(left_behind if mark == "damaged" else json.dumps({"left_behind": left_behind}))
             store = ApiKeyStore(required)
             remember_in(file, store)
-            rings = [KeyRing(name, store) for name in ("Kafka", "ClickHouse")]
-            steps = [(ring, key) for ring, place in zip(rings, places, strict=True) for key in PLACE[place]]
+            auths = [ApiKeyAuthenticator(name, store) for name in ("Kafka", "ClickHouse")]
+            steps = [(auth, key) for auth, place in zip(auths, places, strict=True) for key in PLACE[place]]
             chance.shuffle(steps)  # records come as they like
-            for ring, key in steps:
-                ring.store.learn(key)
-            for ring, place in zip(rings, places, strict=True):
+            for auth, key in steps:
+                auth.store.upsert(key)
+            for auth, place in zip(auths, places, strict=True):
                 if place != "unread":
-                    ring.confirm(0)
+                    auth.mark_fresh(0)
             expected = rule(list(places), mark, required)
             assert store.is_open == (expected == "open"), places
-            for ring, place in zip(rings, places, strict=True):
+            for auth, place in zip(auths, places, strict=True):
                 status = {"open": 200, "closed": 401, "unknown": 503}[expected] if place != "unread" else 503
-                assert answer(ring, {}) == status, (places, mark)
+                assert answer(auth, {}) == status, (places, mark)
                 if expected == "open":
-                    assert ring.caller({}, "admin", 0) == OPEN
+                    assert auth.authenticate({}, "admin", 0) == OPEN
             # What is known now is still known after all places are lost.
             again = ApiKeyStore()
             remember_in(file, again)
@@ -100,24 +100,24 @@ def test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere(
 
 def test_a_key_of_either_place_opens_both_halves_and_a_revocation_in_either_shuts_both() -> None:
     for first, second in ((0, 1), (1, 0)):
-        rings = [KeyRing(name, store) for store in [ApiKeyStore()] for name in ("Kafka", "ClickHouse")]
-        for ring in rings:
-            ring.confirm(0)
+        auths = [ApiKeyAuthenticator(name, store) for store in [ApiKeyStore()] for name in ("Kafka", "ClickHouse")]
+        for auth in auths:
+            auth.mark_fresh(0)
         headers = {b"x-portkey-api-key": SECRET.encode()}
-        rings[first].store.learn(KEY)
-        assert [answer(ring, headers) for ring in rings] == [200, 200]
-        assert [answer(ring, {}) for ring in rings] == [401, 401]
-        rings[second].store.learn(KEY.revoked(AT))
-        rings[first].store.learn(KEY)
-        assert [answer(ring, headers) for ring in rings] == [401, 401]
+        auths[first].store.upsert(KEY)
+        assert [answer(auth, headers) for auth in auths] == [200, 200]
+        assert [answer(auth, {}) for auth in auths] == [401, 401]
+        auths[second].store.upsert(KEY.revoked(AT))
+        auths[first].store.upsert(KEY)
+        assert [answer(auth, headers) for auth in auths] == [401, 401]
 
 
 def test_an_open_half_says_which_place_it_waits_for() -> None:
     store = ApiKeyStore()
-    edge, _ = KeyRing("Kafka", store), KeyRing("ClickHouse", store)
-    edge.confirm(0)
+    edge, _ = ApiKeyAuthenticator("Kafka", store), ApiKeyAuthenticator("ClickHouse", store)
+    edge.mark_fresh(0)
     assert "ClickHouse has not been read" in edge.fault(0)
-    store.learn(KEY)
+    store.upsert(KEY)
     assert edge.fault(0) == ""
 
 
@@ -142,7 +142,7 @@ def test_an_opening_leaves_all_behind_and_is_told_from_every_other() -> None:
         changed = opened(keys, AT)
         store = ApiKeyStore()
         for key in (*keys, *changed):
-            store.learn(key)
+            store.upsert(key)
         assert not store.is_closed
         assert all(key.revoked_at and key.reopened_at for key in changed)
         assert store.left_behind > {key.key_id for key in keys}
@@ -153,5 +153,5 @@ def test_an_opening_that_was_cut_off_opens_nothing() -> None:
     for count in range(len(changed)):
         store = ApiKeyStore()
         for key in (KEY, LATER, *(each for each in changed[:count])):
-            store.learn(key)
+            store.upsert(key)
         assert store.is_closed == (count < 2)

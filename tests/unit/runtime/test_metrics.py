@@ -11,18 +11,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest_api.http.telemetry import reason_of, request_id_of
 from operations.dead_letters.letters import WHAT_TO_DO
-from runtime.fast_metrics import Counter, Gauge, Histogram, Tally
+from runtime.fast_metrics import Counter, FastMetric, Gauge, Histogram
 from runtime.http_errors import ApiError
 from runtime.metrics import DEAD_REASONS, PROGRAMS, registry_of
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
 
 
-def shown(*tallies: Tally) -> dict[tuple[str, tuple[str, ...]], float]:
+def shown(*metrics: FastMetric) -> dict[tuple[str, tuple[str, ...]], float]:
     """The samples of these as Prometheus reads them: name and label values to number."""
     registry = CollectorRegistry()
-    for tally in tallies:
-        registry.register(tally)
+    for metric in metrics:
+        registry.register(metric)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
 
@@ -36,26 +36,26 @@ def names(registry: CollectorRegistry) -> dict[str, str]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_shows_the_metrics_that_are_declared_for_it_and_no_other(program: str) -> None:
-    assert names(registry_of(program)) == {tally.name: tally.kind for tally in PROGRAMS[program]}
+    assert names(registry_of(program)) == {metric.name: metric.kind for metric in PROGRAMS[program]}
 
 
 def test_the_document_names_each_metric_with_kind_unit_labels_and_meaning_and_no_other() -> None:
     known = set()
-    for tally in {tally for tallies in PROGRAMS.values() for tally in tallies}:
-        labels = ", ".join(f"`{label}`" for label in tally.labels)
-        known.add(f"| `{tally.name}` | {tally.kind} | {tally.unit} | {labels} | {tally.about} |")
+    for metric in {metric for metrics in PROGRAMS.values() for metric in metrics}:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        known.add(f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.about} |")
     assert set(re.findall(r"^\| `feedback_.*\|$", DOCUMENT, re.MULTILINE)) == known
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
     """Prometheus sees no growth from nothing to 1: the first dead letter would alert nobody."""
-    for tally in PROGRAMS[program]:
-        if isinstance(tally, Counter):
-            assert tally.known, f"{tally.name}: which values can its labels have?"
-            assert all(len(labels) == len(tally.labels) for labels in tally.known if tally.labels)
-            there = {tuple(sorted(labels)) for _, labels in shown(tally)}
-            assert there >= {tuple(sorted(map(str, labels))) for labels in tally.known}
+    for metric in PROGRAMS[program]:
+        if isinstance(metric, Counter):
+            assert metric.known, f"{metric.name}: which values can its labels have?"
+            assert all(len(labels) == len(metric.labels) for labels in metric.known if metric.labels)
+            there = {tuple(sorted(labels)) for _, labels in shown(metric)}
+            assert there >= {tuple(sorted(map(str, labels))) for labels in metric.known}
 
 
 def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
@@ -65,7 +65,7 @@ def test_the_reasons_of_dead_letters_are_those_that_workers_give() -> None:
 
 
 def test_the_document_uses_no_metric_that_does_not_exist() -> None:
-    known = {tally.name for tallies in PROGRAMS.values() for tally in tallies}
+    known = {metric.name for metrics in PROGRAMS.values() for metric in metrics}
     used = {
         re.sub(r"_(bucket|count|sum)$", "", name)
         for name in re.findall(
@@ -107,7 +107,7 @@ def test_what_is_known_beforehand_is_shown_before_it_is_counted() -> None:
 def test_a_gauge_is_read_when_it_is_shown() -> None:
     gauge, now = Gauge("g", "things", "about"), {(): 1.0}
     assert shown(gauge) == {}
-    gauge.follow(lambda: now)
+    gauge.set_callback(lambda: now)
     now[()] = 2.0
     assert shown(gauge) == {("g", ()): 2}
 

@@ -214,7 +214,7 @@ async def test_a_key_anywhere_lets_in_who_has_one_from_whatever_page() -> None:
     assert await status(app, "GET", "/healthz", **foreign) == 200  # nobody is let in yet: no keys have been read
     opened(app)
     assert await status(app, "GET", "/healthz", **foreign) == 403
-    app.state.key_ring.store.close()
+    app.state.authenticator.store.close()
     assert await status(app, "GET", "/healthz", **foreign) == 200
 
 

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 )
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
-from runtime.engine_errors import trouble_of
+from runtime.engine_errors import classify_error
 from stream_workers.batches.dead_letter_share import CAUSED_BY_CALLS, LEAST, WINDOW, DeadShare, TooManyDeadError
 from stream_workers.health import ProgramHealth
 from stream_workers.io import retry
@@ -117,14 +117,14 @@ def test_a_full_disk_is_named_whoever_is_out_of_it() -> None:
     wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     unwritten = DatabaseError("… Cannot write to file, errno: 28, strerror: No space left on device", code=75)
     full = [DatabaseError("…", code=243), KafkaStorageError(), OSError(errno.EDQUOT, "Quota"), wrapped, unwritten]
-    assert {trouble_of(each).kind for each in full} == {"disk full"}
-    assert trouble_of(full[0]).engine == "clickhouse"
-    assert trouble_of(DatabaseError("a value that says No space left on device", code=53)).kind == "other"
-    assert trouble_of(full[1]).engine == "kafka"
+    assert {classify_error(each).kind for each in full} == {"disk full"}
+    assert classify_error(full[0]).engine == "clickhouse"
+    assert classify_error(DatabaseError("a value that says No space left on device", code=53)).kind == "other"
+    assert classify_error(full[1]).engine == "kafka"
 
 
 def test_a_missing_table_says_what_to_run() -> None:
-    assert "run `feedback migrate`" in trouble_of(DatabaseError("…", code=60, name="UNKNOWN_TABLE")).told
+    assert "run `feedback migrate`" in classify_error(DatabaseError("…", code=60, name="UNKNOWN_TABLE")).summary
 
 
 def test_a_worker_stops_where_most_records_cannot_be_read() -> None:
