@@ -73,7 +73,7 @@ WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND se
 
 
 @dataclass(frozen=True)
-class Log:
+class PartitionLog:
     """One partition's log: offsets of its first record and its next one, and how far the workers have committed; to
     its start where they have committed nothing."""
 
@@ -94,7 +94,7 @@ class Account:
     """What has become of a log's records. `missing_offsets` are the first of those that are nowhere; `lost_ranges` are
     sequences among which the lost ones are."""
 
-    log: Log
+    log: PartitionLog
     stored: int
     dead: int
     erased: int
@@ -144,22 +144,24 @@ def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> 
         return [_with_strangers(client, each, first, ends) for each in accounts]
 
 
-async def _logs(bootstrap: str, group: str) -> list[Log]:
+async def _logs(bootstrap: str, group: str) -> list[PartitionLog]:
     committed = await committed_offsets(bootstrap, group, INPUTS)
     starts = await start_offsets(bootstrap, INPUTS)
     ends = await end_offsets(bootstrap, INPUTS)
     return list(logs_of(starts, ends, committed))
 
 
-def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[Log]:
+def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[PartitionLog]:
     """The logs in order; one that was never committed counts from its start."""
     for topic, partition in sorted(ends):
         start, end = starts[topic, partition], ends[topic, partition]
         commit = committed.get((topic, partition))
-        yield Log(topic, partition, start, end, min(start if commit is None else commit, end), commit is not None)
+        yield PartitionLog(
+            topic, partition, start, end, min(start if commit is None else commit, end), commit is not None
+        )
 
 
-def _account(client: Client, log: Log, base: int, losses: Losses) -> Account:
+def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Account:
     commit = max(log.committed, log.start)
     bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
     place = {"topic": log.topic, "partition": log.partition}
@@ -191,7 +193,7 @@ def _account(client: Client, log: Log, base: int, losses: Losses) -> Account:
     )
 
 
-def nowhere(client: Client, log: Log, ranges: Sequence[Range]) -> int:
+def nowhere(client: Client, log: PartitionLog, ranges: Sequence[Range]) -> int:
     """How many of these sequences no record stands in any place for."""
     if not ranges:
         return 0
@@ -200,7 +202,7 @@ def nowhere(client: Client, log: Log, ranges: Sequence[Range]) -> int:
     return sum(each.end - each.first for each in ranges) - found
 
 
-def _after_the_last(client: Client, log: Log, base: int) -> int:
+def _after_the_last(client: Client, log: PartitionLog, base: int) -> int:
     """Where unread records begin if there is no commit to say it: after the last one that was read."""
     if log.start == 0:
         return base

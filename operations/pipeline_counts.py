@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from operations.audit import Log, nowhere
+from operations.audit import PartitionLog, nowhere
 from operations.connections import kafka, offset_base
 from operations.lost_records import merged, noted
 from operations.pipeline_progress import Look, Offsets, Place
@@ -57,7 +57,7 @@ def counts(client: Client, given_base: int | None) -> Counts:
     *stored, dead, erased = map(int, rows.result_rows[0])
     lost = acknowledged = 0
     for (topic, partition), losses in noted(client).items():
-        log = Log(topic, partition, 0, 0, 0)
+        log = PartitionLog(topic, partition, 0, 0, 0)
         lost += nowhere(client, log, losses.open)
         acknowledged += nowhere(client, log, merged(losses.acknowledged))
     return Counts(sum(stored), dead, erased, lost, acknowledged)

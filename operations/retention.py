@@ -50,7 +50,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetentionPolicy:
     """What ClickHouse drops by itself: rows of a table, or what some of its columns hold; by which column it ages, and
     for how many days more than the setting says."""
 
@@ -73,14 +73,14 @@ _BODIES = ("request_headers", "request_body", "response_headers", "response_body
 # A day is shown and computed anew while all rows of it are there, so rows go some days after it is shown no more.
 _UNSEEN_DAYS = 2
 
-KEPT = (
-    Kept(Setting(BODIES_SETTING), "request_log_rows", "started_at", _BODIES),
-    Kept(_ROLLUPS, "rollup_rows", "start", days_more=_UNSEEN_DAYS),
-    Kept(_ROLLUPS, "feedback_hour_rows", "hour", days_more=_UNSEEN_DAYS),
-    Kept(_DEAD, "dead_letters", "recorded_at"),
-    Kept(_KEYS, "idempotency_keys", "claimed_at"),
+POLICIES = (
+    RetentionPolicy(Setting(BODIES_SETTING), "request_log_rows", "started_at", _BODIES),
+    RetentionPolicy(_ROLLUPS, "rollup_rows", "start", days_more=_UNSEEN_DAYS),
+    RetentionPolicy(_ROLLUPS, "feedback_hour_rows", "hour", days_more=_UNSEEN_DAYS),
+    RetentionPolicy(_DEAD, "dead_letters", "recorded_at"),
+    RetentionPolicy(_KEYS, "idempotency_keys", "claimed_at"),
 )
-SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in KEPT))
+SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in POLICIES))
 # What a trace is made of; data folders of before may have a time to live here.
 OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 
@@ -112,7 +112,7 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
     with clickhouse(url) as client:
         changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table))]
         _show_rollups(client, rollups)
-        for each in KEPT:
+        for each in POLICIES:
             days = each.setting.days(environment)
             if sentence := _apply(client, each, None if days is None else days + each.days_more):
                 changed.append(sentence)
@@ -156,7 +156,7 @@ def _change(client: Client, name: str, value: int, default: int) -> bool:
     return True
 
 
-def days_in_force(client: Client, kept: Kept) -> int | None:
+def days_in_force(client: Client, kept: RetentionPolicy) -> int | None:
     """For how many days ClickHouse keeps this; None for ever."""
     if not kept.columns:
         return _days_of_table(client, kept.table)
@@ -186,7 +186,7 @@ def _keep_rows(client: Client, table: str) -> str:
     return f"{table} drops no row by itself any more"
 
 
-def _apply(client: Client, kept: Kept, days: int | None) -> str:
+def _apply(client: Client, kept: RetentionPolicy, days: int | None) -> str:
     if days_in_force(client, kept) == days:
         return ""
     lasts = "REMOVE TTL" if days is None else f"TTL toDateTime({kept.by}) + toIntervalDay({days})"

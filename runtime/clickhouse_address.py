@@ -13,7 +13,7 @@ from runtime.addresses import http_url
 ADDRESS_FILE = "address"
 """Its name in the data folder of the embedded ClickHouse."""
 
-KEPT = Path(".feedback", "clickhouse", ADDRESS_FILE)
+ADDRESS_PATH = Path(".feedback", "clickhouse", ADDRESS_FILE)
 DEFAULT = "http://127.0.0.1:8123"
 
 
@@ -22,7 +22,7 @@ def clickhouse_url(given: str | None) -> str:
     if given:
         return given
     try:
-        return KEPT.read_text().strip() or DEFAULT
+        return ADDRESS_PATH.read_text().strip() or DEFAULT
     except OSError:
         return DEFAULT
 

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.up.readiness import text_at
-from operations.audit import Log, nowhere
+from operations.audit import PartitionLog, nowhere
 from operations.connections import CommandError, connect
 from operations.lost_records import Range, note
 from runtime.kafka_offsets import Offsets
@@ -98,7 +98,7 @@ def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
 
 
 def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[str, int, Range, int] | None:
-    count = nowhere(client, Log(topic, partition, log.first, log.end, log.end), [log])
+    count = nowhere(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
     if not count:
         return None
     # Most often the end of the log: then that range is all there is to look at from now on.

@@ -57,7 +57,7 @@ def latest_events(
         after[letter.partition] = min(after.get(letter.partition, offset), offset)
     wanted = set(changes.values())
     # What waits is read first: what a worker stores meanwhile is then found in the journal.
-    latest = kafka(bootstrap, _waiting(bootstrap, group, after, base, wanted))
+    latest = kafka(bootstrap, _latest_pending(bootstrap, group, after, base, wanted))
     for feedback, sequence in _stored(client, sorted(wanted)):
         latest[feedback] = max(latest.get(feedback, 0), sequence)
     return latest
@@ -70,7 +70,7 @@ def _stored(client: Client, feedback: Sequence[str]) -> Iterable[tuple[str, int]
         yield from ((row[0], int(row[1])) for row in rows)
 
 
-async def _waiting(
+async def _latest_pending(
     bootstrap: str, group: str, after: Mapping[int, int], base: int, wanted: Collection[str]
 ) -> dict[str, int]:
     """Of the feedback that is wanted, the last event that no worker has stored, from these offsets on by partition."""

@@ -8,7 +8,17 @@ from clickhouse_connect.driver.client import Client
 from operations.progress import Progress
 from operations.reconcile.differences import Difference, Pause, Scope
 from operations.reconcile.snapshot import SETTINGS, partitions, working_table
-from operations.reconcile.stretches import Marked, Stretch, chosen, differing, in_turn, lasting, name_of, on, stretches
+from operations.reconcile.stretches import (
+    Marked,
+    Stretch,
+    chosen,
+    differing,
+    in_turn,
+    name_of,
+    on,
+    stable_differences,
+    stretches,
+)
 from operations.removal import mutate
 from operations.retention import noted
 from stream_workers.rollup.rollups import Hour
@@ -23,7 +33,7 @@ _CONTENT = (
 
 def hours_copied_wrong(client: Client, scope: Scope, pause: Pause, progress: Progress) -> tuple[Difference, list[Hour]]:
     """Hours in which the copy is not as the rows. Raises what the client raises."""
-    found = lasting(client, partial(_look, client, scope, progress), pause)
+    found = stable_differences(client, partial(_look, client, scope, progress), pause)
     difference = Difference("hours whose feedback_hour_rows are not as feedback_rows")
     difference.add([name_of(hour) for hour in found])
     return difference, found

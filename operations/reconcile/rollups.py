@@ -10,7 +10,17 @@ from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
 from operations.reconcile.differences import Difference, Pause, Scope
-from operations.reconcile.stretches import Marked, Stretch, chosen, differing, in_turn, lasting, name_of, on, stretches
+from operations.reconcile.stretches import (
+    Marked,
+    Stretch,
+    chosen,
+    differing,
+    in_turn,
+    name_of,
+    on,
+    stable_differences,
+    stretches,
+)
 from runtime.addresses import dsn
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, of_days, of_hours
@@ -26,7 +36,7 @@ def rollups(
     """Hours, then days, whose rollups differ from what they are made of; with `repair`, computed anew."""
     for period, name in (("hour", "rows"), ("day", "hours")):
         look = partial(_look, client, scope, progress, period)
-        differing_buckets = lasting(client, look, pause)
+        differing_buckets = stable_differences(client, look, pause)
         found = Difference(f"rollups of {period}s that are not what their {name} come to")
         found.add([name_of(bucket) for bucket in differing_buckets])
         if repair and differing_buckets:

@@ -78,7 +78,7 @@ def differing(client: Client, stretch: Stretch, query: str) -> Marked:
     return {Hour(workspace, start): mark for workspace, start, mark in rows}
 
 
-def lasting(client: Client, look: Look, pause: Pause) -> list[Hour]:
+def stable_differences(client: Client, look: Look, pause: Pause) -> list[Hour]:
     """What is found, in order, if it is found again after a pause and has not moved meanwhile."""
     first: dict[Hour, object] = {}
     for marked in look("1"):

@@ -27,7 +27,7 @@ _MAY_BE_MISSING = (
 )
 
 
-class Log(BaseModel):
+class RequestLogFields(BaseModel):
     """What is told of a request in a list. Null is what its log did not say."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -64,7 +64,7 @@ class Pair(BaseModel):
     weight: float = Field(examples=[0.5])
 
 
-class Judged(BaseModel):
+class FeedbackSummary(BaseModel):
     """The numbers of the feedback on a request's trace, over all of it."""
 
     feedback_count: int | None = Field(
@@ -80,7 +80,7 @@ class Judged(BaseModel):
     )
 
 
-class JudgedLog(Log, Judged):
+class ListedRequestLog(RequestLogFields, FeedbackSummary):
     """A request with value and weight of the newest feedback on its trace."""
 
     feedback: list[Pair] | None = Field(
@@ -107,7 +107,7 @@ class GivenResponse(BaseModel):
     body: Any = Field(examples=[{"usage": {"total_tokens": 46}}])
 
 
-class WholeLog(Log, Judged):
+class RequestLogDetail(RequestLogFields, FeedbackSummary):
     """Everything that is kept of a request, with the newest feedback on its trace."""
 
     request: SentRequest
@@ -118,7 +118,7 @@ class WholeLog(Log, Judged):
     )
 
 
-FEEDBACK_NOT_SHOWN: dict[str, Any] = dict.fromkeys((*Judged.model_fields, "feedback"))
+FEEDBACK_NOT_SHOWN: dict[str, Any] = dict.fromkeys((*FeedbackSummary.model_fields, "feedback"))
 """These fields of a request for a caller who may not read feedback."""
 
 
@@ -129,7 +129,7 @@ def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parts_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The request and response of a WholeLog, from a row with its BODIES."""
+    """The request and response of a RequestLogDetail, from a row with its BODIES."""
     sent = {"url": row["url"] or None, "method": row["method"], "provider": row["ai_org"] or None}
     given = {"status": row["response_status_code"], "response_time": row["response_time"]}
     for part, name in ((sent, "request"), (given, "response")):

@@ -26,14 +26,14 @@ from query_api.reading.request_log_items import (
     BODIES,
     COLUMNS,
     FEEDBACK_NOT_SHOWN,
-    JudgedLog,
-    WholeLog,
+    ListedRequestLog,
+    RequestLogDetail,
     fields_of,
     parts_of,
 )
 from query_api.reading.time_windows import windows
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
-from query_api.reading.trace_summaries import TraceNumbers, numbers_of, numbers_with_pairs
+from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
@@ -51,7 +51,7 @@ class LogPage(BaseModel):
     """One page. Where `next_cursor` is null there is no more."""
 
     object: Literal["list"] = "list"
-    data: list[JudgedLog]
+    data: list[ListedRequestLog]
     next_cursor: str | None = Field(examples=["lAAABmwAAAAABlwAAAAAAgACAAJsR7fkAAA"])
 
 
@@ -88,7 +88,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             shown = await _feedback_beside(reader, caller, page)
         more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
         return LogPage(
-            data=[JudgedLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
+            data=[ListedRequestLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
             next_cursor=more,
         )
 
@@ -102,7 +102,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def get_log(
         log_id: Annotated[str, Path(examples=["01970000-0000-8000-8000-9b11edf90000"])], caller: LogsReader
-    ) -> WholeLog:
+    ) -> RequestLogDetail:
         identity = id_in(log_id)
         if identity is None or not is_ours(identity):
             raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
@@ -113,12 +113,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             row = rows[0]
             if "feedback.read" not in caller.scopes:
-                return WholeLog(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
+                return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            numbers = await numbers_of(reader, caller.workspace, [row["trace_id"]])
-            feedback = await feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK) if numbers else []
-        judged = numbers.get(row["trace_id"], TraceNumbers()).judged
-        return WholeLog(**fields_of(row), **parts_of(row), **judged, feedback=feedback)
+            summaries = await summaries_of(reader, caller.workspace, [row["trace_id"]])
+            feedback = await feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK) if summaries else []
+        feedback_summary = summaries.get(row["trace_id"], TraceSummary()).feedback_summary
+        return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=feedback)
 
     return router
 
@@ -157,9 +157,9 @@ async def _feedback_beside(reader: Reader, caller: Caller, page: list[dict[str, 
     """For each request of a page what is shown of the feedback on its trace."""
     if "feedback.read" not in caller.scopes:
         return [FEEDBACK_NOT_SHOWN] * len(page)
-    numbers = await numbers_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
-    of_traces = (numbers.get(row["trace_id"], TraceNumbers()) for row in page)
-    return [each.judged | {"feedback": each.pairs} for each in of_traces]
+    summaries = await summaries_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
+    of_traces = (summaries.get(row["trace_id"], TraceSummary()) for row in page)
+    return [each.feedback_summary | {"feedback": each.pairs} for each in of_traces]
 
 
 def _none(log_id: str, why: str) -> ApiError:

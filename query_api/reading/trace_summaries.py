@@ -1,4 +1,4 @@
-"""The numbers of traces, and value and weight of their newest feedback: both read by key, at once."""
+"""Summaries of the feedback on traces: counts and means, and value and weight of the newest. Both are read by key."""
 
 import asyncio
 from collections.abc import Collection
@@ -31,8 +31,8 @@ ORDER BY at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
 
 
 @dataclass
-class TraceNumbers:
-    """What is told of a trace's feedback beside each of its requests; pairs newest first."""
+class TraceSummary:
+    """The feedback on a trace, as each of its requests shows it; pairs newest first."""
 
     feedback_count: int = 0
     mean_value_weight: float | None = None
@@ -40,8 +40,8 @@ class TraceNumbers:
     pairs: list[Pair] = field(default_factory=list)
 
     @property
-    def judged(self) -> dict[str, Any]:
-        """The fields of `log_items.Judged`."""
+    def feedback_summary(self) -> dict[str, Any]:
+        """The fields of `request_log_items.FeedbackSummary`."""
         return {
             "feedback_count": self.feedback_count,
             "mean_value_weight": self.mean_value_weight,
@@ -49,23 +49,23 @@ class TraceNumbers:
         }
 
 
-async def numbers_of(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
-    """Those of the traces that have feedback, without pairs. Raises what the client raises."""
+async def summaries_of(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceSummary]:
+    """Summaries of the traces that have feedback, without pairs. Raises what the client raises."""
     if not trace_ids:
         return {}
     rows = await reader.rows(_NUMBERS, {"workspace": workspace, "trace_ids": list(trace_ids)})
-    return {row.pop("trace_id"): TraceNumbers(**row) for row in rows}
+    return {row.pop("trace_id"): TraceSummary(**row) for row in rows}
 
 
-async def numbers_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceNumbers]:
-    """Those of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
+async def summaries_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceSummary]:
+    """Summaries of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
     if not trace_ids:
         return {}
     sought = {"workspace": workspace, "trace_ids": list(trace_ids), "most": MOST_PAIRS}
     sought |= hashes_of(workspace, trace_ids)
-    numbers: dict[str, TraceNumbers]
-    numbers, pairs = await asyncio.gather(numbers_of(reader, workspace, trace_ids), reader.rows(_PAIRS, sought))
+    summaries: dict[str, TraceSummary]
+    summaries, pairs = await asyncio.gather(summaries_of(reader, workspace, trace_ids), reader.rows(_PAIRS, sought))
     for row in pairs:
-        if of_trace := numbers.get(row.pop("trace_id")):
+        if of_trace := summaries.get(row.pop("trace_id")):
             of_trace.pairs.append(Pair(**row))
-    return numbers
+    return summaries

@@ -17,7 +17,7 @@ from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
 from query_api.filters.parameters import LogFilters, parameter
-from query_api.reading.request_log_items import COLUMNS, Log, fields_of
+from query_api.reading.request_log_items import COLUMNS, RequestLogFields, fields_of
 from query_api.reading.span_tree import Span, in_tree_order
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
@@ -54,13 +54,13 @@ class _AnyText(Convertor[str]):
 register_url_convertor("any_text", _AnyText())
 
 
-class TraceSpan(Log):
+class TraceSpan(RequestLogFields):
     """One request of the trace, in its place of the tree."""
 
     depth: int = Field(description="0 for one that has no parent among the spans of this page.", examples=[0])
 
 
-class TraceNumbers(BaseModel):
+class TraceAggregates(BaseModel):
     """The numbers of the trace's feedback that stands; sums are 0 and the rest null without any."""
 
     feedback_count: int = 0
@@ -98,7 +98,7 @@ class Trace(BaseModel):
     join_state: Literal["joined", "no_feedback", "no_request"] = Field(
         description="Whether its feedback has met its requests; `no_request` while feedback waits for one."
     )
-    aggregates: TraceNumbers
+    aggregates: TraceAggregates
     spans: SpanPage
     feedback: FeedbackOfTrace
 
@@ -159,7 +159,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return Trace(
             trace_id=trace_id,
             join_state=_join_state(spans_in_all["total"], totals),
-            aggregates=TraceNumbers(**numbers[0]) if numbers else TraceNumbers(),
+            aggregates=TraceAggregates(**numbers[0]) if numbers else TraceAggregates(),
             spans=_span_page(spans, count, spans_in_all["total"]),
             feedback=_feedback_page(feedback, count, totals),
         )

@@ -11,7 +11,7 @@ from dashboard.rendering import STATIC_VERSION
 from dashboard.session import COOKIE
 from tests.browser.dashboard_system import DashboardSystem, Workspace
 from tests.browser.visitor import Visitor, quiet
-from tests.pipeline.walls import PAGES
+from tests.pipeline.workspace_isolation import PAGES
 
 Visit = Callable[..., Visitor]
 MOST_BYTES = 300_000

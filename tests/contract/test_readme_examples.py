@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runtime.clickhouse_address import KEPT
+from runtime.clickhouse_address import ADDRESS_PATH
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline
@@ -98,7 +98,7 @@ def test_an_example_of_the_documents_works(
     before = pipeline.count("SELECT count() FROM feedback.feedback")
     script = tmp_path / f"example.{example.language}"
     script.write_text(pointed_at(pipeline, example.code))
-    kept = tmp_path / KEPT
+    kept = tmp_path / ADDRESS_PATH
     kept.parent.mkdir(parents=True)
     kept.write_text(f"{pipeline.engines.clickhouse}\n")
     environment = {name: value for name, value in os.environ.items() if name != "FEEDBACK_CLICKHOUSE_URL"}

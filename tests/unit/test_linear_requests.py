@@ -31,7 +31,7 @@ from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, dec
 from deploy.embedded.clickhouse_engine import Engine
 from deploy.embedded.clickhouse_http import ClickHouseHTTP
 from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
-from tests.pipeline.walls import PAGES
+from tests.pipeline.workspace_isolation import PAGES
 from tests.tries import TIMES
 from tests.unit.whole_api import Headers, WholeApi, described_api
 

@@ -7,11 +7,11 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from operations.retention import KEPT, OF_TRACES, SETTINGS, RetentionError, apply_settings, days_in_force
+from operations.retention import OF_TRACES, POLICIES, SETTINGS, RetentionError, apply_settings, days_in_force
 from tests.pipeline.engines import clickhouse_with_tables
 
 NAMES = [each.name for each in SETTINGS]
-DEFAULTS = {each.what: each.setting.default_days for each in KEPT}
+DEFAULTS = {each.what: each.setting.default_days for each in POLICIES}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def client(url: str) -> Iterator[Client]:
 
 
 def days_of_all(client: Client) -> dict[str, int | None]:
-    return {each.what: days_in_force(client, each) for each in KEPT}
+    return {each.what: days_in_force(client, each) for each in POLICIES}
 
 
 def with_ttl(client: Client) -> set[str]:
@@ -44,7 +44,7 @@ def test_a_setting_rules_what_it_is_about_and_nothing_else_and_is_taken_back(
     url: str, client: Client, setting: str
 ) -> None:
     apply_settings(url, {setting: "500"})
-    ruled = {each.what: 500 + each.days_more for each in KEPT if each.setting.name == setting}
+    ruled = {each.what: 500 + each.days_more for each in POLICIES if each.setting.name == setting}
     assert days_of_all(client) == DEFAULTS | ruled
     assert not with_ttl(client) & set(OF_TRACES)
     assert apply_settings(url, {setting: "500"}) == []

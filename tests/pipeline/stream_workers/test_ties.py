@@ -15,7 +15,7 @@ from query_api.filters.parameters import LogFilters
 from query_api.reading.feedback_page import feedback_page
 from query_api.reading.stored_feedback import stored
 from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
-from query_api.reading.trace_summaries import numbers_with_pairs
+from query_api.reading.trace_summaries import summaries_with_pairs
 from query_api.settings import QuerySettings
 from schemas.ids import trace_hash_of
 from stream_workers.rollup.rollups import Hour, compute
@@ -66,7 +66,7 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, name
         reader = engines.reader(30)
         listed = await feedback_page(reader, FeedbackFilters(LogFilters(WORKSPACE)), None, 1000)
         assert {each.id: (each.value, each.weight, each.user or "", each.models) for each in listed} == shown
-        numbers = await numbers_with_pairs(reader, WORKSPACE, traces)
+        numbers = await summaries_with_pairs(reader, WORKSPACE, traces)
         pairs = {pair.id: (pair.value, pair.weight) for each in numbers.values() for pair in each.pairs}
         assert pairs == {each: row[:2] for each, row in shown.items() if rows[each]["trace_id"] in numbers}
         assert await receipts(reader, ids) == shown

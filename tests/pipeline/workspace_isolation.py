@@ -134,9 +134,9 @@ TIMES = {
     "time_of_generation_max": f"{TOMORROW:%FT00:00:00Z}",
 }
 SPECIALS = {
-    "_user": "walls-user",
-    "_organisation": "walls-organisation",
-    "_prompt": "walls-prompt",
+    "_user": "isolated-user",
+    "_organisation": "isolated-organisation",
+    "_prompt": "isolated-prompt",
     "_environment": "production",
 }
 
@@ -210,9 +210,9 @@ WITH_ALL_FILTERS = (
 FILTERS: list[Json] = [
     {},
     *({"trace_id": trace} for trace in TRACES),
-    {"user": "walls-user"},
-    {"organisation": "walls-organisation", "environment": "production"},
-    {"prompt_slug": "walls-prompt"},
+    {"user": "isolated-user"},
+    {"organisation": "isolated-organisation", "environment": "production"},
+    {"prompt_slug": "isolated-prompt"},
     {"ai_model": "gpt-4o"},
     {"ai_org": "openai", "ai_model": "gpt-4o", "total_units_min": "1000"},
     {"ai_org_model": "openai__gpt-4o", "cost_min": "50"},
@@ -222,7 +222,7 @@ FILTERS: list[Json] = [
     {"weighted_feedback_max": "5"},
     {"response_time_min": "1000", "has_feedback": "true"},
     {"has_feedback": "false"},
-    {"metadata": json.dumps({"_user": "walls-user"})},
+    {"metadata": json.dumps({"_user": "isolated-user"})},
     {"metadata": json.dumps({"topic": "billing"})},
     {"metadata": json.dumps({"note": "alphamark"})},
     {"metadata": json.dumps({"of_request": "alphamark"})},
@@ -259,7 +259,7 @@ def questions(own: Workspace, *, filtered: bool = True) -> Iterator[Question]:
 def _variants(path: str, filters: Json) -> Iterator[Json]:
     if path.startswith("/v1/analytics/comparison"):
         baseline = {f"baseline_{name}": value for name, value in (filters or {"user": "x"}).items()}
-        yield TIMES | {"user": "walls-user"} | baseline
+        yield TIMES | {"user": "isolated-user"} | baseline
     elif path == f"{GROUPS}/feedback":
         for field in ("user", "ai_model", "metadata.note", "metadata.of_request"):
             yield filters | TIMES | {"by": field}
