@@ -178,7 +178,7 @@ class Isolated(Pipeline):
 
 
 @pytest.fixture(scope="module")
-def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
     folder = tmp_path_factory.mktemp("isolation")
     with ExitStack() as stack:
         engines = stack.enter_context(embedded(folder))
@@ -194,15 +194,15 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
         yield running
 
 
-def leaks(isolated: Isolated, text: str) -> list[str]:
+def leaks(both: Isolated, text: str) -> list[str]:
     """What of alpha is in a text."""
-    return [secret for secret in isolated.alpha.secrets if secret in text]
+    return [secret for secret in both.alpha.secrets if secret in text]
 
 
-def test_every_route_is_known_and_a_new_one_is_named(isolated: Isolated) -> None:
+def test_every_route_is_known_and_a_new_one_is_named(both: Isolated) -> None:
     app = create_app(Settings())
     extend(app, QuerySettings())
-    document = requests.get(f"{isolated.url}/openapi.json", timeout=30).json()
+    document = requests.get(f"{both.url}/openapi.json", timeout=30).json()
     assert unknown_routes(app, document) == []
 
     @app.get("/v1/everything", include_in_schema=False)
@@ -212,41 +212,41 @@ def test_every_route_is_known_and_a_new_one_is_named(isolated: Isolated) -> None
     assert unknown_routes(app, document) == ["GET /v1/documented", "GET /v1/everything"]
 
 
-def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(isolated: Isolated) -> None:
-    again = isolated.answers_to(isolated.beta)
+def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(both: Isolated) -> None:
+    again = both.answers_to(both.beta)
     assert {each.route for each in again} == {*LISTS, *BY_ID, *ADMIN_LISTS}
     for question, answer in again.items():
-        assert answer == isolated.alone[question], question
+        assert answer == both.alone[question], question
         # An error may name the filter or id that was asked for.
-        found = [each for each in leaks(isolated, f"{answer[1:]}") if each not in question.path + question.params]
+        found = [each for each in leaks(both, f"{answer[1:]}") if each not in question.path + question.params]
         assert found == [], question
     # None of this says anything unless the other is told something else.
-    others = isolated.answers_to(isolated.alpha, filtered=False)
+    others = both.answers_to(both.alpha, filtered=False)
     unlike = {each.route for each in again if each in others and others[each] != again[each]}
     assert unlike >= {*LISTS, *ADMIN_LISTS}
-    for own, answers in ((isolated.alpha, others), (isolated.beta, again)):
+    for own, answers in ((both.alpha, others), (both.beta, again)):
         telling = {each.route for each, answer in answers.items() if own.mark in answer[2]}
         assert telling >= {*BY_ID, Route("GET", f"{ADMIN}/dead-letters")} - {Route("GET", f"{EXPORT}/download")}
 
 
-def test_exported_files_hold_only_the_rows_of_their_workspace(isolated: Isolated) -> None:
-    for kind, export_id in zip(("logs", "feedback"), isolated.beta.exports, strict=False):
-        assert isolated.file(isolated.beta, export_id) == isolated.files_alone[export_id]
-        form = isolated.must(isolated.beta.key, "GET", f"{EXPORTS}/{export_id}")["format"]
-        order = {"kind": kind, "format": form, "description": isolated.beta.mark}
-        created = isolated.must(isolated.beta.key, "POST", EXPORTS, order)
+def test_exported_files_hold_only_the_rows_of_their_workspace(both: Isolated) -> None:
+    for kind, export_id in zip(("logs", "feedback"), both.beta.exports, strict=False):
+        assert both.file(both.beta, export_id) == both.files_alone[export_id]
+        form = both.must(both.beta.key, "GET", f"{EXPORTS}/{export_id}")["format"]
+        order = {"kind": kind, "format": form, "description": both.beta.mark}
+        created = both.must(both.beta.key, "POST", EXPORTS, order)
         path = f"{EXPORTS}/{created['id']}"
-        isolated.must(isolated.beta.key, "POST", f"{path}/start")
-        until(lambda path=path: isolated.must(isolated.beta.key, "GET", path)["status"] == "success", "it is exported")  # type: ignore[misc]
-        rows = isolated.file(isolated.beta, created["id"])
-        assert rows == isolated.files_alone[export_id]
+        both.must(both.beta.key, "POST", f"{path}/start")
+        until(lambda path=path: both.must(both.beta.key, "GET", path)["status"] == "success", "it is exported")  # type: ignore[misc]
+        rows = both.file(both.beta, created["id"])
+        assert rows == both.files_alone[export_id]
         assert created["total"] == len(rows) - (form == "csv")
-        assert leaks(isolated, "\n".join(rows)) == []
-        assert isolated.beta.mark in "\n".join(rows)
-    for export_id in isolated.alpha.exports[:2]:
-        rows = isolated.file(isolated.alpha, export_id)
-        assert isolated.alpha.mark in "\n".join(rows)
-        assert isolated.beta.mark not in "\n".join(rows)
+        assert leaks(both, "\n".join(rows)) == []
+        assert both.beta.mark in "\n".join(rows)
+    for export_id in both.alpha.exports[:2]:
+        rows = both.file(both.alpha, export_id)
+        assert both.alpha.mark in "\n".join(rows)
+        assert both.beta.mark not in "\n".join(rows)
 
 
 def never_given(identity: str) -> str:
@@ -260,9 +260,9 @@ def same_but_for(first: Told, identity: str, second: Told, other: str) -> bool:
     )
 
 
-def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(isolated: Isolated) -> None:
-    alpha, key = isolated.alpha, isolated.beta.key
-    before = isolated.answers_to(alpha, filtered=False)
+def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(both: Isolated) -> None:
+    alpha, key = both.alpha, both.beta.key
+    before = both.answers_to(alpha, filtered=False)
     never = {
         "feedback_id": [(each, never_given(each)) for each in alpha.feedback],
         "log_id": [(each, never_given(each)) for each in alpha.logs],
@@ -280,7 +280,7 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(isol
                 params = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
                 first, second = (
                     told(
-                        isolated.call(
+                        both.call(
                             key,
                             route.method,
                             route.path.replace(f"{{{name}}}", each),
@@ -292,165 +292,163 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(isol
                 )
                 assert same_but_for(first, pair[0], second, pair[1]), (route, first, second)
                 assert name in ("feedback_id", "key") or first[0] in (403, 404), (route, first)
-                assert [each for each in leaks(isolated, f"{first[1:]}") if each not in pair] == []
+                assert [each for each in leaks(both, f"{first[1:]}") if each not in pair] == []
             tried.add(route)
     assert tried == {route for route in {*SCOPES, *OPEN} if "{" in route.path}
-    isolated.settle()
+    both.settle()
     for pair in never["feedback_id"]:
-        receipts = [isolated.call(key, "GET", f"/v1/feedback/{each}").json() for each in pair]
+        receipts = [both.call(key, "GET", f"/v1/feedback/{each}").json() for each in pair]
         assert receipts[0]["status"] == "dead"
         assert receipts[0]["reason"] == "unknown_feedback"
-        assert [each for each in leaks(isolated, json.dumps(receipts[0])) if each not in pair] == []
+        assert [each for each in leaks(both, json.dumps(receipts[0])) if each not in pair] == []
         plain = [re.sub(r'"recorded_at": "[^"]+"', "…", json.dumps(each)) for each in receipts]
         assert plain[0].replace(pair[0], "…") == plain[1].replace(pair[1], "…")
     # What the others tried has changed nothing, and shows nowhere.
-    assert isolated.answers_to(alpha, filtered=False) == before
+    assert both.answers_to(alpha, filtered=False) == before
 
 
-def test_an_address_of_one_file_opens_no_other(isolated: Isolated) -> None:
-    url = isolated.must(isolated.beta.key, "GET", f"{EXPORTS}/{isolated.beta.exports[0]}/download")["signed_url"]
-    for other in (isolated.alpha.exports[0], str(uuid.uuid4())):
-        reply = isolated.call(isolated.beta.key, "GET", url.replace(isolated.beta.exports[0], other))
+def test_an_address_of_one_file_opens_no_other(both: Isolated) -> None:
+    url = both.must(both.beta.key, "GET", f"{EXPORTS}/{both.beta.exports[0]}/download")["signed_url"]
+    for other in (both.alpha.exports[0], str(uuid.uuid4())):
+        reply = both.call(both.beta.key, "GET", url.replace(both.beta.exports[0], other))
         assert failed(reply, 403, "AB03")["param"] == "signature"
 
 
-def test_a_dead_letter_of_another_workspace_is_sent_as_little_as_one_that_never_was(isolated: Isolated) -> None:
-    path, key = f"{ADMIN}/dead-letters", isolated.beta.key
-    theirs = isolated.must(isolated.alpha.key, "GET", path)["data"]
+def test_a_dead_letter_of_another_workspace_is_sent_as_little_as_one_that_never_was(both: Isolated) -> None:
+    path, key = f"{ADMIN}/dead-letters", both.beta.key
+    theirs = both.must(both.alpha.key, "GET", path)["data"]
     assert len(theirs) >= 2
     places = [theirs[0]["place"], theirs[0]["place"].rpartition("/")[0] + "/4000000000"]
     answers = [
-        isolated.must(key, "POST", REDRIVE.path, {"places": [each], "again": True, "force": True}) for each in places
+        both.must(key, "POST", REDRIVE.path, {"places": [each], "again": True, "force": True}) for each in places
     ]
     for place, answer in zip(places, answers, strict=True):
         assert answer["sent"] == []
         assert answer["left"] == [{"place": place, "why": "unknown", "feedback_id": None}]
-    assert isolated.must(isolated.alpha.key, "GET", path)["data"] == theirs
+    assert both.must(both.alpha.key, "GET", path)["data"] == theirs
     reason, cursor = (
         {"reason": theirs[-1]["reason"]},
-        isolated.must(isolated.alpha.key, "GET", f"{path}?page_size=1")["next_cursor"],
+        both.must(both.alpha.key, "GET", f"{path}?page_size=1")["next_cursor"],
     )
     for params in (reason, {"cursor": cursor}):
-        assert leaks(isolated, isolated.call(key, "GET", path, params=params).text) == []
+        assert leaks(both, both.call(key, "GET", path, params=params).text) == []
 
 
-def test_of_the_pipeline_there_are_numbers_of_all_and_nothing_of_anybody(isolated: Isolated) -> None:
-    of_all = isolated.alpha.secrets | isolated.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+def test_of_the_pipeline_there_are_numbers_of_all_and_nothing_of_anybody(both: Isolated) -> None:
+    of_all = both.alpha.secrets | both.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
     for route in OF_ALL:
-        text = isolated.call(isolated.beta.key, route.method, route.path).text
+        text = both.call(both.beta.key, route.method, route.path).text
         assert [each for each in of_all if each in text] == [], route
-    status = isolated.must(isolated.beta.key, "GET", f"{ADMIN}/pipeline")
-    assert status["accepted"] == sum(isolated.accepted().values())
+    status = both.must(both.beta.key, "GET", f"{ADMIN}/pipeline")
+    assert status["accepted"] == sum(both.accepted().values())
 
 
-def test_another_workspace_cannot_be_named(isolated: Isolated) -> None:
+def test_another_workspace_cannot_be_named(both: Isolated) -> None:
     times = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
-    for name in (isolated.alpha.name, "nobodys"):
+    for name in (both.alpha.name, "nobodys"):
         for route in LISTS:
             asked = ({} if route.path.startswith(("/v1/feedback", "/v1/logs")) else times) | {"workspace_slug": name}
             asked |= {"baseline_user": "x"} if "comparison" in route.path else {}
-            reply = isolated.call(isolated.beta.key, "GET", route.path.replace("{key}", "topic"), params=asked)
+            reply = both.call(both.beta.key, "GET", route.path.replace("{key}", "topic"), params=asked)
             assert name not in failed(reply, 403, "AB03")["message"]
         for method, body, params in (("GET", None, {"workspace_id": name}), ("POST", {"workspace_id": name}, None)):
-            reply = isolated.call(isolated.beta.key, method, EXPORTS, body, params)
+            reply = both.call(both.beta.key, method, EXPORTS, body, params)
             assert name not in failed(reply, 403, "AB03")["message"]
 
 
-def test_a_cursor_of_another_workspace_shows_nothing_of_it(isolated: Isolated) -> None:
-    alpha, beta = isolated.alpha, isolated.beta
+def test_a_cursor_of_another_workspace_shows_nothing_of_it(both: Isolated) -> None:
+    alpha, beta = both.alpha, both.beta
     for path, ids in (("/v1/feedback", beta.feedback), ("/v1/logs", beta.logs)):
-        theirs = isolated.must(alpha.key, "GET", f"{path}?page_size=1")
+        theirs = both.must(alpha.key, "GET", f"{path}?page_size=1")
         place = theirs["data"][0]["created_at"]
-        reply = isolated.call(beta.key, "GET", path, params={"cursor": theirs["next_cursor"], "page_size": "100"})
-        mine = isolated.must(beta.key, "GET", f"{path}?page_size=100")["data"]
+        reply = both.call(beta.key, "GET", path, params={"cursor": theirs["next_cursor"], "page_size": "100"})
+        mine = both.must(beta.key, "GET", f"{path}?page_size=100")["data"]
         expected = [each for each in mine if each["created_at"] < place]
         seen = reply.json()["data"]
         assert [each for each in seen if each["created_at"] < place] == expected
         assert {each["id"] for each in seen} <= {*ids}
         assert expected or path == "/v1/logs"
-        assert leaks(isolated, reply.text) == []
-    trace = isolated.must(alpha.key, "GET", "/v1/traces/joined?page_size=1")
+        assert leaks(both, reply.text) == []
+    trace = both.must(alpha.key, "GET", "/v1/traces/joined?page_size=1")
     for part, cursor, ids in (("spans", "span_cursor", beta.logs), ("feedback", "feedback_cursor", beta.feedback)):
-        reply = isolated.call(beta.key, "GET", "/v1/traces/joined", params={cursor: trace[part]["next_cursor"]})
+        reply = both.call(beta.key, "GET", "/v1/traces/joined", params={cursor: trace[part]["next_cursor"]})
         assert {each["id"] for each in reply.json()[part]["data"]} <= {*ids}
-        assert leaks(isolated, reply.text) == []
+        assert leaks(both, reply.text) == []
 
 
-def test_an_idempotency_key_stands_for_one_call_in_each_workspace(isolated: Isolated) -> None:
-    for own in (isolated.alpha, isolated.beta):
+def test_an_idempotency_key_stands_for_one_call_in_each_workspace(both: Isolated) -> None:
+    for own in (both.alpha, both.beta):
         body = own.feedback_body("joined", value=own.value - 1)
         headers = {"idempotency-key": "the-same"}
-        (identity,) = isolated.must(own.key, "POST", "/v1/feedback", body, **headers)["feedback_ids"]
+        (identity,) = both.must(own.key, "POST", "/v1/feedback", body, **headers)["feedback_ids"]
         assert identity in own.feedback
-        receipt = isolated.must(own.key, "GET", f"/v1/feedback/{identity}")
+        receipt = both.must(own.key, "GET", f"/v1/feedback/{identity}")
         assert (receipt["status"], receipt["feedback"]["value"]) == ("stored", own.value - 1)
-        failed(isolated.call(own.key, "POST", "/v1/feedback", body | {"value": 0}, **headers), 409, "AB07")
+        failed(both.call(own.key, "POST", "/v1/feedback", body | {"value": 0}, **headers), 409, "AB07")
 
 
-def test_what_needs_no_key_tells_nothing_of_any_workspace(isolated: Isolated) -> None:
-    of_all = isolated.alpha.secrets | isolated.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+def test_what_needs_no_key_tells_nothing_of_any_workspace(both: Isolated) -> None:
+    of_all = both.alpha.secrets | both.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
     for route in OPEN - {Route("GET", f"{EXPORT}/file")}:
-        for key in ("", isolated.beta.key):
-            reply = isolated.call(key, "GET", route.path)
+        for key in ("", both.beta.key):
+            reply = both.call(key, "GET", route.path)
             assert reply.status_code == 200, route
             assert [each for each in of_all if each in f"{reply.headers}{reply.text}"] == [], route
 
 
-def test_without_a_key_or_its_scope_every_route_is_shut(isolated: Isolated) -> None:
+def test_without_a_key_or_its_scope_every_route_is_shut(both: Isolated) -> None:
     scopes = [scope for scope in ALL_SCOPES if scope != "admin"]
-    lacking = {
-        scope: isolated.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in ALL_SCOPES
-    }
-    known = {"feedback_id": isolated.beta.feedback[0], "log_id": isolated.beta.logs[0], "trace_id": "joined",
-             "export_id": isolated.beta.exports[0], "key": "topic", "key_id": isolated.beta.key.split("_")[1]}  # fmt: skip
+    lacking = {scope: both.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in ALL_SCOPES}
+    known = {"feedback_id": both.beta.feedback[0], "log_id": both.beta.logs[0], "trace_id": "joined",
+             "export_id": both.beta.exports[0], "key": "topic", "key_id": both.beta.key.split("_")[1]}  # fmt: skip
     for route, needed in SCOPES.items():
         path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
-        for key in ("", "fbk_nonsense", isolated.beta.key[:-1] + ("0" if isolated.beta.key[-1] != "0" else "1")):
-            assert failed(isolated.call(key, route.method, path, {}), 401, "AB05")["param"] == "x-portkey-api-key"
+        for key in ("", "fbk_nonsense", both.beta.key[:-1] + ("0" if both.beta.key[-1] != "0" else "1")):
+            assert failed(both.call(key, route.method, path, {}), 401, "AB05")["param"] == "x-portkey-api-key"
         for scope in needed:
-            message = failed(isolated.call(lacking[scope], route.method, path, {}), 403, "AB03")["message"]
+            message = failed(both.call(lacking[scope], route.method, path, {}), 403, "AB03")["message"]
             assert f"lacks the scope {scope}" in message, route
 
 
-def test_no_scope_but_feedback_read_shows_feedback(isolated: Isolated) -> None:
-    own, seen = isolated.beta, 0
+def test_no_scope_but_feedback_read_shows_feedback(both: Isolated) -> None:
+    own, seen = both.beta, 0
     for scope in ("logs.read", "analytics.read", "feedback.write", "logs.write"):
-        key = isolated.make_key(own.name, scope)
+        key = both.make_key(own.name, scope)
         for each in questions(own, filtered=False):
-            reply = isolated.call(key, each.route.method, each.path, params=json.loads(each.params))
+            reply = both.call(key, each.route.method, each.path, params=json.loads(each.params))
             assert reply.status_code in (200, 403), each
             seen += reply.status_code == 200
             assert [one for one in own.feedback if one in reply.text and one not in each.path] == [], each
     assert seen > 10
-    key = isolated.make_key(own.name, "logs.read")
+    key = both.make_key(own.name, "logs.read")
     hidden = dict.fromkeys(("feedback_count", "mean_value_weight", "weighted_mean", "feedback"))
-    page = isolated.must(key, "GET", "/v1/logs")["data"]
+    page = both.must(key, "GET", "/v1/logs")["data"]
     assert page
-    for log in (*page, isolated.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
+    for log in (*page, both.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
         assert {name: log[name] for name in hidden} == hidden
     for filters in ({"weighted_feedback_min": "0"}, {"weighted_feedback_max": "0"}, {"has_feedback": "true"}):
-        reply = isolated.call(key, "GET", "/v1/logs", params=filters)
+        reply = both.call(key, "GET", "/v1/logs", params=filters)
         assert "lacks the scope feedback.read" in failed(reply, 403, "AB03")["message"]
-        failed(isolated.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
+        failed(both.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
     for refused in ({"kind": "feedback"}, {"requested_data": ["id", "feedback"]}):
-        failed(isolated.call(key, "POST", EXPORTS, refused), 403, "AB03")
+        failed(both.call(key, "POST", EXPORTS, refused), 403, "AB03")
 
 
-def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(isolated: Isolated) -> None:
-    own = isolated.beta
-    key = isolated.make_key(own.name, "logs.read")
-    path = f"{EXPORTS}/{walled.must(key, 'POST', EXPORTS, {'description': own.mark})['id']}"
-    failed(isolated.call(key, "PUT", path, {"kind": "feedback"}), 403, "AB03")
-    isolated.must(key, "POST", f"{path}/start")
-    until(lambda: isolated.must(key, "GET", path)["status"] == "success", "it is exported")
-    url = isolated.must(key, "GET", f"{path}/download")["signed_url"]
-    rows = [json.loads(line) for line in isolated.call("", "GET", url).text.splitlines()]
+def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(both: Isolated) -> None:
+    own = both.beta
+    key = both.make_key(own.name, "logs.read")
+    path = f"{EXPORTS}/{both.must(key, 'POST', EXPORTS, {'description': own.mark})['id']}"
+    failed(both.call(key, "PUT", path, {"kind": "feedback"}), 403, "AB03")
+    both.must(key, "POST", f"{path}/start")
+    until(lambda: both.must(key, "GET", path)["status"] == "success", "it is exported")
+    url = both.must(key, "GET", f"{path}/download")["signed_url"]
+    rows = [json.loads(line) for line in both.call("", "GET", url).text.splitlines()]
     assert {row["id"] for row in rows} == {*own.logs}
     assert not {"feedback_count", "feedback", "avg_weighted_feedback", "weighted_mean"} & {*rows[0]}
 
 
-def test_the_address_of_a_file_is_never_what_the_request_says(isolated: Isolated) -> None:
-    path = f"{EXPORTS}/{isolated.beta.exports[0]}/download"
+def test_the_address_of_a_file_is_never_what_the_request_says(both: Isolated) -> None:
+    path = f"{EXPORTS}/{both.beta.exports[0]}/download"
     for headers in ({"host": "127.0.0.1:1"}, {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}):
-        url = isolated.must(isolated.beta.key, "GET", path, **headers)["signed_url"]
-        assert url.startswith(f"{isolated.url}/v1/logs/exports/"), headers
+        url = both.must(both.beta.key, "GET", path, **headers)["signed_url"]
+        assert url.startswith(f"{both.url}/v1/logs/exports/"), headers

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "deploy/docker/Dockerfile"
@@ -96,7 +97,7 @@ def test_the_lock_has_a_hash_for_each_package_and_no_engine(name: str) -> None:
     packages = re.findall(r"^([\w.-]+)==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", lock, flags=re.MULTILINE)
     assert len(packages) == len(re.findall(r"^\S", lock, flags=re.MULTILINE)) > 20
     assert not {each for each in packages if re.match(r"chdb|calfkit|hatchling", each)}
-    assert closure(declared(SETS[name])) <= {*packages, "opentelemetry-api"}
+    assert closure(declared(SETS[name])) <= {*map(canonicalize_name, packages), "opentelemetry-api"}
 
 
 def test_an_edge_carries_neither_clickhouses_client_nor_pyarrow() -> None:
@@ -127,9 +128,10 @@ def closure(requirements: list[str]) -> set[str]:
     while waiting:
         one = waiting.pop()
         asked = [{"extra": extra} for extra in (*one.extras, "")]
-        if one.name.lower() in found or (one.marker and not one.marker.evaluate({"extra": ""})):
+        name = canonicalize_name(one.name)
+        if name in found or (one.marker and not one.marker.evaluate({"extra": ""})):
             continue
-        found.add(one.name.lower())
+        found.add(name)
         needs = map(Requirement, requires(one.name) or ())
         waiting += [
             each if each.marker is None else Requirement(f"{each.name}[{','.join(each.extras)}]")
