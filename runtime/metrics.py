@@ -39,22 +39,22 @@ _TABLES = (
 REQUEST_SECONDS = Histogram(
     "feedback_http_request_duration_seconds",
     "seconds",
-    "From the arrival of a request to its answer; its count is that of requests. Routes are templates as"
-    " /v1/feedback/{feedback_id}; what is no route of ours is `other`.",
+    "Time from the arrival of a request to its answer; its count is the number of requests. A route is a template"
+    " such as /v1/feedback/{feedback_id}, or `other` for an unknown path.",
     ["method", "route", "status"],
     bounds=_SECONDS,
 )
 EVENTS_ACCEPTED = Counter(
     "feedback_edge_events_accepted_total",
     "events",
-    "Events that Kafka has acknowledged and a 200 was answered for.",
+    "Events that Kafka has acknowledged and that were answered 200.",
     ["kind"],
     [("create",), ("update",), ("delete",), ("request",)],
 )
 REQUESTS_REFUSED = Counter(
     "feedback_edge_requests_refused_total",
     "requests",
-    "Publishing requests that were not accepted: by the field at fault, or by what it was where it was no field.",
+    "Publishing requests that were refused, by the field at fault or by another reason.",
     ["status", "reason"],
     [*((400, field) for field in REFUSED_FIELDS), *((400, "malformed"), (401, "unauthenticated"), (403, "forbidden"))]
     + [(404, "unknown"), (409, "conflict"), (413, "too_large"), (429, "too_many"), (500, "internal")]
@@ -63,25 +63,28 @@ REQUESTS_REFUSED = Counter(
 PRODUCE_SECONDS = Histogram(
     "feedback_edge_produce_duration_seconds",
     "seconds",
-    "From the sending of a batch of events to its acknowledgement by Kafka.",
+    "Time from sending a batch of events until Kafka acknowledged it.",
     bounds=_SECONDS,
 )
 BATCH_EVENTS = Histogram(
-    "feedback_edge_batch_events", "events", "Events in a batch that Kafka has acknowledged.", bounds=_EVENTS[:13]
+    "feedback_edge_batch_events", "events", "Events of one batch that Kafka has acknowledged.", bounds=_EVENTS[:13]
 )
 PRODUCERS_LOST = Counter(
     "feedback_edge_producers_lost_total",
     "producers",
-    "Kafka did not take or acknowledge a batch, or went away; everything in flight was answered 503.",
+    "Producers that were replaced, because Kafka did not acknowledge a batch or went away; everything in flight"
+    " was answered 503.",
 )
 IN_FLIGHT_EVENTS = Gauge(
-    "feedback_edge_in_flight_events", "events", "Events of requests that wait for Kafka's acknowledgement now."
+    "feedback_edge_in_flight_events", "events", "Events that wait for Kafka's acknowledgement now."
 )
-IN_FLIGHT_BYTES = Gauge("feedback_edge_in_flight_bytes", "bytes", "What these take of FEEDBACK_MAX_IN_FLIGHT_BYTES.")
+IN_FLIGHT_BYTES = Gauge(
+    "feedback_edge_in_flight_bytes", "bytes", "Bytes of these events; FEEDBACK_MAX_IN_FLIGHT_BYTES bounds them."
+)
 RECORDS_ACKNOWLEDGED = Gauge(
     "feedback_edge_acknowledged_records",
     "records",
-    "Records that Kafka has acknowledged to this process since it started; no number before the first.",
+    "Records that Kafka has acknowledged to this process since it started; missing until the first one.",
     ["topic", "partition"],
 )
 READY = Gauge("feedback_edge_ready", "0 or 1", "Whether Kafka takes events now, as /readyz says.")
@@ -89,7 +92,7 @@ READY = Gauge("feedback_edge_ready", "0 or 1", "Whether Kafka takes events now, 
 QUERY_FAILURES = Counter(
     "feedback_query_engine_failures_total",
     "answers",
-    "Answers that failed because an engine did; `any` where it is not known which was too slow.",
+    "Answers that failed because an engine failed; `any` if it is unknown which engine was too slow.",
     ["engine"],
     [_CLICKHOUSE, _KAFKA, ("any",)],
 )
@@ -102,44 +105,44 @@ EXPORTS = Counter(
     [("success",), ("failed",)],
 )
 EXPORT_DISK_FREE = Gauge(
-    "feedback_query_export_disk_free_bytes", "bytes", "What is free on the disk of FEEDBACK_EXPORT_DIR."
+    "feedback_query_export_disk_free_bytes", "bytes", "Free bytes on the disk of FEEDBACK_EXPORT_DIR."
 )
 
 LAG = Gauge(
     "feedback_consumer_lag_records",
     "records",
-    "Records of a partition assigned here that are not completed, as of its latest fetch.",
+    "Records of an assigned partition that are not completed, as of its latest fetch.",
     ["topic", "partition"],
 )
 OLDEST_SECONDS = Gauge(
     "feedback_consumer_oldest_age_seconds",
     "seconds",
-    "How long ago the oldest record was accepted that is read here and not completed; 0 where there is none.",
+    "Age of the oldest record of an assigned partition that is read and not completed; 0 if there is none.",
     ["topic", "partition"],
 )
 POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one consumer batch.", bounds=_EVENTS)
-COMMITS = Counter("feedback_consumer_commits_total", "commits", "Commits of offsets that Kafka has taken.")
-ASSIGNED = Gauge("feedback_consumer_assigned_partitions", "partitions", "Partitions that are read here now.")
+COMMITS = Counter("feedback_consumer_commits_total", "commits", "Commits of offsets that Kafka has accepted.")
+ASSIGNED = Gauge("feedback_consumer_assigned_partitions", "partitions", "Partitions that this program reads now.")
 ASSIGNMENTS = Counter(
-    "feedback_consumer_assignments_total", "assignments", "How often partitions were given to this program anew."
+    "feedback_consumer_assignments_total", "assignments", "How often this program was given partitions."
 )
 RETRIES = Counter(
     "feedback_worker_retries_total",
     "tries",
-    "Tries that failed and are repeated until they succeed.",
+    "Failed tries that are repeated until they succeed.",
     ["engine"],
     [_CLICKHOUSE, _KAFKA],
 )
 UNFORESEEN_FAILURES = Counter(
     "feedback_unforeseen_failures_total",
     "tries",
-    "Tries that failed in a way that is not known to pass; after five in a row the program ends, and its log says why.",
+    "Tries that failed for a reason that is not known to pass; after five in a row the program ends. The log says why.",
 )
 LOOKUP_SECONDS = Histogram(
     "feedback_worker_lookup_duration_seconds",
     "seconds",
-    "One look-up in ClickHouse of what a consumer batch needs and the cache does not hold: `traces`, idempotency"
-    " `keys`, or the `last` record of a partition.",
+    "Time of one look-up in ClickHouse of what a consumer batch needs and the cache does not hold: `traces`,"
+    " idempotency `keys`, or the `last` record of a partition.",
     ["of"],
     [("traces",), ("keys",), ("last",)],
     bounds=_SECONDS,
@@ -147,38 +150,38 @@ LOOKUP_SECONDS = Histogram(
 CACHE_TRACES = Counter(
     "feedback_worker_cache_traces_total",
     "traces",
-    "Traces of a consumer batch that were in the cache (`hit`) or not (`miss`).",
+    "Traces of consumer batches that were in the cache (`hit`) or not (`miss`).",
     ["result"],
     [("hit",), ("miss",)],
 )
 INSERT_SECONDS = Histogram(
-    "feedback_worker_insert_duration_seconds", "seconds", "All inserts of one consumer batch.", bounds=_SECONDS
+    "feedback_worker_insert_duration_seconds", "seconds", "Time of all inserts of one consumer batch.", bounds=_SECONDS
 )
 PUBLISH_SECONDS = Histogram(
     "feedback_worker_publish_duration_seconds",
     "seconds",
-    "Publishing all messages of one consumer batch, until the last is acknowledged.",
+    "Time to publish all messages of one consumer batch, until the last is acknowledged.",
     bounds=_SECONDS,
 )
 ROWS_STORED = Counter(
     "feedback_worker_rows_stored_total",
     "rows",
-    "Rows stored; what is read again is counted again.",
+    "Rows stored; a record that is read again is counted again.",
     ["table"],
     [(table,) for table in _TABLES],
 )
 FEEDBACK_STORED = Counter(
     "feedback_worker_feedback_stored_total",
     "rows",
-    "Rows of feedback stored, by whether a request of their trace is known, or `expired` when it is removed with its"
-    " trace; a feedback is stored at each change.",
+    "Rows of feedback stored, one at each change, by join state: `joined`, `pending`, or `expired` when a trace"
+    " is removed.",
     ["join_state"],
     [("pending",), ("joined",), ("expired",)],
 )
 RECORDS_LOST = Counter(
     "feedback_worker_records_lost_total",
     "records",
-    "Records that were gone from Kafka before a worker read them; found again after a crash they are counted again.",
+    "Records that were gone from Kafka before a worker read them; after a crash the same ones may be counted again.",
     ["topic"],
     [(topic,) for topic in INPUTS],
 )
@@ -193,26 +196,25 @@ DEAD_LETTERS = Counter(
 ROLLUP_BUCKETS = Counter(
     "feedback_rollup_buckets_computed_total",
     "buckets",
-    "Hours and days computed anew, of one workspace each.",
+    "Hours and days computed, each of one workspace.",
     ["period"],
     [("hour",), ("day",)],
 )
 ROLLUP_SECONDS = Histogram(
-    "feedback_rollup_compute_duration_seconds", "seconds", "All hours and days of one consumer batch.", bounds=_SECONDS
+    "feedback_rollup_compute_duration_seconds",
+    "seconds",
+    "Time to compute all hours and days of one consumer batch.",
+    bounds=_SECONDS,
 )
 ROLLUP_RETRIES = Counter(
-    "feedback_rollup_retries_total", "tries", "Computations that failed and are repeated until they succeed."
+    "feedback_rollup_retries_total", "tries", "Failed computations that are repeated until they succeed."
 )
-DISK_FREE = Gauge(
-    "feedback_clickhouse_disk_free_bytes", "bytes", "What is free on each disk of ClickHouse, as it says.", ["disk"]
-)
-DISK_TOTAL = Gauge(
-    "feedback_clickhouse_disk_total_bytes", "bytes", "How large each disk of ClickHouse is, as it says.", ["disk"]
-)
+DISK_FREE = Gauge("feedback_clickhouse_disk_free_bytes", "bytes", "Free bytes on each disk of ClickHouse.", ["disk"])
+DISK_TOTAL = Gauge("feedback_clickhouse_disk_total_bytes", "bytes", "Size of each disk of ClickHouse.", ["disk"])
 PARTS = Gauge(
     "feedback_clickhouse_partition_parts",
     "parts",
-    "Active parts of the partition that has most, of each table; from 1,000 on ClickHouse slows inserts down.",
+    "Active parts of each table's partition that has the most; from 1,000 on ClickHouse slows inserts down.",
     ["table"],
 )
 
@@ -225,8 +227,8 @@ TASKS = {
 TASK_RESTARTS = Counter(
     "feedback_task_restarts_total",
     "restarts",
-    "A task that runs for the life of its program ended and was started again, or ended for the tenth time within a"
-    " minute and the program with it; the log says why.",
+    "Restarts of a task that runs for the life of its program; the tenth within a minute ends the program. The"
+    " log says why.",
     ["task"],
     [(name,) for names in TASKS.values() for name in names],
 )
