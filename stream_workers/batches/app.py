@@ -10,12 +10,13 @@ import clickhouse_connect
 import faust
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
+from faust.types import TP
 
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from runtime.garbage_collection import watch_memory
 from schemas.topics import INPUTS
-from stream_workers.batches.batch_transport import PassThrough
+from stream_workers.batches.batch_transport import PassThrough, consumer_of
 from stream_workers.batches.dead_letter_share import DeadShare, TooManyDeadError
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.process_batch import StoredStates
@@ -86,21 +87,21 @@ def build_app(settings: WorkerSettings) -> faust.App:
     def compute(work: Callable[[], Result]) -> Awaitable[Result]:
         return asyncio.get_running_loop().run_in_executor(thread, work)
 
-    @app.agent(batches, name="join")  # type: ignore[untyped-decorator]
+    @app.agent(batches, name="join")
     async def join(stream: Any) -> None:
         engines = await RealEngines.open(settings)
         processor = Processor(
             InstrumentedEngines(engines),
             cache,
-            lambda batch: bool(batch.assignment != app.consumer.assignment_number),
+            lambda batch: bool(batch.assignment != consumer_of(app).assignment_number),
             offset_base=settings.offset_base,
             compute=compute,
             dead_share=DeadShare(settings.max_dead_share),
         )
         pipeline = StagePipeline(
             processor,
-            lambda batch: app.consumer.request_next(batch),
-            lambda batch: app.consumer.acknowledge(batch),
+            lambda batch: consumer_of(app).request_next(batch),
+            lambda batch: consumer_of(app).acknowledge(batch),
             fail,
         )
         memory = BackgroundTask("watching memory", watch_memory)
@@ -119,12 +120,13 @@ def build_app(settings: WorkerSettings) -> faust.App:
         log.critical("the worker cannot go on and stops: %s", why, exc_info=error)
         asyncio.get_running_loop().create_task(app.crash(error))
 
-    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    @app.on_partitions_revoked.connect
     async def clear_cache(*_: Any, **__: Any) -> None:
         cache.clear()
 
-    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
-    async def announce(_: Any, assigned: set[Any], **__: Any) -> None:
+    @app.on_partitions_assigned.connect
+    async def announce(*given: Any, **_: Any) -> None:
+        assigned: set[TP] = given[1]
         log.warning("worker ready: %d partitions", len(assigned))
 
     return app

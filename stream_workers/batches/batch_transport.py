@@ -23,10 +23,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import faust
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.events import Event
@@ -53,10 +54,10 @@ def fetch_wait_ms(silent_s: float) -> int:
     return min(max(_LEAST_FETCH_WAIT_MS, int(silent_s * 1000 / 20)), _MOST_FETCH_WAIT_MS)
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, with a fetch wait that can be set. Faust's own is 1.5 s."""
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _LEAST_FETCH_WAIT_MS
         return consumer
@@ -68,8 +69,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             fetcher._fetch_max_wait_ms = milliseconds
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):
     """Faust's aiokafka consumer, which delivers consumer batches and commits what the agent has acknowledged."""
+
+    _thread: _ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -125,8 +128,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def _message(self, carrier: TP, batch: ConsumerBatch, generation: int) -> ConsumerMessage:
         """The batch as a message with an offset that Faust's loop has not seen yet."""
         offset = max(self._read_offset[carrier] or 0, batch.partitions[0].next_offset - 1)
+        value = cast(Any, batch)  # Faust expects bytes here, and hands on what it finds
         return ConsumerMessage(
-            carrier.topic, carrier.partition, offset, 0.0, 0, None, None, batch, None, 0, 0, carrier,
+            carrier.topic, carrier.partition, offset, 0.0, 0, None, None, value, None, 0, 0, carrier,
             generation_id=generation,
         )  # fmt: skip
 
@@ -163,7 +167,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         for tp in assigned:
             self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
         # aiokafka does not move a partition without a commit. It may stand past records that were read in vain.
-        without = [TopicPartition(*tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
+        without = [_of_aiokafka(tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
         if without:
             await self._thread.seek_to_beginning(*without)
         self._positioned_in = number
@@ -172,7 +176,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """The first offset of each log; empty if Kafka does not answer, and then the first record shows it."""
         try:
             async with asyncio.timeout(_LOG_STARTS_S):
-                starts = await self._thread.earliest_offsets(*(TopicPartition(*tp) for tp in partitions))
+                starts = await self._thread.earliest_offsets(*cast(Iterable[TP], map(_of_aiokafka, partitions)))
         except (KafkaError, TimeoutError) as error:
             log.info("Kafka did not say where its logs begin: %r", error)
             return {}
@@ -192,8 +196,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             COMMITS.add()
         return done
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
-        return [tp for tp in self.progress.partitions if topics is None or tp in topics or tp.topic in topics]
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self.progress.partitions if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         return self.progress.committable(tp)
@@ -205,13 +209,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Do nothing: Faust checks for partitions without messages, but one batch carries several partitions."""
 
 
-class BatchTransport(driver.Transport):  # type: ignore[misc]
+class BatchTransport(driver.Transport):
     """Faust's aiokafka transport, whose events are consumer batches."""
 
     Consumer = BatchConsumer
 
 
-class PassThrough(faust.Schema):  # type: ignore[misc]
+class PassThrough(faust.Schema[Any, Any]):
     """A Faust schema that passes each batch on unchanged."""
 
     def compile(self, app: Any, **_: Any) -> Any:
@@ -219,3 +223,13 @@ class PassThrough(faust.Schema):  # type: ignore[misc]
             return Event(app, None, message.value, message.headers, message)
 
         return decode
+
+
+def _of_aiokafka(tp: TP) -> TopicPartition:
+    """A partition as aiokafka has it. Faust's own type is another named tuple of the same two."""
+    return TopicPartition(*tp)
+
+
+def consumer_of(app: faust.App) -> BatchConsumer:
+    """The consumer of an app that has this transport."""
+    return cast(BatchConsumer, app.consumer)

@@ -43,7 +43,7 @@ async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> Non
 
 def batch_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:
     """An app of this consumer group; the caller adds topics and agents."""
-    Service._execute_task = _execute_task_or_crash
+    Service._execute_task = _execute_task_or_crash  # type: ignore[assignment, method-assign]
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
     app = faust.App(
         group,

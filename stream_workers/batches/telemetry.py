@@ -7,11 +7,13 @@ from typing import Any
 
 import faust
 import pyarrow as pa
+from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from runtime import metrics
 from runtime.fast_metrics import Counter, Histogram, Labels
-from stream_workers.batches.batch_transport import BatchConsumer
+from stream_workers.batches.batch_transport import BatchConsumer, consumer_of
 from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.process_batch import StoredStates
 from stream_workers.batches.processor import WorkerEngines
@@ -70,7 +72,7 @@ def _count_values(counter: Counter, table: pa.Table | None, column: str) -> None
             counter.add(found["values"], by=found["counts"])
 
 
-class ConsumerSensor(faust.Sensor):  # type: ignore[misc]
+class ConsumerSensor(faust.Sensor):
     """Measures the consumer batches that an agent of the app is given."""
 
     def on_stream_event_in(self, tp: Any, offset: int, stream: Any, event: Any) -> None:
@@ -82,12 +84,12 @@ def add_consumer_telemetry(app: faust.App) -> None:
     """Count the batches and assignments of this app; once it has partitions, show which, and how far behind it is."""
     app.sensors.add(ConsumerSensor())
 
-    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    @app.on_partitions_assigned.connect
     async def assigned(*_: Any, **__: Any) -> None:
         metrics.ASSIGNMENTS.add()
-        metrics.ASSIGNED.set_callback(lambda: {(): len(_states_of(app.consumer))})
-        metrics.LAG.set_callback(lambda: lag_of(app.consumer))
-        metrics.OLDEST_SECONDS.set_callback(lambda: ages_of(app.consumer, time()))
+        metrics.ASSIGNED.set_callback(lambda: {(): len(_states_of(consumer_of(app)))})
+        metrics.LAG.set_callback(lambda: lag_of(consumer_of(app)))
+        metrics.OLDEST_SECONDS.set_callback(lambda: ages_of(consumer_of(app), time()))
 
 
 def lag_of(consumer: BatchConsumer) -> dict[Labels, float]:
@@ -111,7 +113,7 @@ def ages_of(consumer: BatchConsumer, now: float) -> dict[Labels, float]:
     return ages
 
 
-def _states_of(consumer: BatchConsumer) -> dict[Any, Any]:
+def _states_of(consumer: BatchConsumer) -> dict[TopicPartition, TopicPartitionState]:
     """The state that aiokafka keeps of each assigned partition, read while aiokafka's own thread continues."""
     client = consumer._thread._consumer
     subscription = client._subscription.subscription if client else None

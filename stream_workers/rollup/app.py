@@ -18,12 +18,13 @@ import clickhouse_connect
 import faust
 import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
+from faust.types import TP
 
 from runtime import metrics
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from schemas.topics import ROLLUP_TOUCHES
-from stream_workers.batches.batch_transport import PassThrough
+from stream_workers.batches.batch_transport import PassThrough, consumer_of
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.processor import BatchAbandoned
@@ -80,7 +81,7 @@ def build_app(settings: RollupSettings) -> faust.App:
     app = batch_app(settings, settings.rollup_group, _MOST_INVALIDATIONS)
     batches = app.topic(ROLLUP_TOUCHES, schema=PassThrough(), key_type=None, value_type=None)
 
-    @app.agent(batches, name="roll-up")  # type: ignore[untyped-decorator]
+    @app.agent(batches, name="roll-up")
     async def roll_up(stream: Any) -> None:
         client = await until_done(
             f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
@@ -93,7 +94,7 @@ def build_app(settings: RollupSettings) -> faust.App:
 
         async def process_batch(batch: ConsumerBatch) -> None:
             def require_assignment() -> None:
-                if batch.assignment != app.consumer.assignment_number:
+                if batch.assignment != consumer_of(app).assignment_number:
                     raise BatchAbandoned
 
             if any(part.lost for part in batch.partitions):
@@ -101,7 +102,7 @@ def build_app(settings: RollupSettings) -> faust.App:
                 await until_done("catching up", catch_up, Backoff(), require_assignment)
             hours = named_hours(record.value for part in batch.partitions for record in part.records)
             await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require_assignment)
-            app.consumer.acknowledge(batch)
+            consumer_of(app).acknowledge(batch)
 
         async def catch_up() -> None:
             await compute_counted(client, await stale_hours(client))
@@ -116,13 +117,14 @@ def build_app(settings: RollupSettings) -> faust.App:
                     await process_batch(batch)
                 # A long computation is followed by a long pause: invalidations gather, and each hour is computed once.
                 await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
-                app.consumer.request_next(batch)
+                consumer_of(app).request_next(batch)
         finally:
             await storage.stop()
             await client.close()
 
-    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
-    async def announce(_: Any, assigned: set[Any], **__: Any) -> None:
+    @app.on_partitions_assigned.connect
+    async def announce(*given: Any, **_: Any) -> None:
+        assigned: set[TP] = given[1]
         log.warning("rollup ready: %d partitions", len(assigned))
 
     return app

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.sender import Sender
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
@@ -13,6 +15,9 @@ __all__ = ["AIOKafkaConsumer", "AIOKafkaProducer", "TopicPartition"]
 
 class AIOKafkaConsumer:
     _client: AIOKafkaClient
+    _fetch_max_wait_ms: int
+    _fetcher: Fetcher
+    _subscription: SubscriptionState
     def __init__(
         self,
         *topics: str,

@@ -1,0 +1,3 @@
+class Fetcher:
+    _fetch_max_wait_ms: int
+    async def close(self) -> None: ...
