@@ -1,1 +1,1 @@
-"""What every program needs to run, and several share: logs, metrics, settings, API keys, health, HTTP errors."""
+"""What the programs share to run: logs, metrics, settings, API keys, health, HTTP errors, and access to Kafka."""

@@ -1,4 +1,4 @@
-"""Addresses as settings and commands name them: checked alike everywhere, before anybody is called."""
+"""Addresses of ClickHouse and Kafka in settings and commands, checked before anything connects to them."""
 
 import re
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ _BROKER = re.compile(r"(?:\[([^\]]*)\]|([^\[\]:]*)):(\d{1,5})", re.ASCII)
 
 
 def http_url(text: str) -> str:
-    """The address as it was written. ValueError, which never quotes a password, where it is no http address."""
+    """The address, unchanged. ValueError, which never quotes a password, unless it is an http or https address."""
     if not text.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://, as in http://host:8123 or https://feedback.example.com")
     try:
@@ -33,13 +33,13 @@ def http_url(text: str) -> str:
 
 
 def dsn(url: str) -> dict[str, Any]:
-    """What clickhouse_connect is to be given for this address. Of a dsn alone it ignores the scheme: it would send a
-    password over plain HTTP to https:// on any port but 443 and 8443."""
+    """The arguments of clickhouse_connect for this address. Given a dsn alone, it ignores the scheme: it would send a
+    password over plain HTTP to an https address on any port but 443 and 8443."""
     return {"dsn": url, "interface": urlsplit(url).scheme}
 
 
 def brokers(text: str) -> str:
-    """Kafka's brokers without spaces around them. ValueError where one is no host:port."""
+    """A list of Kafka brokers without spaces. ValueError where one is not host:port."""
     found = [each.strip() for each in text.split(",")]
     for each in found:
         match = _BROKER.fullmatch(each)
@@ -49,7 +49,7 @@ def brokers(text: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown, also one that is no address: no user, no password, whatever stands in it."""
+    """The text without user and password, so that it may be shown. It need not be a valid address."""
     scheme, slashes, rest = url.rpartition("://")
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
@@ -59,10 +59,10 @@ def _is_host(name: str) -> bool:
 
 
 HttpUrl = Annotated[str, AfterValidator(http_url)]
-"""An address with its scheme, kept as it was written."""
+"""A setting that is an http or https address."""
 
 HttpUrlOrNone = Annotated[str, AfterValidator(lambda url: url and http_url(url))]
-"""The same, or empty."""
+"""A setting that is such an address, or empty."""
 
 Brokers = Annotated[str, AfterValidator(brokers)]
-"""Kafka's brokers: host:port, with commas between several."""
+"""A setting that is a list of Kafka brokers: host:port, separated by commas."""

@@ -1,9 +1,9 @@
-"""Tasks that run for the life of a program, each owned: one that ends is told, and started again or the program ends.
+"""Tasks that run for the life of a program. One that ends is logged and started again, or the program ends.
 
-A task ends by an exception, by returning, or by a cancellation that nobody asked for, as when a library lets one of its
-own tasks' cancellation through. None of these is the end of its work while the program runs. So whatever is to run for
-the life of a program is a `BackgroundTask`, or ends the program with `end_program` where it cannot be begun again; a
-test looks for tasks and threads that are started otherwise.
+A task can end by an exception, by returning, or by a cancellation that nobody asked for, for example when a library
+leaks the cancellation of one of its own tasks. While the program runs, all of these are failures. So all work that
+lasts as long as the program is a `BackgroundTask`, or ends the program with `end_program` where it cannot be started
+again. A test finds tasks and threads that are started in other ways.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any
 from runtime.metrics import TASK_RESTARTS
 from runtime.restart_backoff import Restarts
 
-# With their pauses these take half a minute, so that what is in the way for a moment ends no program.
+# With their pauses these take half a minute, so a short disturbance ends no program.
 _MOST_ENDS = 10
 _ENDS_WITHIN_S = 30.0
 
@@ -27,9 +27,9 @@ _reasons: list[str] = []
 
 
 class BackgroundTask:
-    """One such task: `name` is what it does, in two or three words; `work` begins it, each time anew.
+    """One such task. `name` says in two or three words what it does; `work` starts it, also after it has ended.
 
-    `give_up` is told why when it has ended too often.
+    `give_up` is called with the reason when the task has ended too often.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BackgroundTask:
         self._stopping = False
 
     def start(self) -> None:
-        """Begin, and begin again whenever it ends, until `stop`."""
+        """Start the task, and start it again whenever it ends, until `stop`."""
         self._stopping, self._next_start = False, None
         self._task = asyncio.get_running_loop().create_task(self._work(), name=self.name)
         self._task.add_done_callback(self._ended)
@@ -77,8 +77,8 @@ class BackgroundTask:
 
 
 def end_program(why: str) -> None:
-    """Have the program end as at SIGTERM, but with exit code 1, for a reason that is in its log; soon in any case."""
-    log.critical("%s: the program ends, and whoever watches over it is to start it again", why)
+    """Log the reason and end the program as SIGTERM does, but with exit code 1, and within seconds in any case."""
+    log.critical("%s: the program ends; its supervisor has to start it again", why)
     if _reasons:
         return
     _reasons.append(why)
@@ -89,5 +89,5 @@ def end_program(why: str) -> None:
 
 
 def exit_code() -> int:
-    """What the program's main is to return: 1 once it was to end by itself."""
+    """The exit code of the program: 1 if `end_program` has ended it, else 0."""
     return 1 if _reasons else 0

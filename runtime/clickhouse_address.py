@@ -1,6 +1,6 @@
-"""Where ClickHouse is: as FEEDBACK_CLICKHOUSE_URL or a command line says, else as `feedback up` has left it here.
+"""Finds the address of ClickHouse: FEEDBACK_CLICKHOUSE_URL or an option, else the file that `feedback up` writes.
 
-Every program and command asks here, so all of them find the embedded engine and its password by themselves.
+All programs and commands use this, so they find the embedded ClickHouse and its password without configuration.
 """
 
 from pathlib import Path
@@ -11,14 +11,14 @@ from pydantic import AfterValidator
 from runtime.addresses import http_url
 
 ADDRESS_FILE = "address"
-"""Its name in the data folder of the embedded ClickHouse."""
+"""The name of the file with the address, in the data folder of the embedded ClickHouse."""
 
 ADDRESS_PATH = Path(".feedback", "clickhouse", ADDRESS_FILE)
 DEFAULT = "http://127.0.0.1:8123"
 
 
 def clickhouse_url(given: str | None) -> str:
-    """The address as given, else the kept one, else that of this machine without a password."""
+    """The given address, else that in the file, else port 8123 of this machine without a password."""
     if given:
         return given
     try:
@@ -28,4 +28,4 @@ def clickhouse_url(given: str | None) -> str:
 
 
 ClickHouseUrl = Annotated[str, AfterValidator(lambda given: http_url(clickhouse_url(given)))]
-"""A setting that is checked, and found where it is empty."""
+"""A setting that is the address of ClickHouse; where it is empty, the address is found as above."""

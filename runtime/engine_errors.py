@@ -1,7 +1,7 @@
-"""What is wrong when ClickHouse or Kafka fails: it is away or overloaded, its disk is full, or it needs an operator.
+"""Classifies errors of ClickHouse and Kafka: away, overloaded, disk full, wrong tables, no access, or other.
 
-Pure. `classify_error` sorts by type and by the engine's own codes. What is not known to mend itself is
-taken not to: trying it again for ever would only hide it.
+Pure. `classify_error` decides by the type of the error and by the engine's own codes. An error counts as temporary only
+if it is known to be: a permanent one that is retried for ever stays hidden.
 """
 
 import re
@@ -14,10 +14,10 @@ from runtime.schema_version import TablesError
 
 NOT_ENOUGH_SPACE = 243
 _DISK_CODES = {NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE", 771: "CACHE_CANNOT_WRITE_TO_CACHE_DISK"}
-# Of these the message alone tells, in ClickHouse's own words, which of the system's errors was the cause.
+# With these codes, only the message tells which error of the operating system was the cause.
 _FILE_CODES = frozenset({24, 71, 75, 76, 88, 172, 204, 294, 586, 641, 1001})
 _ERRNO_NO_SPACE = re.compile(r"errno: (?:28|122)\b|No space left on device")
-# What goes by when load does, when a server or its keeper is back, or when somebody has made room.
+# These pass when the load falls, when a server or its keeper is back, or when somebody has freed space.
 _PASSING_CODES = {
     95: "CANNOT_READ_FROM_SOCKET",
     96: "CANNOT_WRITE_TO_SOCKET",
@@ -63,7 +63,7 @@ _PASSING_CODES = {
     1019: "QUERY_SLOT_ACQUISITION_TIMEOUT",
     1020: "MEMORY_RESERVATION_ACQUISITION_TIMEOUT",
 }
-# The tables are not those that this program knows.
+# The tables are not those that this version needs.
 _SCHEMA_CODES = {
     8: "THERE_IS_NO_COLUMN",
     10: "NOT_FOUND_COLUMN_IN_BLOCK",
@@ -79,12 +79,12 @@ _ACCESS_CODES = {
     497: "ACCESS_DENIED",
     516: "AUTHENTICATION_FAILED",
 }
-# A proxy before ClickHouse says so, without a code, while there is none behind it.
+# A proxy in front of ClickHouse answers so, without a code, while it reaches no ClickHouse.
 _GATEWAY = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
 
 
 def classify_error(error: BaseException) -> EngineFailure:
-    """What an engine's error comes to; of an error that is none of theirs, `other`."""
+    """The failure behind an error of ClickHouse, Kafka or the system; of any other error, `other`."""
     if is_out_of_space(error):
         return EngineFailure(
             "disk full", "clickhouse" if isinstance(error, ClickHouseError) else "", "no space left on the disk"
@@ -101,7 +101,7 @@ def classify_error(error: BaseException) -> EngineFailure:
 def _of_clickhouse(error: ClickHouseError) -> EngineFailure:
     code = error.code if isinstance(error, Error) else None
     if code is None:
-        # The driver's own word for a connection that failed or broke; all else without a code is a mistake of ours.
+        # The driver raises this type for a connection that failed or broke; any other error without a code is a bug.
         away = isinstance(error, OperationalError) or any(status in str(error) for status in _GATEWAY)
         return EngineFailure(
             "away" if away else "other", "clickhouse", "it does not answer" if away else type(error).__name__

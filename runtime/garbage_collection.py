@@ -1,8 +1,8 @@
-"""When the garbage collector looks: when memory has grown, rather than whenever so many objects were made.
+"""Runs the garbage collector when memory has grown, instead of whenever so many objects have been created.
 
-Nothing here leaves cycles behind, and tests hold that; so what the collector looks through it looks through in vain.
-But libraries may, and a cycle of five objects may hold a body of megabytes. The collector counts objects and does not
-see that, so the process's memory is looked at once a second.
+Our code creates no reference cycles, and tests hold that, so most collections find nothing. But a library may create
+one, and a cycle of five objects can hold a body of megabytes. The collector counts objects and does not see their
+size, so a task checks the memory of the process once a second.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def configure_gc(*, by_count: bool) -> None:
-    """Leave what is there now alone for ever, and look seldom; not at all by count where very many objects are made."""
+    """Exclude all present objects from collection, and collect seldom by the count of objects, or not at all."""
     gc.collect()
     gc.freeze()
     if by_count or not resident_bytes():
@@ -27,7 +27,7 @@ def configure_gc(*, by_count: bool) -> None:
 
 
 def resident_bytes() -> int:
-    """The memory that this process has now; 0 where the system does not say."""
+    """The resident memory of this process; 0 where the system does not report it."""
     try:
         return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -35,7 +35,7 @@ def resident_bytes() -> int:
 
 
 class MemoryWatch:
-    """Has garbage collected when memory has grown by 64 MB and a quarter since it was least."""
+    """Collects garbage when memory has grown by 64 MB and a quarter since its minimum."""
 
     def __init__(
         self, resident: Callable[[], int] = resident_bytes, collect: Callable[[], object] = gc.collect
@@ -44,17 +44,17 @@ class MemoryWatch:
         self._least = resident()
 
     def look(self) -> None:
-        """Collect if it is time to."""
+        """Collect if memory has grown that much."""
         now = self._resident()
         if now - self._least > max(_LEAST_GROWTH_BYTES, self._least // 4):
             self._collect()
-            # What is left is in use.
+            # What remains now is in use.
             self._least = self._resident()
         self._least = min(self._least, now)
 
 
 async def watch_memory() -> None:
-    """Look once a second, for the life of the program."""
+    """Check the memory once a second, for the life of the program."""
     watch = MemoryWatch()
     while True:
         await asyncio.sleep(_EVERY_S)

@@ -1,6 +1,7 @@
-"""The HTTP server of a program that has no other: /metrics, /healthz and /readyz, answered by a thread of its own.
+"""The HTTP server of a program that has no other: /metrics, /healthz and /readyz, answered by a separate thread.
 
-It answers also while the program's event loop does not, and says so; a program that is halted or gone does not answer.
+So it still answers when the event loop of the program is blocked, and reports that. It stops answering only when the
+process is halted or gone.
 """
 
 import json
@@ -18,7 +19,7 @@ from runtime.background_tasks import end_program
 
 @dataclass(frozen=True)
 class Health:
-    """`fault` is why all is not well, in a sentence, else empty; `waits_for` the engine that is to blame, if one is."""
+    """How a program is. `fault`: what is wrong, in a sentence, or empty. `waits_for`: the engine at fault, or empty."""
 
     fault: str = ""
     waits_for: str = ""
@@ -28,13 +29,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes before it has its answer is no line in a log."""
+        """Do not log clients that close before they have their answer."""
 
 
 def serve_health(
     host: str, port: int, registry: CollectorRegistry, alive: Callable[[], Health], ready: Callable[[], Health]
 ) -> ThreadingHTTPServer:
-    """Serve from now on; OSError where the address cannot be had. `alive` and `ready` are asked from other threads."""
+    """Start the server; OSError where the address is taken. `alive` and `ready` are called from its threads."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +58,7 @@ def serve_health(
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Nothing: a probe every few seconds would drown the log."""
+            """Log no requests: a probe every few seconds would fill the log."""
 
     server = _Server((host, port), Handler)
 

@@ -1,7 +1,7 @@
-"""The one error of the HTTP API: the exception that any part of a program raises, and its translation to HTTP.
+"""The error of the HTTP API: the exception that all parts of the programs raise, and its translation to HTTP.
 
-Its body carries the sentence where each of Portkey's clients looks for it: `error.message` (Python), `message` (Node)
-and `data.message` (its platform).
+The body has the message in the three places where Portkey's clients look for it: `error.message` (Python), `message`
+(Node) and `data.message` (its platform).
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 RETRY_AFTER_S = 1
-"""When to try again after an engine did not answer."""
+"""Seconds after which a caller should try again when an engine did not answer."""
 
 _CODES = {401: "AB05", 403: "AB03", 404: "AB02", 409: "AB07", 429: "AB06"}
 
 
 class ApiError(Exception):
-    """A request that is not answered with success: one sentence for the caller, the field at fault, and HTTP's part.
+    """A request that fails: a sentence for the caller, the parameter or field at fault, HTTP status and headers.
 
-    `reason` is one word for logs and metrics, where the status and the field do not say it.
+    `reason` is one word for logs and metrics, where status and parameter do not tell it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ApiError(Exception):
 
 
 class ErrorTold(TypedDict):
-    """What is wrong, its code, and the field at fault."""
+    """The message, its code, and the parameter or field at fault."""
 
     message: str
     code: str
@@ -48,14 +48,14 @@ class ErrorTold(TypedDict):
 
 
 class ErrorData(TypedDict):
-    """What is wrong, as Portkey's platform tells it."""
+    """The message and code as Portkey's platform has them."""
 
     message: str
     errorCode: str
 
 
 class Failure(TypedDict):
-    """A refusal: nothing was accepted or told, unless a 503 says that its outcome is not known."""
+    """A failed request. Nothing was accepted, unless a 503 says that the outcome is not known."""
 
     status: Literal["failure"]
     success: Literal[False]
@@ -65,12 +65,12 @@ class Failure(TypedDict):
 
 
 def error_code(status: int) -> str:
-    """The code that Portkey's platform uses for such a status."""
+    """The code that Portkey's platform uses for this HTTP status."""
     return _CODES.get(status, "AB04" if status >= 500 else "AB01")
 
 
 def error_content(status: int, message: str, param: str | None = None) -> dict[str, Any]:
-    """The error body as data."""
+    """The body of an error, as data."""
     code = error_code(status)
     return {
         "status": "failure",
@@ -82,16 +82,16 @@ def error_content(status: int, message: str, param: str | None = None) -> dict[s
 
 
 def error_body(error: ApiError) -> bytes:
-    """The error body as JSON."""
+    """The body of an error, as JSON."""
     return orjson.dumps(error_content(error.status, error.message, error.param))
 
 
 def error_response(error: ApiError) -> Response:
-    """The whole answer."""
+    """The HTTP response to a request that raised this error."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in error.headers}
     return Response(error_body(error), error.status, headers, "application/json")
 
 
 def retry_after(seconds: int = RETRY_AFTER_S) -> list[tuple[bytes, bytes]]:
-    """The headers of an error that asks the caller to wait this long."""
+    """The headers that ask the caller to wait this long."""
     return [(b"retry-after", b"%d" % seconds)]

@@ -1,6 +1,6 @@
-"""What Kafka says of itself: whether it is there, its topics and their partitions, and who is in a consumer group.
+"""Look-ups in Kafka: whether it answers, its topics and partitions, and the members of a consumer group.
 
-Topics are asked for without their names: the embedded broker creates a topic that it is asked about.
+Topics are looked up without naming them, because the embedded broker creates a topic that it is asked about.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ async def partitions_of(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> li
 
 
 async def group_members(admin: AIOKafkaAdminClient, group: str) -> list[dict[str, Any]]:
-    """The members of a consumer group as Kafka describes them. KafkaError, also where Kafka does not know yet."""
+    """The members of a consumer group as Kafka describes them. KafkaError, also while it has no coordinator."""
     (answer,) = await admin.describe_consumer_groups([group])
     (found,) = answer.to_object()["groups"]
     if found["error_code"]:

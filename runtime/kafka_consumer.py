@@ -1,4 +1,4 @@
-"""An aiokafka consumer of no group, and the end of any consumer, which its own `stop` does not always reach."""
+"""Starts and stops aiokafka consumers. Their own `stop` does not always end them."""
 
 import asyncio
 import contextlib
@@ -25,9 +25,9 @@ async def started_consumer(bootstrap: str, **options: Any) -> AsyncIterator[AIOK
 async def stop_consumer(consumer: Any) -> None:
     """Stop a consumer in bounded time, whatever state it is in. CancelledError only where the caller is cancelled.
 
-    `AIOKafkaConsumer.stop` cancels the fetches under way and waits for them; one that pauses after a request that timed
-    out lets its cancellation through, as though whoever stops the consumer had been cancelled. Connections then stay
-    open, so they are closed here.
+    `AIOKafkaConsumer.stop` cancels its fetch tasks and waits for them. A task that pauses after a request that timed
+    out leaks its cancellation, as though the caller of `stop` had been cancelled. Connections then stay open, so they
+    are closed here.
     """
     task = asyncio.current_task()
     assert task is not None

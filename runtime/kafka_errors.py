@@ -1,6 +1,6 @@
-"""What is wrong when Kafka or the system below it fails: away, disk full, or a matter for an operator. Pure.
+"""Classifies errors of Kafka and of the operating system: away, disk full, or other. Pure.
 
-The edge needs no more than this. `runtime.engine_errors` knows ClickHouse's errors as well.
+The edge needs no more than this; `runtime.engine_errors` classifies errors of ClickHouse as well.
 """
 
 import errno
@@ -21,7 +21,7 @@ from aiokafka.errors import (
 Engine = Literal["clickhouse", "kafka", ""]
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# Beside those that aiokafka itself calls retriable.
+# Temporary errors that aiokafka does not mark as retriable.
 _PASSING_KAFKA = (
     BrokerNotAvailableError,
     CorruptRecordException,
@@ -33,7 +33,7 @@ _PASSING_KAFKA = (
 
 @dataclass(frozen=True)
 class EngineFailure:
-    """What is wrong. `is_temporary` says whether it may mend itself, so that the same may be tried again."""
+    """The kind of a failure, the engine that failed, and a summary for logs and messages."""
 
     kind: Literal["away", "overloaded", "disk full", "schema", "access", "other"]
     engine: Engine
@@ -41,12 +41,12 @@ class EngineFailure:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether trying again is all there is to do here."""
+        """Whether it may pass by itself, so that trying again is the right reaction."""
         return self.kind in ("away", "overloaded", "disk full")
 
 
 def classify_kafka_error(error: BaseException) -> EngineFailure:
-    """What an error of Kafka's client or of the system comes to; of an error that is neither, `other`."""
+    """The failure behind an error of Kafka's client or of the system; of any other error, `other`."""
     if is_out_of_space(error):
         return EngineFailure("disk full", "", "no space left on the disk")
     if isinstance(error, KafkaError):
@@ -57,7 +57,7 @@ def classify_kafka_error(error: BaseException) -> EngineFailure:
 
 
 def is_out_of_space(error: BaseException) -> bool:
-    """Whether the system found no space on a disk: this error says so, or one that it followed from."""
+    """Whether this error, or one that caused it, says that a disk is full."""
     return any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _chain(error))
 
 

@@ -1,7 +1,7 @@
-"""Offsets of partitions: where a log starts, where it ends, and how far a consumer group has come.
+"""Offsets of partitions: where a log starts, where it ends, and what a consumer group has committed.
 
-All are true on Apache Kafka and on tansu. tansu answers a question for the latest offset with the last batch's
-first offset plus one, so only the high watermark of a fetch is trusted.
+All are right on Apache Kafka and on tansu, the embedded broker. tansu reports as latest offset the first offset of the
+last batch plus one, so `end_offsets` uses the high watermark of a fetch instead.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from runtime.kafka_admin import kafka_admin, partitions_of
 from runtime.kafka_consumer import started_consumer
 
 Offsets = dict[tuple[str, int], int]
-"""By topic and partition."""
+"""Offsets by topic and partition."""
 
 
 async def end_offsets(bootstrap: str, topics: Iterable[str], deadline: float = 20.0) -> Offsets:

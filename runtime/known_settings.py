@@ -1,7 +1,7 @@
-"""Every environment variable that a program or command of Feedback API reads, and what to say of one that none does.
+"""Every environment variable that a program or command reads, and the message about one that none reads.
 
-One list for all, since programs share an environment: what the worker reads is no mistake where the edge starts. A test
-compares it with the settings that there are.
+There is one list for all programs because they share an environment: a setting of the worker is no mistake in the
+environment of the edge. A test compares the list with the settings of all programs.
 """
 
 import re
@@ -22,24 +22,24 @@ PRODUCE_TIMEOUT_S PUBLIC_URL QUERY_TIMEOUT_S RATE_LIMIT_PER_S READ_RATE_LIMIT_PE
 REQUIRE_KEYS ROLLUP_GROUP ROLLUP_INTERVAL_S SESSION_TIMEOUT_S SIGNING_SECRET
 """
 KNOWN = frozenset(PREFIX + name for name in _NAMES.split())
-# Settings of before, each of which took traces apart.
+# Settings of earlier versions, which removed parts of traces.
 _REPLACED = dict.fromkeys(
     ("FEEDBACK_KEEP_AGGREGATES_DAYS", "FEEDBACK_KEEP_FEEDBACK_DAYS", "FEEDBACK_KEEP_JOURNAL_DAYS"),
     "since it took traces apart: set FEEDBACK_KEEP_TRACES_DAYS, the days without an event after which a trace is"
     " removed whole.",
 )
-# What only tests read.
+# Read by tests alone.
 _OF_TESTS = frozenset({"FEEDBACK_REQUIRE_BROWSER", "FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
-# What Kubernetes adds for a service whose name begins with feedback.
+# Kubernetes adds these for a service whose name begins with feedback.
 _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
 )
-# How near a variable without the prefix must come to one with it to be taken for a slip.
+# How similar a variable without the prefix must be to a setting to count as a misspelt one.
 _SLIP_OF_THE_PREFIX = 0.9
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none, in order of their names."""
+    """A sentence for each variable that looks like a setting and is none, sorted by name."""
     return [sentence for name in sorted(environment) if (sentence := _fault(name, environment[name]))]
 
 

@@ -1,4 +1,4 @@
-"""Says in words why an address to listen on cannot be had, before a server starts that would end without them."""
+"""Checks whether a server can listen on an address, and says why not, before the server starts and fails."""
 
 import errno
 import socket
@@ -7,7 +7,7 @@ _REFUSED = (errno.EADDRINUSE, errno.EACCES)
 
 
 def cannot_listen(host: str, port: int) -> str:
-    """Why nobody can listen there now, as half a sentence; empty where one can."""
+    """Why no server can listen there now, as half a sentence; empty where one can."""
     failed: list[OSError] = []
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -20,11 +20,11 @@ def cannot_listen(host: str, port: int) -> str:
                 tried.bind(address)
         except OSError as error:
             failed.append(error)
-    # A name may have addresses of a kind that this machine lacks.
+    # A host name may have addresses of a family that this machine does not support.
     refused = [error for error in failed if error.errno in _REFUSED or len(failed) == len(places)]
     return not_to_be_had(host, port, refused[0]) if refused else ""
 
 
 def not_to_be_had(host: str, port: int, error: OSError) -> str:
-    """What such an error says, as half a sentence."""
+    """The message about an address that cannot be had, as half a sentence."""
     return f"port {port} on {host} cannot be had ({error.strerror})"

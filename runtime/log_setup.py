@@ -1,9 +1,9 @@
-"""How every program says what happens: one line a record on stderr, as text or as one JSON object.
+"""Logging of every program: one line a record on stderr, as text or as a JSON object.
 
-Promises that a line holds nothing of what callers send. Exceptions are told by their type and the places they passed,
-never by their message, which may quote a value: pydantic's, msgspec's and ClickHouse's do. And that no place in the
-code fills a disk: beyond a burst each is heard once a second, with the number of lines it was not heard for. A line
-that somebody was told to look for is always written, but short beyond the burst: a few hundred bytes each.
+Promises that no line holds data of callers. Of an exception a line has the type and the code locations that it passed,
+never the message, because messages of pydantic, msgspec and ClickHouse quote values. Promises as well that no code
+location fills a disk: after a burst each may log once a second, with the number of lines that were left out. A line
+that a caller was told to look for is always written, but after the burst it is short: a few hundred bytes.
 """
 
 import logging
@@ -25,7 +25,7 @@ from runtime.times import rfc3339_of
 Format = Literal["text", "json"]
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the HTTP request at hand; empty outside of one."""
+"""The id of the current HTTP request; empty outside of one."""
 
 _ROOT = str(Path(__file__).parents[1]) + "/"
 _MOST_FRAMES = 20
@@ -37,7 +37,7 @@ _CODE_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 
 def safe_error_text(error: BaseException) -> str:
-    """An error in words that quote no data: of ClickHouse's the code and its name, of the network's all."""
+    """A text for an error that quotes no data: the code of a ClickHouse error, the message of a network error."""
     text = " ".join(str(error).split())
     kind = type(error).__name__
     if code := _CODE.search(text):
@@ -48,8 +48,8 @@ def safe_error_text(error: BaseException) -> str:
     return kind
 
 
-class Lines(logging.Formatter):
-    """A record as one line of text, its fields behind the message."""
+class TextFormatter(logging.Formatter):
+    """Formats a record as one line of text, its fields after the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -59,8 +59,8 @@ class Lines(logging.Formatter):
         return line.replace("\n", " ")
 
 
-class JsonLines(logging.Formatter):
-    """A record as one JSON object, its fields beside the message."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object, its fields beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -69,23 +69,23 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line | _fields(record), default=str).decode()
 
 
-class Flood(logging.Filter):
-    """Lets each place in the code speak 20 times at once, and once a second thereafter.
+class FloodFilter(logging.Filter):
+    """Lets each place log 20 lines at once, and one line a second after that.
 
-    A place is where a line is logged, at which level, and where the exception was raised that it is about. So refusals
-    of callers keep no fault of ours from being heard, and no fault another. What is `promised` is always heard.
+    A place is the code location that logs, the level, and the location where the exception was raised. So a flood of
+    refused requests hides no bug, and one bug hides no other. A `promised` line always passes.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        # By place: how many lines it may still say, when that was so, and how many it was not heard for.
+        # By place: how many lines it may still log, as of when, and how many have been left out.
         self._places: dict[Hashable, tuple[float, float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is heard; then `not_logged` says how many before it were not.
+        """Whether the record is logged. Its field `not_logged` then says how many before it were left out.
 
-        One that is heard only because it was promised is made `short`.
+        A record that passes only because it was promised becomes `short`.
         """
         place, now = (record.pathname, record.lineno, record.levelno, _raised_at(record)), self._clock()
         left, at, unheard = self._places.get(place, (_BURST, now, 0))
@@ -102,22 +102,22 @@ class Flood(logging.Filter):
 
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
-    """For `extra=`: what a line says beside its message, by name."""
+    """The value of `extra=` that adds these fields to a line."""
     return {"fields": values}
 
 
 def promised(**values: Any) -> dict[str, Any]:
-    """The same for a line that somebody is told to look for: it is never dropped."""
+    """The same for a line that a caller is told to look for: it is never left out."""
     return fields(**values) | {"promised": True}
 
 
 def config(format_: Format, **levels: int) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: WARNING and above on stderr, and of these loggers what they are set to."""
+    """The argument of `logging.config.dictConfig`: WARNING and above to stderr, and these loggers at these levels."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"flood": {"()": Flood}},
-        "formatters": {"line": {"()": JsonLines if format_ == "json" else Lines}},
+        "filters": {"flood": {"()": FloodFilter}},
+        "formatters": {"line": {"()": JsonFormatter if format_ == "json" else TextFormatter}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
@@ -132,7 +132,7 @@ def config(format_: Format, **levels: int) -> dict[str, Any]:
 
 
 def log_what_nobody_catches() -> None:
-    """Let exceptions that end the program or a thread be lines like all others."""
+    """Log exceptions that end the program or a thread in the same format as everything else."""
 
     def log_it(kind: type[BaseException], error: BaseException | None) -> None:
         if not issubclass(kind, KeyboardInterrupt | SystemExit):
@@ -143,14 +143,14 @@ def log_what_nobody_catches() -> None:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message, with the type of each exception that it names instead of what that says."""
+    """The message; an exception in its arguments is shown by its type alone."""
     message, given = record.msg, record.args
     if isinstance(given, tuple):
         given = tuple(map(_safe, given))
     if isinstance(message, BaseException):
         return type(message).__name__
     text = str(message) % given if given else str(message)
-    # What asyncio has to say is in the first line; the others show tasks with their exceptions.
+    # asyncio's message is in the first line; the others show tasks with their exceptions.
     text = text.split("\n", 1)[0] if record.name == "asyncio" else text
     return _cut(text)
 
@@ -178,7 +178,7 @@ def _cut(text: str) -> str:
 
 
 def _raised_at(record: logging.LogRecord) -> tuple[str, int] | None:
-    """The innermost place of the record's exception."""
+    """Where the exception of the record was raised."""
     step = record.exc_info[2] if record.exc_info else None
     if step is None:
         return None
@@ -188,7 +188,7 @@ def _raised_at(record: logging.LogRecord) -> tuple[str, int] | None:
 
 
 def _types(error: BaseException) -> str:
-    """The type of the exception, and of those that it came from."""
+    """The type of the exception, and of its causes."""
     names: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(names) < _MOST_TYPES:
@@ -201,6 +201,6 @@ def _types(error: BaseException) -> str:
 
 
 def _places(error: BaseException) -> list[str]:
-    """Where it was raised, the innermost place first."""
+    """The code locations that the exception passed, the innermost first."""
     frames = traceback.extract_tb(error.__traceback__, -_MOST_FRAMES)
     return [f"{frame.filename.removeprefix(_ROOT)}:{frame.lineno} {frame.name}" for frame in reversed(frames)]

@@ -1,4 +1,4 @@
-"""Every metric there is: its name, kind, unit, labels and meaning, and which program shows it.
+"""All metrics: name, kind, unit, labels and meaning of each, and the program that exports it.
 
 docs/metrics.md has the same as a table, and a test compares the two. Label values are few and known beforehand or
 bounded by a setting: never an id, a trace, a person or a workspace.
@@ -267,7 +267,7 @@ PROGRAMS: dict[str, tuple[FastMetric, ...]] = {
 
 
 def registry_of(*programs: str) -> CollectorRegistry:
-    """What these programs show in one process, and the process itself: memory, CPU time, start, open files."""
+    """The metrics of these programs in one process, and of the process itself: memory, CPU time, start, open files."""
     registry = CollectorRegistry()
     for metric in dict.fromkeys(metric for program in programs for metric in PROGRAMS[program]):
         registry.register(metric)

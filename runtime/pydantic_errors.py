@@ -1,9 +1,9 @@
-"""Faults that pydantic finds, in our words."""
+"""Words for the errors of pydantic."""
 
 from typing import Any
 
 
 def broken_rule(fault: Any) -> str:
-    """Which rule the value breaks, as the rest of a sentence that begins with the value's name."""
+    """The rule that a value breaks, as the rest of a sentence that begins with the name of the value."""
     message: str = fault["msg"]
     return message.removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")

@@ -1,9 +1,9 @@
-"""How much a key may send, and how much it may ask: a bucket of tokens for each, in this process alone.
+"""Rate limits of API keys for events and for questions: a token bucket for each key, in this process alone.
 
-A bucket holds one second's worth and fills at the limit's rate. A call needs one token to come in, taken before its
-body is read; the rest of its events are taken when they are counted, and may leave the bucket in debt, which later
-calls wait out. So a bulk call of any size passes, and over time no more events than the limit allows. A question is one
-token. Pure; time comes in.
+A bucket holds the tokens of one second and is refilled at the rate of the limit. A call takes one token before its body
+is read. Once its events are counted it takes the others, and the bucket may go into debt; later calls wait until that
+is paid. So a bulk call of any size passes, and over time no more events than the limit allows. A question takes one
+token. Pure; the time is a parameter.
 """
 
 from math import ceil
@@ -17,7 +17,7 @@ Counted = Literal["events", "questions"]
 
 
 class Bucket:
-    """The tokens of one key. `rate` is how many a second; times are Unix milliseconds, and may go back."""
+    """The token bucket of one key. `rate` is tokens a second; times are Unix milliseconds, and may go back."""
 
     def __init__(self, rate: int, now_ms: int, counted: Counted = "events") -> None:
         self.rate = rate
@@ -26,7 +26,7 @@ class Bucket:
         self._at_ms = now_ms
 
     def admit(self, now_ms: int) -> None:
-        """Take the token of a call; ApiError 429 where there is none."""
+        """Take one token for a call. ApiError 429 where there is none."""
         elapsed_ms = now_ms - self._at_ms
         if elapsed_ms:
             self._tokens = min(self.rate, self._tokens + max(0, elapsed_ms) * self.rate / 1000)
@@ -41,11 +41,11 @@ class Bucket:
         self._tokens -= 1
 
     def take(self, events: int) -> None:
-        """Take the tokens of so many events more, whether they are there or not."""
+        """Take tokens for that many further events, even if the bucket has fewer."""
         self._tokens -= events
 
     def headers(self) -> Headers:
-        """What a caller is told: the limit, the events left now, and the seconds until all of it is there again."""
+        """The response headers: the limit, the tokens left, and the seconds until the bucket is full again."""
         missing = self.rate - self._tokens
         return [
             (b"ratelimit-limit", b"%d" % self.rate),
@@ -55,7 +55,7 @@ class Bucket:
 
 
 class RateLimits:
-    """The buckets of all keys. `default_per_s` is for keys without a limit of their own; 0: they have none."""
+    """The buckets of all keys. `default_per_s` is the limit of keys without their own; 0: no limit."""
 
     def __init__(self, default_per_s: int, counted: Counted = "events") -> None:
         self._default_per_s = default_per_s
@@ -63,7 +63,7 @@ class RateLimits:
         self._buckets: dict[str, Bucket] = {}
 
     def bucket(self, caller: Caller, now_ms: int) -> Bucket | None:
-        """The caller's bucket; None where nothing limits it. All callers share one while the server is open."""
+        """The bucket of a caller; None where it has no limit. While the server is open, all callers share one."""
         own = caller.rate_limit_per_s if self._counted == "events" else caller.read_rate_limit_per_s
         rate = own or self._default_per_s
         if not rate:

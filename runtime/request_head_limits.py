@@ -1,8 +1,8 @@
-"""The head of a request within limits: beyond them 414 or 431, and 400 for what is no HTTP.
+"""Limits the head of an HTTP request: answers 414 or 431 beyond the limits, and 400 to what is not HTTP.
 
-uvicorn takes a head of any size. Here a target (path and query) and a head that are too large are refused before any of
-it is parsed by anybody. A client that was refused is read on for a moment and what it sends thrown away: if the
-connection were closed with something unread, it would be reset, and the client might never see its answer.
+uvicorn accepts a head of any size. This protocol refuses a target (path and query) or head that is too large before an
+application sees it. After a refusal it reads and discards what the client still sends for two seconds. If it closed the
+connection with unread data, the connection would be reset, and the client might never see the answer.
 """
 
 from http import HTTPStatus
@@ -16,11 +16,11 @@ _READ_ON_S = 2.0
 
 
 class _HeadRefusedError(Exception):
-    """Ends the parser's work."""
+    """Stops the parser in the middle of a head."""
 
 
 class LimitedHeadProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection with these limits."""
 
     most_target_bytes = 16_384
     most_head_bytes = 65_536
@@ -30,7 +30,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
     _parsed_bytes = _unparsed_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come, unless a request before it on this connection was refused."""
+        """Parse data, unless an earlier request on this connection was refused."""
         if self.is_refused:
             return
         before = self.scope
@@ -38,19 +38,19 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         if self.scope is not before or not self._in_new_head():
             self._unparsed_bytes = 0
         elif not self.is_refused:
-            # All of it is of one head, perhaps of one header, which the parser tells of when it is whole.
+            # All of it belongs to one head, perhaps to one header, which the parser reports when it is complete.
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > self.most_head_bytes:
                 self._fault = self._too_large()
                 self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        """Count from here."""
+        """Start to count the head of the next request."""
         self._parsed_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
+        """Receive a piece of the target."""
         super().on_url(url)
         if len(self.url) > self.most_target_bytes:
             self._fault = ApiError(
@@ -59,7 +59,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
             raise _HeadRefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Receive a header."""
         super().on_header(name, value)
         self._parsed_bytes += len(name) + len(value)
         if len(self.url) + self._parsed_bytes > self.most_head_bytes:
@@ -67,8 +67,8 @@ class LimitedHeadProtocol(HttpToolsProtocol):
             raise _HeadRefusedError
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser has stopped at, or what was not given to it."""
-        if not self.is_refused and self._tell(self._fault) and self._in_new_head():
+        """Answer a request that the parser, or a limit, has refused."""
+        if not self.is_refused and self._send_error(self._fault) and self._in_new_head():
             self.transport.write_eof()
             self.loop.call_later(_READ_ON_S, self.transport.close)
         else:
@@ -76,20 +76,20 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         self.is_refused = True
 
     def refuse(self, error: ApiError) -> None:
-        """Close, with an answer to what has begun to come in and has none yet."""
+        """Close the connection; a request that has begun and has no answer gets this error."""
         if not self.is_refused:
-            self._tell(error)
+            self._send_error(error)
         self.transport.close()
 
     def refusal(self, error: ApiError) -> tuple[str, bytes]:
-        """Content type and body of a refusal."""
+        """Content type and body of the answer to a refused request."""
         return "application/json", error_body(error)
 
     def _too_large(self) -> ApiError:
         return ApiError(f"the head of the request is larger than {self.most_head_bytes} bytes", status=431)
 
-    def _tell(self, error: ApiError) -> bool:
-        """Answer unless that was done already or the client is gone; whether it was."""
+    def _send_error(self, error: ApiError) -> bool:
+        """Send the error unless an answer was sent or the client is gone; whether it was sent."""
         cycle: Any = self.cycle
         if self._in_new_head():
             is_unanswered = cycle is None or cycle.response_complete
@@ -106,6 +106,6 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         return True
 
     def _in_new_head(self) -> bool:
-        """Whether a part of a head has come, or nothing yet, since the last request that was heard of."""
+        """Whether the connection is between two requests or in the middle of a head."""
         cycle: Any = self.cycle
         return cycle is None or cycle.scope is not self.scope

@@ -1,7 +1,7 @@
-"""The headers of an HTTP request with one value for each name, read alike by both halves of the API.
+"""The headers of an HTTP request with one value for each name, read in the same way by both halves of the API.
 
-A header that is sent several times is a list (RFC 9110, 5.3), and so its values are joined with commas. A header that
-says who calls or what the call is cannot be a list: where it comes with two values, neither is taken for the right one.
+A header that is sent several times is a list (RFC 9110, 5.3), so its values are joined with commas. A header that
+identifies the caller or the call cannot be a list: a request with two different values of one is refused.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _ALL_SINGLE = b"x-portkey-"
 
 
 def headers_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """By name, in lower case as a server hands them on; ApiError where a name that can have only one has two."""
+    """The headers by name, in lower case as the server gives them. ApiError where a header has one value too many."""
     headers = dict(sent)
     if len(headers) == len(sent):
         return headers

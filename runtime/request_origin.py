@@ -1,11 +1,11 @@
-"""Refuses HTTP requests that a web page of another origin may have sent, while no secret is needed to send one.
+"""Refuses HTTP requests that a web page of another origin may have sent, while callers need no secret.
 
-Pure. A browser sends what any page asks for, also to this machine and to the network behind a firewall, and it tells
-so: in Origin, in Sec-Fetch-Site, and in Host, which is the page's own name where that name was pointed here (DNS
-rebinding). So a Host is taken only if no foreign page can have it: localhost, a name that the operator lists, or an IP
-address. An address is safe, because a browser connects to the very address that stands in Host: a page that has it as
-its origin came from the server there. Other headers, as X-Forwarded-Host, are not looked at. Programs that are no
-browser may send what they like; keeping them out is the job of API keys and passwords.
+Pure. A browser sends the requests of any page, also to this machine and to the network behind a firewall. It reveals
+the page in Origin, in Sec-Fetch-Site, and in Host: after DNS rebinding, Host is the name of the foreign page. So a Host
+is accepted only if no foreign page can have it: localhost, a name that the operator lists, or an IP address. An address
+is safe, because the browser connects to that very address, so a page with that origin came from this server. Other
+headers, such as X-Forwarded-Host, are ignored. Programs that are no browsers can send any headers; API keys and
+passwords keep them out.
 """
 
 import re
@@ -28,7 +28,7 @@ Origin = tuple[str, str, int]
 
 
 def host_names(text: str) -> tuple[str, ...]:
-    """The names of a comma-separated list, in lower case. ValueError where one is no host name."""
+    """The host names of a comma-separated list, in lower case. ValueError where one is not valid."""
     names = tuple(each.strip().lower().removesuffix(".") for each in text.split(",")) if text.strip() else ()
     if not all(_NAME.fullmatch(name) for name in names):
         raise ValueError(
@@ -45,10 +45,10 @@ def refusal(
     allowed: frozenset[str],
     is_page: bool = False,
 ) -> ApiError | None:
-    """Why a request with these headers (names in lower case) may be a foreign page's; None where it cannot be one.
+    """The error for a request that a foreign page may have sent; None for any other. Header names are in lower case.
 
-    `allowed` are host names of this server beside localhost, in lower case. To a page (`is_page`) a link on any site
-    may lead: the browser shows it in place of the page with the link, which learns nothing of it.
+    `allowed` are host names of this server beside localhost, in lower case. A page (`is_page`) may be opened by a link
+    on any site: the browser then shows it in place of the other page, which learns nothing of it.
     """
     hosts, origins, sites, fetched = [], [], [], {}
     for name, value in headers:
@@ -60,7 +60,7 @@ def refusal(
             sites.append(value)
         elif name in _LINK:
             fetched[name] = value
-    # Without Host there is no browser: each sends HTTP/1.1, which demands it.
+    # A request without Host comes from no browser: browsers send HTTP/1.1, which requires it.
     own: frozenset[Origin] | None = frozenset()
     if hosts or http_version != "1.0":
         short = len(hosts) == 1 and len(hosts[0]) <= _LONGEST_HOST
@@ -79,12 +79,12 @@ def refusal(
 
 @lru_cache(maxsize=256)
 def _own_origins(host: bytes, scheme: str, allowed: frozenset[str]) -> frozenset[Origin] | None:
-    """The origins of pages that this server may have served under this Host; None where it has no such name."""
+    """The origins of the pages that this server serves under this Host; None where the name is not its own."""
     found = _HOST.fullmatch(host.decode("latin-1").strip(" \t").lower())
     if found is None:
         return None
     name = found["name"].removesuffix(".")
-    # A proxy in front may end TLS for a name that the operator lists.
+    # A proxy in front of the server may terminate TLS for a name that the operator lists.
     schemes = tuple(_PORTS) if name in allowed else (scheme,)
     if name not in allowed and name != "localhost" and not _is_address(name):
         return None

@@ -1,4 +1,4 @@
-"""How often something that ends is started again: after longer and longer pauses, and not too often within a minute."""
+"""Decides when to start something again that has ended: after growing pauses, and only so often within a minute."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Restarts:
-    """When something ended lately, and so when it may start again. Times are seconds of any steady clock.
+    """The recent ends of one program or task. Times are seconds of any steady clock.
 
-    Pauses double up to `longest`; after `most` ends within the `window` there is none.
+    Pauses double up to `longest`. After `most` ends within the `window` there is no further start.
     """
 
     most: int = 5

@@ -1,7 +1,7 @@
-"""Which migrations this version knows, and what to say of a ClickHouse whose tables are of another.
+"""Checks that the tables in ClickHouse are those of this version.
 
-The SQL files that are released with a version are the migrations it knows; which of them are in force, ClickHouse says
-in feedback.schema_migrations.
+A version knows the migrations whose SQL files it contains. The table feedback.schema_migrations says which have been
+applied.
 """
 
 from collections.abc import Collection
@@ -13,20 +13,20 @@ _FILES = Path(__file__).parents[1] / "deploy" / "clickhouse"
 
 
 class TablesError(RuntimeError):
-    """The tables are not those of this version; the message is for a person and names the command to run."""
+    """The tables are not those of this version. The message is for a person and names the command to run."""
 
 
 class OlderTablesError(TablesError):
-    """They lack what a migration makes, which may be under way."""
+    """A migration has not been applied yet; it may be running."""
 
 
 def known_migrations() -> frozenset[int]:
-    """The numbers of the migrations that this version has files of."""
+    """The numbers of the migrations that this version contains."""
     return frozenset(int(file.name[:4]) for file in _FILES.glob("[0-9]*.up.sql"))
 
 
 def require_tables(applied: Collection[int]) -> None:
-    """TablesError where these are not the migrations that this version knows."""
+    """TablesError where the applied migrations are not those that this version knows."""
     known = known_migrations()
     if not applied:
         raise OlderTablesError("ClickHouse has no tables of Feedback API yet: run `feedback migrate`.")

@@ -1,4 +1,4 @@
-"""Settings read from the environment, or every fault in them as one sentence that names its variable."""
+"""Reads settings from the environment, and words every fault in them as a sentence that names the variable."""
 
 import os
 import sys
@@ -16,11 +16,11 @@ Read = TypeVar("Read", bound=BaseSettings)
 
 
 class SettingsError(Exception):
-    """The environment is not usable; one sentence per line, each naming its variable."""
+    """Settings are faulty. Each line of the message is a sentence that names its variable."""
 
 
 def load(settings: type[Read]) -> Read:
-    """The settings that the environment gives. SettingsError with all that is wrong in it."""
+    """The settings in the environment. SettingsError with all their faults."""
     if unknown := unknown_settings(os.environ):
         raise SettingsError("\n".join(unknown))
     try:
@@ -30,7 +30,7 @@ def load(settings: type[Read]) -> Read:
 
 
 def load_or_print(settings: type[Read], program: str = "") -> Read | None:
-    """The settings that the environment gives. None where they are faulty: then stderr has a line for each fault."""
+    """The settings in the environment. None where they are faulty: then each fault is a line on stderr."""
     try:
         return load(settings)
     except SettingsError as faults:

@@ -13,7 +13,7 @@ from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
-from runtime.log_setup import Flood, JsonLines
+from runtime.log_setup import FloodFilter, JsonFormatter
 from runtime.rate_limit import RateLimits
 
 
@@ -44,7 +44,7 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
 async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.handler.setFormatter(JsonLines())
+    caplog.handler.setFormatter(JsonFormatter())
     start, body = await answered({"type": "http.request", "body": b"mine", "more_body": False})
     headers = dict(start["headers"])
     answer = json.loads(body["body"])
@@ -60,8 +60,8 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
 
 
 async def test_every_500_of_a_flood_finds_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.setFormatter(JsonLines())
-    caplog.handler.addFilter(flood := Flood())
+    caplog.handler.setFormatter(JsonFormatter())
+    caplog.handler.addFilter(flood := FloodFilter())
     try:
         answers = [await answered({"type": "http.request", "body": b"mine"}) for _ in range(200)]
     finally:

@@ -212,7 +212,7 @@ async def stored_keys_run(stack: AsyncExitStack) -> BackgroundTask:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(query_key_feed, "BackgroundTask", Noted)
         patched.setattr(query_key_feed, "_START_S", 0.0)
-        await stack.enter_async_context(query_key_feed.following(ApiKeyAuthenticator("nowhere"), Away()))  # type: ignore[arg-type]
+        await stack.enter_async_context(query_key_feed.refreshing(ApiKeyAuthenticator("nowhere"), Away()))  # type: ignore[arg-type]
     return made[0]
 
 

@@ -10,10 +10,19 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.log_setup import REQUEST_ID, Flood, JsonLines, Lines, config, fields, promised, safe_error_text
+from runtime.log_setup import (
+    REQUEST_ID,
+    FloodFilter,
+    JsonFormatter,
+    TextFormatter,
+    config,
+    fields,
+    promised,
+    safe_error_text,
+)
 
 SECRET = "hunter2"
-FORMATTERS = [Lines(), JsonLines()]
+FORMATTERS = [TextFormatter(), JsonFormatter()]
 
 
 def record(message: object, *args: object, error: BaseException | None = None, **extra: Any) -> logging.LogRecord:
@@ -46,7 +55,7 @@ def invalid() -> ValidationError:
 def test_a_json_line_has_time_level_logger_message_fields_and_request_id() -> None:
     token = REQUEST_ID.set("r-1")
     try:
-        line = json.loads(JsonLines().format(record("took %d s", 3, **fields(status=503))))
+        line = json.loads(JsonFormatter().format(record("took %d s", 3, **fields(status=503))))
     finally:
         REQUEST_ID.reset(token)
     assert line.pop("time").endswith("Z")
@@ -84,7 +93,7 @@ def test_what_asyncio_shows_of_a_task_is_left_out() -> None:
 
 
 def test_an_exception_is_told_with_its_causes_and_the_places_it_passed() -> None:
-    line = json.loads(JsonLines().format(record("failed", error=raised(KeyError("x")))))
+    line = json.loads(JsonFormatter().format(record("failed", error=raised(KeyError("x")))))
     assert line["error"] == "KeyError from ValueError"
     assert line["at"][0].startswith("tests/unit/runtime/test_logs.py:")
     assert line["at"][0].endswith(" raised")
@@ -102,13 +111,13 @@ def test_an_engines_error_is_told_without_what_it_quotes() -> None:
 
 def test_a_place_that_floods_is_heard_once_a_second_and_says_how_often_it_was_not() -> None:
     now = 0.0
-    flood = Flood(lambda: now)
+    flood = FloodFilter(lambda: now)
     heard = [flood.filter(record("refused")) for _ in range(1000)]
     assert (heard[:20], sum(heard)) == ([True] * 20, 20)
     now = 1.0
     again = record("refused")
     assert flood.filter(again)
-    assert json.loads(JsonLines().format(again))["not_logged"] == 980
+    assert json.loads(JsonFormatter().format(again))["not_logged"] == 980
     assert not flood.filter(record("refused"))
     elsewhere = record("refused")
     elsewhere.lineno = 8
@@ -131,14 +140,14 @@ def test_every_logger_that_is_not_named_warns_on_stderr_in_this_format(capsys: p
 
 
 def test_what_a_caller_was_told_to_look_for_is_never_dropped_and_short_in_a_flood() -> None:
-    flood = Flood(lambda: 0.0)
+    flood = FloodFilter(lambda: 0.0)
     error = raised(KeyError(SECRET))
     lines = []
     for number in range(1000):
         one = record("internal error", error=error, **promised())
         REQUEST_ID.set(f"r-{number}")
         assert flood.filter(one)
-        lines.append(JsonLines().format(one))
+        lines.append(JsonFormatter().format(one))
     REQUEST_ID.set("")
     assert [json.loads(line)["request_id"] for line in lines] == [f"r-{number}" for number in range(1000)]
     assert {json.loads(line)["error"] for line in lines} == {"KeyError from ValueError"}
@@ -147,7 +156,7 @@ def test_what_a_caller_was_told_to_look_for_is_never_dropped_and_short_in_a_floo
 
 
 def test_a_flood_of_one_kind_keeps_no_other_kind_from_being_heard() -> None:
-    flood = Flood(lambda: 0.0)
+    flood = FloodFilter(lambda: 0.0)
     for _ in range(1000):
         flood.filter(record("refused"))
         flood.filter(record("failed", error=raised(KeyError())))
