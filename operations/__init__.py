@@ -1,1 +1,1 @@
-"""What an operator runs: audit, reconcile, erase, expire, dead letters, API keys, migrations, topics."""
+"""The commands of an operator: audit, reconcile, erase, expire, dead letters, API keys, migrations, topics."""

@@ -1,9 +1,9 @@
-"""Conservation, counted: every record of the input topics is stored, dead, erased, or still waits for a worker.
+"""Accounts for every record of the input topics: it is stored, dead, erased, or still waits for a worker.
 
-Offsets come from Kafka, rows from ClickHouse. A record below the workers' commits that is nowhere is missing; one that
-is in two places is doubled; one that was erased and stands again has returned, by a worker that was late or read it
-anew; a row above the end of its log is a stranger. A record that Kafka dropped before a worker had read it is lost, and
-stays so until an operator acknowledges it. Any of these makes the books wrong.
+Offsets come from Kafka, rows from ClickHouse. A record below the workers' commits that has no row is missing. One with
+two rows is doubled. One that was erased and has a row again has returned: a worker was late, or read it again. A row
+above the end of its log is a stranger. A record that Kafka deleted before a worker had read it is lost, until an
+operator acknowledges the loss. Each of these is a fault.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from operations.lost_records import Losses, Range, merged, noted, within
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
-# Where a record may be: bits, so that a record in two places shows. An erased request stays in the journal without the
-# person; whether it has come back with them is asked apart.
+# Where a record may be, as bits, so that a record in two places is seen. An erased request stays in the journal without
+# the person; another query finds whether the person is in it again.
 _STORED, _DEAD, _ERASED = 1, 2, 4
 _PLACES = f"""
     SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') AS topic, kafka_partition, sequence,
@@ -74,8 +74,8 @@ WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND se
 
 @dataclass(frozen=True)
 class PartitionLog:
-    """One partition's log: offsets of its first record and its next one, and how far the workers have committed; to
-    its start where they have committed nothing."""
+    """The log of one partition: offsets of its first record and of its next one, and the workers' commit. Without a
+    commit that is the start of the log."""
 
     topic: str
     partition: int
@@ -86,13 +86,13 @@ class PartitionLog:
 
 
 FAULTS = ("missing", "doubled", "returned", "strangers", "lost")
-"""The kinds of records whose place in the books is wrong."""
+"""The kinds of faults."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """What has become of a log's records. `missing_offsets` are the first of those that are nowhere; `lost_ranges` are
-    sequences among which the lost ones are."""
+    """What has become of the records of a log. `missing_offsets` are the first of the missing records; `lost_ranges`
+    are sequences that contain all lost ones."""
 
     log: PartitionLog
     stored: int
@@ -114,18 +114,18 @@ class Account:
 
     @property
     def difference(self) -> int:
-        """Records whose place in the books is wrong: 0 where all is well."""
+        """How many records are at fault."""
         return sum(getattr(self, kind) for kind in FAULTS)
 
 
 def faults_of(accounts: Iterable[Account]) -> dict[str, int]:
-    """The records of each kind of fault in these accounts together."""
+    """How many records of these accounts have each kind of fault."""
     books = list(accounts)
     return {kind: sum(getattr(each, kind) for each in books) for kind in FAULTS}
 
 
 def is_of_no_workers(accounts: Iterable[Account]) -> bool:
-    """Whether the group has committed nothing although records are stored: then it is not that of the workers."""
+    """Whether the group has committed nothing although records are stored: then it is not the group of the workers."""
     books = list(accounts)
     return any(each.stored + each.dead for each in books) and not any(each.log.has_commit for each in books)
 
@@ -133,7 +133,7 @@ def is_of_no_workers(accounts: Iterable[Account]) -> bool:
 def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:
     """The account of every partition that holds or held a record. CommandError where an engine does not answer.
 
-    It may be taken while workers work: commits are read first, and what is stored since then only waits no longer.
+    Workers may run meanwhile: commits are read first, and a record that is stored after that counts as stored.
     """
     with clickhouse(clickhouse_url) as client:
         logs = kafka(bootstrap, _logs(bootstrap, group))
@@ -152,7 +152,7 @@ async def _logs(bootstrap: str, group: str) -> list[PartitionLog]:
 
 
 def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[PartitionLog]:
-    """The logs in order; one that was never committed counts from its start."""
+    """The logs, sorted. The commit of one without a commit is its start."""
     for topic, partition in sorted(ends):
         start, end = starts[topic, partition], ends[topic, partition]
         commit = committed.get((topic, partition))
@@ -194,7 +194,7 @@ def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Ac
 
 
 def nowhere(client: Client, log: PartitionLog, ranges: Sequence[Range]) -> int:
-    """How many of these sequences no record stands in any place for."""
+    """How many of these sequences have no row anywhere."""
     if not ranges:
         return 0
     query = {"topic": log.topic, "partition": log.partition} | _bounds(ranges)
@@ -203,7 +203,7 @@ def nowhere(client: Client, log: PartitionLog, ranges: Sequence[Range]) -> int:
 
 
 def _after_the_last(client: Client, log: PartitionLog, base: int) -> int:
-    """Where unread records begin if there is no commit to say it: after the last one that was read."""
+    """The sequence from which on records are unread where there is no commit: after the last stored one."""
     if log.start == 0:
         return base
     query = {"topic": log.topic, "partition": log.partition, "below": base + log.start}

@@ -1,4 +1,4 @@
-"""`feedback audit`: prints where every accepted record is, and what is wrong; exit code 1 where a record is lost."""
+"""`feedback audit`: prints what has become of the accepted records, and which are at fault."""
 
 import argparse
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _audit(given: argparse.Namespace) -> int:
 
 
 def _tell_accounts(accounts: "Sequence[Account]") -> int:
-    """Print the books and what is wrong in them; how many records that is."""
+    """Print the accounts and their faults; how many records are at fault."""
     header = ["topic", "partition", "accepted", "stored", "dead", "erased", "waiting", "difference"]
     rows: list[list[Any]] = [
         [a.log.topic, str(a.log.partition), a.accepted, a.stored, a.dead, a.erased, a.waiting, a.difference]

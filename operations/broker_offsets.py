@@ -1,8 +1,8 @@
-"""Offsets around a broker that forgets: where a new log begins to count, and when an old one is used up.
+"""Offsets of the embedded broker, which loses its log when it ends: the base of each log, and draining the last one.
 
-Stored versions rest on offsets and must keep growing, while the embedded broker counts from 0 at each start. So each
-of its logs gets a base above all that is stored. And before it is stopped, the workers must have taken over all that
-was accepted.
+Versions of stored rows are made from offsets and must grow, but the embedded broker counts from 0 at each start. So the
+workers add a base to the offsets of each of its logs, which is above everything stored. Before the broker is stopped,
+the workers must have stored every accepted record.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from operations.connections import CommandError, clickhouse
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, records_left
 from schemas.topics import INPUTS
 
-# More than one worker can hold of a partition, so that rows which a killed worker's last insert brings late, after
-# the base was computed, still lie below it.
+# More records than a worker can have in flight for a partition. So the rows of a killed worker's last insert, which may
+# arrive after the base was computed, lie below it.
 GAP = 1_000_000
 
 
@@ -27,7 +27,7 @@ def offset_base(stored: int | None, former: int | None) -> int:
 
 
 async def base_of_lasting_log(file: Path, clickhouse_url: str) -> int:
-    """The base of a log on disk: computed before its first record is read, and kept in this file beside it."""
+    """The base of a log on disk: computed before its first record is read, and kept in this file."""
     base = _read(file)
     if base is None:
         base = offset_base(await wait_for_highest_sequence(clickhouse_url), None)
@@ -36,7 +36,7 @@ async def base_of_lasting_log(file: Path, clickhouse_url: str) -> int:
 
 
 async def wait_for_highest_sequence(clickhouse_url: str) -> int | None:
-    """The highest sequence that any stored record has, None where nothing is stored; waits while there is no answer."""
+    """The highest sequence of any stored record, None where nothing is stored. Waits until ClickHouse answers."""
     while True:
         try:
             return await asyncio.to_thread(_highest_sequence, clickhouse_url)
@@ -64,7 +64,7 @@ def _write(file: Path, base: int) -> None:
 
 
 async def end_offsets_or_none(bootstrap: str) -> Offsets | None:
-    """Where the input topics end; None where the broker does not answer."""
+    """The end offsets of the input topics; None where the broker does not answer."""
     try:
         return await end_offsets(bootstrap, INPUTS)
     except (KafkaError, TimeoutError, OSError):

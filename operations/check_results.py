@@ -1,7 +1,7 @@
-"""What the last audit and the last reconcile have come to: kept in ClickHouse by whoever ran them, for who asks later.
+"""The results of the last audit and the last reconcile, stored in ClickHouse for the pipeline page and the API.
 
-Kept are counts and kinds of differences, never keys, ids or names of workspaces: anybody who may see that the pipeline
-is well may read them.
+A result has counts and kinds of differences, never keys, ids or names of workspaces, because every admin of any
+workspace may read it.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class CheckResult(BaseModel):
 def result_of(
     began: datetime, kinds: Mapping[str, int], *, is_whole: bool = True, is_repaired: bool = False
 ) -> CheckResult:
-    """The result of a check that began then and has ended now."""
+    """The result of a check that began at this time and ends now."""
     now = datetime.now(UTC)
     found = {kind: number for kind, number in kinds.items() if number}
     return CheckResult(
@@ -49,7 +49,7 @@ def result_of(
 
 
 def keep(client: Client, check: Check, result: CheckResult) -> None:
-    """Keep a result in the place of the one before. Raises what the client raises."""
+    """Store a result in place of the former one. Raises what the client raises."""
     note(client, _NAMES[check], result.model_dump_json())
 
 

@@ -1,4 +1,4 @@
-"""What operators' commands take in common: where the engines are, and texts of a command line read into values."""
+"""Options that operators' commands share, and parsers of option values."""
 
 import argparse
 import os
@@ -54,7 +54,7 @@ def group(parser: argparse.ArgumentParser) -> None:
 
 
 def rollup_group() -> str:
-    """The group of the programs that keep hours and days."""
+    """The consumer group of the rollup programs."""
     return os.environ.get("FEEDBACK_ROLLUP_GROUP") or ROLLUP_GROUP
 
 
@@ -64,7 +64,7 @@ def yes(parser: argparse.ArgumentParser) -> None:
 
 
 def confirmed(given: argparse.Namespace, question: str) -> bool:
-    """Whether it is to be done: by --yes, or by who sits at the terminal. CommandError where there is none."""
+    """Whether to go on: --yes was given, or the user answers y. CommandError where there is no terminal to ask at."""
     if given.yes:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
@@ -98,7 +98,7 @@ def place(text: str) -> tuple[str, int, int]:
 
 
 def time(text: str) -> datetime:
-    """A moment of 1970 to 2099; UTC where it names no zone."""
+    """A time from 1970 to 2099; in UTC where it names no zone."""
     try:
         at = parse_time(text).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -109,7 +109,7 @@ def time(text: str) -> datetime:
 
 
 def seconds(text: str) -> float:
-    """0 to 3600."""
+    """Seconds, from 0 to 3600."""
     try:
         given = float(text)
     except ValueError:
@@ -120,7 +120,7 @@ def seconds(text: str) -> float:
 
 
 def number(least: int, most: int) -> Callable[[str], int]:
-    """Reads a whole number within these bounds."""
+    """A parser of whole numbers within these bounds."""
 
     def read(text: str) -> int:
         if not _DIGITS(text) or not least <= int(text) <= most:
@@ -131,4 +131,4 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
 
 whole = number(0, 2**47 - 1)
-"""A number that an offset may be."""
+"""Parses a number in the range of offsets."""

@@ -1,7 +1,7 @@
-"""The two engines as an operator's command meets them: reached, or named in one sentence when they are not.
+"""Connections of operators' commands to ClickHouse and Kafka. A failure becomes one sentence that names the engine.
 
-Whoever is called must answer a first small question within seconds; what is asked after that may take its time. The
-drivers are imported by whoever uses them: that takes longer than most commands.
+An engine must answer a first small question within seconds; later answers may take long. The drivers are imported only
+where they are used, because importing them takes longer than most commands.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LONGEST_ANSWER_S = 300
 
 
 class CommandError(RuntimeError):
-    """A command cannot be carried out; the message is for a person and says what to do."""
+    """A command cannot be carried out. The message is for a person and says what to do."""
 
 
 class EngineError(CommandError):
@@ -36,13 +36,13 @@ class EngineError(CommandError):
 
 
 def quiet_drivers() -> None:
-    """Have the drivers log no failed attempt: a command tells in one sentence what it comes to."""
+    """Keep the drivers from logging failed attempts: the command reports the failure in one sentence."""
     for name in ("aiokafka", "clickhouse_connect"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
-    """A client of the ClickHouse at this address, which has answered. CommandError where it cannot be had."""
+    """A client of the ClickHouse at this address, which has answered. CommandError where it does not."""
     import clickhouse_connect
     from clickhouse_connect.driver.httpclient import HttpClient
     from urllib3 import Timeout
@@ -68,20 +68,20 @@ def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
 
 @contextmanager
 def clickhouse(url: str) -> Iterator["Client"]:
-    """A client of a migrated ClickHouse. CommandError where it does not answer, refuses, or has other tables."""
+    """A client of a ClickHouse with the tables of this version. CommandError where it does not answer or has others."""
     with closing(connect(url)) as client, told_by_clickhouse(url):
         refuse_other_tables(client)
         yield client
 
 
 def require_own_tables(url: str) -> None:
-    """CommandError where the ClickHouse at this address has the tables of another version than this one."""
+    """CommandError where the tables of the ClickHouse at this address are not those of this version."""
     with clickhouse(url):
         pass
 
 
 def refuse_other_tables(client: "Client") -> None:
-    """CommandError where the tables are of another version than this one. Raises what the client raises."""
+    """CommandError where the tables are not those of this version. Raises what the client raises."""
     try:
         require_tables([row[0] for row in client.query(APPLIED).result_rows])
     except TablesError as error:
@@ -90,7 +90,7 @@ def refuse_other_tables(client: "Client") -> None:
 
 @contextmanager
 def told_by_clickhouse(url: str) -> Iterator[None]:
-    """What goes wrong with the ClickHouse at this address, as a CommandError."""
+    """Turn errors of the ClickHouse at this address into CommandErrors."""
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
     shown = without_password(url)
@@ -105,14 +105,14 @@ def told_by_clickhouse(url: str) -> Iterator[None]:
 
 
 def server_message(error: Exception) -> str:
-    """ClickHouse's own words, in one line, without what the driver puts around them."""
+    """The message of ClickHouse in one line, without what the driver adds."""
     text = " ".join(str(error).split())
     text = text.partition("server response: ")[2] or text
     return text.partition(" (for url http")[0]
 
 
 def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
-    """Run what speaks to Kafka. CommandError where the broker does not answer."""
+    """Run work that uses Kafka. CommandError where the broker does not answer."""
     from aiokafka.errors import KafkaError
 
     try:
@@ -147,7 +147,7 @@ async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) ->
 
 
 def offset_base(client: "Client", given: int | None) -> int:
-    """What workers add to offsets: as given, else as `feedback up` has left it in ClickHouse, else 0."""
+    """What workers add to offsets: as given, else as `feedback up` has noted it in ClickHouse, else 0."""
     if given is not None:
         return given
     rows = client.query("SELECT value FROM feedback.settings FINAL WHERE name = 'offset_base'").result_rows
@@ -155,7 +155,7 @@ def offset_base(client: "Client", given: int | None) -> int:
 
 
 def table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
-    """Lines of a table, numbers to the right."""
+    """The lines of a table; columns of numbers are aligned to the right."""
     shown = [header, *([f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in shown) for i in range(len(header))]
     numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(header))]
@@ -183,5 +183,5 @@ def _why_no_answer(error: BaseException) -> str:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        reason = getattr(error, "reason", None)  # where urllib3 keeps it
+        reason = getattr(error, "reason", None)  # urllib3 keeps the cause there
         error = error.__cause__ or error.__context__ or (reason if isinstance(reason, BaseException) else None)

@@ -1,4 +1,4 @@
-"""Who is in a consumer group: nobody, for what must not be done while programs read and store, or somebody."""
+"""Checks of the members of consumer groups, for commands that need workers to be stopped, or to run."""
 
 import asyncio
 
@@ -38,5 +38,5 @@ async def _members(bootstrap: str, group: str) -> int:
             try:
                 return len(await group_members(admin, group))
             except _NOT_YET:
-                # A Kafka that has never had a group makes their topic when it is first asked.
+                # A Kafka that has never had a group creates the topic of groups at this question.
                 await asyncio.sleep(0.2)

@@ -1,7 +1,7 @@
-"""Records that Kafka no longer had when they were to be read: what is noted of them, and what is acknowledged.
+"""Records that Kafka deleted before a worker read them, and which of these an operator has acknowledged.
 
-Workers note what they find gone. What lies before a log's start and is not committed is gone as well, though no worker
-has come to see it. Both are ranges of sequences, so the same loss told twice is one.
+Workers note the records that they find gone. Records before the start of a log that are not committed are gone as well,
+even if no worker has noticed. Losses are ranges of sequences, so a loss that is noted twice counts once.
 """
 
 from collections.abc import Iterable
@@ -29,24 +29,24 @@ Place = tuple[str, int]
 
 @dataclass
 class Losses:
-    """What is known to be lost of one partition, and what of that an operator has acknowledged."""
+    """The lost records of one partition, and those of them that an operator has acknowledged."""
 
     lost: list[Range] = field(default_factory=list)
     acknowledged: list[Range] = field(default_factory=list)
 
     @property
     def known(self) -> list[Range]:
-        """All of it, each sequence once."""
+        """All losses, each sequence once."""
         return merged(self.lost + self.acknowledged)
 
     @property
     def open(self) -> list[Range]:
-        """What is not acknowledged."""
+        """The losses that are not acknowledged."""
         return without(merged(self.lost), merged(self.acknowledged))
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
-    """The same sequences in as few ranges as can be, in order."""
+    """The same sequences in the fewest ranges, sorted."""
     found: list[Range] = []
     for each in sorted(ranges):
         if each.first >= each.end:
@@ -59,7 +59,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 
 def without(ranges: Iterable[Range], others: Iterable[Range]) -> list[Range]:
-    """What is left of merged ranges when the sequences of other merged ones are taken away."""
+    """Merged ranges without the sequences of other merged ranges."""
     left = list(ranges)
     for other in others:
         cut = (
@@ -71,12 +71,12 @@ def without(ranges: Iterable[Range], others: Iterable[Range]) -> list[Range]:
 
 
 def within(ranges: Iterable[Range], first: int, end: int) -> list[Range]:
-    """What of these lies from `first` to before `end`."""
+    """The parts of these ranges from `first` to before `end`."""
     return merged(Range(max(each.first, first), min(each.end, end)) for each in ranges)
 
 
 def noted(client: Client) -> dict[Place, Losses]:
-    """What is noted, by partition. Raises what the client raises."""
+    """All noted losses, by partition. Raises what the client raises."""
     found: dict[Place, Losses] = {}
     for topic, partition, is_acknowledged, first, end in client.query(_NOTED).result_rows:
         losses = found.setdefault((topic, int(partition)), Losses())
@@ -87,7 +87,7 @@ def noted(client: Client) -> dict[Place, Losses]:
 def note(
     client: Client, losses: Iterable[tuple[Place, Range]], *, is_acknowledged: bool = False, text: str = ""
 ) -> None:
-    """Note these as lost, or that an operator knows of them; returns when ClickHouse has it."""
+    """Note these ranges as lost, or as acknowledged. Returns when ClickHouse has stored it."""
     rows = [(topic, partition, *each, int(is_acknowledged), text) for (topic, partition), each in losses]
     if rows:
         client.insert(

@@ -1,4 +1,4 @@
-"""`feedback migrate`: what it takes, and what it asks before anything is undone."""
+"""`feedback migrate`: brings the tables to a version, and asks before it undoes a migration."""
 
 import argparse
 import os
@@ -44,7 +44,7 @@ def _migrate(given: argparse.Namespace) -> int:
 
 
 def _may_undo(given: argparse.Namespace, undone: "list[Step]") -> bool:
-    """Say what undoing these removes, refuse it while anything may write, and ask."""
+    """Print what undoing these removes, refuse while programs may write, and ask."""
     from operations.connections import clickhouse
     from operations.consumer_groups import refuse_members
     from operations.migrate import removed

@@ -1,4 +1,4 @@
-"""Feedback that no request has joined, by how long it has waited and where it came from."""
+"""Feedback that no request has joined, counted by its age, environment and organisation."""
 
 from typing import Any
 

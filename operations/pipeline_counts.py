@@ -1,4 +1,4 @@
-"""What the pipeline holds, counted: offsets of the topics that programs read, and rows of all workspaces together."""
+"""Counts of the pipeline: offsets of the topics that programs read, and rows of all workspaces together."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _STORED = ("journal", "expired_records")
 
 
 class Counts(NamedTuple):
-    """Records of the input topics by what became of them, since their log began.
+    """How many records of the input topics are stored, dead, erased and lost since their log began.
 
     A record that was read twice may count twice as stored until ClickHouse has merged its rows; `feedback audit` counts
     each once.
@@ -36,7 +36,7 @@ def look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
 
 async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
     topics = sorted({topic for read in groups.values() for topic in read})
-    # Commits first: what is committed meanwhile lies below ends that are read later.
+    # Commits are read first, so that they lie below the ends, which are read later.
     committed = await asyncio.gather(*(committed_offsets(bootstrap, group, read) for group, read in groups.items()))
     starts, ends = await asyncio.gather(start_offsets(bootstrap, topics), end_offsets(bootstrap, topics))
     return {
@@ -48,11 +48,11 @@ async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
 
 
 def counts(client: Client, given_base: int | None) -> Counts:
-    """Of all workspaces. Raises what the client raises."""
+    """The counts of all workspaces together. Raises what the client raises."""
     base = offset_base(client, given_base)
     of_this_log = f" WHERE sequence >= {base}" if base else ""
     tables = (*_STORED, "dead_letters", "erased_records")
-    # Without a condition, each is a number that ClickHouse knows of its parts.
+    # Without a condition, ClickHouse takes each count from the metadata of its parts.
     rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{t}{of_this_log})' for t in tables)}")
     *stored, dead, erased = map(int, rows.result_rows[0])
     lost = acknowledged = 0

@@ -1,7 +1,7 @@
-"""How the workers come along: rates and stalls, out of offsets that were seen at several moments. Pure.
+"""The progress of the workers: rates and stalls, computed from offsets that were read at several times. Pure.
 
-Nothing is stored: what is known begins when a process first looks. A consumer group whose commit stays where it is
-while records wait has stalled since the first look that found it so.
+Nothing is stored: a process knows only what it has read itself. A consumer group has stalled in a partition if its
+commit does not move although records wait, since the first reading that found it there.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 class Offsets(NamedTuple):
-    """A partition's first record that Kafka still has, where its next one will go, and the group's commit, if any."""
+    """Offsets of a partition: of its first record, of its next record, and the group's commit, if there is one."""
 
     start: int
     end: int
@@ -29,12 +29,12 @@ class Offsets(NamedTuple):
 
     @property
     def done(self) -> int:
-        """How far the group has come; what Kafka no longer has waits no more."""
+        """The offset before which the group has nothing left to read."""
         return max(self.start, self.committed or 0)
 
     @property
     def lag(self) -> int:
-        """Records that wait for the group."""
+        """How many records wait for the group."""
         return max(0, self.end - self.done)
 
 
@@ -50,17 +50,17 @@ class Rates(NamedTuple):
 
 
 class Progress:
-    """What this process has seen of the offsets."""
+    """The offsets as this process has read them over time."""
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, Look]] = deque()
         self._unmoved_since: dict[Place, tuple[int, float]] = {}
 
     def see(self, at_s: float, look: Look) -> None:
-        """Take in what is seen at a moment of a steady clock."""
+        """Record the offsets that were read at this time of a steady clock."""
         before = self._looks[-1][1] if self._looks else {}
         if any(place in before and look[place].end < before[place].end for place in look):
-            # The topics were made anew: nothing of before compares.
+            # The topics were created again: earlier offsets mean nothing now.
             self._looks.clear()
             self._unmoved_since.clear()
         while self._looks and at_s - self._looks[0][0] > LOOK_BACK_S:
@@ -74,12 +74,12 @@ class Progress:
                 self._unmoved_since[place] = offsets.done, at_s
 
     def stalled_s(self, place: Place) -> float:
-        """For how long the group has not moved there although records wait; 0 where it is not known to have stalled."""
+        """For how long the group has stalled in this partition; 0 where it is not known to have stalled."""
         known = self._unmoved_since.get(place)
         return self._looks[-1][0] - known[1] if known and self._looks else 0.0
 
     def rates(self, group: str) -> Rates | None:
-        """Of what this group reads; None until two looks lie apart."""
+        """The rates of what this group reads; None until offsets of two times are known."""
         if not self._looks or (seconds := self._looks[-1][0] - self._looks[0][0]) < _LEAST_S:
             return None
         first, last = (_sums(look, group) for look in (self._looks[0][1], self._looks[-1][1]))

@@ -1,4 +1,4 @@
-"""Writing many records to Kafka, each in the partition of its trace."""
+"""Sends many records to Kafka, each to the partition of its trace."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _AT_ONCE = 500
 
 
 class Record(NamedTuple):
-    """A record about a trace; without a value, a tombstone."""
+    """A record about a trace; one without a value is a tombstone."""
 
     topic: str
     trace_hash: int

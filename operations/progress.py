@@ -1,7 +1,7 @@
-"""Progress of a long command: how much is done, of how much, and how long the rest will take.
+"""Shows the progress of a long command: how much is done, of how much, and how long the rest will take.
 
-On a terminal it is one line, written again in place; elsewhere it is one line a minute, so that a log stays short. It
-goes to stderr: what a command prints as its result is never mixed with it.
+On a terminal it rewrites one line in place; elsewhere it writes a line a minute, so that a log stays short. It writes
+to stderr, so that it never mixes with the result of the command.
 """
 
 import shutil
@@ -15,11 +15,11 @@ _EVERY_S, _EVERY_S_ON_A_TERMINAL = 60.0, 0.2
 _CLEAR_LINE = "\r\x1b[2K"
 
 Advance = Callable[[int], None]
-"""Called with how many more rows are done."""
+"""Called with the number of rows that have been done since the last call."""
 
 
 class Progress:
-    """Shows the progress of one step of work after the other."""
+    """Shows the progress of consecutive steps."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -28,13 +28,13 @@ class Progress:
         self._is_shown = False
 
     def say(self, sentence: str) -> None:
-        """Write a line that stays."""
+        """Write a line that is not overwritten."""
         self._clear()
         print(sentence, file=self._stream, flush=True)
 
     @contextmanager
     def step(self, what: str, total: int) -> Iterator[Advance]:
-        """A step of `total` rows, such as "rows compared". What is yielded is to be called as rows are done."""
+        """A step of `total` rows, such as "rows compared". The caller calls what is yielded as rows are done."""
         done, began = 0, self._clock()
         shown = began if not self._is_terminal else began - _EVERY_S_ON_A_TERMINAL
 

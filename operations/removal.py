@@ -1,7 +1,7 @@
-"""Removing rows from ClickHouse for good.
+"""Removes rows from ClickHouse for good.
 
-ClickHouse removes rows by a mutation, which looks at each part of a table and writes those again that hold any. What
-costs are the parts, so all that is to go from a table goes by one mutation, and those of several tables run at once.
+ClickHouse removes rows by a mutation, which checks each part of a table and rewrites the parts with such rows. The cost
+grows with the parts, so one mutation removes all rows from a table, and the mutations of several tables run at once.
 """
 
 import time
@@ -27,9 +27,9 @@ SELECT count() FROM system.parts WHERE database = 'feedback' AND table IN {table
 def mutate(
     client: Client, changes: Mapping[str, str], parameters: Mapping[str, object], progress: Progress | None = None
 ) -> None:
-    """Carry out an ALTER of each table, such as `DELETE WHERE …`, and return when every part has been dealt with.
+    """Run an ALTER on each table, such as `DELETE WHERE …`, and return when all parts are done.
 
-    CommandError where ClickHouse fails to; it then goes on trying by itself.
+    CommandError where ClickHouse fails; it then continues to try by itself.
     """
     for table, change in changes.items():
         client.command(f"ALTER TABLE feedback.{table} {change}", parameters=dict(parameters), settings=_SETTINGS)

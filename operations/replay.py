@@ -1,7 +1,7 @@
-"""Setting the workers' group back, so that they read records again that they have read.
+"""Sets the offsets of the workers' group back, so that the workers read records again.
 
-Replaying changes nothing that is right: a row is a function of its records, and written again it is the same. What must
-never happen is a step forward, which would skip records; and Kafka takes no offsets of a group that still has members.
+Replaying does not change correct rows: a row is a function of its records, so the same row is written again. An offset
+is never set forward, which would skip records. Kafka takes no offsets for a group that has members.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start
 
 @dataclass(frozen=True)
 class Step:
-    """How far one partition is set back: from its commit to `target`; its log has records from `start` on."""
+    """How one partition is set back: from its commit to `target`. Its log has records from `start` on."""
 
     topic: str
     partition: int
@@ -28,13 +28,13 @@ class Step:
 
     @property
     def records(self) -> int:
-        """How many are read again."""
+        """How many records are read again."""
         return self.committed - self.target
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """From where on: an offset or a time; of which topics, and of one partition or of all."""
+    """What to read again: from an offset or a time on, of these topics, and of one partition or all."""
 
     since: int | datetime
     topics: tuple[str, ...]
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offsets) -> list[Step]:
-    """Steps back to the wanted offsets, no further than the logs reach; none forward, and none without a commit."""
+    """The steps back to the wanted offsets, or to the start of a log. Partitions without a commit are left out."""
     steps = []
     for (topic, partition), offset in sorted(wanted.items()):
         place = (topic, partition)
@@ -53,12 +53,12 @@ def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offs
 
 
 def expired(wanted: Mapping[tuple[str, int], int], starts: Offsets) -> dict[tuple[str, int], int]:
-    """How many of the wanted records Kafka no longer has."""
+    """How many of the wanted records Kafka has deleted, by partition."""
     return {place: starts[place] - offset for place, offset in wanted.items() if offset < starts[place]}
 
 
 def steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[Step], dict[tuple[str, int], int]]:
-    """The steps, and per partition how many of the wanted records Kafka has no more. CommandError without Kafka."""
+    """The steps, and how many of the wanted records Kafka has deleted. CommandError where Kafka does not answer."""
     return kafka(bootstrap, _steps_back(bootstrap, group, wanted))
 
 
@@ -82,7 +82,7 @@ async def _steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[
 
 
 async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets:
-    """The first record of each partition at or after this time; its end where there is none."""
+    """The offset of the first record of each partition at or after this time; its end where there is none."""
     at_ms = int(since.timestamp() * 1000)
     async with started_consumer(bootstrap) as consumer:
         found = await consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
@@ -90,7 +90,7 @@ async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets
 
 
 def set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
-    """Take the steps. CommandError where a worker has joined meanwhile: then none is taken."""
+    """Set the offsets. CommandError where a worker has joined the group meanwhile; then none is set."""
     kafka(bootstrap, _set_back(bootstrap, group, steps))
 
 

@@ -1,4 +1,4 @@
-"""`feedback replay`: have the workers read records again, from a time or an offset on."""
+"""`feedback replay`: makes the workers read records again, from a time or an offset on."""
 
 import argparse
 from typing import Any

@@ -1,8 +1,8 @@
-"""For how long what is stored is kept, and when feedback counts as orphaned: settings, applied to ClickHouse.
+"""The settings that say how long data is kept and when feedback counts as orphaned, and how they reach ClickHouse.
 
-A trace is removed whole, by `feedback expire` (expire.py): no table that it lies in drops rows by itself. What stands
-for itself has a time to live in ClickHouse, which drops it when it merges parts, some time after it is due: bodies of
-requests, hours and days, dead letters and idempotency keys.
+A trace is removed as a whole by `feedback expire`, so no table with parts of traces deletes rows by itself. Bodies of
+requests, rollups, dead letters and idempotency keys have a time to live in ClickHouse, which deletes them when it
+merges parts, some time after they are due.
 """
 
 import time
@@ -17,26 +17,26 @@ TRACES_SETTING = "FEEDBACK_KEEP_TRACES_DAYS"
 ROLLUPS_SETTING = "FEEDBACK_KEEP_ROLLUPS_DAYS"
 BODIES_SETTING = "FEEDBACK_KEEP_REQUEST_LOGS_DAYS"
 ORPHAN_SETTING = "FEEDBACK_ORPHAN_AFTER_HOURS"
-# Topics keep records for seven days; what may still be read from them must find the state it was joined to.
+# Topics keep records for seven days, and a record that is read again must find the state that it was joined to.
 _LEAST_WITH_REPLAY = 8
 DEFAULT_ORPHAN_AFTER_HOURS = 168
 _DAY = 86_400
 
 
 class RetentionError(CommandError):
-    """A setting cannot be applied; the message is for a person."""
+    """A setting cannot be applied. The message is for a person."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A number of days, its bounds, and what it is without being set; None: for ever."""
+    """A setting in days, with its default and its least value; None: for ever."""
 
     name: str
     default_days: int | None = None
     least_days: int = 1
 
     def days(self, environment: Mapping[str, str]) -> int | None:
-        """RetentionError where it is no such number."""
+        """Its value in this environment. RetentionError where it is not valid."""
         text = environment.get(self.name, "")
         if not text:
             return self.default_days
@@ -51,8 +51,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """What ClickHouse drops by itself: rows of a table, or what some of its columns hold; by which column it ages, and
-    for how many days more than the setting says."""
+    """What ClickHouse deletes by itself: rows of a table, or the content of some columns. `by` is the column with the
+    age; they are kept for `days_more` days beyond the setting."""
 
     setting: Setting
     table: str
@@ -70,7 +70,7 @@ _ROLLUPS = Setting(ROLLUPS_SETTING)
 _DEAD = Setting("FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY)
 _KEYS = Setting("FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY)
 _BODIES = ("request_headers", "request_body", "response_headers", "response_body")
-# A day is shown and computed anew while all rows of it are there, so rows go some days after it is shown no more.
+# A day is shown and recomputed only while all its rows exist, so its rows are deleted days after it is hidden.
 _UNSEEN_DAYS = 2
 
 POLICIES = (
@@ -81,12 +81,12 @@ POLICIES = (
     RetentionPolicy(_KEYS, "idempotency_keys", "claimed_at"),
 )
 SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in POLICIES))
-# What a trace is made of; data folders of before may have a time to live here.
+# Tables with parts of traces. In data of earlier versions they may have a time to live.
 OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 
 
 def require_valid(environment: Mapping[str, str]) -> None:
-    """RetentionError names the setting at fault."""
+    """RetentionError, which names the setting, where one is not valid."""
     for each in SETTINGS:
         each.days(environment)
     orphan_after_hours(environment)
@@ -98,7 +98,7 @@ def days_of_traces(environment: Mapping[str, str]) -> int | None:
 
 
 def orphan_after_hours(environment: Mapping[str, str]) -> int:
-    """Hours after which pending feedback counts as orphaned. RetentionError where the setting is no such number."""
+    """Hours after which pending feedback counts as orphaned. RetentionError where the setting is not valid."""
     text = environment.get(ORPHAN_SETTING, "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text}.")
@@ -106,7 +106,7 @@ def orphan_after_hours(environment: Mapping[str, str]) -> int:
 
 
 def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
-    """Bring a migrated ClickHouse to these settings; what was changed, a sentence each. CommandError if it fails."""
+    """Apply the settings to a migrated ClickHouse; a sentence for each change. CommandError if that fails."""
     require_valid(environment)
     hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
     with clickhouse(url) as client:
@@ -122,7 +122,7 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def _show_rollups(client: Client, days: int) -> None:
-    """Have days shown no more before they may be dropped, and none again of which some rows may have been."""
+    """Hide days before their rows may be deleted, and never show a day again whose rows may be incomplete."""
     before = noted(client, "keep_rollups_days", 0)
     if before and (days == 0 or days > before):
         today = int(time.time()) // _DAY * _DAY
@@ -131,19 +131,19 @@ def _show_rollups(client: Client, days: int) -> None:
 
 
 def note_offset_base(url: str, base: int) -> None:
-    """Leave in ClickHouse what the workers of this machine add to offsets, for who counts them. CommandError."""
+    """Note in ClickHouse what the workers of this machine add to offsets. CommandError."""
     with clickhouse(url) as client:
         note(client, "offset_base", base)
 
 
 def note(client: Client, name: str, value: int | str) -> None:
-    """Leave a value for programs and commands that run later."""
+    """Store a value in ClickHouse for other programs and commands."""
     row = (name, str(value))
     client.insert("feedback.settings", [row], column_names=["name", "value"], settings={"async_insert": 0})
 
 
 def noted(client: Client, name: str, default: int) -> int:
-    """The number that was left last under this name."""
+    """The number that was stored last under this name."""
     query = "SELECT value FROM feedback.settings FINAL WHERE name = {name:String}"
     rows = client.query(query, {"name": name}).result_rows
     return int(rows[0][0]) if rows else default
@@ -157,10 +157,10 @@ def _change(client: Client, name: str, value: int, default: int) -> bool:
 
 
 def days_in_force(client: Client, kept: RetentionPolicy) -> int | None:
-    """For how many days ClickHouse keeps this; None for ever."""
+    """For how many days ClickHouse keeps the data of this policy; None: for ever."""
     if not kept.columns:
         return _days_of_table(client, kept.table)
-    # Columns of one setting are given their time together.
+    # All columns of one policy have the same time to live.
     return _days(client, kept.table, "create_table_query", f"`{kept.columns[-1]}` [^`]*")
 
 
@@ -169,7 +169,7 @@ def _days_of_table(client: Client, table: str) -> int | None:
 
 
 def _days(client: Client, table: str, made: str, before: str) -> int | None:
-    """The days of a time to live, as ClickHouse tells what it has made."""
+    """The days of a time to live, read from the table definition that ClickHouse returns."""
     found = client.query(
         f"SELECT toUInt32OrZero(extract({made}, {{pattern:String}})) FROM system.tables"
         " WHERE database = 'feedback' AND name = {table:String}",
@@ -179,7 +179,7 @@ def _days(client: Client, table: str, made: str, before: str) -> int | None:
 
 
 def _keep_rows(client: Client, table: str) -> str:
-    """Take the time to live from a table whose rows go with their traces."""
+    """Remove the time to live from a table whose rows are removed with their traces."""
     if _days_of_table(client, table) is None:
         return ""
     client.command(f"ALTER TABLE feedback.{table} REMOVE TTL")

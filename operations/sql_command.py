@@ -1,6 +1,6 @@
-"""`feedback sql`: one statement to ClickHouse, its answer on stdout.
+"""`feedback sql`: sends one statement to ClickHouse and prints the answer.
 
-The short way to what any ClickHouse client does: it finds the address with its password by itself.
+Any ClickHouse client can do that; this command finds the address and password by itself.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def _sql(given: argparse.Namespace) -> int:
 
 
 def _print(client: Any, statement: str, form: str) -> None:
-    # Whole before its first byte, so that an error is one and nothing of an answer stands before it.
+    # ClickHouse buffers the whole answer first, so that an error is not preceded by a part of an answer.
     answer = client.raw_stream(
         statement, settings={"wait_end_of_query": 1}, transport_settings={"X-ClickHouse-Format": form}
     )

@@ -1,8 +1,8 @@
-"""Creates the topics on whatever speaks Kafka, and keeps their settings what schemas/topics.py says.
+"""Creates the topics in Kafka, or gives them the settings in schemas/topics.py.
 
-Promises that running it again changes nothing, that settings an operator added to a topic stay, and that a topic
-with another number of partitions is refused: a trace would change its partition, and with it its order. Data is
-never touched; whoever wants other partitions makes the topics anew.
+Promises that a second run changes nothing, that settings which an operator has added stay, and that a topic with
+another number of partitions is refused: a trace would move to another partition and lose its order. Records are never
+touched. To change the number of partitions, delete the topics and create them again.
 """
 
 import asyncio
@@ -25,23 +25,23 @@ from runtime.kafka_admin import described_topics, kafka_admin
 from schemas.topics import TOPICS, Topic
 
 _METADATA_DEADLINE_S = 20.0
-_SET_ON_THE_TOPIC = 1  # config_source of a value that somebody gave to this very topic
+_SET_ON_THE_TOPIC = 1  # config_source of a value that was set on the topic itself
 
 
 class TopicError(CommandError):
-    """The topics cannot be made what they should be; the message is one sentence for a person."""
+    """A topic cannot be created or set. The message is one sentence for a person."""
 
 
 def wanted_settings(topic: Topic, replicas: int) -> dict[str, str]:
-    """The topic's settings, with the durability that this many replicas allow: two in sync, or the only one."""
+    """The settings of the topic. `min.insync.replicas` is two where there are so many replicas, else one."""
     return topic.settings() | {"min.insync.replicas": str(min(replicas, 2))}
 
 
 def altered_settings(wanted: Mapping[str, str], present: Mapping[str, tuple[str, bool]]) -> dict[str, str]:
-    """All settings to give the topic, or nothing where it already has what is wanted.
+    """All settings to give the topic, or none where it already has the wanted ones.
 
-    `present` maps a name to its value in force and whether it was set on the topic. Kafka replaces a topic's
-    settings as a whole, so those that somebody else has set are part of the answer.
+    `present` maps a name to its effective value and whether it was set on the topic. Kafka replaces the settings of a
+    topic as a whole, so the result contains those that somebody else has set.
     """
     if all(name in present and present[name][0] == value for name, value in wanted.items()):
         return {}
@@ -50,7 +50,7 @@ def altered_settings(wanted: Mapping[str, str], present: Mapping[str, tuple[str,
 
 
 async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
-    """Have all topics with this many partitions; the names of those that were created now.
+    """Create the topics that are missing, with this many partitions; their names.
 
     TopicError where Kafka cannot be reached or refuses, or where a topic has another number of partitions.
     """
@@ -58,7 +58,7 @@ async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -
         before = await described_topics(admin)
         _refuse_other_counts(before, partitions, bootstrap)
         created = await _create([topic for topic in TOPICS if topic.name not in before], admin, partitions, replication)
-        # Somebody else may have created one in between, so all are looked at again.
+        # Another process may have created one meanwhile, so all are checked again.
         found = await _all_partitions(admin, bootstrap)
         _refuse_other_counts(found, partitions, bootstrap)
         for topic in TOPICS:
@@ -68,7 +68,7 @@ async def create_topics(bootstrap: str, partitions: int, replication: int = 1) -
 
 
 async def _all_partitions(admin: AIOKafkaAdminClient, bootstrap: str) -> dict[str, list[dict[str, Any]]]:
-    """The partitions of every topic once all are known: Kafka answers before its metadata show what it did."""
+    """The partitions of all topics, once Kafka lists them: it confirms a creation before its metadata show it."""
     try:
         async with asyncio.timeout(_METADATA_DEADLINE_S):
             while True:
@@ -110,7 +110,7 @@ async def _create(topics: Iterable[Topic], admin: AIOKafkaAdminClient, partition
 
 
 async def _keep_settings(admin: AIOKafkaAdminClient, topic: Topic, replicas: int) -> None:
-    # All settings, not the wanted ones alone: tansu cannot decode a request that names them.
+    # All settings are asked for: tansu cannot decode a request that names some.
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=None)])
     entries = answers[0].to_object()["resources"][0]["config_entries"]
     present = {
@@ -122,7 +122,7 @@ async def _keep_settings(admin: AIOKafkaAdminClient, topic: Topic, replicas: int
     try:
         answer = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=altered)])
     except IncompatibleBrokerVersion:
-        return  # tansu keeps the settings that a topic was created with
+        return  # tansu cannot alter topics
     code, message, *_ = answer[0].resources[0]
     if code:
         raise TopicError(f"Kafka did not alter topic {topic.name}: {message or for_code(code).__name__}")

@@ -1,4 +1,4 @@
-"""Which workspaces there are: those that anything is stored of, or that an API key opens."""
+"""Finds the workspaces that exist: those with stored data or with an API key."""
 
 from difflib import get_close_matches
 
@@ -16,12 +16,12 @@ _MOST_NAMED = 20
 
 
 def exists(client: Client, workspace: str) -> bool:
-    """Whether the workspace is one; `default` always is."""
+    """Whether the workspace exists; `default` always does."""
     return workspace == _DEFAULT or bool(client.query(_IS_THERE, {"workspace": workspace}).result_rows)
 
 
 def require(client: Client, workspace: str) -> None:
-    """CommandError, with those there are, where there is no such workspace."""
+    """CommandError, which lists all workspaces, where this one does not exist."""
     if exists(client, workspace):
         return
     known = sorted({_DEFAULT, *(row[0] for row in client.query(f"SELECT DISTINCT w FROM ({_ALL})").result_rows)})
