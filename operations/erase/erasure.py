@@ -106,13 +106,14 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subjec
     """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
     wanted = subject.parameters
     client.command(
-        "INSERT INTO feedback.erased_records"
+        "INSERT INTO feedback.erased_records (topic, kafka_partition, sequence, erased_at)"
         f" SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}'), kafka_partition, sequence, now64(3)"
         f" FROM feedback.journal WHERE {EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}",
         parameters=wanted,
     )
     client.command(
-        "INSERT INTO feedback.erased_records SELECT topic, kafka_partition, sequence, now64(3)"
+        "INSERT INTO feedback.erased_records (topic, kafka_partition, sequence, erased_at)"
+        " SELECT topic, kafka_partition, sequence, now64(3)"
         f" FROM feedback.dead_letters WHERE {subject.theirs['dead_letters']}",
         parameters=wanted,
     )

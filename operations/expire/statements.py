@@ -66,7 +66,7 @@ _RECORD = (
     " journal.kafka_partition AS kafka_partition, journal.sequence AS sequence"
 )
 NOTE_RECORDS = f"""
-INSERT INTO feedback.expired_records
+INSERT INTO feedback.expired_records (topic, kafka_partition, sequence)
 SELECT topic, kafka_partition, sequence
 FROM ({_entries(_RECORD, f"SELECT trace_hash, at, before FROM ({_COVERED})")})
 UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.journal WHERE {_OVER}
