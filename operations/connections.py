@@ -74,12 +74,6 @@ def clickhouse(url: str) -> Iterator["Client"]:
         yield client
 
 
-def require_own_tables(url: str) -> None:
-    """CommandError where the tables of the ClickHouse at this address are not those of this version."""
-    with clickhouse(url):
-        pass
-
-
 def refuse_other_tables(client: "Client") -> None:
     """CommandError where the tables are not those of this version. Raises what the client raises."""
     try:

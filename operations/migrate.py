@@ -1,39 +1,28 @@
 """Brings ClickHouse's tables to a version: the SQL files of deploy/clickhouse, in order, up or down.
 
 A file is recorded in feedback.schema_migrations after its last statement. Statements say IF [NOT] EXISTS, so a file
-that failed half-way, or that two processes apply at once, is simply applied again. Nothing here knows a table.
+that failed half-way, or that two processes apply at once, is simply applied again. In a new database all files are
+recorded together, which is quicker; one that was cut off there is begun again. Nothing here knows a table.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
+from operations import carry_schema
 from operations.connections import CommandError, connect, server_message
+from runtime.schema_version import APPLIED, NO_TABLES_CODES
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "clickhouse"
+_DATABASE = FOLDER / "0100_schema_migrations.sql"
 
 # A large table may be written anew, and ClickHouse says nothing until it is.
 _PATIENCE_S = 24 * 3600
-
-_RECORDS = (
-    "CREATE DATABASE IF NOT EXISTS feedback",
-    """CREATE TABLE IF NOT EXISTS feedback.schema_migrations
-    (
-        version    UInt32 COMMENT 'The number its file begins with',
-        name       String COMMENT 'The name of its file',
-        changed_at DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'When it was applied or undone',
-        is_undone  UInt8 DEFAULT 0
-    )
-    ENGINE = ReplacingMergeTree(changed_at, is_undone)
-    ORDER BY version
-    COMMENT 'Migrations in force; read it with FINAL'""",
-)
-
 
 _DROPPED_TABLE = re.compile(r"DROP TABLE IF EXISTS feedback\.(\w+)")
 _ALTERED_TABLE = re.compile(r"ALTER TABLE feedback\.(\w+)")
@@ -65,6 +54,12 @@ class Step:
     @property
     def name(self) -> str:
         return f"{self.migration.version:04d}_{self.migration.name}"
+
+    @property
+    def file(self) -> Path:
+        file = self.migration.down if self.undo else self.migration.up
+        assert file is not None  # plan() refuses to undo without a file
+        return file
 
     def __str__(self) -> str:
         return f"{'undone' if self.undo else 'applied'} {self.name}"
@@ -119,24 +114,25 @@ def migrate(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step
     fails; the files before it stay applied and recorded.
     """
     with closing(connect(url, _PATIENCE_S)) as client:
-        steps = _planned(client, to, folder)
-        for step in steps:
-            _take(client, step)
+        applied = _applied(client, to)
+        steps = plan(migrations(folder), applied, to)
+        if not steps:
+            return []
+        _run(client, _DATABASE)
+        _take(client, steps, is_new=not applied)
         return steps
 
 
 def planned(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step]:
     """The steps that `migrate` would take."""
     with closing(connect(url)) as client:
-        return _planned(client, to, folder)
+        return plan(migrations(folder), _applied(client, to), to)
 
 
 def removed(client: Client, step: Step) -> list[str]:
     """What undoing a migration removes: its tables with rows in them, and its columns."""
-    file = step.migration.down
-    assert file is not None  # plan() refuses to undo without a file
     told = []
-    for sql in statements(file.read_text()):
+    for sql in statements(step.file.read_text()):
         if table := _DROPPED_TABLE.match(sql):
             rows = client.query(_ROWS_OF, {"name": table[1]}).result_rows
             told += [f"removes table {table[1]} with {rows[0][0]:,} rows" for _ in range(bool(rows and rows[0][0]))]
@@ -145,32 +141,50 @@ def removed(client: Client, step: Step) -> list[str]:
     return told
 
 
-def _planned(client: Client, to: int | None, folder: Path) -> list[Step]:
-    available = migrations(folder)
-    for number, sql in enumerate(_RECORDS, 1):
-        _run(client, sql, f"schema_migrations, statement {number}")
+def _applied(client: Client, to: int | None) -> set[int]:
+    """The versions in force; none where there is no database yet."""
     with _told_as("schema_migrations, the versions in force"):
-        rows = client.query("SELECT version FROM feedback.schema_migrations FINAL").result_rows
-    return plan(available, {row[0] for row in rows}, to)
+        try:
+            applied = {row[0] for row in client.query(APPLIED).result_rows}
+        except DatabaseError as error:
+            if error.code not in NO_TABLES_CODES:
+                raise
+            applied = set()
+    return carry_schema.without_old(applied, to)
 
 
-def _take(client: Client, step: Step) -> None:
-    file = step.migration.down if step.undo else step.migration.up
-    assert file is not None  # plan() refuses to undo without a file
+def _take(client: Client, steps: list[Step], *, is_new: bool) -> None:
+    """Carry out each step and record it, in a new database all at the end."""
+    done: list[Step] = []
+    try:
+        for step in steps:
+            _run(client, step.file)
+            if is_new:
+                done.append(step)
+            else:
+                _record(client, [step])
+    except MigrationError:
+        with suppress(MigrationError):
+            _record(client, done)
+        raise
+    _record(client, done)
+
+
+def _run(client: Client, file: Path) -> None:
     for number, sql in enumerate(statements(file.read_text()), 1):
-        _run(client, sql, f"{file.name}, statement {number}")
-    with _told_as(f"{file.name}, its record"):
-        client.insert(
-            "feedback.schema_migrations",
-            [(step.migration.version, step.migration.name, int(step.undo))],
-            column_names=["version", "name", "is_undone"],
+        with _told_as(f"{file.name}, statement {number}"):
+            client.command(sql)
+
+
+def _record(client: Client, steps: list[Step]) -> None:
+    if not steps:
+        return
+    rows = ", ".join(f"({step.migration.version}, '{step.migration.name}', {int(step.undo)})" for step in steps)
+    with _told_as(f"the record of {', '.join(step.name for step in steps)}"):
+        client.command(
+            f"INSERT INTO feedback.schema_migrations (version, name, is_undone) VALUES {rows}",
             settings={"async_insert": 0},
         )
-
-
-def _run(client: Client, sql: str, what: str) -> None:
-    with _told_as(what):
-        client.command(sql)
 
 
 @contextmanager

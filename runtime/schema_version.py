@@ -8,6 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 APPLIED = "SELECT version FROM feedback.schema_migrations FINAL"
+NO_TABLES_CODES = (60, 81)
+"""What ClickHouse answers to that where nothing has been migrated yet: unknown table, unknown database."""
 
 _FILES = Path(__file__).parents[1] / "deploy" / "clickhouse"
 
@@ -30,9 +32,9 @@ def require_tables(applied: Collection[int]) -> None:
     known = known_migrations()
     if not applied:
         raise OlderTablesError("ClickHouse has no tables of Feedback API yet: run `feedback migrate`.")
-    if newer := set(applied) - known:
+    if (newest := max(applied)) > max(known):
         raise TablesError(
-            f"ClickHouse has the tables of a newer version (migration {max(newer)}, this program knows {max(known)}):"
+            f"ClickHouse has the tables of a newer version (migration {newest}, this program knows {max(known)}):"
             f" upgrade this program, or run `feedback migrate --to {max(known)}` of the newer one."
         )
     if missing := known - set(applied):

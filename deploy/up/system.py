@@ -35,7 +35,7 @@ from operations.broker_offsets import (
     wait_for_highest_sequence,
 )
 from operations.command_options import GROUP
-from operations.connections import CommandError, require_own_tables
+from operations.connections import CommandError
 from operations.migrate import migrate
 from operations.retention import apply_settings, days_of_traces, note_offset_base
 from operations.topics import TopicError, create_topics
@@ -187,7 +187,6 @@ class System:
     async def _make_tables(self) -> None:
         if not self._tables_exist.is_set():
             await asyncio.to_thread(migrate, self.clickhouse_url)
-            await asyncio.to_thread(require_own_tables, self.clickhouse_url)
             await asyncio.to_thread(apply_settings, self.clickhouse_url, self._environment)
             self._tables_exist.set()
 

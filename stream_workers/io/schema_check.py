@@ -6,7 +6,7 @@ import logging
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from runtime.schema_version import APPLIED, OlderTablesError, TablesError, require_tables
+from runtime.schema_version import APPLIED, NO_TABLES_CODES, OlderTablesError, TablesError, require_tables
 from stream_workers.health import HEALTH
 from stream_workers.io.retry import Backoff, until_done
 
@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 
 _OLDER_S = 30.0
 _AGAIN_S = 1.0
-_UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
 
 
 async def require_own_tables(client: AsyncClient) -> None:
@@ -43,6 +42,6 @@ async def _applied(client: AsyncClient) -> list[int]:
     try:
         return [row[0] for row in (await client.query(APPLIED)).result_rows]
     except DatabaseError as error:
-        if error.code in (_UNKNOWN_TABLE, _UNKNOWN_DATABASE):
+        if error.code in NO_TABLES_CODES:
             return []
         raise

@@ -152,7 +152,7 @@ def put_tables(folder: Path) -> None:
 
 @cache
 def _prepared() -> Path:
-    """A folder with the tables, made once for all test processes: to migrate takes an engine two seconds of CPU. It is
+    """A folder with the tables, made once for all test processes: to migrate takes half a second of CPU. It is
     named after all that the tables are made from."""
     digest = hashlib.sha256(version("chdb-core").encode())
     for source in [

@@ -1,1 +1,0 @@
-DROP TABLE IF EXISTS feedback.trace_journal;

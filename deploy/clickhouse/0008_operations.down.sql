@@ -1,2 +1,0 @@
-DROP TABLE IF EXISTS feedback.redrives;
-DROP TABLE IF EXISTS feedback.erased_records;

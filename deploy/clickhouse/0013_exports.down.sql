@@ -1,2 +1,0 @@
-DROP TABLE IF EXISTS feedback.exports;
-DROP TABLE IF EXISTS feedback.secrets;

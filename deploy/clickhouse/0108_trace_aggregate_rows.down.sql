@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS feedback.trace_aggregate_rows;

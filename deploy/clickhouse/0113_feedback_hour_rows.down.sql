@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS feedback.feedback_hour_rows;
