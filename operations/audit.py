@@ -120,14 +120,14 @@ class Account:
 
 def faults_of(accounts: Iterable[Account]) -> dict[str, int]:
     """How many records of these accounts have each kind of fault."""
-    books = list(accounts)
-    return {kind: sum(getattr(each, kind) for each in books) for kind in FAULTS}
+    listed = list(accounts)
+    return {kind: sum(getattr(each, kind) for each in listed) for kind in FAULTS}
 
 
 def is_of_no_workers(accounts: Iterable[Account]) -> bool:
     """Whether the group has committed nothing although records are stored: then it is not the group of the workers."""
-    books = list(accounts)
-    return any(each.stored + each.dead for each in books) and not any(each.log.has_commit for each in books)
+    listed = list(accounts)
+    return any(each.stored + each.dead for each in listed) and not any(each.log.has_commit for each in listed)
 
 
 def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> list[Account]:

@@ -39,7 +39,7 @@ class ApiError(Exception):
         self.reason = reason
 
 
-class ErrorTold(TypedDict):
+class ErrorDetail(TypedDict):
     """The message, its code, and the parameter or field at fault."""
 
     message: str
@@ -60,7 +60,7 @@ class Failure(TypedDict):
     status: Literal["failure"]
     success: Literal[False]
     message: str
-    error: ErrorTold
+    error: ErrorDetail
     data: ErrorData
 
 

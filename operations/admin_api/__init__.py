@@ -1,1 +1,1 @@
-"""The operator's commands over HTTP, for callers with the scope `admin`."""
+"""Operators' commands over HTTP, for callers with the scope `admin`."""

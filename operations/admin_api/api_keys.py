@@ -1,7 +1,7 @@
-"""`/v1/admin/keys`: the API keys of the caller's workspace, made, listed and revoked as `feedback keys` does it.
+"""`/v1/admin/keys`: makes, lists and revokes the API keys of the caller's workspace, as `feedback keys` does.
 
-The text of a new key is in the answer that made it and nowhere else. A key that is made while the server is open closes
-it, so it must have the scope `admin`: otherwise nobody could make another one over the API.
+The text of a new key is only in the answer to the request that made it. A key that is made while the server is open
+closes it, so it must have the scope `admin`: otherwise nobody could make another one over the API.
 """
 
 import argparse
@@ -97,7 +97,7 @@ class KeyList(BaseModel):
 
 
 def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
-    """The routes. `known` are the keys that this process lets in, told of each change at once."""
+    """The routes. `known` is the store of this process, which gets each change at once."""
     router = APIRouter(tags=["admin"], responses=REFUSALS | AWAY)
 
     @router.get("/v1/admin/keys", summary="List API keys", description="Of the caller's workspace, without their text.")
@@ -159,7 +159,7 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
 
 
 def _all(client: Client, commands: Commands) -> tuple[list[ApiKey], dict[str, str]]:
-    """All keys, and of those that are not as they should be, why."""
+    """All keys, and warnings by key id about those that one place lacks."""
     try:
         found = all_keys(client, commands.workers.bootstrap)
     except CommandError:
@@ -184,7 +184,7 @@ def _revoke(client: Client, commands: Commands, key_id: str, workspace: str) -> 
 
 
 def _sent(commands: Commands, key: ApiKey) -> str | None:
-    """None where Kafka has the key, else a warning: what ClickHouse has counts for all who read it."""
+    """None where Kafka has the key, else a warning. The key is valid all the same, because ClickHouse has it."""
     try:
         send(commands.workers.bootstrap, [key])
     except CommandError as error:

@@ -1,7 +1,7 @@
-"""`/v1/admin/dead-letters`: what could not become rows, told and sent through again.
+"""`/v1/admin/dead-letters`: lists and redrives dead letters.
 
-A letter belongs to the workspace that its bytes name: JSON with one `workspace`, which its key does not contradict. One
-whose bytes do not say it belongs to nobody, and is told only while the server is open; `feedback dead` shows all.
+A letter belongs to the workspace that its bytes name: JSON with one `workspace`, which its key does not contradict. A
+letter whose bytes name none is shown only while the server is open; `feedback dead` shows all.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from runtime.http_errors import ApiError
 from schemas.topics import INPUTS
 
 SHOWN_BYTES = 16_384
-"""Of each value."""
+"""The most bytes of a value that are shown."""
 _MOST_REDRIVEN = 100
 _MOST_BYTES = 50_000_000
 _CURSOR = re.compile(r"d([0-9]{1,15})-([0-9])-([0-9]{1,5})-([0-9]{1,20})")
 _PLACE = "feedback.events.v1/3/17"
 Place = tuple[str, int, int]
-"""Topic, partition and sequence."""
+"""The name of a letter: topic, partition and sequence."""
 
 
 class DeadLetter(BaseModel):
@@ -157,7 +157,7 @@ def create_router(commands: Commands) -> APIRouter:
 
 
 def _visible_to(caller: Caller) -> tuple[str, ...]:
-    """Whose letters a caller may see."""
+    """The workspaces whose letters a caller may see."""
     return (caller.workspace,) if caller.key_id else (caller.workspace, "")
 
 
@@ -218,7 +218,7 @@ def _told(letter: Letter) -> DeadLetter:
 
 
 def _as_text(value: bytes, *, is_cut: bool) -> tuple[Literal["utf-8", "base64"], str]:
-    # A cut may go through a character, which has four bytes at most.
+    # The cut may split a character, which has four bytes at most.
     for end in range(len(value), len(value) - 4 if is_cut else len(value) - 1, -1):
         try:
             return "utf-8", value[:end].decode()

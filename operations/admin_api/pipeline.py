@@ -1,4 +1,4 @@
-"""`/v1/admin/pipeline`, `/audit` and `/orphans`: whether all that was accepted is stored, and what still waits."""
+"""`/v1/admin/pipeline`, `/audit` and `/orphans`: whether all accepted records are stored, and what still waits."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from runtime.times import parse_time
 from schemas.topics import INPUTS, ROLLUP_TOUCHES
 
 _LEAST_S = 2.0
-# So that pages which are kept open take no more than a twentieth of one core.
+# Pages that stay open may take a twentieth of one core at most.
 _REST = 20
 
 
@@ -166,7 +166,7 @@ def _audit(client: Client, commands: Commands) -> CheckResult:
 
 
 class _Status:
-    """The status as it was measured last, shared by all who ask at about the same time."""
+    """The latest measured status, shared by requests that come at about the same time."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands, self._progress = commands, Progress()
@@ -175,11 +175,11 @@ class _Status:
         self._good_until_s = 0.0
 
     def forget(self) -> None:
-        """Measure anew when it is asked for next."""
+        """Measure again at the next request."""
         self._last = None
 
     async def now(self) -> PipelineStatus:
-        """The status. ApiError 503 where an engine does not answer."""
+        """The status, measured if the latest is too old. ApiError 503 where an engine does not answer."""
         async with self._measuring:
             if self._last is None or time.monotonic() >= self._good_until_s:
                 began = time.monotonic()

@@ -1,7 +1,7 @@
-"""The admin part of the HTTP API: what an operator's commands tell and do, for callers with the scope `admin`.
+"""The admin part of the HTTP API: operators' commands for callers with the scope `admin`.
 
-A key is good for one workspace, and so is `admin`: dead letters, keys and waiting feedback are the caller's own.
-The pipeline is one for all workspaces; of it there are numbers, and nothing of what anybody has sent.
+A key is valid for one workspace, and so is its scope `admin`: a caller sees the dead letters, keys and waiting feedback
+of its own workspace. All workspaces share one pipeline; its status has counts only, and no data of callers.
 """
 
 from fastapi import FastAPI

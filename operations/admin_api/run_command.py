@@ -1,4 +1,4 @@
-"""Runs what operators' commands do for a caller of the HTTP API: in a thread, a few at a time, and with its errors."""
+"""Runs operators' commands for the HTTP API: in threads, a few at a time, with their errors turned into answers."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Commands:
-    """The engines as commands reach them."""
+    """The addresses that commands need, and the threads that run them."""
 
     def __init__(self, settings: QuerySettings, admin: AdminSettings) -> None:
         self.clickhouse_url = settings.clickhouse_url
@@ -45,7 +45,7 @@ class Commands:
         self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self, otherwise: str, work: Callable[[Client], Result]) -> Result:
-        """What the work returns. ApiError 503 with `otherwise`, as in "nothing was sent", where an engine is away."""
+        """The result of the work. ApiError 503 with `otherwise`, as in "nothing was sent", where an engine is away."""
         async with self._free:
             try:
                 return await asyncio.to_thread(self._with_client, work)
@@ -72,7 +72,7 @@ class Commands:
 
 
 def read_body(model: type[Body], body: object) -> Body:
-    """A body as the model has it; RequestValidationError, which names the field, where it is not."""
+    """The body as this model. RequestValidationError, which names the field, where it is not valid."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -81,7 +81,7 @@ def read_body(model: type[Body], body: object) -> Body:
 
 
 def body_of(model: type[BaseModel], **examples: Any) -> dict[str, Any]:
-    """The OpenAPI part of an operation that takes this body."""
+    """The OpenAPI description of this request body."""
     named = {name: {"value": value} for name, value in examples.items()}
     content = {"application/json": {"schema": model.model_json_schema(), "examples": named}}
     return {"requestBody": {"required": True, "content": content}}

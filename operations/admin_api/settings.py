@@ -1,4 +1,4 @@
-"""What the admin part of the HTTP API must know of the programs beside it; the settings are theirs."""
+"""Settings of the workers and the rollup program that the admin part of the HTTP API needs as well."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,7 +9,7 @@ _ROLLUP_GROUP: str = RollupSettings.model_fields["rollup_group"].default
 
 
 class AdminSettings(BaseSettings):
-    """The settings with their defaults."""
+    """These settings with their defaults."""
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore", env_ignore_empty=True)
 

@@ -1,1 +1,1 @@
-"""API keys made, listed and revoked, in ClickHouse and in Kafka."""
+"""Makes, lists and revokes API keys, in ClickHouse and in Kafka."""

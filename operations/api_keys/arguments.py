@@ -1,4 +1,4 @@
-"""What `feedback keys` takes on its command line, read into values."""
+"""Parsers of the arguments of `feedback keys`."""
 
 import argparse
 import re
@@ -11,41 +11,41 @@ _MOST_YEARS = 100
 
 
 def now() -> datetime:
-    """The time as ClickHouse keeps it, to the millisecond: the two copies of a key are equal."""
+    """The present time in milliseconds, as ClickHouse stores it, so that both copies of a key are equal."""
     return _to_the_millisecond(datetime.now(UTC))
 
 
 def workspace(text: str) -> str:
-    """A workspace's name."""
+    """The name of a workspace."""
     if not re.fullmatch(WORKSPACE_PATTERN, text) or text.endswith("\n"):
         raise argparse.ArgumentTypeError(f"{text!r} is no workspace: give 1 to 64 letters, digits, _ and -")
     return text
 
 
 def key_id(text: str) -> str:
-    """What names a key."""
-    # Not quoted: whoever pastes a key instead of its id does not want to see it in a log.
+    """The id of a key."""
+    # The text is not quoted: it may be a whole key, pasted in place of its id, and must not reach a log.
     if not re.fullmatch(r"[0-9a-f]{12}", text):
         raise argparse.ArgumentTypeError("that is no key id: give the 12 hex digits that `feedback keys list` shows")
     return text
 
 
 def name(text: str) -> str:
-    """For whom or what a key is."""
+    """The name of a key: for whom or what it is."""
     if len(text) > 200 or not text.isprintable():
         raise argparse.ArgumentTypeError("a name has at most 200 characters, all of them printable")
     return text
 
 
 def rate(text: str) -> int:
-    """A limit, a number a second."""
+    """A rate limit: a number a second."""
     if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no limit: give a number a second, 1 to 10000000")
     return int(text)
 
 
 def expiry(text: str) -> datetime:
-    """When a key ends: after so many days or hours, or at a time; UTC where it names no zone."""
+    """When a key expires: after a number of days or hours, or at a time, in UTC where it names no zone."""
     began = now()
     match = re.fullmatch(r"(\d{1,6})([dh])", text)
     try:

@@ -1,7 +1,8 @@
-"""Changes of API keys, made in ClickHouse first and then in Kafka: what `feedback keys` and the HTTP API do alike.
+"""Changes API keys, first in ClickHouse and then in Kafka, for `feedback keys` and the HTTP API.
 
-ClickHouse's part raises CommandError inside `operations.connections.clickhouse`; that of Kafka raises it here. Where
-Kafka is away after ClickHouse has taken a change, the change stands, and `feedback keys sync` brings it to Kafka.
+Functions that use ClickHouse raise CommandError inside `operations.connections.clickhouse`, those that use Kafka by
+themselves. If Kafka is away after ClickHouse has stored a change, the change is valid, and `feedback keys sync` brings
+it to Kafka.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ class UnknownKeyError(CommandError):
 
 
 def all_keys(client: Client, bootstrap: str) -> Both:
-    """The keys of both places, and what each lacks. CommandError without Kafka."""
+    """The keys of both places, and what each place lacks. CommandError if Kafka is away."""
     return both(stored_keys(client), kafka(bootstrap, published_keys(bootstrap)))
 
 
@@ -34,12 +35,12 @@ def find(client: Client, bootstrap: str, key_id: str, workspace: str | None = No
 
 
 def revoke(client: Client, key: ApiKey) -> ApiKey:
-    """Refuse a key in ClickHouse from now on; what is to be sent to Kafka then."""
+    """Revoke a key in ClickHouse; the record to send to Kafka."""
     revoked = key.revoked(now())
     store(client, revoked)
     return revoked
 
 
 def send(bootstrap: str, keys: Sequence[ApiKey]) -> None:
-    """Tell the edges of keys by their topic. CommandError without Kafka."""
+    """Send keys to their topic, from which the edges read them. CommandError if Kafka is away."""
     kafka(bootstrap, publish(bootstrap, keys))

@@ -1,4 +1,4 @@
-"""`feedback keys`: what each of its actions takes, and how its result is printed."""
+"""`feedback keys`: makes, lists, revokes and synchronizes API keys, and opens the server."""
 
 import argparse
 import sys

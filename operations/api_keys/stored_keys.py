@@ -1,9 +1,8 @@
-"""API keys as they are made, listed, revoked, left behind, and kept the same in both places.
+"""Reads and writes API keys in both of their places, and makes these the same.
 
-ClickHouse (feedback.api_keys) keeps them for the queries and Kafka (topic api.keys.v1) for the edges. Either may be
-lost or older than the other, so what counts is what both come to: each key that one of them has, as far on as one of
-them says. Promises that nothing here takes a key or a revocation out of either, and that a secret goes nowhere but to
-whoever made the key.
+ClickHouse (feedback.api_keys) has the keys for the queries, Kafka (topic api.keys.v1) for the edges. Either may be lost
+or older than the other. So their union counts: each key that one of them has, in the furthest state that one of them
+has. Promises that nothing here removes a key or a revocation, and that a secret goes only to the maker of the key.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Both(NamedTuple):
-    """What both places come to, the oldest first, and what each of them lacks of it."""
+    """The union of both places, the oldest key first, and what each of them lacks."""
 
     keys: list[ApiKey]
     lacking_in_clickhouse: list[ApiKey]
@@ -42,7 +41,7 @@ class Both(NamedTuple):
 
 
 def both(in_clickhouse: Iterable[ApiKey], in_kafka: Iterable[ApiKey]) -> Both:
-    """Of each key the record that is furthest on; pure."""
+    """The union: the furthest record of each key. Pure."""
     places = [_furthest(in_clickhouse), _furthest(in_kafka)]
     known = _furthest(key for place in places for key in place.values())
     lacking = [
@@ -53,9 +52,9 @@ def both(in_clickhouse: Iterable[ApiKey], in_kafka: Iterable[ApiKey]) -> Both:
 
 
 def opened(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
-    """What is to be written so that these keys close the server no longer; pure but for the chance in an id.
+    """The records to write so that these keys no longer close the server. Pure but for a random id.
 
-    One more that was never anybody's is among them: it tells this opening from all before, also where no key is left.
+    One of them is a new key that nobody has. It marks this opening as a new one, even if there are no other keys.
     """
     _, never_used = new_key("default", ["admin"], at, name="the server was opened")
     return [key.left_behind(at) for key in (*keys, never_used) if not key.reopened_at]
@@ -67,7 +66,7 @@ def stored_keys(client: Client) -> list[ApiKey]:
 
 
 def store(client: Client, *keys: ApiKey) -> None:
-    """Write rows of keys as they are now; returns when ClickHouse has them."""
+    """Write the present records of keys. Returns when ClickHouse has stored them."""
     if keys:
         client.insert(
             "feedback.api_keys",
@@ -78,17 +77,17 @@ def store(client: Client, *keys: ApiKey) -> None:
 
 
 async def published_keys(bootstrap: str) -> list[ApiKey]:
-    """All records of the topic, which edges make up their keys from.
+    """All records of the topic from which edges read their keys.
 
-    KafkaError, TimeoutError, or CommandError where the topic does not exist. A record that this version cannot read is
-    left out: edges close on it by themselves.
+    KafkaError, TimeoutError, or CommandError where the topic does not exist. Records that this version cannot read are
+    left out; they close the edges.
     """
     places = await _places(bootstrap)
     found: list[ApiKey] = []
     async with asyncio.timeout(_READ_S), started_consumer(bootstrap, fetch_max_wait_ms=50) as consumer:
         consumer.assign(places)
         for place in places:
-            # Not seek_to_beginning: it looks the topic up by name, and a broker may create what it is asked about.
+            # Not seek_to_beginning: it looks the topic up by name, and a broker may then create it.
             consumer.seek(place, 0)
         waiting = set(places)
         while waiting:
@@ -104,7 +103,7 @@ async def published_keys(bootstrap: str) -> list[ApiKey]:
 async def publish(bootstrap: str, keys: Sequence[ApiKey]) -> None:
     """Write the keys to their topic and return when Kafka has them; each is a batch of its own.
 
-    KafkaError, or CommandError where the topic does not exist. What edges know already, they know as before.
+    KafkaError, or CommandError where the topic does not exist. Edges ignore records that they know.
     """
     await _places(bootstrap)
     if not keys:
@@ -113,7 +112,7 @@ async def publish(bootstrap: str, keys: Sequence[ApiKey]) -> None:
     await producer.start()
     try:
         for key in keys:
-            # One at a time: where the embedded broker's log ends is only known for batches of one record.
+            # One at a time: the embedded broker reports the end of a log correctly only for batches of one record.
             await producer.send_and_wait(
                 API_KEYS,
                 key.model_dump_json().encode(),
@@ -125,7 +124,7 @@ async def publish(bootstrap: str, keys: Sequence[ApiKey]) -> None:
 
 
 async def make_same(client: Client, bootstrap: str) -> Both:
-    """Have both places hold what both come to; what each lacked before. Raises what either raises."""
+    """Write what each place lacks; what that was. Raises what either raises."""
     found = both(await asyncio.to_thread(stored_keys, client), await published_keys(bootstrap))
     await asyncio.to_thread(store, client, *found.lacking_in_clickhouse)
     await publish(bootstrap, found.lacking_in_kafka)
@@ -146,7 +145,7 @@ async def make_same_when_they_answer(clickhouse_url: str, bootstrap: str) -> Bot
 
 
 def valid(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
-    """Those that are neither revoked nor expired."""
+    """The keys that are neither revoked nor expired."""
     return [key for key in keys if not key.revoked_at and (key.expires_at is None or key.expires_at > at)]
 
 

@@ -1,1 +1,1 @@
-"""Records that could not become rows: listed, shown, and sent through again."""
+"""Dead letters: records that could not become rows. Lists, shows and redrives them."""

@@ -1,4 +1,4 @@
-"""`feedback dead`: list, show and redrive what could not be stored."""
+"""`feedback dead`: lists, shows and redrives dead letters."""
 
 import argparse
 from datetime import datetime

@@ -1,8 +1,8 @@
-"""Which dead letters may be sent through again: none that would undo what has happened to its feedback since.
+"""Decides which dead letters may be redriven: none that would undo a later change of its feedback.
 
-Decided from the letter's bytes as a worker reads them, never from words in them. A create and a request change nothing
-where their id is known, so they may always be sent. Anything else may be a change of the feedback it names, also where
-it cannot be read: that is left if any event of that feedback came after it, stored or still waiting for a worker.
+The decision rests on the bytes of the letter as a worker reads them. A create or a request changes nothing if its id is
+known already, so it may always be redriven. Any other letter may be a change of the feedback that it names, even if it
+cannot be read. It is left if an event of that feedback came later, stored or still waiting for a worker.
 """
 
 import re
@@ -27,7 +27,7 @@ _AT_ONCE = 1000
 
 
 def changed_by(letter: Letter) -> str | None:
-    """The id of the feedback that the letter may change; None where sending it changes nothing that is there."""
+    """The id of the feedback that the letter may change; None where redriving it changes nothing that is stored."""
     if letter.topic != FEEDBACK_EVENTS:
         return None
     try:
@@ -38,7 +38,7 @@ def changed_by(letter: Letter) -> str | None:
 
 
 def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:
-    """Those that would undo a later event, and of which feedback. `latest`: the sequence of each one's last event."""
+    """The letters that would undo a later event, and the feedback ids. `latest`: the sequence of its last event."""
     changes = {each: feedback for each in letters if (feedback := changed_by(each))}
     return {each: feedback for each, feedback in changes.items() if latest.get(feedback, -1) > each.sequence}
 
@@ -46,7 +46,7 @@ def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Lett
 def latest_events(
     client: Client, bootstrap: str, group: str, given_base: int | None, letters: Sequence[Letter]
 ) -> dict[str, int]:
-    """The sequence of the last event of each feedback that these letters may change. CommandError without Kafka."""
+    """The sequence of the last event of each feedback that these letters may change. CommandError if Kafka is away."""
     changes = {each: feedback for each in letters if (feedback := changed_by(each))}
     if not changes:
         return {}
@@ -56,7 +56,7 @@ def latest_events(
         offset = max(0, letter.sequence + 1 - base)
         after[letter.partition] = min(after.get(letter.partition, offset), offset)
     wanted = set(changes.values())
-    # What waits is read first: what a worker stores meanwhile is then found in the journal.
+    # Waiting records are read first: those that a worker stores meanwhile are then found in the journal.
     latest = kafka(bootstrap, _latest_pending(bootstrap, group, after, base, wanted))
     for feedback, sequence in _stored(client, sorted(wanted)):
         latest[feedback] = max(latest.get(feedback, 0), sequence)
@@ -73,7 +73,7 @@ def _stored(client: Client, feedback: Sequence[str]) -> Iterable[tuple[str, int]
 async def _latest_pending(
     bootstrap: str, group: str, after: Mapping[int, int], base: int, wanted: Collection[str]
 ) -> dict[str, int]:
-    """Of the feedback that is wanted, the last event that no worker has stored, from these offsets on by partition."""
+    """The sequence of the last unprocessed event of each wanted feedback; `after` has the first offset by partition."""
     committed = await committed_offsets(bootstrap, group, [FEEDBACK_EVENTS])
     ends = await end_offsets(bootstrap, [FEEDBACK_EVENTS])
     starts = {

@@ -1,9 +1,9 @@
-"""Dead letters, listed, shown, and sent through again once their cause is mended.
+"""Reads dead letters, and redrives them: sends them to the workers again once the cause is repaired.
 
-A letter is named by its place, `topic/partition/sequence`. Sending it through writes its bytes under its key to its
-partition as a new record; what becomes of that is the workers' to find. A ledger keeps a letter from being sent twice
-by mistake: where a crash left it out, the letter is sent again, which is harmless, since creates and requests are known
-by their ids and a change is refused where the feedback has moved on since (dead_guard.py).
+The name of a letter is its place, `topic/partition/sequence`. Redriving writes its bytes with its key to its partition
+as a new record, which the workers process like any other. A table of redriven letters prevents that one is sent twice
+by mistake. After a crash a letter may be sent twice; that is harmless, because creates and requests are known by their
+ids, and a change is refused if the feedback has changed since (guard.py).
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ WHERE {{condition}}
 ORDER BY {", ".join(f"{each} DESC" for each in _ORDER)} LIMIT {{{{limit:UInt32}}}}
 """
 _SAID = "JSONExtractString(value, 'workspace')"
-# A key that begins with a workspace is the edge's, which writes the same into the value.
+# The edge writes keys that begin with a workspace, and writes the same workspace into the value.
 _WORKSPACE = f"""
 if(JSONType(value) = 'Object' AND countEqual(JSONExtractKeys(value), 'workspace') = 1
     AND match({_SAID}, '{WORKSPACE_PATTERN}') AND NOT endsWith({_SAID}, '\\n')
@@ -53,7 +53,7 @@ WHAT_TO_DO = {
 
 
 class Position(NamedTuple):
-    """A letter's position in the list, which is ordered by time; `at_ms` is its time in Unix milliseconds."""
+    """The position of a letter in the list, which is ordered by time; `at_ms` is its time in Unix milliseconds."""
 
     at_ms: int
     topic: str
@@ -69,14 +69,14 @@ _POSITION = (
 
 @dataclass(frozen=True)
 class Filter:
-    """Which letters are meant; what is empty does not narrow."""
+    """Selects letters; empty fields select all."""
 
     reason: str = ""
     topic: str = ""
     since: datetime | None = None
     place: tuple[str, int, int] | None = None
     workspaces: tuple[str, ...] = ()
-    """Only letters that belong to one of these; `""` are those whose bytes do not say whose they are."""
+    """Only letters of these workspaces; `""` selects letters whose bytes do not name one."""
     after: "Position | None" = None
 
     @property
@@ -106,7 +106,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter. `key` and `value` are the record's bytes; of `value` as many as were asked for."""
+    """One dead letter. `key` and `value` are the bytes of the record; `value` may be cut."""
 
     topic: str
     partition: int
@@ -132,27 +132,27 @@ class Letter:
 
 
 def letters(client: Client, wanted: Filter, limit: int, most_bytes: int = _WHOLE) -> list[Letter]:
-    """The latest letters first, of each value the first `most_bytes`."""
+    """The letters, the latest first, each with the first `most_bytes` of its value."""
     query = _LETTERS.format(condition=wanted.condition)
     rows = client.query(query, wanted.parameters | {"limit": limit, "most_bytes": most_bytes}).result_rows
     return [Letter(*row[:7], *map(bytes.fromhex, row[7:9]), *row[9:]) for row in rows]
 
 
 def require_reason(client: Client, reason: str) -> None:
-    """CommandError, with those there are, where no letter has this reason and none could."""
+    """CommandError, which lists the reasons, where this is none."""
     known = sorted(WHAT_TO_DO | {row[0]: "" for row in reasons(client, Filter())})
     if reason and reason not in known:
         raise CommandError(f"There is no reason {reason!r}. There are: {', '.join(known)}.")
 
 
 def reasons(client: Client, wanted: Filter) -> list[list[Any]]:
-    """Per reason and topic: how many letters, the first and last time, and one detail."""
+    """For each reason and topic: how many letters, the first and last time, and one detail."""
     rows = client.query(_REASONS.format(condition=wanted.condition), wanted.parameters).result_rows
     return [list(row) for row in rows]
 
 
 def redrive(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
-    """Send the letters through again, oldest first, and note each in the ledger. CommandError if Kafka is away."""
+    """Redrive the letters, oldest first, and note each as redriven. CommandError if Kafka is away."""
     if not chosen:
         return
     oldest_first = sorted(chosen, key=lambda each: (each.recorded_at, each.topic, each.partition, each.sequence))

@@ -1,4 +1,4 @@
-"""Which of the chosen dead letters are sent through again, and why the others are left."""
+"""Decides which of the chosen dead letters are redriven, and why the others are left."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -20,7 +20,7 @@ class Left(NamedTuple):
 
 
 class Workers(NamedTuple):
-    """Where the workers read: Kafka's address, their group, and what they add to offsets (None: as it is noted)."""
+    """The workers: Kafka's address, their group, and what they add to offsets (None: as it is noted)."""
 
     bootstrap: str
     group: str
@@ -30,7 +30,7 @@ class Workers(NamedTuple):
 def choose(
     client: Client, workers: Workers, found: Sequence[Letter], *, again: bool = False, force: bool = False
 ) -> tuple[list[Letter], list[Left]]:
-    """The letters to send and those to leave. `again` sends what was sent before, `force` what undoes a later change.
+    """The letters to redrive and those to leave. `again` redrives letters once more, `force` those that undo a change.
 
     CommandError where Kafka does not answer.
     """

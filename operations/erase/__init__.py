@@ -1,1 +1,1 @@
-"""Removing all that one person left."""
+"""Removes all data of one person."""

@@ -1,7 +1,7 @@
-"""What an erasure removes, as conditions of ClickHouse: which rows of each table, and by what they are found.
+"""The rows that an erasure removes, as SQL conditions for each table.
 
-The rows that tell what is to go are removed on the way, so what is found is noted first, and every condition looks
-there: in `erasures_under_way`, or for a dry run in a table that goes along with the query.
+The rows that identify the person's data are removed on the way. So their ids are noted first, in `erasures_under_way`
+or, for a dry run, in a table that is sent with the query, and every condition uses these notes.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from clickhouse_connect.driver.external import ExternalData
 
 @dataclass(frozen=True)
 class Subject:
-    """What an erasure is about: a person's rows, or those of other traces that are to go.
+    """What an erasure removes: the rows of a person, or of other traces.
 
-    `user` is under whom findings are noted. `found` selects the ids of each kind in order, `theirs` says which rows of
-    each table go before what is left is computed anew, and `journal` what is done to the journal.
+    `user` is the name for its notes. `found` selects the ids of each kind, in order. `theirs` selects the rows of each
+    table that are removed before the rest is recomputed. `journal` is the change of the journal.
     """
 
     workspace: str
@@ -29,7 +29,7 @@ class Subject:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """As statements take them."""
+        """The parameters of its statements."""
         return {"workspace": self.workspace, "user": self.user, **self.more}
 
 
@@ -38,7 +38,7 @@ THEIR_NOTES = "workspace = {workspace:String} AND user = {user:String}"
 
 
 def is_noted(kind: str, column: str) -> str:
-    """Whether the id in this column is noted as theirs."""
+    """SQL for whether the id in this column is noted."""
     return f"toString({column}) IN {_noted(kind)}"
 
 
@@ -50,7 +50,7 @@ ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
 
 
 def letters(condition: str) -> str:
-    """Dead letters whose record meets the condition, or that are about noted feedback."""
+    """SQL for dead letters whose record meets the condition, or that are about noted feedback."""
     about = f"{condition} OR feedback_id IN {_noted('feedback')}"
     return f"JSONExtractString(value, 'workspace') = {{workspace:String}} AND ({about})"
 
@@ -65,7 +65,7 @@ SHARED = (
 )
 AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({SHARED})"
 
-# What is a person's in each table.
+# The rows of a person in each table.
 THEIRS = {
     "feedback_rows": is_noted("feedback", "feedback_id"),
     "feedback_hour_rows": is_noted("feedback", "feedback_id"),
@@ -74,7 +74,7 @@ THEIRS = {
     "dead_letters": letters("JSONExtractString(value, '_user') = {user:String}"),
     "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
 }
-# What is found of a person of each kind, by what was found before it.
+# The ids of each kind, found by those of the kinds before it.
 _FOUND = {
     "feedback": f"""
         SELECT toString(feedback_id) AS id FROM feedback.feedback_rows
@@ -103,19 +103,19 @@ _FOUND = {
 
 
 def person(workspace: str, user: str) -> Subject:
-    """Whatever names this person as its `_user`."""
+    """All data that names this person as its `_user`."""
     fact = ',"user":' + msgspec.json.encode(user).decode()
     forget_them = f"UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {FACTS}, DELETE WHERE {EVENTS}"
     return Subject(workspace, user, _FOUND, THEIRS, forget_them, {"fact": fact})
 
 
 def count(client: Client, subject: Subject) -> dict[str, int]:
-    """Rows of each table that are to go, by what is noted."""
+    """How many rows of each table the notes select."""
     return {table: count_in(client, table, theirs, subject) for table, theirs in _everywhere(subject).items()}
 
 
 def count_in(client: Client, table: str, theirs: str, subject: Subject) -> int:
-    """Rows of one table that meet the condition."""
+    """How many rows of one table meet the condition."""
     query = f"SELECT count() FROM feedback.{table} WHERE {theirs}"
     return int(client.query(query, subject.parameters).result_rows[0][0])
 
@@ -125,7 +125,7 @@ def _everywhere(subject: Subject) -> dict[str, str]:
 
 
 def count_without_noting(client: Client, subject: Subject) -> dict[str, int]:
-    """Rows of each table that an erasure would remove. Nothing is written."""
+    """How many rows of each table an erasure would remove. Nothing is written."""
     columns = f"SELECT workspace, user, kind::String AS kind, id FROM {NOTES} WHERE {THEIR_NOTES}"
     notes: list[tuple[str, ...]] = [tuple(row) for row in client.query(columns, subject.parameters).result_rows]
 

@@ -1,15 +1,15 @@
-"""Removing a person: every row that is theirs, wherever it lies, and a tombstone where a topic keeps the latest.
+"""Erases a person: removes all their rows, and publishes tombstones to the compacted topics.
 
-Whose rows they are is said by a subject (erase_conditions.py), and another than a person goes the same way. A person's
-is feedback whose `_user`, as it was sent, changed, or taken from a request of its trace, names them, every request that
-names them, and every dead letter that does. Their feedback is first deleted as anyone deletes it, so that workers take
-it out of all numbers and publish tombstones; then the rows themselves are removed, versions and all, and the workers
-told to read anew. What a request has said about its trace stays without the person: its model and time.
+A `Subject` (conditions.py) selects the rows; it may select other rows than those of a person. To a person belong all
+feedback whose `_user` names them, as it was sent, changed, or inherited from a request of its trace, all requests that
+name them, and all dead letters that do. First their feedback is deleted through the pipeline, so that workers subtract
+it from all numbers and publish tombstones. Then the rows are removed with all their versions, and the workers are told
+to read their state again. A request stays in its trace without the person: with its model and time.
 
-What is found is noted in `erasures_under_way` until all is done, since the rows that tell it are removed on the way;
-every statement looks there, so it does not matter how much there is. Each step may be repeated, and an erasure that was
-cut off is simply run again. Records in the input topics and in the topic of dead letters cannot be removed one by one:
-they go with their retention.
+The ids are noted in `erasures_under_way` until the erasure is complete, because the rows that identify them are removed
+on the way. All statements use the notes, so the amount does not matter. Each step may be repeated, and an interrupted
+erasure is run again. Records in the input topics and in the topic of dead letters cannot be removed one by one; they go
+with their retention.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _ROUNDS = 5
 
 
 def would_erase(clickhouse_url: str, subject: Subject) -> dict[str, int]:
-    """The rows per table that `erase` would remove."""
+    """How many rows of each table `erase` would remove."""
     with clickhouse(clickhouse_url) as client:
         return count_without_noting(client, subject)
 
@@ -54,7 +54,7 @@ def erase(
     progress: Progress,
     patience_s: float = 60,
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Erase; the rows that were theirs per table, before and after. CommandError where it cannot be completed."""
+    """Erase; how many of their rows each table had before and has after. CommandError where it cannot be completed."""
     with clickhouse(clickhouse_url) as client:
         _find(client, subject)
         before = after = count(client, subject)
@@ -70,7 +70,7 @@ def erase(
 
 
 def _find(client: Client, subject: Subject) -> None:
-    """Note what is theirs, beside what was noted before."""
+    """Note their ids, in addition to those that were noted before."""
     for kind, found in subject.found.items():
         client.command(
             "INSERT INTO feedback.erasures_under_way (workspace, user, kind, id)"
@@ -80,7 +80,7 @@ def _find(client: Client, subject: Subject) -> None:
 
 
 def _ids(client: Client, subject: Subject, *kinds: str) -> list[str]:
-    """What is noted of these kinds."""
+    """The noted ids of these kinds."""
     told = ", ".join(f"'{kind}'" for kind in kinds)
     query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({told})"
     return [row[0] for row in client.query(query, subject.parameters).result_rows]
@@ -89,7 +89,7 @@ def _ids(client: Client, subject: Subject, *kinds: str) -> list[str]:
 def _delete_through_the_pipeline(
     client: Client, bootstrap: str, group: str, subject: Subject, patience_s: float, progress: Progress
 ) -> None:
-    """Delete their feedback as anyone would, and wait until workers have done that and all that came before."""
+    """Delete their feedback through the pipeline, and wait until workers have processed that and all records before."""
     standing = [
         row[0]
         for row in client.query(
@@ -103,7 +103,7 @@ def _delete_through_the_pipeline(
 
 
 def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subject, progress: Progress) -> None:
-    """Remove the rows, note their places in the log, and have everything that rested on them told anew."""
+    """Remove the rows, note their places in the log, and have everything recomputed that depends on them."""
     wanted = subject.parameters
     client.command(
         "INSERT INTO feedback.erased_records (topic, kafka_partition, sequence, erased_at)"

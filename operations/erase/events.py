@@ -1,4 +1,4 @@
-"""What an erasure says on Kafka: deletes, and once rows are removed, tombstones and notices to the workers."""
+"""The records that an erasure sends to Kafka: deletes first, then tombstones and notices to the workers."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
 
 
 async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
-    """Delete feedback as anyone would, each in the partition that its id carries."""
+    """Send a delete for each feedback, as the API does, to the partition that its id carries."""
     event = {"event": "delete", "workspace": workspace, "deleted_at": rfc3339_of(datetime.now(UTC))}
     records = [_event(each, event) for each in feedback]
     await send(bootstrap, records, "feedbacks deleted", progress)
@@ -32,7 +32,7 @@ async def until_committed(
     topics: Sequence[str] = INPUTS,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Return when the group has committed all that the topics hold now: none of it will be read again.
+    """Return when the group has committed all present records of the topics, so that it reads none of them again.
 
     CommandError when it has made no progress for `patience_s` seconds.
     """
@@ -63,8 +63,8 @@ async def tell(
     identities: Iterable[str],
     progress: Progress,
 ) -> None:
-    """Tombstones for traces that are gone, above the versions they had; and a notice to the workers for each of these,
-    for each trace that changed, and for the traces of these ids."""
+    """Send tombstones for traces that are gone, with versions above their last; and notices to the workers, which make
+    them read the state again of these traces, of traces that changed, and of the traces of these ids."""
     hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
     hashes |= {_hash(each) for each in identities}
     notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339_of(datetime.now(UTC))}

@@ -1,1 +1,1 @@
-"""Removing traces on which nothing has happened for long."""
+"""Removes traces without recent events."""

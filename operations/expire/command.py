@@ -1,4 +1,4 @@
-"""`feedback expire`: removing traces that are due, once or for ever."""
+"""`feedback expire`: removes traces that are due, once or at intervals."""
 
 import argparse
 import os
@@ -46,7 +46,7 @@ def _expire(given: argparse.Namespace) -> int:
         except CommandError as error:
             if given.every is None:
                 raise
-            # It comes again: until then traces are only kept longer.
+            # The next pass tries again; until then traces are only kept longer.
             print(f"feedback: {error}", file=sys.stderr, flush=True)
         if given.every is None:
             return 0
@@ -54,5 +54,5 @@ def _expire(given: argparse.Namespace) -> int:
 
 
 def _days_ago(days: int) -> int:
-    """Unix seconds."""
+    """The Unix seconds of that time."""
     return int(time.time()) - days * 86_400

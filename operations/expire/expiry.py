@@ -1,10 +1,10 @@
-"""Removing traces on which nothing has happened for long, whole: their feedback, requests, numbers and journal.
+"""Removes traces without recent events as a whole: their feedback, requests, aggregates and journal.
 
-A notice to each trace goes through the log, like any event, so that the workers take the trace out in its order and
-publish tombstones; a trace that has come alive meanwhile stays. From then on nothing of it is shown. Once the workers
-have committed the notices, rows are removed for good, the journal last, since it says what has to go; when Kafka holds
-nothing any more that a notice covers, the last rows and the notice itself. Hours and days say what was given, and keep
-it. Each step may be repeated, and a pass that was cut off is finished by the next.
+A notice for each trace is sent through the log like an event. The workers process it in order, remove the trace from
+what is shown, and publish tombstones; a trace that has had an event meanwhile stays. When the workers have committed
+the notices, the rows are removed for good, the journal last, because it says what to remove. When Kafka has deleted all
+records that a notice covers, the last rows and the notice itself are removed. Rollups stay as they are. Each step may
+be repeated, and the next pass completes an interrupted one.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ from schemas import ids
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
 MOST_TRACES = 500_000
-"""How many traces one pass removes at most."""
+"""The most traces that one pass removes."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the engines and the workers are."""
+    """The addresses of the engines, and the group and offset base of the workers."""
 
     clickhouse_url: str
     bootstrap: str
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Positions:
-    """Sequences by partition, from 0: where Kafka's log begins, and before which the workers have committed all."""
+    """Sequences by partition, from 0: where Kafka's log begins, and up to where the workers have committed."""
 
     starts: Offsets
     committed: Offsets
@@ -53,7 +53,7 @@ class Positions:
         return sum(topic == FEEDBACK_EVENTS for topic, _ in self.starts)
 
     def parameters(self) -> dict[str, object]:
-        """As statements take them."""
+        """The parameters of its statements."""
         return {
             "partitions": self.partitions,
             "feedback_before": self._of(FEEDBACK_EVENTS, self.committed),
@@ -63,21 +63,21 @@ class Positions:
         }
 
     def _of(self, topic: str, offsets: Offsets) -> list[int]:
-        # What was never committed has been read to its start.
+        # A partition without a commit has been read up to its start.
         return [self.base + offsets.get((topic, n), self.starts[topic, n]) for n in range(self.partitions)]
 
 
 def due(place: Place, idle_since: int) -> int:
-    """How many traces a pass would begin to remove now."""
+    """How many traces are due now."""
     with clickhouse(place.clickhouse_url) as client:
         return len(_due(client, _positions(client, place), idle_since, MOST_TRACES))
 
 
 def expire(place: Place, idle_since: int | None, progress: Progress) -> int:
-    """Remove traces without an event since this moment (Unix seconds), and what earlier passes have left; without a
-    moment only the latter.
+    """Remove traces without an event since this time (Unix seconds), and complete earlier passes; without a time only
+    the latter.
 
-    How many traces were found due. CommandError where it cannot be completed.
+    Returns how many traces were due. CommandError where it cannot be completed.
     """
     with clickhouse(place.clickhouse_url) as client:
         found = 0 if idle_since is None else _send_notices(client, place, idle_since, progress)
@@ -94,19 +94,19 @@ def _positions(client: Client, place: Place) -> Positions:
 
 
 def _due(client: Client, positions: Positions, idle_since: int, most: int) -> list[tuple[int, int]]:
-    """Trace hashes and their partitions."""
+    """The trace hashes that are due, with their partitions."""
     parameters = {**positions.parameters(), "idle_since": idle_since, "most": most}
     found = client.query(f"{statements.DUE} LIMIT {{most:UInt64}}", parameters, settings=statements.IN_ORDER)
     return [(int(trace_hash), int(partition)) for trace_hash, partition in found.result_rows]
 
 
 def _send_notices(client: Client, place: Place, idle_since: int, progress: Progress) -> int:
-    # Read before the journal: what is committed is in there.
+    # Read before the journal, so that the journal has all that is committed.
     positions = _positions(client, place)
     found = _due(client, positions, idle_since, MOST_TRACES)
     if not found:
         return 0
-    # Hours from before this may hold more than the rows do; to be known before anything goes.
+    # Rollups of hours before this may count removed rows; that is noted before any row is removed.
     note(client, "expired_before", max(idle_since, noted(client, "expired_before", 0)))
     told, now = positions.parameters(), datetime.now(UTC)
     before = {name: told[name] for name in ("feedback_before", "requests_before")}
@@ -121,7 +121,7 @@ def _send_notices(client: Client, place: Place, idle_since: int, progress: Progr
 
 
 def _remove(client: Client, positions: Positions, progress: Progress) -> None:
-    """Remove what committed notices cover, then what is left of removals that are over."""
+    """Remove what committed notices cover, then the remains of completed removals."""
     told = positions.parameters()
     client.command(statements.NOTE_RECORDS, parameters=told)
     client.command(statements.FORGET_EXPIRING)

@@ -1,6 +1,6 @@
-"""The SQL of removing whole traces: which are due, what their notices cover, and what may go for good.
+"""The SQL that removes whole traces: finds those that are due, the rows that notices cover, and completed removals.
 
-Positions are arrays by partition, from 0: a sequence before which everything in that partition's log has some property.
+Positions are arrays by partition, from 0: all records of that partition before this sequence have some property.
 """
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
@@ -8,8 +8,8 @@ from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 _FEEDBACK_BEFORE = "{feedback_before:Array(UInt64)}[kafka_partition + 1]"
 _REQUESTS_BEFORE = "{requests_before:Array(UInt64)}[kafka_partition + 1]"
 
-# Trace hashes on which nothing has happened since the moment, and of which the workers have committed everything. One
-# that lies elsewhere than its hash says was written when topics had another number of partitions: no notice reaches it.
+# Trace hashes without an event since that time, of which the workers have committed all records. A trace in another
+# partition than its hash says was written when topics had other numbers of partitions: no notice would reach it.
 DUE = f"""
 SELECT trace_hash, any(kafka_partition) FROM feedback.journal
 WHERE kafka_partition < {{partitions:UInt16}}
@@ -20,13 +20,13 @@ HAVING max(if(kind = 'expiry', 0, toUnixTimestamp(recorded_at))) BETWEEN 1 AND {
 """
 IN_ORDER = {"optimize_aggregation_in_order": 1}
 
-# Notices of which Kafka holds nothing any more that they cover: nobody can read that again.
+# Notices all of whose covered records Kafka has deleted: no worker can read these again.
 _OVER = """
 kind = 'expiry' AND sequence < {feedback_start:Array(UInt64)}[kafka_partition + 1]
     AND JSONExtractUInt(entry, 'requests_before') <= {requests_start:Array(UInt64)}[kafka_partition + 1]
 """
 
-# What state.latest_expiry says of each trace hash with a committed notice, if anything that it covers is left.
+# The latest committed notice of each trace hash that still has rows which it covers (see state.latest_expiry).
 _COVERED = f"""
 SELECT trace_hash, kafka_partition, at, before FROM (
     SELECT trace_hash, kafka_partition, feedback, requests,
@@ -84,7 +84,7 @@ REQUEST_ROWS = (
 
 
 def _older_than_the_last(table: str, key: str, is_last: str) -> str:
-    """Rows of what has a last row, from before it."""
+    """SQL for rows that are older than the last row of a removed feedback or request."""
     return f"""({key}, version) IN (
         SELECT {key}, version FROM feedback.{table} INNER JOIN (
             SELECT {key}, max(version) AS last FROM feedback.{table} WHERE {is_last} GROUP BY {key}
@@ -103,7 +103,7 @@ LAST_FEEDBACK = (
     f"join_state = 'expired' AND ({_HASH_OF_ID}, {_SEQUENCE}) IN"
     f" (SELECT trace_hash, sequence FROM feedback.journal WHERE {_OVER})"
 )
-# ClickHouse's murmur2 of Kafka drops the first bit, as Kafka's partitioner does.
+# ClickHouse's murmur2 for Kafka drops the first bit, as Kafka's partitioner does.
 LAST_AGGREGATES = (
     f"is_expired AND (kafkaMurmurHash(concat(workspace, '/', trace_id)), {_SEQUENCE}) IN"
     f" (SELECT bitAnd(trace_hash, 2147483647), sequence FROM feedback.journal WHERE {_OVER})"

@@ -1,1 +1,1 @@
-"""What is stored compared with what the journal comes to, and put right."""
+"""Compares stored rows with those computed from the journal, and repairs them."""

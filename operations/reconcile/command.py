@@ -1,4 +1,4 @@
-"""`feedback reconcile`: computes everything again from the journal, prints what differs, and repairs it if asked to."""
+"""`feedback reconcile`: recomputes all rows from the journal, prints the differences, and repairs them if asked to."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,17 +1,17 @@
-"""What a comparison finds, and within which bounds."""
+"""The differences that a comparison finds, and its scope."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import islice
 
 Pause = Callable[[], None]
-"""Waits before what differs is looked at again, so that work under way is not taken for a fault."""
+"""Waits before differences are checked again, so that unfinished work does not count as a fault."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared: feedback of one workspace, or of all, created from `since` to before `until`, Unix seconds."""
+    """What is compared: feedback of one workspace or all, created from `since` to before `until` (Unix seconds)."""
 
     workspace: str | None = None
     since: int = 0
@@ -25,7 +25,7 @@ class Scope:
         return self.workspace in (None, workspace) and self.since * 1000 <= created_at_ms < self.until * 1000
 
     def condition(self, time: str | None) -> str:
-        """The scope in SQL, where this column of time is compared as well, or none is."""
+        """The scope as an SQL condition; `time` is the column that the times apply to, None: they do not apply."""
         bounds = [] if self.workspace is None else ["workspace = {workspace:String}"]
         if time is not None and not self.is_all_time:
             bounds += [f"{time} >= toDateTime({self.since}, 'UTC')", f"{time} < toDateTime({self.until}, 'UTC')"]
@@ -38,7 +38,7 @@ class Scope:
 
 @dataclass
 class Difference:
-    """One kind of difference: where, how many, and the keys of a few."""
+    """One kind of difference: the table, how many rows, and some of their keys."""
 
     what: str
     keys: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""One range of trace hashes: the rows that are stored, those that the journal comes to, and what differs."""
+"""Compares one range of trace hashes: the stored rows with the rows computed from the journal."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from operations.reconcile.differences import Scope
-from operations.reconcile.lost_places import Books
+from operations.reconcile.lost_places import JournalCoverage
 from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, Range, Snapshot, Stored
 from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
@@ -19,7 +19,7 @@ from stream_workers.join.snapshots import of_feedback, of_traces
 from stream_workers.join.trace_join import Changes
 from stream_workers.join.trace_state import TraceState
 
-# The columns of rows in Arrow, as the digests of reconcile_snapshot.py take them.
+# The columns of rows in Arrow, as the digests of snapshot.py need them.
 _STRUCTURES = {
     FEEDBACK: (
         "workspace String, feedback_id String, trace_id String, value Int8, weight Decimal(18, 9),"
@@ -40,7 +40,7 @@ Place = tuple[Stored, str]
 
 
 class Found(list[Row]):
-    """The rows that are stored under one key."""
+    """The stored rows under one key."""
 
     def __init__(self, trace_hash: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ _Stored = dict[Stored, dict[str, Found]]
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong under one key: what is stored, and the row that should be, one or none."""
+    """A fault under one key: the stored rows, and the row that should be stored, if any."""
 
     trace_hash: int
     verdict: Verdict
@@ -61,14 +61,14 @@ class Fault:
 
     @property
     def mark(self) -> object:
-        """Tells whether work on it goes on: the newest version that is stored, and the one that should be."""
+        """A value that changes while workers still change the row: the newest stored version and the wanted one."""
         newest = max((row.version for row in self.stored), default=None)
         return newest, None if self.wanted is None else self.wanted["version"][0].as_py()
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The rows of one table that the journal comes to; and of each its key, itself in short, trace hash and trace."""
+    """The rows of one table that the journal yields; and for each its key, digests, trace hash and trace."""
 
     rows: pa.Table
     keys: list[str]
@@ -81,9 +81,9 @@ class _Wanted:
 
 
 def faults_in(
-    client: Client, scope: Scope, taken: Snapshot, part: Range, books: Callable[[], Books]
+    client: Client, scope: Scope, taken: Snapshot, part: Range, coverage: Callable[[], JournalCoverage]
 ) -> dict[Place, Fault]:
-    """What is wrong in a range. `books` is called where anything is. Raises what the client raises."""
+    """The faults in a range. `coverage` is called where there are any. Raises what the client raises."""
     stored = _read_stored(client, taken, part)
     entries = f"{part.of_journal} AND {taken.of_journal}"
     wanted = dict(_read_wanted(client, scope, entries))
@@ -94,7 +94,7 @@ def faults_in(
     if not any(wrong.values()) and not any(unknown.values()):
         return {}
     own = _read_own(client, entries, stored, wanted, wrong)
-    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), own, books()))
+    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), own, coverage()))
 
 
 def _judged(
@@ -104,7 +104,7 @@ def _judged(
     unknown: dict[Stored, set[str]],
     partitions: dict[int, int],
     own: dict[int, set[int]],
-    books: Books,
+    coverage: JournalCoverage,
 ) -> Iterator[tuple[Place, Fault]]:
     borne_out = _borne_out(wanted[AGGREGATES], stored[AGGREGATES])
     suspects: set[int] = set()
@@ -118,7 +118,7 @@ def _judged(
             key, trace_hash, trace = each.keys[number], each.hashes[number], each.traces[number]
             is_feedback = table is FEEDBACK
             known = Known(
-                books,
+                coverage,
                 partitions[trace_hash],
                 own.get(trace_hash, ()),
                 borne_out.get(id(trace)) if is_feedback else None,
@@ -132,7 +132,7 @@ def _judged(
 
 
 def _borne_out(wanted: _Wanted, stored: dict[str, Found]) -> dict[int, int]:
-    """By the identity of each trace whose aggregate is stored exactly as it should be, the place of its last event."""
+    """For each trace whose aggregate is stored exactly as it should be: the place of its last event, by identity."""
     found = {}
     for key, row, trace in zip(wanted.keys, wanted.short, wanted.traces, strict=True):
         rows = stored.get(key, ())
@@ -171,7 +171,7 @@ def _read_own(
     wanted: dict[Stored, _Wanted],
     wrong: dict[Stored, list[int]],
 ) -> dict[int, set[int]]:
-    """By trace hash the places in the log that a wrong row tells of and where the journal has an event of that hash."""
+    """By trace hash: the places that a wrong row refers to and where the journal has an event of that hash."""
     told = {
         (each.hashes[number], row.sequence)
         for table, each in wanted.items()
@@ -203,7 +203,7 @@ def _read_partitions(client: Client, entries: str) -> dict[int, int]:
 
 
 def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[Stored, _Wanted]]:
-    """Fold the journal's entries of a range."""
+    """Compute the wanted rows from the journal's entries of a range."""
     document = client.raw_query(entries_query(entries), settings=AS_ONE_DOCUMENT, fmt="CustomSeparated")
     feedback: list[tuple[TraceState, FeedbackState]] = []
     hashes: dict[int, int] = {}
@@ -222,7 +222,7 @@ def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[S
 
 
 def _in_short(client: Client, table: Stored, rows: pa.Table) -> list[tuple[str, Row]]:
-    """Key and short form of rows, in their order, digested by the engine that digests the stored ones."""
+    """Key and digests of rows, in their order, computed by ClickHouse, which also computes those of stored rows."""
     sent = pa.BufferOutputStream()
     numbered = rows.append_column("number", pa.array(range(len(rows)), pa.uint32()))
     with pa.ipc.new_stream(sent, numbered.schema) as writer:

@@ -1,4 +1,4 @@
-"""The copy by hour compared with the rows, and made anew where it differs."""
+"""Compares the copy of feedback by hour with the rows, and copies hours again that differ."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -32,7 +32,7 @@ _CONTENT = (
 
 
 def hours_copied_wrong(client: Client, scope: Scope, pause: Pause, progress: Progress) -> tuple[Difference, list[Hour]]:
-    """Hours in which the copy is not as the rows. Raises what the client raises."""
+    """The hours whose copy differs from the rows. Raises what the client raises."""
     found = stable_differences(client, partial(_look, client, scope, progress), pause)
     difference = Difference("hours whose feedback_hour_rows are not as feedback_rows")
     difference.add([name_of(hour) for hour in found])
@@ -40,12 +40,12 @@ def hours_copied_wrong(client: Client, scope: Scope, pause: Pause, progress: Pro
 
 
 def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
-    """Copy these hours again. Their rollups are to be touched as after a removal."""
+    """Copy these hours again. The caller has to invalidate their rollups, as after a removal."""
     with chosen(client, hours) as condition:
         of_hours = on(condition, "hour")
         replaced = f"{of_hours} AND {_follows_from_rows(client, on(condition, _HOUR))}"
         mutate(client, {"feedback_hour_rows": f"DELETE WHERE {replaced}"}, {}, progress)
-        # All there is, tombstones too; then, of rows under one version, once more those that stand: the last counts.
+        # First all rows, tombstones too; then the existing rows once more: of rows of one version the last counts.
         not_removed = f"{of_hours} AND join_state != 'expired'"
         for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
             client.command(
@@ -55,7 +55,7 @@ def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
 
 
 def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> Iterator[Marked]:
-    """Read the rows once, into a working table of what they say by hour, and compare the copies with that."""
+    """Read the rows once into a working table by hour, and compare the copies with it."""
     of_hours = on(condition, "hour")
     columns = "workspace String, at DateTime('UTC'), content UInt64, number UInt64"
     with working_table(client, columns, "(workspace, at)") as by_hour:
@@ -78,8 +78,8 @@ def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> I
 
 
 def _follows_from_rows(client: Client, rows: str, since: int = 0) -> str:
-    """Whether a copy, of an hour from `since` on, must have a row that meets the condition. Where traces were removed,
-    copies outlast the rows."""
+    """SQL for whether a copy, of an hour from `since` on, must have a row that meets the condition. Copies remain
+    when the rows of removed traces are gone."""
     expired_before = noted(client, "expired_before", 0)
     if since >= expired_before:
         return "true"

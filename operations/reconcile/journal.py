@@ -1,8 +1,8 @@
-"""Rows and aggregates compared with the fold of the journal, and put right.
+"""Compares rows and aggregates with those computed from the journal, and repairs them.
 
-What is stored is read before the journal is. It follows from what was in the journal already, so a row that the journal
-does not account for is a fault at first sight, while one that lags may be on its way: what differs is looked at again.
-Each look reads every table once, whatever it finds.
+Stored rows are read before the journal. They follow from entries that were in the journal by then, so a row without
+entries is a fault at once, but a row that is behind the journal may only be late: differences are checked again. Each
+check reads every table once, whatever it finds.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from clickhouse_connect.driver.external import ExternalData
 from operations.progress import Progress
 from operations.reconcile.differences import Difference, Pause, Scope
 from operations.reconcile.hash_range import Fault, Place, faults_in
-from operations.reconcile.lost_places import read_books
+from operations.reconcile.lost_places import read_coverage
 from operations.reconcile.snapshot import (
     AGGREGATES,
     FEEDBACK,
@@ -46,19 +46,19 @@ def against_journal(
     repair: bool,
     remove: bool,
 ) -> list[Difference]:
-    """The differences. With `repair`, what is missing or wrong is put right; with `remove` as well, the journal is
-    believed where it may be what has lost something. Raises what the client raises.
+    """The differences. `repair` writes what is missing or wrong; `remove` also trusts the journal where it may have
+    lost entries. Raises what the client raises.
     """
     kinds = (MISSING, WRONG, UNKNOWN)
     found = {(table, kind): Difference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
-    books = cache(lambda: read_books(client))
+    coverage = cache(lambda: read_coverage(client))
 
     def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
         with snapshot(client, hashes) as taken:
             for table in _COMPARED:
                 taken.fill(table, scope, progress)
             for part in _ranges(taken, progress):
-                yield faults_in(client, scope, taken, part, books)
+                yield faults_in(client, scope, taken, part, coverage)
 
     for again in _twice(look, pause):
         repairs = {table: _Repair(table) for table in _COMPARED}
@@ -82,8 +82,8 @@ def _ranges(taken: Snapshot, progress: Progress) -> Iterator[Range]:
 def _twice(
     look: Callable[[frozenset[int] | None], Iterator[dict[Place, Fault]]], pause: Pause
 ) -> Iterator[Iterator[tuple[Place, Fault]]]:
-    """The faults that are found again after a pause and have not moved meanwhile, so many at a time. `look` takes the
-    trace hashes that are to be looked at, all without."""
+    """The faults that are found again, unchanged, after a pause; a part at a time. `look` takes the trace hashes to
+    check; None: all."""
     marks: dict[Place, object] = {}
     hashes: set[int] = set()
 
@@ -105,7 +105,7 @@ def _twice(
 
 @dataclass
 class _Repair:
-    """What is to be written into one table, and what to be removed from it."""
+    """The rows to write into one table, and those to remove from it."""
 
     table: Stored
     wanted: list[pa.Table] = field(default_factory=list)
@@ -113,13 +113,13 @@ class _Repair:
 
     def add(self, key: str, fault: Fault) -> None:
         if fault.verdict.writes and fault.wanted is not None:
-            # A copy: a slice would hold all rows of its range.
+            # A copy, because a slice would keep all rows of its range in memory.
             self.wanted.append(fault.wanted.take([0]))
         self.doomed += [(fault.trace_hash, key, row) for row in fault.verdict.doomed]
 
     def carry_out(self, client: Client, progress: Progress) -> None:
-        """Write first: of rows under one version the last counts, so that no older one shows in between. And write
-        again, since a merge may have dropped what was written for a row of a higher version that was still there."""
+        """Write, remove, and write again. The first write keeps older rows from showing in between: of rows of one
+        version the last counts. A merge may then drop it for a row of a higher version that is to be removed."""
         self._write(client)
         if self.doomed:
             table, columns = self.table, ("h UInt32", "key String", "place UInt64", "version UInt64", "content UInt64")
@@ -140,7 +140,7 @@ class _Repair:
 
 
 def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> Difference:
-    """Requests that are in the journal and not stored: they come back when their records are read again."""
+    """Requests in the journal without a row. They are stored when their records are read again."""
     bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
     found = Difference("request_log_rows missing (their bodies are in Kafka alone)")
 
@@ -168,7 +168,7 @@ def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: 
 
 
 def _erased(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those of these places in the log of requests whose records were erased."""
+    """The places of these in the log of requests whose records were erased."""
     if not places:
         return set()
     asked = ExternalData(

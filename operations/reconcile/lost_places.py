@@ -1,8 +1,8 @@
-"""Which records the journal has lost: places in the log that nothing stored accounts for, though later ones are stored.
+"""Finds records that the journal has lost: places in the log without any entry, although later places have one.
 
-Every record that a worker took has its place in the journal, among the dead letters, or among what was erased. So a
-place that is in none of them and lies before one that is, was lost, or never was: a log that begins at a new offset
-base leaves a hole before it in all partitions alike.
+Each record that a worker has read has an entry in the journal, in the dead letters, or in the erased places. A place
+without an entry that lies before one with an entry is a hole: its record was lost, or never existed, because a log that
+starts at a new offset base leaves the same hole in all partitions.
 """
 
 from bisect import bisect_right
@@ -42,8 +42,8 @@ _BASE = "SELECT toUInt64OrZero(value) FROM feedback.settings FINAL WHERE name = 
 
 
 @dataclass
-class Books:
-    """Of each log the last place that is accounted for, and the holes before it, in order."""
+class JournalCoverage:
+    """For each log: the last place with an entry, and the holes before it, sorted."""
 
     ends: dict[Place, int] = field(default_factory=dict)
     holes: dict[Place, list[Range]] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class Books:
         after = bisect_right(holes, last, key=lambda hole: hole.first)
         return self.is_beyond_counting or (after > 0 and holes[after - 1].end > first)
 
-    def accounts_for(self, log: Place, place: int) -> bool:
-        """Whether something is stored of the record at this place."""
+    def has_entry(self, log: Place, place: int) -> bool:
+        """Whether the record at this place has an entry."""
         return place <= self.ends.get(log, -1) and not self.has_lost(log, place, place)
 
 
-def read_books(client: Client) -> Books:
-    """Of the whole journal, in one pass. Raises what the client raises."""
+def read_coverage(client: Client) -> JournalCoverage:
+    """Read the coverage of all logs in one pass. Raises what the client raises."""
     found: dict[Place, list[Range]] = defaultdict(list)
     ends: dict[Place, int] = {}
     rows = client.query(_HOLES, settings={"max_bytes_before_external_sort": _SORTED_ON_DISK_FROM}).result_rows
@@ -72,18 +72,18 @@ def read_books(client: Client) -> Books:
             found[topic, partition].append(Range(0 if before is None else before + 1, after))
     holes = without_bases(found, ends, {int(row[0]) for row in client.query(_BASE).result_rows})
     for log, losses in noted(client).items():
-        # Of records that are acknowledged as lost nothing was ever stored.
+        # Records that are acknowledged as lost were never stored.
         holes[log] = without(holes.get(log, []), merged(losses.acknowledged))
-    return Books(ends, holes, is_beyond_counting=len(rows) > _MOST_HOLES)
+    return JournalCoverage(ends, holes, is_beyond_counting=len(rows) > _MOST_HOLES)
 
 
 def without_bases(
     holes: Mapping[Place, Sequence[Range]], ends: Mapping[Place, int], noted_bases: Collection[int]
 ) -> dict[Place, list[Range]]:
-    """The holes, in order, but for those that end where a log began anew.
+    """The holes, sorted, without those that end where a new log began.
 
-    It did at the bases that are noted, and where every log that goes on from there begins at the same place: after
-    nothing, or after a hole as wide as a new base leaves.
+    A new log began at each noted base, and at each place where all later logs begin: at the very start, or after a hole
+    as wide as a new base leaves.
     """
     bases, widths = set(noted_bases), defaultdict(list)
     for each in chain.from_iterable(holes.values()):
@@ -101,5 +101,5 @@ def without_bases(
 
 
 def _end_around(holes: Sequence[Range], place: int) -> int | None:
-    """The end of the hole that a place is in, if it is in one."""
+    """The end of the hole that contains a place, if there is one."""
     return next((each.end for each in holes if each.first <= place < each.end), None)

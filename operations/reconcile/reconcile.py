@@ -1,8 +1,8 @@
-"""Everything computed again from the journal, compared with what is stored, and put right if asked.
+"""Recomputes everything from the journal, compares it with what is stored, and repairs it if asked to.
 
-The journal is what was accepted, so it decides, unless it has lost something itself: rows and aggregates must be its
-fold, the narrow copy by hour must equal the rows, hours must be what those rows come to, and days what their hours do.
-Workers may work meanwhile: what differs is looked at again after a pause, and counts only if it still does.
+The journal has all accepted events, so it decides, unless it has lost entries itself. Rows and aggregates must be what
+its entries yield, the copy by hour must equal the rows, the rollups of hours must be computed from that copy, and those
+of days from the hours. Workers may run meanwhile: a difference counts only if it is found again after a pause.
 """
 
 import time
@@ -28,8 +28,8 @@ def reconcile(
     remove: bool = False,
     settle_s: float = 3,
 ) -> list[Difference]:
-    """The differences that were found; with `repair`, put right, and with `remove` also where the journal may be what
-    is wrong. What differs must still do so after `settle_s` seconds. `say` is told what cannot be compared.
+    """The differences. `repair` repairs them; `remove` does so also where the journal itself may be wrong. A difference
+    counts if it is still there after `settle_s` seconds. `say` is called with what cannot be compared.
     ClickHouseError where the engine refuses.
     """
     client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)

@@ -1,4 +1,4 @@
-"""Hours and days compared with what they are made of, and computed anew where they differ."""
+"""Compares the rollups of hours and days with what they are computed from, and recomputes those that differ."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,7 +33,7 @@ _DAY, _DAY_S = "toDateTime(toStartOfDay(start), 'UTC')", 86_400
 def rollups(
     client: Client, url: str, scope: Scope, pause: Pause, progress: Progress, *, repair: bool
 ) -> Iterator[Difference]:
-    """Hours, then days, whose rollups differ from what they are made of; with `repair`, computed anew."""
+    """The hours, then the days, whose rollups differ; `repair` recomputes them."""
     for period, name in (("hour", "rows"), ("day", "hours")):
         look = partial(_look, client, scope, progress, period)
         differing_buckets = stable_differences(client, look, pause)
@@ -44,13 +44,13 @@ def rollups(
             with chosen(client, differing_buckets) as condition:
                 still = [hour for marked in look(condition) for hour in marked]
             if still:
-                # Wrong numbers under too high a version: only a new epoch outdoes them.
+                # Wrong numbers may have too high a version: only a new epoch exceeds it.
                 touch(url, still)
         yield found
 
 
 def touch(url: str, hours: list[Hour]) -> None:
-    """Have the rollups of hours computed anew whose rows have been removed or copied anew."""
+    """Recompute the rollups of hours whose rows have been removed or copied again."""
     _in_engine(url, lambda engine: recompute_after_removal(engine, hours))
 
 
@@ -63,7 +63,7 @@ def _look(client: Client, scope: Scope, progress: Progress, period: str, conditi
 
 
 def _comparison(stretch: Stretch, period: str, condition: str) -> str:
-    """Buckets whose groups are not as computed, marked by which of either stand alone."""
+    """SQL for the buckets whose stored groups differ from the computed ones, each with a mark of the difference."""
 
     def within(time: str, at: str, seconds: int = 0) -> str:
         return f"{stretch.condition(time, seconds)} AND {on(condition, at)}"

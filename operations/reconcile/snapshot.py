@@ -1,8 +1,8 @@
-"""What is stored of feedback, aggregates and requests, in short and by trace hash: a working table of one comparison.
+"""A working table of one comparison: places and digests of the stored rows, ordered by trace hash.
 
-No table is in the order of trace hashes but the journal, so each is read once and its rows written into a table that
-is: where they are, and digests of what they say. Ranges of that table and of the journal are then compared side by
-side. All versions are there, since of two rows under one version one may have to go.
+Of the tables only the journal is ordered by trace hash. So each other table is read once, and the places and digests of
+its rows are written into a table with that order. Ranges of that table and of the journal are then compared. It has all
+versions of a row, because one of two rows of the same version may have to be removed.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from operations.progress import Progress
 from operations.reconcile.differences import Scope
 
-# ClickHouse's murmur2 of Kafka drops the first bit, as Kafka's partitioner does: so all hashes here do.
+# ClickHouse's murmur2 for Kafka drops the first bit, as Kafka's partitioner does, so all hashes here lack it.
 BITS = 31
 HASH = 2**BITS - 1
 ENTRIES_AT_ONCE = 100_000
@@ -29,8 +29,8 @@ _OF_ID = f"bitAnd(reinterpretAsUInt32(reverse(unhex(substring(toString({{id}}), 
 
 @dataclass(frozen=True)
 class Stored:
-    """A table whose rows follow from the journal. `place` and `content` are digests: of what never changes of a row,
-    and of all that it says but the version."""
+    """A table whose rows are computed from the journal. `place` and `content` are digests: of the columns of a row that
+    never change, and of all columns except the version."""
 
     name: str
     key: str
@@ -41,10 +41,10 @@ class Stored:
     created_at: str | None = None
     identity: str = ""
     is_last: str = ""
-    """What marks the last row of what went with its trace: the fold of the journal knows nothing of it any more."""
+    """SQL for the last row of something that was removed with its trace, which the journal no longer contains."""
 
     def outlasts(self, part: str) -> str:
-        """Whether a row in this partition is there still: neither such a last row, nor one from before it."""
+        """SQL for whether a row in this partition still exists: it is no such last row, nor older than one."""
         if not self.is_last:
             return "1"
         rows, key = f"feedback.{self.name} WHERE _partition_id = '{part}'", self.identity
@@ -87,7 +87,7 @@ REQUESTS = Stored(
 
 @dataclass(frozen=True)
 class Range:
-    """Trace hashes without their first bit, both ends included; `rows` are the entries and rows that it holds."""
+    """A range of trace hashes without their first bit, both ends included. `rows` counts its entries and rows."""
 
     low: int
     high: int
@@ -95,7 +95,7 @@ class Range:
 
     @property
     def of_journal(self) -> str:
-        """The range of the journal, whose hashes have their first bit."""
+        """The same range in the journal, whose hashes have their first bit."""
         second = f"trace_hash BETWEEN {self.low + 2**BITS} AND {self.high + 2**BITS}"
         return f"(trace_hash BETWEEN {self.low} AND {self.high} OR {second})"
 
@@ -106,7 +106,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The working table; and in a second look another one, of the trace hashes that are looked at again."""
+    """The working table; a second check has another table with the trace hashes that it checks again."""
 
     client: Client
     name: str
@@ -114,11 +114,11 @@ class Snapshot:
 
     @property
     def of_journal(self) -> str:
-        """Which entries of the journal are compared."""
+        """SQL for the entries of the journal that are compared."""
         return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
 
     def fill(self, stored: Stored, scope: Scope, progress: Progress) -> None:
-        """Read a table once, a partition of it at a time."""
+        """Read a table once, partition by partition."""
         parts = partitions(self.client, stored.name)
         chosen = f"{stored.hash} IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
         with progress.step(f"rows of {stored.name} read", sum(rows for _, rows in parts)) as advance:
@@ -134,7 +134,7 @@ class Snapshot:
                 advance(rows)
 
     def ranges(self) -> Iterator[Range]:
-        """All hashes, in ranges of so many entries and rows as are held in memory at once, or of one bucket."""
+        """All hashes, in ranges whose entries and rows fit into memory, or of a single bucket."""
         width = 2**BITS // _BUCKETS
         counted = self.client.query(f"""
             SELECT intDiv(hash, {width}) AS bucket, count() FROM (
@@ -153,7 +153,7 @@ class Snapshot:
 
 @contextmanager
 def snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[Snapshot]:
-    """A snapshot to be filled: of all, or of these trace hashes."""
+    """An empty snapshot, for all trace hashes or for these."""
     columns = "name LowCardinality(String), trace_hash UInt32, key String, place UInt64, version UInt64, content UInt64"
     with working_table(client, columns, "(trace_hash, name, key)") as name, ExitStack() as entered:
         chosen = None
@@ -165,7 +165,7 @@ def snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[S
 
 @contextmanager
 def working_table(client: Client, columns: str, order: str) -> Iterator[str]:
-    """The name of a table that is dropped in the end. Those that a killed comparison has left are dropped first."""
+    """The name of a new table, which is dropped at the end. Tables that a killed comparison left are dropped first."""
     left = client.query(
         f"SELECT name FROM system.tables WHERE database = 'feedback' AND startsWith(name, '{_PREFIX}')"
         f" AND metadata_modification_time < now() - INTERVAL {_KEPT_FOR_DAYS} DAY"
@@ -184,7 +184,7 @@ def working_table(client: Client, columns: str, order: str) -> Iterator[str]:
 
 
 def partitions(client: Client, table: str) -> list[tuple[str, int]]:
-    """The partitions of a table, each with how many rows it has."""
+    """The partitions of a table and their numbers of rows."""
     query = f"SELECT _partition_id, count() FROM feedback.{table} GROUP BY _partition_id ORDER BY _partition_id"
     return [(name, int(rows)) for name, rows in client.query(query).result_rows]
 

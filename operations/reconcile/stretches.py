@@ -1,4 +1,4 @@
-"""Hours and days in stretches, consecutive in the order in which the tables hold them, so that each is read once."""
+"""Stretches of hours or days: consecutive buckets in the order of the tables, so that each bucket is read once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from stream_workers.rollup.rollups import Hour
 ROWS_AT_ONCE = 2_000_000
 
 Marked = dict[Hour, object]
-"""Buckets, each with a mark that tells whether work on it goes on."""
+"""Buckets, each with a mark that changes while the programs still change the bucket."""
 
 Look = Callable[[str], Iterator[Marked]]
-"""Takes the condition on `workspace` and `at` of what is to be looked at; finds what differs, a stretch at a time."""
+"""Takes a condition on `workspace` and `at`, and finds the buckets that differ, a stretch at a time."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Buckets from a workspace's first one to a workspace's last one, in the order of workspaces and times."""
+    """The buckets from a first to a last one, in the order of workspaces and times."""
 
     first: Hour
     last: Hour
@@ -34,7 +34,7 @@ class Stretch:
     rows: int
 
     def condition(self, time: str, seconds: int = 0) -> str:
-        """The condition that rows are within the stretch, where a bucket lasts for these seconds after its start."""
+        """The condition for rows of the stretch; `seconds` is the length of a bucket."""
         return f"""
             workspace >= {{first:String}} AND workspace <= {{last:String}}
             AND {time} >= toDateTime({self.since}, 'UTC') AND {time} <= toDateTime({self.until + seconds}, 'UTC')
@@ -47,7 +47,7 @@ class Stretch:
 
 
 def stretches(client: Client, rows: str, condition: str, scope: Scope) -> list[Stretch]:
-    """All rows of `workspace` and `at`, in stretches of so many as are held in memory at once, or of one bucket."""
+    """All rows of `workspace` and `at`, in stretches that fit into memory, or of a single bucket."""
     found = client.query(
         f"""
         SELECT min(place), max(place), min(place.2), max(place.2), sum(number) FROM (
@@ -73,13 +73,13 @@ def in_turn(found: Iterable[Stretch], what: str, progress: Progress) -> Iterator
 
 
 def differing(client: Client, stretch: Stretch, query: str) -> Marked:
-    """What a query of workspace, start and mark finds within a stretch."""
+    """The result of a query for workspace, start and mark, within a stretch."""
     rows = client.query(query, stretch.parameters).result_rows
     return {Hour(workspace, start): mark for workspace, start, mark in rows}
 
 
 def stable_differences(client: Client, look: Look, pause: Pause) -> list[Hour]:
-    """What is found, in order, if it is found again after a pause and has not moved meanwhile."""
+    """The differing buckets, sorted, that are found again, unchanged, after a pause."""
     first: dict[Hour, object] = {}
     for marked in look("1"):
         first |= marked
@@ -95,7 +95,7 @@ def stable_differences(client: Client, look: Look, pause: Pause) -> list[Hour]:
 
 @contextmanager
 def chosen(client: Client, hours: Iterable[Hour]) -> Iterator[str]:
-    """The condition on `workspace` and `at` that these are meant."""
+    """A condition on `workspace` and `at` that selects these hours."""
     hours = sorted(hours)
     with working_table(client, "workspace String, at DateTime('UTC')", "(workspace, at)") as name:
         columns: dict[str, Any] = {
@@ -107,10 +107,10 @@ def chosen(client: Client, hours: Iterable[Hour]) -> Iterator[str]:
 
 
 def on(condition: str, at: str) -> str:
-    """The condition of `chosen`, or none, on a table where the time is called something else."""
+    """The condition of `chosen` for a table whose column of time has this name."""
     return condition.replace("(workspace, at)", f"(workspace::String, {at})", 1)
 
 
 def name_of(hour: Hour) -> str:
-    """A bucket as it is told to a person."""
+    """A bucket as messages name it."""
     return f"{hour.workspace}/{datetime.fromtimestamp(hour.start, UTC):%Y-%m-%dT%HZ}"

@@ -1,15 +1,15 @@
-"""What is to be done about the stored rows of one feedback or trace, beside the row that its journal comes to. Pure.
+"""Decides what to do about the stored rows of one feedback or trace, given the row that the journal yields. Pure.
 
-The journal decides, unless it may be the journal that is wrong: where a row tells of an event or a request that the
-journal does not hold and nothing contradicts the row, or where the journal has holes through which an event may have
-been lost, nothing is touched. A row that is stored exactly as the journal has it bears the journal out.
+The journal decides, unless the journal may be wrong. Nothing is changed where a row refers to an event or a request
+that the journal lacks and nothing contradicts the row, or where the journal has holes and may have lost an event. A row
+that is stored exactly as the journal has it confirms the journal.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from operations.reconcile.lost_places import Books
+from operations.reconcile.lost_places import JournalCoverage
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.join.snapshots import MOST_REQUESTS
 
@@ -19,7 +19,7 @@ MISSING, WRONG, UNKNOWN = "missing", "wrong", "that the journal does not account
 
 
 class Row(NamedTuple):
-    """A row in short: digests of its place and of its content without the version."""
+    """A row reduced to digests: of its place, and of its content without the version."""
 
     place: int
     version: int
@@ -36,45 +36,44 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known beside the rows of one feedback or trace.
+    """What else is known of one feedback or trace.
 
-    `own` are those places in the log of which a row tells and where the journal has an event of the same trace, though
-    it comes to nothing without what is lost. `borne_out_until` is the place of the latest event of its trace, where the
-    aggregate of the trace is stored exactly as the journal has it. With `is_suspect` the journal does not account for
-    something else there.
+    `own` are places in the log that a row refers to and where the journal has an event of the same trace, which yields
+    no row without the lost events. `borne_out_until` is the place of the latest event of the trace if the aggregate of
+    the trace is stored exactly as the journal has it. `is_suspect`: other rows there are not explained by the journal.
     """
 
-    books: Books
+    coverage: JournalCoverage
     partition: int
     own: Collection[int] = ()
     borne_out_until: int | None = None
     is_suspect: bool = False
 
     def refutes(self, row: Row, wanted: Row) -> bool:
-        """Whether a row that tells of more than the journal holds is refuted by something else that is stored."""
+        """Whether other stored data contradict a row that refers to more than the journal has."""
         seen = self.borne_out_until
-        is_anothers = row.sequence not in self.own and self.books.accounts_for(
+        is_anothers = row.sequence not in self.own and self.coverage.has_entry(
             (FEEDBACK_EVENTS, self.partition), row.sequence
         )
         has_its_events = row.sequence <= wanted.sequence or is_anothers or (seen is not None and row.sequence > seen)
         return has_its_events and (row.requests <= wanted.requests or seen is not None)
 
     def may_lack(self, wanted: Row, *, is_in_place: bool) -> bool:
-        """Whether the journal may have lost an event or request that the wanted row should show. Where a row is in its
-        place, that is an event before the last that the journal holds; the first create, too, may be lost, and what is
-        taken for it a repetition."""
+        """Whether the journal may have lost an event or request that belongs into the wanted row. Where a row is in its
+        place, the lost event precedes the last one in the journal. The first create may be lost as well; then the
+        journal has a repetition in its place."""
         return (
             self.is_suspect
-            or self.books.has_lost((FEEDBACK_EVENTS, self.partition), 0, wanted.sequence if is_in_place else _LAST)
-            or self.books.has_lost((REQUEST_LOGS, self.partition), 0, _LAST)
+            or self.coverage.has_lost((FEEDBACK_EVENTS, self.partition), 0, wanted.sequence if is_in_place else _LAST)
+            or self.coverage.has_lost((REQUEST_LOGS, self.partition), 0, _LAST)
         )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, which stored rows must go, and whether the wanted row must be written.
+    """The kind of fault, the stored rows to remove, and whether the wanted row must be written.
 
-    Where the kind is UNKNOWN, that is what follows if the journal is taken to be right.
+    Where the kind is UNKNOWN, this is what to do if the journal is right.
     """
 
     kind: str
@@ -83,7 +82,7 @@ class Verdict:
 
 
 def is_as_wanted(wanted: Row, stored: Sequence[Row], *, is_deleted: bool) -> bool:
-    """Whether nothing is to be done: the newest rows say what is wanted, and none is elsewhere.
+    """Whether nothing is to be done: the newest rows are the wanted one, and there is none in another place.
 
     A request that changes nothing else about its trace's feedback does not rewrite it, so the part of the version that
     counts requests may lag behind.
@@ -92,24 +91,24 @@ def is_as_wanted(wanted: Row, stored: Sequence[Row], *, is_deleted: bool) -> boo
         return is_deleted
     newest = max(row.version for row in stored)
     contents = {row.content for row in stored if row.version == newest}
-    # Versions that cannot count their requests any more are those of several states.
+    # Versions that can no longer count their requests stand for several states.
     says_it = wanted.content in contents if wanted.requests == MOST_REQUESTS else contents == {wanted.content}
     is_in_place = all(row.place == wanted.place for row in stored)
     return says_it and is_in_place and newest <= wanted.version and newest >> 16 == wanted.sequence
 
 
 def judge(wanted: Row, stored: Sequence[Row], known: Known) -> Verdict:
-    """The verdict on stored rows that are not as wanted."""
+    """The verdict on stored rows that differ from the wanted row."""
     beyond = [row for row in stored if row.sequence > wanted.sequence or row.requests > wanted.requests]
     there = [row for row in stored if row.place == wanted.place and row not in beyond]
     newest = max((row.version for row in there), default=0)
     standing = [row for row in there if row.version == newest]
     is_borne_out = newest >> 16 == wanted.sequence and any(row.content == wanted.content for row in standing)
     strays = [row for row in stored if row not in there]
-    # Older rows may say what they like: what is written now replaces them.
+    # The content of older rows does not matter: the row that is written now replaces them.
     others = [row for row in standing if row.content != wanted.content and (is_borne_out or newest == wanted.version)]
     doomed = tuple({*strays, *others})
-    # A merge may drop the right row for one that is doomed, before that is gone.
+    # A merge may drop the right row for one that is to be removed, before that is gone.
     writes = not is_borne_out or any(row.place == wanted.place for row in doomed)
     is_believed = all(known.refutes(row, wanted) for row in beyond) and (
         is_borne_out or not known.may_lack(wanted, is_in_place=bool(there))

@@ -6,15 +6,15 @@ import pytest
 
 from operations.broker_offsets import GAP
 from operations.lost_records import Range
-from operations.reconcile.lost_places import Books, without_bases
+from operations.reconcile.lost_places import JournalCoverage, without_bases
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Known, Row, is_as_wanted, judge
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 FEEDBACK, REQUESTS = (FEEDBACK_EVENTS, 0), (REQUEST_LOGS, 0)
 ENDS = {FEEDBACK: 100, REQUESTS: 100}
-WHOLE = Books(ENDS)
-HOLE_BEFORE, HOLE_AFTER = (Books(ENDS, {FEEDBACK: [Range(n, n + 1)]}) for n in (20, 60))
-NO_REQUEST = Books(ENDS, {REQUESTS: [Range(5, 6)]})
+WHOLE = JournalCoverage(ENDS)
+HOLE_BEFORE, HOLE_AFTER = (JournalCoverage(ENDS, {FEEDBACK: [Range(n, n + 1)]}) for n in (20, 60))
+NO_REQUEST = JournalCoverage(ENDS, {REQUESTS: [Range(5, 6)]})
 
 
 def row(sequence: int = 50, requests: int = 1, place: int = 1, content: int = 7) -> Row:
@@ -49,9 +49,9 @@ WANTED = row()
         ([row(40, content=9)], WHOLE, WRONG, [], True),
     ],
 )
-def test_a_verdict(stored: list[Row], books: Books, kind: str, doomed: list[Row], writes: bool) -> None:
+def test_a_verdict(stored: list[Row], coverage: JournalCoverage, kind: str, doomed: list[Row], writes: bool) -> None:
     assert not is_as_wanted(WANTED, stored, is_deleted=False)
-    verdict = judge(WANTED, stored, Known(books, 0))
+    verdict = judge(WANTED, stored, Known(coverage, 0))
     assert (verdict.kind, [*verdict.doomed], verdict.writes) == (kind, doomed, writes)
 
 
