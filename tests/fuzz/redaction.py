@@ -59,9 +59,11 @@ def _told(value: Any) -> list[tuple[Any, Any]] | None:
         return None
     if value and all(isinstance(each, str) for each in value):
         parts = [each.partition(":") for each in value]
-        if not all(name and colon and not re.search(r"\s", name) for name, colon, _ in parts):
+        # Blanks are allowed between a name and its colon.
+        lines = [(name.rstrip(" \t"), text.strip()) for name, colon, text in parts if colon]
+        if len(lines) < len(parts) or not all(name and not re.search(r"\s", name) for name, _ in lines):
             return None
-        return [(name, text.strip()) for name, _, text in parts]
+        return [*lines]
     pairs: list[tuple[Any, Any]] = []
     for each in value:
         if isinstance(each, list) and len(each) == 2:
