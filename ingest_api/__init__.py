@@ -1,4 +1,4 @@
-"""The edge: HTTP in, Kafka out. A 200 means that Kafka has acknowledged every event of the call.
+"""The edge: an HTTP API that publishes to Kafka. A 200 means that Kafka has acknowledged every event of the call.
 
-Knows no ClickHouse. The body modules are pure decisions; `publisher` and `kafka_link` hold the engine.
+It uses no ClickHouse. Everything in `validation` is pure; `kafka` holds the connection to Kafka.
 """

@@ -21,17 +21,16 @@ from runtime.settings_errors import load_or_print
 
 # Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
 _KEEP_ALIVE_S = 75
-# Beside connections of clients: those to the engines, logs, libraries.
+# Files beside client connections: connections to Kafka, logs, libraries.
 _OTHER_FILES = 150
 
 log = logging.getLogger("ingest_api")
 
 
 def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
-    """Serve until a signal; the exit code: 2 where a setting is faulty or the address is taken, 1 where the edge ended
-    by itself.
+    """Serve until a signal. `extend` may add routes to the app before that.
 
-    `extend` may add routes to the app before it serves.
+    Returns the exit code: 2 if a setting is faulty or the address is taken, 1 if the edge ended by itself.
     """
     settings = load_or_print(Settings)
     if settings is None:
@@ -39,14 +38,14 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     if fault := cannot_listen(settings.host, settings.port):
         print(f"FEEDBACK_PORT: {fault}: free it, or give another.", file=sys.stderr)
         return 2
-    # aiokafka logs every failed attempt; the Kafka link tells what they come to.
+    # aiokafka logs every failed attempt; the producer connection logs their outcome.
     dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))
     log_what_nobody_catches()
-    # A signal before uvicorn listens for them ends the edge at once; uvicorn raises one again after its graceful stop.
+    # A signal before uvicorn handles signals ends the edge at once; uvicorn raises it again after its graceful stop.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(exit_code()))
     app = create_app(settings)
-    _tell(settings, app.api_keys.is_closed)
+    _log_start(settings, app.api_keys.is_closed)
     extend(app)
     configure_gc(by_count=True)
     connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
@@ -71,7 +70,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     return exit_code()
 
 
-def _tell(settings: Settings, is_closed: bool) -> None:
+def _log_start(settings: Settings, is_closed: bool) -> None:
     address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
     open_until = "every call needs an API key" if is_closed else "open until the first API key is made"
     log.info("Feedback API edge at %s, %s.", address, open_until)
@@ -84,7 +83,7 @@ def _tell(settings: Settings, is_closed: bool) -> None:
 
 
 def _allowed(connections: int) -> int:
-    """So many connections, or fewer if the system gives this process no more files."""
+    """This number of connections, or fewer if the system gives the process fewer files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
     files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,7 +1,7 @@
 """The edge as one FastAPI app: the publishing endpoints, health, and documentation.
 
-`EdgeApp` calls a publishing endpoint straight away and leaves every other request to FastAPI, where the same
-endpoints are mounted as routes, so that methods and unknown paths are answered as FastAPI answers them.
+`EdgeApp` calls a publishing endpoint directly and leaves every other request to FastAPI. The same endpoints are mounted
+there as routes, so FastAPI answers other methods and unknown paths.
 """
 
 import re
@@ -18,8 +18,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from ingest_api.access.access_control import Admission
-from ingest_api.access.idempotency import KeyMemory
+from ingest_api.access.access_control import AccessControl
+from ingest_api.access.idempotency import IdempotencyKeyCache
 from ingest_api.http.docs_page import add_docs_page
 from ingest_api.http.openapi import openapi_schema
 from ingest_api.http.publish_endpoint import (
@@ -31,14 +31,21 @@ from ingest_api.http.publish_endpoint import (
     Send,
     internal_error,
 )
-from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, answered, log_it_as, log_refusal, request_id_of
+from ingest_api.http.telemetry import (
+    REQUEST_ID_HEADER,
+    EndpointTelemetry,
+    count_response,
+    log_it_as,
+    log_refusal,
+    request_id_of,
+)
 from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from ingest_api.validation import feedback as feedback_calls
 from ingest_api.validation import request_log
-from ingest_api.validation.feedback import Call
+from ingest_api.validation.feedback import CallContext
 from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.api_key_store import ApiKeyStore
 from runtime.background_tasks import BackgroundTask
@@ -57,8 +64,8 @@ _NO_PAGE = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
 }
-"""What an answer that a browser may open says, so that it is never taken for a page."""
-# Its address is a key of its own, and may stand in any page.
+"""Headers of a response that a browser may open, so that it is never treated as a page."""
+# The address of a signed file holds a key of its own, and any page may link to it.
 _SIGNED_FILE = re.compile(r"/v1/logs/exports/[^/]+/file")
 
 
@@ -69,18 +76,18 @@ class ByMethod:
         self.by_method = endpoints
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Answer one request, whose method is one of these."""
+        """Answer one request with one of these methods."""
         await self.by_method[scope["method"]](scope, receive, send)
 
 
 class EdgeApp(FastAPI):
-    """A FastAPI app with paths that are answered ahead of its middleware."""
+    """A FastAPI app whose publishing paths are answered before its middleware."""
 
-    hot: dict[str, ByMethod]
+    publishing: dict[str, ByMethod]
     one_feedback: ByMethod
     registry: CollectorRegistry
     api_keys: ApiKeyStore
-    """While it is open, what a foreign page may have sent is refused at every route but a signed file."""
+    """While it is open, a request that a foreign page may have sent is refused at every route but a signed file."""
     allowed_hosts: frozenset[str]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -93,12 +100,12 @@ class EdgeApp(FastAPI):
         if refused and endpoint:
             REQUESTS_REFUSED.add(403, refused.reason)
         if refused or endpoint is None:
-            await self._observed(scope, receive, send, refused)
+            await self._pass_on(scope, receive, send, refused)
         else:
             await endpoint(scope, receive, send)
 
     def _endpoint(self, method: str, path: str) -> PublishingEndpoint | None:
-        endpoints = self.hot.get(path)
+        endpoints = self.publishing.get(path)
         if endpoints is None and path.startswith(_ONE_FEEDBACK) and _id_in(path):
             endpoints = self.one_feedback
         return None if endpoints is None else endpoints.by_method.get(method)
@@ -114,13 +121,13 @@ class EdgeApp(FastAPI):
             is_page=scope["method"] == "GET" and not scope["path"].startswith("/v1/"),
         )
 
-    async def _observed(self, scope: AsgiScope, receive: Receive, send: Send, refused: ApiError | None = None) -> None:
-        """Refuse a request, or let FastAPI answer it; the answer has the request's id, and it is counted."""
+    async def _pass_on(self, scope: AsgiScope, receive: Receive, send: Send, refused: ApiError | None = None) -> None:
+        """Refuse a request or let FastAPI answer it, add its request id to the response, and count it."""
         began, status = time.perf_counter(), 500
         request_id = request_id_of(dict(scope["headers"]))
         log_it_as(request_id)
 
-        async def noting(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -129,13 +136,13 @@ class EdgeApp(FastAPI):
 
         try:
             if refused:
-                await error_response(refused)(scope, receive, noting)
+                await error_response(refused)(scope, receive, send_noted)
             else:
-                await super().__call__(scope, receive, noting)
+                await super().__call__(scope, receive, send_noted)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            answered(scope["method"], route, status, time.perf_counter() - began)
-            # A probe that is told the same every second would drown what callers are told.
+            count_response(scope["method"], route, status, time.perf_counter() - began)
+            # A probe is refused every second while Kafka is away; its log lines would hide those of callers.
             if status >= 400 and route != _PROBE:
                 log_refusal(scope["method"], route, status, refused.reason if refused else "")
 
@@ -144,7 +151,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     """The app; its lifespan connects to Kafka in the background and flushes at the end. `now_ms` is the clock."""
     publisher = Publisher(settings)
     limits = settings.limits
-    idempotency_keys = KeyMemory(settings.idempotency_entries)
+    idempotency_keys = IdempotencyKeyCache(settings.idempotency_entries)
     api_keys = ApiKeyStore(settings.require_keys)
     if settings.closed_mark:
         remember_in(Path(settings.closed_mark), api_keys)
@@ -168,8 +175,8 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         unknown_keys = authenticator.fault(now_ms())
         return publisher.fault or (unknown_keys and (feed.fault or unknown_keys))
 
-    def call(caller: Caller) -> Call:
-        return Call(caller.workspace, now_ms())
+    def call(caller: Caller) -> CallContext:
+        return CallContext(caller.workspace, now_ms())
 
     def claimed(accepted: Accepted) -> Accepted:
         if accepted.claim is not None:
@@ -189,10 +196,12 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         return claimed(request_log.log(body, headers, call(caller), limits))
 
     def endpoint(
-        observed: Observed, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
+        telemetry: EndpointTelemetry, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
     ) -> PublishingEndpoint:
-        admission = Admission(authenticator, rate_limits, scope, now_ms, fault)
-        return PublishingEndpoint(publisher, admission, settings.max_body_bytes, decide, _reply(message, ids), observed)
+        access_control = AccessControl(authenticator, rate_limits, scope, now_ms, fault)
+        return PublishingEndpoint(
+            publisher, access_control, settings.max_body_bytes, decide, _reply(message, ids), telemetry
+        )
 
     app = EdgeApp(
         title="Feedback API",
@@ -203,19 +212,22 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         exception_handlers={HTTPException: _refused, Exception: _internal_error},
     )
     app.api_keys = api_keys
-    # A name that the operator has it listen on is its own as well.
+    # The name that the edge listens on is allowed as well.
     app.allowed_hosts = frozenset((*settings.allowed_hosts, settings.host.lower()))
-    created, logged = Observed("POST", "/v1/feedback", "create"), Observed("POST", "/v1/logs", "request")
+    created, logged = (
+        EndpointTelemetry("POST", "/v1/feedback", "create"),
+        EndpointTelemetry("POST", "/v1/logs", "request"),
+    )
     feedback = ByMethod(POST=endpoint(created, create, "Feedback successfully saved", "feedback_ids"))
     logs = ByMethod(POST=endpoint(logged, log, "Logs successfully saved", "ids", "logs.write"))
-    app.hot = {"/v1/feedback": feedback, "/v1/feedback/": feedback, "/v1/logs": logs, "/v1/logs/": logs}
+    app.publishing = {"/v1/feedback": feedback, "/v1/feedback/": feedback, "/v1/logs": logs, "/v1/logs/": logs}
     one = _ONE_FEEDBACK + "{feedback_id}"
-    updated, deleted = Observed("PUT", one, "update"), Observed("DELETE", one, "delete")
+    updated, deleted = EndpointTelemetry("PUT", one, "update"), EndpointTelemetry("DELETE", one, "delete")
     app.one_feedback = ByMethod(
         PUT=endpoint(updated, update, "Feedback successfully updated", "feedback_ids"),
         DELETE=endpoint(deleted, delete, "Feedback successfully deleted", "feedback_ids"),
     )
-    for path, endpoints in (app.hot | {one: app.one_feedback}).items():
+    for path, endpoints in (app.publishing | {one: app.one_feedback}).items():
         app.router.routes.append(Route(path, endpoints, methods=list(endpoints.by_method)))
 
     @app.get("/healthz", summary="Is the process alive?", tags=["health"])
@@ -229,8 +241,8 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         responses={503: {"description": "They cannot, and why.", "model": Failure}},
     )
     async def readyz() -> Response:
-        if told := fault():
-            return error_response(ApiError(told, status=503))
+        if message := fault():
+            return error_response(ApiError(message, status=503))
         return JSONResponse({"status": "ok"})
 
     add_docs_page(app)
@@ -263,13 +275,13 @@ def _reply(message: str, ids: str) -> Callable[[Accepted], bytes]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {
+    message = {
         404: f"there is nothing at {request.url.path}: /docs lists what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }.get(error.status_code, str(error.detail))
     headers = {**(error.headers or {}), **_NO_PAGE}.items()
     encoded = [(name.encode(), value.encode()) for name, value in headers]
-    return error_response(ApiError(told, status=error.status_code, headers=encoded))
+    return error_response(ApiError(message, status=error.status_code, headers=encoded))
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:

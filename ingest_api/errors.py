@@ -17,7 +17,7 @@ def kafka_unavailable(why: str) -> ApiError:
 
 
 def outcome_unknown(why: str) -> ApiError:
-    """A 503: Kafka has not acknowledged events of this call, and may have them all the same."""
+    """A 503: Kafka has not acknowledged events of this call, but may have stored them."""
     message = f"it is not known whether all was stored: {why}"
     return ApiError(message, status=503, headers=retry_after(), reason=OUTCOME_UNKNOWN)
 

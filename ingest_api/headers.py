@@ -1,7 +1,7 @@
-"""What a request's headers say about its trace: Portkey's headers and the two of the W3C.
+"""Reads a trace, spans and metadata from request headers: Portkey's headers and the two of the W3C. Pure.
 
-Pure. The body always wins over `x-portkey-*`, and those over `traceparent` and `baggage`; malformed W3C headers are
-ignored, as their specifications ask.
+The body always wins over `x-portkey-*`, and those over `traceparent` and `baggage`. Malformed W3C headers are ignored,
+as their specifications ask.
 """
 
 import re
@@ -21,7 +21,7 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})
 
 
 def text_of(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    """A header's text; nothing where it is missing or empty."""
+    """The text of a header; None if it is missing or empty."""
     value = headers.get(name)
     if not value:
         return None
@@ -51,7 +51,7 @@ def _baggage(text: str) -> list[tuple[str, str]]:
     for member in text.split(","):
         name, equals, value = member.split(";", 1)[0].partition("=")
         value = unquote(value.strip())
-        # A percent-encoded NUL cannot be stored, and there is no caller's field to name.
+        # A percent-encoded NUL cannot be stored, and no field of the caller could be named in a refusal.
         if equals and name.strip() and "\0" not in value:
             members.append((name.strip(), value))
     return members

@@ -1,6 +1,6 @@
-"""One event on its way to Kafka, and how the edge writes times.
+"""The record of one event on its way to Kafka, and the outcome of a valid call.
 
-A record names its trace hash and not a partition: how many there are is known to the Kafka link alone.
+A record has the hash of its trace and no partition: only the producer connection knows how many partitions there are.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import msgspec
 
 from ingest_api.access.idempotency import Claim
 
-# What a record costs in memory beside its value, roughly.
+# Roughly the memory that a record takes beside its value.
 OVERHEAD_BYTES = 200
 
 
-class Record(msgspec.Struct, gc=False):
-    """An event as Kafka takes it. `at_ms` is its time in Unix milliseconds."""
+class EventRecord(msgspec.Struct, gc=False):
+    """An event as a Kafka record. `at_ms` is its time in Unix milliseconds."""
 
     topic: str
     trace_hash: int
@@ -25,9 +25,9 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Accepted(NamedTuple):
-    """What a valid call comes to: its ids in input order, the records to publish, trace ids to tell, and its key."""
+    """The outcome of a valid call: ids in input order, records to publish, trace ids to return, and its key's claim."""
 
     ids: list[str]
-    records: list[Record]
+    records: list[EventRecord]
     trace_ids: Sequence[str] = ()
     claim: Claim | None = None

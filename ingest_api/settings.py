@@ -1,7 +1,7 @@
-"""Every setting of the edge, from the environment: FEEDBACK_ and the name.
+"""The settings of the edge, from the environment: FEEDBACK_ and the name.
 
-Promises that a faulty one is told at start, each fault in one sentence that names the variable. `Limits` is the
-part that decides what a valid body is.
+Promises that faulty settings are reported at the start, each in one sentence that names the variable. `BodyLimits`
+holds the settings that decide whether a body is valid.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ingest_api.validation.harmless_names import Harmless, spelt
+from ingest_api.validation.harmless_names import HarmlessNames, normalized
 from runtime.addresses import Brokers
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
@@ -27,8 +27,8 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a valid body keeps to. Sizes are characters, bytes of compact JSON, and items."""
+class BodyLimits:
+    """The limits of a valid body that are settings: in characters, in bytes of compact JSON, and in items."""
 
     trace_id_chars: int
     metadata_bytes: int
@@ -36,7 +36,7 @@ class Limits:
     environments: frozenset[str]
     logged_body_bytes: int = 1_000_000
     keep_bodies: bool = True
-    harmless: Harmless = field(default_factory=Harmless)
+    harmless: HarmlessNames = field(default_factory=HarmlessNames)
 
 
 class Settings(BaseSettings):
@@ -95,14 +95,16 @@ class Settings(BaseSettings):
         return names
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BodyLimits:
         """The limits of a body."""
-        return Limits(
+        return BodyLimits(
             self.max_trace_id_chars,
             self.max_metadata_bytes,
             self.max_bulk,
             frozenset(self.environments),
             self.max_logged_body_bytes,
             self.keep_bodies,
-            Harmless(frozenset(map(spelt, self.keep_headers)), frozenset(map(spelt, self.keep_url_parameters))),
+            HarmlessNames(
+                frozenset(map(normalized, self.keep_headers)), frozenset(map(normalized, self.keep_url_parameters))
+            ),
         )

@@ -6,13 +6,13 @@ import orjson
 
 from deploy.demo.calls import ApiCall
 from ingest_api.records import Accepted
-from ingest_api.settings import Limits
+from ingest_api.settings import BodyLimits
 from ingest_api.validation import feedback, request_log
-from ingest_api.validation.feedback import Call
+from ingest_api.validation.feedback import CallContext
 from operations.produce import Record
 
 
-def records_of(calls: Sequence[ApiCall], workspace: str, limits: Limits) -> list[Record]:
+def records_of(calls: Sequence[ApiCall], workspace: str, limits: BodyLimits) -> list[Record]:
     """The events, in the order of the calls. ApiError if the edge would refuse one.
 
     Events carry the times of the calls, but records none: Kafka would drop what is older than it keeps.
@@ -20,14 +20,14 @@ def records_of(calls: Sequence[ApiCall], workspace: str, limits: Limits) -> list
     ids: dict[int, str] = {}
     records: list[Record] = []
     for call in calls:
-        accepted = _decide(call, ids, Call(workspace, int(call.at.timestamp() * 1000)), limits)
+        accepted = _decide(call, ids, CallContext(workspace, int(call.at.timestamp() * 1000)), limits)
         if call.kind == "create":
             (ids[call.feedback],) = accepted.ids
         records += [Record(each.topic, each.trace_hash, each.key, each.value) for each in accepted.records]
     return records
 
 
-def _decide(call: ApiCall, ids: dict[int, str], caller: Call, limits: Limits) -> Accepted:
+def _decide(call: ApiCall, ids: dict[int, str], caller: CallContext, limits: BodyLimits) -> Accepted:
     body = orjson.dumps(call.body)
     match call.kind:
         case "log":

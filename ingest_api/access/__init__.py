@@ -1,1 +1,1 @@
-"""Who may publish, how much, and which call an idempotency key stands for."""
+"""Access to the edge: who may publish, how much, and which call an idempotency key belongs to."""

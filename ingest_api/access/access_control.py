@@ -1,4 +1,4 @@
-"""Who may publish, and how much: decided from the headers alone, before anything of the body is read."""
+"""Decides who may publish and how much, from the headers alone, before the body is read."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,10 +11,10 @@ from schemas.api_keys import Scope
 Headers = Mapping[bytes, bytes]
 
 
-class Admission:
-    """Lets in the callers whose key has one scope.
+class AccessControl:
+    """The access check of an endpoint: the caller's key must have its scope, and its rate limit must not be used up.
 
-    `now_ms` is the clock, in Unix milliseconds; `fault` says why nothing can be published now, if it knows.
+    `now_ms` is the clock, in Unix milliseconds. `fault` returns why nothing can be published now, or an empty text.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Admission:
         self._fault = fault
 
     def admit(self, headers: Headers) -> tuple[Caller, Bucket | None]:
-        """The caller, and the bucket that its events are to be taken from, if they are limited.
+        """The caller, and the bucket from which its events are taken if its key has a rate limit.
 
         ApiError 400, 401, 403 or 429; 503 while keys are not known.
         """

@@ -1,8 +1,8 @@
-"""What an `Idempotency-Key` stands for: one call, told from others by the digest of all it sends.
+"""Idempotency keys: each identifies one call, by the digest of everything the call sends.
 
-An edge remembers the keys it has seen lately and refuses one that comes with another body. What it cannot know, from
-another edge or from before it was started, the workers find: there the later call ends in the dead letters. A key
-stands for the first valid body that came with it, also where Kafka did not take that call.
+An edge caches the keys that it has seen lately, and refuses one that comes with another body. It cannot know keys of
+another edge or from before its start; there the workers find the conflict, and the later call ends in the dead letters.
+A key belongs to the first valid body that came with it, even if Kafka did not take that call.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _DIGEST_BYTES = 16
 
 
 class Claim(NamedTuple):
-    """A call's key in its workspace, and the digest of what it sends."""
+    """A workspace, an idempotency key, and the digest of the call that claims the key."""
 
     workspace: str
     key: str
@@ -30,7 +30,7 @@ class Claim(NamedTuple):
 
 
 def key_in(headers: Mapping[bytes, bytes]) -> str | None:
-    """The key that a call comes under, if any; ApiError where it is too long."""
+    """The idempotency key of a call, or None; ApiError if it is too long."""
     key = text_of(headers, b"idempotency-key")
     if key is not None and len(key) > MAX_KEY_CHARS:
         raise ApiError(
@@ -40,7 +40,7 @@ def key_in(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def digest(items: Iterable[Any]) -> str:
-    """32 hex digits that are the same for the same items, whatever the order of keys and the space between."""
+    """32 hex digits that are equal for equal items, whatever the order of their keys and the space between them."""
     items = list(items)
     try:
         canonical = orjson.dumps(items, option=orjson.OPT_SORT_KEYS)
@@ -49,8 +49,8 @@ def digest(items: Iterable[Any]) -> str:
     return hashlib.blake2b(canonical, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-class KeyMemory:
-    """The latest keys, at most `capacity` of them, with their digests."""
+class IdempotencyKeyCache:
+    """The latest idempotency keys with their digests, at most `capacity` of them."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -60,7 +60,7 @@ class KeyMemory:
         return len(self._digests)
 
     def take(self, claim: Claim) -> None:
-        """Remember the claim; ApiError 409 where its key is known to stand for another body."""
+        """Store the claim; ApiError 409 if its key is known to belong to another body."""
         place = (claim.workspace, claim.key)
         if self._digests.setdefault(place, claim.digest) != claim.digest:
             raise ApiError(

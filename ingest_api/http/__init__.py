@@ -1,1 +1,1 @@
-"""HTTP as the edge speaks it: its publishing endpoint, what it adds to uvicorn, telemetry and OpenAPI."""
+"""The HTTP side of the edge: its publishing endpoint, its uvicorn protocol, telemetry and OpenAPI."""

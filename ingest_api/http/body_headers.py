@@ -1,6 +1,7 @@
-"""What a request's headers say about its body: JSON in UTF-8, and not compressed.
+"""Checks the request headers that describe the body: it must be JSON in UTF-8, and not compressed. Pure.
 
-Pure. Where they say nothing, the body is taken for that; a body that is said to be something else is never guessed at.
+Without these headers, the body is taken as that. A body that is declared as something else is refused, and never
+guessed at.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 def check_body_headers(headers: Mapping[bytes, bytes]) -> None:
-    """ApiError naming the header by which the body would be no plain JSON."""
+    """Raise ApiError, naming the header, if the headers declare anything but uncompressed JSON in UTF-8."""
     kind = headers.get(b"content-type")
     if kind and kind != _JSON:
         _check_kind(kind.decode("latin-1"))

@@ -1,8 +1,7 @@
-"""`/docs`: the OpenAPI document in Swagger UI, all of it served from here.
+"""The page `/docs`: the OpenAPI document in Swagger UI, served completely from here.
 
-Script, style and icon are Swagger UI's own (Apache-2.0), byte for byte, out of the pinned package fastapi-swagger. So
-the page works without a network, and its policy forbids it to load or ask anything elsewhere, or to run a script that
-stands in the page.
+Script, style and icon are Swagger UI's own (Apache-2.0), byte for byte, from the pinned package fastapi-swagger. So the
+page works without a network. Its content security policy forbids requests to other hosts and inline scripts.
 """
 
 from functools import partial
@@ -41,11 +40,11 @@ _POLICY = (
     " frame-ancestors 'none'"
 )
 _HEADERS = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-_KEPT = _HEADERS | {"cache-control": "public, max-age=3600"}
+_CACHED_HEADERS = _HEADERS | {"cache-control": "public, max-age=3600"}
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Add the page and what it loads."""
+    """Add the page, and the files that it loads, to an app."""
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> Response:
@@ -53,7 +52,7 @@ def add_docs_page(app: FastAPI) -> None:
 
     @app.get("/docs/start.js", include_in_schema=False)
     async def start() -> Response:
-        return Response(_START, headers=_KEPT, media_type="text/javascript")
+        return Response(_START, headers=_CACHED_HEADERS, media_type="text/javascript")
 
     for name, kind in _KINDS.items():
         app.get(f"/docs/{name}", include_in_schema=False)(partial(_asset, name, kind))
@@ -61,4 +60,4 @@ def add_docs_page(app: FastAPI) -> None:
 
 async def _asset(name: str, kind: str) -> Response:
     content = (files("fastapi_swagger") / "resources" / name).read_bytes()
-    return Response(content, headers=_KEPT, media_type=kind)
+    return Response(content, headers=_CACHED_HEADERS, media_type=kind)

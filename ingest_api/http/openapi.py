@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own for its routes, and the operations of the publishing endpoints."""
+"""The OpenAPI document: FastAPI's for its own routes, with the operations of the publishing endpoints added."""
 
 from typing import Any
 
@@ -32,10 +32,10 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas["$defs"])
-    # None of them is needed while the server is open.
+    # No key is needed while the server is open.
     components["securitySchemes"] = SECURITY_SCHEMES
     document["security"] = [{"key": []}, {"bearer": []}, {}]
-    _drop_what_is_never_answered(document)
+    _remove_unused_responses(document)
     foreign = described(
         f"{FOREIGN}.", "Failure", error_content(403, "the request comes from a web page of another origin")
     )
@@ -46,8 +46,8 @@ def openapi_schema(app: FastAPI, settings: Settings) -> dict[str, Any]:
     return document
 
 
-def _drop_what_is_never_answered(document: dict[str, Any]) -> None:
-    """FastAPI tells of a 422 where parameters are declared; here such a fault is a 400 in the one error body."""
+def _remove_unused_responses(document: dict[str, Any]) -> None:
+    """Remove the 422 that FastAPI adds where parameters are declared: the edge answers such faults with a 400."""
     for operation in (each for methods in document["paths"].values() for each in methods.values()):
         operation["responses"].pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):

@@ -1,7 +1,7 @@
-"""The publishing endpoints as operations of OpenAPI, from the types that validate what is sent to them.
+"""The publishing endpoints as OpenAPI operations, from the types that validate their bodies.
 
-Promises that no field or limit is written twice. Whoever adds a publishing endpoint adds its operation here; a
-test compares the two.
+Promises that no field or limit is written twice. A new publishing endpoint needs its operation here; a test compares
+the two.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn
 from runtime.http_errors import Failure
 
 TYPES: tuple[Any, ...] = (FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure)
-"""What operations refer to among the components."""
+"""The types that become components of the document."""
 _ID = "01970000-0000-8000-8000-9b11edf90000"
 _FEEDBACK_EXAMPLE = {
     "trace_id": "request-4711",
@@ -58,7 +58,7 @@ _ID_PARAMETER = {
 
 
 def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
-    """By path and method."""
+    """The operations of the publishing endpoints, by path and method."""
     feedback = _operation(
         "create_feedback",
         "Give feedback",

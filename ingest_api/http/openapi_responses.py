@@ -1,4 +1,4 @@
-"""What the publishing endpoints answer: the types, and how OpenAPI describes them."""
+"""The responses of the publishing endpoints: their types, and how OpenAPI describes them."""
 
 from typing import Any, Literal
 
@@ -38,14 +38,14 @@ RATE_LIMIT_HEADERS = {
 
 
 def saved(name: str, message: str, **lists: list[str]) -> dict[str, Any]:
-    """The answer to a call that was accepted; `name` is that of its type."""
+    """The response to an accepted call; `name` is the name of its type."""
     answer = described("Kafka has acknowledged it.", name, {"status": "success", "message": message, **lists})
     return answer | {"headers": RATE_LIMIT_HEADERS}
 
 
 def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
-    """The refusals of an operation, by status."""
-    told: dict[str, tuple[str, str | None, str]] = {
+    """The error responses of an operation, by status."""
+    examples: dict[str, tuple[str, str | None, str]] = {
         "401": ("an API key is needed", "x-portkey-api-key", "No valid API key came with the call."),
         "403": (
             "the API key lacks the scope",
@@ -57,22 +57,22 @@ def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
         "413": ("the body is larger than the limit: send it in parts", None, "The body is too large."),
         "503": ("nothing was stored: Kafka does not answer; try again later", None, "Kafka is away or slow."),
     }
-    told["400"] = (
+    examples["400"] = (
         ("value must be an integer from -10 to 10, got 11", "value", "The body, or what a header says, is not valid.")
         if has_body
         else ('Content-Encoding must be left out, got "gzip"', "Content-Encoding", "A header is not valid.")
     )
     if not_found:
-        told["404"] = ("there is no feedback with the id", "feedback_id", "The id was never given here.")
+        examples["404"] = ("there is no feedback with the id", "feedback_id", "The id was never given here.")
     if keyed:
-        told["409"] = (
+        examples["409"] = (
             "this Idempotency-Key was used before with another body",
             "Idempotency-Key",
             "The key stands for another call.",
         )
     by_status = {
         status: described(about, "Failure", error_content(int(status), message, param))
-        for status, (message, param, about) in sorted(told.items())
+        for status, (message, param, about) in sorted(examples.items())
     }
     retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     by_status["429"]["headers"] = retry_after | RATE_LIMIT_HEADERS
@@ -86,7 +86,7 @@ def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
 
 
 def described(description: str, name: str, example: dict[str, Any]) -> dict[str, Any]:
-    """One response of an OpenAPI operation, in JSON of the type with this name."""
+    """A response of an OpenAPI operation, as JSON of the type with this name."""
     return {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}},

@@ -1,7 +1,7 @@
-"""The publishing endpoints as plain ASGI: tell the caller, read the body, decide, publish, answer.
+"""A publishing endpoint as plain ASGI: check access, read the body, decide, publish, respond.
 
-FastAPI's own handling of a route costs more than all of this together. Promises an answer in the one error body
-for whatever goes wrong, a 200 only after Kafka's acknowledgement, and never more of a body in memory than the limit.
+FastAPI's own handling of a route costs more than all of this together. Promises a response in the one error body for
+every failure, a 200 only after Kafka's acknowledgement, and never more of a body in memory than the limit.
 """
 
 import logging
@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from ingest_api.access.access_control import Admission
+from ingest_api.access.access_control import AccessControl
 from ingest_api.errors import OUTCOME_UNKNOWN
 from ingest_api.http.body_headers import check_body_headers
-from ingest_api.http.coalesced_write import WHOLE_ANSWER
-from ingest_api.http.telemetry import REQUEST_ID_HEADER, Observed, log_it_as, reason_of, request_id_of
+from ingest_api.http.coalesced_write import FULL_RESPONSE
+from ingest_api.http.telemetry import REQUEST_ID_HEADER, EndpointTelemetry, log_it_as, reason_of, request_id_of
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from runtime.api_key_authentication import Caller
@@ -36,31 +36,31 @@ log = logging.getLogger(__name__)
 
 
 class _ClientGoneError(Exception):
-    """The client has closed its connection before its body was complete; nobody waits for an answer."""
+    """The client has closed its connection before its body was complete, so no response is needed."""
 
 
 class PublishingEndpoint:
-    """One ASGI endpoint.
+    """One publishing endpoint as an ASGI app.
 
-    `admission` tells the caller or refuses; `decide` makes of path, headers, body and caller what to publish, or raises
-    ApiError; `reply` makes of it the body of the 200; `observed` is told what came of it.
+    `access_control` returns the caller or raises ApiError. `decide` makes the records to publish from path, headers,
+    body and caller, or raises ApiError. `reply` makes the body of the 200. `telemetry` counts and logs the outcome.
     """
 
     def __init__(
         self,
         publisher: Publisher,
-        admission: Admission,
+        access_control: AccessControl,
         max_body_bytes: int,
         decide: Decide,
         reply: Callable[[Accepted], bytes],
-        observed: Observed,
+        telemetry: EndpointTelemetry,
     ) -> None:
         self._publisher = publisher
-        self._admission = admission
+        self._access_control = access_control
         self._max_body_bytes = max_body_bytes
         self._decide = decide
         self._reply = reply
-        self._observed = observed
+        self._telemetry = telemetry
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -72,13 +72,13 @@ class PublishingEndpoint:
         try:
             if len(headers) < len(scope["headers"]):
                 headers = headers_of(scope["headers"])
-            caller, bucket = self._admission.admit(headers)
+            caller, bucket = self._access_control.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
             accepted = self._decide(scope["path"], headers, body, caller)
             if bucket is not None:
                 bucket.take(len(accepted.records) - 1)
             await self._publisher.publish(accepted.records)
-            self._observed.accepted(len(accepted.records))
+            self._telemetry.count_accepted(len(accepted.records))
             status, answer = 200, self._reply(accepted)
         except _ClientGoneError:
             return
@@ -88,32 +88,32 @@ class PublishingEndpoint:
         if bucket is not None:
             extra = [*extra, *bucket.headers()]
         head = [_JSON, (b"content-length", b"%d" % len(answer)), (REQUEST_ID_HEADER, request_id), *extra]
-        write = scope.get("extensions", {}).get(WHOLE_ANSWER)
+        write = scope.get("extensions", {}).get(FULL_RESPONSE)
         if write is None or not write(scope, status, head, answer):
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": answer})
-        self._observed.answered(status, perf_counter() - began)
+        self._telemetry.count_response(status, perf_counter() - began)
 
     def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
-        """Count and log a request that is not accepted; status, body and headers of its answer."""
+        """Count and log a request that is not accepted; returns status, body and headers of its response."""
         if not isinstance(error, ApiError):
             error = internal_error()
         extra = [*error.headers]
         if error.reason == OUTCOME_UNKNOWN:
             extra.append(_not_to_be_repeated())
-        self._observed.refused(error.status, reason_of(error))
+        self._telemetry.count_refused(error.status, reason_of(error))
         return error.status, error_body(error), extra
 
 
 def internal_error() -> ApiError:
-    """Log where the exception at hand comes from; the 500 that names the request."""
+    """Log the current exception; returns the 500 that names the request."""
     log.exception("internal error", extra=promised())
     message = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
     return ApiError(message, status=500, headers=[_not_to_be_repeated()], reason="internal")
 
 
 def _not_to_be_repeated() -> tuple[bytes, bytes]:
-    # Portkey's SDKs repeat a 5xx at once unless it carries this header; what has arrived would be stored twice.
+    # Portkey's SDKs repeat a 5xx at once unless it has this header; events that have arrived would be stored twice.
     return NOT_TO_BE_REPEATED, REQUEST_ID.get().encode()
 
 

@@ -1,6 +1,6 @@
-"""What a request leaves behind beside its answer: numbers, a request id, and a line in the log where it was refused.
+"""Telemetry of requests: metrics, request ids, and a log line for each refused request.
 
-Nothing a caller sends is kept of it, but its own `x-request-id` where that is well formed.
+Nothing that a caller sends becomes part of it, except its own `x-request-id` if that is well formed.
 """
 
 import logging
@@ -38,29 +38,29 @@ _prefix, _numbers = token_hex(8).encode(), count(1)
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
-    """The id of the request that has these headers, its own or a new one."""
+    """The id of the request with these headers: its `x-request-id`, or a new one."""
     given = headers.get(REQUEST_ID_HEADER)
     return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
 
 
 def log_it_as(request_id: bytes) -> None:
-    """Let what the request at hand logs from now on name it."""
+    """Have every later log line of the current request name it."""
     REQUEST_ID.set(request_id.decode())
 
 
-def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request of any route."""
+def count_response(method: str, route: str, status: int, seconds: float) -> None:
+    """Count the response to a request of any route."""
     REQUEST_SECONDS.observe(seconds, method if method in _METHODS else "other", route, status)
 
 
 def log_refusal(method: str, route: str, status: int, reason: str = "") -> None:
-    """Say that a request was refused."""
-    told = {"method": method, "route": route, "status": status} | ({"reason": reason} if reason else {})
-    log.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=fields(**told))
+    """Log that a request was refused."""
+    logged = {"method": method, "route": route, "status": status} | ({"reason": reason} if reason else {})
+    log.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=fields(**logged))
 
 
 def reason_of(refusal: ApiError) -> str:
-    """One word for a refusal: its own, else the field of ours that is at fault, or what its status means."""
+    """One word for a refusal: its own reason, else the field at fault, else the meaning of its status."""
     if refusal.reason:
         return refusal.reason
     found = _FIELD(refusal.param or "")
@@ -68,21 +68,21 @@ def reason_of(refusal: ApiError) -> str:
     return field or _BY_STATUS.get(refusal.status, "other")
 
 
-class Observed:
-    """One publishing endpoint: the method and route that it answers, and the kind of event it publishes."""
+class EndpointTelemetry:
+    """The telemetry of one publishing endpoint: its method and route, and the kind of event that it publishes."""
 
     def __init__(self, method: str, route: str, kind: str) -> None:
         self._method, self._route, self._kind = method, route, kind
 
-    def accepted(self, events: int) -> None:
-        """Kafka has these events."""
+    def count_accepted(self, events: int) -> None:
+        """Count events that Kafka has acknowledged."""
         EVENTS_ACCEPTED.add(self._kind, by=events)
 
-    def refused(self, status: int, reason: str) -> None:
-        """The request at hand is not accepted."""
+    def count_refused(self, status: int, reason: str) -> None:
+        """Count and log the current request as refused."""
         REQUESTS_REFUSED.add(status, reason)
         log_refusal(self._method, self._route, status, reason)
 
-    def answered(self, status: int, seconds: float) -> None:
-        """The request at hand has had its answer."""
+    def count_response(self, status: int, seconds: float) -> None:
+        """Count the response to the current request."""
         REQUEST_SECONDS.observe(seconds, self._method, self._route, status)

@@ -1,1 +1,1 @@
-"""From events to acknowledged records, and the API keys that come back by Kafka."""
+"""The edge's use of Kafka: publishing events, and reading API keys."""

@@ -42,19 +42,19 @@ class ApiKeyFeed:
         self._bootstrap = bootstrap
         self._authenticator = authenticator
         self._now_ms = now_ms
-        self._keeper = BackgroundTask("reading API keys from Kafka", self._keep)
+        self._task = BackgroundTask("reading API keys from Kafka", self._run)
         self.fault = f"topic {API_KEYS} has not been read to its end yet"
         self._unreadable: set[bytes] = set()
 
     def start(self) -> None:
-        """Begin to read, for ever."""
-        self._keeper.start()
+        """Begin to read."""
+        self._task.start()
 
     async def stop(self) -> None:
-        """Read no more."""
-        await self._keeper.stop()
+        """Stop to read."""
+        await self._task.stop()
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self._bootstrap,
@@ -67,44 +67,44 @@ class ApiKeyFeed:
             try:
                 async with asyncio.timeout(_PASS_S):
                     await consumer.start()
-                    places = await _assigned(consumer)
-                await self._follow(consumer, places)
+                    partitions = await _assigned(consumer)
+                await self._follow(consumer, partitions)
             except _NoTopicError:
-                self._tell(f"topic {API_KEYS} does not exist in Kafka: create the topics (feedback topics)")
+                self._set_fault(f"topic {API_KEYS} does not exist in Kafka: create the topics (feedback topics)")
             except (KafkaError, OSError, TimeoutError) as error:
-                self._tell(f"topic {API_KEYS} cannot be read ({type(error).__name__})")
+                self._set_fault(f"topic {API_KEYS} cannot be read ({type(error).__name__})")
             finally:
                 await stop_consumer(consumer)
             await asyncio.sleep(_RETRY_S)
 
-    async def _follow(self, consumer: Any, places: list[TopicPartition]) -> None:
+    async def _follow(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         while True:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(_PASS_S):
-                await self._read_all(consumer, places)
+                await self._read_all(consumer, partitions)
             self._authenticator.mark_fresh(self._now_ms())
-            self._tell("")
+            self._set_fault("")
             while asyncio.get_running_loop().time() < began + _REREAD_S:
                 await self._poll(consumer)
 
-    async def _read_all(self, consumer: Any, places: list[TopicPartition]) -> None:
-        """Read from the start until a broker has said, since now, that there is no more in any partition."""
+    async def _read_all(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Read from the start until a broker has reported, after this call, the end of every partition."""
         began_ms = time.time() * 1000
-        for place in places:
-            # Not seek_to_beginning: it looks the topic up by name, and a broker may create what it is asked about.
-            consumer.seek(place, 0)
-        waiting = set(places)
-        while waiting:
+        for partition in partitions:
+            # Not seek_to_beginning: it asks for the topic by name, and then a broker may create it.
+            consumer.seek(partition, 0)
+        unread = set(partitions)
+        while unread:
             await self._poll(consumer)
-            for place in list(waiting):
-                answered = consumer.last_poll_timestamp(place)
-                # In the consumer's own time, which is rounded down.
+            for partition in list(unread):
+                answered_ms = consumer.last_poll_timestamp(partition)
+                # This is the consumer's time, which is rounded down.
                 if (
-                    answered is not None
-                    and answered > began_ms
-                    and await consumer.position(place) >= (consumer.highwater(place) or 0)
+                    answered_ms is not None
+                    and answered_ms > began_ms
+                    and await consumer.position(partition) >= (consumer.highwater(partition) or 0)
                 ):
-                    waiting.remove(place)
+                    unread.remove(partition)
 
     async def _poll(self, consumer: Any) -> None:
         for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
@@ -122,7 +122,7 @@ class ApiKeyFeed:
                 self._unreadable.add(value)
                 log.error("a record of topic %s is no API key that this version can read; it is left out", API_KEYS)
 
-    def _tell(self, fault: str) -> None:
+    def _set_fault(self, fault: str) -> None:
         if fault != self.fault:
             self.fault = fault
             if fault:
@@ -132,11 +132,11 @@ class ApiKeyFeed:
 
 
 async def _assigned(consumer: Any) -> list[TopicPartition]:
-    # All topics are asked for, and none by its name: a broker may create what it is asked about.
+    # Asks for all topics and none by name: a broker may create a topic that it is asked for.
     await consumer._client.force_metadata_update()
-    places = [TopicPartition(API_KEYS, each) for each in consumer.partitions_for_topic(API_KEYS) or ()]
-    if not places:
+    partitions = [TopicPartition(API_KEYS, each) for each in consumer.partitions_for_topic(API_KEYS) or ()]
+    if not partitions:
         raise _NoTopicError
-    consumer.assign(places)
+    consumer.assign(partitions)
     consumer._client.set_topics([])
-    return places
+    return partitions

@@ -1,7 +1,7 @@
-"""What waits for one partition, already in aiokafka's batches, and which of them is under way.
+"""The queue of one partition: batches of aiokafka that wait to be sent, and the one in flight.
 
-An event is written into its partition's batch as it comes and kept nowhere else. So a batch cannot give a single call's
-events back: it is sent, or given up, as a whole. When it is sent, and what comes of it, is the publisher's.
+An event is written into a batch of its partition as it comes, and is held nowhere else. So the events of one call
+cannot be taken out of a batch: a batch is sent, or dropped, as a whole. The publisher decides when a batch is sent.
 """
 
 import asyncio
@@ -13,35 +13,35 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from ingest_api.records import Record
+from ingest_api.records import EventRecord
 from runtime.metrics import BATCH_EVENTS, PRODUCE_SECONDS
 
 
 @dataclass(slots=True, eq=False)
-class Call:
-    """One publish. `batches` counts those with events of it that are neither acknowledged nor given up."""
+class PublishCall:
+    """One call of `publish`. `batches` counts the batches with events of it that are not acknowledged yet."""
 
     done: asyncio.Future[None]
     size: int
     batches: int = 0
-    handed_over: bool = False
+    dispatched: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Events of one partition in order, and the calls that they are of."""
+    """Events of one partition in order, and the calls to which they belong."""
 
     builder: Any
-    calls: list[Call] = field(default_factory=list)
+    calls: list[PublishCall] = field(default_factory=list)
 
     @property
     def events(self) -> int:
-        """How many it holds."""
+        """How many events it holds."""
         return int(self.builder._relative_offset)
 
-    def append(self, record: Record, call: Call) -> bool:
+    def append(self, record: EventRecord, call: PublishCall) -> bool:
         """Add an event; False if the batch is full. The first event always fits, and those of a call come together."""
-        # The wrapper around the C builder costs as much as the builder itself.
+        # The wrapper around the C builder costs as much as the builder.
         builder = self.builder
         added = builder._builder.append(builder._relative_offset, record.at_ms, record.key, record.value, [])
         if added is None:
@@ -54,53 +54,53 @@ class Batch:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
-    """One partition of one topic. It is `due` if it should have been sent while a batch of it was under way.
+class PartitionQueue:
+    """The queue of one partition of one topic. It is `due` if it was to be sent while a batch of it was in flight.
 
-    `sent_at` is when that was handed over, in seconds of `time.perf_counter`.
+    `sent_at` is when the batch in flight was dispatched, in seconds of `time.perf_counter`.
     """
 
-    place: TopicPartition
+    partition: TopicPartition
     new_builder: Callable[[], Any]
     waiting: deque[Batch] = field(default_factory=deque)
-    under_way: Batch | None = None
+    in_flight: Batch | None = None
     sent_at: float = 0.0
     due: bool = False
 
-    def append(self, record: Record, call: Call) -> None:
-        """Add an event to what waits."""
+    def append(self, record: EventRecord, call: PublishCall) -> None:
+        """Add an event to the last waiting batch, or to a new one."""
         if not self.waiting or not self.waiting[-1].append(record, call):
             batch = Batch(self.new_builder())
             self.waiting.append(batch)
             batch.append(record, call)
 
     @property
-    def under_way_events(self) -> int:
-        """How many are under way now."""
-        return self.under_way.events if self.under_way else 0
+    def in_flight_events(self) -> int:
+        """How many events are in flight."""
+        return self.in_flight.events if self.in_flight else 0
 
-    def hand_over(self) -> Any:
-        """Take the first batch that waits to be under way now; its builder."""
-        batch = self.under_way = self.waiting.popleft()
+    def dispatch(self) -> Any:
+        """Put the first waiting batch in flight and return its builder."""
+        batch = self.in_flight = self.waiting.popleft()
         self.sent_at = perf_counter()
         for call in batch.calls:
-            call.handed_over = True
+            call.dispatched = True
         return batch.builder
 
-    def settle(self) -> list[Call]:
-        """The batch under way has been acknowledged; the calls that have events in it."""
-        assert self.under_way is not None
-        batch, self.under_way = self.under_way, None
+    def complete(self) -> list[PublishCall]:
+        """Remove the batch in flight, which is acknowledged, and return the calls that have events in it."""
+        assert self.in_flight is not None
+        batch, self.in_flight = self.in_flight, None
         PRODUCE_SECONDS.observe(perf_counter() - self.sent_at)
         BATCH_EVENTS.observe(batch.events)
         return batch.calls
 
     @property
     def events(self) -> int:
-        """How many are not acknowledged."""
-        return sum(batch.events for batch in (*self.waiting, self.under_way) if batch is not None)
+        """How many events are not acknowledged."""
+        return sum(batch.events for batch in (*self.waiting, self.in_flight) if batch is not None)
 
-    def calls(self) -> list[Call]:
-        """The calls of everything that is not acknowledged."""
-        under_way = self.under_way.calls if self.under_way else []
-        return [*under_way, *(call for batch in self.waiting for call in batch.calls)]
+    def calls(self) -> list[PublishCall]:
+        """The calls that have events in a batch that is not acknowledged."""
+        in_flight = self.in_flight.calls if self.in_flight else []
+        return [*in_flight, *(call for batch in self.waiting for call in batch.calls)]

@@ -1,9 +1,10 @@
-"""One aiokafka producer kept alive: it connects, watches, and is replaced when it fails.
+"""The connection to Kafka: an aiokafka producer that is watched, and replaced when it fails.
 
-Promises that the edge can start and stay up while Kafka is away, and that at any moment either `fault` is empty and
-`producer` and `partitions` may be used, or `fault` says in one sentence why not. aiokafka never goes back to its
-bootstrap addresses and cannot recover a failed idempotent producer, so a producer that fails is thrown away with
-all it holds; the owner hears of that through `on_loss`. What is sent, and when, is left to the publisher.
+Promises that the edge can start and stay up while Kafka is away. At any moment either `fault` is empty and `producer`
+and `partitions` may be used, or `fault` tells in one sentence why not.
+
+aiokafka never returns to its bootstrap addresses and cannot recover a failed idempotent producer. So a producer that
+fails is discarded with every event it holds, and `on_loss` is called. The publisher decides what is sent, and when.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from schemas.topics import INPUTS
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 
-# How often metadata is asked for: an idle edge learns within this time that Kafka has gone or come back.
+# The interval of metadata requests: an idle edge notices within this time that Kafka has gone or come back.
 _PROBE_S = 1.0
 _RETRY_S = 0.5
 _CLOSE_S = 2.0
@@ -31,7 +32,7 @@ _CLOSE_S = 2.0
 log = logging.getLogger(__name__)
 
 
-class KafkaLink:
+class ProducerConnection:
     """The edge's connection to Kafka. `start` returns at once and connects in the background."""
 
     def __init__(self, settings: Settings, on_loss: Callable[[str], None]) -> None:
@@ -41,16 +42,16 @@ class KafkaLink:
         self._settings = settings
         self._on_loss = on_loss
         self._lost: asyncio.Event = asyncio.Event()
-        self._keeper = BackgroundTask("connecting to Kafka", self._keep)
-        self._told: str | None = None
+        self._task = BackgroundTask("connecting to Kafka", self._run)
+        self._logged_fault: str | None = None
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to connect, and to reconnect for ever."""
-        self._keeper.start()
+        """Begin to connect, and reconnect whenever the connection fails."""
+        self._task.start()
 
     def replace(self, why: str) -> None:
-        """Throw the producer away: a batch has failed or was not acknowledged in time."""
+        """Discard the producer: a batch has failed or was not acknowledged in time."""
         if self.producer is None:
             return
         self._set_fault(why)
@@ -60,28 +61,29 @@ class KafkaLink:
         self._on_loss(why)
 
     def new_batch(self) -> Any:
-        """An empty batch, aiokafka's builder."""
+        """An empty batch builder of aiokafka."""
         return self.producer.create_batch()
 
-    def send(self, batch: Any, place: TopicPartition) -> "asyncio.Future[Any]":
-        """Send a batch to a partition that has none under way; done when it is acknowledged.
+    def send(self, batch: Any, partition: TopicPartition) -> "asyncio.Future[Any]":
+        """Send a batch to a partition that has none in flight; the future is done when the batch is acknowledged.
 
-        KafkaError if the topic has gone: aiokafka would ask for it by name, and a broker may create it then. This is
-        what aiokafka's `send_batch` comes to where nothing has to be waited for; that costs a third of a small batch.
+        KafkaError if the topic is gone: aiokafka would ask for it by name, and then a broker may create it. This does
+        the same as aiokafka's `send_batch` where nothing has to be waited for; `send_batch` costs a third of a small
+        batch.
         """
-        if not self.producer.client.cluster.partitions_for_topic(place.topic):
-            raise UnknownTopicOrPartitionError(place.topic)
+        if not self.producer.client.cluster.partitions_for_topic(partition.topic):
+            raise UnknownTopicOrPartitionError(partition.topic)
         accumulator = self.producer._message_accumulator
         if accumulator._exception is not None:
             raise accumulator._exception
-        delivery: asyncio.Future[Any] = accumulator._append_batch(batch, place).future
+        delivery: asyncio.Future[Any] = accumulator._append_batch(batch, partition).future
         return delivery
 
     async def stop(self) -> None:
-        """Close the connection after what has been handed to the producer is acknowledged, or soon anyway."""
+        """Close the connection once the batches in flight are acknowledged, or after the produce timeout."""
         self._stopping = True
         self.fault = "the edge is shutting down"
-        await self._keeper.stop()
+        await self._task.stop()
         producer, self.producer = self.producer, None
         if producer is not None:
             try:
@@ -90,7 +92,7 @@ class KafkaLink:
             except (TimeoutError, KafkaError):
                 await _discard(producer)
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
             self._lost.clear()
             producer = self._new_producer()
@@ -104,7 +106,7 @@ class KafkaLink:
                 self.replace(why)
                 self._set_fault(why)
             finally:
-                # What works until the end is closed by stop(), after what it holds has been delivered.
+                # A producer that works until the end is closed by stop(), after it has delivered what it holds.
                 if not (self._stopping and self.producer is producer):
                     self.replace(f"the connection to Kafka at {self._settings.kafka_bootstrap} failed: see the log")
                     await _discard(producer)
@@ -113,7 +115,7 @@ class KafkaLink:
     async def _watch(self, producer: Any) -> None:
         while not self._lost.is_set():
             try:
-                # Asked without naming topics: a broker may create what it is asked about.
+                # Names no topic: a broker may create a topic that it is asked for.
                 async with asyncio.timeout(self._settings.produce_timeout_s):
                     answered = await producer.client.force_metadata_update()
             except TimeoutError:
@@ -121,12 +123,12 @@ class KafkaLink:
             if not answered:
                 self.replace(f"no broker of Kafka at {self._settings.kafka_bootstrap} answers")
                 return
-            self._upsert(producer.client.cluster)
+            self._note_partitions(producer.client.cluster)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PROBE_S):
                     await self._lost.wait()
 
-    def _upsert(self, cluster: Any) -> None:
+    def _note_partitions(self, cluster: Any) -> None:
         if self._lost.is_set():
             return
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in INPUTS}
@@ -134,9 +136,9 @@ class KafkaLink:
         if missing:
             self._set_fault(f"topic {missing[0]} does not exist in Kafka: create the topics")
         elif len(set(counts.values())) > 1:
-            told = " and ".join(f"{topic} has {count}" for topic, count in counts.items())
+            found = " and ".join(f"{topic} has {count}" for topic, count in counts.items())
             self._set_fault(
-                f"the input topics must have equal partition counts, but {told}: make them anew with equal counts"
+                f"the input topics must have equal partition counts, but {found}: make them anew with equal counts"
             )
         else:
             self.partitions = next(iter(counts.values()))
@@ -144,8 +146,8 @@ class KafkaLink:
 
     def _set_fault(self, fault: str) -> None:
         self.fault = fault
-        if fault != self._told:
-            self._told = fault
+        if fault != self._logged_fault:
+            self._logged_fault = fault
             if fault:
                 log.warning("not ready: %s", fault)
             else:
@@ -175,14 +177,14 @@ class KafkaLink:
 
 
 async def _discard(producer: Any) -> None:
-    """Close a producer without delivering what it still holds; `stop` would wait for that, perhaps for ever."""
+    """Close a producer without delivering what it holds; `stop` would wait for that, perhaps without end."""
     producer._closed = True
     sender = producer._sender.sender_task
     if sender is not None:
         sender.cancel()
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(_CLOSE_S):
-            # Connections first: requests under way fail at once and the cancelled sender can end.
+            # Connections first: then requests in flight fail at once, and the cancelled sender can end.
             await producer.client.close()
     if sender is not None:
         await asyncio.wait([sender], timeout=_CLOSE_S)

@@ -1,1 +1,1 @@
-"""From the body of a request to valid events, or to the one error that says what is wrong with it."""
+"""Validation: from the body of a request to valid events, or to one error that names its fault."""

@@ -1,7 +1,7 @@
-"""Feedback calls decided: body and headers in, the events to publish out.
+"""Decides feedback calls: from body and headers to the events to publish.
 
-Pure but for the chance in a new id; time comes in. Promises that a call is wholly valid or refused with the field
-that is at fault, so nothing of a refused call can be published.
+Pure, except for the randomness of new ids; the time is given. Promises that a call is wholly valid, or refused with the
+field at fault, so that nothing of a refused call can be published.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ import orjson
 
 from ingest_api.access.idempotency import Claim, digest, key_in
 from ingest_api.headers import TRACE_ID, text_of
-from ingest_api.records import Accepted, Record
-from ingest_api.settings import Limits
-from ingest_api.validation.feedback_item import Feedback, rounded
+from ingest_api.records import Accepted, EventRecord
+from ingest_api.settings import BodyLimits
+from ingest_api.validation.feedback_item import FeedbackItem, rounded
 from ingest_api.validation.fields import home_environment, metadata_json, metadata_object, specials_of, validated
 from ingest_api.validation.json_limits import parse, shown
 from ingest_api.validation.models import CHANGE, FEEDBACK_RULES
@@ -27,7 +27,7 @@ from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, t
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS
 
-# What the SDKs put into the path when their caller has left the id out or misspelt it.
+# The ids that SDKs put into the path when their caller has left out the id or misspelt its parameter.
 _MISSING_ID = {
     "undefined": "the JavaScript client was given no id: its parameter is `feedbackID`, with a capital ID",
     "NOT_GIVEN": "the Python client was given no id: pass `feedback_id=…`",
@@ -58,14 +58,14 @@ class _Created(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", 
 _ENCODER = msgspec.json.Encoder()
 
 
-class Call(NamedTuple):
-    """Who calls and when; `now_ms` is in Unix milliseconds."""
+class CallContext(NamedTuple):
+    """The workspace and the time of a call; `now_ms` is in Unix milliseconds."""
 
     workspace: str
     now_ms: int
 
 
-def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
+def create(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: BodyLimits) -> Accepted:
     """The events of a POST; ApiError if any of its items is at fault."""
     feedback = read_feedback(body, text_of(headers, TRACE_ID), limits)
     keys = [trace_key(call.workspace, each.trace_id) for each in feedback]
@@ -73,9 +73,9 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limi
     claim = _claim(headers, feedback, call.workspace)
     if claim is None:
         ids = new_ids(hashes, call.now_ms)
-        key = told = None
+        key = call_digest = None
     else:
-        key, told = claim.key, claim.digest
+        key, call_digest = claim.key, claim.digest
         ids = [str(idempotent_id(each, call.workspace, key, position)) for position, each in enumerate(hashes)]
     created_at = rfc3339(call.now_ms)
     events = [
@@ -90,19 +90,19 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limi
                 home_environment(each.specials.get("_environment"), limits),
                 created_at,
                 key,
-                told,
+                call_digest,
                 **each.specials,
             )
         )
         for each, feedback_id in zip(feedback, ids, strict=True)
     ]
-    records = list(map(Record, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
+    records = list(map(EventRecord, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
     return Accepted(ids, records, claim=claim)
 
 
-def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepted:
-    """The event of a PUT. ApiError 404 for an id that was never given here, 400 if nothing would change."""
-    identity = known_form(feedback_id)
+def update(feedback_id: str, body: bytes, call: CallContext, limits: BodyLimits) -> Accepted:
+    """The event of a PUT. ApiError 404 for an id that this API cannot have made, 400 if nothing would change."""
+    identity = feedback_id_of(feedback_id)
     value = parse(body)
     change = validated(CHANGE, [value], False, FEEDBACK_RULES, "a change must be an object")[0]
     event: dict[str, object] = {"event": "update", "workspace": call.workspace, "feedback_id": str(identity)}
@@ -117,13 +117,13 @@ def update(feedback_id: str, body: bytes, call: Call, limits: Limits) -> Accepte
     if len(event) == 3:
         raise ApiError("nothing to change: send at least one of value, weight and metadata")
     event["updated_at"] = rfc3339(call.now_ms)
-    return _later(identity, event, call)
+    return _change_event(identity, event, call)
 
 
-def delete(feedback_id: str, call: Call) -> Accepted:
-    """The event of a DELETE. ApiError 404 for an id that was never given here."""
-    identity = known_form(feedback_id)
-    return _later(
+def delete(feedback_id: str, call: CallContext) -> Accepted:
+    """The event of a DELETE. ApiError 404 for an id that this API cannot have made."""
+    identity = feedback_id_of(feedback_id)
+    return _change_event(
         identity,
         {
             "event": "delete",
@@ -135,8 +135,8 @@ def delete(feedback_id: str, call: Call) -> Accepted:
     )
 
 
-def known_form(feedback_id: str) -> UUID:
-    """The id, if it has the form of those given here; whether it was ever given is the workers' to find."""
+def feedback_id_of(feedback_id: str) -> UUID:
+    """The id, if it has the form of the ids made here; whether it exists is decided by the workers."""
     if identity := id_in(feedback_id):
         if is_ours(identity):
             return identity
@@ -146,16 +146,18 @@ def known_form(feedback_id: str) -> UUID:
     raise ApiError(f"there is no feedback with the id {shown(feedback_id)}: {why}", "feedback_id", 404)
 
 
-def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[Feedback], workspace: str) -> Claim | None:
-    """What the call stands for, if it came under an idempotency key."""
+def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[FeedbackItem], workspace: str) -> Claim | None:
+    """The claim of the call's idempotency key, if the call has one."""
     key = key_in(headers)
     if key is None:
         return None
-    said = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
-    return Claim(workspace, key, said)
+    call_digest = digest([each.trace_id, each.value, each.weight, each.metadata] for each in feedback)
+    return Claim(workspace, key, call_digest)
 
 
-def _later(identity: UUID, event: dict[str, object], call: Call) -> Accepted:
+def _change_event(identity: UUID, event: dict[str, object], call: CallContext) -> Accepted:
     feedback_id = str(identity)
-    record = Record(FEEDBACK_EVENTS, trace_hash_of(identity), feedback_id.encode(), orjson.dumps(event), call.now_ms)
+    record = EventRecord(
+        FEEDBACK_EVENTS, trace_hash_of(identity), feedback_id.encode(), orjson.dumps(event), call.now_ms
+    )
     return Accepted([feedback_id], [record])

@@ -1,17 +1,17 @@
-"""One valid feedback, as both readers of feedback calls make it: `plain_feedback` and `feedback_reader`."""
+"""One valid feedback, as both parsers of feedback calls make it."""
 
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from ingest_api.settings import Limits
+from ingest_api.settings import BodyLimits
 from ingest_api.validation.fields import checked_trace_id, specials_of
 from runtime.http_errors import ApiError
 
 
-class Feedback(msgspec.Struct, gc=False):
-    """What a feedback says; `specials` are the special fields in its metadata."""
+class FeedbackItem(msgspec.Struct, gc=False):
+    """The content of a feedback; `specials` are the special fields in its metadata."""
 
     trace_id: str
     value: int
@@ -21,15 +21,15 @@ class Feedback(msgspec.Struct, gc=False):
 
 
 def feedback_of(
-    trace_id: str | None, value: int, weight: float | None, metadata: dict[str, Any] | None, limits: Limits
-) -> Feedback:
+    trace_id: str | None, value: int, weight: float | None, metadata: dict[str, Any] | None, limits: BodyLimits
+) -> FeedbackItem:
     """The feedback with its defaults; ApiError without a trace id, or if it or a special field is at fault."""
     if not trace_id:
         raise ApiError("trace_id is required", "trace_id")
     checked_trace_id(trace_id, "trace_id", limits)
     if not metadata:
-        return Feedback(trace_id, value, 1.0 if weight is None else rounded(weight), {}, {})
-    return Feedback(trace_id, value, 1.0 if weight is None else rounded(weight), metadata, specials_of(metadata))
+        return FeedbackItem(trace_id, value, 1.0 if weight is None else rounded(weight), {}, {})
+    return FeedbackItem(trace_id, value, 1.0 if weight is None else rounded(weight), metadata, specials_of(metadata))
 
 
 @lru_cache(maxsize=1024)

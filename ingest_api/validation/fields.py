@@ -1,6 +1,6 @@
-"""The rules that feedback and request logs share: bulk forms, trace ids, metadata and its special fields.
+"""The rules that feedback and request logs share: bulk calls, trace ids, metadata and its special fields. Pure.
 
-Pure. Every refusal names the field; the item of a bulk call is added by whoever walks it.
+Every refusal names the field; the caller that walks the items of a bulk call adds the item.
 """
 
 import re
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ingest_api.errors import field_path, in_item
-from ingest_api.settings import Limits
+from ingest_api.settings import BodyLimits
 from ingest_api.validation.json_limits import dump, parse, shown
 from runtime.http_errors import ApiError
 
@@ -23,8 +23,8 @@ _POSITION = re.compile("[0-9]{1,18}")
 T = TypeVar("T")
 
 
-def items_of(body: Any, limits: Limits) -> tuple[list[Any], bool]:
-    """The items of a call and whether it was a bulk one.
+def items_of(body: Any, limits: BodyLimits) -> tuple[list[Any], bool]:
+    """The items of a call, and whether it was a bulk call.
 
     A bulk call is an array, or what JavaScript makes of one in an object: `{"0": …, "1": …}`.
     """
@@ -53,12 +53,12 @@ def validated(
     except ValidationError as faults:
         fault = faults.errors(include_url=False, include_context=False)[0]
         index = fault["loc"][0]
-        # No local name for it: an exception that its own frame names is left to the collector, with all it has seen.
+        # No local name for it: an exception named by its own frame makes a cycle, and keeps the body in memory.
         raise _refusal(fault, rules, expected, int(index) if bulk else None) from None
 
 
-def each(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
-    """Calls `decide` with every position and item; a refusal tells which item it is about."""
+def for_each_item(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
+    """Call `decide` with every position and item; a refusal in a bulk call names the item."""
     index = 0
     try:
         for index, item in enumerate(items):
@@ -67,15 +67,15 @@ def each(items: list[T], bulk: bool, decide: Callable[[int, T], None]) -> None:
         raise (in_item(refusal, index) if bulk else refusal) from None
 
 
-def checked_trace_id(trace_id: str, name: str, limits: Limits) -> str:
-    """The trace id, if it is short enough; `name` is where it stood."""
+def checked_trace_id(trace_id: str, name: str, limits: BodyLimits) -> str:
+    """The trace id, if it is short enough; `name` is the field that held it."""
     if len(trace_id) > limits.trace_id_chars:
         raise ApiError(f"{name} must have at most {limits.trace_id_chars} characters, got {len(trace_id)}", name)
     return trace_id
 
 
 def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata") -> dict[str, Any]:
-    """Metadata as an object: given as one, or as the JSON of one; null is empty."""
+    """Metadata as an object, from an object or the JSON text of one; null is empty."""
     if metadata is None:
         return {}
     if isinstance(metadata, dict):
@@ -86,7 +86,7 @@ def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata
     return value
 
 
-def metadata_json(metadata: dict[str, Any], limits: Limits) -> bytes:
+def metadata_json(metadata: dict[str, Any], limits: BodyLimits) -> bytes:
     """Metadata as compact JSON, if it is small enough."""
     text = dump(metadata)
     if len(text) > limits.metadata_bytes:
@@ -108,7 +108,7 @@ def specials_of(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def special_text(value: Any, name: str) -> str | None:
-    """A special field's text: a string as it is, a number or boolean as JSON, null and "" as nothing."""
+    """The text of a special field: a string itself, a number or boolean as JSON; None for null and ""."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -122,8 +122,8 @@ def special_text(value: Any, name: str) -> str | None:
     return text
 
 
-def home_environment(environment: str | None, limits: Limits) -> str:
-    """The environment as a partition: itself if it is known here, "" if there is none, else `other`."""
+def home_environment(environment: str | None, limits: BodyLimits) -> str:
+    """The environment of the partition column: itself if the edge knows it, "" if there is none, else `other`."""
     if environment is None:
         return ""
     return environment if environment in limits.environments else "other"

@@ -1,7 +1,7 @@
-"""Names of headers and URL parameters whose values may be stored, because they are known to hold no secret.
+"""The names of headers and URL parameters whose values may be stored, because they are known to hold no secret. Pure.
 
-Pure. Everything else is redacted: a list of secrets always misses one, and a harmless name that is missing here costs
-no more than a setting.
+The values of all other names are redacted: a list of secret names is never complete, while a harmless name that is
+missing here costs no more than a setting.
 """
 
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ _PROVIDERS = (
 )
 HEADERS = frozenset((*_CONTENT, *_EXCHANGE, *_TRACING, *_RATE_LIMITS, *_PROVIDERS))
 HEADER_FAMILIES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-", "anthropic-ratelimit-")
-"""Beginnings of names: each provider has rate-limit headers of its own for tokens, requests and times."""
+"""Prefixes of names: each provider has its own rate-limit headers for tokens, requests and times."""
 HEADER_KINDS = ("request-id", "correlation-id", "trace-id", "span-id", "-version")
-"""Ends of names: each provider prefixes its own."""
+"""Suffixes of names: each provider adds its own prefix."""
 
 PARAMETERS = frozenset(
     (
@@ -57,15 +57,15 @@ PARAMETERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Harmless:
-    """The names known here, and those that the operator adds. Case does not matter, nor does `_` for `-`."""
+class HarmlessNames:
+    """The names known here, and those that the operator adds. Case does not matter, and `_` is the same as `-`."""
 
     more_headers: frozenset[str] = frozenset()
     more_parameters: frozenset[str] = frozenset()
 
     def has_header(self, name: str) -> bool:
         """Whether the value of this header may be stored."""
-        plain = spelt(name)
+        plain = normalized(name)
         return (
             plain in HEADERS
             or plain in self.more_headers
@@ -75,10 +75,10 @@ class Harmless:
 
     def has_parameter(self, name: str) -> bool:
         """Whether the value of this URL parameter may be stored."""
-        plain = spelt(name)
+        plain = normalized(name)
         return plain in PARAMETERS or plain in self.more_parameters
 
 
-def spelt(name: str) -> str:
-    """A name as the lists here have it."""
+def normalized(name: str) -> str:
+    """A name in the form of the lists here."""
     return name.lower().replace("_", "-")

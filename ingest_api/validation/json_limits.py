@@ -1,8 +1,8 @@
-"""JSON in and out, such that what comes in can be passed on exactly.
+"""Reads and writes JSON, such that what comes in can be passed on exactly.
 
-`parse` refuses what could not be stored as sent: NaN, infinities, lone surrogates, NUL characters, a key that stands
-twice in one object, nesting too deep for readers downstream, more arrays and objects than can be looked through while
-other calls wait. Integers of any length survive.
+`parse` refuses whatever cannot be stored as it was sent: NaN, infinities, lone surrogates, NUL characters, a key that
+appears twice in one object, nesting too deep for readers downstream, and more arrays and objects than can be checked
+while other calls wait. Integers of any length are preserved.
 """
 
 import json
@@ -21,9 +21,9 @@ from runtime.http_errors import ApiError
 MAX_DEPTH = 100
 MAX_CONTAINERS = 200_000
 MAX_KEYS_COMPARED = 100_000
-"""Beyond so many it is not said which of them stands twice: finding it takes several times as long as reading all."""
+"""With more keys than this, a refusal does not name the duplicate: finding it takes several times the reading."""
 
-# Possessive, and content with a string that does not end, so that no text is gone through twice.
+# Possessive, and it accepts a string that does not end, so that no text is scanned twice.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 # A tuple, because isinstance is several times as slow with a union made anew.
 _CONTAINERS = (dict, list)
@@ -33,11 +33,11 @@ _LONG_INTEGER = re.compile(rb"\d{19}")
 
 
 def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
-    """The value of a JSON text; ApiError naming the line and column where it is none.
+    """The value of a JSON text; ApiError, naming line and column, if it is not JSON.
 
     `what` is what a refusal calls the text, `within` the field that held it.
     """
-    if _has_more(opened, raw, MAX_CONTAINERS):
+    if _has_more(container_count, raw, MAX_CONTAINERS):
         raise ApiError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
     try:
         value = orjson.loads(raw)
@@ -45,11 +45,11 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
         if not raw.strip():
             raise ApiError(f"{what} is empty, JSON is expected", within) from None
         raise ApiError(f"{what} is not JSON: {fault.msg} at line {fault.lineno} column {fault.colno}", within) from None
-    if opened(raw) > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
+    if container_count(raw) > MAX_DEPTH and is_deeper_than(value, MAX_DEPTH):
         raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
-    if colons(raw) != orjson.dumps(value).count(b":"):
-        _refuse_doubled(raw, value, what, within)
-    if escapes(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
+    if colon_count(raw) != orjson.dumps(value).count(b":"):
+        _refuse_duplicate_key(raw, value, what, within)
+    if escape_count(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
         path = field_path(place)
         raise ApiError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     if _LONG_INTEGER.search(raw):
@@ -57,36 +57,35 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
     return value
 
 
-def colons(raw: bytes) -> int:
-    """How many colons a JSON text means, written as such or escaped.
+def colon_count(raw: bytes) -> int:
+    """The number of colons in a JSON text, escaped ones included.
 
-    As many as in the value it is read to, written anew, if and only if no key was dropped because a later one is the
-    same.
+    It equals the number in the parsed value, written as JSON again, if and only if no key appeared twice in an object.
     """
-    return raw.count(b":") + escapes(raw, b"u003a", b"u003A")
+    return raw.count(b":") + escape_count(raw, b"u003a", b"u003A")
 
 
-def escapes(raw: bytes, *codes: bytes) -> int:
-    """How often any of the codes stands after a backslash that is not itself escaped."""
+def escape_count(raw: bytes, *codes: bytes) -> int:
+    """How often any of the codes follows a backslash that is not itself escaped."""
     if b"\\" not in raw or not any(code in raw for code in codes):
         return 0
-    # Whole pairs are taken from the left of a run, so that what is left of it is the backslash that escapes.
+    # Pairs are removed from the left of a run of backslashes, so what remains of the run is the one that escapes.
     unpaired = raw.replace(b"\\\\", b"")
     return sum(unpaired.count(b"\\" + code) for code in codes)
 
 
-def opened(raw: bytes) -> int:
-    """How many arrays and objects a JSON text has at most; exactly so many where its strings hold no brackets."""
+def container_count(raw: bytes) -> int:
+    """The most arrays and objects that a JSON text can have; exact if its strings hold no brackets."""
     return raw.count(b"[") + raw.count(b"{")
 
 
 def _has_more(counted: Callable[[bytes], int], raw: bytes, most: int) -> bool:
-    """Whether there are more outside the strings of a text, which are only looked for where they matter."""
+    """Whether there are more outside the strings of a text; the strings are removed only if that matters."""
     return counted(raw) > most and counted(_STRING.sub(b"", raw)) > most
 
 
 def object_in_text(value: Any) -> Any:
-    """The object whose JSON a string holds, as LlamaIndex's handler sends it; anything else as it is."""
+    """The object whose JSON is in a string, as LlamaIndex's handler sends it; any other value unchanged."""
     if isinstance(value, str):
         try:
             inner = parse(value.encode())
@@ -114,7 +113,7 @@ def shown(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def deeper_than(value: Any, limit: int) -> bool:
+def is_deeper_than(value: Any, limit: int) -> bool:
     """Whether arrays and objects are nested in a value more than `limit` deep."""
     level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(limit):
@@ -129,16 +128,16 @@ def deeper_than(value: Any, limit: int) -> bool:
     return bool(level)
 
 
-def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> None:
-    if _has_more(colons, raw, MAX_KEYS_COMPARED):
+def _refuse_duplicate_key(raw: bytes, value: Any, what: str, within: str | None) -> None:
+    if _has_more(colon_count, raw, MAX_KEYS_COMPARED):
         raise ApiError(
             f"{what} has an object in which a key stands twice: send it once"
             f" (which key it is can be said of up to {MAX_KEYS_COMPARED} keys: send fewer at a time to learn it)",
             within,
         )
     try:
-        # `list` keeps an object as its members, each a key and a value, whichever came before.
-        place = _doubled_at(json.loads(raw, object_pairs_hook=list), value, [within] if within else [])
+        # `list` keeps all members of an object, as pairs of key and value.
+        place = _duplicate_at(json.loads(raw, object_pairs_hook=list), value, [within] if within else [])
     except RecursionError:
         raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
     if place is not None:
@@ -146,11 +145,11 @@ def _refuse_doubled(raw: bytes, value: Any, what: str, within: str | None) -> No
         raise ApiError(f"{path} stands twice in one object: send it once", path)
 
 
-def _doubled_at(written: Any, value: Any, place: list[str | int]) -> list[str | int] | None:
-    """Where a key stands twice in what was written, of which `value` has kept each key once."""
+def _duplicate_at(written: Any, value: Any, place: list[str | int]) -> list[str | int] | None:
+    """The path of a key that appears twice in `written`; `value` is the same with every key once."""
     if isinstance(value, dict):
         if len(written) != len(value):
-            # Keys are kept in the order in which each came first: the first that differs has come again.
+            # Keys are kept in the order of their first appearance, so the first that differs is a duplicate.
             differ = map(ne, map(itemgetter(0), written), value)
             return [*place, written[next(compress(count(), differ), len(value))][0]]
         inside: Iterable[tuple[str | int, Any, Any]] = (
@@ -161,7 +160,7 @@ def _doubled_at(written: Any, value: Any, place: list[str | int]) -> list[str | 
     else:
         return None
     for key, inner, kept in inside:
-        if (found := _doubled_at(inner, kept, [*place, key])) is not None:
+        if (found := _duplicate_at(inner, kept, [*place, key])) is not None:
             return found
     return None
 

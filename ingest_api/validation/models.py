@@ -1,7 +1,7 @@
-"""What callers send: the types that pydantic holds each body to and that OpenAPI shows.
+"""The types of the bodies that callers send: pydantic validates by them, and OpenAPI shows them.
 
-Every limit that does not depend on a setting stands here once. Numbers may also come as numeric strings, which
-OpenAPI does not show. Unknown keys are ignored, as Portkey's are.
+Every limit that does not depend on a setting is here, once. Numbers may also be sent as numeric strings, which OpenAPI
+does not show. Unknown keys are ignored, as Portkey ignores them.
 """
 
 from typing import Annotated, Any, Required
@@ -13,7 +13,7 @@ from ingest_api.validation.json_limits import object_in_text
 from ingest_api.validation.numbers import not_boolean, number
 
 LARGEST = 1e15
-"""Of a cost and of a time: so many of them may be added up and are still a number."""
+"""The largest cost and response time: sums of many are still finite numbers."""
 TIME_NAMES = ("start_time", "started_at", "created_at")
 TRACE_ID_NAMES = ("trace_id", "traceID", "traceId", "trace-id")
 

@@ -1,4 +1,4 @@
-"""Numbers as clients send them: JSON numbers, or strings of digits; never booleans."""
+"""Reads numbers as clients send them: as JSON numbers or numeric strings, never as booleans."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def number(value: Any) -> Any:
-    """The number in a numeric string; anything else as it is, for pydantic to judge. ValueError for a boolean."""
+    """The number in a numeric string; any other value unchanged, for pydantic to check. ValueError for a boolean."""
     if value is True or value is False:
         raise ValueError("a boolean is not a number")
     if isinstance(value, str):
@@ -19,7 +19,7 @@ def number(value: Any) -> Any:
 
 
 def not_boolean(value: Any) -> Any:
-    """Anything but a boolean, as it is. ValueError for a boolean, which pydantic would take for 0 or 1."""
+    """The value unchanged. ValueError for a boolean, which pydantic would read as 0 or 1."""
     if value is True or value is False:
         raise ValueError("a boolean is not a number")
     return value

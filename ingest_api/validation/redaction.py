@@ -1,14 +1,14 @@
-"""Headers of a request log without what may be secret in them, whatever shape they come in.
+"""Removes what may be secret from the headers of a request log, whatever shape they have. Pure.
 
-Pure. A header's name is stored, and its value only where the name is known to be harmless. Several shapes come in, one
-is stored: an object of names and values. What has no such shape is redacted whole. Bodies and metadata are the caller's
-own, and are not searched.
+The name of a header is stored, and its value only if the name is known to be harmless. Headers come in several shapes
+and are stored in one: an object of names and values. Headers in any other shape are redacted completely. Bodies and
+metadata are the caller's own, and are not searched.
 """
 
 import re
 from typing import Any
 
-from ingest_api.validation.harmless_names import Harmless
+from ingest_api.validation.harmless_names import HarmlessNames
 from ingest_api.validation.json_limits import parse
 from runtime.http_errors import ApiError
 
@@ -16,7 +16,7 @@ REDACTED = "[redacted]"
 MAX_HEADERS = 1000
 MAX_VALUES = 100
 
-# A token of RFC 9110, or a pseudo header of HTTP/2. What is longer is no name, and may be a secret in its place.
+# A token of RFC 9110, or a pseudo header of HTTP/2. A longer text is no name, and may be a misplaced secret.
 _NAME = re.compile(r":?[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 _LINE = re.compile(r"([^:\s]+)[ \t]*:(.*)", re.DOTALL)
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
@@ -27,8 +27,8 @@ _BESIDE = ("type", "description", "comment", "disabled", "enabled", "sensitive")
 Pairs = list[tuple[Any, Any]]
 
 
-def headers_without_secrets(headers: Any, harmless: Harmless) -> dict[str, Any] | None:
-    """Headers as one object, with the value of each replaced whose name is not known to be harmless."""
+def headers_without_secrets(headers: Any, harmless: HarmlessNames) -> dict[str, Any] | None:
+    """Headers as one object, with every value redacted whose name is not known to be harmless."""
     if headers is None:
         return None
     pairs = _pairs(_read(headers) if isinstance(headers, str) else headers)
@@ -43,7 +43,7 @@ def headers_without_secrets(headers: Any, harmless: Harmless) -> dict[str, Any] 
 
 
 def _read(text: str) -> Any:
-    """What a text of headers holds: JSON, or their lines as HTTP has them."""
+    """The headers in a text: JSON, or lines as in HTTP."""
     if text.lstrip()[:1] in ("{", "["):
         try:
             return parse(text.encode())
@@ -53,13 +53,13 @@ def _read(text: str) -> Any:
 
 
 def _pairs(headers: Any) -> Pairs | None:
-    """Names and values, a few more at most than are allowed; None where the shape is unknown."""
+    """Pairs of name and value, cut a little above the allowed number; None if the shape is unknown."""
     if isinstance(headers, dict):
         return list(headers.items())
     if not isinstance(headers, list):
         return None
     headers = headers[: MAX_HEADERS + 1]
-    # A list of texts may also be names and values by turns, so each must be a line before one is taken for it.
+    # A list of texts may also alternate names and values, so all must be lines before they are read as lines.
     if headers and all(isinstance(each, str) for each in headers):
         lines = [_LINE.fullmatch(each) for each in headers]
         return [(line[1], line[2].strip()) for line in lines if line] if all(lines) else None
@@ -73,7 +73,7 @@ def _pairs(headers: Any) -> Pairs | None:
 
 
 def _entry(entry: Any) -> Pairs | None:
-    """What one entry of a list says: a pair, an object of a name and a value, or an object of headers."""
+    """The headers in one entry of a list: a pair, an object with a name and a value, or an object of headers."""
     if isinstance(entry, list):
         return [(entry[0], entry[1])] if len(entry) == 2 else None
     if not isinstance(entry, dict):
@@ -87,7 +87,7 @@ def _entry(entry: Any) -> Pairs | None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is a header's: nothing within it could be another header."""
+    """Whether a value can be a header value, without another header inside it."""
     if isinstance(value, list):
         return len(value) <= MAX_VALUES and all(not isinstance(each, list) and _is_plain(each) for each in value)
     if isinstance(value, str):
@@ -96,7 +96,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _together(several: list[Any]) -> Any:
-    """The values of a name that stands several times."""
+    """The values of a name that appears several times, as one value."""
     if all(value == REDACTED for value in several):
         return REDACTED
     return [each for value in several for each in (value if isinstance(value, list) else [value])]

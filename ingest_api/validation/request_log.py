@@ -1,7 +1,7 @@
-"""Request logs decided: body and headers in, the events to publish out.
+"""Decides request log calls: from body and headers to the events to publish.
 
-Pure but for the chance in a new id; time comes in. Takes every shape that Portkey's SDKs and the LangChain and
-LlamaIndex handlers send. Where a field may stand in several places, the body wins over the headers.
+Pure, except for the randomness of new ids; the time is given. Takes every shape that Portkey's SDKs and the LangChain
+and LlamaIndex handlers send. If a field is in several places, the body wins over the headers.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ import orjson
 
 from ingest_api import headers as sent
 from ingest_api.access.idempotency import Claim, digest, key_in
-from ingest_api.records import Accepted, Record
-from ingest_api.settings import Limits
-from ingest_api.validation.body_retention import kept
-from ingest_api.validation.feedback import Call
+from ingest_api.records import Accepted, EventRecord
+from ingest_api.settings import BodyLimits
+from ingest_api.validation.body_retention import retained_body
+from ingest_api.validation.feedback import CallContext
 from ingest_api.validation.fields import (
     checked_trace_id,
-    each,
+    for_each_item,
     items_of,
     metadata_json,
     metadata_object,
@@ -29,7 +29,7 @@ from ingest_api.validation.fields import (
 from ingest_api.validation.json_limits import dump, parse, shown
 from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
-from ingest_api.validation.request_log_facts import model_of, opened, time_of, tokens_of
+from ingest_api.validation.request_log_facts import body_object, model_of, time_of, tokens_of
 from ingest_api.validation.url_redaction import url_without_secrets
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
@@ -40,7 +40,7 @@ from schemas.topics import REQUEST_LOGS
 _TRACE_NAMES = ("trace_id", "traceId", "traceID")
 
 
-def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits) -> Accepted:
+def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: BodyLimits) -> Accepted:
     """The events of a POST; ApiError if any of its items is at fault."""
     items, bulk = items_of(parse(body), limits)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
@@ -54,7 +54,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
 
     def decide(index: int, item: LogIn) -> None:
         metadata = from_headers | metadata_object(item.get("metadata"))
-        # Not the request's id, which is made from the hash of this very text.
+        # Not the request's id, which is made from the hash of the trace id.
         trace_id = _trace_id(item, metadata, headers, parent, limits) or str(
             uuid4() if key is None else idempotent_id(0, call.workspace, key, index)
         )
@@ -78,14 +78,14 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: Call, limits: Limits)
         trace_ids.append(trace_id)
         placed.append((trace_hash, record_key, event))
 
-    each(logs, bulk, decide)
+    for_each_item(logs, bulk, decide)
     claim = None
     if key is not None:
         claim = Claim(call.workspace, key, digest(["request", items, from_headers, trace_ids]))
         for *_, event in placed:
             event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
     records = [
-        Record(REQUEST_LOGS, trace_hash, record_key, orjson.dumps(event), call.now_ms)
+        EventRecord(REQUEST_LOGS, trace_hash, record_key, orjson.dumps(event), call.now_ms)
         for trace_hash, record_key, event in placed
     ]
     return Accepted(ids, records, trace_ids, claim)
@@ -96,7 +96,7 @@ def _trace_id(
     metadata: Mapping[str, Any],
     headers: Mapping[bytes, bytes],
     parent: tuple[str, str] | None,
-    limits: Limits,
+    limits: BodyLimits,
 ) -> str | None:
     for name in _TRACE_NAMES:
         if trace_id := _text_in(metadata, name):
@@ -125,10 +125,10 @@ def _span(
     return {name: text for name, text in found.items() if text and text != "None"}
 
 
-def _facts(item: LogIn, metadata: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """Everything about the request and its answer that is there, by event field."""
+def _facts(item: LogIn, metadata: Mapping[str, Any], limits: BodyLimits) -> dict[str, Any]:
+    """The facts of the request and its response that are present, by event field."""
     request, response = item["request"], item["response"]
-    asked, answered = opened(request.get("body")), opened(response.get("body"))
+    asked, answered = body_object(request.get("body")), body_object(response.get("body"))
     status = response.get("status")
     facts = {
         "provider": request.get("provider"),
@@ -140,9 +140,9 @@ def _facts(item: LogIn, metadata: Mapping[str, Any], limits: Limits) -> dict[str
         **tokens_of(answered),
         "cost": item.get("cost"),
         "request_headers": _fragment(headers_without_secrets(request.get("headers"), limits.harmless)),
-        "request_body": kept(request.get("body"), limits),
+        "request_body": retained_body(request.get("body"), limits),
         "response_headers": _fragment(headers_without_secrets(response.get("headers"), limits.harmless)),
-        "response_body": kept(response.get("body"), limits),
+        "response_body": retained_body(response.get("body"), limits),
         **_specials(metadata, asked),
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
@@ -160,7 +160,7 @@ def _specials(metadata: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str
         ("_organisation", "metadata.organization", metadata, "organization"),
     ):
         found = holder.get(value)
-        # These names are the caller's own as well, so an object there is no fault.
+        # Callers use these names for their own data too, so an object here is not an error.
         if special not in specials and not isinstance(found, dict | list):
             text = special_text(found, name)
             if text is not None:

@@ -1,6 +1,6 @@
-"""What a request log tells about its request: model, tokens and time.
+"""Reads the facts of a request log: model, tokens and time. Pure.
 
-Pure. Looking into bodies is lenient, because they are the provider's and not ours.
+Reading a body is lenient, because the provider defines its form and not this API.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 # A Unix time of seconds is below this for 3,000 years to come, one of milliseconds has been above it since 1973.
 _SECONDS_BELOW = 100_000_000_000
 _MOST_TOKENS = 2**53 - 1
-"""Beyond it, a reader of JSON that has doubles only would see another number."""
+"""The largest integer that is exact in a JSON reader with doubles only."""
 
 
-def opened(body: Any) -> dict[str, Any]:
-    """A body to look into: the object it is, or that its text holds; otherwise empty."""
+def body_object(body: Any) -> dict[str, Any]:
+    """The object that a body is, or whose JSON it holds; empty for any other body."""
     body = object_in_text(body)
     return body if isinstance(body, dict) else {}
 
 
 def model_of(request: Mapping[str, Any], response: Mapping[str, Any]) -> str | None:
-    """The model that was asked for, or else the one that answered."""
+    """The model of the request, or else that of the response."""
     for body in (request, response):
         model = body.get("model")
         if isinstance(model, str) and model:
@@ -35,9 +35,9 @@ def model_of(request: Mapping[str, Any], response: Mapping[str, Any]) -> str | N
 
 
 def tokens_of(response: Mapping[str, Any]) -> dict[str, int]:
-    """`prompt_tokens`, `completion_tokens` and `total_tokens`, those that the answer's usage tells.
+    """Those of `prompt_tokens`, `completion_tokens` and `total_tokens` that the usage of a response has.
 
-    ApiError for a count that no answer has: left out, it would be missing from sums, and nobody told.
+    ApiError for an impossibly large count: without an error, it would silently be missing from sums.
     """
     usage = response.get("usage")
     if not isinstance(usage, dict):
@@ -71,7 +71,7 @@ def _unix_ms(value: str | float) -> int | None:
         except ValueError:
             return _written_ms(str(value))
     assert not isinstance(value, str)
-    # Whatever is beyond this is no time in range anyway, and infinity is no integer.
+    # Beyond these bounds no time is in range anyway, and infinity cannot be rounded.
     bounded = max(-1e18, min(1e18, value))
     return round(bounded * 1000 if abs(bounded) < _SECONDS_BELOW else bounded)
 

@@ -1,14 +1,14 @@
-"""A URL without what may be secret in it: who asks, the values of its parameters, and its fragment.
+"""Removes what may be secret from a URL: its user, the values of its parameters, and its fragment. Pure.
 
-Pure. Names of parameters stay, in the query and in the path; values only of those that are known to be harmless. A text
-that is no URL by these rules is redacted whole.
+Names of parameters are kept, in the query and in the path; values are kept only under names that are known to be
+harmless. A text that is not a URL by these rules is redacted completely.
 """
 
 import re
 from itertools import repeat
 from urllib.parse import unquote, unquote_plus
 
-from ingest_api.validation.harmless_names import Harmless
+from ingest_api.validation.harmless_names import HarmlessNames
 from ingest_api.validation.redaction import REDACTED
 
 MAX_CHARS = 16_384
@@ -17,7 +17,7 @@ _URL = re.compile(
     r"(?:(?:[a-z][a-z0-9+.-]{0,30}:)?//(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
     re.I | re.DOTALL,
 )
-# Browsers leave some of these out and take others for a slash; they may hide where a part ends.
+# Browsers drop some of these characters and read others as a slash, so they may hide where a part ends.
 _NO_URL = re.compile(r"[\s\x00-\x1f\x7f\\]")
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[\w.-]*)(?::[0-9]{0,5})?", re.I)
 _NAME = re.compile(r"[\w.$:\[\]~-]{1,64}")
@@ -25,8 +25,8 @@ _PLAIN_VALUE = re.compile(r"[\w.:/ +,~-]{0,100}")
 _WITHIN_SEGMENT = re.compile("[;=?#&%]|//")
 
 
-def url_without_secrets(url: str | None, harmless: Harmless) -> str | None:
-    """The URL with `[redacted]` in place of what may be secret; all else stays as it was written."""
+def url_without_secrets(url: str | None, harmless: HarmlessNames) -> str | None:
+    """The URL with `[redacted]` for everything that may be secret; the rest is unchanged."""
     if url is None:
         return None
     parts = None if len(url) > MAX_CHARS or _NO_URL.search(url) else _URL.fullmatch(url)
@@ -35,7 +35,7 @@ def url_without_secrets(url: str | None, harmless: Harmless) -> str | None:
     authority, path, query, fragment = parts.group("authority", "path", "query", "fragment")
     user, at, host = (authority or "").rpartition("@")
     segments = path.split("/")
-    # Without a host, what stands before the first colon may be a scheme, or a user.
+    # Without a host, the text before the first colon may be a scheme or a user.
     nameless = authority is None and (":" in segments[0] or "@" in segments[0])
     if nameless or not _HOST.fullmatch(host):
         return REDACTED
@@ -49,8 +49,8 @@ def url_without_secrets(url: str | None, harmless: Harmless) -> str | None:
     )
 
 
-def _segment(segment: str, before: str | None, harmless: Harmless) -> str:
-    # Encoded, these are parts of a URL within this one, or of this one for a server that decodes before it splits.
+def _segment(segment: str, before: str | None, harmless: HarmlessNames) -> str:
+    # When encoded, these belong to a URL inside this one, or to this one for a server that decodes before it splits.
     if "%" in segment and _WITHIN_SEGMENT.search(unquote(segment)):
         return REDACTED
     # Where a URL within the path begins, there may be a user.
@@ -62,11 +62,11 @@ def _segment(segment: str, before: str | None, harmless: Harmless) -> str:
     return first + semicolon + _parameters(parameters, ";", harmless)
 
 
-def _parameters(text: str, between: str, harmless: Harmless) -> str:
+def _parameters(text: str, between: str, harmless: HarmlessNames) -> str:
     return between.join(_parameter(each, harmless) for each in text.split(between))
 
 
-def _parameter(text: str, harmless: Harmless) -> str:
+def _parameter(text: str, harmless: HarmlessNames) -> str:
     name, equals, value = text.partition("=")
     plain = unquote_plus(name)
     if not text or (equals and not value and _NAME.fullmatch(plain)):

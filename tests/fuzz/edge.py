@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from ingest_api.app import create_app
 from ingest_api.http.publish_endpoint import Message
-from ingest_api.records import Record
+from ingest_api.records import EventRecord
 from ingest_api.settings import Settings
 from runtime.api_key_authentication import ApiKeyAuthenticator
 from tests.fuzz.oracle import Request, Rules
@@ -23,9 +23,9 @@ class Recorder:
     fault = ""
 
     def __init__(self, _: Settings) -> None:
-        self.records: list[Record] = []
+        self.records: list[EventRecord] = []
 
-    async def publish(self, records: Sequence[Record]) -> None:
+    async def publish(self, records: Sequence[EventRecord]) -> None:
         self.records.extend(records)
 
 

@@ -122,9 +122,9 @@ def unknown_routes(app: EdgeApp, document: Json) -> list[str]:
         for method in context.methods or ()
         if method != "HEAD"
     }
-    hot = {Route(method, path) for path, endpoints in app.hot.items() for method in endpoints.by_method}
+    publishing = {Route(method, path) for path, endpoints in app.publishing.items() for method in endpoints.by_method}
     told = {Route(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    return sorted(" ".join(route) for route in (served | hot | told) ^ {*OPEN, *SCOPES, *PAGES})
+    return sorted(" ".join(route) for route in (served | publishing | told) ^ {*OPEN, *SCOPES, *PAGES})
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)

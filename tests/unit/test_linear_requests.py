@@ -90,7 +90,7 @@ HEADERS = {
     for found in re.findall(r'"(host|origin|authorization|baggage|traceparent|[a-z]+(?:-[a-z]+)+)"', path.read_text())
 } | {b"accept-encoding", b"content-length", b"content-type", b"cookie", b"expect", b"range", b"x-anything"}
 EACH_HEADER = [
-    *(key for key in OPERATIONS if key[1] in API.app.hot and key[0] == "POST"),
+    *(key for key in OPERATIONS if key[1] in API.app.publishing and key[0] == "POST"),
     *(("PUT", "/v1/feedback/{feedback_id}"), ("DELETE", "/v1/feedback/{feedback_id}")),
     *(("GET", "/v1/feedback"), ("POST", "/v1/logs/exports"), ("GET", "/v1/logs/exports/{export_id}/file")),
 ]

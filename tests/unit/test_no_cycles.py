@@ -21,8 +21,8 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from uvicorn.server import ServerState
 
 from ingest_api.errors import kafka_unavailable, outcome_unknown
-from ingest_api.http.idle_clients import Connections, PatientProtocol
-from ingest_api.records import Record
+from ingest_api.http.idle_clients import ClientTimeoutProtocol, Connections
+from ingest_api.records import EventRecord
 from schemas.api_keys import new_key
 from tests.unit.ingest_api.test_coalesced_write import Written
 from tests.unit.test_linear_requests import EXAMPLES
@@ -50,7 +50,7 @@ class Connection(Written):
         super().__init__()
         self._state = ServerState()
         its = connections.protocol(config=config, server_state=self._state, app_state={})
-        self.its: PatientProtocol | None = its
+        self.its: ClientTimeoutProtocol | None = its
         its.connection_made(self)
 
     def abort(self) -> None:
@@ -115,7 +115,7 @@ class World:
         """One that does not come whole in its time."""
         connection = await self._begun(pieces)
         assert connection.its
-        connection.its.look(1e9, 0.0)
+        connection.its.check_timeouts(1e9, 0.0)
         await connection.send()
         return connection.statuses[-1]
 
@@ -213,7 +213,7 @@ def failures() -> Iterator[tuple[str, Outcome, int]]:
     publish = request("POST", FEEDBACK, body=GIVEN)
 
     def kafka(error: Callable[[], Exception]) -> Outcome:
-        async def failing(_: list[Record]) -> None:
+        async def failing(_: list[EventRecord]) -> None:
             raise error()
 
         async def answered(world: World) -> int:

@@ -1,4 +1,4 @@
-"""An Idempotency-Key is one call's, however many workers meet it in the same moment: with ClickHouse's own storage."""
+"""An Idempotency-Key belongs to one call, even if several workers claim it at the same moment, in a real ClickHouse."""
 
 import asyncio
 import json
@@ -12,27 +12,27 @@ from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from stream_workers.batches.app import RealEngines
-from stream_workers.batches.offset_progress import Poll
+from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.processor import Processor
-from stream_workers.io.output_messages import Message
-from stream_workers.io.output_producer import Publisher
+from stream_workers.io.output_messages import OutputMessage
+from stream_workers.io.output_producer import OutputProducer
 from stream_workers.join.trace_cache import TraceCache
-from tests.unit.stream_workers.test_processor import poll_of, see_through
+from tests.unit.stream_workers.test_processor import batch_of, run_stages
 
 WORKERS, KEYS, CALLS = 6, 40, 3
 
 
 class WithoutKafka(RealEngines):
-    """Stores, and says nothing."""
+    """Engines that store, and publish nothing."""
 
-    async def publish(self, batch: list[Message]) -> None:
+    async def publish(self, messages: list[OutputMessage]) -> None:
         pass
 
 
-def poll_for(worker: int) -> Poll:
-    """Of each call the item that is in this worker's partition; it meets the calls of a key in an order of its own."""
+def batch_for(worker: int) -> ConsumerBatch:
+    """A batch with each call's item in this worker's partition; each worker reads those of a key in another order."""
     events = [item(worker, f"key-{key}", (call + worker) % CALLS) for key in range(KEYS) for call in range(CALLS)]
-    return poll_of(
+    return batch_of(
         [
             ConsumerRecord(FEEDBACK_EVENTS, worker, n, 0, 0, b"", json.dumps(event).encode(), None, 0, 0, ())
             for n, event in enumerate(events)
@@ -52,9 +52,9 @@ def item(worker: int, key: str, call: int) -> dict[str, Any]:
 
 async def test_of_calls_under_one_key_one_is_stored_whole_and_the_others_are_dead(url: str) -> None:
     async def work(number: int) -> None:
-        engines = WithoutKafka(await clickhouse_connect.get_async_client(dsn=url), Publisher("", idempotent=False))
+        engines = WithoutKafka(await clickhouse_connect.get_async_client(dsn=url), OutputProducer("", idempotent=False))
         processor = Processor(engines, TraceCache(1_000_000), lambda _: False)
-        await see_through(processor, poll_for(number))
+        await run_stages(processor, batch_for(number))
         await engines.clickhouse.close()
 
     await asyncio.gather(*map(work, range(WORKERS)))

@@ -194,7 +194,7 @@ def test_a_sigterm_under_load_loses_nothing_that_was_acknowledged(broker: Broker
     assert len(acknowledged) > 4_000
 
 
-def test_a_call_that_is_under_way_at_sigterm_is_still_answered(broker: Broker, edge: Edge) -> None:
+def test_a_call_that_is_in_flight_at_sigterm_is_still_answered(broker: Broker, edge: Edge) -> None:
     body = json.dumps(ONE).encode()
     head = (
         f"POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"

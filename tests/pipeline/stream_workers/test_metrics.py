@@ -35,7 +35,7 @@ from ingest_api.__main__ import main
 def extend(app):
     def decide(path, headers, body, caller):
         raise KeyError(path, dict(headers), body)
-    app.hot["/v1/logs"].by_method["POST"]._decide = decide
+    app.publishing["/v1/logs"].by_method["POST"]._decide = decide
 
     @app.get("/fault/{name}")
     async def fault(name: str) -> None:

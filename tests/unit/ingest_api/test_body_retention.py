@@ -1,4 +1,4 @@
-"""How much of a body is kept, and that facts never depend on it."""
+"""How much of a body is stored, and that facts never depend on it."""
 
 import json
 from dataclasses import replace
@@ -25,26 +25,26 @@ def event(body: Any = BODIES, keep_bodies: bool = True, logged_body_bytes: int =
     return RequestLogged.model_validate_json(record.value)
 
 
-def test_facts_are_told_of_bodies_that_are_not_kept() -> None:
+def test_facts_are_read_from_bodies_that_are_not_stored() -> None:
     whole = event(logged_body_bytes=1_000_000)
     assert (whole.model, whole.user, whole.total_tokens) == ("m-1", "u", 7)
-    for less in (event(), event(keep_bodies=False)):
+    for reduced in (event(), event(keep_bodies=False)):
         names = ("model", "user", "prompt_tokens", "completion_tokens", "total_tokens")
-        assert [getattr(less, name) for name in names] == [getattr(whole, name) for name in names]
+        assert [getattr(reduced, name) for name in names] == [getattr(whole, name) for name in names]
 
 
-def test_no_body_is_kept_where_none_is_to_be() -> None:
-    less = event(keep_bodies=False)
-    assert (less.request_body, less.response_body) == (None, None)
+def test_no_body_is_stored_where_bodies_are_not_kept() -> None:
+    reduced = event(keep_bodies=False)
+    assert (reduced.request_body, reduced.response_body) == (None, None)
 
 
-def test_of_a_body_beyond_the_limit_its_size_and_beginning_are_kept() -> None:
+def test_of_a_body_beyond_the_limit_its_size_and_beginning_are_stored() -> None:
     whole = json.dumps(BODIES["request"]["body"], ensure_ascii=False, separators=(",", ":"))
-    told = event().request_body["$truncated"]
-    assert told == {"bytes": len(whole.encode()), "prefix": whole[:PREFIX_CHARS]}
+    stored = event().request_body["$truncated"]
+    assert stored == {"bytes": len(whole.encode()), "prefix": whole[:PREFIX_CHARS]}
 
 
-def test_a_body_of_just_the_limit_is_kept_whole() -> None:
+def test_a_body_of_just_the_limit_is_stored_completely() -> None:
     body = "x" * (4_096 - 2)
     assert event({"request": {"body": body}, "response": {}}).request_body == body
     longer = event({"request": {"body": body + "x"}, "response": {}}).request_body
@@ -52,11 +52,11 @@ def test_a_body_of_just_the_limit_is_kept_whole() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1_400), st.integers(0, 3))
-def test_what_stands_in_for_a_body_is_a_beginning_of_it_and_within_the_limit(text: str, shift: int) -> None:
+def test_the_replacement_of_a_body_holds_its_beginning_and_is_within_the_limit(text: str, shift: int) -> None:
     body = "x" * shift + text * 3
-    kept = event({"request": {"body": body}, "response": {}}).request_body
+    stored = event({"request": {"body": body}, "response": {}}).request_body
     whole = dump(body)
-    assert kept["$truncated"]["bytes"] == len(whole)
-    assert whole.decode().startswith(kept["$truncated"]["prefix"])
-    assert len(kept["$truncated"]["prefix"]) == PREFIX_CHARS
-    assert len(dump(kept)) <= 4_096
+    assert stored["$truncated"]["bytes"] == len(whole)
+    assert whole.decode().startswith(stored["$truncated"]["prefix"])
+    assert len(stored["$truncated"]["prefix"]) == PREFIX_CHARS
+    assert len(dump(stored)) <= 4_096

@@ -1,4 +1,4 @@
-"""An answer leaves in one write, whole and in order, however the app hands it over."""
+"""A response is sent in one write, complete and in order, as a full response or as ASGI messages."""
 
 import asyncio
 from typing import Any
@@ -7,11 +7,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from ingest_api.http.coalesced_write import WHOLE_ANSWER, OneWriteProtocol, OneWriteTransport
+from ingest_api.http.coalesced_write import FULL_RESPONSE, CoalescedWriteProtocol, CoalescedWriteTransport
 
 
 class Written(asyncio.Transport):
-    """A transport that remembers."""
+    """A transport that records its writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class Written(asyncio.Transport):
     resume_reading = pause_reading
 
 
-async def test_what_is_written_in_one_turn_of_the_loop_goes_out_together_at_its_end() -> None:
+async def test_writes_of_one_turn_of_the_loop_are_sent_together_at_its_end() -> None:
     inner = Written()
-    transport = OneWriteTransport(inner, asyncio.get_running_loop())
+    transport = CoalescedWriteTransport(inner, asyncio.get_running_loop())
     for number in range(2):
         transport.write(b"head")
         transport.write(b"")
@@ -46,7 +46,7 @@ async def test_what_is_written_in_one_turn_of_the_loop_goes_out_together_at_its_
 
 async def test_a_close_comes_after_what_was_written_and_nothing_after_it() -> None:
     inner = Written()
-    transport = OneWriteTransport(inner, asyncio.get_running_loop())
+    transport = CoalescedWriteTransport(inner, asyncio.get_running_loop())
     transport.write(b"answer")
     transport.close()
     await asyncio.sleep(0)
@@ -55,7 +55,7 @@ async def test_a_close_comes_after_what_was_written_and_nothing_after_it() -> No
 
 async def test_a_connection_that_was_lost_is_not_written_to() -> None:
     inner = Written()
-    transport = OneWriteTransport(inner, asyncio.get_running_loop())
+    transport = CoalescedWriteTransport(inner, asyncio.get_running_loop())
     transport.write(b"too late")
     inner.close()
     await asyncio.sleep(0)
@@ -66,8 +66,8 @@ BODY = b'{"status":"success"}'
 HEAD = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY)), (b"x-request-id", b"r-1")]
 
 
-async def whole(scope: Any, receive: Any, send: Any) -> None:
-    write = scope["extensions"][WHOLE_ANSWER]
+async def as_full_response(scope: Any, receive: Any, send: Any) -> None:
+    write = scope["extensions"][FULL_RESPONSE]
     if not write(scope, 503, HEAD, BODY):  # other requests have come after it already
         await as_messages(scope, receive, send)
     assert not write(scope, 503, HEAD, BODY), "a second answer"
@@ -83,7 +83,7 @@ async def written(app: Any, sent: bytes) -> list[bytes | str]:
     config.load()
     state, inner = ServerState(), Written()
     state.default_headers = [(b"date", b"today")]
-    connection = OneWriteProtocol(config, state, {})
+    connection = CoalescedWriteProtocol(config, state, {})
     connection.connection_made(inner)
     connection.data_received(sent)
     while state.tasks:
@@ -103,7 +103,7 @@ async def written(app: Any, sent: bytes) -> list[bytes | str]:
         (b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n", False),
     ],
 )
-async def test_a_whole_answer_is_what_uvicorn_would_make_of_its_messages(sent: bytes, closes: bool) -> None:
-    calls = await written(whole, sent)
+async def test_a_full_response_equals_what_uvicorn_makes_of_the_messages(sent: bytes, closes: bool) -> None:
+    calls = await written(as_full_response, sent)
     assert calls == await written(as_messages, sent)
     assert ("close" in calls) is closes

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest_api.settings import Limits
+from ingest_api.settings import BodyLimits
 from ingest_api.validation.fast_parser import read_plain
-from ingest_api.validation.feedback_item import Feedback
+from ingest_api.validation.feedback_item import FeedbackItem
 from ingest_api.validation.strict_parser import read_by_rules, read_feedback
 from runtime.http_errors import ApiError
 from tests.tries import tries
 from tests.unit.ingest_api.test_json_limits import values
 
-LIMITS = Limits(8, 60, 3, frozenset({"production"}))
+LIMITS = BodyLimits(8, 60, 3, frozenset({"production"}))
 DEEPEST_METADATA = b"[" * 98 + b"]" * 98
 
 # Pieces of JSON that are right, nearly right, or read differently by one parser or another.
@@ -56,7 +56,7 @@ bodies = (item | st.lists(item | scalars, max_size=4).map(lambda found: "[" + " 
 )
 
 
-def by_rules(body: bytes, fallback: str | None) -> list[Feedback] | str:
+def by_rules(body: bytes, fallback: str | None) -> list[FeedbackItem] | str:
     """What the rules make of a body: feedback, or the sentence of its refusal."""
     try:
         return read_by_rules(body, fallback, LIMITS)
@@ -85,7 +85,7 @@ def test_a_number_beyond_what_a_float_holds_is_left_to_the_rules_wherever_it_sta
     def body(spaces: int, digits: int) -> bytes:
         return b" " * spaces + b'{"trace_id":"t","value":1,"metadata":{"a":' + b"9" * digits + b"}}"
 
-    limits = Limits(512, 65_536, 1000, frozenset())
+    limits = BodyLimits(512, 65_536, 1000, frozenset())
     for spaces in range(320):
         assert read_plain(body(spaces, 309), None, limits) is None
         assert read_plain(body(spaces, 150), None, limits) == read_by_rules(body(spaces, 150), None, limits)
@@ -100,7 +100,7 @@ def test_bytes_that_are_no_json_are_left_to_the_rules(body: bytes) -> None:
 
 @given(values, st.booleans())
 def test_metadata_of_any_shape_is_read_as_the_rules_read_it(value: Any, escaped: bool) -> None:
-    limits = Limits(512, 65_536, 1000, frozenset())
+    limits = BodyLimits(512, 65_536, 1000, frozenset())
     body = json.dumps({"trace_id": "t", "value": 1, "metadata": {"a": value}}, ensure_ascii=escaped).encode()
     plain = read_plain(body, None, limits)
     assert plain is None or repr(plain) == repr(read_by_rules(body, None, limits))
@@ -117,7 +117,7 @@ def test_metadata_of_any_shape_is_read_as_the_rules_read_it(value: Any, escaped:
 )
 @pytest.mark.parametrize("name", ["trace_id", "traceID", "traceId", "trace-id"])
 def test_what_clients_mostly_send_is_plain(name: str, fields: dict[str, Any]) -> None:
-    limits = Limits(512, 65_536, 1000, frozenset({"production"}))
+    limits = BodyLimits(512, 65_536, 1000, frozenset({"production"}))
     one = {name: "t", "value": 5, **fields}
     for body in (one, [one] * 1000):
         raw = json.dumps(body).encode()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from ingest_api.records import Accepted
-from ingest_api.settings import Limits
-from ingest_api.validation.feedback import Call, create, delete, update
+from ingest_api.settings import BodyLimits
+from ingest_api.validation.feedback import CallContext, create, delete, update
 from runtime.http_errors import ApiError
 from schemas.events import FeedbackCreated, FeedbackDeleted, FeedbackEvent, FeedbackUpdated
 from schemas.ids import idempotent_id, partition_of, trace_hash_of, trace_key
@@ -20,8 +20,8 @@ from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from tests.unit.ingest_api.test_json_limits import storable, values
 
-CALL = Call("default", 1_769_860_800_123)
-LIMITS = Limits(512, 65_536, 1000, frozenset({"production", "staging"}))
+CALL = CallContext("default", 1_769_860_800_123)
+LIMITS = BodyLimits(512, 65_536, 1000, frozenset({"production", "staging"}))
 EVENTS: TypeAdapter[Any] = TypeAdapter(FeedbackEvent)
 OURS = str(idempotent_id(murmur2(b"default/t"), "default", "ours"))
 

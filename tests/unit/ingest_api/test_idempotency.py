@@ -1,4 +1,4 @@
-"""An Idempotency-Key stands for one body, however it is written, and for no other."""
+"""An Idempotency-Key belongs to one body, however that is written, and to no other."""
 
 import json
 import random
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.access.idempotency import Claim, KeyMemory
+from ingest_api.access.idempotency import Claim, IdempotencyKeyCache
 from ingest_api.records import Accepted
 from ingest_api.validation.feedback import create
 from ingest_api.validation.request_log import log
@@ -89,21 +89,21 @@ def test_a_log_of_another_body_trace_or_metadata_is_another_call_and_one_of_anot
     assert create(b'{"trace_id": "t", "value": 1}', KEY, CALL, LIMITS).claim not in claims
 
 
-def test_a_known_key_with_another_body_is_refused_by_name_and_with_the_same_let_pass() -> None:
-    memory = KeyMemory(10)
-    memory.take(Claim("w", "k", "a"))
-    memory.take(Claim("w", "k", "a"))
-    memory.take(Claim("another", "k", "b"))
+def test_a_known_key_is_refused_with_another_body_and_accepted_with_the_same() -> None:
+    cache = IdempotencyKeyCache(10)
+    cache.take(Claim("w", "k", "a"))
+    cache.take(Claim("w", "k", "a"))
+    cache.take(Claim("another", "k", "b"))
     with pytest.raises(ApiError) as refusal:
-        memory.take(Claim("w", "k", "b"))
+        cache.take(Claim("w", "k", "b"))
     assert (refusal.value.status, refusal.value.param) == (409, "Idempotency-Key")
 
 
-def test_the_memory_is_bounded_and_lets_go_of_the_key_that_was_used_longest_ago() -> None:
-    memory = KeyMemory(2)
+def test_the_cache_is_bounded_and_evicts_the_least_recently_used_key() -> None:
+    cache = IdempotencyKeyCache(2)
     for key in ("a", "b", "a", "c"):
-        memory.take(Claim("w", key, "1"))
-    assert len(memory) == 2
-    memory.take(Claim("w", "b", "2"))  # forgotten, and so free here
+        cache.take(Claim("w", key, "1"))
+    assert len(cache) == 2
+    cache.take(Claim("w", "b", "2"))  # evicted, so the key is free
     with pytest.raises(ApiError):
-        memory.take(Claim("w", "c", "2"))
+        cache.take(Claim("w", "c", "2"))

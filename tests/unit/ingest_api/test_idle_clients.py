@@ -1,5 +1,8 @@
-"""A connection between its requests stays for uvicorn's time and no longer, whatever the edge takes to answer; and a
-head that is too large, or none at all, is refused with an answer that the client gets to see."""
+"""Timeouts of client connections, and refusals of heads.
+
+A connection is kept between requests for uvicorn's keep-alive time, whatever the edge takes to answer. A head that is
+too large or not HTTP is refused with a response that the client can read.
+"""
 
 import asyncio
 import json
@@ -10,14 +13,14 @@ from typing import Any
 import pytest
 import uvicorn
 
-from ingest_api.http.idle_clients import Connections, PatientProtocol
+from ingest_api.http.idle_clients import ClientTimeoutProtocol, Connections
 
 KEEP_ALIVE_S, TIMEOUT_S = 75, 30.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 class Served:
-    """A client's connection to an app that answers when it is told to, and what the server holds of it."""
+    """A client's connection to an app that answers on demand, and the server's side of it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connections: Connections) -> None:
         self.reader, self.writer = reader, writer
@@ -36,15 +39,15 @@ class Served:
             assert await self.reader.readexactly(len(ANSWER)) == ANSWER
 
     @property
-    def its(self) -> PatientProtocol:
+    def its(self) -> ClientTimeoutProtocol:
         """The server's side."""
-        (connection,) = self._connections.heard
+        (connection,) = self._connections.last_activity
         return connection
 
-    def look(self, after_s: float) -> None:
-        """The look that the server takes at it so many seconds after it was heard of."""
-        heard = self._connections.heard[self.its]
-        self.its.look(heard + after_s, heard)
+    def check_timeouts(self, after_s: float) -> None:
+        """Check the timeouts so many seconds after the last activity."""
+        last = self._connections.last_activity[self.its]
+        self.its.check_timeouts(last + after_s, last)
 
     @property
     def is_open(self) -> bool:
@@ -89,25 +92,25 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
             for _ in range(2):
                 await one.asked()
                 await one.answered()
-                one.look(KEEP_ALIVE_S - 1)
+                one.check_timeouts(KEEP_ALIVE_S - 1)
                 assert one.is_open
-            one.look(KEEP_ALIVE_S + 1)
+            one.check_timeouts(KEEP_ALIVE_S + 1)
             assert not one.is_open
             assert await one.reader.read() == b""
 
     asyncio.run(tried())
 
 
-def test_what_the_edge_takes_to_answer_is_no_time_of_the_clients() -> None:
+def test_the_time_that_the_edge_takes_to_answer_does_not_count() -> None:
     async def tried() -> None:
         async with served() as one:
             await one.asked()
-            before = one._connections.heard[one.its]
-            one.look(KEEP_ALIVE_S + 1)
+            before = one._connections.last_activity[one.its]
+            one.check_timeouts(KEEP_ALIVE_S + 1)
             assert one.is_open
-            assert one._connections.heard[one.its] > before, "its time counts from when it was last being answered"
+            assert one._connections.last_activity[one.its] > before, "the time of answering does not count"
             await one.answered()
-            one.look(KEEP_ALIVE_S - 1)
+            one.check_timeouts(KEEP_ALIVE_S - 1)
             assert one.is_open
 
     asyncio.run(tried())
@@ -119,14 +122,14 @@ def test_requests_that_were_sent_together_are_answered_one_after_the_other() -> 
             one.writer.write(REQUEST * 3)
             for _ in range(3):
                 await one.answered()
-            one.look(KEEP_ALIVE_S - 1)
+            one.check_timeouts(KEEP_ALIVE_S - 1)
             assert one.is_open
 
     asyncio.run(tried())
 
 
-LONGEST = PatientProtocol.most_target_bytes
-LARGEST = PatientProtocol.most_head_bytes
+LONGEST = ClientTimeoutProtocol.most_target_bytes
+LARGEST = ClientTimeoutProtocol.most_head_bytes
 
 
 def head(target: int = 1, headers: bytes = b"") -> bytes:
@@ -180,7 +183,7 @@ def test_a_head_within_the_limits_is_taken(sent: bytes) -> None:
     asyncio.run(tried())
 
 
-def test_what_comes_with_a_large_body_is_not_counted_to_the_next_head() -> None:
+def test_bytes_after_a_large_body_are_not_counted_twice_for_the_next_head() -> None:
     async def tried() -> None:
         async with served() as one:
             body = b"a" * 2 * LARGEST
@@ -192,7 +195,7 @@ def test_what_comes_with_a_large_body_is_not_counted_to_the_next_head() -> None:
     asyncio.run(tried())
 
 
-def test_a_refused_client_that_goes_on_sending_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_client_that_continues_to_send_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.request_head_limits._READ_ON_S", 0.1)
 
     async def send_on(one: Served) -> None:

@@ -1,4 +1,4 @@
-"""A publishing endpoint at its edges: faults of ours, and clients that leave."""
+"""A publishing endpoint when its own code fails, and when clients leave early."""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ingest_api.access.access_control import Admission
+from ingest_api.access.access_control import AccessControl
 from ingest_api.http.publish_endpoint import Message, PublishingEndpoint
-from ingest_api.http.telemetry import Observed
+from ingest_api.http.telemetry import EndpointTelemetry
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
@@ -25,9 +25,9 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
     """What a faulty endpoint sends for a request that arrives in these messages."""
     authenticator = ApiKeyAuthenticator("nowhere")
     authenticator.mark_fresh(0)
-    admission = Admission(authenticator, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
-    observed = Observed("POST", "/", "create")
-    endpoint = PublishingEndpoint(Publisher(Settings()), admission, 100, failing, lambda _: b"", observed)
+    access_control = AccessControl(authenticator, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
+    telemetry = EndpointTelemetry("POST", "/", "create")
+    endpoint = PublishingEndpoint(Publisher(Settings()), access_control, 100, failing, lambda _: b"", telemetry)
     incoming = iter(messages)
     sent: list[Message] = []
 
@@ -41,7 +41,7 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
     return sent
 
 
-async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
+async def test_an_internal_error_is_a_500_that_only_names_the_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.handler.setFormatter(JsonFormatter())
@@ -59,7 +59,7 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing_but_where_to_look(
     assert "secret" not in caplog.text
 
 
-async def test_every_500_of_a_flood_finds_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_500_of_a_flood_has_its_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.handler.setFormatter(JsonFormatter())
     caplog.handler.addFilter(flood := FloodFilter())
     try:
@@ -69,7 +69,7 @@ async def test_every_500_of_a_flood_finds_its_line_in_the_log(caplog: pytest.Log
     ids = [dict(start["headers"])[b"x-request-id"].decode() for start, _ in answers]
     lines = [json.loads(line) for line in caplog.text.splitlines()]
     assert [line["request_id"] for line in lines if line["message"] == "internal error"] == ids
-    assert sum(line["message"] == "refused" for line in lines) < 30, "only what was promised is spared"
+    assert sum(line["message"] == "refused" for line in lines) < 30, "only lines marked as promised are exempt"
 
 
 async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:

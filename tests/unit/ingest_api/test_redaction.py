@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest_api.validation.harmless_names import HEADER_FAMILIES, HEADER_KINDS, HEADERS, Harmless
+from ingest_api.validation.harmless_names import HEADER_FAMILIES, HEADER_KINDS, HEADERS, HarmlessNames
 from ingest_api.validation.redaction import MAX_HEADERS, MAX_VALUES, REDACTED, headers_without_secrets
 from ingest_api.validation.url_redaction import MAX_CHARS, url_without_secrets
 from tests.unit.ingest_api.test_request_log import posted
 
 SECRET = "s3cret-Value"
-KNOWN = Harmless()
+KNOWN = HarmlessNames()
 # Of every kind that a list of bad names has missed somewhere.
 SECRET_HEADERS = (
     *(
@@ -162,7 +162,7 @@ def test_no_name_that_is_known_speaks_of_a_secret() -> None:
 
 
 def test_an_operator_may_add_names() -> None:
-    more = Harmless(frozenset({"x-team"}), frozenset({"tier"}))
+    more = HarmlessNames(frozenset({"x-team"}), frozenset({"tier"}))
     assert headers_without_secrets({"X_Team": "a", "x-teams": "b"}, more) == {"X_Team": "a", "x-teams": REDACTED}
     assert url_without_secrets("/p?Tier=1&tiers=2", more) == f"/p?Tier=1&tiers={REDACTED}"
 

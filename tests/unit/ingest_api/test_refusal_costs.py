@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ingest_api.settings import Limits
-from ingest_api.validation.harmless_names import Harmless
+from ingest_api.settings import BodyLimits
+from ingest_api.validation.harmless_names import HarmlessNames
 from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.strict_parser import read_feedback
@@ -19,7 +19,7 @@ from runtime.garbage_collection import configure_gc
 from runtime.http_errors import ApiError
 
 LARGEST = 5_000_000
-LIMITS = Limits(512, 65_536, 1000, frozenset())
+LIMITS = BodyLimits(512, 65_536, 1000, frozenset())
 MOST = 8
 """Times as long as an ordinary body."""
 
@@ -127,4 +127,4 @@ HEADERS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", HEADERS)
 def test_hostile_headers_cost_little_more_than_an_ordinary_body(name: str) -> None:
     headers = HEADERS[name]()
-    assert times_an_ordinary_body(lambda: headers_without_secrets(headers, Harmless())) < MOST
+    assert times_an_ordinary_body(lambda: headers_without_secrets(headers, HarmlessNames())) < MOST

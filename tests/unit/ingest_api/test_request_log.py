@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.records import Accepted
-from ingest_api.settings import Limits
-from ingest_api.validation.feedback import Call
+from ingest_api.settings import BodyLimits
+from ingest_api.validation.feedback import CallContext
 from ingest_api.validation.request_log import log
 from ingest_api.validation.request_log_facts import time_of
 from runtime.http_errors import ApiError
@@ -22,9 +22,9 @@ from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
 from tests.unit.ingest_api.test_json_limits import values
 
-CALL = Call("default", 1_769_860_800_123)
+CALL = CallContext("default", 1_769_860_800_123)
 NOW = "2026-01-31T12:00:00.123Z"
-LIMITS = Limits(512, 65_536, 1000, frozenset({"production"}))
+LIMITS = BodyLimits(512, 65_536, 1000, frozenset({"production"}))
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = {b"traceparent": f"00-{TRACE}-{PARENT}-01".encode()}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest_api.settings import Settings
-from ingest_api.validation.harmless_names import Harmless
+from ingest_api.validation.harmless_names import HarmlessNames
 from runtime.settings_errors import SettingsError, load
 
 
@@ -33,7 +33,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(Settings)
     assert settings.kafka_bootstrap == "a.example:9092,[::1]:9093"
     assert settings.limits.environments == {"live", "canary"}
-    assert settings.limits.harmless == Harmless(frozenset({"x-team", "x-job"}), frozenset({"tier"}))
+    assert settings.limits.harmless == HarmlessNames(frozenset({"x-team", "x-job"}), frozenset({"tier"}))
     assert not settings.kafka_idempotence
 
 

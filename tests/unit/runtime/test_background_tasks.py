@@ -16,7 +16,7 @@ from mode import Service
 
 from ingest_api.kafka import api_key_feed, producer_connection
 from ingest_api.kafka.api_key_feed import ApiKeyFeed
-from ingest_api.kafka.producer_connection import KafkaLink
+from ingest_api.kafka.producer_connection import ProducerConnection
 from ingest_api.settings import Settings
 from query_api import api_key_feed as query_key_feed
 from query_api.exports import runs
@@ -45,9 +45,9 @@ OWNED = {
     "deploy/up/system.py": "what ends badly ends `feedback up`",
     "deploy/embedded/clickhouse_http.py": "of one request",
     "deploy/embedded/clickhouse_stream.py": "of one request",
-    "ingest_api/http/idle_clients.py": "the next look is set before a look is taken",
+    "ingest_api/http/idle_clients.py": "the next sweep is set before a sweep begins",
     "runtime/request_head_limits.py": "a timer that closes one connection",
-    "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; what they raise gives the producer up",
+    "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; an error of theirs discards the producer",
     "query_api/exports/runs.py": "of one export, which tells its own end",
     "stream_workers/batches/stage_pipeline.py": "of one consumer batch; any end but a stop ends the worker",
     "stream_workers/batches/app.py": "the end of the worker",
@@ -184,14 +184,14 @@ async def key_feed_runs(stack: AsyncExitStack) -> BackgroundTask:
     feed = ApiKeyFeed("127.0.0.1:1", ApiKeyAuthenticator("nowhere"), lambda: 0)
     feed.start()
     stack.push_async_callback(feed.stop)
-    return feed._keeper
+    return feed._task
 
 
-async def kafka_link_runs(stack: AsyncExitStack) -> BackgroundTask:
-    link = KafkaLink(Settings(kafka_bootstrap="127.0.0.1:1"), lambda why: None)
-    link.start()
-    stack.push_async_callback(link.stop)
-    return link._keeper
+async def producer_connection_runs(stack: AsyncExitStack) -> BackgroundTask:
+    connection = ProducerConnection(Settings(kafka_bootstrap="127.0.0.1:1"), lambda why: None)
+    connection.start()
+    stack.push_async_callback(connection.stop)
+    return connection._task
 
 
 async def export_sweeper_runs(stack: AsyncExitStack) -> BackgroundTask:
@@ -218,7 +218,7 @@ async def stored_keys_run(stack: AsyncExitStack) -> BackgroundTask:
 
 LIFELONG = {
     key_feed_runs: (api_key_feed, "AIOKafkaConsumer"),
-    kafka_link_runs: (producer_connection, "AIOKafkaProducer"),
+    producer_connection_runs: (producer_connection, "AIOKafkaProducer"),
     export_sweeper_runs: (runs, "sweep"),
     stored_keys_run: (query_key_feed, "now_ms"),
 }
