@@ -1,0 +1,25 @@
+"""The pages about the HTTP API leave out none of its routes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.whole_api import WholeApi
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = "\n".join((DOCS / name).read_text() for name in ("api.md", "analytics.md", "exports.md"))
+PATHS = sorted(WholeApi().app.openapi()["paths"])
+
+
+def spelt(path: str) -> str:
+    """A path as the pages write it: `{id}` for every id, and without what the rows of a table have in common."""
+    path = re.sub(r"\{(feedback|log|export)_id\}", "{id}", path)
+    return re.sub(r"^/v1/analytics/(graphs|groups)/|^/v1/logs/exports(?=/\{id\})", "", path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_names_the_route(path: str) -> None:
+    named = spelt(path)
+    before = "" if named.startswith("/") else "[/`]"
+    assert re.search(rf"{before}{re.escape(named)}(?![\w/-])", PAGES), f"no page names {path}"
