@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def extend(app: EdgeApp, settings: QuerySettings) -> None:
-    """Make the whole API of an edge."""
+    """Add the queries, the admin routes and the dashboard to an edge."""
     if settings.host in ANY_ADDRESS and not settings.public_url:
         log.warning("Addresses of exported files begin with %s: others need a FEEDBACK_PUBLIC_URL.", settings.address)
     add_queries(app, settings, app.api_keys)

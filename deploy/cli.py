@@ -1,7 +1,7 @@
-"""The `feedback` command: starts the programs and does what is done once per installation.
+"""The `feedback` command: starts the programs, and runs the commands of an operator.
 
-Each subcommand imports only what it runs, so that an edge needs no ClickHouse and a worker no web server. A mistake
-of its user is one sentence on stderr and exit 1; a wrong command line is exit 2.
+Each subcommand imports only what it runs, so that an edge needs no ClickHouse client and a worker no web server. If a
+command cannot be carried out, it prints one sentence to stderr and exits with 1; a wrong command line exits with 2.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             return _end_without_output(128 + signal.SIGPIPE)
-        # To the descriptor: what print has kept for stderr could not be written before.
+        # Written to the descriptor, because print has buffered text for stderr that could not be written.
         os.write(2, f"feedback: it cannot go on: {error}\n".encode())
         return _end_without_output(1)
 
@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether whoever read what we print has gone, as `| head` does."""
+    """Whether the reader of our output has closed it, as `| head` does."""
     output = select.poll()
     for stream in (1, 2):
         output.register(stream, 0)
@@ -69,7 +69,7 @@ def _nobody_reads() -> bool:
 
 
 def _end_without_output(code: int) -> int:
-    """The exit code. What is left in the buffers would be written at the end of the process, and fail again."""
+    """Discard buffered output, which Python would write at the end of the process and fail again; the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
@@ -183,7 +183,7 @@ def _module(name: str) -> Callable[[argparse.Namespace], int]:
     """Runs `python -m name` in this process."""
 
     def run(_: argparse.Namespace) -> int:
-        # The module reads the command line too, and none of ours is meant for it.
+        # The module would read our arguments from the command line.
         sys.argv[1:] = []
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         return 0

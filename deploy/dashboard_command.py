@@ -1,4 +1,4 @@
-"""`feedback dashboard`: the pages by a process of their own, over an API elsewhere."""
+"""`feedback dashboard`: serves the dashboard as a separate process, for an API at another address."""
 
 import argparse
 from collections.abc import Callable

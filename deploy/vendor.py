@@ -1,7 +1,7 @@
-"""Fetches the browser libraries that the dashboard carries, each in the version that the manifest names. `make vendor`.
+"""Fetches the browser libraries of the dashboard in the versions that the manifest names. `make vendor`.
 
-For another version write it into dashboard/static/vendor/manifest.json and run this: files and checksums follow.
-Nothing is fetched when the dashboard is installed or runs. Needs npm.
+To change a version, write it into dashboard/static/vendor/manifest.json and run this: it updates files and checksums.
+The dashboard itself fetches nothing, neither when it is installed nor when it runs. Needs npm.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def manifest() -> list[Json]:
-    """The packages, each with its version, its licence, and its files with where they come from and their SHA-256."""
+    """The packages, each with its version, its licence, and its files with their sources and SHA-256."""
     packages: list[Json] = json.loads(MANIFEST.read_text())
     return packages
 

@@ -1,8 +1,8 @@
-"""`python -m deploy.docker.worker_health [rollup]`: is a worker at this address a member of its Kafka group?
+"""`python -m deploy.docker.worker_health [rollup]`: checks that a worker in this container is in its consumer group.
 
-For the health check of a worker's or a rollup's container, which serve no HTTP. A worker's heartbeats come from the
-event loop that does its work, so one that hangs is dropped from the group after its session timeout, and is unhealthy
-here.
+It is the health check of the containers of workers and rollups, whose HTTP port may be off. A worker sends heartbeats
+from the event loop that does its work. If that hangs, Kafka removes the worker from the group after its session
+timeout, and this check fails.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from stream_workers.settings import RollupSettings, WorkerSettings
 
 
 async def is_member(bootstrap: str, group: str) -> bool:
-    """Whether the group has a member that speaks from the address this process speaks from. KafkaError, OSError."""
+    """Whether the group has a member with the address of this process. KafkaError, OSError."""
     own = _own_address(bootstrap)
     async with kafka_admin(bootstrap, timeout_ms=5_000) as admin:
         members = await group_members(admin, group)
@@ -31,7 +31,7 @@ def _own_address(bootstrap: str) -> str:
 
 
 def main() -> int:
-    logging.disable()  # the reason below is all that `docker inspect` is to show
+    logging.disable()  # `docker inspect` should show only the reason below
     bootstrap = WorkerSettings().kafka_bootstrap
     group = RollupSettings().rollup_group if sys.argv[1:] == ["rollup"] else WorkerSettings().consumer_group
     try:

@@ -1,7 +1,7 @@
 """`python -m deploy.kafka`: a one-node Apache Kafka in the foreground, until Ctrl-C or SIGTERM.
 
-Prints `Kafka ready on 127.0.0.1:PORT` once clients can connect. Leaves 0 after a stop that was asked for, 1 with one
-sentence on standard error when Kafka could not start or ended by itself.
+Prints `Kafka ready on 127.0.0.1:PORT` when clients can connect. Exits with 0 after a signal, and with 1 and one
+sentence on stderr when Kafka could not start or ended by itself.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from deploy.kafka.jars import KafkaError
 
 
 def main() -> int:
-    """Run the broker that the command line describes; the exit code."""
+    """Run a broker with these options; the exit code."""
     parser = argparse.ArgumentParser("python -m deploy.kafka", description="Run a one-node Apache Kafka on loopback.")
     parser.add_argument("--data-dir", type=Path, default=Path(".feedback/kafka"), help="default: %(default)s")
     parser.add_argument("--port", type=int, default=9092, help="0 picks a free one; default: %(default)s")
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--heap", default="512m", help="the JVM's upper limit; default: %(default)s")
     args = parser.parse_args()
 
-    # SIGINT too: a shell starts what runs in the background with it ignored.
+    # SIGINT as well: a shell starts background processes with SIGINT ignored.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, signal.default_int_handler)
     broker = KafkaBroker(args.data_dir, args.port, args.controller_port, heap=args.heap)

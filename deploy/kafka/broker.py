@@ -1,9 +1,8 @@
 """A one-node Apache Kafka (KRaft, broker and controller in one JVM) on loopback ports, without Docker.
 
-Promises that a data directory is formatted once and keeps its records and committed offsets through any crash
-of the process, and that a broker that cannot start says why. `prepare` and `command` serve a supervisor that owns its
-children itself; `KafkaBroker` is one object to start, stop and kill. Topics are left to the caller: none is
-created by use.
+Promises that a data directory is formatted once and keeps its records and committed offsets through any crash of the
+process, and that a broker which cannot start says why. A supervisor uses `prepare` and `command` and runs the process
+itself; `KafkaBroker` runs it as a child process. The caller creates the topics: none is created by use.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ LOGGING = Path(__file__).with_name("log4j2.properties")
 def server_properties(data_dir: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
     """The broker's configuration file: one node, so every internal topic has one replica and few partitions.
 
-    Clients are sent on to `advertised_port`, the broker's own unless something stands before it.
+    Clients are told to connect to `advertised_port`: the port of the broker, or that of a proxy before it.
     """
     settings = {
         "process.roles": "broker,controller",
@@ -43,7 +42,7 @@ def server_properties(data_dir: Path, port: int, controller_port: int, advertise
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
         "log.dirs": str(_log_dir(data_dir).absolute()),
-        # After a crash the controller refuses the broker until its former session has run out (9 s by default).
+        # After a crash the controller refuses the broker until its former session has expired (9 s by default).
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         # Allocated at start; the default, 128 MiB, is a quarter of the heap.
@@ -68,7 +67,7 @@ def command(data_dir: Path, heap: str = "512m") -> list[str]:
 
 
 def prepare(data_dir: Path, port: int, controller_port: int, advertised_port: int | None = None) -> None:
-    """Fetch the jars, write the configuration and format the directory if it is new; blocking, a second or two.
+    """Fetch the jars, write the configuration, and format the directory if it is new. Blocks for a second or two.
 
     KafkaError where Java or Maven is missing, a port is taken, or the directory is in use or cannot be used.
     """
@@ -92,7 +91,7 @@ async def wait_until_ready(
 ) -> None:
     """Return once the broker at `bootstrap` lists itself as live in its metadata; KafkaError after `deadline` seconds.
 
-    `died` is asked between attempts; a reason ends the wait at once with that reason.
+    `died` is called between attempts. If it returns a reason, the wait ends at once with that reason.
     """
     try:
         async with asyncio.timeout(deadline):
@@ -105,11 +104,11 @@ async def wait_until_ready(
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct loopback ports that nothing has at this moment.
+    """Different loopback ports that are free now.
 
-    They lie below those that systems give to whoever connects, else a connection may have one before a server does.
+    They lie below the range of outgoing connections, one of which might otherwise take a port before the server does.
     """
-    # Tests seed the common source, and then processes would choose alike.
+    # Tests seed the common random source, with which all processes would choose the same ports.
     chance, found = random.SystemRandom(), set[int]()
     while len(found) < count:
         port = chance.randrange(*_FREE_PORTS)
@@ -133,7 +132,7 @@ class KafkaBroker:
 
     @property
     def bootstrap(self) -> str:
-        """What a client connects to, `127.0.0.1:PORT`; meaningful once started."""
+        """The address for clients, `127.0.0.1:PORT`; valid after the start."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -142,14 +141,14 @@ class KafkaBroker:
         return self.data_dir / "broker.log"
 
     def start(self) -> None:
-        """Return when clients can connect; KafkaError with the reason where that does not come to be."""
+        """Start, and return when clients can connect. KafkaError with the reason if it does not start."""
         free = free_ports(2)
         self.port = self.port or free[0]
         self.controller_port = self.controller_port or free[1]
         prepare(self.data_dir, self.port, self.controller_port, self.advertised_port)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command(self.data_dir, self.heap), stdout=log, stderr=log)
-        # A thread of its own, so that start() may be called where an event loop is already running.
+        # In a separate thread, because the caller may run in an event loop.
         with ThreadPoolExecutor(1) as thread:
             waiting = wait_until_ready(self.bootstrap, self.deadline, self.death)
             try:
@@ -159,7 +158,7 @@ class KafkaBroker:
                 raise
 
     def wait(self) -> None:
-        """Return when the broker has ended, for whatever reason."""
+        """Wait until the broker has ended."""
         if self.process is not None:
             self.process.wait()
 
@@ -174,7 +173,7 @@ class KafkaBroker:
             self.kill()
 
     def kill(self) -> None:
-        """kill -9: what a crash looks like."""
+        """Kill the broker with SIGKILL, as a crash would."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -1,7 +1,7 @@
-"""Apache Kafka's jars, fetched once by Maven from the versions pinned in pom.xml beside this file.
+"""Fetches the jars of Apache Kafka once with Maven, in the versions that pom.xml beside this file pins.
 
-Promises that after `ensure_jars` the folder LIBS holds exactly what that pom names, however many processes ask at
-once, and that anything that stands in the way is said in one sentence. Which repository Maven asks is Maven's setting.
+Promises that after `ensure_jars` the folder LIBS has exactly the jars of that pom, even if several processes call it at
+once, and that a failure is one sentence. Maven's settings say from which repository it fetches.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ MINIMUM_JAVA = 17
 
 
 class KafkaError(RuntimeError):
-    """Kafka could not be fetched, started or reached; the message is for a person and says what to do."""
+    """Kafka could not be fetched, started or reached. The message is for a person and says what to do."""
 
 
 def java() -> str:
-    """The path of the PATH's `java`; KafkaError where there is none or it is older than Java 17."""
+    """The path of `java`. KafkaError where there is none, or it is older than Java 17."""
     found = shutil.which("java")
     if found is None:
         raise KafkaError(f"No java on the PATH: install Java {MINIMUM_JAVA} or newer to run Apache Kafka.")
@@ -36,7 +36,7 @@ def java() -> str:
 
 
 def ensure_jars() -> None:
-    """Have Maven fill LIBS unless it already did for this very pom; KafkaError where it cannot."""
+    """Fill LIBS by Maven unless that was done for this pom before. KafkaError where Maven fails."""
     try:
         TARGET.mkdir(exist_ok=True)
     except OSError as error:
@@ -47,7 +47,7 @@ def ensure_jars() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        # Jars of two Kafka versions on one class path do not start: begin from an empty folder.
+        # Kafka does not start with jars of two versions, so the folder is emptied first.
         stamp.unlink(missing_ok=True)
         shutil.rmtree(LIBS, ignore_errors=True)
         _run_maven()
@@ -70,7 +70,7 @@ def _run_maven() -> None:
 
 
 def _maven_reason(output: str) -> str:
-    """The line that says what failed: Maven's first that is not a heading; advice about its flags comes after."""
+    """The line of Maven's output that says what failed: the first error that is not a heading."""
     lines = [line for line in output.splitlines() if line.strip()]
     faults = [line.partition("] ")[2] for line in lines if line.startswith(("[ERROR] ", "[FATAL] "))]
     told = [

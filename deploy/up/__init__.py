@@ -1,1 +1,1 @@
-"""`feedback up`: everything on one machine, supervised."""
+"""`feedback up`: runs and supervises everything on one machine."""

@@ -1,6 +1,6 @@
-"""What must hold before anything is started: a folder that is ours alone, and ports that are free.
+"""Checks before anything is started: a data folder that no other process uses, disk space, and free ports.
 
-Every refusal is one sentence that names the option to change.
+Each failure is one sentence that names the option to change.
 """
 
 import fcntl
@@ -16,15 +16,15 @@ from runtime.listen_addresses import cannot_listen
 
 
 class CannotStartError(RuntimeError):
-    """Something on this machine stands in the way; the message says what to change."""
+    """Something on this machine prevents a start. The message says what to change."""
 
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Create the folder, its owner's alone, and hold it against a second supervisor. CannotStartError if it fails."""
+    """Create the folder, readable by its owner alone, and lock it against a second supervisor. CannotStartError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not folder.stat().st_mode & stat.S_ISVTX:  # one that many share, as /tmp, stays theirs
+        if not folder.stat().st_mode & stat.S_ISVTX:  # a shared folder such as /tmp stays shared
             folder.chmod(0o700)
         lock = (folder / "lock").open("a+")
     except OSError as error:
@@ -42,25 +42,25 @@ def locked_folder(folder: Path) -> Iterator[None]:
             ) from None
         try:
             lock.truncate(0)
-            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered: closing must not fail once more
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())  # unbuffered, so that closing cannot fail again
         except OSError as error:
             raise CannotStartError(f"{folder} cannot be written to: {error.strerror}.") from None
         yield
 
 
 def refuse_full_disk(folder: Path) -> None:
-    """CannotStartError where the disk that holds the folder, or will hold it, has no room for the engines to start."""
+    """CannotStartError where the disk of the folder has too little space for the engines to start."""
     if (free := free_bytes(_existing(folder))) < NONE_BYTES:
         raise CannotStartError(f"{shortage(free, folder)[:-1]}, or give another folder with --data-dir.")
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
+    """The folder, or its nearest parent that exists."""
     return next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK) or each == each.parent)
 
 
 def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:
-    """`ports` maps an option to the host and port it stands for. CannotStartError at the first that is not free."""
+    """CannotStartError at the first port that is not free. `ports` maps an option to its host and port."""
     seen: dict[int, str] = {}
     for option, (host, port) in ports.items():
         if port in seen:

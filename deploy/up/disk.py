@@ -1,4 +1,4 @@
-"""What the disk below the data folder has left, and what that means: enough, little, or none."""
+"""Watches the free space of the disk with the data folder, and warns when it is short."""
 
 import asyncio
 import shutil
@@ -9,14 +9,14 @@ from pathlib import Path
 _MEGABYTE = 1_000_000
 LITTLE_BYTES = 512 * _MEGABYTE
 NONE_BYTES = 32 * _MEGABYTE
-"""Below this the engines do not start, and ClickHouse refuses rows soon."""
+"""Below this the engines do not start, and ClickHouse soon refuses rows."""
 
 _LOOK_EVERY_S = 10.0
 _SAY_EVERY_S = 60.0
 
 
 def shortage(free: int, folder: Path) -> str:
-    """What to say of so many free bytes; empty where they are enough."""
+    """The warning about so many free bytes; empty where they are enough."""
     left = f"{free / _MEGABYTE:,.0f} MB are left"
     if free < NONE_BYTES:
         return f"the disk that holds {folder} is full ({left}): make room there."
@@ -26,12 +26,12 @@ def shortage(free: int, folder: Path) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write to the disk that holds the folder."""
+    """How many bytes an ordinary user may still write to the disk of the folder."""
     return shutil.disk_usage(folder).free
 
 
 async def say_shortage(folder: Path, say: Callable[[str], None]) -> None:
-    """Say for ever what the disk lacks: at once when that changes, and once a minute while it does not."""
+    """Say, as long as this runs, that space is short: at once when that changes, and then once a minute."""
     level, said = 0, 0.0
     while True:
         free = free_bytes(folder)

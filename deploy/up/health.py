@@ -1,7 +1,7 @@
-"""When a child of `feedback up` that lives is to be ended and started again: it answers nothing, or is of no use. Pure.
+"""Decides when a running program of `feedback up` is to be restarted: it does not answer, or is never ready. Pure.
 
-A child that waits for an engine is not at fault: only while both engines answer does its unreadiness count, and not
-while it says itself that it waits for one. What starting it again did not help is given twice as long the next time.
+A program that waits for an engine is not at fault. So its unreadiness counts only while both engines answer, and not
+while it reports itself that it waits for one. If a restart does not help, the next one comes after twice the time.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ SILENT_S = 20.0
 FIRST_ANSWER_S = 60.0
 UNREADY_S = 60.0
 _MOST_UNREADY_S = 960.0
-# So that a supervisor which was halted itself does not take the time it missed for its children's silence.
+# A supervisor that was halted itself must not count that time as silence of its programs.
 _LEAST_MISSES = 3
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a child answered to its health check: whether at all, why it is not ready, and the engine it blames."""
+    """The result of a health check: whether the program answered, why it is not ready, and the engine it waits for."""
 
     is_alive: bool
     fault: str = ""
@@ -24,7 +24,7 @@ class Check:
 
 
 class Patience:
-    """What is known of one child's health. Times are seconds of any steady clock."""
+    """The health of one program over time. Times are seconds of any steady clock."""
 
     def __init__(self) -> None:
         self.misses = 0
@@ -34,11 +34,11 @@ class Patience:
         self._unready_limit = UNREADY_S
 
     def begin(self, now: float) -> None:
-        """A process of it has been started, or goes on after it was halted on purpose."""
+        """Start again: its process has been started, or continued after it was halted on purpose."""
         self.misses, self._heard, self._has_answered, self._unready_since = 0, now, False, None
 
     def verdict(self, now: float, check: Check, *, engines_answer: bool) -> str:
-        """Why the process is to be ended, for a person; empty while it is not."""
+        """Why the process is to be restarted, for a person; empty while it is not."""
         if not check.is_alive:
             self.misses += 1
             silent = now - self._heard

@@ -1,8 +1,8 @@
-"""What an embedded broker takes with it: records that were accepted and that no worker had stored when it ended.
+"""Finds the records that were lost when the embedded broker died: accepted, but not stored by a worker.
 
-The broker keeps records in memory, so afterwards only the edge knows how many each partition had. It does not know of
-what commands have sent, nor of what an edge before it had: more may be lost than is found. What is found is noted in
-ClickHouse, where `feedback audit` counts it until an operator acknowledges it.
+The broker keeps records in memory. After its death only the edge knows how many records each partition had, and it does
+not know the records of commands or of an earlier edge. So more may be lost than is found. The losses are noted in
+ClickHouse, and `feedback audit` counts them until an operator acknowledges them.
 """
 
 import asyncio
@@ -32,24 +32,24 @@ SELECT max(sequence) FROM (
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What the edge of a `start`, counted by its supervisor, has had acknowledged by then, in records by partition."""
+    """How many records of each partition the broker had acknowledged to an edge; `start` is the number of that edge."""
 
     start: int
     records: Offsets
 
     def since(self, earlier: "Acknowledged") -> Offsets:
-        """What was acknowledged since then; of an edge that was started meanwhile, since its start."""
+        """The records that were acknowledged since then, or since the start of an edge that was started meanwhile."""
         if earlier.start != self.start:
             return self.records
         return {place: count - earlier.records.get(place, 0) for place, count in self.records.items()}
 
 
 NOTHING = Acknowledged(0, {})
-"""What there is before the first edge."""
+"""The state before the first edge."""
 
 
 async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
-    """What the edge says now; None where it does not answer."""
+    """The present numbers of the edge; None where it does not answer."""
     text = await text_at(host, port, "/metrics")
     if text is None:
         return None
@@ -63,7 +63,7 @@ async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
 
 
 class BrokerLosses:
-    """Follows an embedded broker through its deaths: what the edge had sent at the last one and at the one before."""
+    """Remembers what the edge had sent at the last two deaths of the embedded broker."""
 
     def __init__(self, clickhouse_url: str, say: Callable[[str], None]) -> None:
         self._clickhouse_url, self._say = clickhouse_url, say
@@ -71,11 +71,11 @@ class BrokerLosses:
         self._sent_before: Acknowledged | None = NOTHING
 
     async def broker_died(self, host: str, port: int, start: int) -> None:
-        """Ask the edge at this address, of this start, before it sends anything to the next broker."""
+        """Ask the edge at this address before it sends anything to the next broker."""
         self._sent_before, self._sent = self._sent, await acknowledged(host, port, start)
 
     async def tell(self, base: int) -> None:
-        """Note and say what was lost of the log that had this offset base, once its workers have ended."""
+        """Note and report the losses of the log with this offset base. Its workers must have ended."""
         lost: int | None = None
         if self._sent is not None and self._sent_before is not None:
             ends = self._sent.since(self._sent_before)
@@ -90,7 +90,7 @@ class BrokerLosses:
 
 
 def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
-    """Note what of a log that is gone was not stored; how many records that is. CommandError, ClickHouseError."""
+    """Note the records of a lost log that were not stored; how many they are. CommandError, ClickHouseError."""
     with closing(connect(clickhouse_url)) as client:
         found = [each for place, end in ends.items() if (each := _lost_of(client, *place, Range(base, base + end)))]
         note(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
@@ -101,7 +101,7 @@ def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[st
     count = nowhere(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
     if not count:
         return None
-    # Most often the end of the log: then that range is all there is to look at from now on.
+    # Most often they are the end of the log; then a range has exactly these.
     highest = client.query(
         _HIGHEST,
         {"is_feedback": topic.startswith("feedback"), "topic": topic, "partition": partition, **log._asdict()},

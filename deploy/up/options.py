@@ -1,4 +1,4 @@
-"""What `feedback up` was told, and what it tells each program; pure."""
+"""The options of `feedback up`, and what it derives from them for each program. Pure."""
 
 import sys
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """What `feedback up` was told."""
+    """The options of `feedback up`."""
 
     port: int
     clickhouse_port: int
@@ -20,17 +20,17 @@ class Options:
 
     @property
     def controller_port(self) -> int:
-        """Where Apache Kafka's controller listens: beside the broker, and the same at every start."""
+        """The port of Apache Kafka's controller: the one after that of the broker, so the same at every start."""
         return self.kafka_port + 1
 
 
 def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
-    """Where the program of this number serves metrics: the first at the environment's port, others after it."""
+    """The metrics port of the program with this number: that of the environment plus the number."""
     port = environment.get("FEEDBACK_METRICS_PORT", "")
-    # What is no port is left for the program to refuse.
+    # The program itself refuses a text that is no port.
     return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
 
 
 def python(module: str) -> list[str]:
-    # -P: what lies in the folder where the command was given must not shadow a module.
+    # -P: files in the current folder must not shadow modules.
     return [sys.executable, "-P", "-m", module]

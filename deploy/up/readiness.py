@@ -1,4 +1,4 @@
-"""What a started program is asked: whether it serves yet, until it does, and then how it is, in bounded time."""
+"""Asks running programs over HTTP whether they are ready and healthy, and the engines whether they answer."""
 
 import asyncio
 import http.client
@@ -22,7 +22,7 @@ async def until_http_200(host: str, port: int, path: str) -> None:
 
 
 async def health(host: str, port: int) -> Check:
-    """What /healthz and /readyz of a program say."""
+    """The health of a program, from its /healthz and /readyz."""
     status, told = await asyncio.to_thread(_get, host, port, "/healthz")
     if status != 200:
         return Check(False, _message(told))
@@ -33,7 +33,7 @@ async def health(host: str, port: int) -> Check:
 
 
 async def text_at(host: str, port: int, path: str) -> str | None:
-    """What a GET is answered with 200; None where it is not."""
+    """The body of a GET that is answered with 200; None for any other answer."""
     status, body = await asyncio.to_thread(_read, host, port, path)
     return body.decode(errors="replace") if status == 200 else None
 
@@ -45,7 +45,7 @@ async def clickhouse_health(host: str, port: int, *, https: bool = False) -> Che
 
 
 async def kafka_health(bootstrap: str) -> Check:
-    """Whether a broker tells what it has."""
+    """Whether Kafka answers."""
     try:
         async with asyncio.timeout(_ANSWER_S):
             return Check(await broker_answers(bootstrap))
@@ -69,7 +69,7 @@ def _get(host: str, port: int, path: str, https: bool = False) -> tuple[int, dic
 
 def _read(host: str, port: int, path: str, https: bool = False) -> tuple[int, bytes]:
     """The status of an answer, 0 where there is none in time, and its body."""
-    # Not with urllib, which would ask a proxy that the environment names.
+    # Not urllib, which would use a proxy from the environment.
     make = http.client.HTTPSConnection if https else http.client.HTTPConnection
     connection = make(host, port, timeout=_ANSWER_S)
     try:

@@ -1,7 +1,7 @@
-"""`feedback up`: everything on one machine, in the foreground, until Ctrl-C.
+"""`feedback up`: runs everything on one machine in the foreground until Ctrl-C.
 
-Refuses with one sentence what cannot work, says when all is ready, and on SIGTERM or Ctrl-C finishes what was
-accepted before it goes; a second Ctrl-C stops at once. Which program needs which is up_system's knowledge.
+It refuses in one sentence what cannot work, and says when everything is ready. On SIGTERM or Ctrl-C it first stores
+everything that was accepted; a second Ctrl-C stops at once. `system.py` knows which program needs which.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ __all__ = ["Options", "up"]
 
 
 def up(options: Options) -> int:
-    """Run everything until told to stop; the exit code: 0 if nothing was left undone."""
+    """Run everything until a signal; the exit code: 0 if every accepted record was stored."""
     options = replace(options, data_dir=options.data_dir.absolute())
     try:
-        # Data, logs and keys are nobody else's: all that is made from here on, by programs started here too.
+        # Only the owner may read data, logs and keys, also those that the started programs create.
         os.umask(0o077)
         refuse_full_disk(options.data_dir)
         with locked_folder(options.data_dir):
@@ -75,7 +75,7 @@ def _check(options: Options) -> None:
 
 
 def _rotate_logs(folder: Path) -> None:
-    """Each start gets fresh logs; those of the start before stay beside them."""
+    """Begin new log files. Those of the former start are kept beside them."""
     try:
         folder.mkdir(exist_ok=True)
         for log in folder.glob("*.log"):
@@ -87,7 +87,7 @@ def _rotate_logs(folder: Path) -> None:
 async def _run(options: Options) -> int:
     asked, insisted = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    # A SIGTERM to a process group arrives twice where make hands it on, so only a second Ctrl-C insists.
+    # With make, a SIGTERM to the process group arrives twice, so only a second Ctrl-C stops at once.
     loop.add_signal_handler(signal.SIGTERM, asked.set)
     loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
     system = System(options, os.environ, _say)
@@ -112,7 +112,7 @@ async def _run(options: Options) -> int:
             _say(_told(trouble.result()))
         else:
             _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
-        asked.set()  # from here on, one Ctrl-C is enough to stop at once
+        asked.set()  # from here on, one Ctrl-C stops at once
         stopping = asyncio.create_task(system.stop())
         await _first(stopping, insisted.wait())
     finally:
@@ -131,7 +131,7 @@ async def _run(options: Options) -> int:
 
 
 async def _first(*awaitables: Awaitable[Any]) -> None:
-    """Return when one of them is done, and cancel those that can be waited for no more. Raises what that one raises."""
+    """Return when one of them is done, and cancel the other tasks. Raises what that one raises."""
     tasks = [asyncio.ensure_future(each) for each in awaitables]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -142,15 +142,15 @@ async def _first(*awaitables: Awaitable[Any]) -> None:
 
 
 def _told(error: Exception) -> str:
-    # Our own errors are sentences; anything else needs its name to be understood.
+    # The messages of our own errors are sentences; other errors need their type to be understood.
     return str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
 
 
 def _announce(system: System) -> None:
     edge = f"http://{system.reachable_host}:{system.options.port}"
-    # The password of the embedded one is told to whoever has started it; that of another is not ours to show.
+    # The password of the embedded ClickHouse is shown to its user; that of another ClickHouse is not.
     clickhouse = system.clickhouse_url if system.clickhouse else without_password(system.clickhouse_url)
-    # Before the ready line: whoever waits for that has been told all.
+    # Printed before the ready line, so that a reader who waits for that line has everything.
     _say(_who_may_call(system))
     example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
     print(

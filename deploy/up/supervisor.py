@@ -1,9 +1,8 @@
-"""Keeps programs running: each in a session of its own, with a log file, started again with backoff when it dies.
+"""Supervises programs: runs each in its own session with a log file, and restarts it with backoff when it dies.
 
-Promises that no program outlives the supervisor, not even at kill -9 of it (on Linux, where the kernel sees to it),
-that a program which dies at its first start or too often is reported once with the reason, and that `stop` and
-`kill` return only when the process is gone. What a program needs around it is given as a coroutine that runs while
-the program is up; order between programs is left to the caller.
+Promises that no program outlives the supervisor, not even a kill -9 of it (on Linux, where the kernel ends them), that
+a program which dies at its first start or too often is reported once with the reason, and that `stop` and `kill` return
+only when the process is gone. A coroutine may run while a program is up. The order of programs is left to the caller.
 """
 
 import asyncio
@@ -28,11 +27,11 @@ Command = tuple[list[str], Mapping[str, str]]  # argv and environment
 
 
 class ProgramError(RuntimeError):
-    """A program will not run; the message is for a person and says where to look."""
+    """A program does not run. The message is for a person and says where to look."""
 
 
 class NotReadyError(RuntimeError):
-    """A process runs and does not serve in time."""
+    """A process runs, but is not ready in time."""
 
 
 class _Ending(NamedTuple):
@@ -41,12 +40,12 @@ class _Ending(NamedTuple):
 
 
 class Program:
-    """One program that is kept running. `ready` waits until a started process serves; it is cancelled if that dies.
-    One that serves nothing has none, and is ready once it runs.
+    """One supervised program. `ready` waits until a started process is ready, and is cancelled if the process dies.
+    A program without it is ready as soon as it runs.
 
-    `command` is awaited before each start, and may hold it up. `watch` returns why a process that runs is to be ended
-    and started again, once it is. `failed` is called once, when the program is given up: at a first start that fails,
-    and where it dies too often, which `restarts` tells. `note` is added to what is said of its deaths.
+    `command` is awaited before each start and may delay it. `watch` waits until a running process has to be restarted,
+    and returns the reason. `failed` is called once, when the program is given up: its first start failed, or it died
+    more often than `restarts` allows. `note` is added to each message about its death.
     """
 
     def __init__(
@@ -76,12 +75,12 @@ class Program:
         self._stopping = False
 
     def start(self, while_up: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Begin to keep the program running. `while_up` runs each time it is ready, until it dies or is stopped."""
+        """Start to supervise the program. `while_up` runs each time it is ready, until it dies or is stopped."""
         self._stopping = False
         self._keeping = asyncio.create_task(self._keep(while_up), name=self.name)
 
     async def stop(self, grace: float) -> None:
-        """Ask the process to end (SIGTERM), insist after `grace` seconds, and do not start it again."""
+        """End the process with SIGTERM, after `grace` seconds with SIGKILL, and do not restart it."""
         self._stopping = True
         if (process := self._running()) is not None:
             await self._ask_to_end(process, grace)
@@ -89,12 +88,12 @@ class Program:
 
     async def _ask_to_end(self, process: asyncio.subprocess.Process, grace: float) -> None:
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)  # a halted process would not notice
+        self.signal(signal.SIGCONT)  # a halted process would not receive it
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), grace)
 
     async def kill(self) -> None:
-        """End the process at once and do not start it again."""
+        """Kill the process and do not restart it."""
         self._stopping = True
         if self._keeping is not None:
             self._keeping.cancel()
@@ -102,7 +101,7 @@ class Program:
             self._keeping = None
 
     def signal(self, number: int) -> None:
-        """Signal the process and all it has started, if it runs."""
+        """Send a signal to the process and its children, if it runs."""
         if (process := self._running()) is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
@@ -141,7 +140,7 @@ class Program:
             self._failed(error)
 
     async def _run_once(self, while_up: Callable[[], Awaitable[None]] | None) -> _Ending:
-        """Start the process and see it through; how it ended. Leaves nothing running, however this ends."""
+        """Start the process and wait for its end; how it ended. Leaves nothing running, however this ends."""
         argv, environment = await self._command()
         self.starts += 1
         with self.log.open("ab") as log:
@@ -149,7 +148,7 @@ class Program:
             process = self._process = await _spawn(argv, environment, log)
         serving = asyncio.create_task(self._serve(while_up))
         exited = asyncio.create_task(process.wait())
-        unwell = asyncio.create_task(self._become_unwell())
+        unwell = asyncio.create_task(self._until_unwell())
         try:
             await asyncio.wait({serving, exited, unwell}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
@@ -168,12 +167,12 @@ class Program:
             self.signal(signal.SIGKILL)
             serving.cancel()
             unwell.cancel()
-            # Until all are over: nothing that runs around the process may outlast it.
+            # Wait for all of them: no task may outlive the process.
             await asyncio.wait({serving, exited, unwell})
 
     async def _serve(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
         try:
-            # Later starts may find an engine away: then `watch` tells whether it is the process that will not serve.
+            # At a later start an engine may be away; then `watch` decides whether the process itself is at fault.
             if self._wait_until_ready is not None:
                 await asyncio.wait_for(self._wait_until_ready(), None if self._was_ready else self._start_deadline)
         except TimeoutError:
@@ -183,15 +182,15 @@ class Program:
         if while_up is not None:
             await while_up()
 
-    async def _become_unwell(self) -> str:
-        """Return why the process is to be ended, once it is."""
+    async def _until_unwell(self) -> str:
+        """Wait until the process has to be restarted; the reason."""
         if self._watch is None:
             await asyncio.Event().wait()
             raise AssertionError("nobody sets it")
         return await self._watch(self)
 
     def _last_lines(self, count: int = 15) -> str:
-        """The end of what the latest process has written."""
+        """The last lines that the latest process has written."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
@@ -204,7 +203,7 @@ async def _spawn(argv: list[str], environment: Mapping[str, str], log: BinaryIO)
     def die_with_supervisor() -> None:
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor:  # it died before the kernel was asked
+        if os.getppid() != supervisor:  # the supervisor died before prctl was called
             os._exit(1)
 
     return await asyncio.create_subprocess_exec(
@@ -213,7 +212,7 @@ async def _spawn(argv: list[str], environment: Mapping[str, str], log: BinaryIO)
         stdin=asyncio.subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        start_new_session=True,  # so that Ctrl-C reaches the supervisor alone
+        start_new_session=True,  # so that Ctrl-C reaches only the supervisor
         preexec_fn=die_with_supervisor,
     )
 

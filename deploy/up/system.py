@@ -1,8 +1,8 @@
-"""The programs of one machine and what each needs around it: two engines, the edge and the workers.
+"""All programs of one machine, and the order in which they start and stop: two engines, the edge and the workers.
 
-The edge starts once the topics exist and hold the API keys, the workers once tables and topics do. An engine whose
-address is in the environment is used and not started. The embedded broker forgets all at each start, so its death takes
-the workers with it: they start again on the new log, whose offsets count on from a base above all that is stored.
+The edge starts when the topics exist and have the API keys, the workers when tables and topics exist. An engine whose
+address is in the environment is used, not started. The embedded broker loses its records when it ends. So the workers
+end with it, and start again with the new log, whose offset base is above everything that is stored.
 """
 
 import asyncio
@@ -45,11 +45,11 @@ from schemas.api_keys import ApiKey
 LOOPBACK = "127.0.0.1"
 _EXPIRE_EVERY_S = 86_400
 _NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
-_PATIENCE = 600.0  # longer than Program's own deadline, which is the one that counts
+_PATIENCE = 600.0  # longer than the deadline of Program, which applies
 
 
 class System:
-    """All programs; `trouble` becomes the error that none of them can go on after."""
+    """All programs. `trouble` becomes the error after which they cannot go on."""
 
     def __init__(self, options: Options, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
         self.options = options
@@ -77,7 +77,7 @@ class System:
         }
         if self.forgets:
             self._environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
-            # tansu lets whoever joins a group wait for half of this time.
+            # tansu lets a new member of a group wait for half of this time.
             self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
         self.keys: list[ApiKey] = []
         self._offset_base: int | None = None
@@ -111,38 +111,38 @@ class System:
 
     @property
     def programs(self) -> list[Program]:
-        """All that are run here, in the order in which they are stopped."""
+        """All programs that run here, in the order in which they are stopped."""
         engines = [program for program in (self.clickhouse, self.broker) if program is not None]
         return [self.edge, *self._of_the_log, *engines]
 
     @property
     def _of_the_log(self) -> list[Program]:
-        """What reads the log, or counts in its offsets."""
+        """The programs that read the log, or use its offsets."""
         return [*self.workers, self.rollup, *([self.expire] if self.expire else [])]
 
     @property
     def _environment_of_the_log(self) -> dict[str, str]:
-        """The environment of what counts in offsets."""
+        """The environment of the programs that use offsets."""
         base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
         return {**self._environment, **base}
 
     @property
     def reachable_host(self) -> str:
-        """Where the edge can be asked from this machine."""
+        """The host by which this machine reaches the edge."""
         return _from_here(self.host)
 
     @property
     def closed_mark(self) -> Path:
-        """The file that says that the API was closed, if it was."""
+        """The file that remembers that API keys have closed the server."""
         return Path(self._environment["FEEDBACK_CLOSED_MARK"])
 
     @property
     def requires_keys(self) -> bool:
-        """Whether the edge lets nobody in without a key, even if there is none."""
+        """Whether every call needs a key, even if there is none."""
         return TypeAdapter(bool).validate_python(self._environment.get("FEEDBACK_REQUIRE_KEYS") or "false")
 
     def start(self) -> None:
-        """Start everything; what has to wait for something else does so by itself."""
+        """Start everything. Each program waits for what it needs."""
         if self.clickhouse is None:
             self._alongside(self._make_tables())
         else:
@@ -157,12 +157,12 @@ class System:
         self.edge.start()
 
     async def wait_until_ready(self) -> None:
-        """Return once every program serves."""
+        """Return when all programs are ready."""
         for program in self.programs:
             await program.is_ready.wait()
 
     async def stop(self) -> int | None:
-        """Stop in an order that loses nothing; how many accepted records are left undone, None if it is not known."""
+        """Stop in an order that loses nothing; how many accepted records are not stored, None if that is not known."""
         left: int | None = 0
         await self.edge.stop(grace=15)
         if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
@@ -179,7 +179,7 @@ class System:
         return left
 
     async def kill(self) -> None:
-        """End everything at once."""
+        """Kill everything."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*(program.kill() for program in self.programs))
@@ -191,13 +191,13 @@ class System:
             self._tables_exist.set()
 
     async def _serve_one_log(self) -> None:
-        """While this embedded broker lives: its topics, its offset base, and workers that know no other log."""
+        """While this embedded broker lives: create topics, set the offset base, and run workers for its log alone."""
         try:
             await self._start_workers()
             await asyncio.Event().wait()
         except TopicError as error:
-            # tansu makes any topic it is asked about, with a number of partitions of its own, and some client that is
-            # not ours was quicker: begin with a new log.
+            # tansu creates any topic that it is asked about, with its own number of partitions, and some other client
+            # has asked first: start with a new log.
             if not self.trouble.done():
                 self._say(str(error))
             if self.broker is not None:
@@ -206,7 +206,7 @@ class System:
             await asyncio.gather(*(each.kill() for each in self._of_the_log))
 
     async def _serve_lasting_log(self) -> None:
-        """Once Apache Kafka is up: topics, offset base, and workers that see its restarts through."""
+        """When Apache Kafka is up: create topics, set the offset base, and run workers, which survive its restarts."""
         if not self._workers_started:
             await self._start_workers()
             self._workers_started = True
@@ -214,7 +214,7 @@ class System:
     async def _start_workers(self) -> None:
         await create_topics(self.bootstrap, self.options.partitions)
         await self._tables_exist.wait()
-        # Before the edge serves: to one that finds no keys in the log, there are none.
+        # Before the edge serves: if it finds no keys in the log, it takes the server for open.
         found = await make_same_when_they_answer(self.clickhouse_url, self.bootstrap)
         self.keys = found.keys
         if found.lacking_in_clickhouse:
@@ -248,7 +248,7 @@ class System:
         return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], self._environment_of_the_log
 
     def _metrics_of(self, number: int) -> dict[str, str]:
-        """Where the stream program of this number serves metrics and health: always somewhere."""
+        """The port of metrics and health for the stream program with this number; a free one if none is set."""
         given = metrics_port(self._environment, number) or {"FEEDBACK_METRICS_PORT": str(free_ports(1)[0])}
         name = [*self.workers, self.rollup][number].name
         if given["FEEDBACK_METRICS_PORT"].isdecimal():
@@ -261,8 +261,8 @@ class System:
         return [*python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
 
     async def _embedded_command(self) -> Command:
-        # tansu acknowledges records of a topic that it does not have, and forgets them when the topic is made. So the
-        # edge is halted until the topics and the API keys are there, and its callers wait.
+        # tansu acknowledges records of a topic that does not exist, and loses them when the topic is created. So the
+        # edge is halted until the topics exist and have the API keys; its callers wait.
         self._log_is_ready.clear()
         if self._offset_base is not None:  # there was a log before
             await self._losses.broker_died(self.reachable_host, self.options.port, self.edge.starts)
@@ -290,7 +290,7 @@ class System:
         await until_http_200(self._metrics_host, self._metrics_ports[name], "/readyz")
 
     async def _expire_health(self) -> Check | None:
-        return None  # it serves nothing: what keeps it from its work is in its log
+        return None  # it serves nothing; its log has its errors
 
     async def _edge_health(self) -> Check | None:
         if not self._log_is_ready.is_set():
@@ -302,11 +302,11 @@ class System:
 
     @property
     def _metrics_host(self) -> str:
-        """Where the stream programs can be asked from this machine."""
+        """The host by which this machine reaches the stream programs."""
         return _from_here(self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK)
 
     def _why_it_may_be(self) -> str:
-        """What stands in the way of every program here."""
+        """A note that the disk is full, which stops every program here."""
         free = free_bytes(self.options.data_dir)
         return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
 
@@ -324,7 +324,7 @@ class System:
 
     def _stream_program(self, name: str, command: Callable[[], Awaitable[Command]]) -> Program:
         ready, check = partial(self._stream_is_ready, name), partial(self._stream_health, name)
-        # Whatever is accepted while none of them can go on is kept by the broker.
+        # The broker keeps what is accepted while these do not run, so they are never given up.
         return self._program(name, command, ready, check, _NEVER_GIVEN_UP)
 
     def _alongside(self, work: Awaitable[None]) -> None:
@@ -342,5 +342,5 @@ class System:
 
 
 def _from_here(host: str) -> str:
-    """Where a program that listens on this address can be asked from this machine."""
+    """The host by which this machine reaches a program that listens on this address."""
     return LOOPBACK if host in ("0.0.0.0", "::") else host

@@ -1,7 +1,7 @@
-"""Asks the programs of one machine how they are, says what does not answer, and finds what is to be started again.
+"""Checks the health of all programs again and again, reports those that do not answer, and finds those to restart.
 
-What is concluded from an answer is up_health's knowledge. Engines that are not run here are asked as well: while one
-of them does not answer, no program is ended for not being ready.
+`health.py` decides what a result means. Engines that run elsewhere are checked as well: while one of them does not
+answer, no program is restarted for not being ready.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _TOLD_AFTER_MISSES = 2
 
 
 class HealthWatch:
-    """All that is known of the health of programs and engines."""
+    """The health of programs and engines."""
 
     def __init__(self, bootstrap: str, clickhouse_url: str, say: Callable[[str], None]) -> None:
         self._bootstrap, self._clickhouse, self._say = bootstrap, urlsplit(clickhouse_url), say
@@ -27,23 +27,23 @@ class HealthWatch:
         self._patience: dict[str, Patience] = {}
 
     async def clickhouse(self) -> Check:
-        """How ClickHouse is."""
+        """Check ClickHouse."""
         at = self._clickhouse
         port = at.port or (8443 if at.scheme == "https" else 8123)
         return await clickhouse_health(at.hostname or "", port, https=at.scheme == "https")
 
     async def kafka(self) -> Check:
-        """How Kafka is."""
+        """Check Kafka."""
         return await kafka_health(self._bootstrap)
 
     async def engines(self, clickhouse: Program | None, broker: Program | None) -> None:
-        """Follow for ever whether both engines answer, from when those that are run here do."""
+        """Check both engines for ever, from the time when those that run here are ready."""
         for program in (clickhouse, broker):
             if program is not None:
                 await program.is_ready.wait()
-        # What becomes of a program that is run here is told where it is watched.
-        told = {"ClickHouse": _Told(self._say if clickhouse is None else _nothing, "ClickHouse")}
-        told["Kafka"] = _Told(self._say if broker is None else _nothing, "Kafka")
+        # The watch of an engine that runs here reports it.
+        told = {"ClickHouse": _Reporter(self._say if clickhouse is None else _nothing, "ClickHouse")}
+        told["Kafka"] = _Reporter(self._say if broker is None else _nothing, "Kafka")
         while True:
             for name, check in (("ClickHouse", await self.clickhouse()), ("Kafka", await self.kafka())):
                 self._answer[name] = check.is_alive
@@ -51,8 +51,8 @@ class HealthWatch:
             await asyncio.sleep(_EVERY_S)
 
     async def until_unwell(self, check: Callable[[], Awaitable[Check | None]], program: Program) -> str:
-        """Return why a program's process, which was started now, is to be ended. A check is None while it is halted."""
-        patience, told = self._patience.setdefault(program.name, Patience()), _Told(self._say, program.name)
+        """Wait until a process that was just started has to be restarted; why. A check is None while it is halted."""
+        patience, told = self._patience.setdefault(program.name, Patience()), _Reporter(self._say, program.name)
         patience.begin(time.monotonic())
         was_continued = False
         while True:
@@ -65,7 +65,7 @@ class HealthWatch:
                 told.hear(found)
             unwell = patience.verdict(time.monotonic(), found, engines_answer=all(self._answer.values()))
             if unwell and program.name == "broker" and not was_continued:
-                # Its records are in its memory alone: if it was only halted, let it go on.
+                # Its records are only in its memory. If it was halted, it may continue.
                 was_continued = True
                 self._say(f"{program.name}: {unwell}; it is told to go on before it is ended.")
                 program.signal(signal.SIGCONT)
@@ -74,14 +74,14 @@ class HealthWatch:
                 return unwell
 
 
-class _Told:
-    """Says once that something answers no health check, and once that it does again."""
+class _Reporter:
+    """Reports once that something does not answer its health check, and once that it answers again."""
 
     def __init__(self, say: Callable[[str], None], name: str) -> None:
         self._say, self._name, self._misses = say, name, 0
 
     def hear(self, check: Check) -> None:
-        """Take the latest check in."""
+        """Report the latest check if the state has changed."""
         if check.is_alive and self._misses >= _TOLD_AFTER_MISSES:
             self._say(f"{self._name} answers again.")
         self._misses = 0 if check.is_alive else self._misses + 1
