@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from deploy import cli
 from ingest_api.settings import Settings as EdgeSettings
 from operations.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, SETTINGS, TRACES_SETTING
 from query_api.settings import QuerySettings
@@ -99,6 +100,16 @@ def test_every_file_that_a_page_names_is_there(document: Path) -> None:
     named = re.findall(r"`((?:[a-z_]+/)+[\w.-]*)`", prose(document) if document.name != "CHANGELOG.md" else "")
     named = [each for each in named if each.partition("/")[0] in folders]
     assert [each for each in named if not (REPOSITORY / each).exists()] == []
+
+
+def test_the_pages_name_every_command_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    known = set(re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
+    text = "\n".join(page.read_text() for page in PAGES if page.name != "CHANGELOG.md")
+    named = set(re.findall(r"(?:`|\$ |\.venv/bin/)feedback ([a-z]+)", text))
+    assert len(known) > 15
+    assert known - named == {"version"}
+    assert named - known == set()
 
 
 def test_the_readme_is_read_in_a_few_minutes() -> None:
