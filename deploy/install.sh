@@ -17,4 +17,7 @@ python="${PYTHON:-python3}"
 .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python --require-hashes -r "requirements/$set_name.txt" ||
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$set_name.txt"
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+if [ "$set_name" = dev ]; then
+  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+fi
 .venv/bin/python -m compileall -q schemas runtime ingest_api stream_workers query_api dashboard operations deploy

@@ -30,6 +30,8 @@ _REPLACED = dict.fromkeys(
 )
 # Read by tests alone.
 _OF_TESTS = frozenset({"FEEDBACK_REQUIRE_BROWSER", "FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
+# Read by clients of the API, who may run where its programs do.
+_OF_CLIENTS = frozenset({"FEEDBACK_URL", "FEEDBACK_API_KEY"})
 # Kubernetes adds these for a service whose name begins with feedback.
 _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
@@ -45,7 +47,7 @@ def unknown_settings(environment: Mapping[str, str]) -> list[str]:
 
 def _fault(given: str, value: str) -> str:
     name = given.upper()
-    if name in KNOWN or name in _OF_TESTS or _is_service_link(name, value):
+    if name in KNOWN | _OF_CLIENTS | _OF_TESTS or _is_service_link(name, value):
         return ""
     if name in _REPLACED:
         return f"{given} is no setting any more, {_REPLACED[name]}" if value else ""

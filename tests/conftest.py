@@ -22,7 +22,7 @@ settings.register_profile("feedback", max_examples=tries(50), deadline=None)
 settings.load_profile("feedback")
 
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.
-ORDER = ("chaos", "benchmarks", "browser", "pipeline", "contract", "fuzz", "unit")
+ORDER = ("chaos", "benchmarks", "browser", "pipeline", "contract", "clients", "fuzz", "unit")
 
 
 _running: dict[str, ExitStack] = {}

@@ -54,7 +54,12 @@ def survives(copy: Path, mutant: Mutant) -> bool:
 
 def passes(copy: Path, test: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "TEST_TIMES": "4"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{copy}:{copy / 'clients/python'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TEST_TIMES": "4",
+    }
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode == 0
 
 

@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "deploy": {"schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations"},
 }
 MAY_IMPORT["benchmarks"] = {*MAY_IMPORT}
+# Clients are installed without the rest.
+MAY_IMPORT["clients"] = set()
 
 
 def imports(room: str) -> Iterator[tuple[Path, str]]:

@@ -26,6 +26,11 @@ def test_the_list_is_that_of_all_settings_there_are() -> None:
     assert read | {each.name for each in SETTINGS} | {ORPHAN_SETTING} == KNOWN
 
 
+def test_what_clients_read_is_no_mistake_where_programs_start() -> None:
+    assert unknown_settings({"FEEDBACK_URL": "http://a", "FEEDBACK_API_KEY": "k"}) == []
+    assert unknown_settings({"FEEDBACK_URI": "http://a"}) != []
+
+
 @pytest.mark.parametrize("given", ["AGGREGATES", "FEEDBACK", "JOURNAL"])
 def test_a_setting_that_took_traces_apart_is_refused_with_the_one_that_replaces_it(given: str) -> None:
     name = f"FEEDBACK_KEEP_{given}_DAYS"
