@@ -15,12 +15,13 @@ from ingest_api.validation.harmless_names import HarmlessNames, normalized
 from runtime.addresses import Brokers
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
+from schemas.limits import MOST_ENVIRONMENT_CHARS, MOST_TRACE_ID_CHARS
 
 PREFIX = "FEEDBACK_"
 
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
 _LARGEST_BODY = 7_500_000
-_ENVIRONMENT = re.compile(r"\S{1,64}")
+_ENVIRONMENT = re.compile(rf"\S{{1,{MOST_ENVIRONMENT_CHARS}}}")
 _KEPT = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
-    max_trace_id_chars: int = Field(512, ge=1, le=4096)
+    max_trace_id_chars: int = Field(512, ge=1, le=MOST_TRACE_ID_CHARS)
     max_metadata_bytes: int = Field(65_536, ge=2)
     max_bulk: int = Field(1000, ge=1, le=100_000)
     keep_bodies: bool = True
@@ -84,7 +85,9 @@ class Settings(BaseSettings):
     def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         # Each is a partition of the tables, so their number is the operator's own choice and small.
         if not all(_ENVIRONMENT.fullmatch(name) for name in names) or not 1 <= len(names) <= 50:
-            raise ValueError("must be 1 to 50 names with commas between them, each up to 64 characters")
+            raise ValueError(
+                f"must be 1 to 50 names with commas between them, each up to {MOST_ENVIRONMENT_CHARS} characters"
+            )
         return names
 
     @field_validator("keep_headers", "keep_url_parameters")

@@ -10,17 +10,35 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from schemas.limits import (
+    HIGHEST_STATUS,
+    HIGHEST_VALUE,
+    HIGHEST_WEIGHT,
+    LOWEST_VALUE,
+    LOWEST_WEIGHT,
+    MOST_ENVIRONMENT_CHARS,
+    MOST_KEY_CHARS,
+    MOST_TRACE_ID_CHARS,
+)
+
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 DIGEST_PATTERN = r"^[0-9a-f]{32}$"
 WORKSPACE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="A UUID of version 8 that carries its trace key's hash.")]
 Workspace = Annotated[str, Field(pattern=WORKSPACE_PATTERN, description="Whose event this is.")]
-TraceId = Annotated[str, Field(min_length=1, max_length=4096, description="The trace the event belongs to.")]
-Value = Annotated[int, Field(ge=-10, le=10, description="How good the answer was, −10 to 10.")]
+TraceId = Annotated[
+    str, Field(min_length=1, max_length=MOST_TRACE_ID_CHARS, description="The trace the event belongs to.")
+]
+Value = Annotated[int, Field(ge=LOWEST_VALUE, le=HIGHEST_VALUE, description="How good the answer was, −10 to 10.")]
 Weight = Annotated[
     float,
-    Field(ge=0, le=1, allow_inf_nan=False, description="How much it counts, 0 to 1, at most nine decimals."),
+    Field(
+        ge=LOWEST_WEIGHT,
+        le=HIGHEST_WEIGHT,
+        allow_inf_nan=False,
+        description="How much it counts, 0 to 1, at most nine decimals.",
+    ),
 ]
 Special = Annotated[str | None, Field(description="A special metadata field, as the event carried it.")]
 Metadata = Annotated[dict[str, Any], Field(description="Everything the caller sent as metadata.")]
@@ -49,7 +67,7 @@ class Keyed(BaseModel):
     """What the edge says of the call by which an event came, if the call had an `Idempotency-Key`."""
 
     idempotency_key: str | None = Field(
-        None, min_length=1, max_length=255, description="What the call was sent under, if anything."
+        None, min_length=1, max_length=MOST_KEY_CHARS, description="What the call was sent under, if anything."
     )
     idempotency_digest: str | None = Field(
         None, pattern=DIGEST_PATTERN, description="Of all that was sent in that call; with the key or not at all."
@@ -67,7 +85,7 @@ class FeedbackCreated(Event, Specials, Keyed):
     metadata: Metadata
     home_environment: str = Field(
         "other",
-        max_length=64,
+        max_length=MOST_ENVIRONMENT_CHARS,
         description="The environment if the edge knows it, else `other`: a partition column.",
     )
     created_at: AwareDatetime
@@ -142,7 +160,7 @@ class RequestLogged(Event, Specials, Keyed):
     model: str | None = None
     method: str = "post"
     url: str | None = None
-    status: int = Field(200, ge=0, le=65535, description="The HTTP status the app's provider answered with.")
+    status: int = Field(200, ge=0, le=HIGHEST_STATUS, description="The HTTP status the app's provider answered with.")
     response_time_ms: float | None = Field(None, ge=0, allow_inf_nan=False)
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None

@@ -15,8 +15,7 @@ import orjson
 
 from ingest_api.headers import text_of
 from runtime.http_errors import ApiError
-
-MAX_KEY_CHARS = 255
+from schemas.limits import MOST_KEY_CHARS
 
 _DIGEST_BYTES = 16
 
@@ -32,9 +31,9 @@ class Claim(NamedTuple):
 def key_in(headers: Mapping[bytes, bytes]) -> str | None:
     """The idempotency key of a call, or None; ApiError if it is too long."""
     key = text_of(headers, b"idempotency-key")
-    if key is not None and len(key) > MAX_KEY_CHARS:
+    if key is not None and len(key) > MOST_KEY_CHARS:
         raise ApiError(
-            f"Idempotency-Key must have at most {MAX_KEY_CHARS} characters, got {len(key)}", "Idempotency-Key"
+            f"Idempotency-Key must have at most {MOST_KEY_CHARS} characters, got {len(key)}", "Idempotency-Key"
         )
     return key
 

@@ -11,6 +11,7 @@ from ingest_api.http.openapi_responses import FeedbackSaved, LogsSaved, failures
 from ingest_api.settings import Settings
 from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn
 from runtime.http_errors import Failure
+from schemas.limits import MOST_KEY_CHARS
 
 TYPES: tuple[Any, ...] = (FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure)
 """The types that become components of the document."""
@@ -43,7 +44,7 @@ _IDEMPOTENCY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": MOST_KEY_CHARS},
     "description": "The same key and body give the same ids, so a repeated call stores nothing twice. The same key with"
     " another body, or at another path, is refused, or ends in the dead letters where the edge did not know the key.",
 }

@@ -22,12 +22,13 @@ from ingest_api.validation.json_limits import (
     is_deeper_than,
 )
 from runtime.http_errors import ApiError
+from schemas.limits import HIGHEST_VALUE, HIGHEST_WEIGHT, LOWEST_VALUE, LOWEST_WEIGHT
 
 
 class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    value: Annotated[int, Meta(ge=-10, le=10)]
+    value: Annotated[int, Meta(ge=LOWEST_VALUE, le=HIGHEST_VALUE)]
     trace_id: str | UnsetType | None = UNSET
-    weight: Annotated[float, Meta(ge=0, le=1)] | UnsetType | None = UNSET
+    weight: Annotated[float, Meta(ge=LOWEST_WEIGHT, le=HIGHEST_WEIGHT)] | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
     traceID: str | UnsetType | None = UNSET  # noqa: N815
     traceId: str | UnsetType | None = UNSET  # noqa: N815

@@ -8,6 +8,7 @@ import msgspec
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.fields import checked_trace_id, specials_of
 from runtime.http_errors import ApiError
+from schemas.limits import WEIGHT_DECIMALS
 
 
 class FeedbackItem(msgspec.Struct, gc=False):
@@ -35,4 +36,4 @@ def feedback_of(
 @lru_cache(maxsize=1024)
 def rounded(weight: float) -> float:
     """The weight to nine decimals, without a negative zero."""
-    return round(weight, 9) + 0.0
+    return round(weight, WEIGHT_DECIMALS) + 0.0

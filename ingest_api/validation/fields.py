@@ -14,9 +14,9 @@ from ingest_api.errors import field_path, in_item
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.json_limits import dump, parse, shown
 from runtime.http_errors import ApiError
+from schemas.limits import MOST_SPECIAL_CHARS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
-MAX_SPECIAL_CHARS = 512
 
 _POSITION = re.compile("[0-9]{1,18}")
 
@@ -117,8 +117,8 @@ def special_text(value: Any, name: str) -> str | None:
         raise ApiError(f"{name} must be a string, a number or a boolean, got {shown(value)}", name)
     else:
         text = dump(value).decode()
-    if len(text) > MAX_SPECIAL_CHARS:
-        raise ApiError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {len(text)}", name)
+    if len(text) > MOST_SPECIAL_CHARS:
+        raise ApiError(f"{name} must have at most {MOST_SPECIAL_CHARS} characters, got {len(text)}", name)
     return text
 
 

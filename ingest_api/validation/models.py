@@ -1,7 +1,7 @@
 """The types of the bodies that callers send: pydantic validates by them, and OpenAPI shows them.
 
-Every limit that does not depend on a setting is here, once. Numbers may also be sent as numeric strings, which OpenAPI
-does not show. Unknown keys are ignored, as Portkey ignores them.
+The limits come from `schemas.limits`. Numbers may also be sent as numeric strings, which OpenAPI does not show. Unknown
+keys are ignored, as Portkey ignores them.
 """
 
 from typing import Annotated, Any, Required
@@ -11,9 +11,16 @@ from typing_extensions import TypedDict
 
 from ingest_api.validation.json_limits import object_in_text
 from ingest_api.validation.numbers import not_boolean, number
+from schemas.limits import (
+    HIGHEST_AMOUNT,
+    HIGHEST_STATUS,
+    HIGHEST_VALUE,
+    HIGHEST_WEIGHT,
+    LOWEST_VALUE,
+    LOWEST_WEIGHT,
+)
 
-LARGEST = 1e15
-"""The largest cost and response time: sums of many are still finite numbers."""
+_AMOUNT = f"{HIGHEST_AMOUNT:g}".replace("+", "")
 TIME_NAMES = ("start_time", "started_at", "created_at")
 TRACE_ID_NAMES = ("trace_id", "traceID", "traceId", "trace-id")
 
@@ -27,12 +34,19 @@ TraceIdIn = Annotated[
 ]
 ValueIn = Annotated[
     int,
-    Field(ge=-10, le=10, description="How good the answer was, −10 to 10.", examples=[5]),
+    Field(
+        ge=LOWEST_VALUE,
+        le=HIGHEST_VALUE,
+        description=f"How good the answer was, −{-LOWEST_VALUE} to {HIGHEST_VALUE}.",
+        examples=[5],
+    ),
     BeforeValidator(number),
 ]
 WeightIn = Annotated[
-    Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(number)] | None,
-    Field(description="How much it counts, 0 to 1; kept to nine decimals.", examples=[0.5]),
+    Annotated[float, Field(ge=LOWEST_WEIGHT, le=HIGHEST_WEIGHT, allow_inf_nan=False), BeforeValidator(number)] | None,
+    Field(
+        description=f"How much it counts, {LOWEST_WEIGHT} to {HIGHEST_WEIGHT}; kept to nine decimals.", examples=[0.5]
+    ),
 ]
 MetadataIn = Annotated[
     dict[str, Any] | str | None,
@@ -66,8 +80,8 @@ CHANGE = TypeAdapter(list[FeedbackChange])
 
 FEEDBACK_RULES = {
     **dict.fromkeys(TRACE_ID_NAMES, "a string"),
-    "value": "an integer from -10 to 10",
-    "weight": "a number from 0 to 1",
+    "value": f"an integer from {LOWEST_VALUE} to {HIGHEST_VALUE}",
+    "weight": f"a number from {LOWEST_WEIGHT} to {HIGHEST_WEIGHT}",
     "metadata": "an object or a string holding the JSON of one",
 }
 
@@ -105,12 +119,12 @@ class ResponseIn(TypedDict, total=False):
     """What the provider answered."""
 
     status: Annotated[
-        Annotated[int, Field(ge=0, le=65535, examples=[200]), BeforeValidator(number)] | None,
+        Annotated[int, Field(ge=0, le=HIGHEST_STATUS, examples=[200]), BeforeValidator(number)] | None,
         Field(description="200 where it is missing."),
     ]
     headers: HeadersIn
     response_time: Annotated[
-        Annotated[float, Field(ge=0, le=LARGEST, examples=[412]), BeforeValidator(number)] | None,
+        Annotated[float, Field(ge=0, le=HIGHEST_AMOUNT, examples=[412]), BeforeValidator(number)] | None,
         Field(
             validation_alias=AliasChoices("response_time", "responseTime", "response_time_ms"),
             description="Milliseconds.",
@@ -133,7 +147,7 @@ class LogIn(TypedDict, total=False):
     parent_span_id: Annotated[str | None, Field(validation_alias=AliasChoices("parent_span_id", "parentSpanId"))]
     span_name: Annotated[str | None, Field(validation_alias=AliasChoices("span_name", "spanName"))]
     cost: Annotated[
-        Annotated[float, Field(ge=-LARGEST, le=LARGEST), BeforeValidator(number)] | None,
+        Annotated[float, Field(ge=-HIGHEST_AMOUNT, le=HIGHEST_AMOUNT), BeforeValidator(number)] | None,
         Field(description="US cents."),
     ]
     start_time: Annotated[
@@ -156,15 +170,15 @@ LOG_RULES = {
     "request.provider": "a string",
     "request.headers": "an object, a list or a string of headers",
     "response": "an object",
-    "response.status": "an integer from 0 to 65535",
+    "response.status": f"an integer from 0 to {HIGHEST_STATUS}",
     "response.headers": "an object, a list or a string of headers",
     **dict.fromkeys(
         (f"response.{name}" for name in ("response_time", "responseTime", "response_time_ms")),
-        "a number of milliseconds from 0 to 1e15",
+        f"a number of milliseconds from 0 to {_AMOUNT}",
     ),
     "metadata": FEEDBACK_RULES["metadata"],
     **dict.fromkeys(TRACE_ID_NAMES, "a string"),
     **dict.fromkeys(("span_id", "spanId", "parent_span_id", "parentSpanId", "span_name", "spanName"), "a string"),
-    "cost": "a number from -1e15 to 1e15",
+    "cost": f"a number from -{_AMOUNT} to {_AMOUNT}",
     **dict.fromkeys(TIME_NAMES, "a time"),
 }

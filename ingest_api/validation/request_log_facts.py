@@ -4,19 +4,19 @@ Reading a body is lenient, because the provider defines its form and not this AP
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ingest_api.validation.json_limits import object_in_text, shown
 from ingest_api.validation.numbers import number
 from runtime.http_errors import ApiError
 from runtime.times import parse_time, rfc3339, unix_ms
+from schemas.limits import FIRST_YEAR, HIGHEST_TOKENS, LAST_YEAR
 
-_EARLIEST_MS = 946_684_800_000  # 2000-01-01
-_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+_BEGIN_MS = unix_ms(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+_END_MS = unix_ms(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
 # A Unix time of seconds is below this for 3,000 years to come, one of milliseconds has been above it since 1973.
 _SECONDS_BELOW = 100_000_000_000
-_MOST_TOKENS = 2**53 - 1
-"""The largest integer that is exact in a JSON reader with doubles only."""
 
 
 def body_object(body: Any) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def time_of(value: str | float, name: str) -> str:
         raise ApiError(
             f"{name} must be a time in RFC 3339 or in Unix seconds or milliseconds, got {shown(value)}", name
         )
-    if not _EARLIEST_MS <= at_ms < _LATEST_MS:
-        raise ApiError(f"{name} must be between the years 2000 and 2100, got {shown(value)}", name)
+    if not _BEGIN_MS <= at_ms < _END_MS:
+        raise ApiError(f"{name} must be between the years {FIRST_YEAR} and {LAST_YEAR + 1}, got {shown(value)}", name)
     return rfc3339(at_ms)
 
 
@@ -92,7 +92,7 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
 
 
 def _checked(count: int, name: str) -> int:
-    if count > _MOST_TOKENS:
+    if count > HIGHEST_TOKENS:
         field = f"response.body.{name}"
-        raise ApiError(f"{field} must tell at most {_MOST_TOKENS} tokens, got {shown(count)}", field)
+        raise ApiError(f"{field} must tell at most {HIGHEST_TOKENS} tokens, got {shown(count)}", field)
     return count

@@ -16,6 +16,18 @@ from msgspec import Meta, Raw, Struct, field
 
 from schemas import topics
 from schemas.events import DIGEST_PATTERN, ID_PATTERN, WORKSPACE_PATTERN
+from schemas.limits import (
+    FIRST_YEAR,
+    HIGHEST_STATUS,
+    HIGHEST_VALUE,
+    HIGHEST_WEIGHT,
+    LAST_YEAR,
+    LOWEST_VALUE,
+    LOWEST_WEIGHT,
+    MOST_ENVIRONMENT_CHARS,
+    MOST_KEY_CHARS,
+    MOST_TRACE_ID_CHARS,
+)
 
 
 def _all_of(pattern: str) -> str:
@@ -25,9 +37,9 @@ def _all_of(pattern: str) -> str:
 
 Workspace = Annotated[str, Meta(pattern=_all_of(WORKSPACE_PATTERN))]
 Id = Annotated[str, Meta(pattern=_all_of(ID_PATTERN))]
-TraceId = Annotated[str, Meta(min_length=1, max_length=4096)]
-Value = Annotated[int, Meta(ge=-10, le=10)]
-Weight = Annotated[float, Meta(ge=0, le=1)]
+TraceId = Annotated[str, Meta(min_length=1, max_length=MOST_TRACE_ID_CHARS)]
+Value = Annotated[int, Meta(ge=LOWEST_VALUE, le=HIGHEST_VALUE)]
+Weight = Annotated[float, Meta(ge=LOWEST_WEIGHT, le=HIGHEST_WEIGHT)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[datetime, Meta(tz=True)]
 ABSENT = Raw(b"")
@@ -47,7 +59,7 @@ class _Specials(Struct, kw_only=True, gc=False):
 
 
 class _Keyed(_Specials, kw_only=True, gc=False):
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MOST_KEY_CHARS)] | None = None
     idempotency_digest: Annotated[str, Meta(pattern=_all_of(DIGEST_PATTERN))] | None = None
 
 
@@ -58,7 +70,7 @@ class Created(_Keyed, kw_only=True, tag_field="event", tag="create", gc=False):
     value: Value
     weight: Weight
     metadata: Raw
-    home_environment: Annotated[str, Meta(max_length=64)] = "other"
+    home_environment: Annotated[str, Meta(max_length=MOST_ENVIRONMENT_CHARS)] = "other"
     at: Time = field(name="created_at")
 
 
@@ -101,7 +113,7 @@ class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False
     model: str | None = None
     method: str = "post"
     url: str | None = None
-    status: Annotated[int, Meta(ge=0, le=65535)] = 200
+    status: Annotated[int, Meta(ge=0, le=HIGHEST_STATUS)] = 200
     response_time_ms: Annotated[float, Meta(ge=0)] | None = None
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
@@ -143,7 +155,8 @@ _decoders: dict[str, Any] = {
     topics.FEEDBACK_EVENTS: msgspec.json.Decoder(FeedbackEvent | StateInvalidated | Expired),
     topics.REQUEST_LOGS: msgspec.json.Decoder(Requested),
 }
-_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_BEGIN, _END = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+_EXPECTED_TIME = f"Expected a time from {FIRST_YEAR} to {LAST_YEAR}"
 
 
 def decode(records: Iterable[ConsumerRecord], offset_base: int) -> tuple[list[IncomingEvent], list[RejectedRecord]]:
@@ -192,10 +205,10 @@ def decode_event(topic: str, value: bytes | None) -> Any:
 def _check(event: AnyEvent) -> None:
     """Check the rules that the types do not express. Raises InvalidEventError."""
     kind = type(event)
-    if not _FIRST <= event.at < _LAST:
-        raise InvalidEventError("invalid", f"Expected a time from 2000 to 2099 - at `$.{_RECORDED_AT[kind]}`")
-    if isinstance(event, Requested) and not _FIRST <= event.started_at < _LAST:
-        raise InvalidEventError("invalid", "Expected a time from 2000 to 2099 - at `$.started_at`")
+    if not _BEGIN <= event.at < _END:
+        raise InvalidEventError("invalid", f"{_EXPECTED_TIME} - at `$.{_RECORDED_AT[kind]}`")
+    if isinstance(event, Requested) and not _BEGIN <= event.started_at < _END:
+        raise InvalidEventError("invalid", f"{_EXPECTED_TIME} - at `$.started_at`")
     for name in _OBJECTS[kind]:
         text = bytes(getattr(event, name))
         if text[:1] != b"{" and not (text in (b"", b"null") and name in _MAY_BE_ABSENT.get(kind, ())):
