@@ -10,7 +10,7 @@
 -- Read by:     the view feedback, the API, the materialized view feedback_into_hours, `feedback reconcile`.
 -- Key:         within a partition workspace, then time, since the newest feedback is asked for most. The key begins
 --              with the partition's own columns: FINAL reads all key ranges that overlap those an index chose, and so
---              it never has to look into other partitions (docs/design.md has the figures).
+--              it never has to look into other partitions (docs/design.md says why).
 -- Partitions:  month of creation, environment, and a quarter of all organisations.
 --
 -- Key and partition come from the create event alone (created_at and home_…), so they never change, and every later
