@@ -122,6 +122,15 @@ def test_the_glossary_has_few_words_each_once_and_in_order() -> None:
     assert 15 <= len(words) <= 25
 
 
+def test_every_page_that_the_code_names_is_there() -> None:
+    rooms = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations", "deploy")
+    files = [file for room in (*rooms, "benchmarks") for file in (REPOSITORY / room).rglob("*.*")]
+    texts = [file.read_text() for file in files if file.suffix in {".py", ".sql", ".yml", ".html"}]
+    named = {name for text in texts for name in re.findall(r"\bdocs/[\w-]+\.md\b", text)}
+    assert {"docs/design.md", "docs/sql.md"} <= named
+    assert [name for name in named if not (REPOSITORY / name).is_file()] == []
+
+
 def test_anchors_are_those_that_a_reader_sees() -> None:
     assert anchor("`feedback erase --user U`: remove a person") == "feedback-erase---user-u-remove-a-person"
     assert anchor("What [a page](dashboard.md) may do, übrigens") == "what-a-page-may-do-übrigens"
