@@ -8,7 +8,7 @@ STALLED_AFTER_S = 15.0
 _PROGRAMS = {"rollup.touches.v1": "Rollups"}
 
 
-class Verdict(NamedTuple):
+class PipelineVerdict(NamedTuple):
     """One sentence, and whether it is good."""
 
     tone: Literal["good", "even", "bad"]
@@ -52,35 +52,35 @@ def topics(status: Mapping[str, Any]) -> list[TopicLag]:
     return [TopicLag(_PROGRAMS.get(topic, "Workers"), group, topic, parts) for (group, topic), parts in found.items()]
 
 
-def verdicts(status: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(status: Mapping[str, Any]) -> list[PipelineVerdict]:
     """What is to be said of the pipeline, the worst first."""
     return sorted(_verdicts(status), key=lambda each: ("bad", "even", "good").index(each.tone))
 
 
-def _verdicts(status: Mapping[str, Any]) -> Iterable[Verdict]:
+def _verdicts(status: Mapping[str, Any]) -> Iterable[PipelineVerdict]:
     by_topic = topics(status)
     for each in (one for one in by_topic if one.is_stuck):
-        yield Verdict(
+        yield PipelineVerdict(
             "bad",
             f"Stuck: {each.program.lower()} have not moved on {each.topic} for {each.stalled_s:,.0f} s although"
             f" {_waiting(each.lag)}. See whether they run and what they log.",
         )
     if status["lost"]:
-        yield Verdict(
+        yield PipelineVerdict(
             "bad",
             f"{_records(status['lost'])} lost: gone from Kafka before a worker read them. `feedback audit` says which;"
             " it is told here until somebody acknowledges it there.",
         )
     audit = status["checks"]["audit"]
     if audit and audit["differences"]:
-        yield Verdict(
+        yield PipelineVerdict(
             "bad", f"The last audit found {_records(audit['differences'])} that are not where they should be."
         )
     waiting = sum(each.lag for each in by_topic if not each.is_stuck)
     if waiting:
-        yield Verdict("even", f"{_waiting(waiting)} for a worker{_time_left(status, waiting)}.")
+        yield PipelineVerdict("even", f"{_waiting(waiting)} for a worker{_time_left(status, waiting)}.")
     elif not any(each.lag for each in by_topic):
-        yield Verdict("good", "Nothing is stuck. Everything that was accepted has been seen through.")
+        yield PipelineVerdict("good", "Nothing is stuck. Everything that was accepted has been seen through.")
 
 
 def _time_left(status: Mapping[str, Any], waiting: int) -> str:

@@ -15,7 +15,7 @@ _LEAST_P = 1e-6
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ComparisonVerdict:
     """One sentence, the tone in which it is shown, and what to be careful about."""
 
     sentence: str
@@ -23,24 +23,28 @@ class Verdict:
     caution: str = ""
 
 
-def verdict(current: Mapping[str, Any], baseline: Mapping[str, Any], change: Mapping[str, Any]) -> Verdict:
+def verdict(current: Mapping[str, Any], baseline: Mapping[str, Any], change: Mapping[str, Any]) -> ComparisonVerdict:
     """Of two sides of the API and the difference of their weighted means."""
     counts = current["n_with_weight"], baseline["n_with_weight"]
     if change["value"] is None:
         which = "neither side has" if not any(counts) else f"the {'second' if counts[0] else 'first'} side has no"
-        return Verdict(f"Nothing to compare: {which} feedback with weight.")
+        return ComparisonVerdict(f"Nothing to compare: {which} feedback with weight.")
     if change["p_value"] is None:
         why = "one feedback alone does not tell what chance does" if 1 in counts else "nothing varies within the sides"
-        return Verdict(
+        return ComparisonVerdict(
             f"{_direction(change['value'])} by {_size(change['value'], None)}; {why}.", caution=_few(*counts)
         )
     reach = change["high"] - change["value"]
     size = f"{_size(change['value'], reach)} ± {_size(reach, reach)}"
     if change["p_value"] >= RARE:
         signed_size = f"{signed(change['value'], _places(reach))} ± {_size(reach, reach)}"
-        return Verdict(f"No clear difference: {signed_size}; {chance(change['p_value'])}.", caution=_few(*counts))
+        return ComparisonVerdict(
+            f"No clear difference: {signed_size}; {chance(change['p_value'])}.", caution=_few(*counts)
+        )
     tone: Literal["good", "bad"] = "good" if change["value"] > 0 else "bad"
-    return Verdict(f"{_direction(change['value'])} by {size}; {chance(change['p_value'])}.", tone, _few(*counts))
+    return ComparisonVerdict(
+        f"{_direction(change['value'])} by {size}; {chance(change['p_value'])}.", tone, _few(*counts)
+    )
 
 
 def chance(p_value: float) -> str:

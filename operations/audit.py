@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import clickhouse, kafka, offset_base
-from operations.lost_records import Losses, Range, merged, noted, within
+from operations.lost_records import Losses, SequenceRange, merged, noted, within
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
@@ -106,7 +106,7 @@ class Account:
     lost: int
     acknowledged: int
     missing_offsets: list[int] = field(default_factory=list)
-    lost_ranges: list[Range] = field(default_factory=list)
+    lost_ranges: list[SequenceRange] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
@@ -169,7 +169,7 @@ def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Ac
     if log.topic == REQUEST_LOGS:
         returned += client.query(_RETURNED_REQUESTS, bounds | place).result_rows[0][0]
     unread = base + log.committed if log.has_commit else _after_the_last(client, log, base)
-    losses.lost.append(Range(unread, base + log.start))
+    losses.lost.append(SequenceRange(unread, base + log.start))
     known_here = within(losses.known, base + log.start, base + commit)
     missing = commit - log.start - below - nowhere(client, log, known_here)
     offsets = []
@@ -193,7 +193,7 @@ def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Ac
     )
 
 
-def nowhere(client: Client, log: PartitionLog, ranges: Sequence[Range]) -> int:
+def nowhere(client: Client, log: PartitionLog, ranges: Sequence[SequenceRange]) -> int:
     """How many of these sequences have no row anywhere."""
     if not ranges:
         return 0
@@ -211,7 +211,7 @@ def _after_the_last(client: Client, log: PartitionLog, base: int) -> int:
     return base if last is None else max(base, int(last) + 1)
 
 
-def _bounds(ranges: Sequence[Range]) -> dict[str, list[int]]:
+def _bounds(ranges: Sequence[SequenceRange]) -> dict[str, list[int]]:
     return {"firsts": [each.first for each in ranges], "ends": [each.end for each in ranges]}
 
 

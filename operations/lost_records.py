@@ -16,7 +16,7 @@ SELECT toString(topic), kafka_partition, is_acknowledged, first_sequence, end_se
 """
 
 
-class Range(NamedTuple):
+class SequenceRange(NamedTuple):
     """Sequences from `first` to before `end`."""
 
     first: int
@@ -31,48 +31,48 @@ Place = tuple[str, int]
 class Losses:
     """The lost records of one partition, and those of them that an operator has acknowledged."""
 
-    lost: list[Range] = field(default_factory=list)
-    acknowledged: list[Range] = field(default_factory=list)
+    lost: list[SequenceRange] = field(default_factory=list)
+    acknowledged: list[SequenceRange] = field(default_factory=list)
 
     @property
-    def known(self) -> list[Range]:
+    def known(self) -> list[SequenceRange]:
         """All losses, each sequence once."""
         return merged(self.lost + self.acknowledged)
 
     @property
-    def open(self) -> list[Range]:
+    def open(self) -> list[SequenceRange]:
         """The losses that are not acknowledged."""
         return without(merged(self.lost), merged(self.acknowledged))
 
 
-def merged(ranges: Iterable[Range]) -> list[Range]:
+def merged(ranges: Iterable[SequenceRange]) -> list[SequenceRange]:
     """The same sequences in the fewest ranges, sorted."""
-    found: list[Range] = []
+    found: list[SequenceRange] = []
     for each in sorted(ranges):
         if each.first >= each.end:
             continue
         if found and each.first <= found[-1].end:
-            found[-1] = Range(found[-1].first, max(found[-1].end, each.end))
+            found[-1] = SequenceRange(found[-1].first, max(found[-1].end, each.end))
         else:
             found.append(each)
     return found
 
 
-def without(ranges: Iterable[Range], others: Iterable[Range]) -> list[Range]:
+def without(ranges: Iterable[SequenceRange], others: Iterable[SequenceRange]) -> list[SequenceRange]:
     """Merged ranges without the sequences of other merged ranges."""
     left = list(ranges)
     for other in others:
         cut = (
-            (Range(each.first, min(each.end, other.first)), Range(max(each.first, other.end), each.end))
+            (SequenceRange(each.first, min(each.end, other.first)), SequenceRange(max(each.first, other.end), each.end))
             for each in left
         )
         left = [part for part in chain.from_iterable(cut) if part.first < part.end]
     return left
 
 
-def within(ranges: Iterable[Range], first: int, end: int) -> list[Range]:
+def within(ranges: Iterable[SequenceRange], first: int, end: int) -> list[SequenceRange]:
     """The parts of these ranges from `first` to before `end`."""
-    return merged(Range(max(each.first, first), min(each.end, end)) for each in ranges)
+    return merged(SequenceRange(max(each.first, first), min(each.end, end)) for each in ranges)
 
 
 def noted(client: Client) -> dict[Place, Losses]:
@@ -80,12 +80,12 @@ def noted(client: Client) -> dict[Place, Losses]:
     found: dict[Place, Losses] = {}
     for topic, partition, is_acknowledged, first, end in client.query(_NOTED).result_rows:
         losses = found.setdefault((topic, int(partition)), Losses())
-        (losses.acknowledged if is_acknowledged else losses.lost).append(Range(int(first), int(end)))
+        (losses.acknowledged if is_acknowledged else losses.lost).append(SequenceRange(int(first), int(end)))
     return found
 
 
 def note(
-    client: Client, losses: Iterable[tuple[Place, Range]], *, is_acknowledged: bool = False, text: str = ""
+    client: Client, losses: Iterable[tuple[Place, SequenceRange]], *, is_acknowledged: bool = False, text: str = ""
 ) -> None:
     """Note these ranges as lost, or as acknowledged. Returns when ClickHouse has stored it."""
     rows = [(topic, partition, *each, int(is_acknowledged), text) for (topic, partition), each in losses]

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from operations.audit import PartitionLog, nowhere
 from operations.connections import kafka, offset_base
 from operations.lost_records import merged, noted
-from operations.pipeline_progress import Look, Offsets, Place
+from operations.pipeline_progress import GroupPartition, Look, Offsets
 from runtime.kafka_offsets import committed_offsets, end_offsets, start_offsets
 
 _STORED = ("journal", "expired_records")
@@ -40,7 +40,9 @@ async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
     committed = await asyncio.gather(*(committed_offsets(bootstrap, group, read) for group, read in groups.items()))
     starts, ends = await asyncio.gather(start_offsets(bootstrap, topics), end_offsets(bootstrap, topics))
     return {
-        Place(group, topic, partition): Offsets(starts.get((topic, partition), 0), end, commits.get((topic, partition)))
+        GroupPartition(group, topic, partition): Offsets(
+            starts.get((topic, partition), 0), end, commits.get((topic, partition))
+        )
         for (group, read), commits in zip(groups.items(), committed, strict=True)
         for (topic, partition), end in sorted(ends.items())
         if topic in read

@@ -12,7 +12,7 @@ LOOK_BACK_S = 60.0
 _LEAST_S = 1.0
 
 
-class Place(NamedTuple):
+class GroupPartition(NamedTuple):
     """One partition of a topic as one consumer group reads it."""
 
     group: str
@@ -38,7 +38,7 @@ class Offsets(NamedTuple):
         return max(0, self.end - self.done)
 
 
-Look = dict[Place, Offsets]
+Look = dict[GroupPartition, Offsets]
 
 
 class Rates(NamedTuple):
@@ -49,12 +49,12 @@ class Rates(NamedTuple):
     seconds: float
 
 
-class Progress:
+class PipelineProgress:
     """The offsets as this process has read them over time."""
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, Look]] = deque()
-        self._unmoved_since: dict[Place, tuple[int, float]] = {}
+        self._unmoved_since: dict[GroupPartition, tuple[int, float]] = {}
 
     def see(self, at_s: float, look: Look) -> None:
         """Record the offsets that were read at this time of a steady clock."""
@@ -73,7 +73,7 @@ class Progress:
             elif known is None or known[0] != offsets.done:
                 self._unmoved_since[place] = offsets.done, at_s
 
-    def stalled_s(self, place: Place) -> float:
+    def stalled_s(self, place: GroupPartition) -> float:
         """For how long the group has stalled in this partition; 0 where it is not known to have stalled."""
         known = self._unmoved_since.get(place)
         return self._looks[-1][0] - known[1] if known and self._looks else 0.0

@@ -13,7 +13,7 @@ from schemas import ids
 _AT_ONCE = 500
 
 
-class Record(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """A record about a trace; one without a value is a tombstone."""
 
     topic: str
@@ -23,7 +23,7 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-async def send(bootstrap: str, records: Sequence[Record], what: str, progress: Progress) -> None:
+async def send(bootstrap: str, records: Sequence[OutgoingRecord], what: str, progress: Progress) -> None:
     """Send all and wait until the broker has acknowledged them. KafkaError."""
     if not records:
         return
@@ -39,7 +39,7 @@ async def send(bootstrap: str, records: Sequence[Record], what: str, progress: P
         await producer.stop()
 
 
-async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[RecordMetadata]:
+async def _send(producer: AIOKafkaProducer, record: OutgoingRecord) -> asyncio.Future[RecordMetadata]:
     partitions = len(await producer.partitions_for(record.topic))
     partition = ids.partition_of(record.trace_hash, partitions)
     return await producer.send(

@@ -17,7 +17,7 @@ from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start
 
 
 @dataclass(frozen=True)
-class Step:
+class ReplayStep:
     """How one partition is set back: from its commit to `target`. Its log has records from `start` on."""
 
     topic: str
@@ -41,14 +41,14 @@ class Wanted:
     partition: int | None = None
 
 
-def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offsets) -> list[Step]:
+def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offsets) -> list[ReplayStep]:
     """The steps back to the wanted offsets, or to the start of a log. Partitions without a commit are left out."""
     steps = []
     for (topic, partition), offset in sorted(wanted.items()):
         place = (topic, partition)
         if place in committed and max(offset, starts[place]) < committed[place]:
             target = max(offset, starts[place])
-            steps.append(Step(topic, partition, starts[place], committed[place], target))
+            steps.append(ReplayStep(topic, partition, starts[place], committed[place], target))
     return steps
 
 
@@ -57,12 +57,14 @@ def expired(wanted: Mapping[tuple[str, int], int], starts: Offsets) -> dict[tupl
     return {place: starts[place] - offset for place, offset in wanted.items() if offset < starts[place]}
 
 
-def steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[Step], dict[tuple[str, int], int]]:
+def steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[ReplayStep], dict[tuple[str, int], int]]:
     """The steps, and how many of the wanted records Kafka has deleted. CommandError where Kafka does not answer."""
     return kafka(bootstrap, _steps_back(bootstrap, group, wanted))
 
 
-async def _steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[Step], dict[tuple[str, int], int]]:
+async def _steps_back(
+    bootstrap: str, group: str, wanted: Wanted
+) -> tuple[list[ReplayStep], dict[tuple[str, int], int]]:
     starts = await start_offsets(bootstrap, wanted.topics)
     ends = await end_offsets(bootstrap, wanted.topics)
     if missing := set(wanted.topics) - {topic for topic, _ in starts}:
@@ -89,12 +91,12 @@ async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets
     return {place: each.offset if (each := found.get(TopicPartition(*place))) else end for place, end in ends.items()}
 
 
-def set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
+def set_back(bootstrap: str, group: str, steps: Iterable[ReplayStep]) -> None:
     """Set the offsets. CommandError where a worker has joined the group meanwhile; then none is set."""
     kafka(bootstrap, _set_back(bootstrap, group, steps))
 
 
-async def _set_back(bootstrap: str, group: str, steps: Iterable[Step]) -> None:
+async def _set_back(bootstrap: str, group: str, steps: Iterable[ReplayStep]) -> None:
     offsets = {TopicPartition(each.topic, each.partition): each.target for each in steps}
     try:
         async with started_consumer(bootstrap, group_id=group) as consumer:

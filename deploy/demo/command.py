@@ -8,7 +8,7 @@ from operations import command_options as options
 from operations.connections import CommandError, clickhouse
 
 if TYPE_CHECKING:
-    from operations.produce import Record
+    from operations.produce import OutgoingRecord
     from operations.progress import Progress
 
 _ABOUT = (
@@ -80,7 +80,7 @@ def _fill(given: argparse.Namespace) -> int:
     return 0
 
 
-def _made(given: argparse.Namespace) -> "tuple[list[Record], int, str]":
+def _made(given: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
     """The events of the week, how many feedbacks there are, and where the API listens."""
     from deploy.demo.events import records_of
     from deploy.demo.week import week

@@ -9,21 +9,21 @@ from ingest_api.records import Accepted
 from ingest_api.settings import BodyLimits
 from ingest_api.validation import feedback, request_log
 from ingest_api.validation.feedback import CallContext
-from operations.produce import Record
+from operations.produce import OutgoingRecord
 
 
-def records_of(calls: Sequence[ApiCall], workspace: str, limits: BodyLimits) -> list[Record]:
+def records_of(calls: Sequence[ApiCall], workspace: str, limits: BodyLimits) -> list[OutgoingRecord]:
     """The events, in the order of the calls. ApiError if the edge would refuse one.
 
     Events carry the times of the calls, but records none: Kafka would drop what is older than it keeps.
     """
     ids: dict[int, str] = {}
-    records: list[Record] = []
+    records: list[OutgoingRecord] = []
     for call in calls:
         accepted = _decide(call, ids, CallContext(workspace, int(call.at.timestamp() * 1000)), limits)
         if call.kind == "create":
             (ids[call.feedback],) = accepted.ids
-        records += [Record(each.topic, each.trace_hash, each.key, each.value) for each in accepted.records]
+        records += [OutgoingRecord(each.topic, each.trace_hash, each.key, each.value) for each in accepted.records]
     return records
 
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.up.readiness import text_at
 from operations.audit import PartitionLog, nowhere
 from operations.connections import CommandError, connect
-from operations.lost_records import Range, note
+from operations.lost_records import SequenceRange, note
 from runtime.kafka_offsets import Offsets
 from runtime.metrics import RECORDS_ACKNOWLEDGED
 
@@ -31,24 +31,24 @@ SELECT max(sequence) FROM (
 
 
 @dataclass(frozen=True)
-class Acknowledged:
+class AcknowledgedRecords:
     """How many records of each partition the broker had acknowledged to an edge; `start` is the number of that edge."""
 
     start: int
     records: Offsets
 
-    def since(self, earlier: "Acknowledged") -> Offsets:
+    def since(self, earlier: "AcknowledgedRecords") -> Offsets:
         """The records that were acknowledged since then, or since the start of an edge that was started meanwhile."""
         if earlier.start != self.start:
             return self.records
         return {place: count - earlier.records.get(place, 0) for place, count in self.records.items()}
 
 
-NOTHING = Acknowledged(0, {})
+NOTHING = AcknowledgedRecords(0, {})
 """The state before the first edge."""
 
 
-async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
+async def acknowledged(host: str, port: int, start: int) -> AcknowledgedRecords | None:
     """The present numbers of the edge; None where it does not answer."""
     text = await text_at(host, port, "/metrics")
     if text is None:
@@ -59,7 +59,7 @@ async def acknowledged(host: str, port: int, start: int) -> Acknowledged | None:
         if family.name == RECORDS_ACKNOWLEDGED.name
         for sample in family.samples
     }
-    return Acknowledged(start, records)
+    return AcknowledgedRecords(start, records)
 
 
 class BrokerLosses:
@@ -67,8 +67,8 @@ class BrokerLosses:
 
     def __init__(self, clickhouse_url: str, say: Callable[[str], None]) -> None:
         self._clickhouse_url, self._say = clickhouse_url, say
-        self._sent: Acknowledged | None = NOTHING
-        self._sent_before: Acknowledged | None = NOTHING
+        self._sent: AcknowledgedRecords | None = NOTHING
+        self._sent_before: AcknowledgedRecords | None = NOTHING
 
     async def broker_died(self, host: str, port: int, start: int) -> None:
         """Ask the edge at this address before it sends anything to the next broker."""
@@ -92,12 +92,16 @@ class BrokerLosses:
 def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
     """Note the records of a lost log that were not stored; how many they are. CommandError, ClickHouseError."""
     with closing(connect(clickhouse_url)) as client:
-        found = [each for place, end in ends.items() if (each := _lost_of(client, *place, Range(base, base + end)))]
+        found = [
+            each for place, end in ends.items() if (each := _lost_of(client, *place, SequenceRange(base, base + end)))
+        ]
         note(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
     return sum(count for *_, count in found)
 
 
-def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[str, int, Range, int] | None:
+def _lost_of(
+    client: Client, topic: str, partition: int, log: SequenceRange
+) -> tuple[str, int, SequenceRange, int] | None:
     count = nowhere(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
     if not count:
         return None
@@ -107,4 +111,4 @@ def _lost_of(client: Client, topic: str, partition: int, log: Range) -> tuple[st
         {"is_feedback": topic.startswith("feedback"), "topic": topic, "partition": partition, **log._asdict()},
     ).result_rows[0][0]
     first = max(log.first, int(highest) + 1)
-    return topic, partition, Range(first, log.end) if log.end - first == count else log, count
+    return topic, partition, SequenceRange(first, log.end) if log.end - first == count else log, count

@@ -38,7 +38,7 @@ Place = tuple[str, int, int]
 """The name of a letter: topic, partition and sequence."""
 
 
-class DeadLetter(BaseModel):
+class ListedDeadLetter(BaseModel):
     """A record that could not become a row."""
 
     place: str = Field(description="Its name: topic/partition/sequence.", examples=[_PLACE])
@@ -73,7 +73,7 @@ class DeadLetterPage(BaseModel):
     """One page, the newest first. Where `next_cursor` is null there is no more."""
 
     object: Literal["list"] = "list"
-    data: list[DeadLetter]
+    data: list[ListedDeadLetter]
     reasons: list[DeadReason] = Field(description="Of all letters that the caller may see, whatever is asked for.")
     next_cursor: str | None = Field(examples=["d1780000000000-0-3-17"])
 
@@ -195,9 +195,9 @@ def _reasons(client: Client, wanted: Filter) -> list[DeadReason]:
     ]
 
 
-def _told(letter: Letter) -> DeadLetter:
+def _told(letter: Letter) -> ListedDeadLetter:
     encoding, value = _as_text(letter.value, is_cut=letter.value_bytes > len(letter.value))
-    return DeadLetter(
+    return ListedDeadLetter(
         place=letter.place,
         topic=letter.topic,
         partition=letter.partition,

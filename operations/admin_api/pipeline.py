@@ -14,7 +14,7 @@ from operations.admin_api.run_command import AWAY, Commands
 from operations.audit import audit, faults_of, is_of_no_workers
 from operations.check_results import CheckResult, keep, last_results, result_of
 from operations.pipeline_counts import Counts, counts, look
-from operations.pipeline_progress import Look, Progress
+from operations.pipeline_progress import Look, PipelineProgress
 from query_api.auth import REFUSALS, AdminCaller
 from query_api.errors import example
 from runtime.http_errors import ApiError
@@ -169,7 +169,7 @@ class _Status:
     """The latest measured status, shared by requests that come at about the same time."""
 
     def __init__(self, commands: Commands) -> None:
-        self._commands, self._progress = commands, Progress()
+        self._commands, self._progress = commands, PipelineProgress()
         self._measuring = asyncio.Lock()
         self._last: PipelineStatus | None = None
         self._good_until_s = 0.0
@@ -202,7 +202,7 @@ class _Status:
         )
 
 
-def _status(seen: Look, found: Counts, progress: Progress, group: str, checks: Checks) -> PipelineStatus:
+def _status(seen: Look, found: Counts, progress: PipelineProgress, group: str, checks: Checks) -> PipelineStatus:
     inputs = [offsets for place, offsets in seen.items() if place.group == group]
     rates = progress.rates(group)
     return PipelineStatus(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from operations.connections import CommandError
-from operations.produce import Record, send
+from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from runtime.kafka_offsets import committed_offsets, end_offsets, records_left
 from runtime.times import rfc3339_of
@@ -74,13 +74,13 @@ async def tell(
     await send(bootstrap, notices + tombstones, "notices and tombstones sent", progress)
 
 
-def _event(feedback_id: str, event: Mapping[str, str]) -> Record:
+def _event(feedback_id: str, event: Mapping[str, str]) -> OutgoingRecord:
     value = msgspec.json.encode({**event, "feedback_id": feedback_id})
-    return Record(FEEDBACK_EVENTS, _hash(feedback_id), feedback_id.encode(), value)
+    return OutgoingRecord(FEEDBACK_EVENTS, _hash(feedback_id), feedback_id.encode(), value)
 
 
-def _tombstone(key: bytes, version: int) -> Record:
-    return Record(AGGREGATES, murmur2(key), key, None, [("version", b"%d" % (version + 1))])
+def _tombstone(key: bytes, version: int) -> OutgoingRecord:
+    return OutgoingRecord(AGGREGATES, murmur2(key), key, None, [("version", b"%d" % (version + 1))])
 
 
 def _hash(identity: str) -> int:

@@ -28,20 +28,20 @@ def add_to(commands: Any) -> None:
 
 
 def _expire(given: argparse.Namespace) -> int:
-    from operations.expire.expiry import Place, due, expire
+    from operations.expire.expiry import ExpiryTarget, due, expire
     from operations.progress import Progress
     from operations.retention import days_of_traces, require_valid
 
     require_valid(os.environ)
     days = days_of_traces(os.environ)
-    place = Place(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
+    target = ExpiryTarget(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
     why = "" if days is not None else ": FEEDBACK_KEEP_TRACES_DAYS is not set, so they are kept for ever"
     if given.dry_run:
-        print(f"{0 if days is None else due(place, _days_ago(days)):,} traces are due{why}.")
+        print(f"{0 if days is None else due(target, _days_ago(days)):,} traces are due{why}.")
         return 0
     while True:
         try:
-            found = expire(place, None if days is None else _days_ago(days), Progress())
+            found = expire(target, None if days is None else _days_ago(days), Progress())
             print(f"{found:,} traces were due{why}.", flush=True)
         except CommandError as error:
             if given.every is None:

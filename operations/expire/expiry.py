@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from operations.connections import clickhouse, kafka, offset_base
 from operations.erase.events import until_committed
 from operations.expire import statements as statements
-from operations.produce import Record, send
+from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from operations.removal import mutate
 from operations.retention import note, noted
@@ -30,7 +30,7 @@ MOST_TRACES = 500_000
 
 
 @dataclass(frozen=True)
-class Place:
+class ExpiryTarget:
     """The addresses of the engines, and the group and offset base of the workers."""
 
     clickhouse_url: str
@@ -67,30 +67,30 @@ class Positions:
         return [self.base + offsets.get((topic, n), self.starts[topic, n]) for n in range(self.partitions)]
 
 
-def due(place: Place, idle_since: int) -> int:
+def due(target: ExpiryTarget, idle_since: int) -> int:
     """How many traces are due now."""
-    with clickhouse(place.clickhouse_url) as client:
-        return len(_due(client, _positions(client, place), idle_since, MOST_TRACES))
+    with clickhouse(target.clickhouse_url) as client:
+        return len(_due(client, _positions(client, target), idle_since, MOST_TRACES))
 
 
-def expire(place: Place, idle_since: int | None, progress: Progress) -> int:
+def expire(target: ExpiryTarget, idle_since: int | None, progress: Progress) -> int:
     """Remove traces without an event since this time (Unix seconds), and complete earlier passes; without a time only
     the latter.
 
     Returns how many traces were due. CommandError where it cannot be completed.
     """
-    with clickhouse(place.clickhouse_url) as client:
-        found = 0 if idle_since is None else _send_notices(client, place, idle_since, progress)
+    with clickhouse(target.clickhouse_url) as client:
+        found = 0 if idle_since is None else _send_notices(client, target, idle_since, progress)
         if found:
-            kafka(place.bootstrap, until_committed(place.bootstrap, place.group, place.patience_s, progress))
-        _remove(client, _positions(client, place), progress)
+            kafka(target.bootstrap, until_committed(target.bootstrap, target.group, target.patience_s, progress))
+        _remove(client, _positions(client, target), progress)
         return found
 
 
-def _positions(client: Client, place: Place) -> Positions:
-    base = offset_base(client, place.offset_base)
-    committed = kafka(place.bootstrap, committed_offsets(place.bootstrap, place.group, INPUTS))
-    return Positions(kafka(place.bootstrap, start_offsets(place.bootstrap, INPUTS)), committed, base)
+def _positions(client: Client, target: ExpiryTarget) -> Positions:
+    base = offset_base(client, target.offset_base)
+    committed = kafka(target.bootstrap, committed_offsets(target.bootstrap, target.group, INPUTS))
+    return Positions(kafka(target.bootstrap, start_offsets(target.bootstrap, INPUTS)), committed, base)
 
 
 def _due(client: Client, positions: Positions, idle_since: int, most: int) -> list[tuple[int, int]]:
@@ -100,9 +100,9 @@ def _due(client: Client, positions: Positions, idle_since: int, most: int) -> li
     return [(int(trace_hash), int(partition)) for trace_hash, partition in found.result_rows]
 
 
-def _send_notices(client: Client, place: Place, idle_since: int, progress: Progress) -> int:
+def _send_notices(client: Client, target: ExpiryTarget, idle_since: int, progress: Progress) -> int:
     # Read before the journal, so that the journal has all that is committed.
-    positions = _positions(client, place)
+    positions = _positions(client, target)
     found = _due(client, positions, idle_since, MOST_TRACES)
     if not found:
         return 0
@@ -115,8 +115,8 @@ def _send_notices(client: Client, place: Place, idle_since: int, progress: Progr
         notice_id = str(ids.new_id(trace_hash, int(now.timestamp() * 1000)))
         notice = {"event": "expire", "feedback_id": notice_id, "expired_at": rfc3339_of(now)}
         notice |= {name: sequences[partition] for name, sequences in before.items()}  # type: ignore[index]
-        notices.append(Record(FEEDBACK_EVENTS, trace_hash, notice_id.encode(), msgspec.json.encode(notice)))
-    kafka(place.bootstrap, send(place.bootstrap, notices, "notices sent", progress))
+        notices.append(OutgoingRecord(FEEDBACK_EVENTS, trace_hash, notice_id.encode(), msgspec.json.encode(notice)))
+    kafka(target.bootstrap, send(target.bootstrap, notices, "notices sent", progress))
     return len(found)
 
 

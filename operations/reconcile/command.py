@@ -10,7 +10,7 @@ from operations import command_options as options
 from operations.connections import CommandError, clickhouse
 
 if TYPE_CHECKING:
-    from operations.reconcile.differences import Difference
+    from operations.reconcile.differences import RowDifference
 
 _ABOUT = (
     "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
@@ -87,7 +87,7 @@ def _reconcile(given: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def _what_to_do(given: argparse.Namespace, found: Sequence["Difference"]) -> str:
+def _what_to_do(given: argparse.Namespace, found: Sequence["RowDifference"]) -> str:
     from operations.reconcile.verdict import UNKNOWN
 
     lacks = any(UNKNOWN in each.what for each in found)

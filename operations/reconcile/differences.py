@@ -37,7 +37,7 @@ class Scope:
 
 
 @dataclass
-class Difference:
+class RowDifference:
     """One kind of difference: the table, how many rows, and some of their keys."""
 
     what: str

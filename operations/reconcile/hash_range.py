@@ -10,7 +10,7 @@ from clickhouse_connect.driver.external import ExternalData
 
 from operations.reconcile.differences import Scope
 from operations.reconcile.lost_places import JournalCoverage
-from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, Range, Snapshot, Stored
+from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, HashRange, Snapshot, StoredTable
 from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
 from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
@@ -35,7 +35,7 @@ _STRUCTURES = {
         " version UInt64, is_expired UInt8"
     ),
 }
-Place = tuple[Stored, str]
+Place = tuple[StoredTable, str]
 """A table, and the key of a row in it."""
 
 
@@ -47,7 +47,7 @@ class Found(list[Row]):
         self.trace_hash = trace_hash
 
 
-_Stored = dict[Stored, dict[str, Found]]
+_Stored = dict[StoredTable, dict[str, Found]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _Wanted:
 
 
 def faults_in(
-    client: Client, scope: Scope, taken: Snapshot, part: Range, coverage: Callable[[], JournalCoverage]
+    client: Client, scope: Scope, taken: Snapshot, part: HashRange, coverage: Callable[[], JournalCoverage]
 ) -> dict[Place, Fault]:
     """The faults in a range. `coverage` is called where there are any. Raises what the client raises."""
     stored = _read_stored(client, taken, part)
@@ -99,9 +99,9 @@ def faults_in(
 
 def _judged(
     stored: _Stored,
-    wanted: dict[Stored, _Wanted],
-    wrong: dict[Stored, list[int]],
-    unknown: dict[Stored, set[str]],
+    wanted: dict[StoredTable, _Wanted],
+    wrong: dict[StoredTable, list[int]],
+    unknown: dict[StoredTable, set[str]],
     partitions: dict[int, int],
     own: dict[int, set[int]],
     coverage: JournalCoverage,
@@ -150,7 +150,7 @@ def _wrong(wanted: _Wanted, stored: dict[str, Found]) -> list[int]:
     ]
 
 
-def _read_stored(client: Client, taken: Snapshot, part: Range) -> _Stored:
+def _read_stored(client: Client, taken: Snapshot, part: HashRange) -> _Stored:
     names = ("name", "key", "trace_hash", "place", "version", "content")
     rows = client.query_arrow(
         f"SELECT name::String AS name, key, trace_hash, place, version, content FROM {taken.name}"
@@ -168,8 +168,8 @@ def _read_own(
     client: Client,
     entries: str,
     stored: _Stored,
-    wanted: dict[Stored, _Wanted],
-    wrong: dict[Stored, list[int]],
+    wanted: dict[StoredTable, _Wanted],
+    wrong: dict[StoredTable, list[int]],
 ) -> dict[int, set[int]]:
     """By trace hash: the places that a wrong row refers to and where the journal has an event of that hash."""
     told = {
@@ -202,7 +202,7 @@ def _read_partitions(client: Client, entries: str) -> dict[int, int]:
     return {int(row[0]): int(row[1]) for row in found}
 
 
-def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[Stored, _Wanted]]:
+def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[StoredTable, _Wanted]]:
     """Compute the wanted rows from the journal's entries of a range."""
     document = client.raw_query(entries_query(entries), settings=AS_ONE_DOCUMENT, fmt="CustomSeparated")
     feedback: list[tuple[TraceState, FeedbackState]] = []
@@ -221,7 +221,7 @@ def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[S
         yield table, _Wanted(rows.get(table.name), keys, digests, trace_hashes, of_rows)
 
 
-def _in_short(client: Client, table: Stored, rows: pa.Table) -> list[tuple[str, Row]]:
+def _in_short(client: Client, table: StoredTable, rows: pa.Table) -> list[tuple[str, Row]]:
     """Key and digests of rows, in their order, computed by ClickHouse, which also computes those of stored rows."""
     sent = pa.BufferOutputStream()
     numbered = rows.append_column("number", pa.array(range(len(rows)), pa.uint32()))

@@ -6,7 +6,7 @@ from functools import partial
 from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
-from operations.reconcile.differences import Difference, Pause, Scope
+from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.snapshot import SETTINGS, partitions, working_table
 from operations.reconcile.stretches import (
     Marked,
@@ -31,10 +31,12 @@ _CONTENT = (
 )
 
 
-def hours_copied_wrong(client: Client, scope: Scope, pause: Pause, progress: Progress) -> tuple[Difference, list[Hour]]:
+def hours_copied_wrong(
+    client: Client, scope: Scope, pause: Pause, progress: Progress
+) -> tuple[RowDifference, list[Hour]]:
     """The hours whose copy differs from the rows. Raises what the client raises."""
     found = stable_differences(client, partial(_look, client, scope, progress), pause)
-    difference = Difference("hours whose feedback_hour_rows are not as feedback_rows")
+    difference = RowDifference("hours whose feedback_hour_rows are not as feedback_rows")
     difference.add([name_of(hour) for hour in found])
     return difference, found
 

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from operations.progress import Progress
-from operations.reconcile.differences import Difference, Pause, Scope
+from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.hash_range import Fault, Place, faults_in
 from operations.reconcile.lost_places import read_coverage
 from operations.reconcile.snapshot import (
@@ -22,9 +22,9 @@ from operations.reconcile.snapshot import (
     FEEDBACK,
     HASH,
     REQUESTS,
-    Range,
+    HashRange,
     Snapshot,
-    Stored,
+    StoredTable,
     snapshot,
     working_table,
 )
@@ -45,12 +45,12 @@ def against_journal(
     *,
     repair: bool,
     remove: bool,
-) -> list[Difference]:
+) -> list[RowDifference]:
     """The differences. `repair` writes what is missing or wrong; `remove` also trusts the journal where it may have
     lost entries. Raises what the client raises.
     """
     kinds = (MISSING, WRONG, UNKNOWN)
-    found = {(table, kind): Difference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
+    found = {(table, kind): RowDifference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
     coverage = cache(lambda: read_coverage(client))
 
     def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
@@ -71,7 +71,7 @@ def against_journal(
     return list(found.values())
 
 
-def _ranges(taken: Snapshot, progress: Progress) -> Iterator[Range]:
+def _ranges(taken: Snapshot, progress: Progress) -> Iterator[HashRange]:
     ranges = list(taken.ranges())
     with progress.step("rows and journal entries compared", sum(part.rows for part in ranges)) as advance:
         for part in ranges:
@@ -107,7 +107,7 @@ def _twice(
 class _Repair:
     """The rows to write into one table, and those to remove from it."""
 
-    table: Stored
+    table: StoredTable
     wanted: list[pa.Table] = field(default_factory=list)
     doomed: list[tuple[int, str, Row]] = field(default_factory=list)
 
@@ -139,10 +139,10 @@ class _Repair:
             client.insert_arrow(f"feedback.{self.table.name}", rows, settings=_SETTINGS)
 
 
-def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> Difference:
+def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> RowDifference:
     """Requests in the journal without a row. They are stored when their records are read again."""
     bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
-    found = Difference("request_log_rows missing (their bodies are in Kafka alone)")
+    found = RowDifference("request_log_rows missing (their bodies are in Kafka alone)")
 
     def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
         with snapshot(client, hashes) as taken:

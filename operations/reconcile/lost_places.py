@@ -14,7 +14,7 @@ from itertools import chain
 from clickhouse_connect.driver.client import Client
 
 from operations.broker_offsets import GAP
-from operations.lost_records import Place, Range, merged, noted, without
+from operations.lost_records import Place, SequenceRange, merged, noted, without
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 _MOST_HOLES = 1_000_000
@@ -46,7 +46,7 @@ class JournalCoverage:
     """For each log: the last place with an entry, and the holes before it, sorted."""
 
     ends: dict[Place, int] = field(default_factory=dict)
-    holes: dict[Place, list[Range]] = field(default_factory=dict)
+    holes: dict[Place, list[SequenceRange]] = field(default_factory=dict)
     is_beyond_counting: bool = False
 
     def has_lost(self, log: Place, first: int, last: int) -> bool:
@@ -62,14 +62,14 @@ class JournalCoverage:
 
 def read_coverage(client: Client) -> JournalCoverage:
     """Read the coverage of all logs in one pass. Raises what the client raises."""
-    found: dict[Place, list[Range]] = defaultdict(list)
+    found: dict[Place, list[SequenceRange]] = defaultdict(list)
     ends: dict[Place, int] = {}
     rows = client.query(_HOLES, settings={"max_bytes_before_external_sort": _SORTED_ON_DISK_FROM}).result_rows
     for topic, partition, before, after in rows:
         if after is None:
             ends[topic, partition] = before
         else:
-            found[topic, partition].append(Range(0 if before is None else before + 1, after))
+            found[topic, partition].append(SequenceRange(0 if before is None else before + 1, after))
     holes = without_bases(found, ends, {int(row[0]) for row in client.query(_BASE).result_rows})
     for log, losses in noted(client).items():
         # Records that are acknowledged as lost were never stored.
@@ -78,8 +78,8 @@ def read_coverage(client: Client) -> JournalCoverage:
 
 
 def without_bases(
-    holes: Mapping[Place, Sequence[Range]], ends: Mapping[Place, int], noted_bases: Collection[int]
-) -> dict[Place, list[Range]]:
+    holes: Mapping[Place, Sequence[SequenceRange]], ends: Mapping[Place, int], noted_bases: Collection[int]
+) -> dict[Place, list[SequenceRange]]:
     """The holes, sorted, without those that end where a new log began.
 
     A new log began at each noted base, and at each place where all later logs begin: at the very start, or after a hole
@@ -100,6 +100,6 @@ def without_bases(
     }
 
 
-def _end_around(holes: Sequence[Range], place: int) -> int | None:
+def _end_around(holes: Sequence[SequenceRange], place: int) -> int | None:
     """The end of the hole that contains a place, if there is one."""
     return next((each.end for each in holes if each.first <= place < each.end), None)

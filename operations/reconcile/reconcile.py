@@ -11,7 +11,7 @@ from functools import partial
 
 from operations.connections import connect
 from operations.progress import Progress
-from operations.reconcile.differences import Difference, Scope
+from operations.reconcile.differences import RowDifference, Scope
 from operations.reconcile.hours import copy_anew, hours_copied_wrong
 from operations.reconcile.journal import against_journal, requests_without_rows
 from operations.reconcile.rollups import rollups, touch
@@ -27,7 +27,7 @@ def reconcile(
     progress: Progress,
     remove: bool = False,
     settle_s: float = 3,
-) -> list[Difference]:
+) -> list[RowDifference]:
     """The differences. `repair` repairs them; `remove` does so also where the journal itself may be wrong. A difference
     counts if it is still there after `settle_s` seconds. `say` is called with what cannot be compared.
     ClickHouseError where the engine refuses.

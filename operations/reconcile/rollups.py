@@ -9,7 +9,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
-from operations.reconcile.differences import Difference, Pause, Scope
+from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.stretches import (
     Marked,
     Stretch,
@@ -32,12 +32,12 @@ _DAY, _DAY_S = "toDateTime(toStartOfDay(start), 'UTC')", 86_400
 
 def rollups(
     client: Client, url: str, scope: Scope, pause: Pause, progress: Progress, *, repair: bool
-) -> Iterator[Difference]:
+) -> Iterator[RowDifference]:
     """The hours, then the days, whose rollups differ; `repair` recomputes them."""
     for period, name in (("hour", "rows"), ("day", "hours")):
         look = partial(_look, client, scope, progress, period)
         differing_buckets = stable_differences(client, look, pause)
-        found = Difference(f"rollups of {period}s that are not what their {name} come to")
+        found = RowDifference(f"rollups of {period}s that are not what their {name} come to")
         found.add([name_of(bucket) for bucket in differing_buckets])
         if repair and differing_buckets:
             _in_engine(url, lambda engine, hours=differing_buckets: compute(engine, hours))  # type: ignore[misc]

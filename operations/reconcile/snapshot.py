@@ -28,7 +28,7 @@ _OF_ID = f"bitAnd(reinterpretAsUInt32(reverse(unhex(substring(toString({{id}}), 
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTable:
     """A table whose rows are computed from the journal. `place` and `content` are digests: of the columns of a row that
     never change, and of all columns except the version."""
 
@@ -54,7 +54,7 @@ class Stored:
             ) AS gone USING ({key}) WHERE version < last)"""
 
 
-FEEDBACK = Stored(
+FEEDBACK = StoredTable(
     "feedback_rows",
     "concat(workspace::String, '/', toString(feedback_id))",
     _OF_ID.format(id="feedback_id"),
@@ -65,7 +65,7 @@ FEEDBACK = Stored(
     identity="feedback_id",
     is_last="join_state = 'expired'",
 )
-AGGREGATES = Stored(
+AGGREGATES = StoredTable(
     "trace_aggregate_rows",
     "concat(workspace::String, '/', trace_id)",
     "kafkaMurmurHash(concat(workspace::String, '/', trace_id))",
@@ -75,7 +75,7 @@ AGGREGATES = Stored(
     identity="workspace, trace_id",
     is_last="is_expired",
 )
-REQUESTS = Stored(
+REQUESTS = StoredTable(
     "request_log_rows",
     "toString(request_id)",
     _OF_ID.format(id="request_id"),
@@ -86,7 +86,7 @@ REQUESTS = Stored(
 
 
 @dataclass(frozen=True)
-class Range:
+class HashRange:
     """A range of trace hashes without their first bit, both ends included. `rows` counts its entries and rows."""
 
     low: int
@@ -117,7 +117,7 @@ class Snapshot:
         """SQL for the entries of the journal that are compared."""
         return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
 
-    def fill(self, stored: Stored, scope: Scope, progress: Progress) -> None:
+    def fill(self, stored: StoredTable, scope: Scope, progress: Progress) -> None:
         """Read a table once, partition by partition."""
         parts = partitions(self.client, stored.name)
         chosen = f"{stored.hash} IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
@@ -133,7 +133,7 @@ class Snapshot:
                 )
                 advance(rows)
 
-    def ranges(self) -> Iterator[Range]:
+    def ranges(self) -> Iterator[HashRange]:
         """All hashes, in ranges whose entries and rows fit into memory, or of a single bucket."""
         width = 2**BITS // _BUCKETS
         counted = self.client.query(f"""
@@ -145,10 +145,10 @@ class Snapshot:
         for bucket, number in counted:
             rows += number
             if rows >= ENTRIES_AT_ONCE:
-                yield Range(low, (bucket + 1) * width - 1, rows)
+                yield HashRange(low, (bucket + 1) * width - 1, rows)
                 low, rows = (bucket + 1) * width, 0
         if rows:
-            yield Range(low, 2**BITS - 1, rows)
+            yield HashRange(low, 2**BITS - 1, rows)
 
 
 @contextmanager

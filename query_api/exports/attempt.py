@@ -14,7 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.exports.files import Part
 from query_api.exports.orders import Order
 from query_api.exports.quota import NoRoomError
-from query_api.exports.state import Progress
+from query_api.exports.state import ExportProgress
 from query_api.exports.store import ExportStore
 from runtime.metrics import EXPORTS
 
@@ -38,17 +38,17 @@ class Attempt:
         self.told_sizes: Mapping[str, int] = {}
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> ExportProgress:
         if self.part is None:
-            return Progress(self.rows_total, 0)
-        return Progress(self.rows_total, self.part.rows_done, self.part.bytes_written)
+            return ExportProgress(self.rows_total, 0)
+        return ExportProgress(self.rows_total, self.part.rows_done, self.part.bytes_written)
 
-    async def tell(self, state: str, progress: Progress | None = None, error: str | None = None) -> None:
+    async def tell(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how far it is. Raises what the client raises."""
         told: dict[str, Any] = {"state": state, "error": error, **vars(progress or self.progress)}
         await self.store.note(self.workspace, self.export_id, "run", told, self.attempt, self.runner)
 
-    async def tell_end(self, state: str, progress: Progress | None = None, error: str | None = None) -> None:
+    async def tell_end(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how it ended, again until ClickHouse takes it; given up after ten minutes."""
         EXPORTS.add(state)
         async with asyncio.timeout(_TOLD_WITHIN_S):

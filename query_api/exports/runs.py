@@ -22,7 +22,7 @@ from query_api.exports.limits import Limits
 from query_api.exports.orders import Order
 from query_api.exports.quota import NoRoomError, check_disk, check_orders, check_start
 from query_api.exports.room import Room
-from query_api.exports.state import Progress, winner
+from query_api.exports.state import ExportProgress, winner
 from query_api.exports.store import ExportStore
 from query_api.exports.turns import Turns
 from query_api.filters.conditions import Conditions, conditions_on_requests
@@ -147,7 +147,7 @@ class Runs:
                 return beat.result()
             beat.cancel()
             rows, size = await work
-            await run.tell_end("success", progress=Progress(rows, rows, size))
+            await run.tell_end("success", progress=ExportProgress(rows, rows, size))
         except asyncio.CancelledError:
             async with asyncio.timeout(2):
                 await run.tell("failed", error="The process that ran it was stopped. Start it again.")

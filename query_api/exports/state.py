@@ -27,7 +27,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExportProgress:
     """How far a run is. `rows_total` was counted when it began; `rows_done` is None where only the whole file tells."""
 
     rows_total: int | None = None
@@ -44,7 +44,7 @@ class Export:
     attempt: int
     runner: str
     updated_at: datetime
-    progress: Progress = field(default_factory=Progress)
+    progress: ExportProgress = field(default_factory=ExportProgress)
     error: str | None = None
     ended_at: datetime | None = None
 
@@ -75,7 +75,7 @@ def export(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Export | N
     run, cancel = _run_and_end(facts, claim)
     status, error, ended_at = _outcome(claim, run, cancel, now, lease)
     told = run.content if run else {}
-    progress = Progress(told.get("rows_total"), told.get("rows_done"), told.get("bytes_written", 0))
+    progress = ExportProgress(told.get("rows_total"), told.get("rows_done"), told.get("bytes_written", 0))
     order = Order.stored((claim if status in ("in_progress", "success") else ordered).content)
     return Export(order, status, attempt, claim.runner, updated_at, progress, error, ended_at)
 

@@ -16,7 +16,7 @@ import requests
 from operations.api_keys.stored_keys import publish, store
 from operations.command_options import ROLLUP_GROUP
 from operations.erase.events import until_committed
-from operations.produce import Record, send
+from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from schemas.api_keys import ApiKey, Scope, new_key
 from schemas.topics import INPUTS, ROLLUP_TOUCHES
@@ -52,7 +52,7 @@ class DashboardSystem(Pipeline):
         store(self.sql_client, key)
         apart(asyncio.run, publish(self.engines.kafka, [key]))
 
-    def fill(self, records: Sequence[Record]) -> None:
+    def fill(self, records: Sequence[OutgoingRecord]) -> None:
         """Send events past the edge, and wait until they are stored, and their hours and days computed."""
         apart(asyncio.run, send(self.engines.kafka, records, "events sent", Progress()))
         for group, topics in (("feedback-workers", INPUTS), (ROLLUP_GROUP, (ROLLUP_TOUCHES,))):

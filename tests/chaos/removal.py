@@ -7,7 +7,7 @@ import time
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from operations.connections import CommandError
-from operations.expire.expiry import Place, expire
+from operations.expire.expiry import ExpiryTarget, expire
 from operations.progress import Progress
 from tests.chaos.system import System
 
@@ -27,6 +27,6 @@ class Removal(threading.Thread):
             expire(self._place, int(time.time()) - _AT_REST_S, Progress())
 
 
-def place_of(system: System) -> Place:
+def place_of(system: System) -> ExpiryTarget:
     """Where the engines and the workers are."""
-    return Place(system.clickhouse_url, system.bootstrap, "feedback-workers", patience_s=20)
+    return ExpiryTarget(system.clickhouse_url, system.bootstrap, "feedback-workers", patience_s=20)

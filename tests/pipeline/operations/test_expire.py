@@ -11,7 +11,7 @@ import requests
 from deploy import cli
 from operations.erase.events import until_committed
 from operations.expire import expiry
-from operations.expire.expiry import Place
+from operations.expire.expiry import ExpiryTarget
 from operations.progress import Progress
 from schemas import ids
 from schemas.murmur2 import murmur2
@@ -25,8 +25,8 @@ OLD = (datetime.now(UTC) - timedelta(days=45)).replace(minute=30)
 KEEP = 8
 
 
-def place_of(pipeline: Pipeline) -> Place:
-    return Place(pipeline.engines.clickhouse, pipeline.engines.kafka, "feedback-workers")
+def place_of(pipeline: Pipeline) -> ExpiryTarget:
+    return ExpiryTarget(pipeline.engines.clickhouse, pipeline.engines.kafka, "feedback-workers")
 
 
 class Past:

@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
-from operations.reconcile.differences import Difference, Scope
+from operations.reconcile.differences import RowDifference, Scope
 from operations.reconcile.reconcile import reconcile
 from operations.reconcile.verdict import UNKNOWN
 from tests.pipeline.engines import clickhouse_with_tables
@@ -65,7 +65,7 @@ def client(engine: str) -> Iterator[Client]:
         client.command("INSERT INTO feedback.journal SELECT * FROM feedback.journal_kept")
 
 
-def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[Difference]:
+def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[RowDifference]:
     return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, progress=Progress())
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dashboard.verdict import FEW, RARE, Verdict, chance, verdict
+from dashboard.verdict import FEW, RARE, ComparisonVerdict, chance, verdict
 from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
 
 
-def judged(value: float, error: float, n: int = 100, m: int = 100) -> Verdict:
+def judged(value: float, error: float, n: int = 100, m: int = 100) -> ComparisonVerdict:
     degrees = float(n + m - 2)
     reach = reach_of_95_percent(degrees) * error
     change = {
@@ -27,7 +27,7 @@ def side(n: int) -> dict[str, Any]:
 
 def test_the_verdict_on_a_difference_names_its_size_its_error_and_how_rare_it_is() -> None:
     better = "Better by 0.8 ± 0.3; chance explains this less than 1 time in 1,000,000."
-    assert judged(0.8, 0.15, 500, 400) == Verdict(better, "good")
+    assert judged(0.8, 0.15, 500, 400) == ComparisonVerdict(better, "good")
     assert judged(-0.8, 0.24, 500, 400).sentence == "Worse by 0.8 ± 0.5; chance explains this 1 time in 1,100."
     assert judged(0.2, 0.25).sentence == "No clear difference: +0.2 ± 0.5; chance explains this 42 times in 100."
 
@@ -69,4 +69,4 @@ def test_what_cannot_be_known_is_said_to_be_so() -> None:
     assert one.sentence == "Better by 1.50; one feedback alone does not tell what chance does."
     assert one.caution
     same = verdict(side(40), side(50), none | {"value": -2.0, "standard_error": 0.0, "low": -2.0, "high": -2.0})
-    assert same == Verdict("Worse by 2.00; nothing varies within the sides.")
+    assert same == ComparisonVerdict("Worse by 2.00; nothing varies within the sides.")

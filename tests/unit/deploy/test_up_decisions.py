@@ -9,7 +9,7 @@ from deploy.up import checks
 from deploy.up.checks import CannotStartError, refuse_full_disk, refuse_taken_ports
 from deploy.up.disk import shortage
 from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
-from deploy.up.losses import Acknowledged
+from deploy.up.losses import AcknowledgedRecords
 from deploy.up.options import metrics_port
 from operations.broker_offsets import GAP, offset_base, records_left
 from runtime.restart_backoff import Restarts
@@ -146,8 +146,8 @@ def test_nothing_is_started_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_what_was_sent_since_a_crash_counts_from_the_crash_or_from_the_edges_start() -> None:
-    earlier = Acknowledged(1, {("t", 0): 5, ("t", 1): 2})
-    assert Acknowledged(1, {("t", 0): 7, ("t", 1): 2, ("t", 2): 1}).since(earlier) == {
+    earlier = AcknowledgedRecords(1, {("t", 0): 5, ("t", 1): 2})
+    assert AcknowledgedRecords(1, {("t", 0): 7, ("t", 1): 2, ("t", 2): 1}).since(earlier) == {
         ("t", 0): 2, ("t", 1): 0, ("t", 2): 1,
     }  # fmt: skip
-    assert Acknowledged(2, {("t", 0): 3}).since(earlier) == {("t", 0): 3}
+    assert AcknowledgedRecords(2, {("t", 0): 3}).since(earlier) == {("t", 0): 3}

@@ -5,17 +5,17 @@ from itertools import chain, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.lost_records import Losses, Range, merged, within, without
+from operations.lost_records import Losses, SequenceRange, merged, within, without
 
-ranges = st.lists(st.builds(Range, st.integers(0, 20), st.integers(0, 20)), max_size=6)
+ranges = st.lists(st.builds(SequenceRange, st.integers(0, 20), st.integers(0, 20)), max_size=6)
 
 
-def numbers(found: list[Range]) -> set[int]:
+def numbers(found: list[SequenceRange]) -> set[int]:
     return set(chain.from_iterable(range(each.first, each.end) for each in found))
 
 
 @given(ranges, ranges)
-def test_ranges_are_sets_of_sequences(some: list[Range], others: list[Range]) -> None:
+def test_ranges_are_sets_of_sequences(some: list[SequenceRange], others: list[SequenceRange]) -> None:
     one, other = merged(some), merged(others)
     assert numbers(one) == numbers(some)
     assert all(a.end < b.first for a, b in pairwise(one)), "as few as can be, in order"

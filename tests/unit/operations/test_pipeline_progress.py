@@ -3,9 +3,9 @@
 import pytest
 
 from dashboard.pipeline_view import verdicts
-from operations.pipeline_progress import LOOK_BACK_S, Look, Offsets, Place, Progress
+from operations.pipeline_progress import LOOK_BACK_S, GroupPartition, Look, Offsets, PipelineProgress
 
-PLACE = Place("workers", "feedback.events.v1", 0)
+PLACE = GroupPartition("workers", "feedback.events.v1", 0)
 
 
 def seen(end: int, committed: int | None, start: int = 0) -> Look:
@@ -22,7 +22,7 @@ def test_what_a_log_has_dropped_and_what_was_never_committed_is_counted_as_it_is
 
 
 def test_rates_are_what_moved_between_the_looks_of_the_last_minute() -> None:
-    progress = Progress()
+    progress = PipelineProgress()
     assert progress.rates("workers") is None
     progress.see(0, seen(1000, 0))
     assert progress.rates("workers") is None, "one look tells no rate"
@@ -33,7 +33,7 @@ def test_rates_are_what_moved_between_the_looks_of_the_last_minute() -> None:
 
 
 def test_a_group_has_stalled_since_it_was_first_seen_where_it_is_while_records_wait() -> None:
-    progress = Progress()
+    progress = PipelineProgress()
     looks = [(0, 5, 5, 0), (10, 9, 5, 0), (500, 30, 5, 490), (501, 30, 6, 0), (520, 30, 6, 19), (521, 30, 30, 0)]
     for at, end, committed, stalled in [*looks, (530, 31, 30, 0)]:
         progress.see(at, seen(end, committed))
@@ -41,7 +41,7 @@ def test_a_group_has_stalled_since_it_was_first_seen_where_it_is_while_records_w
 
 
 def test_topics_that_were_made_anew_compare_with_nothing() -> None:
-    progress = Progress()
+    progress = PipelineProgress()
     progress.see(0, seen(1000, 10))
     progress.see(10, seen(3, 0))
     assert progress.rates("workers") is None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from operations.broker_offsets import GAP
-from operations.lost_records import Range
+from operations.lost_records import SequenceRange
 from operations.reconcile.lost_places import JournalCoverage, without_bases
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Known, Row, is_as_wanted, judge
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
@@ -13,8 +13,8 @@ from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 FEEDBACK, REQUESTS = (FEEDBACK_EVENTS, 0), (REQUEST_LOGS, 0)
 ENDS = {FEEDBACK: 100, REQUESTS: 100}
 WHOLE = JournalCoverage(ENDS)
-HOLE_BEFORE, HOLE_AFTER = (JournalCoverage(ENDS, {FEEDBACK: [Range(n, n + 1)]}) for n in (20, 60))
-NO_REQUEST = JournalCoverage(ENDS, {REQUESTS: [Range(5, 6)]})
+HOLE_BEFORE, HOLE_AFTER = (JournalCoverage(ENDS, {FEEDBACK: [SequenceRange(n, n + 1)]}) for n in (20, 60))
+NO_REQUEST = JournalCoverage(ENDS, {REQUESTS: [SequenceRange(5, 6)]})
 
 
 def row(sequence: int = 50, requests: int = 1, place: int = 1, content: int = 7) -> Row:
@@ -25,7 +25,7 @@ WANTED = row()
 
 
 @pytest.mark.parametrize(
-    ("stored", "books", "kind", "doomed", "writes"),
+    ("stored", "coverage", "kind", "doomed", "writes"),
     [
         ([], WHOLE, MISSING, [], True),
         ([], HOLE_BEFORE, UNKNOWN, [], True),
@@ -65,7 +65,7 @@ def test_an_aggregate_that_is_as_the_journal_has_it_refutes_what_goes_beyond(
 
 
 def test_nothing_is_believed_beside_what_is_not_accounted_for() -> None:
-    known: Any = {"books": WHOLE, "partition": 0}
+    known: Any = {"coverage": WHOLE, "partition": 0}
     assert judge(WANTED, [row(content=9)], Known(**known)).kind == WRONG
     assert judge(WANTED, [row(content=9)], Known(**known, is_suspect=True)).kind == UNKNOWN
     # The journal has the event, but of the same trace, where it comes to nothing without one that is lost.
@@ -83,17 +83,17 @@ def test_a_log_that_begins_anew_leaves_no_hole_and_a_loss_does() -> None:
     base, second = 100 + GAP, 300 + 2 * GAP
     logs = [("a", 0), ("a", 1), ("b", 0)]
     ends = dict.fromkeys(logs, base + 50)
-    anew = {log: [Range(0, 0), Range(40 + n, base)] for n, log in enumerate(logs)}
+    anew = {log: [SequenceRange(0, 0), SequenceRange(40 + n, base)] for n, log in enumerate(logs)}
     assert without_bases(anew, ends, ()) == {log: [] for log in logs}
     # One log has got nothing since the second base, and another nothing since the first.
-    later = {**anew, logs[0]: [Range(0, 0), Range(40, second)]}
+    later = {**anew, logs[0]: [SequenceRange(0, 0), SequenceRange(40, second)]}
     assert without_bases(later, {**ends, logs[0]: second + 5}, {second}) == {log: [] for log in logs}
-    for lost in (Range(20, 30), Range(base + 1, base + 2)):
+    for lost in (SequenceRange(20, 30), SequenceRange(base + 1, base + 2)):
         holes = {**anew, logs[1]: [*anew[logs[1]], lost]}
         assert without_bases(holes, ends, ()) == {log: [lost] if log == logs[1] else [] for log in logs}
     # The first records of one log, and not of the others.
-    head = {**anew, logs[2]: [Range(0, 3), Range(42, base)]}
-    assert without_bases(head, ends, ())[logs[2]] == [Range(0, 3)]
+    head = {**anew, logs[2]: [SequenceRange(0, 3), SequenceRange(42, base)]}
+    assert without_bases(head, ends, ())[logs[2]] == [SequenceRange(0, 3)]
     # As wide as a base leaves, but in one log alone.
-    wide = {log: [Range(0, 0)] for log in logs} | {logs[0]: [Range(0, 0), Range(7, 7 + GAP)]}
-    assert without_bases(wide, dict.fromkeys(logs, 2 * GAP), ())[logs[0]] == [Range(7, 7 + GAP)]
+    wide = {log: [SequenceRange(0, 0)] for log in logs} | {logs[0]: [SequenceRange(0, 0), SequenceRange(7, 7 + GAP)]}
+    assert without_bases(wide, dict.fromkeys(logs, 2 * GAP), ())[logs[0]] == [SequenceRange(7, 7 + GAP)]
