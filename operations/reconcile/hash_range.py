@@ -218,7 +218,7 @@ def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[S
         short = _in_short(client, table, rows[table.name]) if of_rows else []
         keys, digests = [key for key, _ in short], [row for _, row in short]
         trace_hashes = [hashes[id(trace)] for trace in of_rows]
-        yield table, _Wanted(rows.get(table.name), keys, digests, trace_hashes, of_rows)
+        yield table, _Wanted(rows.get(table.name, pa.table({})), keys, digests, trace_hashes, of_rows)
 
 
 def _in_short(client: Client, table: StoredTable, rows: pa.Table) -> list[tuple[str, Row]]:

@@ -235,4 +235,4 @@ class Processor:
 
 def _reasons(rows: dict[str, pa.Table]) -> list[str]:
     letters = rows.get("dead_letters")
-    return [] if letters is None else letters["reason"].to_pylist()
+    return [] if letters is None else [str(reason) for reason in letters["reason"].to_pylist()]

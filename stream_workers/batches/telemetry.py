@@ -68,7 +68,8 @@ def _timed(seconds: Histogram, *labels: str, engine: str) -> Iterator[None]:
 
 def _count_values(counter: Counter, table: pa.Table | None, column: str) -> None:
     if table is not None:
-        for found in table[column].value_counts().to_pylist():
+        counts: Any = table[column].value_counts()  # an array of values with their counts
+        for found in counts.to_pylist():
             counter.add(found["values"], by=found["counts"])
 
 

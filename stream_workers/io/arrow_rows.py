@@ -131,13 +131,13 @@ def _feedback(snapshots: Sequence[FeedbackSnapshot]) -> pa.Table:
 def _requests(events: Sequence[IncomingEvent]) -> pa.Table:
     logs: list[Any] = [incoming.event for incoming in events]
 
-    def text(name: str) -> pa.Array:
-        return pa.array([getattr(log, name) or "" for log in logs])
+    def text(name: str) -> "pa.Array[Any]":
+        return pa.array([getattr(log, name) or "" for log in logs], pa.string())
 
-    def number(name: str, kind: pa.DataType) -> pa.Array:
+    def number(name: str, kind: pa.DataType) -> "pa.Array[Any]":
         return pa.array([getattr(log, name) for log in logs], kind)
 
-    def json(name: str) -> pa.Array:
+    def json(name: str) -> "pa.Array[Any]":
         return pa.array([given(getattr(log, name)) or b"" for log in logs], pa.binary())
 
     return pa.table(
@@ -193,11 +193,12 @@ def _dead_letters(rejected_records: Sequence[RejectedRecord]) -> pa.Table:
     )
 
 
-def _times(unix_ms: Any) -> pa.Array:
-    return pa.array(unix_ms, pa.int64()).cast(_MS)
+def _times(unix_ms: Any) -> "pa.Array[Any]":
+    times: pa.Array[Any] = pa.array(unix_ms, pa.int64()).cast(_MS)
+    return times
 
 
-def decimals(billionths: Any, precision: int) -> pa.Array:
+def decimals(billionths: Any, precision: int) -> "pa.Array[Any]":
     """Whole billionths as decimal128(precision, 9): the same 128-bit integers with another scale."""
     whole = pa.array(billionths, pa.int64()).cast(pa.decimal128(38, 0))
     return pa.Array.from_buffers(pa.decimal128(precision, 9), len(whole), whole.buffers())
