@@ -108,9 +108,10 @@ $(VENV)/.docs: requirements/docs.txt docs/site/fetch_mermaid.py
 	$(VENV)/docs/bin/python docs/site/fetch_mermaid.py $(VENV)/docs/mermaid.js
 	@touch $@
 
-dist: $(VENV)/.dev ## build wheel and source archive into dist
+dist: $(VENV)/.dev ## build wheels and source archives into dist, of the product and of its Python client
 	rm -f dist/*.whl dist/*.tar.gz
 	$(PY) -m hatchling build -d dist
+	cd clients/python && ../../$(PY) -m hatchling build -d ../../dist
 
 vendor: $(VENV)/.dev ## fetch the dashboard's browser libraries anew, in the versions of its manifest; needs npm
 	$(PY) -m deploy.vendor

@@ -22,7 +22,7 @@ from tests.pipeline.running import Pipeline
 
 MARK = "<!-- test -->"
 MARKED = re.compile(rf"^{MARK}\n```(sh|py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-GIVES_FEEDBACK = re.compile(r"/v1/feedback/?[\"'\s]|\.feedback\.(bulk_)?create\(")
+GIVES_FEEDBACK = re.compile(r"/v1/feedback/?[\"'\s]|\.feedback\.(bulk_)?create\(|client\.feedback\(")
 INTERPRETERS = {"sh": ["bash", "-e"], "py": [sys.executable]}
 
 
