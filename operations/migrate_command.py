@@ -30,7 +30,8 @@ def _migrate(given: argparse.Namespace) -> int:
     from operations.migrate import migrate, planned
     from operations.retention import apply_settings
 
-    undone = [step for step in planned(given.clickhouse_url, given.to) if step.undo]
+    # Only a version to go to can lead downwards.
+    undone = [] if given.to is None else [step for step in planned(given.clickhouse_url, given.to) if step.undo]
     if undone and not _may_undo(given, undone):
         print("Nothing was changed.")
         return 1
