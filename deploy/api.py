@@ -10,7 +10,7 @@ from ingest_api.app import EdgeApp
 from operations.admin_api.routes import add_admin
 from query_api.app import add_queries
 from query_api.settings import ANY_ADDRESS, QuerySettings
-from runtime.metrics import registry_of
+from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 
 log = logging.getLogger(__name__)

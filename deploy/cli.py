@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from deploy import dashboard_command
 from deploy.demo import command as demo_command
@@ -84,26 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    up = commands.add_parser("up", help="run everything here, until Ctrl-C", description=_UP)
-    up.add_argument("--port", type=_port, default=8787, help="where the API listens (%(default)s)")
-    up.add_argument("--clickhouse-port", type=_port, default=8123, help="where ClickHouse listens (%(default)s)")
-    up.add_argument("--kafka-port", type=_port, default=9092, help="where Kafka listens (%(default)s)")
-    up.add_argument("--data-dir", type=Path, default=Path(".feedback"), help="where data and logs go (%(default)s)")
-    up.add_argument(
-        "--workers",
-        type=command_options.number(0, 1000),
-        default=1,
-        help="stream workers; none while `feedback replay` sets them back (%(default)s)",
-    )
-    up.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
-    up.add_argument(
-        "--broker",
-        choices=("embedded", "kafka"),
-        default="embedded",
-        help="embedded: in memory, needs nothing; kafka: Apache Kafka on disk, needs Java and Maven (%(default)s)",
-    )
-    up.set_defaults(run=_up)
-
+    _add_up(commands)
     migrate_command.add_to(commands)
 
     topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
@@ -144,6 +126,28 @@ _UP = (
     " has accepted. An engine whose address is in the environment (FEEDBACK_KAFKA_BOOTSTRAP, FEEDBACK_CLICKHOUSE_URL)"
     " is used and not started."
 )
+
+
+def _add_up(commands: Any) -> None:
+    up = commands.add_parser("up", help="run everything here, until Ctrl-C", description=_UP)
+    up.add_argument("--port", type=_port, default=8787, help="where the API listens (%(default)s)")
+    up.add_argument("--clickhouse-port", type=_port, default=8123, help="where ClickHouse listens (%(default)s)")
+    up.add_argument("--kafka-port", type=_port, default=9092, help="where Kafka listens (%(default)s)")
+    up.add_argument("--data-dir", type=Path, default=Path(".feedback"), help="where data and logs go (%(default)s)")
+    up.add_argument(
+        "--workers",
+        type=command_options.number(0, 1000),
+        default=1,
+        help="stream workers; none while `feedback replay` sets them back (%(default)s)",
+    )
+    up.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
+    up.add_argument(
+        "--broker",
+        choices=("embedded", "kafka"),
+        default="embedded",
+        help="embedded: in memory, needs nothing; kafka: Apache Kafka on disk, needs Java and Maven (%(default)s)",
+    )
+    up.set_defaults(run=_up)
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -52,7 +52,8 @@ from runtime.background_tasks import BackgroundTask
 from runtime.closed_server_mark import remember_in
 from runtime.garbage_collection import watch_memory
 from runtime.http_errors import ApiError, Failure, error_response
-from runtime.metrics import REQUESTS_REFUSED, registry_of
+from runtime.metrics import REQUESTS_REFUSED
+from runtime.metrics_registry import registry_of
 from runtime.rate_limit import RateLimits
 from runtime.request_origin import refusal
 from schemas.api_keys import Scope

@@ -1,12 +1,10 @@
-"""All metrics: name, kind, unit, labels and meaning of each, and the program that exports it.
+"""All metrics: name, kind, unit, labels and meaning of each.
 
 docs/metrics.md has the same as a table, and a test compares the two. Label values are few and known beforehand or
 bounded by a setting: never an id, a trace, a person or a workspace.
 """
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-
-from runtime.fast_metrics import Counter, FastMetric, Gauge, Histogram
+from runtime.fast_metrics import Counter, Gauge, Histogram
 from schemas.topics import INPUTS
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -232,44 +230,3 @@ TASK_RESTARTS = Counter(
     ["task"],
     [(name,) for names in TASKS.values() for name in names],
 )
-
-_CONSUMER = (LAG, OLDEST_SECONDS, POLL_RECORDS, COMMITS, ASSIGNED, ASSIGNMENTS, UNFORESEEN_FAILURES)
-PROGRAMS: dict[str, tuple[FastMetric, ...]] = {
-    "edge": (
-        REQUEST_SECONDS,
-        EVENTS_ACCEPTED,
-        REQUESTS_REFUSED,
-        PRODUCE_SECONDS,
-        BATCH_EVENTS,
-        PRODUCERS_LOST,
-        IN_FLIGHT_EVENTS,
-        IN_FLIGHT_BYTES,
-        RECORDS_ACKNOWLEDGED,
-        READY,
-        TASK_RESTARTS,
-    ),
-    "query": (QUERY_FAILURES, EXPORTS, EXPORT_DISK_FREE, TASK_RESTARTS),
-    "worker": (
-        *_CONSUMER,
-        RETRIES,
-        LOOKUP_SECONDS,
-        CACHE_TRACES,
-        INSERT_SECONDS,
-        PUBLISH_SECONDS,
-        ROWS_STORED,
-        FEEDBACK_STORED,
-        DEAD_LETTERS,
-        RECORDS_LOST,
-        TASK_RESTARTS,
-    ),
-    "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES, DISK_FREE, DISK_TOTAL, PARTS, TASK_RESTARTS),
-}
-
-
-def registry_of(*programs: str) -> CollectorRegistry:
-    """The metrics of these programs in one process, and of the process itself: memory, CPU time, start, open files."""
-    registry = CollectorRegistry()
-    for metric in dict.fromkeys(metric for program in programs for metric in PROGRAMS[program]):
-        registry.register(metric)
-    ProcessCollector(registry=registry)
-    return registry

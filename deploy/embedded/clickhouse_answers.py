@@ -65,3 +65,11 @@ def content_type(output_format: str) -> str:
             else "application/octet-stream"
         )
     return f"{kind}; charset=UTF-8"
+
+
+class BadRequestError(ValueError):
+    """The request cannot be read as a statement; `code` and `name` are ClickHouse's for the like."""
+
+    def __init__(self, message: str, code: int = 36, name: str = "BAD_ARGUMENTS") -> None:
+        super().__init__(message)
+        self.code, self.name = code, name

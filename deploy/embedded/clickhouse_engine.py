@@ -18,8 +18,9 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
 
 from deploy.embedded.clickhouse_inspector import Inspector
+from deploy.embedded.clickhouse_sql import from_file
 from deploy.embedded.clickhouse_start import connect, open_engine
-from deploy.embedded.clickhouse_statement import Statement, from_file, into_file
+from deploy.embedded.clickhouse_statement import Statement, into_file
 
 _SETTING_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)

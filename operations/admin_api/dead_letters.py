@@ -8,14 +8,23 @@ import argparse
 import base64
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import UTC
+from typing import Literal
 
 from clickhouse_connect.driver.client import Client
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import QueryParams
 
+from operations.admin_api.dead_letter_models import (
+    PLACE_EXAMPLE,
+    SHOWN_BYTES,
+    DeadLetterPage,
+    DeadReason,
+    LeftLetter,
+    ListedDeadLetter,
+    Redriven,
+    RedriveOrder,
+)
 from operations.admin_api.run_command import AWAY, BODY_REFUSED, Commands, body_of, read_body
 from operations.command_options import place as place_of
 from operations.dead_letters.letters import WHAT_TO_DO, Filter, Letter, Position, letters, reasons, redrive
@@ -28,80 +37,10 @@ from query_api.json_body import json_body
 from runtime.http_errors import ApiError
 from schemas.topics import INPUTS
 
-SHOWN_BYTES = 16_384
-"""The most bytes of a value that are shown."""
-_MOST_REDRIVEN = 100
 _MOST_BYTES = 50_000_000
 _CURSOR = re.compile(r"d([0-9]{1,15})-([0-9])-([0-9]{1,5})-([0-9]{1,20})")
-_PLACE = "feedback.events.v1/3/17"
 Place = tuple[str, int, int]
 """The name of a letter: topic, partition and sequence."""
-
-
-class ListedDeadLetter(BaseModel):
-    """A record that could not become a row."""
-
-    place: str = Field(description="Its name: topic/partition/sequence.", examples=[_PLACE])
-    topic: str
-    partition: int
-    sequence: int
-    offset: int
-    recorded_at: datetime
-    reason: str = Field(examples=["unknown_feedback"])
-    detail: str
-    what_to_do: str
-    feedback_id: str | None
-    redriven: bool = Field(description="Whether it was sent through again before.")
-    key: str = Field(description="The record's key as text; bytes that are none are written as \\xNN.")
-    value: str = Field(description=f"The first {SHOWN_BYTES} bytes of the record.")
-    value_encoding: Literal["utf-8", "base64"] = Field(description="How `value` tells the bytes.")
-    value_bytes: int = Field(description="How many bytes the record has.")
-    is_cut: bool = Field(description="Whether it has more bytes than are told.")
-
-
-class DeadReason(BaseModel):
-    """How many letters have one reason."""
-
-    reason: str
-    topic: str
-    count: int
-    first_at: datetime
-    last_at: datetime
-
-
-class DeadLetterPage(BaseModel):
-    """One page, the newest first. Where `next_cursor` is null there is no more."""
-
-    object: Literal["list"] = "list"
-    data: list[ListedDeadLetter]
-    reasons: list[DeadReason] = Field(description="Of all letters that the caller may see, whatever is asked for.")
-    next_cursor: str | None = Field(examples=["d1780000000000-0-3-17"])
-
-
-class RedriveOrder(BaseModel):
-    """Which letters are to be sent through again."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    places: Annotated[list[str], Field(min_length=1, max_length=_MOST_REDRIVEN, examples=[[_PLACE]])]
-    again: bool = Field(False, description="Also those that were sent through before.")
-    force: bool = Field(False, description="Also changes of feedback that has changed since, which this undoes.")
-
-
-class LeftLetter(BaseModel):
-    """A letter that was not sent."""
-
-    place: str = Field(examples=[_PLACE])
-    why: Literal["unknown", "no_value", "sent_before", "changed_since"]
-    feedback_id: str | None = Field(None, description="The feedback that has changed since.")
-
-
-class Redriven(BaseModel):
-    """What became of the order."""
-
-    object: Literal["redrive"] = "redrive"
-    sent: list[str] = Field(description="Places of letters that were sent; what is still wrong becomes a new letter.")
-    left: list[LeftLetter]
 
 
 def create_router(commands: Commands) -> APIRouter:
@@ -141,7 +80,9 @@ def create_router(commands: Commands) -> APIRouter:
         "/v1/admin/dead-letters/redrive",
         summary="Send dead letters through again",
         description="What `feedback dead redrive` does, with letters of the caller's workspace.",
-        openapi_extra=body_of(RedriveOrder, one={"places": [_PLACE]}, insisting={"places": [_PLACE], "again": True}),
+        openapi_extra=body_of(
+            RedriveOrder, one={"places": [PLACE_EXAMPLE]}, insisting={"places": [PLACE_EXAMPLE], "again": True}
+        ),
         responses=BODY_REFUSED,
     )
     async def redrive_dead_letters(request: Request, caller: AdminCaller) -> Redriven:

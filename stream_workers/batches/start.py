@@ -16,7 +16,7 @@ from runtime.background_tasks import exit_code
 from runtime.health_server import serve_health
 from runtime.listen_addresses import not_to_be_had
 from runtime.log_setup import config, log_what_nobody_catches
-from runtime.metrics import registry_of
+from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings

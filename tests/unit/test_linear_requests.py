@@ -27,10 +27,11 @@ import pytest
 from starlette.routing import Route
 
 from deploy.embedded import clickhouse_codecs
+from deploy.embedded.clickhouse_answers import BadRequestError
+from deploy.embedded.clickhouse_app import ClickHouseHTTP
 from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, decode, encode
 from deploy.embedded.clickhouse_engine import Engine
-from deploy.embedded.clickhouse_http import ClickHouseHTTP
-from deploy.embedded.clickhouse_statement import BadRequestError, read_statement
+from deploy.embedded.clickhouse_statement import read_statement
 from tests.pipeline.workspace_isolation import PAGES
 from tests.tries import TIMES
 from tests.unit.whole_api import Headers, WholeApi, described_api

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.kafka.broker import free_ports
 from runtime.fast_metrics import Counter
 from runtime.kafka_offsets import end_offsets
-from runtime.metrics import PROGRAMS
+from runtime.metrics_registry import PROGRAMS
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy
 from tests.pipeline.engines import PARTITIONS, REPOSITORY, Process, until

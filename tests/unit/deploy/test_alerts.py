@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from runtime.fast_metrics import Counter, FastMetric, Histogram
-from runtime.metrics import PROGRAMS
+from runtime.metrics_registry import PROGRAMS
 from schemas.topics import INPUTS, TOPICS
 
 REPOSITORY = Path(__file__).parents[3]

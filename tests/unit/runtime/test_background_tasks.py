@@ -43,7 +43,7 @@ OWNED = {
     "deploy/up/supervisor.py": "a watcher that ends gives its program up; others are awaited where they start",
     "deploy/up/run.py": "awaited where they are started",
     "deploy/up/system.py": "what ends badly ends `feedback up`",
-    "deploy/embedded/clickhouse_http.py": "of one request",
+    "deploy/embedded/clickhouse_app.py": "of one request",
     "deploy/embedded/clickhouse_stream.py": "of one request",
     "ingest_api/http/idle_clients.py": "the next sweep is set before a sweep begins",
     "runtime/request_head_limits.py": "a timer that closes one connection",

@@ -13,7 +13,8 @@ from ingest_api.http.telemetry import reason_of, request_id_of
 from operations.dead_letters.letters import WHAT_TO_DO
 from runtime.fast_metrics import Counter, FastMetric, Gauge, Histogram
 from runtime.http_errors import ApiError
-from runtime.metrics import DEAD_REASONS, PROGRAMS, registry_of
+from runtime.metrics import DEAD_REASONS
+from runtime.metrics_registry import PROGRAMS, registry_of
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
 
