@@ -122,6 +122,12 @@ def test_the_glossary_has_few_words_each_once_and_in_order() -> None:
     assert 15 <= len(words) <= 25
 
 
+def test_every_name_that_contributing_says_is_in_a_file_is_there() -> None:
+    named = re.findall(r"`(\w+)`\s+in\s+`([\w/]+\.py)`", (REPOSITORY / "CONTRIBUTING.md").read_text())
+    assert len(named) >= 5
+    assert [(name, file) for name, file in named if name not in (REPOSITORY / file).read_text()] == []
+
+
 def test_every_page_that_the_code_names_is_there() -> None:
     rooms = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations", "deploy")
     files = [file for room in (*rooms, "benchmarks") for file in (REPOSITORY / room).rglob("*.*")]
