@@ -1,18 +1,20 @@
 """Calls to models that pass through httpx and requests: logged whole, passed on as they are, without credentials."""
 
+import contextvars
 import gzip
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 import requests
 
-from feedback_client import Client, tag, use_trace
-from feedback_client.httpx_transport import AsyncLoggingTransport, LoggingTransport
+from feedback_client import Client, httpx2_transport, httpx_transport, tag, use_trace
+from feedback_client.httpx_transport import LoggingTransport
 from feedback_client.requests_adapter import LoggingAdapter
 from feedback_client.streamed_answers import assembled
 from tests.clients.conftest import MakeClient
@@ -89,13 +91,16 @@ def provider() -> Iterator[Provider]:
 Post = Callable[..., Any]
 
 
-@pytest.fixture(params=["httpx", "requests"])
+@pytest.fixture(params=["httpx", "httpx2", "requests"])
 def post(request: pytest.FixtureRequest, make_client: MakeClient) -> Iterator[tuple[Client, Post]]:
     """A client of the receiver, and what posts through a hook of it."""
     client = make_client()
     if request.param == "httpx":
         with httpx.Client(transport=LoggingTransport(client=client, max_body_bytes=2_000)) as http:
             yield client, http.post
+    elif request.param == "httpx2":
+        with httpx2.Client(transport=httpx2_transport.LoggingTransport(client=client, max_body_bytes=2_000)) as http2:
+            yield client, http2.post
     else:
         with requests.Session() as session:
             session.mount("http://", LoggingAdapter(client=client, max_body_bytes=2_000))
@@ -139,6 +144,19 @@ def test_only_calls_to_models_are_logged(post: tuple[Client, Post], provider: Pr
     found = logged(client, receiver)
     assert [event["model"] for event in found] == ["e", "a"]
     assert found[1]["trace_id"] == "sent-along"
+
+
+def test_calls_outside_of_any_trace_are_traces_of_their_own(
+    post: tuple[Client, Post], provider: Provider, receiver: Receiver
+) -> None:
+    client, send = post
+
+    def serve_one_request_after_the_other() -> None:
+        for _ in range(2):
+            send(f"http://{provider.host}/v1/messages", json=ASKED)
+
+    contextvars.Context().run(serve_one_request_after_the_other)
+    assert len({event["trace_id"] for event in logged(client, receiver)}) == 2
 
 
 def test_hosts_that_are_named_are_logged_whatever_their_path(
@@ -197,16 +215,16 @@ def test_a_stream_through_requests_is_passed_on_piece_by_piece_too(
     session.close()
 
 
-async def test_the_asynchronous_transport_logs_streams_and_errors_alike(
-    make_client: MakeClient, provider: Provider, receiver: Receiver
+@pytest.mark.parametrize(("library", "transports"), [(httpx, httpx_transport), (httpx2, httpx2_transport)])
+async def test_the_asynchronous_transports_log_streams_and_errors_alike(
+    library: Any, transports: Any, make_client: MakeClient, provider: Provider, receiver: Receiver
 ) -> None:
     client = make_client()
     provider.may_go_on.set()
-    async with httpx.AsyncClient(transport=AsyncLoggingTransport(client=client)) as http:
+    async with library.AsyncClient(transport=transports.AsyncLoggingTransport(client=client)) as http:
         async with http.stream("POST", f"http://{provider.host}/v1/stream/chat/completions", json=ASKED) as answer:
-            stream: AsyncIterator[bytes] = answer.aiter_raw()
-            assert b"".join([piece async for piece in stream]) == b"".join(STREAM)
-        with pytest.raises(httpx.ConnectError):
+            assert b"".join([piece async for piece in answer.aiter_raw()]) == b"".join(STREAM)
+        with pytest.raises(library.ConnectError):
             await http.post("http://127.0.0.1:9/v1/messages", json=ASKED)
     whole, failed = logged(client, receiver)
     assert whole["total_tokens"] == 5
@@ -217,11 +235,13 @@ def test_errors_are_passed_on_as_they_are_and_logged(
     post: tuple[Client, Post], provider: Provider, receiver: Receiver
 ) -> None:
     client, send = post
-    with pytest.raises((httpx.ConnectError, requests.ConnectionError)):
+    with pytest.raises((httpx.ConnectError, httpx2.ConnectError, requests.ConnectionError)):
         send("http://127.0.0.1:9/v1/messages", json=ASKED)
-    with pytest.raises((httpx.RemoteProtocolError, requests.exceptions.ChunkedEncodingError)):
+    with pytest.raises(
+        (httpx.RemoteProtocolError, httpx2.RemoteProtocolError, requests.exceptions.ChunkedEncodingError)
+    ):
         send(f"http://{provider.host}/v1/broken/messages", json=ASKED)
-    with pytest.raises((httpx.ReadTimeout, requests.ConnectionError)):
+    with pytest.raises((httpx.ReadTimeout, httpx2.ReadTimeout, requests.ConnectionError)):
         send(f"http://{provider.host}/v1/stream/messages", json=ASKED, timeout=0.2)
     found = logged(client, receiver)
     assert [event["status"] for event in found] == [502, 502, 504]

@@ -1,14 +1,15 @@
 """Transports for httpx that log calls to models: `httpx.Client(transport=LoggingTransport())`.
 
-Any client that is built on httpx and takes an `http_client` can use them, such as those of OpenAI and Anthropic.
+Any client library that is built on httpx and takes an `http_client` can use them, such as OpenAI's.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable
 
 import httpx
 
 from feedback_client.client import Client
-from feedback_client.model_calls import DEFAULT_BODY_BYTES, CallLogger, ModelCall, trace_id_in
+from feedback_client.logged_exchange import AsyncLoggedStream, LoggedStream, alogged, logged
+from feedback_client.model_calls import DEFAULT_BODY_BYTES, CallLogger
 
 
 class LoggingTransport(httpx.BaseTransport):
@@ -27,17 +28,7 @@ class LoggingTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on, and log it if it is a call to a model."""
-        call = _begin(self._logger, request)
-        if call is None:
-            return self._wrapped.handle_request(request)
-        try:
-            response = self._wrapped.handle_request(request)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        _answered(call, response)
-        assert isinstance(response.stream, httpx.SyncByteStream)
-        response.stream = _LoggedStream(response.stream, call)
+        response: httpx.Response = logged(self._logger, request, self._wrapped.handle_request, _Stream)
         return response
 
     def close(self) -> None:
@@ -61,17 +52,9 @@ class AsyncLoggingTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on, and log it if it is a call to a model."""
-        call = _begin(self._logger, request)
-        if call is None:
-            return await self._wrapped.handle_async_request(request)
-        try:
-            response = await self._wrapped.handle_async_request(request)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        _answered(call, response)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _AsyncLoggedStream(response.stream, call)
+        response: httpx.Response = await alogged(
+            self._logger, request, self._wrapped.handle_async_request, _AsyncStream
+        )
         return response
 
     async def aclose(self) -> None:
@@ -79,61 +62,9 @@ class AsyncLoggingTransport(httpx.AsyncBaseTransport):
         await self._wrapped.aclose()
 
 
-class _LoggedStream(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream, call: ModelCall) -> None:
-        self._stream, self._call = stream, call
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for chunk in self._stream:
-                self._call.receive(chunk)
-                yield chunk
-        except Exception as error:
-            self._call.fail(error)
-            raise
-
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            self._call.end()
+class _Stream(LoggedStream, httpx.SyncByteStream):
+    """As the client wants its streams."""
 
 
-class _AsyncLoggedStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, call: ModelCall) -> None:
-        self._stream, self._call = stream, call
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._stream:
-                self._call.receive(chunk)
-                yield chunk
-        except Exception as error:
-            self._call.fail(error)
-            raise
-
-    async def aclose(self) -> None:
-        try:
-            await self._stream.aclose()
-        finally:
-            self._call.end()
-
-
-def _begin(logger: CallLogger, request: httpx.Request) -> ModelCall | None:
-    def body() -> bytes | None:
-        try:
-            return None if "content-encoding" in request.headers else request.content
-        except httpx.RequestNotRead:  # it is streamed to the model, and may be read once only
-            return None
-
-    content_type = request.headers.get("content-type", "")
-    return logger.begin(request.method, str(request.url), content_type, body, trace_id_in(request.headers.items()))
-
-
-def _answered(call: ModelCall, response: httpx.Response) -> None:
-    coding = response.headers.get("content-encoding")
-
-    def decode(raw: bytes) -> bytes:
-        return httpx.Response(200, headers={"content-encoding": coding}, content=raw).content if coding else raw
-
-    call.answered(response.status_code, response.headers.get("content-type", ""), decode)
+class _AsyncStream(AsyncLoggedStream, httpx.AsyncByteStream):
+    """As the client wants its streams."""

@@ -16,7 +16,7 @@ from feedback_client.client import Client
 from feedback_client.default_client import default_client
 from feedback_client.rare_log import log
 from feedback_client.streamed_answers import assembled
-from feedback_client.trace import TRACE_HEADER, Trace, current_trace
+from feedback_client.trace import TRACE_HEADER, Trace, trace_at_hand
 
 MODEL_PATHS = (
     "/chat/completions",
@@ -77,7 +77,7 @@ class CallLogger:
                 "headers": {"content-type": content_type},
                 "body": self.read_body(body(), content_type),
             }
-            return ModelCall(self, request, current_trace(), sent_trace_id)
+            return ModelCall(self, request, trace_at_hand(), sent_trace_id)
         return None
 
     def send(self, call: "ModelCall", response: dict[str, Any]) -> None:

@@ -39,6 +39,14 @@ def current_trace() -> Trace:
     return trace
 
 
+def trace_at_hand() -> Trace:
+    """The trace of this context; where there is none, a new one that the context does not keep.
+
+    A thread that serves one request after the other would otherwise put all their calls into the trace of the first.
+    """
+    return _current.get() or Trace(new_trace_id())
+
+
 def trace_id() -> str:
     """The trace id of this context; a new one where there is none, which the context then keeps."""
     return current_trace().trace_id
