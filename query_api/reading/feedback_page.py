@@ -11,7 +11,7 @@ from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import JOIN_STATE, conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.reading.receipts import CurrentFeedback, current_of
-from query_api.reading.time_windows import windows
+from query_api.reading.time_windows import Windows
 from query_api.reading.trace_rows import feedback_of_traces, hashes_of
 
 COLUMNS = f"""
@@ -36,10 +36,13 @@ async def feedback_page(
 ) -> list[ListedFeedback]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    for window in windows(filters.shared, place, datetime.now(UTC)):
-        rows += await reader.rows(*feedback_query(replace(filters, shared=window), place, count - len(rows)))
+    sought = Windows(filters.shared, place, datetime.now(UTC))
+    for window in sought:
+        found = await reader.rows(*feedback_query(replace(filters, shared=window), place, count - len(rows)))
+        rows += found
         if len(rows) == count:
             break
+        sought.held(len(found), count - len(rows))
     return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
 
 

@@ -31,7 +31,7 @@ from query_api.reading.request_log_items import (
     fields_of,
     parts_of,
 )
-from query_api.reading.time_windows import windows
+from query_api.reading.time_windows import Windows
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
@@ -126,10 +126,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    for window in windows(filters, place, datetime.now(UTC)):
-        rows += await reader.rows(*log_query(window, place, count - len(rows)))
+    sought = Windows(filters, place, datetime.now(UTC))
+    for window in sought:
+        found = await reader.rows(*log_query(window, place, count - len(rows)))
+        rows += found
         if len(rows) == count:
             break
+        sought.held(len(found), count - len(rows))
     return rows
 
 

@@ -11,29 +11,43 @@ from datetime import UTC, datetime, timedelta
 from query_api.filters.cursors import Place
 from query_api.filters.parameters import LogFilters
 
-_LENGTHS = (timedelta(minutes=20), timedelta(hours=4), timedelta(days=2), timedelta(days=20))
+_FIRST = timedelta(minutes=20)
 # The traces of a window are looked up one by one where a filter is about their feedback.
-_SHORT = (timedelta(minutes=2), *_LENGTHS)
+_FIRST_OF_TRACES = timedelta(minutes=2)
+_LEAST_GROWTH, _MOST_GROWTH = 2.0, 12.0
+_MARGIN = 1.5
+_ALL_IN_WINDOWS = timedelta(days=20)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def windows(filters: LogFilters, place: Place | None, now: datetime) -> Iterator[LogFilters]:
+class Windows:
     """The filters, confined to one window after the other; together they ask for what the filters do, after the place.
 
     What names traces or requests is found by its key, and so asked for at once.
     """
-    until = filters.until
-    if place:
-        after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND
-        until = min(after_place, until) if until else after_place
-    if "trace_id" in filters.texts or filters.request_ids:
+
+    def __init__(self, filters: LogFilters, place: Place | None, now: datetime) -> None:
+        self._filters, self._now = filters, now
+        self._until = filters.until
+        if place:
+            after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND
+            self._until = min(after_place, filters.until) if filters.until else after_place
+        self._growth = _MOST_GROWTH
+
+    def held(self, found: int, missing: int) -> None:
+        """The latest window held so many rows and so many are missing: the next is as long as it takes for these."""
+        self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found)) if found else _MOST_GROWTH
+
+    def __iter__(self) -> Iterator[LogFilters]:
+        filters, until = self._filters, self._until
+        begin = newest = min(until, self._now) if until else self._now
+        length = _FIRST_OF_TRACES if filters.ask_about_feedback else _FIRST
+        is_found_by_key = "trace_id" in filters.texts or filters.request_ids
+        while not is_found_by_key and newest - begin < _ALL_IN_WINDOWS:
+            begin -= length
+            if filters.since and begin <= filters.since:
+                break
+            yield replace(filters, since=begin, until=until)
+            until = begin
+            length *= self._growth
         yield replace(filters, until=until)
-        return
-    begin = min(until, now) if until else now
-    for length in _SHORT if filters.ask_about_feedback else _LENGTHS:
-        begin -= length
-        if filters.since and begin <= filters.since:
-            break
-        yield replace(filters, since=begin, until=until)
-        until = begin
-    yield replace(filters, until=until)

@@ -12,6 +12,7 @@ from typing import Any
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 
+# Always in PREWHERE, so that JSON is read of these entries alone and not of all in their granules.
 _OF_TRACES = "trace_hash IN {trace_hashes:Array(UInt32)}"
 # A time in an event may have parts of a millisecond, which rows have not.
 _CREATED = "toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(entry, 'created_at'), 3, 'UTC'))"
@@ -23,7 +24,7 @@ def feedback_of_traces(alias: str) -> str:
     ({alias}.created_at, {alias}.feedback_id) IN (
         SELECT fromUnixTimestamp64Milli(arrayJoin([ms - 1, ms, ms + 1]), 'UTC'), id FROM (
             SELECT id, {_CREATED} AS ms FROM feedback.journal
-            WHERE {_OF_TRACES} AND kind = 'feedback' AND JSONExtractString(entry, 'event') = 'create'
+            PREWHERE {_OF_TRACES} AND kind = 'feedback' WHERE JSONExtractString(entry, 'event') = 'create'
         )
     )
     """
@@ -34,7 +35,7 @@ def requests_of_traces(alias: str) -> str:
     return f"""
     ({alias}.started_at, {alias}.request_id) IN (
         SELECT fromUnixTimestamp64Milli(JSONExtractInt(entry, 'started_at'), 'UTC'), id FROM feedback.journal
-        WHERE {_OF_TRACES} AND kind = 'request'
+        PREWHERE {_OF_TRACES} AND kind = 'request'
     )
     """
 

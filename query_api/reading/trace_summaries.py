@@ -1,6 +1,5 @@
 """Summaries of the feedback on traces: counts and means, and value and weight of the newest. Both are read by key."""
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +11,17 @@ from query_api.reading.trace_rows import feedback_of_traces, hashes_of
 
 MOST_PAIRS = 20
 
-_NUMBERS = """
-SELECT trace_id, feedback_count, mean_value_weight, weighted_mean FROM feedback.trace_aggregates
-WHERE workspace = {workspace:String} AND trace_id IN {trace_ids:Array(String)} AND feedback_count > 0
-"""
 # All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
+_NUMBERS = f"""
+SELECT trace_id, last.1 AS feedback_count, toFloat64(last.3) / last.1 AS mean_value_weight,
+    if(last.2 = 0, NULL, toFloat64(last.3) / toFloat64(last.2)) AS weighted_mean
+FROM (
+    SELECT trace_id, argMax((feedback_count, weight_sum, value_weight_sum, is_expired), {RANK}) AS last
+    FROM feedback.trace_aggregate_rows
+    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} GROUP BY trace_id
+)
+WHERE last.1 > 0 AND NOT last.4
+"""
 _PAIRS = f"""
 SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
 FROM (
@@ -59,13 +64,9 @@ async def summaries_of(reader: Reader, workspace: str, trace_ids: Collection[str
 
 async def summaries_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceSummary]:
     """Summaries of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
-    if not trace_ids:
-        return {}
-    sought = {"workspace": workspace, "trace_ids": list(trace_ids), "most": MOST_PAIRS}
-    sought |= hashes_of(workspace, trace_ids)
-    summaries: dict[str, TraceSummary]
-    summaries, pairs = await asyncio.gather(summaries_of(reader, workspace, trace_ids), reader.rows(_PAIRS, sought))
-    for row in pairs:
-        if of_trace := summaries.get(row.pop("trace_id")):
-            of_trace.pairs.append(Pair(**row))
+    summaries = await summaries_of(reader, workspace, trace_ids)
+    if summaries:
+        sought = {"workspace": workspace, "trace_ids": list(summaries), "most": MOST_PAIRS}
+        for row in await reader.rows(_PAIRS, sought | hashes_of(workspace, summaries)):
+            summaries[row.pop("trace_id")].pairs.append(Pair(**row))
     return summaries

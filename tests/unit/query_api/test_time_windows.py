@@ -9,20 +9,31 @@ from hypothesis import strategies as st
 from query_api.filters.conditions import milliseconds
 from query_api.filters.cursors import Place
 from query_api.filters.parameters import LogFilters
-from query_api.reading.time_windows import windows
+from query_api.reading.time_windows import Windows
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 123_000, UTC)
 TIMES = st.one_of(st.none(), st.integers(-70 * 86_400_000, 3_600_000).map(lambda ms: NOW + timedelta(milliseconds=ms)))
 
 
-@given(since=TIMES, until=TIMES, place=TIMES, at=TIMES.filter(lambda at: at is not None))
+@given(
+    since=TIMES,
+    until=TIMES,
+    place=TIMES,
+    at=TIMES.filter(lambda at: at is not None),
+    held=st.lists(st.tuples(st.integers(0, 50), st.integers(1, 51)), max_size=30),
+)
 def test_each_moment_that_is_asked_for_lies_in_one_window(
-    since: datetime | None, until: datetime | None, place: datetime | None, at: datetime
+    since: datetime | None, until: datetime | None, place: datetime | None, at: datetime, held: list[tuple[int, int]]
 ) -> None:
     filters = LogFilters("w", since=since, until=until)
     after = Place(milliseconds(place), UUID(int=0)) if place else None
     asked = (since is None or at >= since) and (until is None or at < until) and (place is None or at <= place)
-    found = list(windows(filters, after, NOW))
+    windows, found = Windows(filters, after, NOW), []
+    for window in windows:
+        found.append(window)
+        if len(found) <= len(held):
+            windows.held(*held[len(found) - 1])
+    assert len(found) < 20
     holding = [each for each in found if _holds(each, at)]
     assert len(holding) == asked
     ends = [each.until for each in found if each.until]
@@ -31,14 +42,30 @@ def test_each_moment_that_is_asked_for_lies_in_one_window(
 
 def test_what_names_traces_or_requests_is_asked_for_at_once() -> None:
     for filters in (LogFilters("w", texts={"trace_id": ("t",)}), LogFilters("w", request_ids=(UUID(int=1),))):
-        assert list(windows(filters, None, NOW)) == [filters]
+        assert list(Windows(filters, None, NOW)) == [filters]
 
 
 def test_the_first_window_is_short_and_has_no_end_of_its_own() -> None:
-    first = next(windows(LogFilters("w"), None, NOW))
+    first = next(iter(Windows(LogFilters("w"), None, NOW)))
     assert first.until is None
     assert first.since
     assert NOW - first.since < timedelta(hours=1)
+
+
+def test_a_window_is_as_long_as_the_one_before_lets_expect() -> None:
+    def second(found: int, missing: int) -> timedelta:
+        windows = Windows(LogFilters("w"), None, NOW)
+        each = iter(windows)
+        first = next(each).since
+        windows.held(found, missing)
+        since = next(each).since
+        assert first
+        assert since
+        return first - since
+
+    assert second(10, 40) == timedelta(minutes=120)
+    assert second(50, 1) == timedelta(minutes=40)
+    assert second(1, 50) == second(0, 51) == timedelta(hours=4)
 
 
 def _holds(window: LogFilters, at: datetime) -> bool:
