@@ -4,6 +4,7 @@ The id carries its trace's hash, by which the journal is sorted, and the create 
 the row's place: so each look-up is by a table's own key.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,8 @@ from query_api.clickhouse import Reader
 from query_api.reading.standing_rows import RANK
 
 _CREATE = """
-SELECT entry FROM feedback.journal
-WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
-    AND JSONExtractString(entry, 'workspace') = {workspace:String} AND JSONExtractString(entry, 'event') = 'create'
+SELECT entry FROM feedback.journal PREWHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}
+WHERE JSONExtractString(entry, 'workspace') = {workspace:String} AND JSONExtractString(entry, 'event') = 'create'
 ORDER BY sequence LIMIT 1
 """
 _ROW = f"""
@@ -49,8 +49,10 @@ class Stored:
 async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
     """Read it. Raises what the client raises."""
     asked = {"hash": trace_hash, "id": feedback_id, "workspace": workspace}
-    create = next((json.loads(row["entry"]) for row in await reader.rows(_CREATE, asked)), None)
-    dead = await reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
+    creates, dead = await asyncio.gather(
+        reader.rows(_CREATE, asked), reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
+    )
+    create = json.loads(creates[0]["entry"]) if creates else None
     row = None if create is None else await _row(reader, create)
     if row is not None and row["join_state"] == "expired":  # removed with its trace: nothing is known of it any more
         return Stored(dead=dead)

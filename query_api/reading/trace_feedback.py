@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -32,9 +33,8 @@ _HISTORY = """
 SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM (
     SELECT id, entry, sequence, JSONExtractString(entry, 'event') AS event,
         row_number() OVER (PARTITION BY id, event ORDER BY sequence) AS number
-    FROM feedback.journal FINAL
-    WHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
-        AND JSONExtractString(entry, 'workspace') = {workspace:String}
+    FROM feedback.journal FINAL PREWHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
+    WHERE JSONExtractString(entry, 'workspace') = {workspace:String}
 )
 WHERE event = 'update' OR number = 1
 ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id
@@ -67,6 +67,12 @@ class FeedbackTotals(BaseModel):
     total: int = Field(description="Feedback that stands.", examples=[1])
     deleted: int = Field(description="Feedback that was deleted.", examples=[0])
 
+    @classmethod
+    def of(cls, told: Sequence[TraceFeedback]) -> "FeedbackTotals":
+        """Those of a trace that has no other feedback."""
+        deleted = sum(each.status == "deleted" for each in told)
+        return cls(total=len(told) - deleted, deleted=deleted)
+
 
 async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
     """Raises what the client raises."""
@@ -88,7 +94,7 @@ async def feedback_with_history(
     rows = await reader.rows(
         f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f
-        WHERE {conditions.text} AND ({PLACE}, {RANK}) IN (
+        WHERE f.workspace = {{workspace:String}} AND ({PLACE}, {RANK}) IN (
             SELECT {PLACE}, max({RANK}) FROM feedback.feedback_rows AS f WHERE {conditions.text}
             GROUP BY {PLACE} HAVING argMax(join_state, {RANK}) != 'expired'
             ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}

@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
-from query_api.clickhouse import AWAY, Engines
+from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
 from query_api.filters.parameters import LogFilters, parameter
 from query_api.reading.request_log_items import COLUMNS, RequestLogFields, fields_of
 from query_api.reading.span_tree import Span, in_tree_order
+from query_api.reading.standing_rows import RANK
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
 from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.settings import QuerySettings
@@ -27,11 +28,17 @@ from runtime.http_errors import ApiError
 SPANS, FEEDBACK = "s", "f"
 
 _PARAMETERS = ("span_cursor", "feedback_cursor", "page_size")
-_NUMBERS = """
-SELECT feedback_count, toFloat64(weight_sum) AS weight_sum, toFloat64(value_weight_sum) AS value_weight_sum,
-    toFloat64(weight_value_squared_sum) AS weight_value_squared_sum, value_min, value_max, value_last,
-    mean_value_weight, weighted_mean, updated_at
-FROM feedback.trace_aggregates WHERE workspace = {workspace:String} AND trace_id = {trace_id:String}
+# The view trace_aggregates by hand: FINAL would read whatever overlaps the granule that holds this trace.
+_NUMBERS = f"""
+SELECT * EXCEPT is_expired FROM (
+    SELECT feedback_count, toFloat64(weight_sum) AS weight_sum, toFloat64(value_weight_sum) AS value_weight_sum,
+        toFloat64(weight_value_squared_sum) AS weight_value_squared_sum, value_min, value_max, value_last,
+        if(feedback_count = 0, NULL, value_weight_sum / feedback_count) AS mean_value_weight,
+        if(weight_sum = 0, NULL, value_weight_sum / weight_sum) AS weighted_mean, updated_at, is_expired
+    FROM feedback.trace_aggregate_rows WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}}
+    ORDER BY {RANK} DESC LIMIT 1
+)
+WHERE NOT is_expired
 """
 _SPAN_TOTAL = f"""
 SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l
@@ -140,16 +147,14 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         only(query, _PARAMETERS)
         count = page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
-        of_trace = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
+        of_trace = {"workspace": workspace, "trace_id": trace_id}
         async with reader.query_deadline("the trace cannot be read"):
-            (spans_in_all,), numbers, totals, spans, feedback = await asyncio.gather(
-                reader.rows(_SPAN_TOTAL, of_trace),
+            numbers, spans, feedback = await asyncio.gather(
                 reader.rows(_NUMBERS, of_trace),
-                feedback_totals(reader, workspace, trace_id),
-                reader.rows(*_span_query(workspace, trace_id, span_place, count + 1)),
-                feedback_with_history(reader, workspace, trace_id, place, count + 1),
+                _spans(reader, workspace, trace_id, span_place, count),
+                _feedback(reader, workspace, trace_id, place, count),
             )
-        if not spans_in_all["total"] and not numbers and not totals.total + totals.deleted:
+        if not spans.total and not numbers and not feedback.total + feedback.deleted:
             raise ApiError(
                 f"nothing is stored of the trace {trace_id[:60]!r}: no request and no feedback came with it, or it is"
                 " still on its way",
@@ -158,10 +163,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             )
         return Trace(
             trace_id=trace_id,
-            join_state=_join_state(spans_in_all["total"], totals),
+            join_state=_join_state(spans.total, feedback),
             aggregates=TraceAggregates(**numbers[0]) if numbers else TraceAggregates(),
-            spans=_span_page(spans, count, spans_in_all["total"]),
-            feedback=_feedback_page(feedback, count, totals),
+            spans=spans,
+            feedback=feedback,
         )
 
     return router
@@ -178,7 +183,12 @@ def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) 
     return query, conditions.parameters | {"count": count}
 
 
-def _span_page(rows: list[dict[str, Any]], size: int, total: int) -> SpanPage:
+async def _spans(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> SpanPage:
+    rows = await reader.rows(*_span_query(workspace, trace_id, place, size + 1))
+    total = len(rows)
+    if place or total > size:
+        of_trace = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
+        total = (await reader.rows(_SPAN_TOTAL, of_trace))[0]["total"]
     page = rows[:size]
     more = cursor_of(SPANS, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
     order = in_tree_order([Span(row["span_id"], row["parent_span_id"]) for row in page])
@@ -186,10 +196,13 @@ def _span_page(rows: list[dict[str, Any]], size: int, total: int) -> SpanPage:
     return SpanPage(total=total, data=told, next_cursor=more)
 
 
-def _feedback_page(found: list[tuple[datetime, TraceFeedback]], size: int, totals: FeedbackTotals) -> FeedbackOfTrace:
-    page = found[:size]
+async def _feedback(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> FeedbackOfTrace:
+    found = await feedback_with_history(reader, workspace, trace_id, place, size + 1)
+    page, is_whole = found[:size], not place and len(found) <= size
+    told = [each for _, each in page]
+    totals = FeedbackTotals.of(told) if is_whole else await feedback_totals(reader, workspace, trace_id)
     more = cursor_of(FEEDBACK, page[-1][0], page[-1][1].id) if len(found) > size else None
-    return FeedbackOfTrace(**totals.model_dump(), data=[told for _, told in page], next_cursor=more)
+    return FeedbackOfTrace(**totals.model_dump(), data=told, next_cursor=more)
 
 
 def _join_state(requests: int, feedback: FeedbackTotals) -> Literal["joined", "no_feedback", "no_request"]:
