@@ -7,9 +7,15 @@ conditions of one set of filters may stand in one query: the same parameter has 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from query_api.filters.parameters import SPECIALS, LogFilters
+from query_api.standing_rows import RANK
+from query_api.trace_rows import requests_beside
+
+Amount = Literal["few", "some", "many"]
+"""How many traces the time that is asked for may hold: thousands, tens of thousands, or any number. Few and some are
+looked up, many are read through."""
 
 _RANGES = {
     "total_units": "total_tokens",
@@ -31,6 +37,8 @@ _TEXTS = {
 _OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
 _LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
 _PLACES = 30
+# To look up more keys in the small granules of the numbers of traces takes longer than to read all numbers.
+_MOST_LOOKED_UP = 3_000
 # The expression of the index by_metadata_text of feedback.request_log_rows.
 _TEXTS_IN_METADATA = (
     "arrayMap((key, text) -> concat(key, '\\x1F', text), mapKeys({at}metadata_texts), mapValues({at}metadata_texts))"
@@ -55,7 +63,7 @@ class Conditions:
         self.parameters |= parameters
 
 
-def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
+def conditions_on_requests(filters: LogFilters, alias: str = "", traces: Amount = "many") -> Conditions:
     """Which rows of feedback.request_logs are asked for, by `started_at`; `alias` is its name in the query."""
     at = f"{alias}." if alias else ""
     conditions = _of_workspace(filters, at)
@@ -63,11 +71,11 @@ def conditions_on_requests(filters: LogFilters, alias: str = "") -> Conditions:
     _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
     for number, key in enumerate(filters.metadata):
         conditions.add(_request_says(at, number, key), **_metadata_asked(filters, number, key))
-    _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias)
+    _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias, traces)
     return conditions
 
 
-def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
+def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount = "many") -> Conditions:
     """Which rows of feedback.feedback are asked for; `alias` is its name in the query. Times are of `created_at`.
 
     Special fields are those in force. Another key of metadata is the feedback's own, and where it has none, that of any
@@ -80,6 +88,10 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
     for name, values in filters.texts.items():
         if name not in _OF_REQUESTS_ALONE:
             conditions.add(f"{at}{_TEXTS[name]} IN {{{name}:Array(String)}}", **{name: list(values)})
+    beside = ""
+    if traces == "few":
+        left = f"SELECT {at}feedback_id FROM feedback.feedback_rows AS {alias or 'asked'} WHERE {conditions.text}"
+        beside = f" AND {requests_beside(left)}"
     asked = said_of_requests(filters)
     if len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK:
         (name,) = asked
@@ -89,16 +101,17 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "") -> Conditions:
     elif asked:
         request = _of_workspace(filters, "")
         _add_what_a_request_is(request, filters, "", _OF_REQUESTS_ALONE)
-        conditions.add(_on_a_request(at, request.text), **request.parameters)
+        conditions.add(_on_a_request(at, request.text + beside), **request.parameters)
     for number, key in enumerate(filters.metadata):
         condition = _metadata_is(at, number, key)
         if key not in SPECIALS:
-            elsewhere = _on_a_request(at, f"workspace = {{workspace:String}} AND {_request_says('', number, key)}")
+            says = f"workspace = {{workspace:String}} AND {_request_says('', number, key)}"
+            elsewhere = _on_a_request(at, says + beside)
             condition = f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {condition}, {elsewhere})"
         conditions.add(condition, **_metadata_asked(filters, number, key))
     if filters.has_feedback is False:
         conditions.add("false")
-    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias)
+    _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias, traces)
     return conditions
 
 
@@ -172,19 +185,17 @@ def _on_a_request(at: str, condition: str) -> str:
     return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_log_rows WHERE {condition})"
 
 
-def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str) -> None:
+def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str, traces: Amount) -> None:
     at = f"{alias}." if alias else ""
-    judged = Conditions(["workspace = {workspace:String}", "feedback_count > 0"])
+    left = "true"
     if len(conditions.parts) > 1:
         # Of the traces that the other conditions leave, and not of all there are; replaced rows add some at most.
-        left = f"SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text}"
-        judged.add(f"trace_id IN ({left})")
+        left = f"trace_id IN (SELECT {at}trace_id FROM {table} AS {alias or 'asked'} WHERE {conditions.text})"
     if filters.has_feedback is False:
-        conditions.add(f"{at}trace_id NOT IN ({_traces(judged)})")
+        conditions.add(f"{at}trace_id NOT IN ({_traces(left, traces, Conditions())})")
     means = _means_of_trace(filters)
     if means.parts or filters.has_feedback:
-        judged.parts += means.parts
-        conditions.add(f"{at}trace_id IN ({_traces(judged)})", **means.parameters)
+        conditions.add(f"{at}trace_id IN ({_traces(left, traces, means)})", **means.parameters)
 
 
 def _means_of_trace(filters: LogFilters) -> Conditions:
@@ -197,8 +208,21 @@ def _means_of_trace(filters: LogFilters) -> Conditions:
     return means
 
 
-def _traces(conditions: Conditions) -> str:
-    return f"SELECT trace_id FROM feedback.trace_aggregates WHERE {conditions.text}"
+def _traces(left: str, traces: Amount, means: Conditions) -> str:
+    """The traces with feedback of which this holds."""
+    of_these = f"workspace = {{workspace:String}} AND {left}"
+    judged = " AND ".join(["feedback_count > 0", *means.parts])
+    if traces == "many":
+        return f"SELECT trace_id FROM feedback.trace_aggregates WHERE {of_these} AND {judged}"
+    # FINAL takes six times as long to put together the many granules that hold a few traces each.
+    return f"""
+        SELECT trace_id FROM (
+            SELECT trace_id, feedback_count, value_weight_sum, is_expired FROM feedback.trace_aggregate_rows
+            WHERE {of_these} ORDER BY {RANK} DESC LIMIT 1 BY trace_id
+            SETTINGS use_index_for_in_with_subqueries_max_values = {_MOST_LOOKED_UP}
+        )
+        WHERE NOT is_expired AND {judged}
+    """
 
 
 def _limits(filters: LogFilters, name: str) -> Iterator[tuple[str, str, Any]]:

@@ -1,6 +1,6 @@
 """Filters of feedback as conditions on a row of feedback.feedback, or of its table, with every value bound. Pure."""
 
-from query_api.filters.conditions import Conditions, conditions_on_feedback
+from query_api.filters.conditions import Amount, Conditions, conditions_on_feedback
 from query_api.filters.feedback_parameters import COMMENT_KEY, FeedbackFilters
 from query_api.filters.parameter_values import Range
 
@@ -17,9 +17,9 @@ _AGES = {"pending": ">=", "orphaned": "<"}
 _PLACES = 30
 
 
-def conditions_on_listed_feedback(filters: FeedbackFilters, alias: str) -> Conditions:
+def conditions_on_listed_feedback(filters: FeedbackFilters, alias: str, traces: Amount = "many") -> Conditions:
     """Which rows are asked for; `alias` is the name of the table in the query."""
-    conditions = conditions_on_feedback(filters.shared, alias)
+    conditions = conditions_on_feedback(filters.shared, alias, traces)
     _add_join_state(conditions, filters, alias)
     for name, limits in (("value", filters.value), ("weight", filters.weight)):
         _add_range(conditions, f"{alias}.{name}", name, limits)

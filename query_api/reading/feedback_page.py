@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import Field
 
 from query_api.clickhouse import Reader
+from query_api.filters.conditions import Amount, said_of_requests
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import JOIN_STATE, conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import Windows
-from query_api.reading.trace_rows import feedback_of_traces, hashes_of
+from query_api.trace_rows import feedback_of_traces, hashes_of
 
 COLUMNS = f"""
     f.workspace AS workspace, toString(f.feedback_id) AS id, f.trace_id AS trace_id, f.value AS value,
@@ -36,9 +37,12 @@ async def feedback_page(
 ) -> list[ListedFeedback]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    sought = Windows(filters.shared, place, datetime.now(UTC))
+    shared = filters.shared
+    by_traces = bool(shared.ask_about_feedback or said_of_requests(shared) or shared.metadata)
+    sought = Windows(shared, place, datetime.now(UTC), by_traces=by_traces)
     for window in sought:
-        found = await reader.rows(*feedback_query(replace(filters, shared=window), place, count - len(rows)))
+        asked = replace(filters, shared=window)
+        found = await reader.rows(*feedback_query(asked, place, count - len(rows), sought.traces))
         rows += found
         if len(rows) == count:
             break
@@ -46,11 +50,13 @@ async def feedback_page(
     return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
 
 
-def feedback_query(filters: FeedbackFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+def feedback_query(
+    filters: FeedbackFilters, place: Place | None, count: int, traces: Amount = "many"
+) -> tuple[str, dict[str, Any]]:
     """The query of the newest `count` with its parameters."""
-    conditions = conditions_on_listed_feedback(filters, "f")
-    if traces := filters.shared.texts.get("trace_id"):
-        conditions.add(feedback_of_traces("f"), **hashes_of(filters.shared.workspace, traces))
+    conditions = conditions_on_listed_feedback(filters, "f", traces)
+    if trace_ids := filters.shared.texts.get("trace_id"):
+        conditions.add(feedback_of_traces("f"), **hashes_of(filters.shared.workspace, trace_ids))
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     query = f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f FINAL WHERE {conditions.text}

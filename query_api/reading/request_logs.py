@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.errors import example
-from query_api.filters.conditions import conditions_on_requests
+from query_api.filters.conditions import Amount, conditions_on_requests
 from query_api.filters.cursors import (
     PARAMETERS,
     Place,
@@ -32,9 +32,9 @@ from query_api.reading.request_log_items import (
     parts_of,
 )
 from query_api.reading.time_windows import Windows
-from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
+from query_api.trace_rows import hashes_of, requests_of_traces
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
 
@@ -126,9 +126,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    sought = Windows(filters, place, datetime.now(UTC))
+    sought = Windows(filters, place, datetime.now(UTC), by_traces=filters.ask_about_feedback)
     for window in sought:
-        found = await reader.rows(*log_query(window, place, count - len(rows)))
+        found = await reader.rows(*log_query(window, place, count - len(rows), sought.traces))
         rows += found
         if len(rows) == count:
             break
@@ -136,12 +136,14 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
     return rows
 
 
-def log_query(filters: LogFilters, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+def log_query(
+    filters: LogFilters, place: Place | None, count: int, traces: Amount = "many"
+) -> tuple[str, dict[str, Any]]:
     """The query of the newest `count` with its parameters.
 
     Their places first, for which few columns are read. A request that is stored twice is the same row twice.
     """
-    conditions = conditions_on_requests(filters, "l")
+    conditions = conditions_on_requests(filters, "l", traces)
     if "trace_id" in filters.texts:
         conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)

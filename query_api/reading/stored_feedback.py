@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query_api.clickhouse import Reader
-from query_api.reading.standing_rows import RANK
+from query_api.standing_rows import RANK
 
 _CREATE = """
 SELECT entry FROM feedback.journal PREWHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}

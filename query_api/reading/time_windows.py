@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from query_api.filters.conditions import Amount
 from query_api.filters.cursors import Place
 from query_api.filters.parameters import LogFilters
 
 _FIRST = timedelta(minutes=20)
-# The traces of a window are looked up one by one where a filter is about their feedback.
+# The traces of a window are looked up one by one where a filter is about them.
 _FIRST_OF_TRACES = timedelta(minutes=2)
-_LEAST_GROWTH, _MOST_GROWTH = 2.0, 12.0
+_FEW_TRACES, _SOME_TRACES = timedelta(minutes=5), timedelta(days=1)
+_LEAST_GROWTH, _GROWTH, _MOST_GROWTH = 2.0, 12.0, 40.0
 _MARGIN = 1.5
 _ALL_IN_WINDOWS = timedelta(days=20)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -26,28 +28,41 @@ class Windows:
     What names traces or requests is found by its key, and so asked for at once.
     """
 
-    def __init__(self, filters: LogFilters, place: Place | None, now: datetime) -> None:
+    traces: Amount = "many"
+    """How many the latest window may hold."""
+
+    def __init__(self, filters: LogFilters, place: Place | None, now: datetime, *, by_traces: bool = False) -> None:
+        """`by_traces`: the filters are about something that is looked up by trace."""
         self._filters, self._now = filters, now
+        self._first = _FIRST_OF_TRACES if by_traces else _FIRST
         self._until = filters.until
         if place:
             after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND
             self._until = min(after_place, filters.until) if filters.until else after_place
-        self._growth = _MOST_GROWTH
+        self._growth = _GROWTH
 
     def held(self, found: int, missing: int) -> None:
         """The latest window held so many rows and so many are missing: the next is as long as it takes for these."""
-        self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found)) if found else _MOST_GROWTH
+        self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found)) if found else _GROWTH
 
     def __iter__(self) -> Iterator[LogFilters]:
         filters, until = self._filters, self._until
         begin = newest = min(until, self._now) if until else self._now
-        length = _FIRST_OF_TRACES if filters.ask_about_feedback else _FIRST
+        length = self._first
         is_found_by_key = "trace_id" in filters.texts or filters.request_ids
         while not is_found_by_key and newest - begin < _ALL_IN_WINDOWS:
-            begin -= length
-            if filters.since and begin <= filters.since:
+            if filters.since and begin - length <= filters.since:
+                self.traces = _amount(begin - filters.since)
                 break
+            self.traces = _amount(length)
+            begin -= length
             yield replace(filters, since=begin, until=until)
-            until = begin
-            length *= self._growth
+            until, length = begin, length * self._growth
+            self.traces = "many"
         yield replace(filters, until=until)
+
+
+def _amount(length: timedelta) -> Amount:
+    if length > _SOME_TRACES:
+        return "many"
+    return "some" if length > _FEW_TRACES else "few"

@@ -6,8 +6,8 @@ from typing import Any
 
 from query_api.clickhouse import Reader
 from query_api.reading.request_log_items import Pair
-from query_api.reading.standing_rows import PLACE, RANK
-from query_api.reading.trace_rows import feedback_of_traces, hashes_of
+from query_api.standing_rows import PLACE, RANK
+from query_api.trace_rows import feedback_of_traces, hashes_of
 
 MOST_PAIRS = 20
 

@@ -19,10 +19,10 @@ from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi
 from query_api.filters.parameters import LogFilters, parameter
 from query_api.reading.request_log_items import COLUMNS, RequestLogFields, fields_of
 from query_api.reading.span_tree import Span, in_tree_order
-from query_api.reading.standing_rows import RANK
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
-from query_api.reading.trace_rows import hashes_of, requests_of_traces
 from query_api.settings import QuerySettings
+from query_api.standing_rows import RANK
+from query_api.trace_rows import hashes_of, requests_of_traces
 from runtime.http_errors import ApiError
 
 SPANS, FEEDBACK = "s", "f"

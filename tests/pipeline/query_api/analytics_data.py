@@ -12,8 +12,11 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from query_api.analytics.sums import VALUES, Sums
+from query_api.filters.conditions import milliseconds
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
+from schemas.ids import trace_hash_of, trace_key
+from schemas.murmur2 import murmur2
 
 START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
 """Clocks go back in Europe two days later."""
@@ -66,7 +69,7 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
     tokens = chance.choice([None, chance.randint(0, 20), 2**61])
     metadata = _metadata(chance)
     row = {
-        "workspace": stored.workspace, "request_id": _id(chance), "trace_id": trace_id,
+        "workspace": stored.workspace, "request_id": _id(chance, stored.workspace, trace_id), "trace_id": trace_id,
         "span_id": chance.choice(["", "s1"]), "started_at": _time(chance),
         "provider": chance.choice(["openai", "google"]), "model": chance.choice(["m1", "m2", "m__3"]),
         "status": chance.choice([200, 200, 429, 500]), "cost": chance.choice([None, chance.randint(0, 8) / 8]),
@@ -85,7 +88,7 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
 def _feedback(chance: random.Random, stored: Stored, trace_id: str) -> Row:
     requests, metadata = stored.requests_of(trace_id), _metadata(chance)
     return {
-        "workspace": stored.workspace, "feedback_id": _id(chance), "trace_id": trace_id,
+        "workspace": stored.workspace, "feedback_id": _id(chance, stored.workspace, trace_id), "trace_id": trace_id,
         "value": chance.randint(-10, 10), "weight": Decimal(chance.choice([0, 1, 1, 5, 9])) / chance.choice([9, 10]),
         "created_at": _time(chance), "join_state": "joined" if requests else "pending",
         "models": sorted({row["model"] for row in requests}),
@@ -111,8 +114,10 @@ def _time(chance: random.Random) -> datetime:
     return at.replace(**whole, second=0, microsecond=0) if whole else at
 
 
-def _id(chance: random.Random) -> uuid.UUID:
-    return uuid.UUID(int=chance.getrandbits(128))
+def _id(chance: random.Random, workspace: str, trace_id: str) -> uuid.UUID:
+    """By chance, but for the hash of its trace."""
+    others = chance.getrandbits(128) & ~(0xFFFFFFFF << 16)
+    return uuid.UUID(int=others | murmur2(trace_key(workspace, trace_id)) << 16)
 
 
 def insert(client: Client, stored: Stored) -> None:
@@ -141,7 +146,15 @@ def insert(client: Client, stored: Stored) -> None:
 
 
 def insert_requests(client: Client, requests: list[Row]) -> None:
-    """Write these requests, once more if they are there."""
+    """Write these requests, once more if they are there, and what the journal tells of them."""
+    journal = []
+    for row in requests:
+        entry = json.dumps({"event": "fact", "started_at": milliseconds(row["started_at"])})
+        journal.append({
+            "trace_hash": trace_hash_of(row["request_id"]), "kind": "request", "id": row["request_id"], "sequence": 1,
+            "kafka_partition": 0, "recorded_at": row["started_at"], "line": f"[0,0,1,{entry}]",
+        })  # fmt: skip
+    _write(client, "journal", journal)
     _write(client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in requests])
 
 

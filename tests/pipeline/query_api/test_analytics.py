@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from query_api.analytics.plan import Piece, Plan, plan
 from query_api.analytics.sums import Sums, sums_of_feedback
 from query_api.analytics.time_buckets import BUCKETS, timeline, zone_of
-from query_api.filters.conditions import conditions_on_feedback, conditions_on_requests
+from query_api.filters.conditions import Amount, conditions_on_feedback, conditions_on_requests
 from query_api.filters.parameters import LogFilters, filters_in
 from tests.buckets import coarse_enough
 from tests.pipeline.query_api.analytics_data import START, Row, feedback_asked, invented, requests_asked, sums_of
@@ -101,16 +101,19 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
 
 
 @settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
-@given(given=some_of(ALL, 3), times=RANGES)
-@example({"weighted_feedback_min": "0"}, WHOLE)
-@example({"weighted_feedback_max": "2"}, WHOLE)
+@given(given=some_of(ALL, 3), times=RANGES, traces=st.sampled_from(get_args(Amount)))
+@example({"weighted_feedback_min": "0"}, WHOLE, "many")
+@example({"weighted_feedback_max": "2"}, WHOLE, "many")
+@example({"weighted_feedback_max": "2"}, WHOLE, "few")
+@example({"has_feedback": "false"}, WHOLE, "few")
+@example({"status_code": "500", "metadata": '{"tier": "3"}'}, WHOLE, "few")
 def test_filters_choose_the_requests_and_the_feedback_that_plain_python_chooses(
-    world: World, given: dict[str, str], times: tuple[datetime, datetime]
+    world: World, given: dict[str, str], times: tuple[datetime, datetime], traces: Amount
 ) -> None:
     filters = asked(given, *times)
     for table, conditions, rows in (
-        ("request_logs", conditions_on_requests(filters, "r"), requests_asked(world.stored, filters)),
-        ("feedback", conditions_on_feedback(filters, "r"), feedback_asked(world.stored, filters)),
+        ("request_logs", conditions_on_requests(filters, "r", traces), requests_asked(world.stored, filters)),
+        ("feedback", conditions_on_feedback(filters, "r", traces), feedback_asked(world.stored, filters)),
     ):
         key = "request_id" if table == "request_logs" else "feedback_id"
         query = f"SELECT r.{key} FROM feedback.{table} AS r WHERE {conditions.text}"

@@ -32,14 +32,25 @@ def feedback_of_traces(alias: str) -> str:
 
 def requests_of_traces(alias: str) -> str:
     """That a row of feedback.request_log_rows is where a request on the traces of `trace_hashes` is."""
+    return _requests(f"{alias}.", _OF_TRACES)
+
+
+def requests_beside(feedback: str) -> str:
+    """That a row of feedback.request_log_rows is where a request on the trace of a feedback is; `feedback` is a query
+    of ids, which carry the hashes of their traces."""
+    trace_hash = "reinterpretAsUInt32(reverse(unhex(substring(toString(feedback_id), 25, 8))))"
+    return _requests("", f"trace_hash IN (SELECT {trace_hash} FROM ({feedback}))")
+
+
+def _requests(at: str, of_traces: str) -> str:
     return f"""
-    ({alias}.started_at, {alias}.request_id) IN (
+    ({at}started_at, {at}request_id) IN (
         SELECT fromUnixTimestamp64Milli(JSONExtractInt(entry, 'started_at'), 'UTC'), id FROM feedback.journal
-        PREWHERE {_OF_TRACES} AND kind = 'request'
+        PREWHERE {of_traces} AND kind = 'request'
     )
     """
 
 
 def hashes_of(workspace: str, traces: Iterable[str]) -> dict[str, Any]:
-    """The parameter of both."""
+    """The parameter of those that name `trace_hashes`."""
     return {"trace_hashes": [murmur2(trace_key(workspace, trace)) for trace in traces]}
