@@ -9,7 +9,7 @@ from pydantic import Field
 from query_api.clickhouse import Reader
 from query_api.filters.conditions import Amount, said_of_requests
 from query_api.filters.cursors import Place, add_place
-from query_api.filters.feedback_conditions import JOIN_STATE, conditions_on_listed_feedback
+from query_api.filters.feedback_conditions import JOIN_STATE, ORPHANED_BEFORE, conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import Windows
@@ -38,6 +38,9 @@ async def feedback_page(
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
     shared = filters.shared
+    if filters.join_state == "orphaned":
+        (policy,) = await reader.rows(f"SELECT {ORPHANED_BEFORE} AS before")
+        shared = replace(shared, until=min(shared.until or policy["before"], policy["before"]))
     by_traces = bool(shared.ask_about_feedback or said_of_requests(shared) or shared.metadata)
     sought = Windows(shared, place, datetime.now(UTC), by_traces=by_traces)
     for window in sought:

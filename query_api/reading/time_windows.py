@@ -15,7 +15,7 @@ from query_api.filters.parameters import LogFilters
 _FIRST = timedelta(minutes=20)
 # The traces of a window are looked up one by one where a filter is about them.
 _FIRST_OF_TRACES = timedelta(minutes=2)
-_FEW_TRACES, _SOME_TRACES = timedelta(minutes=5), timedelta(days=1)
+_FEW_TRACES, _SOME_TRACES = timedelta(minutes=30), timedelta(days=1)
 _LEAST_GROWTH, _GROWTH, _MOST_GROWTH = 2.0, 12.0, 40.0
 _MARGIN = 1.5
 _ALL_IN_WINDOWS = timedelta(days=20)

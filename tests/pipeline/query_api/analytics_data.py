@@ -15,7 +15,7 @@ from query_api.analytics.sums import VALUES, Sums
 from query_api.filters.conditions import milliseconds
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
-from schemas.ids import trace_hash_of, trace_key
+from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 
 START = datetime(2025, 10, 24, 10, 7, 1, tzinfo=UTC)
@@ -151,7 +151,7 @@ def insert_requests(client: Client, requests: list[Row]) -> None:
     for row in requests:
         entry = json.dumps({"event": "fact", "started_at": milliseconds(row["started_at"])})
         journal.append({
-            "trace_hash": trace_hash_of(row["request_id"]), "kind": "request", "id": row["request_id"], "sequence": 1,
+            "trace_hash": murmur2(trace_key(row["workspace"], row["trace_id"])), "kind": "request", "id": row["request_id"], "sequence": 1,
             "kafka_partition": 0, "recorded_at": row["started_at"], "line": f"[0,0,1,{entry}]",
         })  # fmt: skip
     _write(client, "journal", journal)
