@@ -1,5 +1,6 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -115,10 +116,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             if "feedback.read" not in caller.scopes:
                 return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            summaries = await summaries_of(reader, caller.workspace, [row["trace_id"]])
-            feedback = await feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK) if summaries else []
+            summaries, feedback = await asyncio.gather(
+                summaries_of(reader, caller.workspace, [row["trace_id"]]),
+                feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK),
+            )
         feedback_summary = summaries.get(row["trace_id"], TraceSummary()).feedback_summary
-        return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=feedback)
+        shown = feedback if summaries else []
+        return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=shown)
 
     return router
 

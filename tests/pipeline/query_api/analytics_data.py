@@ -147,13 +147,14 @@ def insert(client: Client, stored: Stored) -> None:
 
 def insert_requests(client: Client, requests: list[Row]) -> None:
     """Write these requests, once more if they are there, and what the journal tells of them."""
-    journal = []
-    for row in requests:
-        entry = json.dumps({"event": "fact", "started_at": milliseconds(row["started_at"])})
-        journal.append({
-            "trace_hash": murmur2(trace_key(row["workspace"], row["trace_id"])), "kind": "request", "id": row["request_id"], "sequence": 1,
-            "kafka_partition": 0, "recorded_at": row["started_at"], "line": f"[0,0,1,{entry}]",
-        })  # fmt: skip
+    journal = [
+        {
+            "trace_hash": murmur2(trace_key(row["workspace"], row["trace_id"])), "kind": "request",
+            "id": row["request_id"], "sequence": 1, "kafka_partition": 0, "recorded_at": row["started_at"],
+            "line": f'[0,0,1,{{"event":"fact","started_at":{milliseconds(row["started_at"])}}}]',
+        }
+        for row in requests
+    ]  # fmt: skip
     _write(client, "journal", journal)
     _write(client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in requests])
 
