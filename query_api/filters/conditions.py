@@ -93,7 +93,7 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
         left = f"SELECT {at}feedback_id FROM feedback.feedback_rows AS {alias or 'asked'} WHERE {conditions.text}"
         beside = f" AND {requests_beside(left)}"
     asked = said_of_requests(filters)
-    if len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK:
+    if _are_listed(asked):
         (name,) = asked
         conditions.add(
             f"hasAny({at}{_LISTS_OF_FEEDBACK[name]}, {{{name}:Array(String)}})", **{name: list(filters.texts[name])}
@@ -122,6 +122,17 @@ def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
     names += ["status_code"] * bool(filters.statuses) + ["ai_org_model"] * bool(filters.provider_models)
     names += ["request_id"] * bool(filters.request_ids)
     return tuple(names)
+
+
+def is_found_by_requests(filters: LogFilters) -> bool:
+    """Whether feedback is chosen by the requests on its trace."""
+    asked = said_of_requests(filters)
+    return bool(asked and not _are_listed(asked)) or any(key not in SPECIALS for key in filters.metadata)
+
+
+def _are_listed(asked: tuple[str, ...]) -> bool:
+    """Whether feedback itself lists what is asked of its requests."""
+    return len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK
 
 
 def milliseconds(at: datetime) -> int:

@@ -69,5 +69,15 @@ def test_a_window_is_as_long_as_the_one_before_lets_expect() -> None:
     assert second(0, 51) == timedelta(hours=4)
 
 
+def test_what_is_looked_up_by_trace_begins_with_few_traces() -> None:
+    def amounts(since: timedelta | None = None) -> list[str]:
+        windows = Windows(LogFilters("w", since=NOW - since if since else None), None, NOW, by_traces=True)
+        return [windows.traces for _ in windows]
+
+    assert amounts() == ["few", "few", "some", "many", "many", "many"]
+    assert amounts(timedelta(minutes=1)) == ["few"]
+    assert amounts(timedelta(hours=1)) == ["few", "few", "some"]
+
+
 def _holds(window: LogFilters, at: datetime) -> bool:
     return (window.since is None or at >= window.since) and (window.until is None or at < window.until)
