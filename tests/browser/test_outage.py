@@ -60,16 +60,17 @@ def test_every_page_says_so_and_comes_back(
 ) -> None:
     somebody = visitor(rated)
     somebody.expect("status of 503")
-    opened = {path: somebody.page(path) for path in (*WHOLE, *WITH_PARTS)}
+    logs, feedback, pipeline = open_before
+    logs.locator("#rows a.open").click()
+    # All at once: each question waits for ClickHouse as long as it may.
+    opened = {path: somebody.page_under_way(path) for path in (*WHOLE, *WITH_PARTS)}
     for path, page in opened.items():
         for part in WITH_PARTS.get(path, ("main",)):
             is_told_in_plain_words(page, part)
-    logs, feedback, pipeline = open_before
     for page in (logs, feedback):
         is_told_in_plain_words(page, "#outage")
         expect(page.locator("#rows tbody tr")).to_have_count(1)
     is_told_in_plain_words(pipeline, "#status")
-    logs.locator("#rows a.open").click()
     is_told_in_plain_words(logs, "#drawer")
 
     clickhouse()

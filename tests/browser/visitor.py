@@ -43,6 +43,12 @@ class Visitor:
             page.goto(path)
         return page
 
+    def page_under_way(self, path: str) -> Page:
+        """A new page that has set out for a path: whoever asks for something on it waits for its coming."""
+        page = self.context.new_page()
+        page.evaluate("address => void setTimeout(() => location.assign(address))", f"http://{self.origin}{path}")
+        return page
+
     def quiet_page(self, path: str) -> Page:
         """A new page once it has loaded what comes later, too."""
         page = self.context.new_page()
