@@ -6,7 +6,7 @@ import sys
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
 from ingest_api.__main__ import main as serve
-from ingest_api.app import EdgeApp
+from ingest_api.http.edge_app import EdgeApp
 from operations.admin_api.routes import add_admin
 from query_api.app import add_queries
 from query_api.settings import ANY_ADDRESS, QuerySettings

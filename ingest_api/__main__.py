@@ -10,7 +10,8 @@ from logging.config import dictConfig
 
 import uvicorn
 
-from ingest_api.app import EdgeApp, create_app
+from ingest_api.app import create_app
+from ingest_api.http.edge_app import EdgeApp
 from ingest_api.http.idle_clients import Connections
 from ingest_api.settings import Settings
 from runtime.background_tasks import exit_code

@@ -60,12 +60,20 @@ _ID_PARAMETER = {
 
 def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
     """The operations of the publishing endpoints, by path and method."""
-    feedback = _operation(
+    return {
+        "/v1/feedback": {"post": _create_feedback(settings.max_bulk)},
+        "/v1/feedback/{feedback_id}": {"put": _update_feedback(), "delete": _delete_feedback()},
+        "/v1/logs": {"post": _log_requests(settings.max_bulk)},
+    }
+
+
+def _create_feedback(max_bulk: int) -> dict[str, Any]:
+    return _operation(
         "create_feedback",
         "Give feedback",
         "One object or an array of them; a bulk call is stored whole or not at all. Null is the same as missing.",
         [_TRACE_ID_HEADER, _IDEMPOTENCY_HEADER],
-        _one_or_many("FeedbackIn", settings.max_bulk),
+        _one_or_many("FeedbackIn", max_bulk),
         {
             "one": _FEEDBACK_EXAMPLE,
             "bulk": [_FEEDBACK_EXAMPLE, {"trace_id": "request-4712", "value": -1}],
@@ -75,12 +83,15 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         saved("FeedbackSaved", "Feedback successfully saved", feedback_ids=[_ID]),
         keyed=True,
     )
-    logs = _operation(
+
+
+def _log_requests(max_bulk: int) -> dict[str, Any]:
+    return _operation(
         "log_requests",
         "Log requests that an app has served",
         "One object or an array of them; a bulk call is stored whole or not at all.",
         [_TRACE_ID_HEADER, _IDEMPOTENCY_HEADER],
-        _one_or_many("LogIn", settings.max_bulk),
+        _one_or_many("LogIn", max_bulk),
         {
             "one": _LOG_EXAMPLE,
             "bulk": [
@@ -96,7 +107,10 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         saved("LogsSaved", "Logs successfully saved", ids=[_ID], trace_ids=["request-4711"]),
         keyed=True,
     )
-    update = _operation(
+
+
+def _update_feedback() -> dict[str, Any]:
+    return _operation(
         "update_feedback",
         "Change feedback",
         "At least one of value, weight and metadata; what is missing or null keeps its stored value.",
@@ -106,7 +120,10 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         saved("FeedbackSaved", "Feedback successfully updated", feedback_ids=[_ID]),
         not_found=True,
     )
-    delete = _operation(
+
+
+def _delete_feedback() -> dict[str, Any]:
+    return _operation(
         "delete_feedback",
         "Delete feedback",
         "For good: its id is never used again.",
@@ -116,11 +133,6 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         saved("FeedbackSaved", "Feedback successfully deleted", feedback_ids=[_ID]),
         not_found=True,
     )
-    return {
-        "/v1/feedback": {"post": feedback},
-        "/v1/feedback/{feedback_id}": {"put": update, "delete": delete},
-        "/v1/logs": {"post": logs},
-    }
 
 
 def _operation(

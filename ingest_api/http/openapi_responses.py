@@ -68,7 +68,7 @@ def failures(has_body: bool, not_found: bool, keyed: bool) -> dict[str, Any]:
         examples["409"] = (
             "this Idempotency-Key was used before with another body",
             "Idempotency-Key",
-            "The key stands for another call.",
+            "The key belongs to another call.",
         )
     by_status = {
         status: described(about, "Failure", error_content(int(status), message, param))

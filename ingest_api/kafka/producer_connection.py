@@ -138,7 +138,7 @@ class ProducerConnection:
         elif len(set(counts.values())) > 1:
             found = " and ".join(f"{topic} has {count}" for topic, count in counts.items())
             self._set_fault(
-                f"the input topics must have equal partition counts, but {found}: make them anew with equal counts"
+                f"the input topics must have equal partition counts, but {found}: create them again with equal counts"
             )
         else:
             self.partitions = next(iter(counts.values()))

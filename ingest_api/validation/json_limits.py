@@ -25,7 +25,7 @@ MAX_KEYS_COMPARED = 100_000
 
 # Possessive, and it accepts a string that does not end, so that no text is scanned twice.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-# A tuple, because isinstance is several times as slow with a union made anew.
+# A tuple, because isinstance is several times as slow with a new union.
 _CONTAINERS = (dict, list)
 
 # orjson turns integers beyond 64 bits into floats, msgspec keeps them; the shortest of them have 19 digits.
@@ -131,8 +131,8 @@ def is_deeper_than(value: Any, limit: int) -> bool:
 def _refuse_duplicate_key(raw: bytes, value: Any, what: str, within: str | None) -> None:
     if _has_more(colon_count, raw, MAX_KEYS_COMPARED):
         raise ApiError(
-            f"{what} has an object in which a key stands twice: send it once"
-            f" (which key it is can be said of up to {MAX_KEYS_COMPARED} keys: send fewer at a time to learn it)",
+            f"{what} has an object in which a key appears twice: send it once"
+            f" (with at most {MAX_KEYS_COMPARED} keys in a body this message names the key: send fewer at a time)",
             within,
         )
     try:
@@ -142,7 +142,7 @@ def _refuse_duplicate_key(raw: bytes, value: Any, what: str, within: str | None)
         raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within) from None
     if place is not None:
         path = field_path(place)
-        raise ApiError(f"{path} stands twice in one object: send it once", path)
+        raise ApiError(f"{path} appears twice in one object: send it once", path)
 
 
 def _duplicate_at(written: Any, value: Any, place: list[str | int]) -> list[str | int] | None:

@@ -28,7 +28,7 @@ TraceIdIn = Annotated[
     str | None,
     Field(
         validation_alias=AliasChoices(*TRACE_ID_NAMES),
-        description="The trace that is spoken of. The header `x-portkey-trace-id` serves where it is missing.",
+        description="The trace of the item. If it is missing, the header `x-portkey-trace-id` is used.",
         examples=["request-4711"],
     ),
 ]
@@ -109,7 +109,7 @@ class RequestIn(TypedDict, total=False):
     body: Annotated[
         Any,
         Field(
-            description="`model` and `user` are read from it. Of one that is too large its beginning is kept.",
+            description="`model` and `user` are read from it. Of a large body, only the beginning is stored.",
             examples=[{"model": "m-1"}],
         ),
     ]
@@ -132,12 +132,12 @@ class ResponseIn(TypedDict, total=False):
     ]
     body: Annotated[
         Any,
-        Field(description="`model` and `usage` are read from it. Of one that is too large its beginning is kept."),
+        Field(description="`model` and `usage` are read from it. Of a large body, only the beginning is stored."),
     ]
 
 
 class LogIn(TypedDict, total=False):
-    """One request that an app has served. Trace and span ids may stand here, in metadata or in headers."""
+    """One request that an app has served. Trace and span ids may be here, in metadata or in headers."""
 
     request: Required[Annotated[RequestIn, BeforeValidator(object_in_text)]]
     response: Required[Annotated[ResponseIn, BeforeValidator(object_in_text)]]

@@ -94,5 +94,5 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
 def _checked(count: int, name: str) -> int:
     if count > HIGHEST_TOKENS:
         field = f"response.body.{name}"
-        raise ApiError(f"{field} must tell at most {HIGHEST_TOKENS} tokens, got {shown(count)}", field)
+        raise ApiError(f"{field} must be at most {HIGHEST_TOKENS} tokens, got {shown(count)}", field)
     return count

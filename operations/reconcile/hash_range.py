@@ -14,9 +14,9 @@ from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, HashRange,
 from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
 from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
+from stream_workers.join.changes import Changes
 from stream_workers.join.feedback import FeedbackState
 from stream_workers.join.snapshots import of_feedback, of_traces
-from stream_workers.join.trace_join import Changes
 from stream_workers.join.trace_state import TraceState
 
 # The columns of rows in Arrow, as the digests of snapshot.py need them.

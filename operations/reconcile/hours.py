@@ -21,8 +21,8 @@ from operations.reconcile.stretches import (
 )
 from operations.removal import mutate
 from operations.retention import noted
+from stream_workers.rollup.hour_rows import HOUR_COLUMNS, copied, standing
 from stream_workers.rollup.rollups import Hour
-from stream_workers.rollup.statements import HOUR_COLUMNS, copied, standing
 
 _HOUR = "toDateTime(toStartOfHour(created_at), 'UTC')"
 _CONTENT = (

@@ -29,8 +29,8 @@ from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.output_producer import OutputProducer
 from stream_workers.io.retry import Backoff, until_done
 from stream_workers.io.schema_check import require_own_tables
+from stream_workers.join.claims import Claim
 from stream_workers.join.trace_cache import TraceCache
-from stream_workers.join.trace_join import Claim
 from stream_workers.settings import WorkerSettings
 
 log = logging.getLogger(__name__)

@@ -27,10 +27,10 @@ from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates,
 from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff, until_done
+from stream_workers.join.claims import Claim, digest_of, first_of_each_key
 from stream_workers.join.decode import IncomingEvent, RejectedRecord, StateInvalidated, decode
 from stream_workers.join.state_codec import EncodedState
 from stream_workers.join.trace_cache import TraceCache
-from stream_workers.join.trace_join import Claim, digest_of, first_of_each_key
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

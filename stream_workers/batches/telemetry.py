@@ -19,7 +19,7 @@ from stream_workers.batches.process_batch import StoredStates
 from stream_workers.batches.processor import WorkerEngines
 from stream_workers.io.arrow_rows import LOST
 from stream_workers.io.output_messages import OutputMessage
-from stream_workers.join.trace_join import Claim
+from stream_workers.join.claims import Claim
 
 
 class InstrumentedEngines:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
+from stream_workers.join.changes import Changes
+from stream_workers.join.claims import Claim, Keyed, digest_of
 from stream_workers.join.decode import Expired, IncomingEvent, RejectedRecord, given, milliseconds
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
-from stream_workers.join.trace_join import Changes, Claim, Keyed, digest_of
 
 _encode = msgspec.json.Encoder().encode
 _MS = pa.timestamp("ms", tz="UTC")

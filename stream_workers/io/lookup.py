@@ -14,9 +14,9 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.external import ExternalData
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+from stream_workers.join.claims import Claim
 from stream_workers.join.decode import Created, Deleted, Expired, StateInvalidated, Updated
 from stream_workers.join.request_facts import RequestFact
-from stream_workers.join.trace_join import Claim
 from stream_workers.join.trace_state import Entry, HashBucket, fold
 
 _ENTRIES = """

@@ -14,9 +14,9 @@ from msgspec import Raw, Struct, field
 from runtime.times import rfc3339
 from schemas import ids, topics
 from stream_workers.join.aggregate import BILLION
+from stream_workers.join.changes import Changes
 from stream_workers.join.decode import RejectedRecord
 from stream_workers.join.snapshots import EXPIRED, FeedbackSnapshot, TraceSnapshot
-from stream_workers.join.trace_join import Changes
 
 _encode = msgspec.json.Encoder().encode
 _HOUR_MS, _HOUR_S = 3_600_000, 3600

@@ -7,12 +7,13 @@ fails, the buckets must not be used again.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
+from stream_workers.join.changes import Changes
+from stream_workers.join.claims import Claim, Keyed, digest_of
 from stream_workers.join.decode import (
     Created,
     Expired,
@@ -25,41 +26,13 @@ from stream_workers.join.decode import (
 )
 from stream_workers.join.feedback import Conflict, FeedbackState
 from stream_workers.join.request_facts import RequestFact
-from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot, of_expired, of_feedback, of_traces
+from stream_workers.join.snapshots import of_expired, of_feedback, of_traces
 from stream_workers.join.trace_state import Entry, HashBucket, TraceState, fold, latest_expiry
-
-Claim = tuple[str, str]
-"""Workspace and idempotency key."""
-
-Keyed = Created | Requested
-"""An event that may have come with an idempotency key."""
 
 _UNKNOWN = (
     "No feedback {} is known: it was never created, or its trace was removed after FEEDBACK_KEEP_TRACES_DAYS without an"
     " event."
 )
-
-# A tuple, because isinstance is several times as slow with a union.
-_KEYED = (Created, Requested)
-
-
-@dataclass
-class Changes:
-    """What follows from events: journal entries, snapshots to store and publish, and events that are rejected."""
-
-    journal: list[tuple[IncomingEvent, RequestFact | None]] = field(default_factory=list)
-    requests: list[IncomingEvent] = field(default_factory=list)
-    feedback: list[FeedbackSnapshot] = field(default_factory=list)
-    traces: list[TraceSnapshot] = field(default_factory=list)
-    rejected: list[RejectedRecord] = field(default_factory=list)
-
-    def add(self, later: "Changes") -> None:
-        """Add the changes of later events on other traces."""
-        self.journal += later.journal
-        self.requests += later.requests
-        self.feedback += later.feedback
-        self.traces += later.traces
-        self.rejected += later.rejected
 
 
 def apply(
@@ -74,21 +47,6 @@ def apply(
     entries of each trace hash that is to be removed.
     """
     return _Join(buckets, claimed, entries).apply_all(events)
-
-
-def first_of_each_key(events: Sequence[IncomingEvent]) -> dict[Claim, Keyed]:
-    """The idempotency keys of the events, each with the first event that came with it."""
-    first: dict[Claim, Keyed] = {}
-    for incoming in events:
-        event = incoming.event
-        if isinstance(event, _KEYED) and event.idempotency_key is not None:
-            first.setdefault((event.workspace, event.idempotency_key), event)
-    return first
-
-
-def digest_of(event: Keyed) -> str:
-    """The digest of the call that sent the event; empty if the event has none."""
-    return event.idempotency_digest or ""
 
 
 class _Join:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from clickhouse_connect.driver.binding import bind_query
 
 from deploy.api import extend
-from ingest_api.app import EdgeApp, create_app
+from ingest_api.app import create_app
+from ingest_api.http.edge_app import EdgeApp
 from ingest_api.http.publish_endpoint import Message
 from ingest_api.settings import Settings
 from operations.connections import told_by_clickhouse

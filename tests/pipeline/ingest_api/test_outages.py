@@ -63,8 +63,8 @@ class HastyEdge(Edge):
     argv = (
         sys.executable,
         "-c",
-        "import sys; from ingest_api import key_feed; from ingest_api.__main__ import main;"
-        " key_feed._REREAD_S, key_feed._PASS_S, key_feed._REQUEST_MS = 0, 1.5, 1000; sys.exit(main())",
+        "import sys; from ingest_api.kafka import api_key_feed as feed; from ingest_api.__main__ import main;"
+        " feed._REREAD_S, feed._PASS_S, feed._REQUEST_MS = 0, 1.5, 1000; sys.exit(main())",
     )
 
 

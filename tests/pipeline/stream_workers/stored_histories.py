@@ -10,8 +10,9 @@ from clickhouse_connect.driver.client import Client
 
 from schemas import topics
 from stream_workers.io.arrow_rows import tables
+from stream_workers.join.claims import Claim, digest_of, first_of_each_key
 from stream_workers.join.decode import decode
-from stream_workers.join.trace_join import Claim, apply, digest_of, first_of_each_key
+from stream_workers.join.trace_join import apply
 from stream_workers.join.trace_state import HashBucket
 from tests.unit.stream_workers.test_replay import history, records
 

@@ -23,7 +23,7 @@ from operations.retention import apply_settings
 from schemas import topics
 from stream_workers.io.clickhouse_sink import store
 from stream_workers.io.lookup import JournalStates, fetch_claims, fetch_entries
-from stream_workers.join.trace_join import Claim
+from stream_workers.join.claims import Claim
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_with_tables

@@ -86,7 +86,7 @@ def test_a_nul_character_is_refused_by_its_place(raw: bytes, param: str | None) 
 )
 def test_a_key_that_stands_twice_in_one_object_is_refused_by_its_place(raw: bytes, param: str) -> None:
     fault = refusal(raw)
-    assert fault.message == f"{param} stands twice in one object: send it once"
+    assert fault.message == f"{param} appears twice in one object: send it once"
     assert fault.param == param
 
 
@@ -135,7 +135,7 @@ def test_of_very_many_keys_it_is_said_that_one_stands_twice_and_how_to_learn_whi
     assert refusal(b'{%b,"0":1}' % members.encode()).param == "0"
     fault = refusal(b'{%b,"a":1,"0":1}' % members.encode())
     assert fault.param is None
-    assert "stands twice" in fault.message
+    assert "appears twice" in fault.message
     assert f"up to {MAX_KEYS_COMPARED} keys" in fault.message
 
 

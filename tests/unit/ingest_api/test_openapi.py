@@ -6,7 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from starlette.routing import Route
 
-from ingest_api.app import EdgeApp, create_app
+from ingest_api.app import create_app
+from ingest_api.http.edge_app import EdgeApp
 from ingest_api.settings import Settings
 from ingest_api.validation import models
 

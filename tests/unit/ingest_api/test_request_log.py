@@ -257,7 +257,7 @@ def test_a_count_of_tokens_beyond_what_any_reader_of_json_takes_exactly_is_refus
     for body in ({"usage": {name: beyond}}, json.dumps({"usage": {name: beyond}})):
         refused = faulty(response={"body": body})
         assert refused.param == field
-        assert refused.message.startswith(f"{field} must tell at most 9007199254740991 tokens, got ")
+        assert refused.message.startswith(f"{field} must be at most 9007199254740991 tokens, got ")
     assert one(response={"body": {"usage": {name: 2**53 - 1}}}).total_tokens == 2**53 - 1
 
 

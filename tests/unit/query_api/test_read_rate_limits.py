@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from deploy.api import extend
-from ingest_api.app import EdgeApp, create_app
+from ingest_api.app import create_app
+from ingest_api.http.edge_app import EdgeApp
 from ingest_api.settings import Settings
 from query_api.settings import QuerySettings
 from runtime.api_key_authentication import OPEN

@@ -8,8 +8,8 @@ import pytest
 
 from stream_workers.io.output_messages import messages
 from stream_workers.join.aggregate import Totals, billionths
+from stream_workers.join.changes import Changes
 from stream_workers.join.snapshots import TraceSnapshot
-from stream_workers.join.trace_join import Changes
 
 PAGE = (Path(__file__).parents[3] / "docs/concepts.md").read_text()
 GIVEN, ALL, WITHOUT_THE_GUEST = re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE.partition("## Aggregates")[2], re.M)

@@ -21,8 +21,8 @@ from stream_workers.batches.processor import BatchAbandoned, Processor
 from stream_workers.io.lookup import JournalStates
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff
+from stream_workers.join.claims import Claim
 from stream_workers.join.trace_cache import BYTES_PER_ENTRY, TraceCache
-from stream_workers.join.trace_join import Claim
 
 Result = TypeVar("Result")
 
