@@ -132,7 +132,7 @@ def _refuse_duplicate_key(raw: bytes, value: Any, what: str, within: str | None)
     if _has_more(colon_count, raw, MAX_KEYS_COMPARED):
         raise ApiError(
             f"{what} has an object in which a key appears twice: send it once"
-            f" (with at most {MAX_KEYS_COMPARED} keys in a body this message names the key: send fewer at a time)",
+            f" (this message names the key in bodies of up to {MAX_KEYS_COMPARED} keys: send fewer at a time)",
             within,
         )
     try:

@@ -130,7 +130,9 @@ def test_the_outermost_key_that_stands_twice_is_named_of_any_body(value: Any) ->
         assert refusal(written(value).encode()).param == place
 
 
-def test_of_very_many_keys_it_is_said_that_one_stands_twice_and_how_to_learn_which() -> None:
+def test_in_a_body_of_very_many_keys_a_duplicate_is_refused_without_its_name_and_the_message_says_how_to_find_it() -> (
+    None
+):
     members = ",".join(f'"{n}":":"' for n in range(MAX_KEYS_COMPARED - 1))
     assert refusal(b'{%b,"0":1}' % members.encode()).param == "0"
     fault = refusal(b'{%b,"a":1,"0":1}' % members.encode())
