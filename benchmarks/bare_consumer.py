@@ -1,7 +1,7 @@
 """The limit: read the same records and insert ready-made rows, with nothing decided in between.
 
-Takes the rows that a worker has stored for one poll, as Arrow, and inserts those same bytes once per poll's worth of
-records that a bare aiokafka consumer returns. `python -m benchmarks.bare_consumer RECORDS POLL`, settings as for a
+Takes the rows that a worker has stored for one batch, as Arrow, and inserts those same bytes once per batch of
+records that a bare aiokafka consumer returns. `python -m benchmarks.bare_consumer RECORDS BATCH`, settings as for a
 worker; prints the records a second after the first tenth.
 """
 
@@ -20,11 +20,11 @@ TABLES = {"journal": "kind = 'feedback'", "feedback_rows": "1", "trace_aggregate
 SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
 
 
-async def main(records: int, poll: int) -> None:
+async def main(records: int, batch_records: int) -> None:
     client = await clickhouse_connect.get_async_client(dsn=os.environ["FEEDBACK_CLICKHOUSE_URL"])
     ready_made = {}
     for name, condition in TABLES.items():
-        query = f"SELECT * FROM feedback.{name} WHERE {condition} LIMIT {poll}"
+        query = f"SELECT * FROM feedback.{name} WHERE {condition} LIMIT {batch_records}"
         ready_made[name] = await client.raw_query(
             query, fmt="ArrowStream", settings={"output_format_arrow_string_as_string": 0}
         )
@@ -37,12 +37,12 @@ async def main(records: int, poll: int) -> None:
     await consumer.start()
     seen, unstored, started, warm = 0, 0, 0.0, 0
     while seen < records:
-        batches = await consumer.getmany(timeout_ms=1000, max_records=poll)
+        batches = await consumer.getmany(timeout_ms=1000, max_records=batch_records)
         read = sum(map(len, batches.values()))
         seen, unstored = seen + read, unstored + read
-        while unstored >= poll:
+        while unstored >= batch_records:
             await insert(client, ready_made)
-            unstored -= poll
+            unstored -= batch_records
         if not warm and seen >= records / 10:
             warm, started = seen, time.perf_counter()
     print(f"rate {(seen - warm) / (time.perf_counter() - started):.0f}", flush=True)

@@ -17,7 +17,7 @@ from benchmarks.programs import Rate, counter, plain_faust, quix_streams, steady
 from benchmarks.report import Benchmark, Figure, Goal
 from schemas.topics import REQUEST_LOGS
 
-POLL = 10_000
+BATCH = 10_000
 LARGE_CACHE = {"FEEDBACK_CACHE_MB": "1000"}
 Rates = dict[str, Rate]
 WARM, COLD, LIMIT = "ours, state remembered", "ours, state looked up", "the limit"
@@ -55,7 +55,7 @@ def ours_cold(count: int) -> Rates:
 
 
 def limit(found: Engines, count: int) -> Rate:
-    argv = [sys.executable, "-m", "benchmarks.bare_consumer", str(count), str(min(POLL, count // 10))]
+    argv = [sys.executable, "-m", "benchmarks.bare_consumer", str(count), str(min(BATCH, count // 10))]
     with running(argv, MEASURED_CORE, found.environment) as child:
         before = child.cpu_seconds
         until(lambda: child.says("rate"), "the bare consumer is done", child=child)

@@ -109,7 +109,7 @@ class Isolated(Pipeline):
         return answer
 
     def settle(self) -> None:
-        until(self.is_settled, "the workers have seen everything through")
+        until(self.is_settled, "the workers have processed everything")
 
     def fill(self, own: Workspace) -> None:
         """All that a workspace can have: feedback in every state, requests, rollups, dead letters and exports."""

@@ -319,7 +319,7 @@ def test_a_long_trace_comes_in_pages_with_exact_totals(pipeline: Pipeline) -> No
     for _ in range(25):
         requests.put(f"{pipeline.url}/v1/feedback/{ids[0]}", json={"value": 2}, timeout=30).raise_for_status()
     requests.delete(f"{pipeline.url}/v1/feedback/{ids[1]}", timeout=30).raise_for_status()
-    until(pipeline.is_settled, "the workers have seen everything through")
+    until(pipeline.is_settled, "the workers have processed everything")
     seen = {
         part: list(parts_of_trace(pipeline, trace, part, cursor))
         for part, cursor in (("spans", "span_cursor"), ("feedback", "feedback_cursor"))
@@ -341,7 +341,7 @@ def test_a_repeated_create_or_delete_shows_nowhere_and_stands_in_the_books(pipel
         return str(reply.json()["feedback_ids"][0])
 
     def shown() -> Item:
-        until(pipeline.is_settled, "the workers have seen everything through")
+        until(pipeline.is_settled, "the workers have processed everything")
         return answer(pipeline, on_trace(trace))
 
     kept, _, gone = create(), pipeline.feedback(trace, 7), pipeline.feedback(trace, 3)
@@ -388,7 +388,7 @@ def test_nothing_of_another_workspace_is_ever_told(pipeline: Pipeline) -> None:
     trace = a_trace()
     mine, my_log = pipeline.feedback(trace, 5), pipeline.request(trace, "mine")
     theirs, their_log = asyncio.run(other_workspace(pipeline, trace))
-    until(pipeline.is_settled, "the workers have seen everything through")
+    until(pipeline.is_settled, "the workers have processed everything")
     stored = pipeline.sql("SELECT workspace FROM feedback.feedback WHERE trace_id = {t:String}", t=trace)
     assert {row["workspace"] for row in stored} == {"default", "other"}
 
@@ -406,7 +406,7 @@ def test_nothing_of_another_workspace_is_ever_told(pipeline: Pipeline) -> None:
     assert ask(pipeline, f"/v1/logs/{their_log}").status_code == 404
     assert ask(pipeline, f"/v1/feedback/{theirs}").status_code == 404
     asyncio.run(other_workspace(pipeline, f"{trace}-theirs"))
-    until(pipeline.is_settled, "the workers have seen everything through")
+    until(pipeline.is_settled, "the workers have processed everything")
     assert ask(pipeline, f"/v1/traces/{trace}-theirs").status_code == 404
 
 

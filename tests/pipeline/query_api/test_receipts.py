@@ -174,6 +174,6 @@ def test_a_bulk_call_is_known_by_all_of_its_items_at_every_edge(pipeline: Pipeli
     until(lambda: all(receipt(pipeline, each)["refused"] for each in second[:2]), "what is in both is told as refused")
     reasons = {receipt(pipeline, each)["refused"][0]["reason"] for each in second[:2]}
     assert reasons | {receipt(pipeline, second[2])["reason"]} == {"idempotency_key_reused"}
-    until(pipeline.is_settled, "the workers have seen everything through")
+    until(pipeline.is_settled, "the workers have processed everything")
     assert [pipeline.aggregate(trace).get("feedback_count") for trace in traces] == [2, 2, 2, None]
     assert receipt(pipeline, first[2])["status"] == "stored"

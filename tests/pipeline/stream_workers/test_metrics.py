@@ -52,12 +52,12 @@ def grown(before: Numbers, after: Numbers, name: str) -> dict[tuple[str, ...], f
 
 
 def lags(numbers: Numbers) -> list[float]:
-    """Records that are not seen through, of each partition that is shown."""
+    """Records that are not acknowledged, of each partition that is shown."""
     return [number for key, number in numbers.items() if key[0] == "feedback_consumer_lag_records"]
 
 
 def lag(numbers: Numbers) -> float:
-    """Records that are not seen through, over all partitions; -1 where no partition is shown yet."""
+    """Records that are not acknowledged, over all partitions; -1 if no partition is shown yet."""
     found = lags(numbers)
     return sum(found) if found else -1
 
@@ -84,7 +84,7 @@ def settled(pipeline: Pipeline) -> None:
 def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     settled(pipeline)
     before = pipeline.metrics()
-    # Each step is stored before the next, for a feedback that is touched twice in one poll is stored once.
+    # Each step is stored before the next, because a feedback that changes twice in one batch is stored once.
     identity = pipeline.feedback("counted", 1)
     settled(pipeline)
     pipeline.request("counted")
@@ -176,7 +176,7 @@ async def commit_the_ends(bootstrap: str, group: str) -> None:
 
 
 @pytest.mark.each_source
-def test_the_lag_is_what_is_not_completed_and_what_fails_is_counted_as_tried_again(pipeline: Pipeline) -> None:
+def test_the_lag_counts_unacknowledged_records_and_failures_are_counted_as_retries(pipeline: Pipeline) -> None:
     pipeline.feedback("lags", 1)
     settled(pipeline)
     (port,) = free_ports(1)

@@ -151,7 +151,7 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
     pipeline.add_worker()
     sender.join()
 
-    until(pipeline.is_settled, "the workers have seen everything through")
+    until(pipeline.is_settled, "the workers have processed everything")
     assert pipeline.accounted() == pipeline.accepted()
     rows = pipeline.sql("SELECT * FROM feedback.trace_aggregates WHERE trace_id IN {t:Array(String)}", t=traces)
     touched = [trace for trace in traces if expected[trace]]

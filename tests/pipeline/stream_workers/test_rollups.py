@@ -399,7 +399,7 @@ def test_rollups_are_exact_although_workers_and_the_rollup_program_die_in_the_mi
             elif turn == 10:
                 rollup.kill()
                 rollup.start()
-        until(pipeline.is_settled, "the workers have seen everything through")
+        until(pipeline.is_settled, "the workers have processed everything")
         standing = numbers(f"SELECT _organisation AS key, _environment::String AS environment, {shared}")
         assert sum(row[-1] for row in standing) == 12 * 39
         for period in ("hour", "day"):
