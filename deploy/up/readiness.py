@@ -76,7 +76,7 @@ def _read(host: str, port: int, path: str, https: bool = False) -> tuple[int, by
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
-    except (OSError, http.client.HTTPException):
+    except (OSError, OverflowError, http.client.HTTPException):  # the second for a port beyond the last
         return 0, b""
     finally:
         connection.close()

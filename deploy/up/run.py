@@ -26,7 +26,8 @@ from deploy.up.checks import (
     require_embedded_clickhouse,
 )
 from deploy.up.options import Options
-from deploy.up.system import LOOPBACK, System
+from deploy.up.setup import LOOPBACK
+from deploy.up.system import System
 from ingest_api.settings import Settings
 from operations.api_keys.stored_keys import valid
 from operations.retention import RetentionError, require_valid
@@ -93,7 +94,7 @@ async def _run(options: Options) -> int:
     system = System(options, os.environ, _say)
     trouble = system.trouble
     unfinished = options.data_dir / "unfinished"
-    if system.forgets:
+    if system.setup.is_broker_embedded:
         if unfinished.exists():
             _say(
                 "it was killed the last time: what its embedded broker held and no worker had stored is lost, most"
@@ -147,14 +148,14 @@ def _told(error: Exception) -> str:
 
 
 def _announce(system: System) -> None:
-    edge = f"http://{system.reachable_host}:{system.options.port}"
+    edge = f"http://{system.setup.reachable_host}:{system.options.port}"
     # The password of the embedded ClickHouse is shown to its user; that of another ClickHouse is not.
-    clickhouse = system.clickhouse_url if system.clickhouse else without_password(system.clickhouse_url)
+    clickhouse = system.setup.clickhouse_url if system.clickhouse else without_password(system.setup.clickhouse_url)
     # Printed before the ready line, so that a reader who waits for that line has everything.
     _say(_who_may_call(system))
     example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
     print(
-        f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.bootstrap}\n"
+        f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.setup.bootstrap}\n"
         f"curl -X POST {edge}/v1/feedback -H 'Content-Type: application/json' -d '{example}'",
         flush=True,
     )
@@ -165,12 +166,12 @@ def _who_may_call(system: System) -> str:
     if keys:
         count = len(valid(keys, datetime.now(UTC)))
         return f"{count} of {len(keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
-    if system.requires_keys:
+    if system.setup.requires_keys:
         return "every call needs an API key, and there is none: make one with `feedback keys create`."
-    if system.closed_mark.exists():
+    if system.setup.closed_mark.exists():
         return (
-            f"this API was closed by keys that are lost, as {system.closed_mark} says, so every call needs one: make"
-            " one with `feedback keys create`, or let everybody in with `feedback keys open --yes`."
+            f"this API was closed by keys that are lost, as {system.setup.closed_mark} says, so every call needs one:"
+            " make one with `feedback keys create`, or let everybody in with `feedback keys open --yes`."
         )
     return (
         "there is no API key, so the API is open to every program that reaches it, until you make one with"

@@ -10,20 +10,17 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from pydantic import TypeAdapter
 
-from deploy.embedded import broker as embedded_broker
-from deploy.embedded.clickhouse_address import keep_address
-from deploy.kafka import broker as kafka
-from deploy.kafka.broker import free_ports
+from deploy.up import engines
 from deploy.up.disk import NONE_BYTES, free_bytes, say_shortage, shortage
 from deploy.up.health import Check
 from deploy.up.losses import BrokerLosses, note_lost
-from deploy.up.options import Options, metrics_port, python
+from deploy.up.options import Options, python
 from deploy.up.readiness import health, until_http_200
+from deploy.up.setup import Setup
+from deploy.up.stream_ports import StreamPorts
 from deploy.up.supervisor import Command, Program
 from deploy.up.watch import HealthWatch
 from operations.api_keys.stored_keys import make_same_when_they_answer
@@ -42,10 +39,8 @@ from operations.topics import TopicError, create_topics
 from runtime.restart_backoff import Restarts
 from schemas.api_keys import ApiKey
 
-LOOPBACK = "127.0.0.1"
 _EXPIRE_EVERY_S = 86_400
 _NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
-_PATIENCE = 600.0  # longer than the deadline of Program, which applies
 
 
 class System:
@@ -55,40 +50,17 @@ class System:
         self.options = options
         self.trouble: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._say = say
-        outside_kafka = environment.get("FEEDBACK_KAFKA_BOOTSTRAP")
-        outside_clickhouse = environment.get("FEEDBACK_CLICKHOUSE_URL")
-        self.host = environment.get("FEEDBACK_HOST") or LOOPBACK
-        self.bootstrap = outside_kafka or f"{LOOPBACK}:{options.kafka_port}"
-        self.clickhouse_url = outside_clickhouse or keep_address(
-            options.data_dir / "clickhouse", LOOPBACK, options.clickhouse_port
-        )
-        self.forgets = not outside_kafka and options.broker == "embedded"
-        self._counts_from_base = not outside_kafka
-        self._environment = {
-            **environment,
-            "FEEDBACK_HOST": self.host,
-            "FEEDBACK_PORT": str(options.port),
-            "FEEDBACK_KAFKA_BOOTSTRAP": self.bootstrap,
-            "FEEDBACK_CLICKHOUSE_URL": self.clickhouse_url,
-            "FEEDBACK_EXPORT_DIR": environment.get("FEEDBACK_EXPORT_DIR") or str(options.data_dir / "exports"),
-            "FEEDBACK_CLOSED_MARK": environment.get("FEEDBACK_CLOSED_MARK") or str(options.data_dir / "closed"),
-            "NO_COLOR": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if self.forgets:
-            self._environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
-            # tansu lets a new member of a group wait for half of this time.
-            self._environment.setdefault("FEEDBACK_SESSION_TIMEOUT_S", "6")
+        self.setup = setup = Setup(options, environment)
         self.keys: list[ApiKey] = []
         self._offset_base: int | None = None
-        self._losses = BrokerLosses(self.clickhouse_url, say)
+        self._losses = BrokerLosses(setup.clickhouse_url, say)
         self._tables_exist = asyncio.Event()
         self._log_is_ready = asyncio.Event()
         self._workers_started = False
         self._background: set[asyncio.Task[None]] = set()
 
-        self._watch = HealthWatch(self.bootstrap, self.clickhouse_url, say)
-        self._metrics_ports: dict[str, int] = {}
+        self._watch = HealthWatch(setup.bootstrap, setup.clickhouse_url, say)
+        self._stream_ports = StreamPorts(setup)
 
         self.edge = self._program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [
@@ -100,14 +72,15 @@ class System:
         if days_of_traces(environment) is not None:
             self.expire = self._program("expire", self._expire_command, None, self._expire_health, _NEVER_GIVEN_UP)
         self.clickhouse = self.broker = None
-        if not outside_clickhouse:
-            self.clickhouse = self._program(
-                "clickhouse", self._clickhouse_command, self._clickhouse_is_ready, self._watch.clickhouse
+        if setup.runs_clickhouse:
+            self.clickhouse = self._engine(
+                "clickhouse", engines.clickhouse_command, engines.until_clickhouse_ready, self._watch.clickhouse
             )
-        if self.forgets:
-            self.broker = self._program("broker", self._embedded_command, self._embedded_is_ready, self._watch.kafka)
-        elif not outside_kafka:
-            self.broker = self._program("kafka", self._kafka_command, self._kafka_is_ready, self._watch.kafka)
+        if setup.is_broker_embedded:
+            ready = partial(engines.until_embedded_broker_ready, setup)
+            self.broker = self._program("broker", self._embedded_command, ready, self._watch.kafka)
+        elif setup.runs_kafka:
+            self.broker = self._engine("kafka", engines.kafka_command, engines.until_kafka_ready, self._watch.kafka)
 
     @property
     def programs(self) -> list[Program]:
@@ -120,34 +93,13 @@ class System:
         """The programs that read the log, or use its offsets."""
         return [*self.workers, self.rollup, *([self.expire] if self.expire else [])]
 
-    @property
-    def _environment_of_the_log(self) -> dict[str, str]:
-        """The environment of the programs that use offsets."""
-        base = {} if self._offset_base is None else {"FEEDBACK_OFFSET_BASE": str(self._offset_base)}
-        return {**self._environment, **base}
-
-    @property
-    def reachable_host(self) -> str:
-        """The host by which this machine reaches the edge."""
-        return _from_here(self.host)
-
-    @property
-    def closed_mark(self) -> Path:
-        """The file that remembers that API keys have closed the server."""
-        return Path(self._environment["FEEDBACK_CLOSED_MARK"])
-
-    @property
-    def requires_keys(self) -> bool:
-        """Whether every call needs a key, even if there is none."""
-        return TypeAdapter(bool).validate_python(self._environment.get("FEEDBACK_REQUIRE_KEYS") or "false")
-
     def start(self) -> None:
         """Start everything. Each program waits for what it needs."""
         if self.clickhouse is None:
             self._alongside(self._make_tables())
         else:
             self.clickhouse.start(self._make_tables)
-        while_broker_is_up = self._serve_one_log if self.forgets else self._serve_lasting_log
+        while_broker_is_up = self._serve_one_log if self.setup.is_broker_embedded else self._serve_lasting_log
         self._alongside(self._watch.engines(self.clickhouse, self.broker))
         self._alongside(say_shortage(self.options.data_dir, self._say))
         if self.broker is None:
@@ -165,13 +117,13 @@ class System:
         """Stop in an order that loses nothing; how many accepted records are not stored, None if that is not known."""
         left: int | None = 0
         await self.edge.stop(grace=15)
-        if self.forgets and self.broker is not None and self.broker.is_ready.is_set():
-            left = await drain(self.bootstrap, self._environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
-        ends = await end_offsets_or_none(self.bootstrap) if left else None
+        if self.setup.is_broker_embedded and self.broker is not None and self.broker.is_ready.is_set():
+            left = await drain(self.setup.bootstrap, self.setup.environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
+        ends = await end_offsets_or_none(self.setup.bootstrap) if left else None
         await asyncio.gather(*(each.stop(grace=10) for each in self._of_the_log))
         if ends is not None and self._offset_base is not None:
             with contextlib.suppress(CommandError, ClickHouseError):
-                left = await asyncio.to_thread(note_lost, self.clickhouse_url, self._offset_base, ends)
+                left = await asyncio.to_thread(note_lost, self.setup.clickhouse_url, self._offset_base, ends)
         for engine in (self.clickhouse, self.broker):
             if engine is not None:
                 await engine.stop(grace=20)
@@ -186,8 +138,8 @@ class System:
 
     async def _make_tables(self) -> None:
         if not self._tables_exist.is_set():
-            await asyncio.to_thread(migrate, self.clickhouse_url)
-            await asyncio.to_thread(apply_settings, self.clickhouse_url, self._environment)
+            await asyncio.to_thread(migrate, self.setup.clickhouse_url)
+            await asyncio.to_thread(apply_settings, self.setup.clickhouse_url, self.setup.environment)
             self._tables_exist.set()
 
     async def _serve_one_log(self) -> None:
@@ -212,82 +164,59 @@ class System:
             self._workers_started = True
 
     async def _start_workers(self) -> None:
-        await create_topics(self.bootstrap, self.options.partitions)
+        await create_topics(self.setup.bootstrap, self.options.partitions)
         await self._tables_exist.wait()
         # Before the edge serves: if it finds no keys in the log, it takes the server for open.
-        found = await make_same_when_they_answer(self.clickhouse_url, self.bootstrap)
+        found = await make_same_when_they_answer(self.setup.clickhouse_url, self.setup.bootstrap)
         self.keys = found.keys
         if found.lacking_in_clickhouse:
             self._say(f"{len(found.lacking_in_clickhouse)} API keys were in Kafka alone and are in ClickHouse again.")
         self._log_is_ready.set()
         self.edge.signal(signal.SIGCONT)
-        if self.forgets:
-            highest = await wait_for_highest_sequence(self.clickhouse_url)
+        if self.setup.is_broker_embedded:
+            highest = await wait_for_highest_sequence(self.setup.clickhouse_url)
             if self._offset_base is not None:
                 await self._losses.tell(self._offset_base)
             self._offset_base = offset_base(highest, self._offset_base)
-        elif self._counts_from_base:
+        elif self.setup.runs_kafka:
             kept = self.options.data_dir / "kafka" / "offset_base"
-            self._offset_base = await base_of_lasting_log(kept, self.clickhouse_url)
+            self._offset_base = await base_of_lasting_log(kept, self.setup.clickhouse_url)
         if self._offset_base is not None:
-            await asyncio.to_thread(note_offset_base, self.clickhouse_url, self._offset_base)
+            await asyncio.to_thread(note_offset_base, self.setup.clickhouse_url, self._offset_base)
         for each in self._of_the_log:
             each.start()
 
     async def _edge_command(self) -> Command:
         await self._log_is_ready.wait()
-        return python("deploy.api"), self._environment
+        return python("deploy.api"), self.setup.environment
 
     async def _worker_command(self, number: int) -> Command:
-        return python("stream_workers"), {**self._environment_of_the_log, **self._metrics_of(number)}
+        return python("stream_workers"), {
+            **self.setup.with_offset_base(self._offset_base),
+            **self._stream_ports.assign(self.workers[number].name, number),
+        }
 
     async def _rollup_command(self) -> Command:
-        return python("stream_workers.rollup.app"), {**self._environment, **self._metrics_of(len(self.workers))}
+        return python("stream_workers.rollup.app"), {
+            **self.setup.environment,
+            **self._stream_ports.assign(self.rollup.name, len(self.workers)),
+        }
 
     async def _expire_command(self) -> Command:
-        return [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)], self._environment_of_the_log
-
-    def _metrics_of(self, number: int) -> dict[str, str]:
-        """The port of metrics and health for the stream program with this number; a free one if none is set."""
-        given = metrics_port(self._environment, number) or {"FEEDBACK_METRICS_PORT": str(free_ports(1)[0])}
-        name = [*self.workers, self.rollup][number].name
-        if given["FEEDBACK_METRICS_PORT"].isdecimal():
-            self._metrics_ports[name] = int(given["FEEDBACK_METRICS_PORT"])
-        return given
-
-    async def _clickhouse_command(self) -> Command:
-        place = ["--host", LOOPBACK, "--port", str(self.options.clickhouse_port)]
-        folder = str(self.options.data_dir / "clickhouse")
-        return [*python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], self._environment
+        command = [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)]
+        return command, self.setup.with_offset_base(self._offset_base)
 
     async def _embedded_command(self) -> Command:
         # tansu acknowledges records of a topic that does not exist, and loses them when the topic is created. So the
         # edge is halted until the topics exist and have the API keys; its callers wait.
         self._log_is_ready.clear()
         if self._offset_base is not None:  # there was a log before
-            await self._losses.broker_died(self.reachable_host, self.options.port, self.edge.starts)
+            await self._losses.broker_died(self.setup.reachable_host, self.options.port, self.edge.starts)
         self.edge.signal(signal.SIGSTOP)
-        return embedded_broker.command(LOOPBACK, self.options.kafka_port), self._environment
-
-    async def _kafka_command(self) -> Command:
-        folder, options = self.options.data_dir / "kafka", self.options
-        await asyncio.to_thread(kafka.prepare, folder, options.kafka_port, options.controller_port)
-        return kafka.command(folder), self._environment
-
-    async def _embedded_is_ready(self) -> None:
-        await embedded_broker.wait_until_ready(self.bootstrap, _PATIENCE)
-
-    async def _kafka_is_ready(self) -> None:
-        await kafka.wait_until_ready(self.bootstrap, _PATIENCE)
-
-    async def _clickhouse_is_ready(self) -> None:
-        await until_http_200(LOOPBACK, self.options.clickhouse_port, "/ping")
+        return engines.embedded_broker_command(self.setup)
 
     async def _edge_is_ready(self) -> None:
-        await until_http_200(self.reachable_host, self.options.port, "/readyz")
-
-    async def _stream_is_ready(self, name: str) -> None:
-        await until_http_200(self._metrics_host, self._metrics_ports[name], "/readyz")
+        await until_http_200(self.setup.reachable_host, self.options.port, "/readyz")
 
     async def _expire_health(self) -> Check | None:
         return None  # it serves nothing; its log has its errors
@@ -295,15 +224,7 @@ class System:
     async def _edge_health(self) -> Check | None:
         if not self._log_is_ready.is_set():
             return None  # it is halted, see _embedded_command
-        return await health(self.reachable_host, self.options.port)
-
-    async def _stream_health(self, name: str) -> Check | None:
-        return await health(self._metrics_host, self._metrics_ports[name])
-
-    @property
-    def _metrics_host(self) -> str:
-        """The host by which this machine reaches the stream programs."""
-        return _from_here(self._environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK)
+        return await health(self.setup.reachable_host, self.options.port)
 
     def _why_it_may_be(self) -> str:
         """A note that the disk is full, which stops every program here."""
@@ -322,8 +243,17 @@ class System:
         watch = partial(self._watch.until_unwell, check)
         return Program(name, command, ready, log, self._fail, self._say, watch, restarts, self._why_it_may_be)
 
+    def _engine(
+        self,
+        name: str,
+        command: Callable[[Setup], Awaitable[Command]],
+        ready: Callable[[Setup], Awaitable[None]],
+        check: Callable[[], Awaitable[Check]],
+    ) -> Program:
+        return self._program(name, partial(command, self.setup), partial(ready, self.setup), check)
+
     def _stream_program(self, name: str, command: Callable[[], Awaitable[Command]]) -> Program:
-        ready, check = partial(self._stream_is_ready, name), partial(self._stream_health, name)
+        ready, check = partial(self._stream_ports.until_ready, name), partial(self._stream_ports.health, name)
         # The broker keeps what is accepted while these do not run, so they are never given up.
         return self._program(name, command, ready, check, _NEVER_GIVEN_UP)
 
@@ -339,8 +269,3 @@ class System:
     def _fail(self, error: Exception) -> None:
         if not self.trouble.done():
             self.trouble.set_result(error)
-
-
-def _from_here(host: str) -> str:
-    """The host by which this machine reaches a program that listens on this address."""
-    return LOOPBACK if host in ("0.0.0.0", "::") else host
