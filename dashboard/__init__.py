@@ -1,5 +1,5 @@
-"""The dashboard: pages that show requests and their feedback, served beside the API or by a process of their own.
+"""The dashboard: pages that show requests and their feedback, served with the API or by a separate process.
 
-It is a client of the public HTTP API, in this process or at an address, and calls it with the viewer's own key. So each
-number on a page is the API's, and a viewer sees and does what the key allows.
+It is a client of the public HTTP API, in this process or at an address, and calls it with the key of the viewer. So all
+numbers come from the API, and a viewer sees and does only what the key allows.
 """

@@ -1,6 +1,6 @@
-"""`/analytics`: how much feedback, of what value, by what, and whether it has changed.
+"""`/analytics`: counts, values and groups of feedback, and whether it has changed.
 
-The page itself asks for nothing: its parts come by themselves, each as soon as the API has answered.
+The page loads without data; each of its parts loads separately, as soon as the API has answered.
 """
 
 import asyncio
@@ -129,7 +129,7 @@ async def _comparison(_: Request, viewer: Viewer, query: PageQuery, now: datetim
 
 
 async def _values(viewer: Viewer, query: PageQuery, now: datetime, field: str) -> list[str]:
-    """The values of a field that feedback has, most frequent first."""
+    """The values of a field of feedback, the most frequent first."""
     asked = [*without(query, field).for_api(now), ("by", field), ("page_size", _MOST_VALUES)]
     found = await viewer.api.get("/v1/analytics/groups/feedback", asked)
     return [each["value"] for each in found["data"] if each["value"]]

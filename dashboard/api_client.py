@@ -1,4 +1,4 @@
-"""The Feedback API as the dashboard calls it: in the same process, or at an address, always with the viewer's key."""
+"""The dashboard's client of the Feedback API, in the same process or at an address. It uses the key of the viewer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _TIMEOUT_S, _CONNECT_TIMEOUT_S = 35.0, 5.0
 
 
 class ApiClient:
-    """The API at an address, or an ASGI app in this process. `as_viewer` makes the calls of one viewer."""
+    """A client of the API at an address, or of an ASGI app in this process. `as_viewer` gives that of one viewer."""
 
     def __init__(self, address: str = IN_PROCESS, app: Any = None) -> None:
         self.is_in_process = app is not None
@@ -25,7 +25,7 @@ class ApiClient:
         self._http = httpx.AsyncClient(base_url=address, transport=transport, timeout=timeout, trust_env=False)
 
     def as_viewer(self, key: str | None) -> "ViewerApi":
-        """The API as whoever has this key sees it; None: as anybody does."""
+        """The client of a viewer with this key; None: without a key."""
         return ViewerApi(self._http, {KEY_HEADER.decode(): key} if key else {})
 
     async def close(self) -> None:
@@ -34,17 +34,17 @@ class ApiClient:
 
 
 class ViewerApi:
-    """Calls of one viewer. Each raises ApiError where the API does not answer with success."""
+    """The client of one viewer. Its calls raise ApiError if the API does not answer with success."""
 
     def __init__(self, http: httpx.AsyncClient, headers: Mapping[str, str]) -> None:
         self._http, self._headers = http, headers
 
     async def get(self, path: str, parameters: Parameters = ()) -> Any:
-        """The JSON that a GET is answered with."""
+        """The JSON in the answer to a GET."""
         return await self._call("GET", path, parameters=parameters)
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON that a call with a JSON body is answered with."""
+        """The JSON in the answer to a call with a JSON body."""
         return await self._call(method, path, body=body)
 
     async def _call(self, method: str, path: str, parameters: Parameters = (), body: Any = None) -> Any:
@@ -62,9 +62,9 @@ class ViewerApi:
 
 
 def in_path(text: str) -> str:
-    """A text as one part of a path, whatever it holds."""
+    """Any text as one segment of a path."""
     quoted = quote(text, safe="")
-    # A part of one or two dots would name another folder.
+    # A segment of one or two dots would name another folder.
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 

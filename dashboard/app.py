@@ -25,7 +25,7 @@ from dashboard.rendering import STATIC, STATIC_VERSION
 def dashboard_routes(api: ApiClient, address: str, own_hosts: frozenset[str] | None = None) -> list[BaseRoute]:
     """All routes of the dashboard. `address` is how callers reach the API.
 
-    `own_hosts` are names of this server, where nothing else keeps foreign pages away while the API asks for no key.
+    `own_hosts` are names of this server; None: the server that includes these routes refuses foreign pages itself.
     """
     pages = Pages(api, address, own_hosts)
     features = (
@@ -52,10 +52,10 @@ async def _to_logs(_: Request) -> Response:
 
 
 class _KeptFiles(StaticFiles):
-    """Files whose address changes with their content."""
+    """Static files whose address changes with their content."""
 
     def file_response(self, *arguments, **options) -> Response:  # type: ignore[no-untyped-def]
-        """A file with leave to keep it for ever."""
+        """A file that browsers may cache for ever."""
         answer = super().file_response(*arguments, **options)
         answer.headers.update(SECURITY_HEADERS | {"cache-control": "public, max-age=31536000, immutable"})
         return answer

@@ -1,4 +1,4 @@
-"""Which columns the table of requests has, as the viewer has chosen them; remembered in a cookie."""
+"""The columns of the table of requests that the viewer has chosen, stored in a cookie."""
 
 from collections.abc import Iterable
 
@@ -27,12 +27,12 @@ _DEFAULT = tuple(name for name in COLUMNS if name not in ("trace", "organisation
 
 
 def columns_of(request: Request) -> tuple[str, ...]:
-    """The chosen columns in their order; time is always among them."""
+    """The chosen columns, in order; time is always one of them."""
     return _known(request.cookies.get(COOKIE, "").split(".")) or _DEFAULT
 
 
 def remember(response: Response, chosen: Iterable[str]) -> None:
-    """Have the browser keep the choice for a year."""
+    """Store the choice in the browser for a year."""
     response.set_cookie(COOKIE, ".".join(_known(chosen)), max_age=365 * 86_400, samesite="lax", path="/logs")
 
 

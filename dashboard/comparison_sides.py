@@ -1,4 +1,4 @@
-"""Which two groups of feedback are compared: a time with the time before it, or two values of a field. Pure."""
+"""The two groups of feedback in a comparison: a time and the time before it, or two values of a field. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ AGAINST = {
 
 @dataclass(frozen=True)
 class Sides:
-    """What the two are called, and how the API is asked for them."""
+    """The labels of both groups, and the parameters of the API for them."""
 
     current: str
     baseline: str
@@ -27,13 +27,13 @@ class Sides:
 
 
 def against(query: PageQuery) -> str:
-    """What is compared, of AGAINST."""
+    """The kind of comparison, one of AGAINST."""
     asked = query.get("against", BEFORE)
     return asked if asked in AGAINST else BEFORE
 
 
 def with_time_before(query: PageQuery, now: datetime) -> Sides:
-    """This time and that of the same length which ends where it begins."""
+    """This time, and the time of the same length before it."""
     asked = query.for_api(now)
     times = dict(asked)
     since, until = times[SINCE], times[UNTIL]
@@ -42,7 +42,7 @@ def with_time_before(query: PageQuery, now: datetime) -> Sides:
 
 
 def _as_long_before(since: str, until: str) -> str:
-    """When a time begins that ends at `since` and is as long; what is no time stays, for the API to refuse."""
+    """The begin of the time of the same length before `since`. A text that is no time is kept; the API refuses it."""
     try:
         begin, end = (parse_time(each) for each in (since, until))
         return (begin - (end - begin)).isoformat()
@@ -51,7 +51,7 @@ def _as_long_before(since: str, until: str) -> str:
 
 
 def two_values(query: PageQuery, now: datetime, field: str, values: Sequence[str]) -> Sides | None:
-    """Two values of a field: those the address asks for, else the two most frequent; None where there are no two."""
+    """Two values of a field: those in the address, else the two most frequent; None if there are no two."""
     one = query.get("one") or next((each for each in values if each != query.get("other")), "")
     other = query.get("other") or next((each for each in values if each != one), "")
     if not one or not other:
@@ -61,5 +61,5 @@ def two_values(query: PageQuery, now: datetime, field: str, values: Sequence[str
 
 
 def without(query: PageQuery, field: str) -> PageQuery:
-    """The question without a filter on the field."""
+    """The query without a filter on the field."""
     return PageQuery(tuple(each for each in query.items if each[0] != field))

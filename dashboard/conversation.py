@@ -1,7 +1,7 @@
-"""What was said to a model and what it answered, out of the bodies of a request and its response. Pure.
+"""Extracts the messages to and from a model from the bodies of a request and its response. Pure.
 
-Knows the shapes of OpenAI's chat, completions and responses, and of Anthropic's messages; others have none and are
-shown as JSON. Bodies are what apps have sent, so nothing in them is relied on.
+It knows the formats of OpenAI's chat, completions and responses, and of Anthropic's messages. Other bodies have no
+messages, and pages show their JSON. Apps may send any body, so nothing in it is taken for granted.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import orjson
 
 @dataclass(frozen=True)
 class Message:
-    """One message: who speaks, and what, as text. `is_answer` where it comes from the response."""
+    """One message: its role and its text. `is_answer`: it comes from the response."""
 
     role: str
     text: str
@@ -21,7 +21,7 @@ class Message:
 
 
 def conversation(request: Any, response: Any) -> list[Message]:
-    """The messages in order; none where the bodies have none of the known shapes."""
+    """The messages in order; none if the bodies have no known format."""
     said = [Message(role, text) for role, text in _sent(request) if text]
     answered = [Message(role, text, is_answer=True) for role, text in _answered(response) if text]
     return said + answered
@@ -67,7 +67,7 @@ def _messages(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _text(content: Any) -> str:
-    """Text of a content: itself, or the parts of a list, each as text where it has some and else as JSON."""
+    """The text of a content: itself, or the parts of a list, those without text as JSON."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):

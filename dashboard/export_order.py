@@ -1,4 +1,4 @@
-"""What a page shows, as an order of an export that takes exactly that. Pure."""
+"""Turns the query of a page into an order of an export with exactly its rows. Pure."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ _WITHOUT_BODIES = (
 
 
 def order_of(kind: str, form: str, query: PageQuery, now: datetime, *, with_bodies: bool = False) -> dict[str, Any]:
-    """The body of the API's call. A filter that comes more than once is a list, as the API reads an address."""
+    """The body of the API call. A filter that occurs more than once becomes a list, as in a query string."""
     values: dict[str, list[str]] = {}
     for name, value in query.for_api(now):
         values.setdefault(name, []).append(value)

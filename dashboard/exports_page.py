@@ -1,4 +1,4 @@
-"""`/exports`: the exports of the workspace, and the form that has one made of what a page shows."""
+"""`/exports`: the exports of the workspace, and the form that exports the rows of a page."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         export_id = in_path(request.query_params.get("id", ""))
         address = (await viewer.api.get(f"{_API}/{export_id}/download"))["signed_url"]
         parts = urlsplit(address)
-        # Where the API is this server, its name in the viewer's browser is the one that leads here.
+        # If the API is this server, the viewer's browser reaches it under the name of this page.
         where = f"{parts.path}?{parts.query}" if pages.api.is_in_process else address
         return RedirectResponse(where, 303, headers=SECURITY_HEADERS)
 
@@ -67,7 +67,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 async def _start(viewer: Viewer, order: dict[str, Any]) -> None:
-    """Order an export and start it; one that cannot be started is left nowhere."""
+    """Order an export and start it. One that cannot be started is deleted."""
     export_id = (await viewer.api.send("POST", _API, order))["id"]
     try:
         await viewer.api.send("POST", f"{_API}/{export_id}/start")

@@ -1,4 +1,4 @@
-"""The forms that add feedback to a trace, correct it and delete it. Each leads back to the page it was sent from."""
+"""The forms that add, correct and delete feedback on a trace. Each returns to the page that it was sent from."""
 
 import time
 from math import isfinite
@@ -15,9 +15,9 @@ from dashboard.sign_in_page import own_path
 from runtime.http_errors import ApiError
 
 COMMENT = "comment"
-"""The key of metadata that holds what a person wrote."""
+"""The metadata key of a comment."""
 FRESH = "fresh"
-"""The parameter that tells until when, in Unix seconds, a page waits for what has just been accepted."""
+"""The parameter with the Unix seconds until which a page waits for feedback that was just accepted."""
 _STORED_WITHIN_S = 8
 
 
@@ -53,7 +53,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 def _rating(form: dict[str, str]) -> dict[str, Any]:
-    """Value and weight of a form as numbers; the API says which of them is out of its range."""
+    """Value and weight of a form as numbers. The API checks their ranges."""
     try:
         value, weight = int(form.get("value", "")), float(form.get("weight") or 1)
         if not isfinite(weight):

@@ -1,4 +1,4 @@
-"""`/feedback`: each feedback with what its author wrote, newest first, or worst first for whoever goes through them."""
+"""`/feedback`: a list of feedback with the comments of its authors, newest first or worst first."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 
 _OF_THE_LIST = ("comment", "join_state", "value_min", "value_max", "weight_min", "weight_max")
-"""Filters that lists and facets of feedback know, and analytics do not."""
+"""Filters of lists and facets of feedback that analytics do not have."""
 _FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "organisation", "user")
 _COUNTED = "/v1/feedback/facets"
 SIGNS: tuple[tuple[str, dict[str, str | None]], ...] = (

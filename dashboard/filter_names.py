@@ -1,4 +1,4 @@
-"""What pages call the filters of the API."""
+"""The names of the API's filters on pages."""
 
 FILTER_NAMES = {
     "ai_model": "Model",

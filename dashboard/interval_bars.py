@@ -10,27 +10,27 @@ _MARGIN = 0.04
 
 @dataclass(frozen=True)
 class Scale:
-    """From where to where the numbers of several bars go; 0 is always on it."""
+    """The range of the numbers of several bars. It always contains 0."""
 
     low: float
     high: float
 
     def at(self, number: float) -> float:
-        """Where a number stands, in percent from the left; the ends where it is beyond them."""
+        """The position of a number in percent from the left; numbers beyond the range are at its ends."""
         share = (number - self.low) / (self.high - self.low)
         return round(100 * min(max(share, 0.0), 1.0), 3)
 
     @property
     def zero(self) -> float:
-        """Where 0 stands."""
+        """The position of 0."""
         return self.at(0)
 
 
 def scale_of(means: Iterable[Mapping[str, Any]], name: str = "weighted_mean") -> Scale:
-    """A scale on which these means and their intervals have room."""
+    """A scale with room for these means and their intervals."""
     shown = [*means]
     numbers = [each[key] for each in shown for key in (name, f"{name}_low", f"{name}_high") if each[key] is not None]
-    # An interval from two or three is wider than all there can be.
+    # An interval from two or three feedbacks exceeds the possible values.
     low, high = max(min(numbers, default=0.0), -10.0), min(max(numbers, default=0.0), 10.0)
     low, high = min(low, 0.0), max(high, 0.0)
     room = max(high - low, _LEAST_WIDTH) * _MARGIN

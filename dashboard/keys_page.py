@@ -1,7 +1,8 @@
-"""`/keys`: the API keys of the workspace, for admins: listed, made (the text shown once), and revoked.
+"""`/keys`: lists, makes and revokes the API keys of the workspace, for admins.
 
-The text of a new key is in the answer to the form that made it, under the address of the list: a reload shows the list
-and no key. Where the key closes an open server, the viewer is signed in with it, so that nobody locks themselves out.
+The text of a new key is shown once, in the answer to the form that made it. That answer has the address of the list, so
+a reload shows the list without the text. If the key closes an open server, the viewer is signed in with it, and is not
+locked out.
 """
 
 from typing import Any
@@ -44,7 +45,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             return await _list(request, viewer, form=form, problem=error)
         if not made["closed_the_server"]:
             return await _list(request, viewer, made=made)
-        # Not asked who that is: another process of the API may know the key only in a moment.
+        # The API is not asked about the key: another process of it may not know the key yet.
         signed_in = Viewer(pages.api.as_viewer(made["key"]), viewer.workspace, viewer.scopes, is_signed_in=True)
         answer = await _list(request, signed_in, made=made)
         session.sign_in(request, answer, made["key"])
@@ -68,7 +69,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         except ApiError:
             if made is None:
                 raise
-            # Whatever fails now, the new key is shown: nobody can ask for it again.
+            # The new key is shown even if this fails, because nobody can ask for it again.
             keys = [made]
         return pages.render(
             request,
@@ -86,7 +87,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 def _order(form: dict[str, str]) -> dict[str, Any]:
-    """What the form asks for, as the API takes it. ApiError 400 where a limit is no number."""
+    """The body of the API call for a form. ApiError 400 if a limit is no number."""
     order: dict[str, Any] = {
         "scopes": [name.removeprefix(_SCOPE) for name in form if name.startswith(_SCOPE)],
         "name": form.get("name", "").strip(),

@@ -1,4 +1,4 @@
-"""One page of a list of the API, as the pages that list something show it."""
+"""One page of a list of the API."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class ListPage:
-    """The rows, where the next page begins, and which filter is wrong, if one is."""
+    """The rows, the cursor of the next page, and the error of a filter, if there is one."""
 
     data: list[dict[str, Any]] = field(default_factory=list)
     next_cursor: str | None = None
@@ -22,12 +22,12 @@ class ListPage:
 
     @property
     def status(self) -> int:
-        """The HTTP status of a page that shows this list."""
+        """The HTTP status of the page with this list."""
         return self.problem.status if self.problem else 200
 
 
 async def list_page(viewer: Viewer, path: str, query: PageQuery, *others: str) -> ListPage:
-    """The page that a query asks for; `others` are its parameters besides filters. Raises ApiError beyond a 400."""
+    """The page of a query; `others` are its parameters besides filters. Raises ApiErrors other than 400."""
     asked = [*query.for_api(datetime.now(UTC), "cursor", *others), ("page_size", str(PAGE_SIZE))]
     try:
         found = await viewer.api.get(path, asked)
@@ -39,7 +39,7 @@ async def list_page(viewer: Viewer, path: str, query: PageQuery, *others: str) -
 
 
 async def get_or_none(viewer: Viewer, path: str, asked: Parameters) -> Any:
-    """What the API answers; None where this viewer is not told it."""
+    """The answer of the API; None if the viewer lacks the scope."""
     try:
         return await viewer.api.get(path, asked)
     except ApiError as error:

@@ -19,7 +19,7 @@ from dashboard.viewer_zone import zone_of
 _FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "status_code", "organisation", "user")
 _COUNTED = "/v1/logs/facets"
 _SHARED_S = 2.5
-"""For how long lists that renew themselves every five seconds take the same answer."""
+"""For how long lists, which refresh every five seconds, share an answer."""
 
 
 def routes(pages: Pages) -> list[BaseRoute]:
@@ -36,7 +36,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         async def ask() -> ListPage:
             return await list_page(viewer, "/v1/logs", query)
 
-        # Who waits for what they have just sent asks for themselves; lists that renew themselves may share.
+        # A viewer who waits for their own new feedback gets a fresh answer; refreshing lists share answers.
         is_poll = request.headers.get("hx-source") == LIST
         listed = polled.get((viewer.workspace, viewer.scopes, query), ask) if is_poll else ask()
         page, opened = await asyncio.gather(listed, opened_trace(viewer, query))

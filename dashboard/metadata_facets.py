@@ -1,6 +1,6 @@
-"""Keys of metadata to filter by, and the values of those that a page asks for, counted in the newest rows.
+"""Facets of metadata: the keys to filter by, and the values of chosen keys, counted in the newest rows.
 
-Metadata has no columns of its own: counting it in all rows of a month would take seconds.
+Metadata keys have no columns, so counting all rows of a month would take seconds.
 """
 
 from datetime import UTC, datetime
@@ -20,15 +20,15 @@ _MOST_KEYS, _SHOWN_KEYS = 20, "50"
 
 
 async def values_of_keys(viewer: Viewer, path: str, query: PageQuery, asked: Parameters) -> Any:
-    """The facets of the keys that a page lists or filters by; None where there are none."""
+    """The facets of the keys that a page lists or filters by; None if there are none."""
     fields = [("fields", f"metadata.{key}") for key in query.keys[:_MOST_KEYS]]
-    # One that comes once is taken apart at its commas.
+    # The API splits a parameter that occurs once at its commas.
     fields = fields * 2 if len(fields) == 1 else fields
     return await get_or_none(viewer, path, [*asked, *fields, ("newest", str(NEWEST))]) if fields else None
 
 
 def keys_route(pages: Pages, page: str, path: str) -> BaseRoute:
-    """The part of a page that lists the keys; `path` is where the API counts them."""
+    """The route of the part that lists the keys; `path` is the API route that counts them."""
 
     async def keys(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)

@@ -1,7 +1,7 @@
-"""The query string of a page: filters, time range and cursor. All that a page shows follows from it.
+"""The query string of a page: filters, time range and cursor. It determines everything that the page shows.
 
-Pure. Filters have the API's names, and `meta.KEY` asks for a key of metadata. A relative range such as `24h` moves on
-with the clock; `time_of_generation_min` and `…_max` stand still. Empty values are left out, as forms send them.
+Pure. Filters have the names of the API, and `meta.KEY` filters by a metadata key. A relative range such as `24h` moves
+with the clock; `time_of_generation_min` and `…_max` are fixed. Empty values, which forms send, are ignored.
 """
 
 import json
@@ -24,29 +24,29 @@ DEFAULT_RANGE = "24h"
 SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
 KEY = "key"
-"""A key of metadata whose values are listed to filter by; any number of them."""
+"""Metadata keys whose values are listed to filter by; may occur several times."""
 PLACE = frozenset({"cursor", "open", "span", "id", "fresh"})
-"""Where on a page its viewer is; whatever changes what the page shows leads back to its beginning."""
+"""Parameters of the position on a page. A change of what the page shows removes them."""
 _OWN = PLACE | {"range", "columns", "order", "by", "sort", "against", "one", "other", KEY}
-"""Parameters that say how a page shows something, and are no filters."""
+"""Parameters of the page itself, which are no filters."""
 
 
 @dataclass(frozen=True)
 class PageQuery:
-    """The parameters in the order in which they came; immutable."""
+    """The parameters in their order. Immutable."""
 
     items: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, items: Iterable[tuple[str, str]]) -> "PageQuery":
-        """Those of a request, without what is empty, and of a range and two times the range: forms may send both."""
+        """The parameters without empty ones. Forms may send a range and two times; then the range counts."""
         given = tuple((name, value) for name, value in items if value.strip())
         left_out = (SINCE, UNTIL) if any(name == "range" for name, _ in given) else ()
         return cls(tuple(each for each in given if each[0] not in left_out))
 
     @classmethod
     def of_text(cls, text: str) -> "PageQuery":
-        """Those of a query string."""
+        """The parameters of a query string."""
         return cls.of(parse_qsl(text))
 
     def get(self, name: str, default: str = "") -> str:
@@ -76,20 +76,20 @@ class PageQuery:
 
     @property
     def filters(self) -> list[tuple[str, str]]:
-        """What is asked of requests or feedback beside the time."""
+        """The filters other than the time."""
         return [(name, value) for name, value in self.items if name not in _OWN and name not in (SINCE, UNTIL)]
 
     def times(self, now: datetime) -> tuple[str, str]:
-        """From and until when, exclusive, as the API takes them."""
+        """The begin and the exclusive end of the time, as the API takes them."""
         if not self.range:
             until = self.get(UNTIL) or rfc3339_of(now)
             return self.get(SINCE) or rfc3339_of(now - timedelta(days=365)), until
-        # Up to the next whole second, so that what has just come is in it.
+        # Until the next whole second, so that the newest rows are included.
         until_at = now.replace(microsecond=0) + timedelta(seconds=1)
         return rfc3339_of(until_at - RANGES[self.range][1]), rfc3339_of(until_at)
 
     def for_api(self, now: datetime, *others: str) -> list[tuple[str, str]]:
-        """The API's parameters: filters, times, and those `others` of the page that the API takes under their name."""
+        """The parameters of the API: filters, times, and `others` that the API takes under the same name."""
         since, until = self.times(now)
         metadata = {name.removeprefix(META): value for name, value in self.filters if name.startswith(META)}
         plain = [(name, value) for name, value in self.items if name in others]
@@ -99,7 +99,7 @@ class PageQuery:
         return [(SINCE, since), (UNTIL, until), *plain]
 
     def with_(self, **changes: str | None) -> "PageQuery":
-        """With these parameters set, each to one value, or left out where it is None. Back at the page's beginning."""
+        """This query with these parameters set, or removed where the value is None, and without a position."""
         return self.set(changes)
 
     def set(self, changes: dict[str, str | None]) -> "PageQuery":
@@ -107,16 +107,16 @@ class PageQuery:
         return PageQuery(tuple(each for each in self.items if each[0] not in PLACE)).beside(**changes)
 
     def beside(self, **changes: str | None) -> "PageQuery":
-        """As `with_`, where the viewer is."""
+        """As `with_`, but at the same position."""
         kept = [(name, value) for name, value in self.items if name not in changes]
         return PageQuery((*kept, *((name, value) for name, value in changes.items() if value)))
 
     def at_page(self, cursor: str | int) -> "PageQuery":
-        """At another page of the list."""
+        """This query at another page of the list."""
         return self.with_(cursor=str(cursor))
 
     def toggled(self, name: str, value: str) -> "PageQuery":
-        """With this value of a filter added, or taken away where it was set. A key of metadata has one value."""
+        """This query with this value of a filter added, or removed if it was set. A metadata key has one value."""
         kept = self.with_()
         if self.has(name, value):
             return PageQuery(tuple(each for each in kept.items if each != (name, value)))
@@ -125,13 +125,13 @@ class PageQuery:
         return PageQuery((*kept.items, (name, value)))
 
     def without_filters(self) -> "PageQuery":
-        """The time, and how it is shown."""
+        """This query without its filters."""
         filters = frozenset(self.filters)
         return PageQuery(tuple(each for each in self.with_().items if each not in filters))
 
     @property
     def keys(self) -> list[str]:
-        """Keys of metadata whose values are listed: those asked for, and those of filters."""
+        """Metadata keys whose values are listed: those of the page, and those of filters."""
         filtered = [name.removeprefix(META) for name, _ in self.filters if name.startswith(META)]
         return list(dict.fromkeys([*self.all(KEY), *filtered]))
 

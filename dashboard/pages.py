@@ -1,4 +1,4 @@
-"""What every page of the dashboard has in common: its viewer, its frame, its security headers, and its error pages."""
+"""What all pages of the dashboard share: the viewer, the frame, security headers, and error pages."""
 
 import logging
 import re
@@ -33,11 +33,11 @@ SECURITY_HEADERS = {
     "cache-control": "no-store",
 }
 LIST = "section#rows"
-"""What asks, as htmx tells it, where a list renews itself."""
+"""The element that asks, as htmx reports it, when a list refreshes."""
 _OUTAGE = "outage"
 _PART = re.compile(r"[a-z]+#([a-z-]{1,40})")
 _MOST_FORM_BYTES = 200_000
-# Each filter is shown with a link that has all others, so a page grows with the square of their number.
+# Each filter has a link with all the others, so the size of a page grows with the square of their number.
 _MOST_PARAMETERS = 100
 _TITLES = {
     403: "Not allowed", 404: "Not found", 429: "Too many questions", 500: "Something broke",
@@ -47,7 +47,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks at a page."""
+    """The viewer of a page."""
 
     api: ViewerApi
     workspace: str
@@ -63,7 +63,7 @@ Handler = Callable[[Request, Viewer], Awaitable[Response]]
 
 
 class Pages:
-    """Makes routes of handlers. `address` is how callers outside reach the API, for examples to paste.
+    """Turns handlers into routes. `address` is the address of the API for callers, for examples to copy.
 
     `own_hosts` as in `dashboard_routes`.
     """
@@ -73,17 +73,17 @@ class Pages:
         self._templates = environment()
 
     def get(self, path: str, handler: Handler) -> Route:
-        """A page."""
+        """The route of a page."""
         return Route(path, self._endpoint(handler), methods=["GET"])
 
     def post(self, path: str, handler: Handler) -> Route:
-        """A form that changes something; refused where it may have come from another site."""
+        """The route of a form that changes something. It is refused if another site may have sent it."""
         return Route(path, self._endpoint(handler), methods=["POST"])
 
     def render(
         self, request: Request, viewer: Viewer | None, template: str, /, status: int = 200, **context: Any
     ) -> HTMLResponse:
-        """A page in its frame."""
+        """A page with its frame."""
         query = query_of(request)
         text = self._templates.get_template(template).render(
             viewer=viewer, path=request.url.path, query=query, address=self.address, **context
@@ -91,7 +91,7 @@ class Pages:
         return HTMLResponse(text, status, headers=SECURITY_HEADERS)
 
     async def viewer(self, request: Request) -> Viewer:
-        """Who looks; ApiError 401 where they must sign in."""
+        """The viewer of a request. ApiError 401 if they must sign in."""
         key = session.key_of(request)
         api = self.api.as_viewer(key)
         caller = await api.get("/v1/caller")
@@ -99,7 +99,7 @@ class Pages:
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            # The calls of the API that a page makes in this process have ids of their own.
+            # Calls of the API in this process set other request ids.
             request_id = REQUEST_ID.get()
             if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
                 told = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
@@ -126,7 +126,7 @@ class Pages:
         return endpoint
 
     def _foreign(self, request: Request) -> ApiError | None:
-        """Why a page of another site may have sent this; a key, where there is one, could not have come from there."""
+        """The error for a request without a key that another site may have sent; None for any other."""
         if self._own_hosts is None:
             return None
         return refusal(
@@ -145,7 +145,7 @@ class Pages:
         return RedirectResponse(where, 303, headers=SECURITY_HEADERS)
 
     def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
-        # A list that renews itself keeps what it shows, and tells above it why nothing new comes.
+        # A list that refreshes keeps its rows; the error is shown above it.
         is_poll = request.headers.get("hx-source") == LIST
         part = _OUTAGE if is_poll else _part_of(request)
         answer = self.render(
@@ -166,18 +166,18 @@ class Pages:
 
 
 def _part_of(request: Request) -> str:
-    """The id of the part of a page that a script asks for; empty where it is the whole page."""
+    """The id of the part of a page that a script asks for; empty for a whole page."""
     asked = _PART.fullmatch(request.headers.get("hx-target", ""))
     return asked[1] if asked and asked[1] != "page" else ""
 
 
 def query_of(request: Request) -> PageQuery:
-    """What the address of a page asks for."""
+    """The query of a page."""
     return PageQuery.of(request.query_params.multi_items())
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form that was sent, the last value of each; ApiError 400 where there are too many bytes."""
+    """The fields of a form, the last value of each. ApiError 400 if it is too large."""
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > _MOST_FORM_BYTES:
         raise ApiError(f"the form has more than {_MOST_FORM_BYTES:,} bytes")

@@ -1,4 +1,4 @@
-"""`/pipeline`: whether anything is stuck, what became of all records, and dead letters, which can be sent again."""
+"""`/pipeline`: whether the pipeline is stuck, what has become of all records, and dead letters to redrive."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from runtime.http_errors import ApiError
 PAGE_SIZE = 20
 _PATH = "/pipeline"
 _COUNTED = ("sent", "unknown", "no_value", "sent_before", "changed_since")
-"""What became of letters, as the address of the page tells it after a redrive."""
+"""Parameters of the page with the counts of a redrive."""
 
 
 def routes(pages: Pages) -> list[BaseRoute]:
@@ -81,7 +81,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 async def _or_problem(viewer: Viewer, path: str, asked: list[tuple[str, str]] | None = None) -> Any:
-    """What the API answers; the ApiError where an engine is away or a parameter is wrong, for a part of the page."""
+    """The answer of the API, or its ApiError if an engine is away or a parameter is wrong."""
     try:
         return await viewer.api.get(path, asked or ())
     except ApiError as error:
@@ -102,7 +102,7 @@ def _shown(status: Any) -> dict[str, Any]:
 
 
 def _redriven(query: PageQuery) -> dict[str, int]:
-    """What a redrive that has just ended came to; empty where there was none."""
+    """The counts of a redrive that has just ended; empty if there was none."""
     return {
         name: int(text)
         for name in _COUNTED

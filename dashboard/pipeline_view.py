@@ -1,22 +1,22 @@
-"""What the pipeline's numbers come to, for a person who asks whether anything is stuck. Pure."""
+"""Words for the state of the pipeline: whether it is stuck, and where. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 STALLED_AFTER_S = 15.0
-"""A group that has not moved for so long although records wait is told as stuck: one commit may take some seconds."""
+"""A group that has not moved for this long although records wait is called stuck. A commit may take seconds."""
 _PROGRAMS = {"rollup.touches.v1": "Rollups"}
 
 
 class PipelineVerdict(NamedTuple):
-    """One sentence, and whether it is good."""
+    """A sentence about the pipeline, and its tone."""
 
     tone: Literal["good", "even", "bad"]
     text: str
 
 
 class TopicLag(NamedTuple):
-    """All partitions of a topic as one group reads them."""
+    """The lag of one group in all partitions of a topic."""
 
     program: str
     group: str
@@ -45,7 +45,7 @@ class TopicLag(NamedTuple):
 
 
 def topics(status: Mapping[str, Any]) -> list[TopicLag]:
-    """The partitions by group and topic, in the API's order."""
+    """The lags by group and topic, in the order of the API."""
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for each in status["partitions"]:
         found.setdefault((each["group"], each["topic"]), []).append(each)
@@ -53,7 +53,7 @@ def topics(status: Mapping[str, Any]) -> list[TopicLag]:
 
 
 def verdicts(status: Mapping[str, Any]) -> list[PipelineVerdict]:
-    """What is to be said of the pipeline, the worst first."""
+    """The sentences about the pipeline, the worst first."""
     return sorted(_verdicts(status), key=lambda each: ("bad", "even", "good").index(each.tone))
 
 

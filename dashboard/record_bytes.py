@@ -1,4 +1,4 @@
-"""The bytes of a record, to be read by a person: text with what cannot be seen made visible, or a hex dump. Pure."""
+"""Shows the bytes of a record: as text in which invisible characters are made visible, or as a hex dump. Pure."""
 
 import base64
 import unicodedata
@@ -10,7 +10,7 @@ _CONTROL_PICTURES = 0x2400
 
 
 def visible(text: str) -> str:
-    """The text, line breaks and tabs as they are, every other character that shows nothing as a picture or a number."""
+    """The text with line breaks and tabs; other invisible characters become symbols or numbers."""
     return "".join(map(_visible, text))
 
 
@@ -27,7 +27,7 @@ def hex_dump(value: bytes) -> str:
 
 
 def readable(value: str, encoding: str) -> str:
-    """A value as the API tells it: `utf-8` or `base64`."""
+    """A value that the API gives as `utf-8` or `base64`."""
     return visible(value) if encoding == "utf-8" else hex_dump(base64.b64decode(value))
 
 

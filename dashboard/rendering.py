@@ -1,7 +1,7 @@
-"""Jinja templates with the filters by which pages write numbers, times and links.
+"""The Jinja templates, with filters for numbers, times and links.
 
-Everything is escaped by itself; what strangers typed is set off with `dir="auto"`, so that right-to-left text turns
-nothing around it.
+Everything is escaped automatically. Texts of callers have `dir="auto"`, so that right-to-left text does not affect
+the text around it.
 """
 
 import hashlib
@@ -33,11 +33,11 @@ def _static_version() -> str:
 
 
 STATIC_VERSION = _static_version()
-"""In the address of each static file, which may therefore be kept for ever."""
+"""Part of the address of each static file, so that browsers may cache it for ever."""
 
 
 def count(number: float | None) -> str:
-    """A count with its thousands set apart."""
+    """A count with separated thousands."""
     return _NONE if number is None else f"{number:,.0f}".replace("-", _MINUS)
 
 
@@ -52,7 +52,7 @@ def short_count(number: float | None) -> str:
 
 
 def signed(number: float | None, places: int = 2) -> str:
-    """A mean or a value with its sign; the sign of zero is none."""
+    """A mean or a value with its sign; zero has none."""
     if number is None:
         return _NONE
     text = f"{number:+.{places}f}"
@@ -72,7 +72,7 @@ def milliseconds(number: float | None) -> str:
 
 
 def money(cents: float | None) -> str:
-    """US cents as dollars, with as many digits as tell something."""
+    """US cents as dollars, with significant digits."""
     if cents is None:
         return _NONE
     dollars = cents / 100
@@ -90,8 +90,8 @@ def percent(share: float | None) -> str:
 
 
 def utc(text: str) -> str:
-    """A time as people read it, in UTC; a script shows it in the viewer's zone. Another text as it is: callers of the
-    API may write times in more ways than one."""
+    """A time in UTC for people; a script shows it in the viewer's zone. Other texts are kept, because callers of the
+    API may write times in other ways."""
     try:
         return f"{parse_time(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):
@@ -99,7 +99,7 @@ def utc(text: str) -> str:
 
 
 def pretty_json(value: Any) -> str:
-    """JSON to be read."""
+    """Indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 

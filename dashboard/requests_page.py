@@ -1,4 +1,4 @@
-"""`/requests`: how many requests there are, how often they fail, how long they take, and what they cost."""
+"""`/requests`: counts, errors, latency and cost of requests."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:
-    """What the API answers to all of these; or the ApiError, where one cannot be answered as it is asked."""
+    """The answers of the API to all of these, or the ApiError of one with a wrong parameter."""
     try:
         return list(await asyncio.gather(*(viewer.api.get(path, parameters) for path, parameters in asked))), None
     except ApiError as error:

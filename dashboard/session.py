@@ -1,8 +1,7 @@
-"""Who looks at the dashboard: the API key in a cookie, which no script can read and no other site can send.
+"""The session of a viewer: the API key in a cookie, which no script can read and no other site can send.
 
-The cookie is the key itself, so a session ends with the key, wherever it is revoked, and any number of processes know
-it without sharing anything. A cookie that held less would have to be signed with a secret, and whoever has that secret
-could make sessions for keys that are not his.
+The cookie is the key itself. So a session ends when the key is revoked, and all processes accept it without sharing
+anything. A cookie without the key would have to be signed with a secret, whose holder could make sessions for any key.
 """
 
 from starlette.requests import Request
@@ -13,28 +12,28 @@ _LONGEST_KEY = 200
 
 
 def key_of(request: Request) -> str | None:
-    """The viewer's API key; None for one who has not signed in."""
+    """The API key of the viewer; None if they have not signed in."""
     key = request.cookies.get(COOKIE, "")
     return key if could_be_key(key) else None
 
 
 def could_be_key(text: str) -> bool:
-    """Whether a text can stand in a header and is no longer than a key may be."""
+    """Whether a text is valid in a header and not longer than a key."""
     return 0 < len(text) <= _LONGEST_KEY and text.isascii() and text.isprintable()
 
 
 def sign_in(request: Request, response: Response, key: str) -> None:
-    """Have the browser send this key until it is closed."""
+    """Set the cookie with this key, until the browser is closed."""
     response.set_cookie(COOKIE, key, httponly=True, samesite="lax", secure=_is_https(request), path="/")
 
 
 def sign_out(response: Response) -> None:
-    """Have the browser forget the key."""
+    """Delete the cookie."""
     response.delete_cookie(COOKIE, path="/")
 
 
 def is_own_page(request: Request) -> bool:
-    """Whether a request that changes something comes from a page of this server, as browsers tell it."""
+    """Whether a request comes from a page of this server, according to the headers of the browser."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -44,5 +43,5 @@ def is_own_page(request: Request) -> bool:
 
 
 def _is_https(request: Request) -> bool:
-    # A proxy in front tells it. Whoever sends this header falsely only keeps himself from being signed in.
+    # A proxy sets this header. A caller who fakes it only prevents their own sign-in.
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

@@ -1,4 +1,4 @@
-"""What a dashboard of its own reads from the environment, as the programs of the API do: FEEDBACK_ and the name."""
+"""Settings of a dashboard in a separate process, from the environment: FEEDBACK_ and the name."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from runtime.request_origin import host_names
 
 
 class DashboardSettings(BaseSettings):
-    """The settings with their defaults."""
+    """These settings with their defaults."""
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 

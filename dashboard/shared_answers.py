@@ -1,4 +1,4 @@
-"""Answers that several viewers of one list ask for within a moment, asked of the API once."""
+"""Shares an answer of the API between viewers who ask for the same list at nearly the same time."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ class _Answer:
 
 
 class SharedAnswers:
-    """Keeps each answer for `keep_s` seconds. The key must say all that it depends on, and who may see it."""
+    """A cache that keeps answers for `keep_s` seconds. A key must contain all it depends on, and who may see it."""
 
     def __init__(self, keep_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._keep_s, self._clock = keep_s, clock
         self._answers: dict[Hashable, _Answer] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """The answer under this key, asked for where none is kept. A failure is the asker's own and is not kept."""
+        """The cached answer of this key, or a new one. Failures are not cached."""
         self._forget()
         answer = self._answers.setdefault(key, _Answer())
         async with answer.lock:

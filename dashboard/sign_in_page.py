@@ -1,4 +1,4 @@
-"""Signing in with an API key, and out."""
+"""The pages to sign in with an API key, and to sign out."""
 
 from urllib.parse import urlsplit
 
@@ -47,7 +47,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 
 def own_path(text: str | None) -> str:
-    """Where to go after signing in: a path of this server, whatever was asked for."""
+    """The page to go to after signing in: always a path of this server."""
     parts = urlsplit(text or "")
     # Browsers read a backslash as a slash, and two slashes as another server.
     is_own = parts.path.startswith("/") and not parts.path.startswith("//") and "\\" not in (text or "")

@@ -1,6 +1,6 @@
-"""The dashboard as a program of its own: the same pages, over an API elsewhere.
+"""The dashboard as a separate program, for an API at another address.
 
-It keeps nothing and knows no secret: each call of the API has the viewer's own key. Any number of them may run.
+It stores nothing and has no secret: each call of the API has the key of the viewer. Any number of them may run.
 """
 
 import logging
@@ -69,7 +69,7 @@ def serve(api: str, host: str, port: int) -> int:
 
 
 def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASGIApp:
-    """The program's app. `own_hosts` are host names by which it may be called while the API asks for no key."""
+    """The app of the program. `own_hosts` are the host names for calls while the API needs no key."""
     client = ApiClient(api)
 
     async def healthz(_: Request) -> Response:
@@ -93,7 +93,7 @@ def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASG
 
 
 class _WithRequestIds:
-    """Gives each request an id, by which a page that failed is found in the log."""
+    """Gives each request an id, with which a failed page is found in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

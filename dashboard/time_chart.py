@@ -1,6 +1,6 @@
-"""Graphs of the API as the charts of the pages take them: one row of times, and rows of numbers beside it. Pure.
+"""Turns graphs of the API into the data of charts. Pure.
 
-Shape: `times` in seconds since 1970, `series` of `name` and `values`, and `bucket_s`, the width of a bucket.
+A chart has `times` in seconds since 1970, `series` of `name` and `values`, and `bucket_s`, the width of a bucket.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Any
 from runtime.times import parse_time
 
 _FINE = ((timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"))
-"""Buckets for ranges up to so long; for longer ones the API chooses."""
+"""The buckets for ranges up to a length; for longer ranges the API chooses."""
 
 
 def bucket_for(since: str, until: str) -> list[tuple[str, str]]:
-    """The parameter that asks for buckets fine enough to show something; none where a time cannot be read."""
+    """The parameter for fine enough buckets; none if a time cannot be read."""
     try:
         length = parse_time(until) - parse_time(since)
     except ValueError:
@@ -23,7 +23,7 @@ def bucket_for(since: str, until: str) -> list[tuple[str, str]]:
 
 
 def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[str, Any] | None:
-    """Several graphs over the same buckets as one chart; None where none of them can be shown."""
+    """Several graphs over the same buckets as one chart; None if there are none."""
     shown = {name: graph for name, graph in graphs.items() if graph is not None}
     if not shown:
         return None
@@ -37,9 +37,9 @@ def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[st
 
 
 def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts of feedback by the sign of its value, each series with those before it added: bars that stand on another.
+    """Counts of feedback by the sign of its value, as stacked bars: each series includes those before it.
 
-    Drawn from the last series to the first, so that none hides behind another.
+    The series are drawn from the last to the first, so that none hides another.
     """
     points, seconds = graph["data_points"], _seconds(graph)
     series, below = [], [0] * len(points)
@@ -51,13 +51,13 @@ def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dict[str, Any]:
-    """A mean as a line in the band of its 95 % interval, and how many feedbacks it is of."""
+    """A mean as a line with the band of its 95 % interval, and the number of feedbacks."""
 
     def values(key: str) -> list[float | None]:
         return [point[key] for point in graph["data_points"]]
 
     shown = [number for number in values(name) if number is not None]
-    # Intervals from two or three feedbacks are wider than all there can be.
+    # An interval from two or three feedbacks exceeds the possible values.
     ends = [
         min(max(number, -10.0), 10.0)
         for end in ("low", "high")
@@ -83,9 +83,9 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
 def fields_over_time(
     graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Several fields of one graph as one chart, in the shape of `counts_over_time`; what is not told leaves a gap.
+    """Several fields of one graph as one chart, like `counts_over_time`. A missing value leaves a gap.
 
-    `fields` are the API's by the name that is shown, `colours` CSS variables by the same name.
+    `fields` are fields of the API by the label of the series, `colours` CSS variables by the same label.
     """
     points = graph["data_points"]
     series = [

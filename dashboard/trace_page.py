@@ -1,4 +1,4 @@
-"""`/trace?id=…`: one trace on a page of its own. The id stands in the query, where it may hold anything, `..` too."""
+"""`/trace?id=…`: a page for one trace. The id is in the query, where it may have any characters, also `..`."""
 
 from starlette.requests import Request
 from starlette.responses import Response

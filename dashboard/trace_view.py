@@ -1,4 +1,4 @@
-"""All that the trace page and the drawer beside the list show of a trace."""
+"""The content of the trace page, and of the drawer beside a list."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from runtime.times import parse_time, unix_ms
 
 
 async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | None:
-    """The trace that is open beside a list, with what is wrong where it cannot be shown; None where none is."""
+    """The trace that is open beside a list, or the error if it cannot be shown; None if no trace is open."""
     trace_id = query.get("open")
     if not trace_id:
         return None
@@ -26,7 +26,7 @@ async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | Non
 
 
 async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str, Any]:
-    """The trace with one request shown whole: that with the id `span`, else the first. Raises ApiError."""
+    """The trace, with one request in detail: that with the id `span`, else the first. Raises ApiError."""
     trace, chosen = await asyncio.gather(viewer.api.get(f"/v1/traces/{in_path(trace_id)}"), _request(viewer, span))
     spans = trace["spans"]["data"]
     if chosen is None or chosen["trace_id"] != trace_id:
@@ -44,7 +44,7 @@ async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str,
 
 
 def timeline(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each span with where its bar begins and how wide it is, as shares of the whole trace in percent."""
+    """Each span with the begin and the width of its bar, in percent of the whole trace."""
     began = [unix_ms(parse_time(each["created_at"])) for each in spans]
     ended = [start + (each["response_time"] or 0) for start, each in zip(began, spans, strict=True)]
     first = min(began, default=0)

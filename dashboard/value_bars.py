@@ -1,4 +1,4 @@
-"""How much feedback has each value from −10 to 10, as bars. Pure."""
+"""The bars of the distribution of values from −10 to 10. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ VALUES = range(-10, 11)
 
 @dataclass(frozen=True)
 class ValueBar:
-    """One value, how many have it, and the height of its bar in percent of the highest."""
+    """One value, its count, and the height of its bar in percent of the highest."""
 
     value: int
     count: int
@@ -17,7 +17,7 @@ class ValueBar:
 
 
 def value_bars(points: Iterable[Mapping[str, Any]]) -> list[ValueBar]:
-    """A bar for each value, also for those that nobody gave."""
+    """A bar for each value, also for values without feedback."""
     counts = {point["score"]: point["total"] for point in points}
     most = max(counts.values(), default=0)
     return [ValueBar(value, count := counts.get(value, 0), 100 * count / most if most else 0) for value in VALUES]

@@ -1,4 +1,4 @@
-"""What a comparison of two groups of feedback says, in words: how much better, and whether chance explains it. Pure."""
+"""Words for a comparison of two groups of feedback: the difference, and whether chance explains it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from typing import Any, Literal
 from dashboard.rendering import signed
 
 RARE = 0.05
-"""A difference that chance alone makes less often than this is called one."""
+"""A difference counts as real if chance alone causes one like it less often than this."""
 FEW = 30
-"""Fewer feedbacks than this on either side are few."""
+"""With fewer feedbacks than this on a side, the comparison has a caution."""
 _LEAST_P = 1e-6
 
 
 @dataclass(frozen=True)
 class ComparisonVerdict:
-    """One sentence, the tone in which it is shown, and what to be careful about."""
+    """A sentence, its tone, and a caution."""
 
     sentence: str
     tone: Literal["good", "bad", "even"] = "even"
@@ -24,7 +24,7 @@ class ComparisonVerdict:
 
 
 def verdict(current: Mapping[str, Any], baseline: Mapping[str, Any], change: Mapping[str, Any]) -> ComparisonVerdict:
-    """Of two sides of the API and the difference of their weighted means."""
+    """The words for both sides and the difference of their weighted means, as the API gives them."""
     counts = current["n_with_weight"], baseline["n_with_weight"]
     if change["value"] is None:
         which = "neither side has" if not any(counts) else f"the {'second' if counts[0] else 'first'} side has no"
@@ -48,7 +48,7 @@ def verdict(current: Mapping[str, Any], baseline: Mapping[str, Any], change: Map
 
 
 def chance(p_value: float) -> str:
-    """How often chance alone makes so large a difference. Never rarer than it is."""
+    """Words for how often chance alone causes such a difference, rounded up."""
     if p_value < _LEAST_P:
         return "chance explains this less than 1 time in 1,000,000"
     if p_value > 0.1:
@@ -73,7 +73,7 @@ def _size(number: float, reach: float | None) -> str:
 
 
 def _places(reach: float | None) -> int:
-    """Decimal places that the error leaves worth telling."""
+    """The decimal places that are significant, given the error."""
     if not reach:
         return 2
     return min(max(-floor(log10(reach)), 1), 4)

@@ -1,4 +1,4 @@
-"""The time zone of whoever looks, which the browser tells in a cookie: days on charts begin by its clocks."""
+"""The time zone of the viewer, which the browser sends in a cookie. Days on charts begin in this zone."""
 
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ UTC = "UTC"
 
 
 def zone_of(request: Request) -> str:
-    """An IANA name; UTC where the browser has told none that there is."""
+    """The IANA name of the zone; UTC if the browser has sent no valid one."""
     name = unquote(request.cookies.get(COOKIE, ""))
     if not 0 < len(name) <= _LONGEST_NAME:
         return UTC

@@ -1,4 +1,4 @@
-"""A call of the HTTP API that the demo pretends to have been made: pure data."""
+"""A made-up call of the HTTP API. Pure data."""
 
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -7,7 +7,7 @@ Kind = Literal["log", "create", "update", "delete"]
 
 
 class ApiCall(NamedTuple):
-    """What was sent and when. `feedback` says which feedback of the week is created, changed or deleted, from 0."""
+    """A call and its time. `feedback` is the number, from 0, of the feedback that it creates, changes or deletes."""
 
     at: datetime
     kind: Kind

@@ -1,4 +1,4 @@
-"""`feedback demo`: fill a workspace with a week to look at, and take it away again."""
+"""`feedback demo`: fills a workspace with a made-up week, and removes it again."""
 
 import argparse
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _ABOUT = (
     " if an app had sent them. With --remove takes all of it away: whatever stands on its traces, which are called"
     " demo-SEED-NUMBER-CHECK, and nothing else."
 )
-# Long, since hours and days of a week are committed together.
+# Long, because the rollups of a week are committed together.
 _PATIENCE_S = 600
 _LEAST_REQUESTS, _MOST_REQUESTS = 10, 100_000
 
@@ -64,7 +64,7 @@ def _fill(given: argparse.Namespace) -> int:
     elsewhere = "" if given.workspace == "default" else f" --workspace {given.workspace}"
     how_to_remove = f"`feedback demo --remove{elsewhere}`"
     progress = Progress()
-    # One that was cut off may have left events that no worker has stored yet.
+    # An interrupted run may have left events that no worker has stored yet.
     _wait(given, progress)
     with clickhouse(given.clickhouse_url) as client:
         if is_there(client, given.workspace):
@@ -81,7 +81,7 @@ def _fill(given: argparse.Namespace) -> int:
 
 
 def _made(given: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
-    """The events of the week, how many feedbacks there are, and where the API listens."""
+    """The events of the week, the number of feedbacks, and the address of the API."""
     from deploy.demo.events import records_of
     from deploy.demo.week import week
     from ingest_api.settings import Settings
@@ -124,7 +124,7 @@ def _remove(given: argparse.Namespace) -> int:
 
 
 def _wait(given: argparse.Namespace, progress: "Progress") -> None:
-    """Return when workers have stored all that was sent, and hours and days are computed."""
+    """Return when workers have stored all events, and the rollups are computed."""
     from operations.connections import kafka
     from operations.erase.events import until_committed
     from schemas.topics import INPUTS, ROLLUP_TOUCHES

@@ -1,4 +1,4 @@
-"""Calls of the demo's week as records for Kafka, decided by the edge's own code as if each had just come in."""
+"""Turns the calls of the week into records for Kafka, with the code of the edge, as if each call had just come in."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from operations.produce import OutgoingRecord
 def records_of(calls: Sequence[ApiCall], workspace: str, limits: BodyLimits) -> list[OutgoingRecord]:
     """The events, in the order of the calls. ApiError if the edge would refuse one.
 
-    Events carry the times of the calls, but records none: Kafka would drop what is older than it keeps.
+    Events have the times of the calls. Records have the present time, because Kafka would delete older ones.
     """
     ids: dict[int, str] = {}
     records: list[OutgoingRecord] = []

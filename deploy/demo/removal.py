@@ -1,5 +1,5 @@
-"""All that stands on traces of the demo, as the subject of an erasure: requests, feedback of whomever, and what rests
-on them. Hours and days are computed anew without it.
+"""The subject of an erasure that removes the demo: all requests and feedback on its traces. The rollups are computed
+again without them.
 """
 
 from clickhouse_connect.driver.client import Client
@@ -7,7 +7,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.demo.trace_ids import sql_is_demo
 from operations.erase.conditions import ENTRY_OF, EVENTS, Subject, is_noted, letters
 
-# Under whom an erasure notes what it has found: nobody, since no person has an empty name.
+# The name for the notes of this erasure; no person has an empty name.
 _NOBODY = ""
 _STANDS = "workspace = {workspace:String} AND " + sql_is_demo("trace_id")
 _TRACE_OF_ENTRY = "JSONExtractString(entry, 'trace_id')"
@@ -44,10 +44,10 @@ SELECT count() FROM (
 
 
 def demo_in(workspace: str) -> Subject:
-    """The demo of a workspace, of whichever seed."""
+    """All demos in a workspace, whatever their seeds."""
     return Subject(workspace, _NOBODY, _FOUND, _THEIRS, f"DELETE WHERE {_GONE_FROM_JOURNAL}")
 
 
 def is_there(client: Client, workspace: str) -> bool:
-    """Whether anything of a demo stands in the workspace."""
+    """Whether the workspace has anything of a demo."""
     return bool(client.query(_STANDS_SOMEWHERE, {"workspace": workspace}).result_rows[0][0])

@@ -1,6 +1,6 @@
-"""Trace ids of the demo, which say themselves that they are: the last eight digits are a check of all before.
+"""Trace ids of the demo, which can be recognized: the last eight digits are a checksum of the rest.
 
-So whoever removes the demo needs no list, and an app's own trace that is called `demo-1` is none of it.
+So the demo can be removed without a list of its traces, and an app may have a trace with the id `demo-1`.
 """
 
 import re
@@ -25,7 +25,7 @@ def is_demo(trace_id: str) -> bool:
 
 
 def sql_is_demo(column: str) -> str:
-    """The same as a condition of ClickHouse."""
+    """The same as an SQL condition."""
     name = f"substring({column}, 1, length({column}) - {_CHECK_CHARS})"
     check = f"leftPad(lower(hex(kafkaMurmurHash({name}))), {_CHECK_CHARS - 1}, '0')"
     return (
@@ -35,5 +35,5 @@ def sql_is_demo(column: str) -> str:
 
 
 def _check(name: str) -> str:
-    # ClickHouse's murmur2 of Kafka drops the first bit, as Kafka's partitioner does.
+    # ClickHouse's murmur2 for Kafka drops the first bit, as Kafka's partitioner does.
     return f"{murmur2(name.encode()) & 0x7FFFFFFF:08x}"

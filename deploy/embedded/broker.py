@@ -1,7 +1,7 @@
 """The embedded Kafka: tansu, one process on a loopback port, which keeps its records in memory only.
 
-Promises the command that starts it and a wait that ends when it answers. Whoever starts it owns the process, and
-must know that its records, offsets and topics are gone when it ends.
+This module has the command that starts it, and waits until it answers. The caller runs the process, and must know that
+its records, offsets and topics are gone when it ends.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from runtime.kafka_admin import broker_answers
 
 
 class BrokerUnavailableError(RuntimeError):
-    """The embedded broker cannot be started or reached; the message is one sentence for a person."""
+    """The embedded broker cannot be started or reached. The message is one sentence for a person."""
 
 
 def command(host: str, port: int) -> list[str]:

@@ -1,8 +1,8 @@
-"""What the embedded engine itself allows its one user: the users.xml that it is started with. Pure.
+"""Writes the users.xml with which the embedded engine is started: what the engine allows its one user. Pure.
 
-Two lists, and whatever is on neither is refused, also what a later engine brings: privileges (none that reaches a file,
-a host, a server command or another user) and settings that hold text (a text may be a path, a host or SQL). What the
-engine has no privilege for is left to clickhouse_inspection.
+There are two lists: of privileges, none of which reaches a file, a host, a server command or another user; and of
+settings with text, because a text may be a path, a host or SQL. Everything else is refused, also what a later version
+of the engine adds. clickhouse_inspection refuses what no privilege covers.
 """
 
 from collections.abc import Mapping
@@ -34,23 +34,23 @@ TEXT_SETTINGS = frozenset(
 
 _TEXT_TYPES = frozenset({"String", "Map", "URI", "Timezone"})
 
-# What stands in VALUES beside literals would be evaluated as SQL that nobody has inspected.
+# Expressions in VALUES would be evaluated as SQL that was not inspected.
 _FIXED = {
     "input_format_values_interpret_expressions": "0",
     "input_format_values_deduce_templates_of_expressions": "0",
 }
-# Another language would be read by other rules.
+# Another dialect would be parsed by other rules.
 _CLOSED = ("dialect",)
 
 
 def fixed_settings(types: Mapping[str, str]) -> list[str]:
-    """Which of the engine's settings (name to type) nobody may change."""
+    """The settings, of these names and types, that callers may not change."""
     text = {name for name, kind in types.items() if kind in _TEXT_TYPES} - TEXT_SETTINGS
     return sorted({*text, *_FIXED, *(name for name in _CLOSED if name in types)})
 
 
 def users_xml(types: Mapping[str, str]) -> str:
-    """The engine's user and profile, for the settings it has."""
+    """The user and the profile of an engine with these settings."""
     values = "".join(f"<{name}>{value}</{name}>" for name, value in _FIXED.items())
     fixed = "".join(f"<{escape(name)}><const/></{escape(name)}>" for name in fixed_settings(types))
     return f"""<clickhouse>

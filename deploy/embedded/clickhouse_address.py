@@ -1,7 +1,7 @@
-"""The address of the embedded ClickHouse with its password, kept in its data folder for our own programs.
+"""The address of the embedded ClickHouse with its password, in a file in its data folder, for our own programs.
 
-The password is made once; host and port are those of the latest start. Whoever can read the file may do everything in
-ClickHouse, so nobody but its owner can.
+The password is made once; host and port are those of the latest start. A reader of the file may do everything in
+ClickHouse, so only the owner can read it.
 """
 
 import os
@@ -15,11 +15,11 @@ USER = "default"
 
 
 class AddressFileError(RuntimeError):
-    """The file cannot be used; the message says what to do."""
+    """The file cannot be used. The message says what to do."""
 
 
 def keep_address(data_dir: Path, host: str, port: int) -> str:
-    """The address for a server that listens here; written into the folder, which is made if need be."""
+    """The address of a server that listens here. It is written into the folder, which is created if it is missing."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_dir / ADDRESS_FILE
     address = (
@@ -36,7 +36,7 @@ def keep_address(data_dir: Path, host: str, port: int) -> str:
 
 
 def password_of(address: str) -> str:
-    """The password that an address of ours has."""
+    """The password in such an address."""
     return urlsplit(address).password or ""
 
 

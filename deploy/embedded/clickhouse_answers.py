@@ -1,6 +1,6 @@
-"""What ClickHouse's HTTP interface answers with: statuses for error names, content types for formats.
+"""Answers of ClickHouse's HTTP interface: statuses by error names, content types by formats.
 
-Pure. The table of statuses is the server's own, so that clients classify and retry errors as they would with one.
+Pure. The statuses are those of a ClickHouse server, so that clients classify and retry errors in the same way.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _TEXT_TYPES = {"tab": "text/tab-separated-values", "tsv": "text/tab-separated-va
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP response. `holder` keeps the memory behind `body` alive until it is sent."""
+    """A complete HTTP response. `holder` keeps the memory of `body` until it is sent."""
 
     status: int
     headers: dict[str, str]
@@ -68,7 +68,7 @@ def content_type(output_format: str) -> str:
 
 
 class BadRequestError(ValueError):
-    """The request cannot be read as a statement; `code` and `name` are ClickHouse's for the like."""
+    """The request is not a valid statement. `code` and `name` are those of ClickHouse for such an error."""
 
     def __init__(self, message: str, code: int = 36, name: str = "BAD_ARGUMENTS") -> None:
         super().__init__(message)

@@ -31,14 +31,14 @@ _READERS, _WRITERS = 8, 4
 
 
 class ClickHouseHTTP:
-    """The ASGI application over one open engine; statements run in its threads, never in the event loop."""
+    """The ASGI application over one open engine. Statements run in threads, never in the event loop."""
 
     def __init__(self, engine: Engine, password: str, allowed_hosts: frozenset[str] = frozenset()) -> None:
         self._engine = engine
         self._password = password
         self._allowed_hosts = allowed_hosts
         self._running = 0
-        # Two pools, so that slow SELECTs can never hold up the workers' inserts.
+        # Two pools, so that slow SELECTs never delay the inserts of the workers.
         self._readers = ThreadPoolExecutor(_READERS, "clickhouse-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "clickhouse-write")
 
@@ -46,7 +46,7 @@ class ClickHouseHTTP:
         if scope["type"] != "http":
             raise NotImplementedError(f"{scope['type']} is not served")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        # Before anything of the body is read: it may be large, and nobody's.
+        # Before the body is read, which may be large and from an unknown caller.
         if refused := self._refused(scope, headers):
             return await _send(send, refused)
         chunks = await _chunks_of_body(receive)
@@ -65,8 +65,8 @@ class ClickHouseHTTP:
             await _send(send, await asyncio.shield(self._start(pool, self._execute, asked, accepted)))
 
     def _refused(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> Answer | None:
-        """The answer to whom nothing is answered, but that the server lives."""
-        # A password does not keep pages out: a browser that was given it sends it along for any of them.
+        """The answer to a caller who may not use ClickHouse; None for others, and for /ping."""
+        # A password does not keep web pages out: a browser that has it sends it with requests of any page.
         if refused := refusal(
             scope["headers"],
             scheme=scope["scheme"],
@@ -81,7 +81,7 @@ class ClickHouseHTTP:
     async def _read(
         self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
     ) -> Statement | Answer:
-        """The statement of a request, or the answer where there is none to run."""
+        """The statement of a request, or the answer if there is none to run."""
         if scope["path"] in ("/ping", "/replicas_status"):
             return text(200, "Ok.\n")
         if scope["path"] != "/":
@@ -134,7 +134,7 @@ class ClickHouseHTTP:
                 headers = _result_headers(statement, common)
                 complete = not gone.done() and await send_while_read(read, first or b"", headers, gone, send)
             if complete:
-                # Where it raises, the answer has begun: the server then closes the connection before its end.
+                # If it raises, the answer has begun; the server then closes the connection before its end.
                 job.result()
                 await send({"type": "http.response.body", "body": b""})
         finally:
@@ -164,7 +164,7 @@ class ClickHouseHTTP:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no statement is running, be its client still there or not."""
+        """Whether no statement is running, also none whose client has gone."""
         return self._running == 0
 
 
@@ -185,7 +185,7 @@ async def _send(send: Send, answer: Answer) -> None:
 
 
 async def _chunks_of_body(receive: Receive) -> list[bytes] | Answer | None:
-    """The body as it comes, the answer to one that is too long, or None where the caller has gone."""
+    """The body in chunks, or the answer to a body that is too large, or None if the client has gone."""
     chunks: list[bytes] = []
     room = codecs.MOST_BODY_BYTES
     while True:

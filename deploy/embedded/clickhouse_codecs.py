@@ -20,11 +20,11 @@ _GZIP = 16 + zlib.MAX_WBITS
 _FIRST_BYTES, _MOST_BYTES = 1 << 10, 1 << 22
 
 MOST_BODY_BYTES = 1 << 30
-"""Of a body as it comes, and as it is decoded: a kilobyte may decode into a gigabyte, and is in memory as a whole."""
+"""The most bytes of a body, before and after decoding: a kilobyte may decode into a gigabyte, all of it in memory."""
 
 
 class CodecError(ValueError):
-    """The body cannot be decoded, or its encoding is not spoken here."""
+    """The body cannot be decoded, or its encoding is not supported."""
 
 
 def decode(body: bytes, encoding: str) -> bytes:
@@ -45,7 +45,7 @@ def decode(body: bytes, encoding: str) -> bytes:
 
 
 def encode(body: memoryview | bytes, encoding: str) -> bytes:
-    """The body under one of ENCODINGS, at each codec's fast level."""
+    """The body in one of ENCODINGS, at the fast level of the codec."""
     match encoding:
         case "lz4":
             return bytes(lz4.frame.compress(body))
@@ -55,7 +55,7 @@ def encode(body: memoryview | bytes, encoding: str) -> bytes:
 
 
 def choose(accept_encoding: str) -> str | None:
-    """The encoding to answer in for an Accept-Encoding header, None for none of ours."""
+    """The encoding of the answer for an Accept-Encoding header; None for no encoding."""
     offered = {
         name.strip().lower()
         for name, _, quality in (item.partition(";") for item in accept_encoding.split(","))
@@ -65,10 +65,10 @@ def choose(accept_encoding: str) -> str | None:
 
 
 def _decode_frames(body: bytes, decompressor: Callable[[], Any]) -> bytes:
-    """All frames, one after the other.
+    """All frames of a body.
 
-    A decompressor hands back what follows its frame, so it is given little at first, and twice as much each time: to
-    give it all would copy all that is left for every frame.
+    A decompressor returns what follows its frame. So it gets a little data first, and twice as much each time: with all
+    the data, each frame would copy all the rest.
     """
     decoded: list[bytes] = []
     at, room = 0, MOST_BODY_BYTES

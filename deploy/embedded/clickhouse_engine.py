@@ -1,9 +1,9 @@
-"""chDB, the ClickHouse engine in this process, as something many threads can run statements on.
+"""Runs statements on chDB, the ClickHouse engine in this process, from many threads.
 
-Every statement gets a connection of its own (opening one costs a fifth of a millisecond), so its settings,
-parameters, current database and external tables die with it, and no two threads ever share one. One process holds
-one data directory: a lock file keeps a second one out and falls with the process, however it ends. SET and
-temporary tables do not outlive their request: there are no sessions.
+Each statement has its own connection, which takes a fifth of a millisecond to open. So its settings, parameters,
+database and external tables end with it, and threads share no connection. There are no sessions: SET and temporary
+tables last for one request. A lock file keeps a second process from the data directory, and is released when this
+process ends, however it ends.
 """
 
 import errno
@@ -28,11 +28,11 @@ _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
 
 
 class EngineUnavailableError(RuntimeError):
-    """The data directory cannot be opened; the message says why and what to do."""
+    """The data directory cannot be opened. The message says why and what to do."""
 
 
 class StatementFailedError(RuntimeError):
-    """The engine refused or failed a statement: ClickHouse's error code, its name and its text."""
+    """A statement failed. It has ClickHouse's error code, its name and its text."""
 
     def __init__(self, message: str) -> None:
         found = _ERROR.search(message)
@@ -45,7 +45,7 @@ class StatementFailedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement gave: the encoded rows, and the counts a server sends as its summary."""
+    """The result of a statement: the encoded rows, and the counts that a server sends as summary."""
 
     data: memoryview
     summary: Mapping[str, str]
@@ -53,10 +53,10 @@ class Result:
 
 
 class Engine:
-    """One data directory, open. `run` may be called from any number of threads at once."""
+    """An engine with an open data directory. Any number of threads may call `run` at once."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Opens the directory, making it if need be. Raises EngineUnavailableError."""
+        """Open the directory, and create it if it is missing. Raises EngineUnavailableError."""
         self._lock = _lock(data_dir)
         self._path = str(data_dir.resolve())
         try:
@@ -71,13 +71,13 @@ class Engine:
             ) from error
 
     def close(self) -> None:
-        """Closes the engine and gives the directory free. No statement may be running."""
+        """Close the engine and release the directory. No statement may be running."""
         self._inspector.close()
         self._keeper.close()
         self._lock.close()
 
     def run(self, statement: Statement) -> Result:
-        """Runs one statement to its end. Raises StatementFailedError."""
+        """Run one statement to its end. Raises StatementFailedError."""
         with self._connection() as connection:
             self._prepare(connection, statement)
             if statement.insert_format is None:
@@ -90,9 +90,9 @@ class Engine:
             return Result(memoryview(b""), _summary(result))
 
     def run_into(self, statement: Statement, pipe: Path) -> None:
-        """Runs a SELECT to its end, its rows written into a pipe as they come. Raises StatementFailedError."""
+        """Run a SELECT, which writes its rows into a pipe as they come. Raises StatementFailedError."""
         with self._connection() as connection:
-            # Formatting in parallel would take all rows in before the pipe has let the first ones through.
+            # Parallel formatting would read all rows before the first ones have gone through the pipe.
             _set(connection, {"output_format_parallel_formatting": "0"})
             self._prepare(connection, statement)
             sql = into_file(statement, str(pipe))
@@ -100,7 +100,7 @@ class Engine:
             connection.query(sql, "Null", params=dict(statement.parameters))
 
     def kill_writing_into(self, pipe: Path) -> None:
-        """Ends the SELECT that writes into this pipe, as soon as it notices."""
+        """Kill the SELECT that writes into this pipe."""
         with self._connection() as connection:
             path = _quoted(str(pipe), "'")
             connection.query(f"KILL QUERY WHERE position(query, {path}) > 0 AND query_kind = 'Select'", "Null")
@@ -116,7 +116,7 @@ class Engine:
         except StatementFailedError:
             raise
         except OSError as error:
-            # Of the file that rows to be inserted go through.
+            # The file through which rows are inserted.
             told = f"{gettempdir()}: {error.strerror}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StatementFailedError(f"Code: 243. DB::Exception: {told}. (NOT_ENOUGH_SPACE)") from error
@@ -138,7 +138,7 @@ class Engine:
             _set(connection, {"readonly": str(statement.readonly)})
 
     def _insert(self, connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
-        # Not by the engine's streaming insert: that one says it is done also where writing the rows has failed.
+        # Not the streaming insert of the engine, which reports success even if writing the rows has failed.
         with TemporaryFile() as rows:
             rows.write(data)
             rows.seek(0)  # flushes
@@ -175,7 +175,7 @@ def _summary(result: Any) -> dict[str, str]:
 
 
 def summary_header(summary: Mapping[str, str], elapsed_ns: int) -> str:
-    """The value of X-ClickHouse-Summary, counts as strings as a server writes them."""
+    """The value of X-ClickHouse-Summary, with counts as strings, as a server writes it."""
     return json.dumps({**summary, "elapsed_ns": str(elapsed_ns)}, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Reads multipart forms, by which clients send external tables along with a query. Pure."""
+"""Reads multipart forms, with which clients send external tables for a query. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class ExternalTable:
-    """Rows sent beside a query, readable in it as a temporary table: `structure` is `name Type, …`."""
+    """Rows that are sent with a query, which reads them as a temporary table. `structure` is `name Type, …`."""
 
     name: str
     structure: str
@@ -40,7 +40,7 @@ def form_parts(content_type: str, body: bytes) -> Iterator[tuple[str, bool, byte
 
 
 def _parameters(header: str) -> dict[str, str]:
-    """The parameters behind a header's value, by their names in lower case."""
+    """The parameters of a header, by their names in lower case."""
     return {
         name.lower(): _ESCAPED.sub(r"\1", quoted) if quoted else bare
         for name, quoted, bare in _PARAMETER.findall(header)
@@ -58,7 +58,7 @@ def external_table(name: str, data: bytes, given: Mapping[str, str]) -> External
 
 
 def _split_types(types: str) -> Iterator[str]:
-    """The comma-separated types of a list, commas inside brackets left alone."""
+    """The types of a comma-separated list; commas inside brackets do not separate."""
     depth, start = 0, 0
     for at, character in enumerate(types):
         depth += (character == "(") - (character == ")")

@@ -28,19 +28,19 @@ _DRAIN_SECONDS = 30
 
 
 class FrontProtocol(LimitedHeadProtocol):
-    """One connection. GET carries its statement in the target, which is as long as a server takes it at most."""
+    """One connection. A GET has its statement in the target, which may be as long as with a ClickHouse server."""
 
     most_target_bytes = 1 << 20
     most_head_bytes = most_target_bytes + (64 << 10)
 
     def on_headers_complete(self) -> None:
-        """Split the target here: the parser takes 64 KiB of it at most."""
+        """Split off the query, because the URL parser takes 64 KiB at most."""
         self.url, _, query = self.url.partition(b"?")
         super().on_headers_complete()
         self.scope["query_string"] = query.partition(b"#")[0]
 
     def refusal(self, error: ApiError) -> tuple[str, bytes]:
-        """As this front says everything else."""
+        """Errors are plain text here."""
         return "text/plain; charset=UTF-8", f"{error.message}\n".encode()
 
 
@@ -61,10 +61,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes the running requests and closes the engine; a statement that runs
-    longer than the drain time is abandoned, and the process ends with 1.
+    """Serve until SIGTERM or SIGINT, then finish the running requests and close the engine. If a statement runs longer
+    than the drain time, the process ends with 1.
 
-    Raises EngineUnavailableError when the port or the directory cannot be had.
+    Raises EngineUnavailableError where the port or the directory is not available.
     """
     listener = _listen(host, port)
     engine = Engine(data_dir)
@@ -79,9 +79,9 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
-    # What is no HTTP has had its answer; nobody wants to know more.
+    # A warning for each request that is not HTTP would say nothing new: it was answered.
     dictConfig(log_setup.config("text", **{"uvicorn.error": logging.ERROR}))
-    # A signal before uvicorn listens for them is a stop, too; uvicorn raises one again after its graceful stop.
+    # For signals before uvicorn handles them, and for the signal that uvicorn raises again after its graceful stop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
     try:
@@ -96,7 +96,7 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
 
 def _close(engine: Engine, app: ClickHouseHTTP) -> None:
     if not app.is_idle:
-        # Neither can the engine be closed under a running statement nor its thread be stopped; stored data are safe.
+        # The engine cannot be closed while a statement runs, and its thread cannot be stopped. Stored data are safe.
         print(
             f"ClickHouse stopped on a statement that still ran after {_DRAIN_SECONDS} s.", file=sys.stderr, flush=True
         )

@@ -1,9 +1,9 @@
-"""Refuses statements that reach beyond the databases, as the engine's own parser reads them. Pure.
+"""Refuses statements that reach beyond the databases. It inspects the syntax tree of the engine's parser. Pure.
 
-The engine's grants (clickhouse_access) keep callers from files, hosts and server commands. They do not cover what the
-engine does as its own client (INFILE, OUTFILE), a few functions, and disks that a statement describes. So each
-statement is looked through as a tree: its kind, table functions and table engines must be on a list, and whatever else
-may reach out must not occur. What is on no list is refused, also what a later engine brings.
+The engine's grants (clickhouse_access) keep callers from files, hosts and server commands. They do not cover INFILE and
+OUTFILE, which the engine runs as a client, nor a few functions, nor disks that a statement describes. So the tree of
+each statement is inspected: its kind, table functions and table engines must be on a list, and nothing else that
+reaches out may occur. What is on no list is refused, also what a later version of the engine adds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,9 +37,9 @@ _FUNCTION_KINDS = frozenset(
 )
 
 FILE_FUNCTIONS = frozenset({"file", "structureToCapnProtoSchema", "structureToProtobufSchema"})
-"""Scalar functions that read a file, or evaluate SQL from a text; a function may be named wherever a column may."""
+"""Scalar functions that read a file, or evaluate SQL from a text. They may occur wherever a column may."""
 
-# Statements that the engine does not tell as JSON, by nodes of its tree: of names alone, they are safe.
+# Nodes of statements for which the engine has no JSON tree. They are safe if they have only names.
 _NAMED_ONLY = (
     *("DescribeQuery", "TableExpression", "TableIdentifier", "Identifier", "Exists", "UndropQuery"),
     *("ShowCreateTableQuery", "ShowCreateViewQuery", "ShowCreateDatabaseQuery"),
@@ -48,29 +48,29 @@ _NAMED_ONLY = (
 
 
 def unsafe_parameters(parameters: Mapping[str, str]) -> frozenset[str]:
-    """The query parameters that would name a function of FILE_FUNCTIONS, or might when unescaped."""
+    """The query parameters whose value names a function of FILE_FUNCTIONS, or may do so when unescaped."""
     return frozenset(name for name, value in parameters.items() if value in FILE_FUNCTIONS or "\\" in value)
 
 
 def refusal(
     tree: Any, unsafe: frozenset[str] = frozenset(), own_file: str | None = None, *, reads_only: bool = False
 ) -> str | None:
-    """Why a statement may not run; None where it may.
+    """Why a statement may not run; None if it may.
 
-    `tree` is its JSON, `unsafe` are parameters that may not stand for a name in it, `own_file` is the path that this
-    server itself has put into it.
+    `tree` is its JSON tree. `unsafe` are parameters that may not be used as a name in it. `own_file` is the path that
+    this server itself has put into it.
     """
     kind = tree.get("type")
     if kind not in STATEMENTS:
         return f"{kind} is not available"
-    # All else that changes something is refused by the engine's own setting `readonly`.
+    # The setting `readonly` of the engine refuses everything else that changes something.
     if reads_only and kind == "KillQueryQuery":
         return f"{kind} is not available where nothing may be changed"
     return next(filter(None, (_refusal_of(key, node, unsafe, own_file) for key, node in _nodes("", tree))), None)
 
 
 def refusal_of_names(tree: str) -> str | None:
-    """The same for a statement of which there is only the tree for a person: it may hold nothing but names."""
+    """The same for a statement that has only a tree as text: it may have names only."""
     for line in tree.splitlines():
         if not line.strip().startswith(_NAMED_ONLY):
             return f"this statement takes names alone, without {line.split()[0] if line.split() else 'more'}"
@@ -78,7 +78,7 @@ def refusal_of_names(tree: str) -> str | None:
 
 
 def _nodes(key: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the tree, with the member's name under which it stands."""
+    """Every object of the tree, with the name of its member."""
     waiting = [(key, value)]
     while waiting:
         key, value = waiting.pop()

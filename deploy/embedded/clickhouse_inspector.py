@@ -1,7 +1,7 @@
-"""Has the engine's own parser read each statement before it runs, and refuses what clickhouse_inspection refuses.
+"""Parses each statement with the engine's parser before it runs, and has clickhouse_inspection check the tree.
 
-On a connection of its own, which no setting of a caller reaches. The parser takes a text for data, so nothing of it
-runs here; it refuses several statements in one, of which only the first would be inspected.
+It uses a separate connection, which no setting of a caller affects. The parser treats the statement as data, so nothing
+of it runs here. It refuses a text with several statements, of which only the first would be inspected.
 """
 
 import json
@@ -18,13 +18,13 @@ Question = tuple[bytes, frozenset[str], str | None, bool]
 
 
 class Inspector:
-    """Checks statements, one at a time; what was found of a statement is remembered."""
+    """Checks statements, one at a time, and caches the results."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._lock = threading.Lock()
         self._found: dict[Question, str | None] = {}
-        # How long a statement may be is decided where it runs.
+        # The limit of its length applies when it runs.
         connection.query("SET max_query_size = 0", "Null")
 
     def close(self) -> None:
@@ -34,7 +34,7 @@ class Inspector:
     def check(
         self, sql: bytes, parameters: Mapping[str, str], own_file: str | None = None, *, reads_only: bool = False
     ) -> None:
-        """RuntimeError, worded as the engine's, where this statement may not run.
+        """RuntimeError, in the words of the engine, if this statement may not run.
 
         `own_file` is the path of the only file that it may read or write by INFILE or OUTFILE.
         """
@@ -63,7 +63,7 @@ class Inspector:
 
 
 def _of_the_statement(error: str) -> str:
-    """What the parser says of a statement, without the statement in which it was asked."""
+    """The message of the parser about a statement, without the statement that asked it."""
     message, found, _ = error.partition(": In scope SELECT parseQueryToJSON(")
     name = "(SYNTAX_ERROR)" if "Code: 62." in message else "(BAD_ARGUMENTS)"
     return f"{message}. {name}" if found else error

@@ -1,7 +1,7 @@
-"""Who may query the embedded ClickHouse: one user with one password, given in any of ClickHouse's ways over HTTP. Pure.
+"""Checks user and password of requests to the embedded ClickHouse, which has one user. Pure.
 
-Basic authentication, the headers X-ClickHouse-User and X-ClickHouse-Key, or the parameters `user` and `password`. As on
-a server, a request uses one of them.
+A request gives them as a ClickHouse server takes them, in one of three ways: basic authentication, the headers
+X-ClickHouse-User and X-ClickHouse-Key, or the parameters `user` and `password`.
 """
 
 import base64
@@ -34,7 +34,7 @@ def refused_login(headers: Mapping[str, str], query_string: bytes, user: str, pa
             *(194, "REQUIRED_PASSWORD", f"Code: 194. DB::Exception: {told}. (REQUIRED_PASSWORD)"),
             headers={"WWW-Authenticate": 'Basic realm="ClickHouse"'},
         )
-    # All of them are compared, and to their ends, so that the time tells nothing.
+    # All are compared completely, so that the time reveals nothing.
     good = [hmac.compare_digest(each.encode(), f"{user}:{password}".encode()) for each in ways]
     if len(ways) > 1 or not all(good):
         told = "there is no such user with this password, or more than one is given"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from deploy.embedded.clickhouse_answers import BadRequestError
 
-# A comment or a quotation without an end goes to the end of the text: so no part of it is gone through twice.
+# A comment or quotation without an end extends to the end of the text, so no part is scanned twice.
 _TOKEN = re.compile(
     rb"""\s+ | --[^\n]* | \#[!\s][^\n]* | /\*.*?(?:\*/|\Z)
        | '(?:[^'\\]|\\.|'')*+(?:'|\\?\Z) | `(?:[^`\\]|\\.|``)*+(?:`|\\?\Z) | "(?:[^"\\]|\\.|"")*+(?:"|\\?\Z)
@@ -43,7 +43,7 @@ def split_insert(query: bytes, body: bytes) -> tuple[bytes, str | None, memoryvi
 
 
 def _insert_data_at(sql: bytes) -> int | None:
-    """Where FORMAT or VALUES of an INSERT stands, the end if it names neither rows nor source, else None."""
+    """The position of FORMAT or VALUES in an INSERT; its end if it names neither rows nor a source; else None."""
     words = _words_outside_brackets(sql)
     if next(words, (0, b""))[1] != b"INSERT":
         return None
@@ -62,7 +62,7 @@ def _insert_data_at(sql: bytes) -> int | None:
 
 
 def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where each word, or other token, stands that is no blank, no table's name and not in brackets, in upper case."""
+    """Position and upper case of each word or other token, without blanks, table names, and brackets' content."""
     depth, at, before = 0, 0, b""
     while token := _TOKEN.match(sql, at):
         text = token[0]
@@ -79,13 +79,13 @@ def _words_outside_brackets(sql: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def from_file(insert: bytes, path: str, data_format: str) -> bytes:
-    """The INSERT, its rows read from a file in this format. `insert` ends before FORMAT."""
+    """The INSERT with its rows read from a file in this format. `insert` ends before FORMAT."""
     end = next((at for at, word in _words_outside_brackets(insert) if word == b"SETTINGS"), len(insert))
     infile = f"\nFROM INFILE '{path}' COMPRESSION 'none' ".encode()
     return insert[:end] + infile + insert[end:] + b"\nFORMAT " + data_format.encode()
 
 
 def trailing_format(sql: bytes) -> re.Match[bytes] | None:
-    """Where a statement names its format: at its end, or before its settings."""
+    """The FORMAT clause of a statement: at its end, or before its settings."""
     end = len(sql.rstrip().removesuffix(b";").rstrip())
     return _TRAILING_FORMAT.search(sql, sql.rfind(b";", 0, end) + 1, end)

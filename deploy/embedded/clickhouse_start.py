@@ -1,7 +1,7 @@
 """Opens chDB on a directory, with server settings and the rights of clickhouse_access.
 
-Left to itself, chDB makes of `default` a database that has every file of this machine as a table, and gives its user
-every right. Here `default` is an ordinary database, and there is no such other.
+By default, chDB makes `default` a database in which every file of this machine is a table, and gives its user all
+rights. Here `default` is an ordinary database, and no database has files.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from chdb import _chdb
 
 from deploy.embedded.clickhouse_access import users_xml
 
-# The engine's own handle, not the public wrapper: that one turns some format names into data frames.
+# The internal handle, not the public wrapper, which turns some format names into data frames.
 connect: Any = _chdb.connect  # type: ignore[attr-defined]
 
 # Half of the memory leaves room for the broker and the workers on the same machine; it writes no system.*_log tables,
@@ -30,7 +30,7 @@ _FILES = "_files"
 
 
 def open_engine(path: Path) -> Any:
-    """The first connection of this process, while which is open the engine lives. RuntimeError where it cannot."""
+    """The first connection of this process. The engine runs while it is open. RuntimeError if it does not start."""
     types = _setting_types()
     _make_default_ordinary(path / "metadata")
     with TemporaryDirectory(prefix="feedback-clickhouse-") as folder:
@@ -40,7 +40,7 @@ def open_engine(path: Path) -> Any:
 
 
 def _setting_types() -> dict[str, str]:
-    """The type of each setting, which the engine tells only once it runs: for a moment and without data."""
+    """The type of each setting. Only a running engine tells them, so one is started for a moment without data."""
     connection = connect(":memory:")
     try:
         lines = connection.query("SELECT name, type FROM system.settings", "TSVRaw").bytes().decode().splitlines()
@@ -50,18 +50,18 @@ def _setting_types() -> dict[str, str]:
 
 
 def _make_default_ordinary(metadata: Path) -> None:
-    """Describe `default` as any other database, under the UUID of what chDB has kept as it."""
+    """Define `default` as an ordinary database, with the UUID that chDB has stored for it."""
     metadata.mkdir(parents=True, exist_ok=True)
     described, link = metadata / "default.sql", metadata / "default"
     kept = link.readlink().name if link.is_symlink() else None
     if not described.exists():
         described.write_text(f"ATTACH DATABASE _ UUID '{kept or uuid4()}'\nENGINE = Atomic\n")
     if kept:
-        link.unlink()  # the database of files would take this UUID; the engine makes the link anew
+        link.unlink()  # the database of files would take this UUID; the engine creates the link again
 
 
 def _arguments(folder: Path, setting_types: Mapping[str, str]) -> str:
-    # chDB takes server settings as start-up arguments, as they are, and reads the files once.
+    # chDB takes server settings as start arguments, and reads the files once.
     users, config = folder / "users.xml", folder / "config.xml"
     users.write_text(users_xml(setting_types))
     config.write_text("<clickhouse/>")

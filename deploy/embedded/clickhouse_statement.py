@@ -1,9 +1,7 @@
-"""One ClickHouse HTTP request, read into one statement.
+"""Reads the statement of a ClickHouse HTTP request from its query string, headers and decoded body. Pure.
 
-Pure: takes the query string, the headers and the decoded body of a request and says what is to be run, the way
-ClickHouse's own HTTP interface reads them (URL parameters, multipart forms with external tables, the statement split
-over `query=` and the body). It promises that the data of an INSERT is never interpreted, only cut off from the
-statement. Running the statement and checking settings are left to the engine.
+It reads them as a ClickHouse server does: URL parameters, multipart forms with external tables, and a statement that
+may be split between `query=` and the body. The engine runs the statement and checks its settings.
 """
 
 import re
@@ -16,8 +14,8 @@ from deploy.embedded.clickhouse_answers import BadRequestError
 from deploy.embedded.clickhouse_form import ExternalTable, external_table, form_parts
 from deploy.embedded.clickhouse_sql import split_insert, trailing_format
 
-# What the HTTP interface keeps for itself, among it settings that only it reads; every other URL parameter is a
-# setting for the engine.
+# URL parameters for the HTTP interface, some of them settings that only it reads. All others are settings for the
+# engine.
 _TRANSPORT_PARAMETERS = frozenset(
     {
         *("query", "query_id", "database", "default_format", "compress", "decompress", "buffer_size"),
@@ -34,7 +32,7 @@ _SELECTS = re.compile(rb"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one request asks for. `insert_format` is set when `data` holds the rows of an INSERT in that format."""
+    """The statement of one request. `insert_format` is set if `data` has the rows of an INSERT in that format."""
 
     sql: bytes
     insert_format: str | None = None
@@ -57,7 +55,7 @@ class Statement:
 def read_statement(method: str, query_string: bytes, headers: Mapping[str, str], body: bytes) -> Statement:
     """The statement of a request whose body is already decompressed. `headers` has lower-case names.
 
-    Raises BadRequestError for a malformed form or for what this front does not speak.
+    Raises BadRequestError for a malformed form, and for what is not supported.
     """
     given = dict(parse_qsl(query_string.decode(), keep_blank_values=True))
     content_type = headers.get("content-type", "")
@@ -70,7 +68,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
                 given[name] = value.decode()
         body = b""
     elif content_type.startswith("application/x-www-form-urlencoded") and body.startswith((b"query=", b"param_")):
-        # curl marks every body as a form: it is one only when it starts like one.
+        # curl declares every body as a form; it is one only if it starts like one.
         given.update(parse_qsl(body.decode(), keep_blank_values=True))
         body = b""
     if given.get("compress", "0") == "1" or given.get("decompress", "0") == "1":
@@ -112,18 +110,18 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
 
 
 def _readonly(method: str, given: str) -> int:
-    """The setting: of whoever does not POST neither data nor this may change, whatever the caller says."""
+    """The setting `readonly`. A request that is no POST can never change data or this setting."""
     if given not in ("0", "1", "2"):
         raise BadRequestError(f"readonly must be 0, 1 or 2, got {given!r}")
     return int(given) or (0 if method == "POST" else 2)
 
 
 def into_file(statement: Statement, path: str) -> bytes:
-    """The statement's SELECT, its rows written into a file in its output format."""
+    """The SELECT of the statement, writing its rows into a file in its output format."""
     trailing = trailing_format(statement.sql)
     end = trailing.start() if trailing else len(statement.sql)
     head, tail = statement.sql[:end].rstrip().rstrip(b";"), statement.sql[end:]
     quoted = path.replace("\\", "\\\\").replace("'", "\\'").encode()
-    # On a line of its own, as the last one may be a comment.
+    # On a new line, because the last one may be a comment.
     outfile = b"\nINTO OUTFILE '" + quoted + b"' TRUNCATE "
     return head + outfile + (tail or b"FORMAT " + statement.output_format.encode())

@@ -1,8 +1,8 @@
-"""A result that is sent while the engine still makes it: through a named pipe, which holds 64 KB.
+"""Sends a result while the engine still produces it, through a named pipe, which holds 64 KB.
 
-The engine writes into the pipe and waits when nobody reads, so memory stays flat however large the result and however
-slow its reader. An error before the first byte is a status, as elsewhere; a later one breaks the connection off before
-the end of the answer. A broken pipe does not end a statement, so one whose reader has gone is killed.
+The engine writes into the pipe and waits if nobody reads, so memory does not grow with the result or a slow reader. An
+error before the first byte becomes an HTTP status; a later one closes the connection before the end of the answer. A
+broken pipe does not end a statement, so a statement whose reader has gone is killed.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ _T = TypeVar("_T")
 async def written_by(
     write: Callable[[Path], asyncio.Future[None]], kill: Callable[[Path], None]
 ) -> AsyncIterator[Read]:
-    """What `write` puts into the pipe it is given, piece by piece, and b"" once its future is done; whoever leaves
-    earlier has it killed."""
+    """Yields a function that reads what `write` puts into its pipe, piece by piece, and b"" when its future is done.
+    Leaving earlier kills the writer."""
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory(prefix="feedback-stream-") as folder:
         pipe = Path(folder, "pipe")
         os.mkfifo(pipe, 0o600)
-        # Read without a transport: uvloop's closes its file twice, the second time perhaps one of the engine's.
+        # Read without a transport, because that of uvloop closes its file twice, the second time perhaps another file.
         reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        # While this end is open, nothing to read does not mean the end.
+        # While this end is open, an empty pipe does not mean the end.
         held = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
 
         async def read() -> bytes:
@@ -52,8 +52,8 @@ async def written_by(
         try:
             yield read
         finally:
-            # A writer whose readers are gone waits no more. One that opens the pipe only now would, for ever, where no
-            # kill reaches it: it is let in.
+            # A writer without readers does not wait. But one that opens the pipe only now would wait for ever, where no
+            # kill reaches it, so it is let in.
             loop.remove_reader(reading)
             os.close(reading)
             while not (await asyncio.wait([job], timeout=_UNTIL_KILLED_S))[0]:
@@ -64,7 +64,7 @@ async def written_by(
 async def send_while_read(
     read: Read, first: bytes, headers: dict[str, str], gone: asyncio.Future[None], send: Send
 ) -> bool:
-    """Answer 200 with all that comes; whether the end came before the caller was gone. The last message is left out."""
+    """Answer 200 with all that is read, except the last message; whether the end came before the client left."""
     encoded = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": encoded})
     chunk: bytes | None = first
@@ -75,7 +75,7 @@ async def send_while_read(
 
 
 async def unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, _T]) -> _T | None:
-    """What the work gives; None when the caller is gone before."""
+    """The result of the work; None if the client leaves before."""
     task = asyncio.ensure_future(work)
     both: list[asyncio.Future[Any]] = [task, gone]
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -86,6 +86,6 @@ async def unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, _T]) -> _
 
 
 async def until_gone(receive: Receive) -> None:
-    """Return when the caller has left."""
+    """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
