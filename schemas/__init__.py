@@ -1,4 +1,4 @@
-"""What flows through Feedback API and where it rests: events, ids, topics and tables.
+"""The contract of Feedback API: events, outputs, ids, API keys and topics.
 
-Pure definitions that every program shares. This package imports none of the others.
+Pure definitions that all programs share. This package imports no other.
 """

@@ -1,8 +1,8 @@
-"""API keys: how one looks, what is kept of it, and what it allows.
+"""API keys: their text, their stored record, and their scopes.
 
-A key is `fbk_`, 12 hex digits that name it, `_`, and 256 random bits as hex. Whoever presents the whole of it is its
-owner. Kept is only its SHA-256, which is enough where the secret cannot be guessed. A record goes one way: made,
-revoked, left behind. Who may call with it is `runtime.api_key_authentication`'s to say.
+A key is `fbk_`, 12 hex digits that are its id, `_`, and 256 random bits as hex. A caller who presents the whole text is
+its owner. Only its SHA-256 is stored, which suffices because the secret cannot be guessed. The state of a record only
+advances: made, revoked, left behind. `runtime.api_key_authentication` decides who may call with it.
 """
 
 import re
@@ -24,12 +24,12 @@ ADMIN: Scope = "admin"
 KEY_ID_PATTERN = r"^[0-9a-f]{12}$"
 HASH_PATTERN = r"^[0-9a-f]{64}$"
 
-# Either header may carry the key with or without the word. So few spaces, because what was verified is remembered.
+# Either header may have the key with or without the word. Few spaces are allowed, because verified values are cached.
 _PRESENTED = re.compile(rb"(?:(?i:bearer) {1,64})?(fbk_([0-9a-f]{12})_[0-9a-f]{64})")
 
 
 class ApiKey(BaseModel):
-    """What is kept of a key, in ClickHouse and on the topic: everything but the secret."""
+    """The record of a key in ClickHouse and in Kafka: everything except the secret."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -51,34 +51,34 @@ class ApiKey(BaseModel):
 
     @property
     def stage(self) -> int:
-        """0 made, 1 revoked, 2 left behind: of several records of one key the one furthest on counts."""
+        """0: made, 1: revoked, 2: left behind. Of several records of a key, the one with the highest stage counts."""
         return 2 if self.reopened_at else int(self.revoked_at is not None)
 
     def revoked(self, at: datetime) -> "ApiKey":
-        """The same key, revoked; at the time of the first revocation if there was one."""
+        """The same key, revoked at this time, or earlier if it was revoked before."""
         return self if self.revoked_at else self.model_copy(update={"revoked_at": at})
 
     def left_behind(self, at: datetime) -> "ApiKey":
-        """The same key, revoked, and without its power to keep the server closed."""
+        """The same key, revoked, and no longer closing the server."""
         return self if self.reopened_at else self.revoked(at).model_copy(update={"reopened_at": at})
 
     def fits(self, secret: bytes) -> bool:
-        """Whether this is the key with this text; takes the same time whatever differs."""
+        """Whether this is the key with this text. Takes the same time whatever differs."""
         return compare_digest(self.hash.encode(), _hash(secret))
 
 
 STORED_KEYS = f"SELECT {', '.join(ApiKey.model_fields)} FROM feedback.api_keys FINAL ORDER BY created_at, key_id"
-"""The query for all keys in ClickHouse, the oldest first; `key_of_row` reads what it answers."""
+"""The query for all keys in ClickHouse, the oldest first; `key_of_row` reads its rows."""
 
 
 def key_of_row(row: Mapping[str, Any]) -> ApiKey:
-    """The key in a row of `STORED_KEYS`; ValidationError where it is none. Times without a zone are in UTC."""
+    """The key in a row of `STORED_KEYS`. ValidationError if it is not valid. Times without a zone are in UTC."""
     times = {name: each.replace(tzinfo=UTC) for name, each in row.items() if isinstance(each, datetime)}
     return ApiKey.model_validate({**row, **times})
 
 
 class Presented(NamedTuple):
-    """A key as a caller sent it: its id, and all of its text."""
+    """A key as a caller sent it: its id and its whole text."""
 
     key_id: str
     secret: bytes
@@ -93,7 +93,7 @@ def new_key(
     rate_limit_per_s: int = 0,
     read_rate_limit_per_s: int = 0,
 ) -> tuple[str, ApiKey]:
-    """The text of a new key, which exists nowhere else, and its record. ValidationError for what cannot be."""
+    """The text of a new key, which is stored nowhere, and its record. ValidationError for values that are not valid."""
     key_id = secrets.token_hex(6)
     secret = f"fbk_{key_id}_{secrets.token_hex(32)}"
     record = ApiKey(
@@ -111,7 +111,7 @@ def new_key(
 
 
 def presented(header: bytes) -> Presented | None:
-    """The key in a header's value; None where it has no key's form."""
+    """The key in the value of a header; None if it does not have the form of a key."""
     match = _PRESENTED.fullmatch(header)
     return Presented(match[2].decode(), match[1]) if match else None
 

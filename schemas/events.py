@@ -1,9 +1,8 @@
-"""What the edge publishes: feedback created, updated or deleted, and requests logged.
+"""The events that the edge publishes: feedback created, updated or deleted, and requests logged.
 
-These models are the contract of the two input topics and the source of their JSON Schema files. The edge has
-already made every choice a reader could disagree about: special metadata fields are lifted out and are strings,
-numbers are in range, times are UTC. A worker checks each record against the same rules and sends what breaks
-them to the dead letters.
+These models are the contract of the two input topics and the source of their JSON Schema files. The edge has already
+normalized everything: special metadata fields are separate and are strings, numbers are in range, times are in UTC. A
+worker checks each record by the same rules, and sends records that break them to the dead letters.
 """
 
 from typing import Annotated, Any, Literal
@@ -64,7 +63,7 @@ class Specials(BaseModel):
 
 
 class Keyed(BaseModel):
-    """What the edge says of the call by which an event came, if the call had an `Idempotency-Key`."""
+    """The idempotency key of the call that sent an event, if it had an `Idempotency-Key`."""
 
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=MOST_KEY_CHARS, description="What the call was sent under, if anything."
@@ -92,7 +91,7 @@ class FeedbackCreated(Event, Specials, Keyed):
 
 
 class FeedbackUpdated(Event, Specials):
-    """A later opinion. What is null keeps its stored value; metadata, when given, replaces all of it."""
+    """A change of feedback. Null fields keep their stored values; metadata, if given, replace all metadata."""
 
     event: Literal["update"]
     feedback_id: Id
@@ -111,9 +110,9 @@ class FeedbackDeleted(Event):
 
 
 class StateForgotten(Event):
-    """An operator has changed what is stored of a trace: its numbers are to be read and told anew.
+    """An operator has changed stored rows of a trace: its numbers have to be read and published again.
 
-    Whoever reads this partition forgets what it remembers of it.
+    The worker of this partition drops its cached state of the trace.
     """
 
     event: Literal["forget"]
@@ -125,10 +124,10 @@ Sequence = Annotated[int, Field(ge=0, description="An offset of the same partiti
 
 
 class TraceExpired(BaseModel):
-    """Nothing has happened on a trace for as long as traces are kept: it is removed whole.
+    """A trace has had no event for as long as traces are kept, and is removed as a whole.
 
-    Its feedback before `feedback_before` and its requests before `requests_before` go, and what comes later starts it
-    anew. It stays if an event of its feedback lies between `feedback_before` and this one.
+    Its feedback before `feedback_before` and its requests before `requests_before` are removed; later events start a
+    new trace. The trace stays if an event of its feedback lies between `feedback_before` and this one.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -148,7 +147,7 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class RequestLogged(Event, Specials, Keyed):
-    """One request an app has served, as its log tells it. A second one of the same id changes nothing."""
+    """One request that an app has served, from its log. A second log with the same id changes nothing."""
 
     event: Literal["request"]
     request_id: Id

@@ -1,6 +1,6 @@
 """Writes the JSON Schema and AsyncAPI files in docs/ from the models: `python -m schemas.export`.
 
-The files are for readers in any language. They are generated, committed, and a test fails when they are stale.
+The files are for readers in any language. They are generated and committed; a test fails if they are out of date.
 """
 
 import json
@@ -23,7 +23,7 @@ def message_schema(topic: str) -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The topics as an AsyncAPI 3.0 document; message schemas are referred to, beside it, by file."""
+    """The topics as an AsyncAPI 3.0 document, which refers to the files of the message schemas beside it."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -67,7 +67,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 
 def files() -> dict[str, str]:
-    """Every generated file, path below docs/ → text."""
+    """All generated files: path below docs/ → text."""
     documents = {f"schemas/{topic.name}.json": message_schema(topic.name) for topic in TOPICS}
     documents["asyncapi.json"] = asyncapi()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in documents.items()}

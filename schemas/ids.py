@@ -1,12 +1,12 @@
-"""Identities: the trace key, its hash and partition, and the ids of feedback and requests.
+"""The trace key, its hash and its partition, and the ids of feedback and requests.
 
-An id is a UUID of version 8 that carries the hash of its trace key, so an update or a delete, which names only
-the id, reaches the same partition as the create that made it, without a look-up:
+An id is a UUID of version 8 that contains the hash of its trace key. So an update or a delete, which has only the id,
+reaches the partition of its create without a look-up:
 
     milliseconds (48) · version 8 (4) · chance (12) · variant (2) · chance (14) · trace hash (32) · chance (16 bits)
 
-The hash stands in the first eight hex digits of the id's last group. Idempotent ids take their other bits from
-a digest of the caller's key instead of from the clock and chance, so the same key always gives the same id.
+The hash is in the first eight hex digits of the last group. The other bits of an idempotent id come from a digest of
+the caller's key instead of the clock and chance, so the same key always gives the same id.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from uuid import RFC_4122, UUID
 
 _MASK_32 = 0xFFFFFFFF
 _TEXT = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# Makes the variant's two bits of any byte.
+# Sets the two bits of the variant in any byte.
 _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
-# Below this, making ids one after the other is faster.
+# For fewer ids, making them one by one is faster.
 _WORTH_WHILE = 4
 
 
@@ -29,29 +29,29 @@ def _more_chance(_: None) -> tuple[int, ...]:
     return struct.unpack("<512Q", os.urandom(4096))
 
 
-# Endless numbers of 64 bits, of which the system is asked for many at a time: a call to it costs as much as an id.
+# An endless stream of 64-bit numbers. Many are read from the system at once: a call costs as much as an id.
 _chances = chain.from_iterable(map(_more_chance, repeat(None)))
 
 
 def trace_key(workspace: str, trace_id: str) -> bytes:
-    """The Kafka key of everything on one trace. A workspace holds no slash, so keys of two traces never meet."""
+    """The Kafka key of everything on one trace. A workspace has no slash, so two traces never have the same key."""
     return f"{workspace}/{trace_id}".encode()
 
 
 def partition_of(trace_hash: int, partitions: int) -> int:
-    """The partition Kafka's default partitioner gives to a key with this murmur2."""
+    """The partition that Kafka's default partitioner chooses for a key with this murmur2."""
     return (trace_hash & 0x7FFFFFFF) % partitions
 
 
 def new_id(trace_hash: int, at_ms: int) -> UUID:
-    """A fresh id on the trace with this hash, sorting by `at_ms` (Unix milliseconds)."""
+    """A new id on the trace with this hash. Ids sort by `at_ms` (Unix milliseconds)."""
     return UUID(new_ids([trace_hash], at_ms)[0])
 
 
 def new_ids(trace_hashes: Sequence[int], at_ms: int) -> list[str]:
-    """Fresh ids as text, one on each of the traces with these hashes, in their order.
+    """New ids as text, one on each of the traces with these hashes, in order.
 
-    Many are made at once: bytes 6 to 15 of each id lie side by side.
+    Many are made at once: bytes 6 to 15 of all ids lie side by side.
     """
     count = len(trace_hashes)
     head = f"{at_ms >> 16 & _MASK_32:08x}-{at_ms & 0xFFFF:04x}-8"
@@ -74,7 +74,7 @@ def _tail(trace_hash: int, chance: int) -> str:
 
 
 def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, position: int = 0) -> UUID:
-    """The one id that this key, at this position of a bulk call, stands for in this workspace and trace."""
+    """The id for this idempotency key, at this position of a bulk call, in this workspace and trace."""
     text = f"{len(workspace)}:{workspace}:{len(idempotency_key)}:{idempotency_key}:{position}"
     digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
     head, chance = (digest >> 42) & 0xFFFFFFFFFFFF, digest & ((1 << 42) - 1)
@@ -90,15 +90,15 @@ def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, positio
 
 
 def trace_hash_of(identity: UUID) -> int:
-    """The trace hash that an id carries."""
+    """The trace hash in an id."""
     return (identity.int >> 16) & _MASK_32
 
 
 def id_in(text: str) -> UUID | None:
-    """The id that a text is, in the form in which ids are told; None where it is in another, or none at all."""
+    """The id in a text; None if the text does not have exactly the form of an id."""
     return UUID(text) if _TEXT.fullmatch(text) else None
 
 
 def is_ours(identity: UUID) -> bool:
-    """Whether it has the form of ids that are made here; whether it was ever given is another question."""
+    """Whether it has the form of ids that are made here; it may never have been given."""
     return identity.version == 8 and identity.variant == RFC_4122

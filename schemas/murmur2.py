@@ -1,8 +1,8 @@
 """The 32-bit murmur2 of Kafka's default partitioner (Java client, `Utils.murmur2`), for one key and for many.
 
-There is no C here, and one key takes some microseconds, so `murmur2_all` hashes keys of one length side by side: each
-key has 64 bits of one long Python integer, in which a 32-bit product cannot reach its neighbour, and one
-multiplication of long integers then serves all keys.
+In pure Python one key takes some microseconds. So `murmur2_all` hashes keys of one length side by side: each key has 64
+bits of one long integer, in which a 32-bit product cannot reach the next key, so one multiplication of long integers
+serves all keys.
 """
 
 from array import array
@@ -15,7 +15,7 @@ _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _MASK_32 = 0xFFFFFFFF
 
-# Below this, hashing one after the other is faster.
+# For fewer keys, hashing them one by one is faster.
 _WORTH_WHILE = 6
 
 
@@ -33,7 +33,7 @@ def murmur2(data: bytes) -> int:
 
 
 def murmur2_all(keys: Sequence[bytes]) -> list[int]:
-    """The unsigned hash of every key, in their order."""
+    """The unsigned hash of each key, in order."""
     if len(keys) < _WORTH_WHILE:
         return [murmur2(key) for key in keys]
     places: dict[int, list[int]] = defaultdict(list)
@@ -51,7 +51,7 @@ def murmur2_all(keys: Sequence[bytes]) -> list[int]:
 
 
 def _side_by_side(keys: Sequence[bytes]) -> list[int]:
-    """The hashes of keys that all have one length."""
+    """The hashes of keys of the same length."""
     count, length = len(keys), len(keys[0])
     ones = _ones(count)
     low_32, low_19, low_17, low_8 = (ones * mask for mask in (_MASK_32, _MASK_32 >> 13, _MASK_32 >> 15, 0xFF))

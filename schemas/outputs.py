@@ -1,8 +1,8 @@
-"""What is published beside the input topics: joined feedback, per-trace aggregates, dead letters, hours, and API keys.
+"""The messages of the output topics: joined feedback, aggregates of traces, dead letters, hours, and API keys.
 
-Every message is an absolute snapshot with a version: a consumer that keeps the highest version per key has the
-truth, however often or late a message arrives. A deleted feedback is a tombstone (no value) whose version is in
-the `version` header, which every message of the compacted topics carries; that of a key is 1, and 2 once it is revoked.
+Each message is a complete snapshot with a version. A consumer that keeps the highest version of each key has the right
+state, however often or late messages arrive. A deleted feedback is a tombstone without a value. All messages of the
+compacted topics have the version in the header `version`; that of an API key is 1, and 2 when it is revoked.
 """
 
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ Version = Annotated[
 
 
 class EnrichedFeedback(Specials):
-    """One feedback with what its trace's requests add. The special fields are those in force."""
+    """One feedback with the data of its trace's requests. The special fields are the effective ones."""
 
     workspace: Workspace
     feedback_id: Id
@@ -41,7 +41,7 @@ class EnrichedFeedback(Specials):
 
 
 class TraceAggregate(BaseModel):
-    """All feedback on one trace in numbers, exact and absolute."""
+    """Exact totals of all feedback on one trace."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -62,7 +62,7 @@ class TraceAggregate(BaseModel):
 
 
 class DeadLetter(BaseModel):
-    """A record that could not become a row: where it came from, why, and its bytes."""
+    """A record that could not become a row: its place, the reason, and its bytes."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -77,7 +77,7 @@ class DeadLetter(BaseModel):
 
 
 class RollupTouch(BaseModel):
-    """Feedback created in this hour has changed: its rollups are to be computed anew. Internal."""
+    """Feedback created in this hour has changed, so its rollups have to be computed again. Internal."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -1,8 +1,8 @@
-"""The seven topics: their names, how long they keep what, and who keys them how.
+"""The seven topics: their names, keys, and how long they keep records.
 
-Topics carry their version in the name: a change that an existing reader could not follow makes a new topic. All
-have the same number of partitions, because a trace's events, its feedback and its aggregate live in the same partition
-number of each.
+The version of a topic is part of its name: a change that existing readers cannot follow makes a new topic. All topics
+have the same number of partitions, because the events, feedback and aggregate of a trace are in the partition with the
+same number of each topic.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic and its Kafka settings, all given explicitly so that no broker default is relied on."""
+    """One topic and its Kafka settings. All are explicit, so that no default of the broker matters."""
 
     name: str
     keyed_by: str
@@ -30,7 +30,7 @@ class Topic:
     retention_ms: int | None = None
 
     def settings(self) -> dict[str, str]:
-        """Topic settings as Kafka takes them."""
+        """The settings in the form that Kafka takes."""
         common = {"max.message.bytes": str(_MAX_MESSAGE_BYTES), "message.timestamp.type": "CreateTime"}
         if self.compacted:
             return common | {"cleanup.policy": "compact", "min.compaction.lag.ms": "0"}
