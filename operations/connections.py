@@ -52,7 +52,7 @@ def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
     except ValueError as error:
         raise CommandError(f"ClickHouse's address (FEEDBACK_CLICKHOUSE_URL or --clickhouse-url) {error}.") from None
     try:
-        with told_by_clickhouse(url):
+        with as_command_errors(url):
             client = clickhouse_connect.get_client(
                 **dsn(url),
                 autogenerate_session_id=False,
@@ -69,7 +69,7 @@ def connect(url: str, longest_answer_s: float = _LONGEST_ANSWER_S) -> "Client":
 @contextmanager
 def clickhouse(url: str) -> Iterator["Client"]:
     """A client of a ClickHouse with the tables of this version. CommandError where it does not answer or has others."""
-    with closing(connect(url)) as client, told_by_clickhouse(url):
+    with closing(connect(url)) as client, as_command_errors(url):
         refuse_other_tables(client)
         yield client
 
@@ -83,7 +83,7 @@ def refuse_other_tables(client: "Client") -> None:
 
 
 @contextmanager
-def told_by_clickhouse(url: str) -> Iterator[None]:
+def as_command_errors(url: str) -> Iterator[None]:
     """Turn errors of the ClickHouse at this address into CommandErrors."""
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 

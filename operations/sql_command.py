@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from operations import command_options as options
-from operations.connections import CommandError, connect, server_message, told_by_clickhouse
+from operations.connections import CommandError, as_command_errors, connect, server_message
 
 _DESCRIPTION = (
     "Sends one statement to ClickHouse and prints its answer: a table where stdout is a terminal, else lines with tabs"
@@ -39,7 +39,7 @@ def _sql(given: argparse.Namespace) -> int:
     form = given.format or ("PrettyCompact" if sys.stdout.isatty() else "TabSeparated")
     client = connect(given.clickhouse_url)
     try:
-        with told_by_clickhouse(given.clickhouse_url):
+        with as_command_errors(given.clickhouse_url):
             _print(client, statement, form)
     except CommandError as error:
         refused = error.__cause__

@@ -17,7 +17,7 @@ from ingest_api.app import create_app
 from ingest_api.http.edge_app import EdgeApp
 from ingest_api.http.publish_endpoint import Message
 from ingest_api.settings import Settings
-from operations.connections import told_by_clickhouse
+from operations.connections import as_command_errors
 from operations.pipeline_counts import Counts
 from query_api.clickhouse import Engines
 from query_api.reading.pending_records import PendingRecords
@@ -141,7 +141,7 @@ class WholeApi:
 
         @contextmanager
         def commands_clickhouse(url: str) -> Iterator[_NothingStored]:
-            with told_by_clickhouse(url):
+            with as_command_errors(url):
                 yield _NothingStored(client)
 
         self._rim = ExitStack()
