@@ -46,7 +46,7 @@ ABSENT = Raw(b"")
 
 
 def given(raw: Raw) -> bytes | None:
-    """The JSON text of a field, or None where it is absent or null."""
+    """The JSON text of a field; None if it is absent or null."""
     text = bytes(raw)
     return None if text in (b"", b"null") else text
 
@@ -64,6 +64,8 @@ class _Keyed(_Specials, kw_only=True, gc=False):
 
 
 class Created(_Keyed, kw_only=True, tag_field="event", tag="create", gc=False):
+    """Feedback was created."""
+
     workspace: Workspace
     feedback_id: Id
     trace_id: TraceId
@@ -75,6 +77,8 @@ class Created(_Keyed, kw_only=True, tag_field="event", tag="create", gc=False):
 
 
 class Updated(_Specials, kw_only=True, tag_field="event", tag="update", gc=False):
+    """Fields of a feedback were changed; an absent field keeps its value."""
+
     workspace: Workspace
     feedback_id: Id
     value: Value | None = None
@@ -84,18 +88,24 @@ class Updated(_Specials, kw_only=True, tag_field="event", tag="update", gc=False
 
 
 class Deleted(Struct, kw_only=True, tag_field="event", tag="delete", gc=False):
+    """A feedback was deleted."""
+
     workspace: Workspace
     feedback_id: Id
     at: Time = field(name="deleted_at")
 
 
 class StateInvalidated(Struct, kw_only=True, tag_field="event", tag="forget", gc=False):
+    """The stored state of a trace was changed by an operator, so cached states of it are out of date."""
+
     workspace: Workspace
     feedback_id: Id
     at: Time = field(name="forgotten_at")
 
 
 class Expired(Struct, kw_only=True, tag_field="event", tag="expire", gc=False):
+    """A trace expired: its events before the two sequences are to be removed."""
+
     feedback_id: Id
     feedback_before: Annotated[int, Meta(ge=0)]
     requests_before: Annotated[int, Meta(ge=0)]
@@ -103,6 +113,8 @@ class Expired(Struct, kw_only=True, tag_field="event", tag="expire", gc=False):
 
 
 class Requested(_Keyed, kw_only=True, tag_field="event", tag="request", gc=False):
+    """A request was logged."""
+
     workspace: Workspace
     request_id: Id
     trace_id: TraceId
