@@ -25,3 +25,7 @@ def test_the_types_hold_on_the_oldest_python_that_it_supports() -> None:
     command = [sys.executable, "-m", "mypy", "--python-version", "3.10", "-p", "feedback_client"]
     checked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_it_carries_the_licence_of_the_whole() -> None:
+    assert (PACKAGE.parent / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
