@@ -1,4 +1,4 @@
-"""Who is let in, and who is not: keys, their scopes, and what a ring does while it knows too little."""
+"""Who is let in and who is not: keys, their scopes, and what an authenticator does while it knows too little."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
