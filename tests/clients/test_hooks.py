@@ -259,6 +259,21 @@ def test_of_a_body_that_is_too_large_the_beginning_is_logged_and_what_it_tells(
     assert len(event["request_body"]["$truncated"]["prefix"]) == 1_000
 
 
+def test_a_body_that_cannot_be_stored_as_json_is_logged_as_its_text(
+    post: tuple[Client, Post], provider: Provider, receiver: Receiver
+) -> None:
+    client, send = post
+    deepest: Any = 1
+    for _ in range(96):
+        deepest = [deepest]
+    for asked in ({"input": "a\0b"}, {"input": [deepest]}, {"input": deepest}):
+        send(f"http://{provider.host}/v1/embeddings", json=asked)
+    with_nul, too_deep, whole = (event["request_body"] for event in logged(client, receiver))
+    assert json.loads(with_nul) == {"input": "a\0b"}
+    assert json.loads(too_deep) == {"input": [deepest]}
+    assert whole == {"input": deepest}
+
+
 def test_a_log_that_cannot_be_stored_is_counted_and_the_call_goes_through(
     post: tuple[Client, Post], provider: Provider, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from feedback_client.client import Client
 from feedback_client.default_client import default_client
 from feedback_client.rare_log import log
+from feedback_client.storable import MAX_DEPTH, check_storable
 from feedback_client.streamed_answers import assembled
 from feedback_client.trace import TRACE_HEADER, Trace, trace_at_hand
 
@@ -43,6 +44,8 @@ NO_ANSWER, TIMED_OUT = 502, 504
 _PREFIX_CHARS = 1_000
 # Of a longer answer neither model nor usage is read: reading it would hold up an event loop.
 _MOST_READ_BYTES = 1_000_000
+# Those of a whole call but for its array, the item, and request or response.
+_BODY_LEVELS = MAX_DEPTH - 3
 # What of a body that is too large to be logged is logged all the same.
 _FACTS = ("model", "user", "usage", "error")
 
@@ -192,10 +195,10 @@ def _is_events(content_type: str) -> bool:
 
 
 def _parsed(text: str, content_type: str) -> Any:
-    """What a body says: JSON, the answer that events make, or its text."""
-    if _is_events(content_type):
-        return assembled(text)
+    """What a body says: JSON, or the answer that events make; its text where that is none, or cannot be stored."""
     try:
-        return json.loads(text)
+        value = assembled(text) if _is_events(content_type) else json.loads(text)
+        check_storable(value, "a body", _BODY_LEVELS)
     except (ValueError, RecursionError):
         return text
+    return value
