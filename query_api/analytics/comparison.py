@@ -27,7 +27,7 @@ _BASELINE = "baseline_"
 _OWN = ("read_from",)
 
 
-class Change(BaseModel):
+class MeanDifference(BaseModel):
     """The mean looked at less that of the baseline, and its 95 % confidence interval by Welch's method."""
 
     value: float | None = Field(examples=[0.5])
@@ -42,11 +42,11 @@ class Change(BaseModel):
     )
 
 
-class Changes(BaseModel):
+class MeanDifferences(BaseModel):
     """Of both means."""
 
-    avg: Change
-    weighted_mean: Change
+    avg: MeanDifference
+    weighted_mean: MeanDifference
 
 
 class Comparison(BaseModel):
@@ -55,7 +55,7 @@ class Comparison(BaseModel):
     object: Literal["analytics-comparison"] = "analytics-comparison"
     current: MeansWithErrors
     baseline: MeansWithErrors
-    difference: Changes
+    difference: MeanDifferences
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
@@ -78,9 +78,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.query_deadline(UNTOLD):
             asked = (_moments(reader, request.query_params, filters) for filters in sides)
             current, base = await asyncio.gather(*asked)
-        changes = Changes(
-            avg=Change(**asdict(difference(avg(current), avg(base)))),
-            weighted_mean=Change(**asdict(difference(weighted_mean(current), weighted_mean(base)))),
+        changes = MeanDifferences(
+            avg=MeanDifference(**asdict(difference(avg(current), avg(base)))),
+            weighted_mean=MeanDifference(**asdict(difference(weighted_mean(current), weighted_mean(base)))),
         )
         return Comparison(current=_means(current), baseline=_means(base), difference=changes)
 

@@ -41,7 +41,7 @@ class _Means(BaseModel):
     object: Literal["analytics-group"] = "analytics-group"
 
 
-class RequestGroup(_Means):
+class RequestsWithMetadata(_Means):
     """Requests with one value, and the feedback on their traces: each once, however many of them a trace has."""
 
     requests: int = Field(examples=[10])
@@ -65,12 +65,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
     )
-    async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestGroup]:
+    async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestsWithMetadata]:
         page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
         async with reader.query_deadline(UNTOLD):
             total, rows = await requests_by_metadata(reader, filters, key, page)
-        return Groups(total=total, data=[RequestGroup(**_with_means(row)) for row in rows])
+        return Groups(total=total, data=[RequestsWithMetadata(**_with_means(row)) for row in rows])
 
     @router.get(
         "/feedback-metadata/{key}",

@@ -15,7 +15,7 @@ _PAIRS = "Array(Tuple(value Int8, weight Decimal(18, 9)))"
 
 
 @dataclass(frozen=True)
-class Column:
+class ExportColumn:
     """One column: its name, the SQL that gives it, and what that gives."""
 
     name: str
@@ -41,50 +41,50 @@ _RESPONSE = _object(
 )  # fmt: skip
 
 _TAGS = (
-    Column("prompt_slug", "r._prompt", "text"),
-    Column("user", "r._user", "text"),
-    Column("organisation", "r._organisation", "text"),
-    Column("environment", "toString(r._environment)", "text"),
-    Column("metadata", "r.metadata", "json"),
+    ExportColumn("prompt_slug", "r._prompt", "text"),
+    ExportColumn("user", "r._user", "text"),
+    ExportColumn("organisation", "r._organisation", "text"),
+    ExportColumn("environment", "toString(r._environment)", "text"),
+    ExportColumn("metadata", "r.metadata", "json"),
 )
 _LOGS = (
-    Column("id", "toString(r.request_id)"),
-    Column("trace_id", "r.trace_id", "text"),
-    Column("span_id", "r.span_id", "text"),
-    Column("parent_span_id", "r.parent_span_id", "text"),
-    Column("span_name", "r.span_name", "text"),
-    Column("created_at", "r.started_at"),
-    Column("received_at", "r.received_at"),
-    Column("ai_org", "toString(r.provider)", "text"),
-    Column("ai_model", "toString(r.model)", "text"),
-    Column("request_method", "toString(r.method)", "text"),
-    Column("request_url", "r.url", "text"),
-    Column("response_status_code", "r.status"),
-    Column("is_success", "toBool(r.status >= 200 AND r.status < 300)"),
-    Column("response_time", "r.response_time_ms"),
-    Column("req_units", "r.prompt_tokens"),
-    Column("res_units", "r.completion_tokens"),
-    Column("total_units", "r.total_tokens"),
-    Column("cost", "r.cost"),
-    Column("cost_currency", "'USD'"),
+    ExportColumn("id", "toString(r.request_id)"),
+    ExportColumn("trace_id", "r.trace_id", "text"),
+    ExportColumn("span_id", "r.span_id", "text"),
+    ExportColumn("parent_span_id", "r.parent_span_id", "text"),
+    ExportColumn("span_name", "r.span_name", "text"),
+    ExportColumn("created_at", "r.started_at"),
+    ExportColumn("received_at", "r.received_at"),
+    ExportColumn("ai_org", "toString(r.provider)", "text"),
+    ExportColumn("ai_model", "toString(r.model)", "text"),
+    ExportColumn("request_method", "toString(r.method)", "text"),
+    ExportColumn("request_url", "r.url", "text"),
+    ExportColumn("response_status_code", "r.status"),
+    ExportColumn("is_success", "toBool(r.status >= 200 AND r.status < 300)"),
+    ExportColumn("response_time", "r.response_time_ms"),
+    ExportColumn("req_units", "r.prompt_tokens"),
+    ExportColumn("res_units", "r.completion_tokens"),
+    ExportColumn("total_units", "r.total_tokens"),
+    ExportColumn("cost", "r.cost"),
+    ExportColumn("cost_currency", "'USD'"),
     *_TAGS,
-    Column("request", _REQUEST, "json"),
-    Column("response", _RESPONSE, "json"),
-    Column("feedback_count", "f.feedback_count"),
-    Column("feedback", "f.feedback", "list"),
-    Column("avg_weighted_feedback", "f.mean_value_weight"),
-    Column("weighted_mean", "f.weighted_mean"),
+    ExportColumn("request", _REQUEST, "json"),
+    ExportColumn("response", _RESPONSE, "json"),
+    ExportColumn("feedback_count", "f.feedback_count"),
+    ExportColumn("feedback", "f.feedback", "list"),
+    ExportColumn("avg_weighted_feedback", "f.mean_value_weight"),
+    ExportColumn("weighted_mean", "f.weighted_mean"),
 )
 _FEEDBACK = (
-    Column("id", "toString(r.feedback_id)"),
-    Column("trace_id", "r.trace_id", "text"),
-    Column("value", "r.value"),
-    Column("weight", "r.weight"),
-    Column("created_at", "r.created_at"),
-    Column("updated_at", "r.updated_at"),
-    Column("join_state", "toString(r.join_state)", "text"),
-    Column("ai_models", "CAST(r.models, 'Array(String)')", "list"),
-    Column("ai_orgs", "CAST(r.providers, 'Array(String)')", "list"),
+    ExportColumn("id", "toString(r.feedback_id)"),
+    ExportColumn("trace_id", "r.trace_id", "text"),
+    ExportColumn("value", "r.value"),
+    ExportColumn("weight", "r.weight"),
+    ExportColumn("created_at", "r.created_at"),
+    ExportColumn("updated_at", "r.updated_at"),
+    ExportColumn("join_state", "toString(r.join_state)", "text"),
+    ExportColumn("ai_models", "CAST(r.models, 'Array(String)')", "list"),
+    ExportColumn("ai_orgs", "CAST(r.providers, 'Array(String)')", "list"),
     *_TAGS,
 )
 COLUMNS = {kind: {each.name: each for each in columns} for kind, columns in (("logs", _LOGS), ("feedback", _FEEDBACK))}
@@ -148,14 +148,14 @@ def count_sql(kind: str, conditions: Conditions) -> str:
     return f"SELECT count() AS total FROM {_SOURCES[kind][0]} WHERE {conditions.text}"
 
 
-def _selected(columns: list[Column], form: str) -> str:
+def _selected(columns: list[ExportColumn], form: str) -> str:
     if form == "jsonl":
         return _object(**{each.name: (each.sql, each.gives) for each in columns}) + " AS line"
     written = _csv if form == "csv" else (lambda column: column.sql)
     return ",\n    ".join(f"{written(each)} AS `{each.name}`" for each in columns)
 
 
-def _csv(column: Column) -> str:
+def _csv(column: ExportColumn) -> str:
     if column.gives == "text":
         return rf"if(match({column.sql}, '^[=+\\-@\\t\\r]'), concat('\'', {column.sql}), {column.sql})"
     return f"toJSONString({column.sql})" if column.gives == "list" else column.sql

@@ -7,8 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -16,7 +15,7 @@ from uuid import uuid4
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
-from query_api.auth import Caller, LogsReader, require_scope
+from query_api.auth import Caller, LogsReader
 from query_api.clickhouse import Engines
 from query_api.exports import signing
 from query_api.exports.columns import CONTENT_TYPES
@@ -41,46 +40,35 @@ from query_api.exports.responses import (
     FileAddress,
     OrderedExport,
 )
-from query_api.exports.runs import Runs, count
-from query_api.exports.state import Export
-from query_api.exports.store import ExportStore
+from query_api.exports.runs import count
+from query_api.exports.service import ExportService, check_scopes
 from query_api.json_body import json_body
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339_of
-from schemas.ids import id_in
 
-_TIMEOUT_S = 30.0
 _PAGE_SIZE, _MAX_PAGE_SIZE = 100, 1000
 
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes; what they run ends with the app."""
-    keep = timedelta(hours=settings.export_keep_hours)
-    folder = Path(settings.export_dir)
-    lease = timedelta(seconds=settings.export_lease_s)
-
-    reader = engines.reader(_TIMEOUT_S)
-    store = ExportStore(engines, reader, lease)
-    runs = Runs(engines, reader, store, folder, keep, lease, settings.export_limits)
+    exports = ExportService(settings, engines)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        runs.sweep_in_background()
+        exports.runs.sweep_in_background()
         yield
-        await runs.stop()
+        await exports.runs.stop()
 
     router = APIRouter(tags=["exports"], lifespan=lifespan)
+    _add_orders(router, exports)
+    _add_runs(router, exports)
+    _add_files(router, exports)
+    return router
 
-    async def found(export_id: str, caller: Caller | None) -> tuple[str, Export]:
-        """An export that the caller may read; without a caller, anybody's."""
-        identity = id_in(export_id)
-        known = await store.find(str(identity)) if identity else None
-        if known is None or (caller and caller.workspace != known[0]):
-            raise ApiError(f"there is no export with the id {export_id[:60]!r}", "export_id", status=404)
-        if caller:
-            _check_scopes(known[1].order, caller)
-        return str(identity), known[1]
+
+def _add_orders(router: APIRouter, exports: ExportService) -> None:
+    """Exports as they are ordered, listed, looked at and changed."""
 
     @router.post(
         "/v1/logs/exports",
@@ -91,9 +79,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def create(request: Request, caller: LogsReader) -> OrderedExport:
         order = _order(await json_body(request), caller, Order.at(datetime.now(UTC)))
         export_id = str(uuid4())
-        async with reader.query_deadline("no export was made"):
-            total = await count(reader, order, caller.workspace)
-            await runs.order(caller.workspace, export_id, order)
+        async with exports.reader.query_deadline("no export was made"):
+            total = await count(exports.reader, order, caller.workspace)
+            await exports.runs.order(caller.workspace, export_id, order)
         return OrderedExport(id=export_id, total=total)
 
     @router.get("/v1/logs/exports", summary="The workspace's exports, the newest first", responses=OWN | PAGE_FAULTY)
@@ -106,16 +94,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         size, page = _number(page_size, "page_size", 1, _MAX_PAGE_SIZE), _number(current_page, "current_page", 0, 10**9)
         if workspace_id not in (None, caller.workspace):
             raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
-        async with reader.query_deadline("exports cannot be listed"):
-            total, exports = await store.latest(caller.workspace, size, size * page)
-        data = [told(export_id, caller.workspace, one, keep) for export_id, one in exports.items()]
+        async with exports.reader.query_deadline("exports cannot be listed"):
+            total, listed = await exports.store.latest(caller.workspace, size, size * page)
+        data = [told(export_id, caller.workspace, one, exports.keep) for export_id, one in listed.items()]
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
     async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
-        async with reader.query_deadline("the export cannot be told"):
-            identity, one = await found(export_id, caller)
-        return told(identity, caller.workspace, one, keep)
+        async with exports.reader.query_deadline("the export cannot be told"):
+            identity, one = await exports.find(export_id, caller)
+        return told(identity, caller.workspace, one, exports.keep)
 
     @router.put(
         "/v1/logs/exports/{export_id}",
@@ -125,14 +113,18 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def update(export_id: ExportId, request: Request, caller: LogsReader) -> OrderedExport:
         body = await json_body(request)
-        async with reader.query_deadline("the export was not changed"):
-            identity, one = await found(export_id, caller)
+        async with exports.reader.query_deadline("the export was not changed"):
+            identity, one = await exports.find(export_id, caller)
             if one.status in ("in_progress", "success"):
                 raise ApiError(f"the export is {IN_WORDS[one.status]}: make a new one", "export_id", status=409)
             order = _order(body, caller, one.order)
-            total = await count(reader, order, caller.workspace)
-            await store.note(caller.workspace, identity, "order", order.as_content())
+            total = await count(exports.reader, order, caller.workspace)
+            await exports.store.note(caller.workspace, identity, "order", order.as_content())
         return OrderedExport(id=identity, total=total)
+
+
+def _add_runs(router: APIRouter, exports: ExportService) -> None:
+    """Exports as they are started, stopped and deleted."""
 
     @router.post(
         "/v1/logs/exports/{export_id}/start",
@@ -140,19 +132,19 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | TOO_MANY | NO_ROOM,
     )
     async def start(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.query_deadline("the export was not started"):
-            identity, one = await found(export_id, caller)
-            expires_at = expiry(one, keep)
+        async with exports.reader.query_deadline("the export was not started"):
+            identity, one = await exports.find(export_id, caller)
+            expires_at = expiry(one, exports.keep)
             if expires_at and expires_at > datetime.now(UTC):
                 raise ApiError("the export is complete: download it, or make a new one", "export_id", status=409)
             if one.status != "in_progress":
-                await runs.start(caller.workspace, identity, one.order, one.attempt + 1)
+                await exports.runs.start(caller.workspace, identity, one.order, one.attempt + 1)
         return Acknowledged(message="Export started successfully", id=identity)
 
     @router.post("/v1/logs/exports/{export_id}/cancel", summary="Stop a running export", responses=ITS_OWN | CONFLICT)
     async def cancel(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.query_deadline("it is not known whether the export was stopped"):
-            identity, one = await found(export_id, caller)
+        async with exports.reader.query_deadline("it is not known whether the export was stopped"):
+            identity, one = await exports.find(export_id, caller)
             if one.status not in ("in_progress", "stopped"):
                 raise ApiError(
                     f"the export is {IN_WORDS[one.status]}: only one in progress can be stopped",
@@ -160,20 +152,24 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
                     status=409,
                 )
             if one.status == "in_progress":
-                await store.note(caller.workspace, identity, "cancel", {}, one.attempt)
+                await exports.store.note(caller.workspace, identity, "cancel", {}, one.attempt)
         return Acknowledged(message="Export stopped successfully", id=identity)
 
     @router.delete(
         "/v1/logs/exports/{export_id}", summary="Delete an export and its file", responses=ITS_OWN | CONFLICT
     )
     async def delete(export_id: ExportId, caller: LogsReader) -> Acknowledged:
-        async with reader.query_deadline("it is not known whether the export was deleted"):
-            identity, one = await found(export_id, caller)
+        async with exports.reader.query_deadline("it is not known whether the export was deleted"):
+            identity, one = await exports.find(export_id, caller)
             if one.status == "in_progress":
                 raise ApiError("the export is in progress: cancel it first", "export_id", status=409)
-            await store.note(caller.workspace, identity, "delete", {}, one.attempt)
-            await asyncio.to_thread(remove, folder, identity)
+            await exports.store.note(caller.workspace, identity, "delete", {}, one.attempt)
+            await asyncio.to_thread(remove, exports.folder, identity)
         return Acknowledged(message="Export deleted successfully", id=identity)
+
+
+def _add_files(router: APIRouter, exports: ExportService) -> None:
+    """The file of an export, and the signed address where it is."""
 
     @router.get(
         "/v1/logs/exports/{export_id}/download",
@@ -181,14 +177,14 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=ITS_OWN | CONFLICT | GONE,
     )
     async def download(export_id: ExportId, caller: LogsReader) -> FileAddress:
-        async with reader.query_deadline("no address can be given"):
-            identity, one = await found(export_id, caller)
-            file_expires_at = expiry_of_file(one, keep, datetime.now(UTC))
-            secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
-        expires = int(min(time.time() + settings.export_url_minutes * 60, file_expires_at.timestamp()))
+        async with exports.reader.query_deadline("no address can be given"):
+            identity, one = await exports.find(export_id, caller)
+            file_expires_at = expiry_of_file(one, exports.keep, datetime.now(UTC))
+            secret = await exports.signing_secret()
+        expires = int(min(time.time() + exports.settings.export_url_minutes * 60, file_expires_at.timestamp()))
         query = urlencode({"expires": expires, "signature": signing.signature(secret, identity, expires)})
         return FileAddress(
-            signed_url=f"{settings.address}/v1/logs/exports/{identity}/file?{query}",
+            signed_url=f"{exports.settings.address}/v1/logs/exports/{identity}/file?{query}",
             expires_at=rfc3339_of(datetime.fromtimestamp(expires, UTC)),
         )
 
@@ -203,12 +199,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         expires: Annotated[str, Query(examples=["1790000000"])] = "",
         signature: Annotated[str, Query(examples=["3f0c…"])] = "",
     ) -> FileResponse:
-        async with reader.query_deadline("the file cannot be given"):
-            secret = settings.signing_secret.get_secret_value() or await store.signing_secret()
+        async with exports.reader.query_deadline("the file cannot be given"):
+            secret = await exports.signing_secret()
             signing.check(secret, export_id, expires, signature, time.time())
-            identity, one = await found(export_id, None)
-            expiry_of_file(one, keep, datetime.now(UTC))
-        path = path_of(folder, identity, one.runner, one.order.format)
+            identity, one = await exports.find(export_id, None)
+            expiry_of_file(one, exports.keep, datetime.now(UTC))
+        path = path_of(exports.folder, identity, one.runner, one.order.format)
         if not path.is_file():
             raise ApiError(
                 "the file is not in FEEDBACK_EXPORT_DIR of the process that answers: it was removed by hand, or the"
@@ -223,19 +219,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             headers={"cache-control": "private, no-store", "x-content-type-options": "nosniff"},
         )
 
-    return router
-
 
 def _order(body: Any, caller: Caller, before: Order) -> Order:
     """The order in a body, where the caller may read all that its file will tell. Raises ApiError."""
     order = order_in(body, caller.workspace, before, with_feedback="feedback.read" in caller.scopes)
-    _check_scopes(order, caller)
+    check_scopes(order, caller)
     return order
-
-
-def _check_scopes(order: Order, caller: Caller) -> None:
-    if order.tells_feedback:
-        require_scope(caller, "feedback.read", "exports with feedback")
 
 
 def _number(text: str, name: str, least: int, most: int) -> int:
