@@ -5,7 +5,6 @@ The plain filters describe what is looked at; each of them with `baseline_` befo
 prompts. The formulas are in query_api/analytics/statistics.py.
 """
 
-import asyncio
 from dataclasses import asdict
 from typing import Literal
 
@@ -19,6 +18,7 @@ from query_api.analytics.parameters import FAILURES, READ_FROM, UNTOLD, all_of, 
 from query_api.analytics.statistics import Moments, avg, difference, weighted_mean
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines, Reader
+from query_api.concurrency import answers_of
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
@@ -76,8 +76,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
         async with reader.query_deadline(UNTOLD):
-            asked = (_moments(reader, request.query_params, filters) for filters in sides)
-            current, base = await asyncio.gather(*asked)
+            first, second = (_moments(reader, request.query_params, filters) for filters in sides)
+            current, base = await answers_of(first, second)
         changes = MeanDifferences(
             avg=MeanDifference(**asdict(difference(avg(current), avg(base)))),
             weighted_mean=MeanDifference(**asdict(difference(weighted_mean(current), weighted_mean(base)))),

@@ -1,6 +1,5 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
+from query_api.concurrency import answers_of
 from query_api.errors import example
 from query_api.filters.conditions import Amount, conditions_on_requests
 from query_api.filters.cursors import (
@@ -116,7 +116,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             if "feedback.read" not in caller.scopes:
                 return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
             on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            summaries, feedback = await asyncio.gather(
+            summaries, feedback = await answers_of(
                 summaries_of(reader, caller.workspace, [row["trace_id"]]),
                 feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK),
             )

@@ -4,12 +4,12 @@ The id carries its trace's hash, by which the journal is sorted, and the create 
 the row's place: so each look-up is by a table's own key.
 """
 
-import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from query_api.clickhouse import Reader
+from query_api.concurrency import answers_of
 from query_api.standing_rows import RANK
 
 _CREATE = """
@@ -49,10 +49,10 @@ class Stored:
 async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
     """Read it. Raises what the client raises."""
     asked = {"hash": trace_hash, "id": feedback_id, "workspace": workspace}
-    creates, dead = await asyncio.gather(
+    creates, dead = await answers_of(
         reader.rows(_CREATE, asked), reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
     )
-    create = json.loads(creates[0]["entry"]) if creates else None
+    create = next((json.loads(found["entry"]) for found in creates), None)
     row = None if create is None else await _row(reader, create)
     if row is not None and row["join_state"] == "expired":  # removed with its trace: nothing is known of it any more
         return Stored(dead=dead)

@@ -41,7 +41,7 @@ ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id
 """
 
 
-class FeedbackChange(BaseModel):
+class HistoryEntry(BaseModel):
     """One event that made, changed or ended a feedback. Null is what it left as it was."""
 
     event: Literal["create", "update", "delete"]
@@ -58,7 +58,7 @@ class TraceFeedback(BaseModel):
     status: Literal["stored", "deleted"]
     feedback: CurrentFeedback | None = Field(description="As it stands; null when it is deleted.")
     events: int = Field(description="How many events made, changed or ended it.", examples=[2])
-    history: list[FeedbackChange] = Field(description="The latest twenty events, in order.")
+    history: list[HistoryEntry] = Field(description="The latest twenty events, in order.")
 
 
 class FeedbackTotals(BaseModel):
@@ -109,27 +109,27 @@ async def feedback_with_history(
 
 async def _histories(
     reader: Reader, workspace: str, trace_id: str, ids: list[str]
-) -> dict[str, tuple[int, list[FeedbackChange]]]:
+) -> dict[str, tuple[int, list[HistoryEntry]]]:
     if not ids:
         return {}
     asked = {"workspace": workspace, "hash": murmur2(trace_key(workspace, trace_id)), "ids": ids, "most": MOST_EVENTS}
     events: dict[str, int] = {}
-    changes: dict[str, list[FeedbackChange]] = defaultdict(list)
+    changes: dict[str, list[HistoryEntry]] = defaultdict(list)
     for row in await reader.rows(_HISTORY, asked):
         events[row["feedback_id"]] = row["events"]
         changes[row["feedback_id"]].append(_change(json.loads(row["entry"])))
     return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}
 
 
-def _change(event: dict[str, Any]) -> FeedbackChange:
-    return FeedbackChange(
+def _change(event: dict[str, Any]) -> HistoryEntry:
+    return HistoryEntry(
         event=event["event"],
         at=event[f"{event['event']}d_at"],
         **{name: event.get(name) for name in ("value", "weight", "metadata")},
     )
 
 
-def _told(row: dict[str, Any], events: int, history: list[FeedbackChange]) -> TraceFeedback:
+def _told(row: dict[str, Any], events: int, history: list[HistoryEntry]) -> TraceFeedback:
     deleted = bool(row["is_deleted"])
     return TraceFeedback(
         id=row["id"],

@@ -3,7 +3,6 @@
 A trace may have any number of both, so they come in pages, each with exact totals and a cursor of its own.
 """
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
+from query_api.concurrency import answers_of
 from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
@@ -149,7 +149,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
         of_trace = {"workspace": workspace, "trace_id": trace_id}
         async with reader.query_deadline("the trace cannot be read"):
-            numbers, spans, feedback = await asyncio.gather(
+            numbers, spans, feedback = await answers_of(
                 reader.rows(_NUMBERS, of_trace),
                 _spans(reader, workspace, trace_id, span_place, count),
                 _feedback(reader, workspace, trace_id, place, count),

@@ -41,6 +41,7 @@ def routes() -> set[tuple[str, str]]:
     return {(method, path) for path, methods in paths.items() for method in methods} - before
 
 
+@pytest.mark.asyncio(loop_scope="module")  # the app is shared, and questions of one answer wait for one lock in it
 @pytest.mark.parametrize(("method", "path"), sorted(routes()))
 async def test_a_question_too_many_is_refused_before_any_engine_is_asked(app: EdgeApp, method: str, path: str) -> None:
     place = re.sub(r"\{\w+\}", "01970000-0000-8000-8000-9b11edf90000", path)
