@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from query_api.clickhouse import Reader
-from query_api.filters.conditions import Amount, is_found_by_requests
+from query_api.filters.conditions import Amount, is_found_by_metadata_of_requests
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import JOIN_STATE, ORPHANED_BEFORE, conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
@@ -41,7 +41,7 @@ async def feedback_page(
     if filters.join_state == "orphaned":
         (policy,) = await reader.rows(f"SELECT {ORPHANED_BEFORE} AS before")
         shared = replace(shared, until=min(shared.until or policy["before"], policy["before"]))
-    by_traces = shared.ask_about_feedback or is_found_by_requests(shared)
+    by_traces = shared.ask_about_feedback or is_found_by_metadata_of_requests(shared)
     sought = Windows(shared, place, datetime.now(UTC), by_traces=by_traces)
     for window in sought:
         asked = replace(filters, shared=window)
