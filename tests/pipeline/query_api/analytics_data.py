@@ -130,19 +130,18 @@ def insert(client: Client, stored: Stored) -> None:
     deleted = [*doomed, *(row | {"version": 2, "is_deleted": 1} for row in doomed)]
     _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in [*former, *deleted, *feedback]])
     insert_requests(client, stored.requests)
-    _write(
-        client,
-        "trace_aggregate_rows",
-        [
-            {
-                "workspace": stored.workspace, "trace_id": trace_id, "feedback_count": len(group), "version": 1,
-                "weight_sum": sum((row["weight"] for row in group), Decimal(0)),
-                "value_weight_sum": total(group), "requests": len(stored.requests_of(trace_id)),
-            }
-            for trace_id in sorted({row["trace_id"] for row in [*stored.feedback, *stored.requests[::2]]})
-            if (group := stored.feedback_of(trace_id)) is not None
-        ],
-    )  # fmt: skip
+    aggregates = [
+        {
+            "workspace": stored.workspace, "trace_id": trace_id, "feedback_count": len(group), "version": 1,
+            "weight_sum": sum((row["weight"] for row in group), Decimal(0)),
+            "value_weight_sum": total(group), "requests": len(stored.requests_of(trace_id)),
+        }
+        for trace_id in sorted({row["trace_id"] for row in [*stored.feedback, *stored.requests[::2]]})
+        if (group := stored.feedback_of(trace_id)) is not None
+    ]  # fmt: skip
+    replaced = [row | {"version": 0, "feedback_count": 1, "value_weight_sum": Decimal(10)} for row in aggregates]
+    for rows in (aggregates, replaced):
+        _write(client, "trace_aggregate_rows", rows)
 
 
 def insert_requests(client: Client, requests: list[Row]) -> None:

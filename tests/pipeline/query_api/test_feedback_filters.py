@@ -60,6 +60,7 @@ def filters_of(query: dict[str, str]) -> FeedbackFilters:
 @example({}, "worst", 7)
 @example({}, "best", 7)
 @example({"comment": "too slow"}, "newest", 20)
+@example({"join_state": "orphaned"}, "newest", 20)
 def test_feedback_is_listed_as_plain_python_lists_it(
     world: World, query: dict[str, str], order: str, size: int
 ) -> None:
