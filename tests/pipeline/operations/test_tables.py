@@ -69,6 +69,7 @@ def test_an_idempotency_key_stays_with_the_call_whose_claim_was_stored_first(cli
     assert client.query(query).result_rows == [("k", "first")]
     client.command("OPTIMIZE TABLE feedback.idempotency_keys FINAL")
     assert client.query(query).result_rows == [("k", "first")]
+    assert client.command("SELECT uniqExact(_block_number) FROM feedback.idempotency_keys") == 3
 
 
 OBJECTS = [
