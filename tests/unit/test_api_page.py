@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.whole_api import WholeApi
+from tests.unit.whole_api import described_api
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = "\n".join((DOCS / name).read_text() for name in ("api.md", "analytics.md", "exports.md"))
-PATHS = sorted(WholeApi().app.openapi()["paths"])
+PATHS = sorted(described_api().app.openapi()["paths"])
 
 
 def spelt(path: str) -> str:

@@ -101,16 +101,17 @@ EACH_HEADER = [
 @pytest.fixture(scope="module")
 def asked() -> Iterator[Callable[..., int]]:
     """Asks the API; the status."""
-    api, loop = WholeApi(), asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
 
-    def answer(*request: Any) -> int:
-        status, body = loop.run_until_complete(api.answer(*request))
-        assert status != 500, body
-        return status
+    with WholeApi() as api:
 
-    yield answer
+        def answer(*request: Any) -> int:
+            status, body = loop.run_until_complete(api.answer(*request))
+            assert status != 500, body
+            return status
+
+        yield answer
     loop.close()
-    api.close()
 
 
 class Example:

@@ -322,8 +322,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("FEEDBACK_QUERY_TIMEOUT_S", "0.05")
     monkeypatch.setattr("runtime.request_head_limits._READ_ON_S", 0.0)
     made = World()
-    yield made
-    made.api.close()
+    with made.api:
+        yield made
 
 
 @pytest.mark.parametrize("every", [outcomes, failures, keyed], ids=lambda every: every.__name__)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 from urllib.parse import quote
 
@@ -123,15 +123,28 @@ _COMMANDS = {
 
 
 class WholeApi:
-    """One edge with the queries. `client` is its ClickHouse, `recorder` its Kafka."""
+    """One edge with the queries. `client` is its ClickHouse, `recorder` its Kafka.
+
+    It can be looked at as it is made. It stands in for the engines of this process only from its entry to its exit: a
+    module that made one and left it open would have every other test of the process ask it.
+    """
 
     def __init__(self, **settings: Any) -> None:
         recorders: list[Recorder] = []
-        self.client = client = Unstored()
+        self.client, self._rim = Unstored(), ExitStack()
 
         def recorder(settings: Settings) -> Recorder:
             recorders.append(Recorder(settings))
             return recorders[-1]
+
+        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.ApiKeyFeed", NoKeys):
+            self.app: EdgeApp = create_app(Settings(**settings), lambda: NOW_MS)
+        extend(self.app, QuerySettings())
+        self.app.state.authenticator.mark_fresh(10**15)
+        (self.recorder,) = recorders
+
+    def __enter__(self) -> Self:
+        client = self.client
 
         async def clickhouse(_: Engines) -> Unstored:
             return client
@@ -144,20 +157,14 @@ class WholeApi:
             with as_command_errors(url):
                 yield _NothingStored(client)
 
-        self._rim = ExitStack()
         self._rim.enter_context(patch("operations.admin_api.run_command.clickhouse", commands_clickhouse))
         for name, stand_in in _COMMANDS.items():
             self._rim.enter_context(patch(name, stand_in))
         self._rim.enter_context(patch.object(Engines, "clickhouse", clickhouse))
         self._rim.enter_context(patch.object(PendingRecords, "hold", hold))
-        with patch("ingest_api.app.Publisher", recorder), patch("ingest_api.app.ApiKeyFeed", NoKeys):
-            self.app: EdgeApp = create_app(Settings(**settings), lambda: NOW_MS)
-        extend(self.app, QuerySettings())
-        self.app.state.authenticator.mark_fresh(10**15)
-        (self.recorder,) = recorders
+        return self
 
-    def close(self) -> None:
-        """Let the rim be as it was."""
+    def __exit__(self, *_: object) -> None:
         self._rim.close()
 
     @property
@@ -199,9 +206,7 @@ class WholeApi:
 @cache
 def described_api() -> WholeApi:
     """One for whoever asks what routes there are: to make it takes seconds of CPU, in each process that collects."""
-    api = WholeApi()
-    api.close()
-    return api
+    return WholeApi()
 
 
 def _resolved(part: Any, document: dict[str, Any]) -> Any:
