@@ -127,18 +127,18 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def ai_models(request: Request, caller: AnalyticsReader) -> FeedbackGraph[Nothing, ModelMeans]:
         found = await told(request, caller, by_model=True)
-        groups = sorted(
-            ((model, sums) for (_, model), sums in found.sums.items()), key=lambda each: (-each[1].n, each[0])
-        )
-        points = [
-            ModelMeans(
-                ai_model=model, total=sums.n, avg_weighted_feedback=sums.avg, weighted_mean=sums.weighted_mean
-            )
-            for model, sums in groups
-        ]  # fmt: skip
-        return FeedbackGraph(summary=Nothing(), data_points=points, read_from=found.read_from)
+        return FeedbackGraph(summary=Nothing(), data_points=_models(found), read_from=found.read_from)
 
     return router
+
+
+def _models(found: Told) -> list[ModelMeans]:
+    """The means by model, that with most feedback first."""
+    groups = sorted(((model, sums) for (_, model), sums in found.sums.items()), key=lambda each: (-each[1].n, each[0]))
+    return [
+        ModelMeans(ai_model=model, total=sums.n, avg_weighted_feedback=sums.avg, weighted_mean=sums.weighted_mean)
+        for model, sums in groups
+    ]
 
 
 def _shape(found: Told) -> dict[str, Any]:

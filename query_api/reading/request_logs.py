@@ -112,19 +112,23 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             rows = await reader.rows(_ONE, asked)
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
-            row = rows[0]
-            if "feedback.read" not in caller.scopes:
-                return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
-            on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-            summaries, feedback = await answers_of(
-                summaries_of(reader, caller.workspace, [row["trace_id"]]),
-                feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK),
-            )
-        feedback_summary = summaries.get(row["trace_id"], TraceSummary()).feedback_summary
-        shown = feedback if summaries else []
-        return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=shown)
+            return await _detail(reader, caller, rows[0])
 
     return router
+
+
+async def _detail(reader: Reader, caller: Caller, row: dict[str, Any]) -> RequestLogDetail:
+    """The request of this row, with the feedback of its trace where the caller may read that."""
+    if "feedback.read" not in caller.scopes:
+        return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
+    on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
+    summaries, feedback = await answers_of(
+        summaries_of(reader, caller.workspace, [row["trace_id"]]),
+        feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK),
+    )
+    feedback_summary = summaries.get(row["trace_id"], TraceSummary()).feedback_summary
+    shown = feedback if summaries else []
+    return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=shown)
 
 
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
