@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from deploy import dashboard_command
+from deploy import dashboard_command, gateway_command
 from deploy.demo import command as demo_command
 from operations import audit_command, command_options, migrate_command, orphans_command, replay_command, sql_command
 from operations.api_keys import commands as api_key_commands
@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         run=_module("stream_workers.rollup.app"), is_program=True
     )
     dashboard_command.add_to(commands, _port)
+    gateway_command.add_to(commands, _port)
     api_key_commands.add_to(commands)
     audit_command.add_to(commands)
     dead_letter_commands.add_to(commands)

@@ -20,4 +20,4 @@ python="${PYTHON:-python3}"
 if [ "$set_name" = dev ]; then
   .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 fi
-.venv/bin/python -m compileall -q schemas runtime ingest_api stream_workers query_api dashboard operations deploy
+.venv/bin/python -m compileall -q schemas runtime ingest_api stream_workers query_api dashboard gateway operations deploy

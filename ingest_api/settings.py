@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ingest_api.validation.harmless_names import HarmlessNames, normalized
 from runtime.addresses import Brokers
+from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
 from schemas.limits import MOST_ENVIRONMENT_CHARS, MOST_TRACE_ID_CHARS
@@ -22,7 +22,6 @@ PREFIX = "FEEDBACK_"
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
 _LARGEST_BODY = 7_500_000
 _ENVIRONMENT = re.compile(rf"\S{{1,{MOST_ENVIRONMENT_CHARS}}}")
-_KEPT = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -56,8 +55,8 @@ class Settings(BaseSettings):
     max_bulk: int = Field(1000, ge=1, le=100_000)
     keep_bodies: bool = True
     max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
-    keep_headers: Names = ()
-    keep_url_parameters: Names = ()
+    keep_headers: KeptNames = ()
+    keep_url_parameters: KeptNames = ()
     environments: Names = ("production", "staging", "development", "test")
     produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
@@ -75,7 +74,7 @@ class Settings(BaseSettings):
     def _hosts(cls, value: object) -> object:
         return host_names(value) if isinstance(value, str) else value
 
-    @field_validator("environments", "keep_headers", "keep_url_parameters", mode="before")
+    @field_validator("environments", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
@@ -90,13 +89,6 @@ class Settings(BaseSettings):
             )
         return names
 
-    @field_validator("keep_headers", "keep_url_parameters")
-    @classmethod
-    def _kept(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_KEPT.fullmatch(name) for name in names) or len(names) > 200:
-            raise ValueError("must be up to 200 names with commas between them, each of up to 64 of A-Z a-z 0-9 - _ .")
-        return names
-
     @property
     def limits(self) -> BodyLimits:
         """The limits of a body."""
@@ -107,7 +99,5 @@ class Settings(BaseSettings):
             frozenset(self.environments),
             self.max_logged_body_bytes,
             self.keep_bodies,
-            HarmlessNames(
-                frozenset(map(normalized, self.keep_headers)), frozenset(map(normalized, self.keep_url_parameters))
-            ),
+            harmless_with(self.keep_headers, self.keep_url_parameters),
         )

@@ -33,6 +33,7 @@ class Counter(FastMetric):
     """A number that only grows. `known` are label values that are exported as 0 before they are first counted."""
 
     kind = "counter"
+    _read: Callable[[], Mapping[Labels, float]] | None = None
 
     def __init__(
         self, name: str, unit: str, about: str, labels: Sequence[str] = (), known: Iterable[Labels] = ()
@@ -46,9 +47,13 @@ class Counter(FastMetric):
         counts = self._counts
         counts[labels] = counts.get(labels, 0) + by
 
+    def set_callback(self, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Export from now on what `read` returns, by label values: counts that are kept elsewhere."""
+        self._read = read
+
     def collect(self) -> Iterable[Metric]:
         family = CounterMetricFamily(self.name, self.about, labels=self.labels)
-        for labels, count in list(self._counts.items()):
+        for labels, count in list((self._read() if self._read else self._counts).items()):
             family.add_metric([*map(str, labels)], count)
         yield family
 

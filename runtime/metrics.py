@@ -221,6 +221,7 @@ TASKS = {
     "edge": ("reading API keys from Kafka", "connecting to Kafka"),
     "query": ("reading API keys from ClickHouse", "removing old exports"),
     "rollup": ("watching ClickHouse's disks",),
+    "gateway": ("watching the event loop",),
 }
 TASK_RESTARTS = Counter(
     "feedback_task_restarts_total",

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from runtime.fast_metrics import FastMetric
+from runtime.gateway_metrics import GATEWAY_CALL_SECONDS, GATEWAY_HELD_BYTES, GATEWAY_LOGS, GATEWAY_OPEN_CALLS
 from runtime.metrics import (
     ASSIGNED,
     ASSIGNMENTS,
@@ -72,6 +73,7 @@ PROGRAMS: dict[str, tuple[FastMetric, ...]] = {
         TASK_RESTARTS,
     ),
     "rollup": (*_CONSUMER, ROLLUP_BUCKETS, ROLLUP_SECONDS, ROLLUP_RETRIES, DISK_FREE, DISK_TOTAL, PARTS, TASK_RESTARTS),
+    "gateway": (GATEWAY_CALL_SECONDS, GATEWAY_LOGS, GATEWAY_OPEN_CALLS, GATEWAY_HELD_BYTES, TASK_RESTARTS),
 }
 
 

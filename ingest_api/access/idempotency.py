@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ingest_api.headers import text_of
 from runtime.http_errors import ApiError
+from runtime.trace_headers import text_of
 from schemas.limits import MOST_KEY_CHARS
 
 _DIGEST_BYTES = 16

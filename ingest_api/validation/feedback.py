@@ -13,7 +13,6 @@ import msgspec
 import orjson
 
 from ingest_api.access.idempotency import Claim, digest, key_in
-from ingest_api.headers import TRACE_ID, text_of
 from ingest_api.records import Accepted, EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback_item import FeedbackItem, rounded
@@ -23,6 +22,7 @@ from ingest_api.validation.models import CHANGE, FEEDBACK_RULES
 from ingest_api.validation.strict_parser import read_feedback
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
+from runtime.trace_headers import TRACE_ID, text_of
 from schemas.ids import id_in, idempotent_id, is_ours, new_ids, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import FEEDBACK_EVENTS

@@ -8,11 +8,11 @@ metadata are the caller's own, and are not searched.
 import re
 from typing import Any
 
-from ingest_api.validation.harmless_names import HarmlessNames
 from ingest_api.validation.json_limits import parse
+from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
+from runtime.url_redaction import REDACTED
 
-REDACTED = "[redacted]"
 MAX_HEADERS = 1000
 MAX_VALUES = 100
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import orjson
 
-from ingest_api import headers as sent
 from ingest_api.access.idempotency import Claim, digest, key_in
+from ingest_api.headers import header_metadata
 from ingest_api.records import Accepted, EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.body_retention import retained_body
@@ -30,9 +30,10 @@ from ingest_api.validation.json_limits import dump, parse, shown
 from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import body_object, model_of, time_of, tokens_of
-from ingest_api.validation.url_redaction import url_without_secrets
+from runtime import trace_headers as sent
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
+from runtime.url_redaction import url_without_secrets
 from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
@@ -44,7 +45,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
     """The events of a POST; ApiError if any of its items is at fault."""
     items, bulk = items_of(parse(body), limits)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
-    from_headers = sent.header_metadata(headers)
+    from_headers = header_metadata(headers)
     parent = sent.traceparent(headers)
     received_at = rfc3339(call.now_ms)
     key = key_in(headers)

@@ -94,7 +94,15 @@ class Process:
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """The exit code."""
         return self._process.wait(30)
 
     def kill(self) -> None:

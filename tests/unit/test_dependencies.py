@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-OURS = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+OURS = [Path(package).name for package in PACKAGES]
 DECLARED = {
     one.name: one
     for one in map(
@@ -67,7 +68,8 @@ STANDARD = {"_asdict", "_exit", "_replace"}
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for package in OURS:
+    # The client, in a folder of its own, has dependencies of its own.
+    for package in {*PACKAGES} & {*OURS}:
         for file in sorted((ROOT / package).rglob("*.py")):
             yield file.relative_to(ROOT), ast.parse(file.read_text())
 

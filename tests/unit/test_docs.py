@@ -7,6 +7,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from deploy import cli
+from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings as EdgeSettings
 from operations.retention import DEFAULT_ORPHAN_AFTER_HOURS, ORPHAN_SETTING, SETTINGS, TRACES_SETTING
 from query_api.settings import QuerySettings
@@ -20,7 +21,7 @@ TOPICS_PAGE = (REPOSITORY / "docs" / "topics.md").read_text()
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 
 
-PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings)
+PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings, GatewaySettings)
 RETENTION = {each.name: each.default_days or 0 for each in SETTINGS} | {ORPHAN_SETTING: DEFAULT_ORPHAN_AFTER_HOURS}
 
 
@@ -129,7 +130,17 @@ def test_every_name_that_contributing_says_is_in_a_file_is_there() -> None:
 
 
 def test_every_page_that_the_code_names_is_there() -> None:
-    rooms = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations", "deploy")
+    rooms = (
+        "schemas",
+        "runtime",
+        "ingest_api",
+        "stream_workers",
+        "query_api",
+        "dashboard",
+        "gateway",
+        "operations",
+        "deploy",
+    )
     files = [file for room in (*rooms, "benchmarks") for file in (REPOSITORY / room).rglob("*.*")]
     texts = [file.read_text() for file in files if file.suffix in {".py", ".sql", ".yml", ".html"}]
     named = {name for text in texts for name in re.findall(r"\bdocs/[\w-]+\.md\b", text)}

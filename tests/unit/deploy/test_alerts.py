@@ -18,7 +18,12 @@ RULES: list[dict[str, Any]] = yaml.safe_load((REPOSITORY / "deploy" / "prometheu
     "groups"
 ][0]["rules"]
 OF_EVERY_TARGET = {"job", "instance"}
-JOBS = {"feedback-api": ("edge", "query"), "feedback-worker": ("worker",), "feedback-rollup": ("rollup",)}
+JOBS = {
+    "feedback-api": ("edge", "query"),
+    "feedback-worker": ("worker",),
+    "feedback-rollup": ("rollup",),
+    "feedback-gateway": ("gateway",),
+}
 METRICS: dict[str, FastMetric] = {metric.name: metric for metrics in PROGRAMS.values() for metric in metrics}
 SELECTOR = re.compile(r"\b(up|feedback_[a-z_]+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|=|!=)\s*"([^"]*)"')

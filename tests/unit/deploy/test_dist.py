@@ -14,8 +14,9 @@ PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
     "packages"
 ]
 NOT_OURS = {"__pycache__", "target"}
+NAMES = {Path(package).name for package in PACKAGES}
 FILES = {
-    file.relative_to(ROOT).as_posix(): file.read_bytes()
+    file.relative_to((ROOT / package).parent).as_posix(): file.read_bytes()
     for package in PACKAGES
     for file in (ROOT / package).rglob("*")
     if file.is_file() and not NOT_OURS & set(file.relative_to(ROOT).parts)
@@ -42,7 +43,7 @@ def built(project: Path, target: Path) -> tuple[Path, Path]:
 def contents(wheel: Path) -> dict[str, bytes]:
     """The files of the packages in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        return {name: archive.read(name) for name in archive.namelist() if name.partition("/")[0] in PACKAGES}
+        return {name: archive.read(name) for name in archive.namelist() if name.partition("/")[0] in NAMES}
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "deploy/docker/Dockerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+NAMES = {Path(package).name for package in PACKAGES}
 SETS = {"runtime": "all", "edge": "edge"}
 """What an image may be built with, by the argument `SET`, and the extra of ours that it is."""
 
@@ -144,7 +146,8 @@ def closure(requirements: list[str]) -> set[str]:
 def test_the_image_has_each_package_that_our_programs_import() -> None:
     installed = closure(declared("all"))
     provided_by = packages_distributions()
-    for package in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+    # The client's hooks are for what the apps have installed that use them.
+    for package in {*PACKAGES} & NAMES:
         # What runs embedded has packages of its own, which no container has.
         for file in sorted({*(ROOT / package).rglob("*.py")} - {*(ROOT / "deploy/embedded").rglob("*.py")}):
             for module in imported(file):
@@ -157,8 +160,7 @@ def imported(file: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(file.read_text())))
     names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    ours = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    return {name.partition(".")[0] for name in names} - {*ours}
+    return {name.partition(".")[0] for name in names} - NAMES
 
 
 def test_a_change_of_our_code_leaves_the_installed_dependencies_cached() -> None:
@@ -197,7 +199,7 @@ def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of() -> None:
         for file in files:
             assert file.exists(), source
             assert is_sent_to_the_build(file.relative_to(ROOT).as_posix()), file
-    made_of = {*PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"], PROJECT["project"]["readme"]}
+    made_of = {*PACKAGES, PROJECT["project"]["readme"]}
     made_of |= {*PROJECT["project"]["license-files"], "pyproject.toml"}
     assert copied() == made_of | {"requirements/build.txt", *(f"requirements/{each}.txt" for each in SETS)}
 
@@ -234,8 +236,7 @@ def test_the_wheel_has_every_table_and_no_test(wheel: Path) -> None:
     assert migrations
     assert migrations <= names
     assert "deploy/docker/worker_health.py" in names
-    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert {name.partition("/")[0] for name in names} == {*packages, f"{wheel.name.rpartition('-py3')[0]}.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {*NAMES, f"{wheel.name.rpartition('-py3')[0]}.dist-info"}
     assert not {name for name in names if name.endswith((".jar", ".pyc", ".env"))}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from ingest_api.settings import BodyLimits
-from ingest_api.validation.harmless_names import HarmlessNames
 from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.strict_parser import read_feedback
 from runtime.garbage_collection import configure_gc
+from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
 
 LARGEST = 5_000_000

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest_api.settings import Settings
-from ingest_api.validation.harmless_names import HarmlessNames
+from runtime.harmless_names import HarmlessNames
 from runtime.settings_errors import SettingsError, load
 
 

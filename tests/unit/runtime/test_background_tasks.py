@@ -33,7 +33,17 @@ from stream_workers.io.output_messages import OutputMessage
 from stream_workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "dashboard", "operations", "deploy")
+ROOMS = (
+    "schemas",
+    "runtime",
+    "ingest_api",
+    "stream_workers",
+    "query_api",
+    "dashboard",
+    "gateway",
+    "operations",
+    "deploy",
+)
 STARTERS = {"create_task", "ensure_future", "Task", "Thread", "Timer", "call_later", "start_http_server", "TaskGroup"}
 # Where a task, a thread or a timer may be started, and who sees it end.
 OWNED = {
@@ -44,6 +54,8 @@ OWNED = {
     "deploy/up/run.py": "awaited where they are started",
     "deploy/up/system.py": "what ends badly ends `feedback up`",
     "deploy/embedded/clickhouse_app.py": "of one request",
+    "gateway/forward.py": "of one call, which ends it by its own end",
+    "gateway/log_queue.py": "no error of a call's log ends the thread",
     "deploy/embedded/clickhouse_stream.py": "of one request",
     "ingest_api/http/idle_clients.py": "the next sweep is set before a sweep begins",
     "runtime/request_head_limits.py": "a timer that closes one connection",

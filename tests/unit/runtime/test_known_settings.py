@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from dashboard.settings import DashboardSettings
 from deploy import cli
+from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings
 from operations.retention import ORPHAN_SETTING, SETTINGS
 from query_api.settings import QuerySettings
@@ -17,8 +18,15 @@ from runtime.known_settings import KNOWN, unknown_settings
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[3]
-CLASSES: list[type[BaseSettings]] = [Settings, QuerySettings, WorkerSettings, RollupSettings, DashboardSettings]
-PROGRAMS = ["ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup.app"]
+CLASSES: list[type[BaseSettings]] = [
+    Settings,
+    QuerySettings,
+    WorkerSettings,
+    RollupSettings,
+    DashboardSettings,
+    GatewaySettings,
+]
+PROGRAMS = ["gateway", "ingest_api", "deploy.api", "stream_workers", "stream_workers.rollup.app"]
 
 
 def test_the_list_is_that_of_all_settings_there_are() -> None:

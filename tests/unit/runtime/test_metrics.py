@@ -70,7 +70,7 @@ def test_the_document_uses_no_metric_that_does_not_exist() -> None:
     used = {
         re.sub(r"_(bucket|count|sum)$", "", name)
         for name in re.findall(
-            r"\bfeedback_(?:http|edge|query|consumer|worker|rollup|clickhouse|task)_[a-z_]+", DOCUMENT
+            r"\bfeedback_(?:http|edge|query|consumer|worker|rollup|gateway|clickhouse|task)_[a-z_]+", DOCUMENT
         )
     }
     assert used - known == set()

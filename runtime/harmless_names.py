@@ -4,7 +4,12 @@ The values of all other names are redacted: a list of secret names is never comp
 missing here costs no more than a setting.
 """
 
+import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
 
 _CONTENT = (
     *("content-type", "content-length", "content-encoding", "content-language", "content-range", "content-disposition"),
@@ -82,3 +87,25 @@ class HarmlessNames:
 def normalized(name: str) -> str:
     """A name in the form of the lists here."""
     return name.lower().replace("_", "-")
+
+
+_KEPT = re.compile(r"[0-9A-Za-z._-]{1,64}")
+
+
+def _listed(value: object) -> object:
+    return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
+
+
+def _kept(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_KEPT.fullmatch(name) for name in names) or len(names) > 200:
+        raise ValueError("must be up to 200 names with commas between them, each of up to 64 of A-Z a-z 0-9 - _ .")
+    return names
+
+
+KeptNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_kept)]
+"""A setting that adds names, separated by commas."""
+
+
+def harmless_with(headers: tuple[str, ...], parameters: tuple[str, ...]) -> HarmlessNames:
+    """The names known here with those that the operator adds."""
+    return HarmlessNames(frozenset(map(normalized, headers)), frozenset(map(normalized, parameters)))

@@ -8,8 +8,10 @@ import re
 from itertools import repeat
 from urllib.parse import unquote, unquote_plus
 
-from ingest_api.validation.harmless_names import HarmlessNames
-from ingest_api.validation.redaction import REDACTED
+from runtime.harmless_names import HarmlessNames
+
+REDACTED = "[redacted]"
+"""What takes the place of a text that may be secret."""
 
 MAX_CHARS = 16_384
 

@@ -1,0 +1,81 @@
+"""The settings of the gateway, from the environment: FEEDBACK_ and the name."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.upstreams import Upstream, upstream_of
+from runtime.harmless_names import KeptNames
+from runtime.log_setup import Format
+from runtime.request_origin import host_names
+
+# Request and answer of one call must fit into one log, of at most 4.9 MB.
+_MOST_BODY_BYTES = 2_000_000
+
+
+def _listed(value: object) -> object:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _parsed(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        upstream_of(text)
+    return texts
+
+
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_parsed)]
+
+
+class GatewaySettings(BaseSettings):
+    """The gateway's settings with their defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
+
+    gateway_upstream: str = ""
+    gateway_allowed_upstreams: Addresses = ()
+    gateway_host: str = Field("127.0.0.1", min_length=1)
+    gateway_port: int = Field(8789, ge=1, le=65535)
+    gateway_timeout_s: float = Field(600, gt=0, le=86_400, allow_inf_nan=False)
+    gateway_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
+    keep_headers: KeptNames = ()
+    keep_url_parameters: KeptNames = ()
+    metrics_host: str = Field("127.0.0.1", min_length=1)
+    metrics_port: int = Field(0, ge=0, le=65535)
+    log_format: Format = "text"
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return host_names(value) if isinstance(value, str) else value
+
+    @field_validator("gateway_upstream")
+    @classmethod
+    def _is_upstream(cls, text: str) -> str:
+        if text:
+            upstream_of(text)
+        return text
+
+    @model_validator(mode="after")
+    def _is_no_loop(self) -> "GatewaySettings":
+        for upstream in (self.upstream, *self.allowed):
+            if upstream and (upstream.host, upstream.port) == (self.gateway_host.lower(), self.gateway_port):
+                raise ValueError(f"{upstream} is the gateway itself: name another upstream or another port")
+        return self
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """Where calls go that name no other upstream."""
+        return upstream_of(self.gateway_upstream) if self.gateway_upstream else None
+
+    @property
+    def allowed(self) -> tuple[Upstream, ...]:
+        """Where calls may go by the header that names an upstream."""
+        return tuple(map(upstream_of, self.gateway_allowed_upstreams))
+
+    @property
+    def logged_body_bytes(self) -> int:
+        """The most that is logged of a body."""
+        return min(self.max_logged_body_bytes, _MOST_BODY_BYTES)
