@@ -4,11 +4,10 @@ It knows the formats of OpenAI's chat, completions and responses, and of Anthrop
 messages, and pages show their JSON. Apps may send any body, so nothing in it is taken for granted.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 
 @dataclass(frozen=True)
@@ -86,4 +85,4 @@ def _part(part: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return json.dumps(value, ensure_ascii=False, indent=2)

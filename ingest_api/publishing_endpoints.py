@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import orjson
 from starlette.routing import Route
 
 from ingest_api.access.access_control import AccessControl
@@ -15,6 +14,7 @@ from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from ingest_api.validation import feedback, request_log
 from ingest_api.validation.feedback import CallContext
+from ingest_api.validation.json_limits import dump
 from runtime.api_key_authentication import Caller
 from schemas.api_keys import Scope
 
@@ -89,11 +89,11 @@ def add_publishing_endpoints(
 
 
 def _reply(message: str, ids: str) -> Callable[[Accepted], bytes]:
-    opening = orjson.dumps({"status": "success", "message": message})[:-1] + f',"{ids}":'.encode()
+    opening = dump({"status": "success", "message": message})[:-1] + f',"{ids}":'.encode()
 
     def reply(accepted: Accepted) -> bytes:
         if not accepted.trace_ids:
-            return opening + orjson.dumps(accepted.ids) + b"}"
-        return opening + orjson.dumps(accepted.ids) + b',"trace_ids":' + orjson.dumps(accepted.trace_ids) + b"}"
+            return opening + dump(accepted.ids) + b"}"
+        return opening + dump(accepted.ids) + b',"trace_ids":' + dump(accepted.trace_ids) + b"}"
 
     return reply

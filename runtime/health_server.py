@@ -4,13 +4,13 @@ So it still answers when the event loop of the program is blocked, and reports t
 process is halted or gone.
 """
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
@@ -46,7 +46,7 @@ def serve_health(
                 health = (alive if path == "/healthz" else ready)()
                 told = {"message": health.fault, "waits_for": health.waits_for} if health.fault else {}
                 body = {"status": "failure" if health.fault else "ok", **told}
-                self._answer(503 if health.fault else 200, "application/json", json.dumps(body).encode())
+                self._answer(503 if health.fault else 200, "application/json", msgspec.json.encode(body))
             else:
                 self._answer(404, "text/plain", b"There are /metrics, /healthz and /readyz.\n")
 

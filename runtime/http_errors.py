@@ -7,7 +7,7 @@ The body has the message in the three places where Portkey's clients look for it
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import orjson
+import msgspec
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
@@ -83,7 +83,7 @@ def error_content(status: int, message: str, param: str | None = None) -> dict[s
 
 def error_body(error: ApiError) -> bytes:
     """The body of an error, as JSON."""
-    return orjson.dumps(error_content(error.status, error.message, error.param))
+    return msgspec.json.encode(error_content(error.status, error.message, error.param))
 
 
 def error_response(error: ApiError) -> Response:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
+import msgspec
 
 from runtime.times import rfc3339_of
 
@@ -66,7 +66,7 @@ class JsonFormatter(logging.Formatter):
         """The line."""
         at = rfc3339_of(datetime.fromtimestamp(record.created, UTC))
         line = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": _message(record)}
-        return orjson.dumps(line | _fields(record), default=str).decode()
+        return msgspec.json.encode(line | _fields(record), enc_hook=str).decode()
 
 
 class FloodFilter(logging.Filter):

@@ -1,8 +1,7 @@
 """Turns the calls of the week into records for Kafka, with the code of the edge, as if each call had just come in."""
 
+import json
 from collections.abc import Sequence
-
-import orjson
 
 from deploy.demo.calls import ApiCall
 from ingest_api.records import Accepted
@@ -28,7 +27,7 @@ def records_of(calls: Sequence[ApiCall], workspace: str, limits: BodyLimits) -> 
 
 
 def _decide(call: ApiCall, ids: dict[int, str], caller: CallContext, limits: BodyLimits) -> Accepted:
-    body = orjson.dumps(call.body)
+    body = json.dumps(call.body).encode()
     match call.kind:
         case "log":
             return request_log.log(body, {}, caller, limits)

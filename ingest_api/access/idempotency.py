@@ -6,12 +6,11 @@ A key belongs to the first valid body that came with it, even if Kafka did not t
 """
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
 from runtime.http_errors import ApiError
 from runtime.trace_headers import text_of
@@ -40,11 +39,7 @@ def key_in(headers: Mapping[bytes, bytes]) -> str | None:
 
 def digest(items: Iterable[Any]) -> str:
     """32 hex digits that are equal for equal items, whatever the order of their keys and the space between them."""
-    items = list(items)
-    try:
-        canonical = orjson.dumps(items, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits
-        canonical = json.dumps(items, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    canonical = msgspec.json.encode(list(items), order="sorted")
     return hashlib.blake2b(canonical, digest_size=_DIGEST_BYTES).hexdigest()
 
 

@@ -6,7 +6,7 @@ be JSON, so an object that says so takes its place.
 
 from typing import Any
 
-import orjson
+import msgspec
 
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.json_limits import dump
@@ -15,7 +15,7 @@ TRUNCATED = "$truncated"
 PREFIX_CHARS = 1_000
 
 
-def retained_body(body: Any, limits: BodyLimits) -> orjson.Fragment | None:
+def retained_body(body: Any, limits: BodyLimits) -> msgspec.Raw | None:
     """The stored form of a body as compact JSON; None if there is no body or bodies are not stored.
 
     A body of more than `limits.logged_body_bytes` becomes `{"$truncated": {"bytes": …, "prefix": …}}`: its size, and
@@ -27,5 +27,5 @@ def retained_body(body: Any, limits: BodyLimits) -> orjson.Fragment | None:
     if len(text) > limits.logged_body_bytes:
         # A character has at most four bytes, and the bytes of a character that is cut through are left out.
         prefix = text[: 4 * PREFIX_CHARS].decode(errors="ignore")[:PREFIX_CHARS]
-        text = orjson.dumps({TRUNCATED: {"bytes": len(text), "prefix": prefix}})
-    return orjson.Fragment(text)
+        text = dump({TRUNCATED: {"bytes": len(text), "prefix": prefix}})
+    return msgspec.Raw(text)

@@ -8,7 +8,6 @@ and weight as JSON numbers, and holds no NUL, no huge number and no deep nesting
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 from msgspec import UNSET, Meta, UnsetType
 
 from ingest_api.settings import BodyLimits
@@ -20,6 +19,7 @@ from ingest_api.validation.json_limits import (
     container_count,
     escape_count,
     is_deeper_than,
+    may_hold_a_huge_number,
 )
 from runtime.http_errors import ApiError
 from schemas.limits import HIGHEST_VALUE, HIGHEST_WEIGHT, LOWEST_VALUE, LOWEST_WEIGHT
@@ -35,10 +35,6 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     trace_dash_id: str | UnsetType | None = msgspec.field(default=UNSET, name="trace-id")
 
 
-# A number with more digits is too large for a float, and the strict parser refuses it.
-_MOST_DIGITS = 308
-# A run of more digits than that fills a block of this size completely, wherever the blocks begin.
-_BLOCK = (_MOST_DIGITS + 2) // 2
 _DECODER = msgspec.json.Decoder(list[_Item] | _Item)
 _ENCODER = msgspec.json.Encoder()
 
@@ -48,7 +44,7 @@ def read_plain(body: bytes, fallback: str | None, limits: BodyLimits) -> list[Fe
     # An unescaped NUL is not JSON.
     if escape_count(body, b"u0000") or container_count(body) > MAX_CONTAINERS:
         return None
-    if len(body) > _MOST_DIGITS and _may_hold_a_huge_number(body):
+    if may_hold_a_huge_number(body):
         return None
     try:
         found = _DECODER.decode(body)
@@ -68,14 +64,8 @@ def read_plain(body: bytes, fallback: str | None, limits: BodyLimits) -> list[Fe
             )
             for item in items
         ]
-    # A JSONEncodeError means an integer beyond 64 bits, in metadata whose size has to be measured.
-    except (msgspec.MsgspecError, orjson.JSONEncodeError, UnicodeDecodeError, RecursionError, ApiError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ApiError):
         return None
-
-
-def _may_hold_a_huge_number(body: bytes) -> bool:
-    # A regular expression took more than a quarter of the whole time of an event in a bulk call.
-    return any(body[start : start + _BLOCK].isdigit() for start in range(0, len(body), _BLOCK))
 
 
 def _trace_id(item: _Item) -> str | None:
@@ -91,8 +81,7 @@ def _trace_id(item: _Item) -> str | None:
 def _plain_metadata(body: bytes, items: list[_Item], size: int, limits: BodyLimits) -> bool:
     """Whether all metadata is small and flat enough; `size` is that of all items as JSON."""
     given = [item.metadata for item in items if item.metadata]
-    # Doubled, because two writers of JSON may write a number differently.
-    if 2 * size > limits.metadata_bytes and any(len(orjson.dumps(each)) > limits.metadata_bytes for each in given):
+    if size > limits.metadata_bytes and any(len(_ENCODER.encode(each)) > limits.metadata_bytes for each in given):
         return False
     # Every item and every other metadata opens at least one container, which bounds the depth of a single one.
     deepest = container_count(body) - len(items) - len(given)

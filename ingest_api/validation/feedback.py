@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-import orjson
 
 from ingest_api.access.idempotency import Claim, digest, key_in
 from ingest_api.records import Accepted, EventRecord
@@ -112,7 +111,7 @@ def update(feedback_id: str, body: bytes, call: CallContext, limits: BodyLimits)
         event["weight"] = rounded(weight)
     if change.get("metadata") is not None:
         metadata = metadata_object(change["metadata"])
-        event["metadata"] = orjson.Fragment(metadata_json(metadata, limits))
+        event["metadata"] = msgspec.Raw(metadata_json(metadata, limits))
         event |= specials_of(metadata)
     if len(event) == 3:
         raise ApiError("nothing to change: send at least one of value, weight and metadata")
@@ -158,6 +157,6 @@ def _claim(headers: Mapping[bytes, bytes], feedback: Sequence[FeedbackItem], wor
 def _change_event(identity: UUID, event: dict[str, object], call: CallContext) -> Accepted:
     feedback_id = str(identity)
     record = EventRecord(
-        FEEDBACK_EVENTS, trace_hash_of(identity), feedback_id.encode(), orjson.dumps(event), call.now_ms
+        FEEDBACK_EVENTS, trace_hash_of(identity), feedback_id.encode(), _ENCODER.encode(event), call.now_ms
     )
     return Accepted([feedback_id], [record])

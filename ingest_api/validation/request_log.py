@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-import orjson
+import msgspec
 
 from ingest_api.access.idempotency import Claim, digest, key_in
 from ingest_api.headers import header_metadata
@@ -71,7 +71,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
             "trace_id": trace_id,
             **_span(item, metadata, headers, parent),
             **_facts(item, metadata, limits),
-            "metadata": orjson.Fragment(metadata_json(metadata, limits)),
+            "metadata": msgspec.Raw(metadata_json(metadata, limits)),
             "started_at": _started_at(item, items[index]) or received_at,
             "received_at": received_at,
         }
@@ -86,7 +86,7 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
         for *_, event in placed:
             event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
     records = [
-        EventRecord(REQUEST_LOGS, trace_hash, record_key, orjson.dumps(event), call.now_ms)
+        EventRecord(REQUEST_LOGS, trace_hash, record_key, dump(event), call.now_ms)
         for trace_hash, record_key, event in placed
     ]
     return Accepted(ids, records, trace_ids, claim)
@@ -149,8 +149,8 @@ def _facts(item: LogIn, metadata: Mapping[str, Any], limits: BodyLimits) -> dict
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def _fragment(value: dict[str, Any] | None) -> orjson.Fragment | None:
-    return None if value is None else orjson.Fragment(dump(value))
+def _fragment(value: dict[str, Any] | None) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(dump(value))
 
 
 def _specials(metadata: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:

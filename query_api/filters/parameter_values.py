@@ -3,7 +3,6 @@
 Pure. Each fault is an ApiError that names its parameter. Nothing takes work that grows faster than the text.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from runtime.http_errors import ApiError
 from runtime.times import parse_time
@@ -35,7 +36,8 @@ def shown(value: Any) -> str:
     """A value as a refusal quotes it: JSON, cut where it is long."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    whole = value.encode(errors="replace").decode() if isinstance(value, str) else value
+    text = msgspec.json.encode(whole, enc_hook=str).decode()
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -108,7 +110,7 @@ def texts_of(value: Any, name: str) -> tuple[str, ...]:
 def truth_of(value: Any, name: str) -> bool:
     """True or false; ApiError naming the parameter."""
     known = {"true": True, "false": False}
-    text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, bool) else ""
+    text = str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else ""
     if text not in known:
         raise ApiError(f"{name} must be true or false, got {shown(value)}", name)
     return known[text]

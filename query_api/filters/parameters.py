@@ -6,7 +6,6 @@ filter that is left out in silence would give wrong numbers. `query_api/filters/
 SQL.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -208,4 +207,4 @@ def _wanted(key: str, value: Any) -> str:
         raise ApiError(f"metadata: {shown(key)} must not be empty", "metadata")
     # ClickHouse writes 1.0 as 1 when it takes a number from JSON.
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
-    return value if isinstance(value, str) else json.dumps(int(value) if whole else value)
+    return value if isinstance(value, str) else msgspec.json.encode(int(value) if whole else value).decode()

@@ -1,10 +1,10 @@
 """Request logs as they are read back, under Portkey's names for their fields; pure."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from query_api.reading.feedback_page import ListedFeedback
@@ -125,7 +125,7 @@ FEEDBACK_NOT_SHOWN: dict[str, Any] = dict.fromkeys((*FeedbackSummary.model_field
 def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a Log."""
     absent = {name: row[name] or None for name in _MAY_BE_MISSING}
-    return {**row, **absent, "metadata": json.loads(row["metadata"] or "{}")}
+    return {**row, **absent, "metadata": msgspec.json.decode(row["metadata"] or "{}")}
 
 
 def parts_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,5 +133,5 @@ def parts_of(row: Mapping[str, Any]) -> dict[str, Any]:
     sent = {"url": row["url"] or None, "method": row["method"], "provider": row["ai_org"] or None}
     given = {"status": row["response_status_code"], "response_time": row["response_time"]}
     for part, name in ((sent, "request"), (given, "response")):
-        part |= {what: json.loads(row[f"{name}_{what}"] or "null") for what in ("headers", "body")}
+        part |= {what: msgspec.json.decode(row[f"{name}_{what}"] or "null") for what in ("headers", "body")}
     return {"request": SentRequest(**sent), "response": GivenResponse(**given)}

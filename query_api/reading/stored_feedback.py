@@ -4,9 +4,10 @@ The id carries its trace's hash, by which the journal is sorted, and the create 
 the row's place: so each look-up is by a table's own key.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from query_api.clickhouse import Reader
 from query_api.concurrency import answers_of
@@ -52,7 +53,7 @@ async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: i
     creates, dead = await answers_of(
         reader.rows(_CREATE, asked), reader.rows(_DEAD, {"id": feedback_id, "workspace": workspace})
     )
-    create = next((json.loads(found["entry"]) for found in creates), None)
+    create = next((msgspec.json.decode(found["entry"]) for found in creates), None)
     row = None if create is None else await _row(reader, create)
     if row is not None and row["join_state"] == "expired":  # removed with its trace: nothing is known of it any more
         return Stored(dead=dead)

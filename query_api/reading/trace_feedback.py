@@ -1,11 +1,11 @@
 """The feedback of one trace with all that happened to it, newest first, deleted feedback too."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, Field
 
 from query_api.clickhouse import Reader
@@ -117,7 +117,7 @@ async def _histories(
     changes: dict[str, list[HistoryEntry]] = defaultdict(list)
     for row in await reader.rows(_HISTORY, asked):
         events[row["feedback_id"]] = row["events"]
-        changes[row["feedback_id"]].append(_change(json.loads(row["entry"])))
+        changes[row["feedback_id"]].append(_change(msgspec.json.decode(row["entry"])))
     return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}
 
 

@@ -5,8 +5,6 @@ delete count, and each field has the value of its latest update. So no list of a
 engine.
 """
 
-import json
-
 import msgspec
 
 from stream_workers.join.aggregate import billionths
@@ -155,8 +153,8 @@ def _same(sent: Content, held: Content) -> bool:
     try:
         return sent[:3] == held[:3] and _canonical(sent[3]) == _canonical(held[3])
     except (ValueError, RecursionError):
-        return False  # an integer too long or nesting too deep for Python; the edge accepts neither
+        return False  # an integer too long or nesting too deep; the edge accepts neither
 
 
-def _canonical(metadata: bytes) -> str:
-    return json.dumps(json.loads(metadata), sort_keys=True)
+def _canonical(metadata: bytes) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(metadata), order="sorted")

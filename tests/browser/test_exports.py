@@ -1,11 +1,11 @@
 """What a page shows can be had as a file: of exactly its filters, and a refusal is told in words."""
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard_system import Workspace, request_log
@@ -33,7 +33,7 @@ def test_a_file_holds_what_the_page_shows_and_nothing_else(
     workspace.rate_all(*({"trace_id": f"trace-{n}", "value": n} for n in range(3)))
     page = visitor(workspace).quiet_page("/logs?range=1h&meta.plan=pro&has_feedback=true")
     expect(page.locator("#rows tbody tr")).to_have_count(2)
-    rows = [orjson.loads(line) for line in exported(page, "jsonl", tmp_path).read_bytes().splitlines()]
+    rows = [json.loads(line) for line in exported(page, "jsonl", tmp_path).read_bytes().splitlines()]
     assert sorted((row["trace_id"], row["feedback_count"]) for row in rows) == [("trace-0", 1), ("trace-2", 1)]
     assert not {"request", "response"} & rows[0].keys()
     expect(page.locator("#exports tbody tr td.what")).to_contain_text("plan")

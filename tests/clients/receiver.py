@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import orjson
-
 from feedback_client.clock import Clock
 from ingest_api.settings import Settings
 from ingest_api.validation import feedback, request_log
@@ -109,8 +107,7 @@ class Receiver:
         except ApiError as error:
             return error.status, {}, error_body(error)
         self.events |= {
-            identity: orjson.loads(record.value)
-            for identity, record in zip(accepted.ids, accepted.records, strict=True)
+            identity: json.loads(record.value) for identity, record in zip(accepted.ids, accepted.records, strict=True)
         }
         if failure:
             return failure.status, failure.headers, b""

@@ -129,6 +129,21 @@ def of_self(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
 
 
+def test_json_of_data_is_read_and_written_by_one_library() -> None:
+    """`docs/design.md` says why it is msgspec, and what these modules need of the standard library's."""
+    standard = {
+        "ingest_api/validation/json_limits.py",  # keeps a key that appears twice, to name it
+        *("runtime/closed_server_mark.py", "schemas/export.py"),  # files that people read
+    }
+    rooms = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "operations")
+    imported = {
+        str(file): {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        for file, tree in sources()
+    }
+    assert {file for file, names in imported.items() if "json" in names and file.startswith(rooms)} == standard
+    assert not {file for file, names in imported.items() if names & {"orjson", "ujson", "simplejson"}}
+
+
 def test_what_is_derived_from_is_pinned_or_meant_for_it() -> None:
     provided_by, loose = packages_distributions(), set()
     for file, tree in sources():

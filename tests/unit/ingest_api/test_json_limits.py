@@ -50,6 +50,30 @@ def test_a_syntax_error_tells_line_and_column() -> None:
     assert refusal(b'{"a": 1,\n "b": }').message.endswith("at line 2 column 7")
 
 
+@pytest.mark.parametrize(
+    ("raw", "end"),
+    [
+        (b'{"a": 1,\n "b": "\xff"}', "it is not UTF-8 at line 2 column 8"),
+        ('{"ä": 1,\n "ö" 1}'.encode(), "at line 2 column 6"),
+        (b'{"a": [1,\n', "it ends too early at line 2 column 1"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_where_in_characters(raw: bytes, end: str) -> None:
+    assert refusal(raw).message.endswith(end)
+
+
+@pytest.mark.parametrize("raw", [b"9" * 309, b"[-%b]" % (b"9" * 309), b'{"a":[1%b]}' % (b"0" * 5000)])
+def test_an_integer_too_large_for_a_float_is_refused(raw: bytes) -> None:
+    assert "an integer too large" in refusal(raw).message
+
+
+@pytest.mark.parametrize(
+    "raw", [b"1" + b"0" * 308, b'"%b"' % (b"9" * 400), b"0.%b" % (b"9" * 400), b"1%be-200" % (b"0" * 400), b"9" * 308]
+)
+def test_as_many_digits_in_a_smaller_number_or_in_text_are_accepted(raw: bytes) -> None:
+    assert parse(raw) == json.loads(raw)
+
+
 def test_an_empty_body_is_called_empty() -> None:
     assert refusal(b" ").message == "the body is empty, JSON is expected"
 
