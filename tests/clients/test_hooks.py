@@ -16,7 +16,6 @@ import requests
 from feedback_client import Client, httpx2_transport, httpx_transport, tag, use_trace
 from feedback_client.httpx_transport import LoggingTransport
 from feedback_client.requests_adapter import LoggingAdapter
-from feedback_client.streamed_answers import assembled
 from tests.clients.conftest import MakeClient
 from tests.clients.receiver import Receiver
 
@@ -292,24 +291,3 @@ def test_a_client_that_cannot_be_made_fails_no_call(
     with httpx.Client(transport=LoggingTransport()) as http:
         assert http.post(f"http://{provider.host}/v1/messages", json=ASKED).json() == ANSWER
     assert "FEEDBACK_URL" in caplog.text
-
-
-def test_streams_of_other_shapes_are_put_together() -> None:
-    def text(*events: dict[str, Any]) -> str:
-        return "".join(f"event: x\ndata: {json.dumps(each)}\n\n" for each in events)
-
-    message = assembled(
-        text(
-            {"type": "message_start", "message": {"model": "claude", "usage": {"input_tokens": 9, "output_tokens": 1}}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Good "}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "day"}},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
-        )
-    )
-    assert message["usage"] == {"input_tokens": 9, "output_tokens": 4}
-    assert message["content"] == [{"type": "text", "text": "Good day"}]
-    assert message["stop_reason"] == "end_turn"
-    whole = {"model": "o", "usage": {"input_tokens": 1}}
-    assert assembled(text({"type": "response.created"}, {"type": "response.completed", "response": whole})) == whole
-    assert assembled(text({"a": 1})) == {"events": [{"a": 1}]}
-    assert assembled("data: [DONE]\ndata: {\nnothing") == {"events": []}

@@ -306,4 +306,53 @@ MUTANTS = (
         "return next(self._parts)",
         "tests/clients/test_trace.py::test_wsgi_gives_the_trace_id_to_the_handler_its_stream_and_the_caller",
     ),
+    Mutant(
+        "a call reaches no server that is not allowed",
+        "gateway/upstreams.py",
+        "if each.place == wanted.place and each.path in",
+        "if each.host.endswith(wanted.host[-6:]) and each.path in",
+        "tests/unit/gateway/test_upstreams.py::test_any_other_address_is_forbidden",
+    ),
+    Mutant(
+        "the key of this API stays with it",
+        "gateway/passed_headers.py",
+        "if name not in dropped and not name.startswith(_OWN)",
+        "if name not in dropped",
+        "tests/pipeline/gateway/test_passing.py::test_the_upstream_sees_the_request_of_a_direct_call_but_for_what_is_the_gateways",
+    ),
+    Mutant(
+        "no credential leaves the gateway with a log",
+        "gateway/request_log.py",
+        "if rules.harmless.has_header(name) else REDACTED",
+        'if name != "authorization" else REDACTED',
+        "tests/pipeline/gateway/test_passing.py::test_a_call_is_logged_with_what_its_headers_and_bodies_tell_and_no_credential",
+    ),
+    Mutant(
+        "a half answer is a half one for the caller too",
+        "gateway/forward.py",
+        """        elif outcome is not CallOutcome.COMPLETE:
+            self._break_off()
+""",
+        """        elif outcome is not CallOutcome.COMPLETE:
+            await self._send({"type": "http.response.body", "body": b""})
+""",
+        "tests/pipeline/gateway/test_broken_calls.py::test_a_half_answer_is_a_half_one_for_the_caller_too",
+    ),
+    Mutant(
+        "an upstream is let go of when the caller leaves",
+        "gateway/forward.py",
+        """            self._caller_left = True
+            self._task.cancel()
+""",
+        """            self._caller_left = True
+""",
+        "tests/pipeline/gateway/test_broken_calls.py::test_a_caller_who_leaves_ends_the_call_at_the_upstream",
+    ),
+    Mutant(
+        "calls that wait to be logged are bounded",
+        "gateway/log_queue.py",
+        "= Queue(most)",
+        "= Queue()",
+        "tests/unit/gateway/test_log_queue.py::test_what_finds_no_room_is_dropped_counted_and_let_go",
+    ),
 )

@@ -18,8 +18,8 @@ from tests.pipeline.running import Numbers, scraped
 class Gateway:
     """A gateway process, its stand-in and what it logs."""
 
-    def __init__(self, folder: Path, receiver: Receiver, **settings: str) -> None:
-        self.receiver = receiver
+    def __init__(self, folder: Path, api: str, receiver: Receiver | None = None, **settings: str) -> None:
+        self._receiver = receiver
         port, self.upstream_port, metrics_port = free_ports(3)
         self.url, self.upstream_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{self.upstream_port}"
         self.port = port
@@ -31,15 +31,20 @@ class Gateway:
             [sys.executable, "-m", "gateway"],
             folder / "gateway.log",
             {
-                "FEEDBACK_URL": receiver.url,
+                "FEEDBACK_URL": api,
                 "FEEDBACK_GATEWAY_UPSTREAM": self.upstream_url,
                 "FEEDBACK_GATEWAY_PORT": str(port),
                 "FEEDBACK_METRICS_PORT": str(metrics_port),
                 "HTTP_PROXY": "http://127.0.0.1:1",
-                "NO_PROXY": receiver.url.removeprefix("http://"),
+                "NO_PROXY": api.removeprefix("http://"),
                 **settings,
             },
         )
+
+    @property
+    def receiver(self) -> Receiver:
+        assert self._receiver
+        return self._receiver
 
     def until_ready(self) -> None:
         until(lambda: answers(f"{self.upstream_url}/seen"), "the stand-in answers")
@@ -72,8 +77,10 @@ class Gateway:
 
 
 @contextmanager
-def gateway_in(folder: Path, receiver: Receiver, **settings: str) -> Iterator[Gateway]:
-    running = Gateway(folder, receiver, **settings)
+def gateway_in(folder: Path, to: Receiver | str, **settings: str) -> Iterator[Gateway]:
+    """A gateway that logs to a receiver, or to the API at an address."""
+    api, receiver = (to, None) if isinstance(to, str) else (to.url, to)
+    running = Gateway(folder, api, receiver, **settings)
     try:
         running.until_ready()
         yield running

@@ -57,6 +57,45 @@ MESSAGE_EVENTS = [
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
     {"type": "message_stop"},
 ]
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1_700_000_000,
+    "status": "completed",
+    "model": "gpt-5",
+    "output": [
+        {
+            "id": "m_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hello there", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 5,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 7,
+    },
+}
+PLACE = {"item_id": "m_1", "output_index": 0, "content_index": 0, "logprobs": []}
+RESPONSE_EVENTS = [
+    {
+        "type": "response.created",
+        "sequence_number": 0,
+        "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None},
+    },
+    {"type": "response.output_text.delta", "sequence_number": 1, "delta": "Hello", **PLACE},
+    {"type": "response.output_text.delta", "sequence_number": 2, "delta": " there", **PLACE},
+    {"type": "response.completed", "sequence_number": 3, "response": RESPONSE},
+]
+ANSWERS = {b"claude": MESSAGE, b"gpt-5": RESPONSE}
+STREAMS = {b"claude": MESSAGE_EVENTS, b"gpt-5": RESPONSE_EVENTS}
 
 
 def event(value: dict[str, Any]) -> bytes:
@@ -124,8 +163,9 @@ class StandIn:
             "/limited": self.limited,
             "/reset": self.reset,
         }
-        if path in special:
-            return special[path]
+        first = f"/{path.split('/')[1]}"
+        if first in special:
+            return special[first]
         return self.stream if b'"stream": true' in body or b'"stream":true' in body else self.plain
 
     async def write(self, writer: asyncio.StreamWriter, body: bytes, status: int = 200, *headers: str) -> None:
@@ -144,13 +184,13 @@ class StandIn:
         await writer.drain()
 
     async def plain(self, writer: asyncio.StreamWriter, body: bytes, _: object) -> None:
-        answer = MESSAGE if b"claude" in body else PLAIN
+        answer = next((each for name, each in ANSWERS.items() if name in body), PLAIN)
         await self.write(
             writer, json.dumps(answer).encode(), 200, "X-Request-Id: r-1", "Set-Cookie: session=hidden", "Keep-Alive: 5"
         )
 
     async def stream(self, writer: asyncio.StreamWriter, body: bytes, reader: asyncio.StreamReader) -> None:
-        events = MESSAGE_EVENTS if b"claude" in body else CHAT_EVENTS
+        events = next((each for name, each in STREAMS.items() if name in body), CHAT_EVENTS)
         await self.begin(writer)
         for number, each in enumerate(events):
             if b"wait" in body and number == 2:

@@ -134,7 +134,7 @@ def test_a_caller_who_leaves_ends_the_call_at_the_upstream(gateway: Gateway, pat
         else:
             with pytest.raises(httpx.ReadTimeout):
                 client.post(path, json=WAITING, headers=traced(trace_id), timeout=0.5)
-    until(lambda: gateway.seen()["left"], "the upstream is let go of")
+    until(lambda: gateway.seen()["left"], "the upstream is let go of", seconds=30)
     log = gateway.logged(trace_id)
     assert (log["status"], log["metadata"]) == (200 if path == CHAT else 499, {"gateway_outcome": "caller_left"})
     if path == CHAT:
