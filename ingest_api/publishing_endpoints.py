@@ -6,10 +6,12 @@ from starlette.routing import Route
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.access.idempotency import IdempotencyKeyCache
+from ingest_api.http.dialects import Decide, Dialect, DialectOf
 from ingest_api.http.edge_app import ONE_FEEDBACK, ByMethod, EdgeApp, id_in
-from ingest_api.http.publish_endpoint import Decide, PublishingEndpoint
+from ingest_api.http.publish_endpoint import PublishingEndpoint
 from ingest_api.http.telemetry import EndpointTelemetry
 from ingest_api.kafka.publisher import Publisher
+from ingest_api.otlp_dialects import OtlpDialects
 from ingest_api.records import Accepted
 from ingest_api.settings import Settings
 from ingest_api.validation import feedback, request_log
@@ -18,7 +20,7 @@ from ingest_api.validation.json_limits import dump
 from runtime.api_key_authentication import Caller
 from schemas.api_keys import Scope
 
-_FEEDBACK, _LOGS, _ONE = "/v1/feedback", "/v1/logs", ONE_FEEDBACK + "{feedback_id}"
+_FEEDBACK, _LOGS, _TRACES, _ONE = "/v1/feedback", "/v1/logs", "/v1/traces", ONE_FEEDBACK + "{feedback_id}"
 
 
 class PublishingCalls:
@@ -26,6 +28,7 @@ class PublishingCalls:
 
     def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
         self._limits = settings.limits
+        self.otlp = OtlpDialects(settings, self._context)
         self._idempotency_keys = IdempotencyKeyCache(settings.idempotency_entries)
         self._now_ms = now_ms
 
@@ -63,22 +66,26 @@ def add_publishing_endpoints(
 ) -> None:
     """Add the publishing endpoints to an app, for its direct calls and as routes."""
 
+    def spoken(telemetry: EndpointTelemetry, dialect_of: DialectOf, scope: Scope) -> PublishingEndpoint:
+        return PublishingEndpoint(publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry)
+
     def endpoint(
         telemetry: EndpointTelemetry, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
     ) -> PublishingEndpoint:
-        return PublishingEndpoint(
-            publisher, access_control(scope), settings.max_body_bytes, decide, _reply(message, ids), telemetry
-        )
+        dialect = Dialect(decide, _reply(message, ids))
+        return spoken(telemetry, lambda _: dialect, scope)
 
     created, logged = EndpointTelemetry("POST", _FEEDBACK, "create"), EndpointTelemetry("POST", _LOGS, "request")
     updated, deleted = EndpointTelemetry("PUT", _ONE, "update"), EndpointTelemetry("DELETE", _ONE, "delete")
     feedback_calls = ByMethod(POST=endpoint(created, calls.create, "Feedback successfully saved", "feedback_ids"))
+    exported = EndpointTelemetry("POST", _TRACES, "request")
     log_calls = ByMethod(POST=endpoint(logged, calls.log, "Logs successfully saved", "ids", "logs.write"))
     app.publishing = {
         _FEEDBACK: feedback_calls,
         f"{_FEEDBACK}/": feedback_calls,
         _LOGS: log_calls,
         f"{_LOGS}/": log_calls,
+        _TRACES: ByMethod(POST=spoken(exported, calls.otlp.of_spans, "logs.write")),
     }
     app.one_feedback = ByMethod(
         PUT=endpoint(updated, calls.update, "Feedback successfully updated", "feedback_ids"),

@@ -3,7 +3,8 @@
 A record has the hash of its trace and no partition: only the producer connection knows how many partitions there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -25,9 +26,14 @@ class EventRecord(msgspec.Struct, gc=False):
 
 
 class Accepted(NamedTuple):
-    """The outcome of a valid call: ids in input order, records to publish, trace ids to return, and its key's claim."""
+    """The outcome of a valid call: ids in input order, records to publish, trace ids to return, and its key's claim.
+
+    A call that is taken in part has its own `answer`, and `left_out` counts what of it is not published, by outcome.
+    """
 
     ids: list[str]
     records: list[EventRecord]
     trace_ids: Sequence[str] = ()
     claim: Claim | None = None
+    answer: bytes | None = None
+    left_out: Mapping[str, int] = MappingProxyType({})

@@ -21,6 +21,7 @@ PREFIX = "FEEDBACK_"
 
 # A topic takes messages up to 8 MiB; an event is its call's body and a little more.
 _LARGEST_BODY = 7_500_000
+_LARGEST_UNPACKED = 100_000_000
 _ENVIRONMENT = re.compile(rf"\S{{1,{MOST_ENVIRONMENT_CHARS}}}")
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
+    max_unpacked_bytes: int = Field(20_000_000, ge=1_000, le=_LARGEST_UNPACKED)
     max_trace_id_chars: int = Field(512, ge=1, le=MOST_TRACE_ID_CHARS)
     max_metadata_bytes: int = Field(65_536, ge=2)
     max_bulk: int = Field(1000, ge=1, le=100_000)

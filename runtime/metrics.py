@@ -12,6 +12,8 @@ _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000,
 _KAFKA, _CLICKHOUSE = ("kafka",), ("clickhouse",)
 
 REFUSED_FIELDS = ("trace_id", "value", "weight", "metadata", "request", "response", "cost")
+OTLP_OUTCOMES = ("not_kept", "trace_id", "span_id", "time", "tokens", "metadata", "nul", "too_large", "other")
+"""What becomes of a part of an OTLP export that is not stored."""
 DEAD_REASONS = (
     "empty",
     "not_utf8",
@@ -48,6 +50,14 @@ EVENTS_ACCEPTED = Counter(
     "Events that Kafka has acknowledged and that were answered 200.",
     ["kind"],
     [("create",), ("update",), ("delete",), ("request",)],
+)
+OTLP_LEFT_OUT = Counter(
+    "feedback_edge_otlp_left_out_total",
+    "items",
+    "Spans, log records and evaluations of OTLP exports that are not stored: `not_kept` if they are accepted and hold"
+    " nothing to keep, else the reason for which they are rejected.",
+    ["outcome"],
+    [(outcome,) for outcome in OTLP_OUTCOMES],
 )
 REQUESTS_REFUSED = Counter(
     "feedback_edge_requests_refused_total",

@@ -23,6 +23,7 @@ from runtime.metrics import (
     LAG,
     LOOKUP_SECONDS,
     OLDEST_SECONDS,
+    OTLP_LEFT_OUT,
     PARTS,
     POLL_RECORDS,
     PRODUCE_SECONDS,
@@ -48,6 +49,7 @@ PROGRAMS: dict[str, tuple[FastMetric, ...]] = {
     "edge": (
         REQUEST_SECONDS,
         EVENTS_ACCEPTED,
+        OTLP_LEFT_OUT,
         REQUESTS_REFUSED,
         PRODUCE_SECONDS,
         BATCH_EVENTS,

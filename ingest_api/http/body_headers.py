@@ -15,9 +15,7 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 def check_body_headers(headers: Mapping[bytes, bytes]) -> None:
     """Raise ApiError, naming the header, if the headers declare anything but uncompressed JSON in UTF-8."""
-    kind = headers.get(b"content-type")
-    if kind and kind != _JSON:
-        _check_kind(kind.decode("latin-1"))
+    check_media_type(headers)
     coding = headers.get(b"content-encoding")
     if coding and coding.strip().lower() != b"identity":
         raise ApiError(
@@ -25,6 +23,13 @@ def check_body_headers(headers: Mapping[bytes, bytes]) -> None:
             " not compressed",
             "Content-Encoding",
         )
+
+
+def check_media_type(headers: Mapping[bytes, bytes]) -> None:
+    """Raise ApiError if the headers declare a body that is not JSON in UTF-8."""
+    kind = headers.get(b"content-type")
+    if kind and kind != _JSON:
+        _check_kind(kind.decode("latin-1"))
 
 
 def _check_kind(kind: str) -> None:

@@ -7,13 +7,17 @@ the two.
 from collections.abc import Sequence
 from typing import Any
 
+from ingest_api.http.openapi_exports import ExportAnswer, ExportStatus, export_spans
 from ingest_api.http.openapi_responses import FeedbackSaved, LogsSaved, failures, saved
 from ingest_api.settings import Settings
 from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn
 from runtime.http_errors import Failure
 from schemas.limits import MOST_KEY_CHARS
 
-TYPES: tuple[Any, ...] = (FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure)
+TYPES: tuple[Any, ...] = (
+    *(FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure),
+    *(ExportAnswer, ExportStatus),
+)
 """The types that become components of the document."""
 _ID = "01970000-0000-8000-8000-9b11edf90000"
 _FEEDBACK_EXAMPLE = {
@@ -64,6 +68,7 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         "/v1/feedback": {"post": _create_feedback(settings.max_bulk)},
         "/v1/feedback/{feedback_id}": {"put": _update_feedback(), "delete": _delete_feedback()},
         "/v1/logs": {"post": _log_requests(settings.max_bulk)},
+        "/v1/traces": {"post": export_spans()},
     }
 
 

@@ -4,6 +4,7 @@ FastAPI's own handling of a route costs more than all of this together. Promises
 every failure, a 200 only after Kafka's acknowledgement, and never more of a body in memory than the limit.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
@@ -11,13 +12,11 @@ from typing import Any
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.errors import OUTCOME_UNKNOWN
-from ingest_api.http.body_headers import check_body_headers
 from ingest_api.http.coalesced_write import FULL_RESPONSE
+from ingest_api.http.dialects import Dialect, DialectOf
 from ingest_api.http.telemetry import REQUEST_ID_HEADER, EndpointTelemetry, log_it_as, reason_of, request_id_of
 from ingest_api.kafka.publisher import Publisher
-from ingest_api.records import Accepted
-from runtime.api_key_authentication import Caller
-from runtime.http_errors import ApiError, error_body
+from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID, promised
 from runtime.request_headers import headers_of
 
@@ -25,12 +24,12 @@ AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Decide = Callable[[str, Mapping[bytes, bytes], bytes, Caller], Accepted]
 Headers = list[tuple[bytes, bytes]]
 
 NOT_TO_BE_REPEATED = b"x-portkey-request-id"
 
-_JSON = (b"content-type", b"application/json")
+_SLOW_FROM_BYTES = 100_000
+"""Slow bodies from this size on are read and decided in a thread."""
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +41,8 @@ class _ClientGoneError(Exception):
 class PublishingEndpoint:
     """One publishing endpoint as an ASGI app.
 
-    `access_control` returns the caller or raises ApiError. `decide` makes the records to publish from path, headers,
-    body and caller, or raises ApiError. `reply` makes the body of the 200. `telemetry` counts and logs the outcome.
+    `access_control` returns the caller or raises ApiError. `dialect_of` says by the headers of a request how its
+    body is read, decided and answered. `telemetry` counts and logs the outcome.
     """
 
     def __init__(
@@ -51,15 +50,13 @@ class PublishingEndpoint:
         publisher: Publisher,
         access_control: AccessControl,
         max_body_bytes: int,
-        decide: Decide,
-        reply: Callable[[Accepted], bytes],
+        dialect_of: DialectOf,
         telemetry: EndpointTelemetry,
     ) -> None:
         self._publisher = publisher
         self._access_control = access_control
         self._max_body_bytes = max_body_bytes
-        self._decide = decide
-        self._reply = reply
+        self._dialect_of = dialect_of
         self._telemetry = telemetry
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -69,32 +66,48 @@ class PublishingEndpoint:
         bucket = None
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
+        dialect = self._dialect_of(headers)
         try:
             if len(headers) < len(scope["headers"]):
                 headers = headers_of(scope["headers"])
             caller, bucket = self._access_control.admit(headers)
             body = await _body(headers, receive, self._max_body_bytes)
-            accepted = self._decide(scope["path"], headers, body, caller)
+            if dialect.slow and len(body) > _SLOW_FROM_BYTES:
+                body = await asyncio.to_thread(dialect.read, headers, body)
+            else:
+                body = dialect.read(headers, body)
+            if dialect.specific is not None:
+                dialect = dialect.specific(body) or dialect
+            if dialect.slow and len(body) > _SLOW_FROM_BYTES:
+                accepted = await asyncio.to_thread(dialect.decide, scope["path"], headers, body, caller)
+            else:
+                accepted = dialect.decide(scope["path"], headers, body, caller)
             if bucket is not None:
                 bucket.take(len(accepted.records) - 1)
-            await self._publisher.publish(accepted.records)
-            self._telemetry.count_accepted(len(accepted.records))
-            status, answer = 200, self._reply(accepted)
+            if accepted.records:
+                await self._publisher.publish(accepted.records)
+            self._telemetry.count_accepted(accepted)
+            status, answer = 200, dialect.reply(accepted)
         except _ClientGoneError:
             return
         except Exception as error:
             log_it_as(request_id)
-            status, answer, extra = self._failed(error)
+            status, answer, extra = self._failed(error, dialect)
         if bucket is not None:
             extra = [*extra, *bucket.headers()]
-        head = [_JSON, (b"content-length", b"%d" % len(answer)), (REQUEST_ID_HEADER, request_id), *extra]
+        head = [
+            (b"content-type", dialect.media_type),
+            (b"content-length", b"%d" % len(answer)),
+            (REQUEST_ID_HEADER, request_id),
+            *extra,
+        ]
         write = scope.get("extensions", {}).get(FULL_RESPONSE)
         if write is None or not write(scope, status, head, answer):
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": answer})
         self._telemetry.count_response(status, perf_counter() - began)
 
-    def _failed(self, error: Exception) -> tuple[int, bytes, Headers]:
+    def _failed(self, error: Exception, dialect: Dialect) -> tuple[int, bytes, Headers]:
         """Count and log a request that is not accepted; returns status, body and headers of its response."""
         if not isinstance(error, ApiError):
             error = internal_error()
@@ -102,7 +115,7 @@ class PublishingEndpoint:
         if error.reason == OUTCOME_UNKNOWN:
             extra.append(_not_to_be_repeated())
         self._telemetry.count_refused(error.status, reason_of(error))
-        return error.status, error_body(error), extra
+        return error.status, dialect.failure(error), extra
 
 
 def internal_error() -> ApiError:
@@ -138,8 +151,6 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
         body = b"".join(chunks)
     if len(body) > limit:
         raise _too_large(limit)
-    if body:
-        check_body_headers(headers)
     return body
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from itertools import count
 from secrets import token_hex
 
+from ingest_api.records import Accepted
 from ingest_api.validation.models import TRACE_ID_NAMES
 from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID, fields
-from runtime.metrics import EVENTS_ACCEPTED, REFUSED_FIELDS, REQUEST_SECONDS, REQUESTS_REFUSED
+from runtime.metrics import EVENTS_ACCEPTED, OTLP_LEFT_OUT, REFUSED_FIELDS, REQUEST_SECONDS, REQUESTS_REFUSED
 
 REQUEST_ID_HEADER = b"x-request-id"
 
@@ -74,9 +75,11 @@ class EndpointTelemetry:
     def __init__(self, method: str, route: str, kind: str) -> None:
         self._method, self._route, self._kind = method, route, kind
 
-    def count_accepted(self, events: int) -> None:
-        """Count events that Kafka has acknowledged."""
-        EVENTS_ACCEPTED.add(self._kind, by=events)
+    def count_accepted(self, accepted: Accepted) -> None:
+        """Count events that Kafka has acknowledged, and what of their call is left out."""
+        EVENTS_ACCEPTED.add(self._kind, by=len(accepted.records))
+        for outcome, items in accepted.left_out.items():
+            OTLP_LEFT_OUT.add(outcome, by=items)
 
     def count_refused(self, status: int, reason: str) -> None:
         """Count and log the current request as refused."""

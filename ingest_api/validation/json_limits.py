@@ -37,10 +37,11 @@ _NUMBER = re.compile(rb"[-+.eE\d]+")
 _FAULT_AT = re.compile(r"^JSON is malformed: (.*) \(byte (\d+)\)$")
 
 
-def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
+def parse(raw: bytes, what: str = "the body", within: str | None = None, *, allow_nul: bool = False) -> Any:
     """The value of a JSON text; ApiError, naming line and column, if it is not JSON.
 
-    `what` is what a refusal calls the text, `within` the field that held it.
+    `what` is what a refusal calls the text, `within` the field that held it. With `allow_nul`, whoever calls this
+    refuses the parts that hold NUL characters.
     """
     if _has_more(container_count, raw, MAX_CONTAINERS):
         raise ApiError(f"{what} holds more than {MAX_CONTAINERS} arrays and objects: send it in parts", within)
@@ -58,7 +59,11 @@ def parse(raw: bytes, what: str = "the body", within: str | None = None) -> Any:
         raise ApiError(f"{what} is nested deeper than {MAX_DEPTH} levels", within)
     if colon_count(raw) != dump(value).count(b":"):
         _refuse_duplicate_key(raw, value, what, within)
-    if escape_count(raw, b"u0000") and (place := _nul_at(value, [within] if within else [])) is not None:
+    if (
+        not allow_nul
+        and escape_count(raw, b"u0000")
+        and (place := _nul_at(value, [within] if within else [])) is not None
+    ):
         path = field_path(place)
         raise ApiError(f"{path or what} holds a NUL character (\\u0000), which cannot be stored", path or None)
     return value

@@ -59,9 +59,15 @@ def time_of(value: str | float, name: str) -> str:
         raise ApiError(
             f"{name} must be a time in RFC 3339 or in Unix seconds or milliseconds, got {shown(value)}", name
         )
+    return rfc3339(time_in_range(at_ms, name, value))
+
+
+def time_in_range(at_ms: int, name: str, given: str | float | None = None) -> int:
+    """The time in Unix milliseconds, if it is between 2000 and 2100; ApiError naming the field, and what was given."""
     if not _BEGIN_MS <= at_ms < _END_MS:
-        raise ApiError(f"{name} must be between the years {FIRST_YEAR} and {LAST_YEAR + 1}, got {shown(value)}", name)
-    return rfc3339(at_ms)
+        told = shown(at_ms if given is None else given)
+        raise ApiError(f"{name} must be between the years {FIRST_YEAR} and {LAST_YEAR + 1}, got {told}", name)
+    return at_ms
 
 
 def _unix_ms(value: str | float) -> int | None:

@@ -76,7 +76,7 @@ OF_ALL: dict[Route, tuple[Scope, ...]] = dict.fromkeys(
 WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route("POST", path): ("feedback.write",) for path in ("/v1/feedback", "/v1/feedback/")},
     **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
-    **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/")},
+    **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/", "/v1/traces")},
     Route("POST", EXPORTS): ("logs.read",),
     **{Route(method, EXPORT): ("logs.read", "feedback.read") for method in ("PUT", "DELETE")},
     Route("POST", f"{EXPORT}/start"): ("logs.read", "feedback.read"),

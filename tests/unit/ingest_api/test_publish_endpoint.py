@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ingest_api.access.access_control import AccessControl
+from ingest_api.http.dialects import Dialect
 from ingest_api.http.publish_endpoint import Message, PublishingEndpoint
 from ingest_api.http.telemetry import EndpointTelemetry
 from ingest_api.kafka.publisher import Publisher
@@ -27,7 +28,8 @@ async def answered(*messages: dict[str, Any]) -> list[Message]:
     authenticator.mark_fresh(0)
     access_control = AccessControl(authenticator, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
     telemetry = EndpointTelemetry("POST", "/", "create")
-    endpoint = PublishingEndpoint(Publisher(Settings()), access_control, 100, failing, lambda _: b"", telemetry)
+    dialect = Dialect(failing, lambda _: b"")
+    endpoint = PublishingEndpoint(Publisher(Settings()), access_control, 100, lambda _: dialect, telemetry)
     incoming = iter(messages)
     sent: list[Message] = []
 

@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol (OTLP): spans of model calls become request logs, and evaluations become feedback."""
