@@ -69,17 +69,16 @@ def add_publishing_endpoints(
     def spoken(telemetry: EndpointTelemetry, dialect_of: DialectOf, scope: Scope) -> PublishingEndpoint:
         return PublishingEndpoint(publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry)
 
-    def endpoint(
-        telemetry: EndpointTelemetry, decide: Decide, message: str, ids: str, scope: Scope = "feedback.write"
-    ) -> PublishingEndpoint:
-        dialect = Dialect(decide, _reply(message, ids))
-        return spoken(telemetry, lambda _: dialect, scope)
+    def endpoint(telemetry: EndpointTelemetry, decide: Decide, message: str) -> PublishingEndpoint:
+        dialect = Dialect(decide, _reply(message, "feedback_ids"))
+        return spoken(telemetry, lambda _: dialect, "feedback.write")
 
     created, logged = EndpointTelemetry("POST", _FEEDBACK, "create"), EndpointTelemetry("POST", _LOGS, "request")
     updated, deleted = EndpointTelemetry("PUT", _ONE, "update"), EndpointTelemetry("DELETE", _ONE, "delete")
-    feedback_calls = ByMethod(POST=endpoint(created, calls.create, "Feedback successfully saved", "feedback_ids"))
+    feedback_calls = ByMethod(POST=endpoint(created, calls.create, "Feedback successfully saved"))
     exported = EndpointTelemetry("POST", _TRACES, "request")
-    log_calls = ByMethod(POST=endpoint(logged, calls.log, "Logs successfully saved", "ids", "logs.write"))
+    plain_logs = Dialect(calls.log, _reply("Logs successfully saved", "ids"))
+    log_calls = ByMethod(POST=spoken(logged, calls.otlp.or_of_logs(plain_logs), "logs.write"))
     app.publishing = {
         _FEEDBACK: feedback_calls,
         f"{_FEEDBACK}/": feedback_calls,
@@ -88,8 +87,8 @@ def add_publishing_endpoints(
         _TRACES: ByMethod(POST=spoken(exported, calls.otlp.of_spans, "logs.write")),
     }
     app.one_feedback = ByMethod(
-        PUT=endpoint(updated, calls.update, "Feedback successfully updated", "feedback_ids"),
-        DELETE=endpoint(deleted, calls.delete, "Feedback successfully deleted", "feedback_ids"),
+        PUT=endpoint(updated, calls.update, "Feedback successfully updated"),
+        DELETE=endpoint(deleted, calls.delete, "Feedback successfully deleted"),
     )
     for path, endpoints in (app.publishing | {_ONE: app.one_feedback}).items():
         app.router.routes.append(Route(path, endpoints, methods=list(endpoints.by_method)))

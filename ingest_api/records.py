@@ -29,6 +29,7 @@ class Accepted(NamedTuple):
     """The outcome of a valid call: ids in input order, records to publish, trace ids to return, and its key's claim.
 
     A call that is taken in part has its own `answer`, and `left_out` counts what of it is not published, by outcome.
+    `feedback` counts records that are feedback where the others are not.
     """
 
     ids: list[str]
@@ -37,3 +38,4 @@ class Accepted(NamedTuple):
     claim: Claim | None = None
     answer: bytes | None = None
     left_out: Mapping[str, int] = MappingProxyType({})
+    feedback: int = 0

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ingest_api.otlp.evaluation_scores import ScoreScales, scales_in
 from runtime.addresses import Brokers
 from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
@@ -38,6 +39,7 @@ class BodyLimits:
     logged_body_bytes: int = 1_000_000
     keep_bodies: bool = True
     harmless: HarmlessNames = field(default_factory=HarmlessNames)
+    scores: ScoreScales = field(default_factory=ScoreScales)
 
 
 class Settings(BaseSettings):
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     keep_headers: KeptNames = ()
     keep_url_parameters: KeptNames = ()
     environments: Names = ("production", "staging", "development", "test")
+    evaluation_scores: str = ""
     produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     idempotency_entries: int = Field(100_000, ge=0, le=10_000_000)
@@ -80,6 +83,12 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
+
+    @field_validator("evaluation_scores")
+    @classmethod
+    def _scaled(cls, text: str) -> str:
+        scales_in(text)
+        return text
 
     @field_validator("environments")
     @classmethod
@@ -102,4 +111,5 @@ class Settings(BaseSettings):
             self.max_logged_body_bytes,
             self.keep_bodies,
             harmless_with(self.keep_headers, self.keep_url_parameters),
+            scales_in(self.evaluation_scores),
         )

@@ -12,7 +12,21 @@ _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000,
 _KAFKA, _CLICKHOUSE = ("kafka",), ("clickhouse",)
 
 REFUSED_FIELDS = ("trace_id", "value", "weight", "metadata", "request", "response", "cost")
-OTLP_OUTCOMES = ("not_kept", "trace_id", "span_id", "time", "tokens", "metadata", "nul", "too_large", "other")
+OTLP_OUTCOMES = (
+    *(
+        "not_kept",
+        "trace_id",
+        "span_id",
+        "time",
+        "tokens",
+        "metadata",
+        "score",
+        "forbidden",
+        "nul",
+        "too_large",
+        "other",
+    ),
+)
 """What becomes of a part of an OTLP export that is not stored."""
 DEAD_REASONS = (
     "empty",

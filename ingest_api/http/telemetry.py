@@ -77,7 +77,9 @@ class EndpointTelemetry:
 
     def count_accepted(self, accepted: Accepted) -> None:
         """Count events that Kafka has acknowledged, and what of their call is left out."""
-        EVENTS_ACCEPTED.add(self._kind, by=len(accepted.records))
+        EVENTS_ACCEPTED.add(self._kind, by=len(accepted.records) - accepted.feedback)
+        if accepted.feedback:
+            EVENTS_ACCEPTED.add("create", by=accepted.feedback)
         for outcome, items in accepted.left_out.items():
             OTLP_LEFT_OUT.add(outcome, by=items)
 

@@ -15,7 +15,6 @@ from ingest_api.otlp.attribute_names import (
     METHOD,
     PROMPT_TOKENS,
     PROVIDER,
-    SPECIALS,
     TOTAL_TOKENS,
     take_cents,
     take_count,
@@ -25,6 +24,7 @@ from ingest_api.otlp.message_parts import value_in_text
 from ingest_api.otlp.span_bodies import take_bodies
 from ingest_api.otlp.span_failures import error_body, status_of
 from ingest_api.otlp.span_headers import take_headers, take_url
+from ingest_api.otlp.special_fields import metadata_of
 from ingest_api.otlp.telemetry_data import Attributes, FinishedSpan
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.body_retention import retained_body
@@ -35,7 +35,7 @@ from runtime.http_errors import ApiError
 from runtime.times import rfc3339
 from schemas.limits import HIGHEST_TOKENS
 
-_METADATA, _PARAMETERS = "metadata", "llm.invocation_parameters"
+_PARAMETERS = "llm.invocation_parameters"
 _NANOSECONDS = 1_000_000
 
 
@@ -104,25 +104,11 @@ def _object(body: Any) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _metadata(attributes: Attributes, asked: dict[str, Any], span: FinishedSpan) -> dict[str, Any]:
-    """What is left of the attributes, with the special fields under their own names."""
-    inner = value_in_text(attributes.get(_METADATA))
-    if isinstance(inner, dict):
-        # OpenInference has what an app adds as the JSON of an object.
-        del attributes[_METADATA]
-        attributes = inner | attributes
-    for special, names in SPECIALS.items():
-        if special not in attributes:
-            for name in names:
-                if name in attributes and _is_plain(attributes[name]):
-                    attributes[special] = attributes.pop(name)
-                    break
-    if "_user" not in attributes and isinstance(user := asked.get("user"), str):
-        attributes["_user"] = user
+def _metadata(attributes: Attributes, asked: dict[str, Any], span: FinishedSpan) -> Attributes:
+    """What is left of the attributes."""
+    metadata = metadata_of(attributes)
+    if "_user" not in metadata and isinstance(user := asked.get("user"), str):
+        metadata["_user"] = user
     if span.status_message:
-        attributes["otel.status_description"] = span.status_message
-    return attributes
-
-
-def _is_plain(value: Any) -> bool:
-    return value not in (None, "") and not isinstance(value, dict | list)
+        metadata["otel.status_description"] = span.status_message
+    return metadata

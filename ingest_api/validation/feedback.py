@@ -72,11 +72,24 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limit
     claim = _claim(headers, feedback, call.workspace)
     if claim is None:
         ids = new_ids(hashes, call.now_ms)
-        key = call_digest = None
     else:
-        key, call_digest = claim.key, claim.digest
-        ids = [str(idempotent_id(each, call.workspace, key, position)) for position, each in enumerate(hashes)]
+        ids = [str(idempotent_id(each, call.workspace, claim.key, position)) for position, each in enumerate(hashes)]
+    records = created_records(feedback, ids, keys, hashes, call, limits, claim)
+    return Accepted(ids, records, claim=claim)
+
+
+def created_records(
+    feedback: Sequence[FeedbackItem],
+    ids: Sequence[str],
+    keys: Sequence[bytes],
+    hashes: Sequence[int],
+    call: CallContext,
+    limits: BodyLimits,
+    claim: Claim | None = None,
+) -> list[EventRecord]:
+    """The events of new feedback, each with its id, its trace key and the hash of that."""
     created_at = rfc3339(call.now_ms)
+    key, call_digest = (None, None) if claim is None else (claim.key, claim.digest)
     events = [
         _ENCODER.encode(
             _Created(
@@ -95,8 +108,7 @@ def create(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limit
         )
         for each, feedback_id in zip(feedback, ids, strict=True)
     ]
-    records = list(map(EventRecord, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
-    return Accepted(ids, records, claim=claim)
+    return list(map(EventRecord, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
 
 
 def update(feedback_id: str, body: bytes, call: CallContext, limits: BodyLimits) -> Accepted:

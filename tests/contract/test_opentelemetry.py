@@ -1,6 +1,7 @@
 """OpenTelemetry's own SDK and exporter, and two instrumentations of the real openai package, by endpoint alone."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -9,10 +10,14 @@ from typing import Any
 import openai
 import pytest
 from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInference
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor as OpenTelemetry
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
@@ -101,6 +106,24 @@ def test_calls_of_the_openai_package_become_requests_that_feedback_joins(
         check(good, failed, parent)
         until(lambda: pipeline.stored(feedback).get("join_state") == "joined", "it is joined")  # noqa: B023
         assert pipeline.stored(feedback)["models"] == ["busy", "m-1"]
+
+
+def test_an_evaluation_that_the_sdk_emits_as_an_event_becomes_feedback(
+    pipeline: Pipeline, instrumented: Instrumented
+) -> None:
+    provider = LoggerProvider()
+    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    trace_id = random.getrandbits(128) | 1
+    context = SpanContext(trace_id, random.getrandbits(64) | 1, is_remote=False, trace_flags=TraceFlags(1))
+    attributes = {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.value": 8.0}
+    with use_span(NonRecordingSpan(context)):
+        provider.get_logger("judge").emit(event_name="gen_ai.evaluation.result", attributes=attributes)
+    assert provider.force_flush()
+    provider.shutdown()
+    query = "SELECT * FROM feedback.feedback WHERE trace_id = {t:String}"
+    until(lambda: pipeline.sql(query, t=format(trace_id, "032x")), "the evaluation is stored")
+    (row,) = pipeline.sql(query, t=format(trace_id, "032x"))
+    assert (row["value"], row["weight"], row["_environment"]) == (8, 1.0, "staging")
 
 
 def rows(pipeline: Pipeline, trace_id: str) -> list[Row]:

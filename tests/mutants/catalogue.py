@@ -355,4 +355,32 @@ MUTANTS = (
         "= Queue()",
         "tests/unit/gateway/test_log_queue.py::test_what_finds_no_room_is_dropped_counted_and_let_go",
     ),
+    Mutant(
+        "repeating an export of spans stores nothing twice",
+        "ingest_api/otlp/span_export.py",
+        'f"{trace_id}/{span_id}", _OF_SPANS)',
+        'f"{trace_id}/{span_id}/{call.now_ms}/{id(fields)}", _OF_SPANS)',
+        "tests/unit/ingest_api/test_otlp_spans.py::test_the_id_of_a_request_is_made_from_trace_and_span",
+    ),
+    Mutant(
+        "the score of an evaluation is never rounded unasked",
+        "ingest_api/otlp/evaluation_scores.py",
+        "score == int(score) and ",
+        "",
+        "tests/unit/ingest_api/test_otlp_evaluations.py::test_scores_become_values_by_their_scale",
+    ),
+    Mutant(
+        "headers in attributes are redacted as all others are",
+        "ingest_api/otlp/span_headers.py",
+        "headers_without_secrets(found, harmless) if found else None",
+        "found or None",
+        "tests/unit/ingest_api/test_otlp_spans.py::test_each_name_of_an_attribute_leads_to_its_field",
+    ),
+    Mutant(
+        "a compressed body unpacks to no more than the limit",
+        "ingest_api/http/body_unpacking.py",
+        "        if size > limit:",
+        "        if size > 100 * limit:",
+        "tests/unit/ingest_api/test_body_unpacking.py::test_a_body_of_the_limit_is_unpacked",
+    ),
 )

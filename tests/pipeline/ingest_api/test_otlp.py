@@ -10,7 +10,7 @@ import requests
 
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
-from tests.unit.ingest_api.otlp_edge import CALL, export, in_json, span
+from tests.unit.ingest_api.otlp_edge import CALL, add_attributes, export, in_json, span
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
@@ -36,6 +36,13 @@ def test_spans_become_requests_that_feedback_joins_and_a_repeated_export_stores_
         span(CALL | {"gen_ai.request.model": "m-2"}, span_id=b"c" * 8, **times),
         span(CALL, span_id=b"", **times),
     ]
+    score = {
+        "gen_ai.evaluation.name": "tone",
+        "gen_ai.evaluation.score.value": -4,
+        "gen_ai.evaluation.explanation": "curt",
+    }
+    spans[1].events.add(name="gen_ai.evaluation.result", time_unix_nano=began)
+    add_attributes(spans[1].events[0].attributes, score)
     message = export(*spans, resource={"deployment.environment.name": "staging"})
     feedback = pipeline.feedback(trace.hex(), 7)
     first = send(
@@ -63,6 +70,17 @@ def test_spans_become_requests_that_feedback_joins_and_a_repeated_export_stores_
     assert json.loads(one["metadata"])["plan"] == "pro"
     assert json.loads(one["request_body"])["messages"] == [{"role": "user", "content": "a title?"}]
     assert (two["model"], two["status"]) == ("m-2", 200)
+    check_evaluation(pipeline, trace.hex())
     joined = pipeline.stored(feedback)
     assert (joined["join_state"], sorted(joined["models"])) == ("joined", ["m-1", "m-2", "m-3"])
     assert requests.get(f"{pipeline.url}/v1/traces/{trace.hex()}", timeout=30).status_code == 200, "below the same path"
+
+
+def check_evaluation(pipeline: Pipeline, trace: str) -> None:
+    """The evaluation within a span was sent thrice: it is one feedback, joined with the requests of its trace."""
+    until(lambda: pipeline.aggregate(trace)["feedback_count"] == 2, "both feedbacks count, and none twice")
+    query = "SELECT * FROM feedback.feedback WHERE trace_id = {t:String} AND value = -4"
+    until(lambda: "m-3" in pipeline.sql(query, t=trace)[0]["models"], "it has joined all requests")
+    (one,) = pipeline.sql(query, t=trace)
+    assert (one["join_state"], one["_environment"]) == ("joined", "staging")
+    assert json.loads(one["metadata"])["comment"] == "curt"

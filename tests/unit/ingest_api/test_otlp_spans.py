@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ingest_api.otlp import attribute_names
-from ingest_api.otlp.export import requests_of
 from ingest_api.otlp.json_export import spans_in as spans_in_json
 from ingest_api.otlp.protobuf_export import spans_in as spans_in_protobuf
+from ingest_api.otlp.span_export import requests_of
 from ingest_api.settings import BodyLimits, Settings
 from ingest_api.validation.feedback import CallContext
 from stream_workers.join.decode import decode_event
@@ -26,7 +26,7 @@ def requests(message: Any, limits: BodyLimits = LIMITS) -> list[Json]:
     """The events of an export, the same in both encodings, each as a worker takes it."""
     found = []
     for scopes in (spans_in_protobuf(message.SerializeToString()), spans_in_json(in_json(message))):
-        outcome = requests_of(scopes, CallContext("default", NOW_MS), limits)
+        outcome = requests_of(scopes, CallContext("default", NOW_MS), limits, may_give_feedback=True)
         assert outcome.rejections.message == ""
         for record in outcome.records:
             decode_event(record.topic, record.value)

@@ -1,4 +1,4 @@
-"""Decides exports of spans: from a body to the request logs to publish, and what of it is refused.
+"""Decides exports of spans: from spans to the request logs to publish, and what of them is refused.
 
 Pure; the time is given. A span is stored whole or refused with a reason, and one that is refused takes no other with
 it. Spans that are no calls to a model are accepted and not kept.
@@ -7,8 +7,9 @@ it. Spans that are no calls to a model are accepted and not kept.
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ingest_api.kafka.publisher import MAX_EVENT_BYTES
 from ingest_api.otlp.attribute_names import is_model_call
+from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_of, evaluation_records
+from ingest_api.otlp.record_ids import SPAN_ID_BYTES, TRACE_ID_BYTES, check_storable, id_text
 from ingest_api.otlp.rejections import Rejections
 from ingest_api.otlp.span_requests import request_of
 from ingest_api.otlp.telemetry_data import Attributes, FinishedSpan, SpansOfScope
@@ -16,24 +17,27 @@ from ingest_api.records import EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext
 from ingest_api.validation.fields import checked_trace_id
-from ingest_api.validation.json_limits import dump, escape_count
+from ingest_api.validation.json_limits import dump
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
 from schemas.ids import idempotent_id, trace_key
 from schemas.murmur2 import murmur2_all
 from schemas.topics import REQUEST_LOGS
 
-_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _OF_SPANS = -1
 """In place of a position, so that no Idempotency-Key gives the id of a span."""
 
 
 class ExportOutcome(NamedTuple):
-    """What an export comes to: records to publish, what is refused, and how much is accepted and not kept."""
+    """What an export comes to: records to publish, what is refused, and how much is accepted and not kept.
+
+    `feedback` of the records are feedback, and the others requests.
+    """
 
     records: list[EventRecord]
     rejections: Rejections
     not_kept: int
+    feedback: int = 0
 
 
 class _Placed(NamedTuple):
@@ -42,26 +46,54 @@ class _Placed(NamedTuple):
     fields: dict[str, Any]
 
 
-def requests_of(scopes: Iterable[SpansOfScope], call: CallContext, limits: BodyLimits) -> ExportOutcome:
-    """The request logs of an export of spans."""
+def requests_of(
+    scopes: Iterable[SpansOfScope], call: CallContext, limits: BodyLimits, *, may_give_feedback: bool
+) -> ExportOutcome:
+    """The request logs of an export of spans, and the feedback of evaluations among their events."""
     rejections = Rejections()
     placed: list[_Placed] = []
-    seen = 0
+    evaluated: list[Evaluation] = []
+    not_kept = 0
     for shared, spans in scopes:
         for span in spans:
-            seen += 1
             try:
-                if (one := _placed(span, shared, limits)) is not None:
-                    placed.append(one)
+                one = _placed(span, shared, limits)
             except ApiError as fault:
                 rejections.add(fault)
-    not_kept = seen - len(placed) - rejections.items
-    return ExportOutcome(_records(placed, call, rejections), rejections, not_kept)
+                continue
+            if one is not None:
+                placed.append(one)
+            found = _evaluated(span, shared, limits, rejections, may_give_feedback) if span.events else []
+            evaluated += found
+            not_kept += one is None and not found
+    feedback = evaluation_records(evaluated, call, limits, rejections, whole=False)
+    return ExportOutcome([*_records(placed, call, rejections), *feedback], rejections, not_kept, len(feedback))
+
+
+def _evaluated(
+    span: FinishedSpan, shared: Attributes, limits: BodyLimits, rejections: Rejections, may_give_feedback: bool
+) -> list[Evaluation]:
+    found = []
+    for event in span.events:
+        if event.name == EVALUATION:
+            try:
+                if not may_give_feedback:
+                    raise forbidden_feedback()
+                subject = Evaluated(span.trace_id, span.span_id, event.at_ns)
+                found.append(evaluation_of(subject, event.attributes, shared, limits))
+            except ApiError as fault:
+                rejections.add(fault, whole=False)
+    return found
+
+
+def forbidden_feedback() -> ApiError:
+    """Why an evaluation of a key that may only log requests is rejected."""
+    return ApiError("the API key lacks the scope feedback.write, which evaluations need", reason="forbidden")
 
 
 def _placed(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> _Placed | None:
-    trace_id = id_text(span.trace_id, _TRACE_ID_BYTES, "trace_id")
-    span_id = id_text(span.span_id, _SPAN_ID_BYTES, "span_id")
+    trace_id = id_text(span.trace_id, TRACE_ID_BYTES, "trace_id")
+    span_id = id_text(span.span_id, SPAN_ID_BYTES, "span_id")
     if not is_model_call(span.attributes):
         return None
     checked_trace_id(trace_id, "trace_id", limits)
@@ -69,14 +101,6 @@ def _placed(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> _Plac
     if any(span.parent_span_id):
         fields["parent_span_id"] = span.parent_span_id.hex()
     return _Placed(trace_id, span_id, fields)
-
-
-def id_text(given: bytes, size: int, name: str) -> str:
-    """An id in hexadecimal digits; ApiError if it has another size, or is nothing but zeros."""
-    if len(given) != size or not any(given):
-        what = f"{len(given)} bytes" if len(given) != size else "zeros alone"
-        raise ApiError(f"{name} must be {size} bytes that are not all zero, got {what}", name)
-    return given.hex()
 
 
 def _records(placed: Sequence[_Placed], call: CallContext, rejections: Rejections) -> list[EventRecord]:
@@ -103,13 +127,3 @@ def _records(placed: Sequence[_Placed], call: CallContext, rejections: Rejection
         else:
             records.append(EventRecord(REQUEST_LOGS, trace_hash, key, value, call.now_ms))
     return records
-
-
-def check_storable(value: bytes) -> None:
-    """ApiError if an event holds what cannot be stored, or is too large for Kafka."""
-    if escape_count(value, b"u0000"):
-        raise ApiError("a text holds a NUL character, which cannot be stored", reason="nul")
-    if len(value) > MAX_EVENT_BYTES:
-        raise ApiError(
-            f"an event has {len(value)} bytes, and Kafka takes at most {MAX_EVENT_BYTES}", reason="too_large"
-        )
