@@ -24,6 +24,7 @@ _SCOPES = {
     "logs.write": "log requests",
     "logs.read": "read requests and export them",
     "analytics.read": "read numbers",
+    "feedback.token": "make tokens to vote with",
     "admin": "everything, this page as well",
 }
 _LIMITS = ("rate_limit_per_s", "read_rate_limit_per_s")

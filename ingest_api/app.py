@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from starlette.exceptions import HTTPException
 
 from ingest_api.access.access_control import AccessControl
+from ingest_api.access.vote_access import TOKEN_SCOPE, VoteAccess
 from ingest_api.http.docs_page import add_docs_page
 from ingest_api.http.edge_app import PROBE, EdgeApp, answer_http_error, answer_internal_error
 from ingest_api.http.openapi import openapi_schema
@@ -18,6 +19,7 @@ from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.publisher import Publisher
 from ingest_api.publishing_endpoints import PublishingCalls, add_publishing_endpoints
 from ingest_api.settings import Settings
+from ingest_api.vote_endpoints import VoteCalls, add_vote_endpoints
 from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.api_key_store import ApiKeyStore
 from runtime.background_tasks import BackgroundTask
@@ -61,6 +63,14 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     app.allowed_hosts = frozenset((*settings.allowed_hosts, settings.host.lower()))
     app.registry = registry_of("edge")
     add_publishing_endpoints(app, settings, publisher, access_control, PublishingCalls(settings, now_ms))
+    add_vote_endpoints(
+        app,
+        settings,
+        publisher,
+        access_control(TOKEN_SCOPE),
+        VoteAccess(authenticator, rate_limits, TOKEN_SCOPE, now_ms, fault),
+        VoteCalls(settings, now_ms, api_keys),
+    )
     _add_health(app, fault)
     add_docs_page(app)
     _add_metrics(app)

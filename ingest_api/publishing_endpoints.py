@@ -70,14 +70,14 @@ def add_publishing_endpoints(
         return PublishingEndpoint(publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry)
 
     def endpoint(telemetry: EndpointTelemetry, decide: Decide, message: str) -> PublishingEndpoint:
-        dialect = Dialect(decide, _reply(message, "feedback_ids"))
+        dialect = Dialect(decide, answer_of(message, "feedback_ids"))
         return spoken(telemetry, lambda _: dialect, "feedback.write")
 
     created, logged = EndpointTelemetry("POST", _FEEDBACK, "create"), EndpointTelemetry("POST", _LOGS, "request")
     updated, deleted = EndpointTelemetry("PUT", _ONE, "update"), EndpointTelemetry("DELETE", _ONE, "delete")
     feedback_calls = ByMethod(POST=endpoint(created, calls.create, "Feedback successfully saved"))
     exported = EndpointTelemetry("POST", _TRACES, "request")
-    plain_logs = Dialect(calls.log, _reply("Logs successfully saved", "ids"))
+    plain_logs = Dialect(calls.log, answer_of("Logs successfully saved", "ids"))
     log_calls = ByMethod(POST=spoken(logged, calls.otlp.or_of_logs(plain_logs), "logs.write"))
     app.publishing = {
         _FEEDBACK: feedback_calls,
@@ -94,7 +94,8 @@ def add_publishing_endpoints(
         app.router.routes.append(Route(path, endpoints, methods=list(endpoints.by_method)))
 
 
-def _reply(message: str, ids: str) -> Callable[[Accepted], bytes]:
+def answer_of(message: str, ids: str) -> Callable[[Accepted], bytes]:
+    """Makes the body of a 200: its message, and the ids under this name."""
     opening = dump({"status": "success", "message": message})[:-1] + f',"{ids}":'.encode()
 
     def reply(accepted: Accepted) -> bytes:

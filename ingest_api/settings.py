@@ -15,7 +15,7 @@ from ingest_api.otlp.evaluation_scores import ScoreScales, scales_in
 from runtime.addresses import Brokers
 from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
-from runtime.request_origin import host_names
+from runtime.request_origin import Origin, host_names, origins_in
 from schemas.limits import MOST_ENVIRONMENT_CHARS, MOST_TRACE_ID_CHARS
 
 PREFIX = "FEEDBACK_"
@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8787, ge=1, le=65535)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    browser_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
@@ -78,6 +79,11 @@ class Settings(BaseSettings):
     @classmethod
     def _hosts(cls, value: object) -> object:
         return host_names(value) if isinstance(value, str) else value
+
+    @field_validator("browser_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        return origins_in(value) if isinstance(value, str) else value
 
     @field_validator("environments", mode="before")
     @classmethod

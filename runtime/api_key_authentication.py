@@ -102,7 +102,7 @@ class ApiKeyAuthenticator:
             )
         given = presented(value)
         if given is None:
-            raise _unauthenticated("this is no API key of this server: they begin with fbk_", param)
+            raise _unauthenticated(_no_key(value), param)
         key = self.store.get(given.key_id)
         if key is None or not key.fits(given.secret):
             raise _unauthenticated(f"no API key {given.key_id} with this secret is known here", param)
@@ -131,6 +131,12 @@ def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
         raise ApiError(
             "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
         )
+
+
+def _no_key(value: bytes) -> str:
+    if value.rpartition(b" ")[2].startswith(b"fbt_"):
+        return "this is a vote token, which opens /v1/feedback/vote alone: API keys begin with fbk_"
+    return "this is no API key of this server: they begin with fbk_"
 
 
 def _unauthenticated(message: str, param: str) -> ApiError:

@@ -37,6 +37,18 @@ def host_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def origins_in(text: str) -> tuple[Origin, ...]:
+    """The origins of a comma-separated list. ValueError where one is not valid."""
+    found = tuple(parsed_origin(each.strip().encode()) for each in text.split(",")) if text.strip() else ()
+    origins = tuple(each for each in found if each is not None)
+    if len(origins) < len(found):
+        raise ValueError(
+            "must be origins with commas between them, each a scheme, a host and perhaps a port, without a path, as in"
+            " https://app.example.com"
+        )
+    return origins
+
+
 def refusal(
     headers: Iterable[tuple[bytes, bytes]],
     *,
@@ -68,7 +80,7 @@ def refusal(
     if own is None:
         return _unknown_host(hosts)
     for origin in origins:
-        if _parsed(origin) not in own:
+        if parsed_origin(origin) not in own:
             return _foreign(b"Origin: " + origin)
     is_link = is_page and not origins and fetched == _LINK
     for site in sites:
@@ -91,7 +103,8 @@ def _own_origins(host: bytes, scheme: str, allowed: frozenset[str]) -> frozenset
     return frozenset((each, found["name"], int(found["port"] or _PORTS[each])) for each in schemes)
 
 
-def _parsed(origin: bytes) -> Origin | None:
+def parsed_origin(origin: bytes) -> Origin | None:
+    """The origin in an Origin header; None where it is none of http or https, as that of a local file."""
     found = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
     return found and (found["scheme"], found["name"], int(found["port"] or _PORTS[found["scheme"]]))
 

@@ -17,7 +17,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.events import Workspace
 
-Scope = Literal["feedback.write", "feedback.read", "logs.write", "logs.read", "analytics.read", "admin"]
+Scope = Literal[
+    "feedback.write", "feedback.read", "logs.write", "logs.read", "analytics.read", "feedback.token", "admin"
+]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 ADMIN: Scope = "admin"
 

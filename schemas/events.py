@@ -74,7 +74,7 @@ class Keyed(BaseModel):
 
 
 class FeedbackCreated(Event, Specials, Keyed):
-    """Feedback on a trace. A second create of the same id changes nothing."""
+    """Feedback on a trace. A second create of the same id changes nothing, unless both replace what stands."""
 
     event: Literal["create"]
     feedback_id: Id
@@ -86,6 +86,11 @@ class FeedbackCreated(Event, Specials, Keyed):
         "other",
         max_length=MOST_ENVIRONMENT_CHARS,
         description="The environment if the edge knows it, else `other`: a partition column.",
+    )
+    replaces: bool = Field(
+        False,
+        description="A vote: a later create of the same id that replaces as well sets value, weight and metadata anew,"
+        " and brings back what was deleted.",
     )
     created_at: AwareDatetime
 

@@ -76,6 +76,19 @@ def _tail(trace_hash: int, chance: int) -> str:
 def idempotent_id(trace_hash: int, workspace: str, idempotency_key: str, position: int = 0) -> UUID:
     """The id for this idempotency key, at this position of a bulk call, in this workspace and trace."""
     text = f"{len(workspace)}:{workspace}:{len(idempotency_key)}:{idempotency_key}:{position}"
+    return _id_of(trace_hash, text)
+
+
+def vote_id(trace_hash: int, workspace: str, trace_id: str, voter: str, name: str = "") -> UUID:
+    """The id of a voter's vote on a trace: one, or one for each `name`.
+
+    No idempotency key gives the same id, for those begin with a digit.
+    """
+    parts = (workspace, trace_id, voter, name)
+    return _id_of(trace_hash, "vote:" + "".join(f"{len(each)}:{each}" for each in parts))
+
+
+def _id_of(trace_hash: int, text: str) -> UUID:
     digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
     head, chance = (digest >> 42) & 0xFFFFFFFFFFFF, digest & ((1 << 42) - 1)
     return UUID(

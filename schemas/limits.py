@@ -8,6 +8,8 @@ MOST_SPECIAL_CHARS = 512
 """The longest text of a special metadata field."""
 MOST_ENVIRONMENT_CHARS = 64
 """The longest environment that the edge can be set to know."""
+MOST_COMMENT_CHARS = 4000
+"""The longest comment of a vote."""
 MOST_KEY_CHARS = 255
 """The longest Idempotency-Key."""
 MOST_TRACE_ID_CHARS = 4096

@@ -88,14 +88,17 @@ class Model:
         if kind == "create":
             if not self._owns(event) or not of_its_trace(event, identity):
                 return False
-            if identity not in self._originals:
-                self._originals[identity] = event
+            if bool(event.get("replaces")) != bool(original.get("replaces")):
+                return False
+            if identity not in self._originals or event.get("replaces"):
+                self._originals.setdefault(identity, event)
+                self.deleted.pop(identity, None)
                 self.feedback[identity] = {**event, "offset": offset}
             elif not same(self._originals[identity], event):
                 return False
         elif kind == "update":
             if not held:
-                return False
+                return bool(original.get("replaces")) and identity in self._originals
             held |= {name: event[name] for name in ("value", "weight", "metadata") if event.get(name) is not None}
             if event.get("metadata") is not None:
                 held |= {name: event.get(name) for name in SPECIALS}

@@ -38,7 +38,7 @@ class AccessControl:
         """
         now_ms = self._now_ms()
         try:
-            caller = self._authenticator.authenticate(headers, self._scope, now_ms)
+            caller = self._caller(headers, now_ms)
         except ApiError as refusal:
             if refusal.status == 503:
                 raise kafka_unavailable(self._fault() or refusal.message) from None
@@ -51,3 +51,6 @@ class AccessControl:
                 error.headers = [*error.headers, *bucket.headers()]
                 raise
         return caller, bucket
+
+    def _caller(self, headers: Headers, now_ms: int) -> Caller:
+        return self._authenticator.authenticate(headers, self._scope, now_ms)

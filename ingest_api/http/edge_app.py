@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from ingest_api.http.publish_endpoint import AsgiScope, Message, PublishingEndpoint, Receive, Send, internal_error
+from ingest_api.http.publish_endpoint import AsgiApp, AsgiScope, Message, Receive, Send, internal_error
 from ingest_api.http.telemetry import REQUEST_ID_HEADER, count_response, log_it_as, log_refusal, request_id_of
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, error_response
@@ -32,7 +32,7 @@ _SIGNED_FILE = re.compile(r"/v1/logs/exports/[^/]+/file")
 class ByMethod:
     """The endpoints of one path, by HTTP method."""
 
-    def __init__(self, **endpoints: PublishingEndpoint) -> None:
+    def __init__(self, **endpoints: AsgiApp) -> None:
         self.by_method = endpoints
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ class EdgeApp(FastAPI):
         else:
             await endpoint(scope, receive, send)
 
-    def _endpoint(self, method: str, path: str) -> PublishingEndpoint | None:
+    def _endpoint(self, method: str, path: str) -> AsgiApp | None:
         endpoints = self.publishing.get(path)
         if endpoints is None and path.startswith(ONE_FEEDBACK) and id_in(path):
             endpoints = self.one_feedback

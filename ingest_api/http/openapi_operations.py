@@ -8,14 +8,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest_api.http.openapi_exports import ExportAnswer, ExportStatus, export_spans
-from ingest_api.http.openapi_responses import FeedbackSaved, LogsSaved, failures, saved
+from ingest_api.http.openapi_responses import (
+    RATE_LIMIT_HEADERS,
+    FeedbackSaved,
+    LogsSaved,
+    TokenMade,
+    described,
+    failures,
+    saved,
+)
 from ingest_api.settings import Settings
-from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn
+from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn, TokenIn, VoteIn
 from runtime.http_errors import Failure
 from schemas.limits import MOST_KEY_CHARS
+from schemas.vote_tokens import MOST_VOTE_NAME_CHARS
 
 TYPES: tuple[Any, ...] = (
-    *(FeedbackIn, FeedbackChange, LogIn, FeedbackSaved, LogsSaved, Failure),
+    *(FeedbackIn, FeedbackChange, LogIn, VoteIn, TokenIn, FeedbackSaved, LogsSaved, TokenMade, Failure),
     *(ExportAnswer, ExportStatus),
 )
 """The types that become components of the document."""
@@ -52,6 +61,14 @@ _IDEMPOTENCY_HEADER = {
     "description": "The same key and body give the same ids, so a repeated call stores nothing twice. The same key with"
     " another body, or at another path, is refused, or ends in the dead letters where the edge did not know the key.",
 }
+_TOKEN = "fbt_0123456789ab.eyJ0cmFjZV9pZCI6InJlcXVlc3QtNDcxMSJ9.0zvJ5cQmPPfwwvJ5cQmPPfwwvJ5cQmPPfwwvJ5cQmPM"
+_VOTE_HEADER = {
+    "name": "x-feedback-vote",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": MOST_VOTE_NAME_CHARS},
+    "description": "The name of the vote, where the token allows many; refused where it allows one.",
+}
 _ID_PARAMETER = {
     "name": "feedback_id",
     "in": "path",
@@ -69,6 +86,8 @@ def operations(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
         "/v1/feedback/{feedback_id}": {"put": _update_feedback(), "delete": _delete_feedback()},
         "/v1/logs": {"post": _log_requests(settings.max_bulk)},
         "/v1/traces": {"post": export_spans()},
+        "/v1/feedback/tokens": {"post": _make_token()},
+        "/v1/feedback/vote": {"post": _vote("post"), "put": _vote("put"), "delete": _undo_vote()},
     }
 
 
@@ -137,6 +156,57 @@ def _delete_feedback() -> dict[str, Any]:
         {},
         saved("FeedbackSaved", "Feedback successfully deleted", feedback_ids=[_ID]),
         not_found=True,
+    )
+
+
+def _make_token() -> dict[str, Any]:
+    made = described("The token.", "TokenMade", {"status": "success", "message": "Token successfully made",
+        "token": _TOKEN, "expires_at": "2026-01-31T12:00:00.000Z", "feedback_ids": [_ID]})  # fmt: skip
+    return _operation(
+        "make_vote_token",
+        "Make a token with which a web page may vote on one trace",
+        "For keys of the scope `feedback.token`. Nothing is stored: the token is signed, and carries what it allows.",
+        [],
+        {"$ref": "#/components/schemas/TokenIn"},
+        {
+            "thumbs": {"trace_id": "request-4711", "metadata": {"_user": "user-7"}},
+            "all": {
+                "trace_id": "request-4711",
+                "values": [-10, 0, 10],
+                "weight": 0.5,
+                "votes": "many",
+                "voter": "session-12",
+                "expires_in": 3600,
+                "metadata": {"_prompt": "title"},
+            },
+        },
+        made | {"headers": RATE_LIMIT_HEADERS},
+    )
+
+
+def _vote(method: str) -> dict[str, Any]:
+    return _operation(
+        f"{method}_vote",
+        "Vote with a token",
+        "A second vote of the same voter takes the place of the first, also after it was undone. The token comes as"
+        " `Authorization: Bearer TOKEN`; an API key is refused. Pages of the origins in FEEDBACK_BROWSER_ORIGINS may"
+        " call it.",
+        [_VOTE_HEADER],
+        {"$ref": "#/components/schemas/VoteIn"},
+        {"up": {"value": 1}, "with words": {"value": 0, "comment": "not what I asked for"}},
+        saved("FeedbackSaved", "Feedback successfully saved", feedback_ids=[_ID]),
+    )
+
+
+def _undo_vote() -> dict[str, Any]:
+    return _operation(
+        "undo_vote",
+        "Take back a vote",
+        "The voter may vote again with the same token.",
+        [_VOTE_HEADER],
+        None,
+        {},
+        saved("FeedbackSaved", "Feedback successfully deleted", feedback_ids=[_ID]),
     )
 
 

@@ -25,6 +25,16 @@ class LogsSaved(TypedDict):
     trace_ids: list[str]
 
 
+class TokenMade(TypedDict):
+    """A vote token. `feedback_ids` has the id of its one vote; it is empty where the token allows many."""
+
+    status: Literal["success"]
+    message: str
+    token: str
+    expires_at: str
+    feedback_ids: list[str]
+
+
 FOREIGN = "There is no API key yet, and a web page of another origin may have sent the call"
 
 RATE_LIMIT_HEADERS = {

@@ -24,6 +24,7 @@ AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 NOT_TO_BE_REPEATED = b"x-portkey-request-id"
@@ -83,7 +84,7 @@ class PublishingEndpoint:
             else:
                 accepted = dialect.decide(scope["path"], headers, body, caller)
             if bucket is not None:
-                bucket.take(len(accepted.records) - 1)
+                bucket.take(max(0, len(accepted.records) - 1))
             if accepted.records:
                 await self._publisher.publish(accepted.records)
             self._telemetry.count_accepted(accepted)

@@ -48,6 +48,7 @@ class _Created(msgspec.Struct, gc=False, omit_defaults=True, tag_field="event", 
     created_at: str
     idempotency_key: str | None = None
     idempotency_digest: str | None = None
+    replaces: bool = False
     _user: str | None = None
     _organisation: str | None = None
     _prompt: str | None = None
@@ -103,12 +104,30 @@ def created_records(
                 created_at,
                 key,
                 call_digest,
+                False,
                 **each.specials,
             )
         )
         for each, feedback_id in zip(feedback, ids, strict=True)
     ]
     return list(map(EventRecord, repeat(FEEDBACK_EVENTS), hashes, keys, events, repeat(call.now_ms)))
+
+
+def created_event(item: FeedbackItem, feedback_id: str, call: CallContext, limits: BodyLimits, replaces: bool) -> bytes:
+    """One create event as JSON, without an idempotency key."""
+    created = _Created(
+        call.workspace,
+        feedback_id,
+        item.trace_id,
+        item.value,
+        item.weight,
+        item.metadata,
+        home_environment(item.specials.get("_environment"), limits),
+        rfc3339(call.now_ms),
+        replaces=replaces,
+        **item.specials,
+    )
+    return _ENCODER.encode(created)
 
 
 def update(feedback_id: str, body: bytes, call: CallContext, limits: BodyLimits) -> Accepted:

@@ -4,7 +4,7 @@ The limits come from `schemas.limits`. Numbers may also be sent as numeric strin
 keys are ignored, as Portkey ignores them.
 """
 
-from typing import Annotated, Any, Required
+from typing import Annotated, Any, Literal, Required
 
 from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -18,7 +18,9 @@ from schemas.limits import (
     HIGHEST_WEIGHT,
     LOWEST_VALUE,
     LOWEST_WEIGHT,
+    MOST_COMMENT_CHARS,
 )
+from schemas.vote_tokens import MOST_DAYS, MOST_VOTER_CHARS
 
 _AMOUNT = f"{HIGHEST_AMOUNT:g}".replace("+", "")
 TIME_NAMES = ("start_time", "started_at", "created_at")
@@ -85,6 +87,58 @@ FEEDBACK_RULES = {
     "metadata": "an object or a string holding the JSON of one",
 }
 
+
+class VoteIn(TypedDict, total=False):
+    """A vote with a token. The token says the rest; what it says may be sent as well, if it is the same."""
+
+    value: Required[ValueIn]
+    comment: Annotated[
+        Annotated[str, Field(max_length=MOST_COMMENT_CHARS)] | None,
+        Field(description="What the voter says in words; `comment` in the metadata.", examples=["just right"]),
+    ]
+    trace_id: TraceIdIn
+    weight: WeightIn
+    metadata: MetadataIn
+
+
+class TokenIn(TypedDict, total=False):
+    """What a vote token is to allow."""
+
+    trace_id: TraceIdIn
+    values: Annotated[
+        Annotated[list[ValueIn], Field(min_length=1, max_length=21)] | None,
+        Field(description="The values that may be voted; `[0, 1]` where it is missing.", examples=[[0, 1]]),
+    ]
+    weight: WeightIn
+    votes: Annotated[
+        Literal["one", "many"] | None,
+        Field(description="`one` vote of a voter on the trace, which is the default, or `many`, each with a name."),
+    ]
+    voter: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MOST_VOTER_CHARS)] | None,
+        Field(
+            description="Who votes. Two tokens of one voter on one trace change the same vote. Where it is missing,"
+            " `_user` of the metadata; without that, each token is a voter of its own.",
+            examples=["user-7"],
+        ),
+    ]
+    expires_in: Annotated[
+        Annotated[int, Field(ge=1, le=MOST_DAYS * 86_400)] | None,
+        Field(description="Seconds until the token is refused; 86,400 where it is missing.", examples=[3600]),
+    ]
+    metadata: MetadataIn
+
+
+VOTE = TypeAdapter(list[VoteIn])
+TOKEN = TypeAdapter(list[TokenIn])
+
+VOTE_RULES = FEEDBACK_RULES | {"comment": f"a string of at most {MOST_COMMENT_CHARS} characters"}
+TOKEN_RULES = FEEDBACK_RULES | {
+    "values": f"a list of 1 to 21 integers from {LOWEST_VALUE} to {HIGHEST_VALUE}",
+    "votes": '"one" or "many"',
+    "voter": f"a string of 1 to {MOST_VOTER_CHARS} characters",
+    "expires_in": f"an integer from 1 to {MOST_DAYS * 86_400}",
+}
 
 HeadersIn = Annotated[
     dict[str, Any] | list[Any] | str | None,

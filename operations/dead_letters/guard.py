@@ -1,8 +1,9 @@
 """Decides which dead letters may be redriven: none that would undo a later change of its feedback.
 
 The decision rests on the bytes of the letter as a worker reads them. A create or a request changes nothing if its id is
-known already, so it may always be redriven. Any other letter may be a change of the feedback that it names, even if it
-cannot be read. It is left if an event of that feedback came later, stored or still waiting for a worker.
+known already, so it may always be redriven. Any other letter, and the create of a vote, may be a change of the feedback
+that it names, even if it cannot be read. It is left if an event of that feedback came later, stored or still waiting
+for a worker.
 """
 
 import re
@@ -34,7 +35,8 @@ def changed_by(letter: Letter) -> str | None:
         event = decode_event(letter.topic, letter.value)
     except InvalidEventError:
         return letter.feedback_id if re.fullmatch(ID_PATTERN, letter.feedback_id) else None
-    return None if isinstance(event, Created | StateInvalidated) else event.feedback_id
+    changes_nothing = isinstance(event, StateInvalidated) or (isinstance(event, Created) and not event.replaces)
+    return None if changes_nothing else event.feedback_id
 
 
 def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:

@@ -28,15 +28,20 @@ SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS 
 )
 """
 # Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
-# is repeated is accepted and changes nothing, so only the first of either has happened.
+# is repeated is accepted and changes nothing, so only the first of either has happened. A vote is different: each later
+# create of it is a change, and so is a delete unless another came right before it.
 _HISTORY = """
-SELECT toString(id) AS feedback_id, entry, count() OVER (PARTITION BY id) AS events FROM (
+SELECT toString(id) AS feedback_id, entry, event = 'create' AND number > 1 AS again,
+    count() OVER (PARTITION BY id) AS events FROM (
     SELECT id, entry, sequence, JSONExtractString(entry, 'event') AS event,
-        row_number() OVER (PARTITION BY id, event ORDER BY sequence) AS number
+        JSONExtractBool(entry, 'replaces') AS replaces,
+        row_number() OVER (PARTITION BY id, event ORDER BY sequence) AS number,
+        max(replaces) OVER (PARTITION BY id) AS is_vote,
+        lagInFrame(event) OVER (PARTITION BY id ORDER BY sequence) AS before
     FROM feedback.journal FINAL PREWHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id IN {ids:Array(UUID)}
     WHERE JSONExtractString(entry, 'workspace') = {workspace:String}
 )
-WHERE event = 'update' OR number = 1
+WHERE event = 'update' OR number = 1 OR replaces OR (is_vote AND event = 'delete' AND before != 'delete')
 ORDER BY id, sequence DESC LIMIT {most:UInt32} BY id
 """
 
@@ -117,13 +122,13 @@ async def _histories(
     changes: dict[str, list[HistoryEntry]] = defaultdict(list)
     for row in await reader.rows(_HISTORY, asked):
         events[row["feedback_id"]] = row["events"]
-        changes[row["feedback_id"]].append(_change(msgspec.json.decode(row["entry"])))
+        changes[row["feedback_id"]].append(_change(msgspec.json.decode(row["entry"]), bool(row["again"])))
     return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}
 
 
-def _change(event: dict[str, Any]) -> HistoryEntry:
+def _change(event: dict[str, Any], again: bool) -> HistoryEntry:
     return HistoryEntry(
-        event=event["event"],
+        event="update" if again else event["event"],
         at=event[f"{event['event']}d_at"],
         **{name: event.get(name) for name in ("value", "weight", "metadata")},
     )

@@ -73,6 +73,7 @@ class Created(_Keyed, kw_only=True, tag_field="event", tag="create", gc=False):
     weight: Weight
     metadata: Raw
     home_environment: Annotated[str, Meta(max_length=MOST_ENVIRONMENT_CHARS)] = "other"
+    replaces: bool = False
     at: Time = field(name="created_at")
 
 

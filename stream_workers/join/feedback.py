@@ -1,8 +1,8 @@
 """The state of one feedback, and the conflicts of events with it.
 
 The state depends neither on the order of events nor on how often each is applied: the earliest create and the earliest
-delete count, and each field has the value of its latest update. So no list of applied events is needed. No clock, no
-engine.
+delete count, and each field has the value of its latest update. So no list of applied events is needed. Of a vote, the
+latest create and the latest delete count instead: whichever is later says whether it stands. No clock, no engine.
 """
 
 import msgspec
@@ -45,7 +45,8 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
     """The state of one feedback. `home` and `created_at` never change, for they place its row; weight in billionths.
 
     `sequence` is that of its latest event, even if that changed nothing: versions are made from it. `call` is the
-    digest of the call that created it, if the call had an idempotency key.
+    digest of the call that created it, if the call had an idempotency key. `voted_by` is the sequence of the latest
+    create of a vote; None: it is no vote.
     """
 
     feedback_id: str
@@ -61,6 +62,7 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
     call: bytes = b""
     edits: Edits | None = None
     deleted_by: int | None = None
+    voted_by: int | None = None
 
     @classmethod
     def create(cls, event: Created, sequence: int) -> "FeedbackState":
@@ -78,11 +80,12 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
             sequence,
             sequence,
             call_of(event),
+            voted_by=sequence if event.replaces else None,
         )
 
     @property
     def deleted(self) -> bool:
-        return self.deleted_by is not None
+        return self.deleted_by is not None and (self.voted_by is None or self.deleted_by > self.voted_by)
 
     @property
     def changed_by(self) -> int:
@@ -99,7 +102,7 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
         Raises Conflict if it contradicts the state.
         """
         if isinstance(event, Created):
-            changed = self._repeat(event, sequence)
+            changed = self._vote(event, sequence) if event.replaces else self._repeat(event, sequence)
         elif sequence < self.created_by:
             # Seen in a replay: the create came after this event, so when the event came there was nothing to change.
             raise Conflict("unknown_feedback", "The feedback was created after this change of it.")
@@ -113,27 +116,62 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
     def _content(self) -> Content:
         return (self.value, self.weight, self.specials, self.metadata)
 
+    def _edits(self) -> Edits:
+        return self.edits or Edits(self._content(), *[self.created_by] * 4)
+
     def _repeat(self, event: Created, sequence: int) -> bool:
+        if self.voted_by is not None:
+            raise Conflict("id_reused", "This id is that of a vote.")
         sent = (event.value, billionths(event.weight), specials_of(event), bytes(event.metadata))
         held = self.edits.original if self.edits else self._content()
         if sequence != self.created_by and not _same(sent, held):
             raise Conflict("id_reused", "This id was created before with another value, weight or metadata.")
         return False
 
+    def _vote(self, event: Created, sequence: int) -> bool:
+        if self.voted_by is None:
+            raise Conflict("id_reused", "This id was created before by a call that is no vote.")
+        if sequence <= self.voted_by:
+            return False
+        edits = self._edits()
+        if sequence > max(edits.latest, self.deleted_by or 0):
+            self.updated_at = milliseconds(event.at)
+        edits.latest, self.voted_by = max(edits.latest, sequence), sequence
+        if sequence > edits.value_by:
+            self.value, edits.value_by = event.value, sequence
+        if sequence > edits.weight_by:
+            self.weight, edits.weight_by = billionths(event.weight), sequence
+        if sequence > edits.metadata_by:
+            self.metadata, self.specials, edits.metadata_by = bytes(event.metadata), specials_of(event), sequence
+        self.edits = edits
+        return True
+
     def _delete(self, event: Deleted, sequence: int) -> bool:
+        if self.voted_by is not None:
+            return self._withdraw(event, sequence)
         if self.deleted_by is not None and self.deleted_by <= sequence:
             return False
         self.deleted_by, self.updated_at = sequence, milliseconds(event.at)
         return True
 
+    def _withdraw(self, event: Deleted, sequence: int) -> bool:
+        """Delete a vote, which a later vote brings back."""
+        if self.deleted_by is not None and sequence <= self.deleted_by:
+            return False
+        stood = not self.deleted
+        self.deleted_by = sequence
+        if stood and self.deleted and sequence > self.changed_by:
+            self.updated_at = milliseconds(event.at)
+        return True
+
     def _update(self, event: Updated, sequence: int) -> bool:
-        if self.deleted_by is not None and self.deleted_by < sequence:
+        if self.voted_by is None and self.deleted_by is not None and self.deleted_by < sequence:
             raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
-        edits = self.edits or Edits(self._content(), *[self.created_by] * 4)
+        edits = self._edits()
         changed = sequence > edits.latest
         if changed:
             edits.latest = sequence
-            if self.deleted_by is None:
+            if not self.deleted:
                 self.updated_at = milliseconds(event.at)
         if event.value is not None and sequence > edits.value_by:
             self.value, edits.value_by, changed = event.value, sequence, True

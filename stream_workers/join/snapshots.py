@@ -81,7 +81,7 @@ def _feedback_snapshot(trace: TraceState, feedback: FeedbackState, facts: Facts)
         feedback.created_at,
         feedback.updated_at,
         _version(feedback.sequence, facts),
-        feedback.deleted_by is not None,
+        feedback.deleted,
         trace.partition,
     )
 

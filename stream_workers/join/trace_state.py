@@ -79,6 +79,7 @@ class TraceState(msgspec.Struct, gc=False, array_like=True):
 
     def _record_change(self, held: FeedbackState, sequence: int) -> None:
         self._live.pop(held.feedback_id, None)
+        self._deleted.pop(held.feedback_id, None)
         where = self._deleted if held.deleted else self._live
         where[held.feedback_id] = held  # type: ignore[assignment]  # written as a Raw would be
         self._is_in_order &= sequence > self.sequence

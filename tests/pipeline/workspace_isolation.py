@@ -46,6 +46,8 @@ _DOCS = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.pn
 OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for name in _DOCS), "/openapi.json",
             f"{EXPORT}/file")  # fmt: skip
 """What needs no key; the file has an address that is signed."""
+VOTES = {Route(method, "/v1/feedback/vote") for method in ("POST", "PUT", "DELETE", "OPTIONS")}
+"""What takes a token in place of a key: `tests/unit/ingest_api/test_votes.py` tries those of another workspace."""
 LISTS: dict[Route, tuple[Scope, ...]] = {
     **dict.fromkeys(_get("/v1/feedback", "/v1/feedback/", "/v1/feedback/facets"), ("feedback.read",)),
     **dict.fromkeys(_get("/v1/logs", "/v1/logs/", "/v1/logs/facets"), ("logs.read",)),
@@ -77,6 +79,7 @@ WRITES: dict[Route, tuple[Scope, ...]] = {
     **{Route("POST", path): ("feedback.write",) for path in ("/v1/feedback", "/v1/feedback/")},
     **{Route(method, "/v1/feedback/{feedback_id}"): ("feedback.write",) for method in ("PUT", "DELETE")},
     **{Route("POST", path): ("logs.write",) for path in ("/v1/logs", "/v1/logs/", "/v1/traces")},
+    Route("POST", "/v1/feedback/tokens"): ("feedback.token",),
     Route("POST", EXPORTS): ("logs.read",),
     **{Route(method, EXPORT): ("logs.read", "feedback.read") for method in ("PUT", "DELETE")},
     Route("POST", f"{EXPORT}/start"): ("logs.read", "feedback.read"),
@@ -124,7 +127,7 @@ def unknown_routes(app: EdgeApp, document: Json) -> list[str]:
     }
     publishing = {Route(method, path) for path, endpoints in app.publishing.items() for method in endpoints.by_method}
     told = {Route(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    return sorted(" ".join(route) for route in (served | publishing | told) ^ {*OPEN, *SCOPES, *PAGES})
+    return sorted(" ".join(route) for route in (served | publishing | told) ^ {*OPEN, *VOTES, *SCOPES, *PAGES})
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)

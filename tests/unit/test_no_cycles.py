@@ -24,12 +24,17 @@ from ingest_api.errors import kafka_unavailable, outcome_unknown
 from ingest_api.http.idle_clients import ClientTimeoutProtocol, Connections
 from ingest_api.records import EventRecord
 from schemas.api_keys import new_key
+from schemas.vote_tokens import sign
+from tests.fuzz.edge import NOW_MS
 from tests.unit.ingest_api.test_coalesced_write import Written
 from tests.unit.test_linear_requests import EXAMPLES
 from tests.unit.whole_api import WholeApi
 
 ROOT = Path(__file__).parents[2]
 FEEDBACK, LOGS, EXPORTS = "/v1/feedback", "/v1/logs", "/v1/logs/exports"
+TOKENS, VOTE = f"{FEEDBACK}/tokens", f"{FEEDBACK}/vote"
+ASKS_NOTHING = (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", TOKENS, VOTE, "/v1/caller")
+"""Routes that ask no ClickHouse, or not in this way."""
 ONE = f"{FEEDBACK}/01970000-0000-8000-8000-9b11edf90000"
 GIVEN = b'{"trace_id":"a","value":1}'
 
@@ -229,7 +234,7 @@ def failures() -> Iterator[tuple[str, Outcome, int]]:
     yield "Kafka may have it", kafka(lambda: outcome_unknown("away")), 503
     yield "a fault of ours", kafka(lambda: KeyError("a")), 500
     for key, one in EXAMPLES.items():
-        if key[1].startswith("/v1/") and key[1] not in (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", "/v1/caller"):
+        if key[1].startswith("/v1/") and key[1] not in ASKS_NOTHING:
             asked = request(*one.request())
             for name, fails, status in (
                 ("ClickHouse refuses", lambda: DatabaseError("Code: 60. (UNKNOWN_TABLE)"), 503),
@@ -277,6 +282,24 @@ def keyed() -> Iterator[tuple[str, Outcome, int]]:
 
         return answered
 
+    def voted(text: str, body: bytes = b'{"value":1}', *others: tuple[bytes, bytes]) -> Outcome:
+        async def answered(world: World) -> int:
+            world.api.app.api_keys.upsert(maker)
+            headers = [(b"authorization", b"Bearer " + text.encode()), *others]
+            return await world.answered(request("POST", VOTE, headers=headers, body=body))
+
+        return answered
+
+    _, maker = new_key("w", ["feedback.token"], now)
+    claims = b'{"trace_id":"t","expires_at":%d,"values":[0,1],"voter":"v"}'
+    token = sign(maker.key_id, maker.hash, claims % (NOW_MS // 1000 + 60))
+    yield "a vote", voted(token), 200
+    yield "a vote that is not allowed", voted(token, b'{"value":2}'), 403
+    yield "a vote that is no vote", voted(token, b"[]"), 400
+    yield "a vote of a foreign page", voted(token, b'{"value":1}', (b"origin", b"http://evil.example")), 403
+    yield "a forged token", voted(token[:-1]), 401
+    yield "claims that are not valid", voted(sign(maker.key_id, maker.hash, b"{")), 403
+    yield "an expired token", voted(sign(maker.key_id, maker.hash, claims % 1)), 401
     yield "no key", sent(""), 401
     yield "no key's form", sent("x"), 401
     yield "an unknown key", sent("fbk_0123456789ab_" + "0" * 64), 401

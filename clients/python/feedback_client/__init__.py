@@ -8,5 +8,6 @@ from feedback_client.client import Client
 from feedback_client.default_client import default_client, feedback, log
 from feedback_client.send_queue import Counts
 from feedback_client.trace import tag, trace_id, use_trace
+from feedback_client.vote_tokens import vote_token
 
-__all__ = ["Client", "Counts", "default_client", "feedback", "log", "tag", "trace_id", "use_trace"]
+__all__ = ["Client", "Counts", "default_client", "feedback", "log", "tag", "trace_id", "use_trace", "vote_token"]

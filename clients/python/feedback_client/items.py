@@ -51,8 +51,8 @@ def feedback_item(trace_id: str, value: int, weight: float, metadata: Mapping[st
         json_of(
             {
                 "trace_id": checked_trace_id(trace_id),
-                "value": _value(value),
-                "weight": _number("weight", weight, 0, 1),
+                "value": checked_value(value),
+                "weight": checked_number("weight", weight, 0, 1),
                 "metadata": checked_metadata(metadata),
             }
         ),
@@ -77,14 +77,14 @@ def log_item(
         "request": _request(request),
         "response": _response(response),
         "trace_id": checked_trace_id(trace_id),
-        "start_time": _number("started_at", started_at, _YEAR_2000, _YEAR_2100),
+        "start_time": checked_number("started_at", started_at, _YEAR_2000, _YEAR_2100),
         "metadata": checked_metadata(metadata),
     }
     for name, text in span.items():
         if text is not None:
-            item[name] = _text(name, text)
+            item[name] = checked_text(name, text)
     if cost is not None:
-        item["cost"] = _number("cost", cost, -_LARGEST, _LARGEST)
+        item["cost"] = checked_number("cost", cost, -_LARGEST, _LARGEST)
     body = json_of(item)
     if len(body) > MAX_ITEM_BYTES:
         raise ValueError(
@@ -95,7 +95,7 @@ def log_item(
 
 def checked_trace_id(trace_id: str) -> str:
     """The trace id, if the server takes it."""
-    _text("trace_id", trace_id)
+    checked_text("trace_id", trace_id)
     if not 1 <= len(trace_id) <= MAX_TRACE_ID_CHARS:
         raise ValueError(f"trace_id must have 1 to {MAX_TRACE_ID_CHARS} characters, got {len(trace_id)}")
     return trace_id
@@ -120,7 +120,7 @@ def _request(request: Mapping[str, Any]) -> dict[str, Any]:
     found = _part("request", request, _REQUEST)
     for name in ("url", "method", "provider"):
         if found.get(name) is not None:
-            _text(f"request[{name!r}]", found[name])
+            checked_text(f"request[{name!r}]", found[name])
     body = found.get("body")
     if isinstance(body, dict):
         _check_special("request['body']['user']", body.get("user"), nested_is_fault=False)
@@ -130,9 +130,10 @@ def _request(request: Mapping[str, Any]) -> dict[str, Any]:
 def _response(response: Mapping[str, Any]) -> dict[str, Any]:
     found = _part("response", response, _RESPONSE)
     if found.get("status") is not None:
-        found["status"] = int(_number("response['status']", _whole("response['status']", found["status"]), 0, 65535))
+        status = _whole("response['status']", found["status"])
+        found["status"] = int(checked_number("response['status']", status, 0, 65535))
     if found.get("response_time") is not None:
-        _number("response['response_time']", found["response_time"], 0, _LARGEST)
+        checked_number("response['response_time']", found["response_time"], 0, _LARGEST)
     body = found.get("body")
     usage = body.get("usage") if isinstance(body, dict) else None
     counts = [each for each in usage.values() if isinstance(each, int | float)] if isinstance(usage, dict) else []
@@ -163,7 +164,8 @@ def _check_special(name: str, value: object, nested_is_fault: bool = True) -> No
             raise ValueError(f"{name} must have at most {MAX_SPECIAL_CHARS} characters, got {length}")
 
 
-def _value(value: int) -> int:
+def checked_value(value: int) -> int:
+    """The value of a feedback, if the server takes it."""
     whole = _whole("value", value)
     if not -10 <= whole <= 10:
         raise ValueError(f"value must be a whole number from -10 to 10, got {shown(value)}")
@@ -179,13 +181,15 @@ def _whole(name: str, value: object) -> int:
         raise ValueError(f"{name} must be a whole number, got {shown(value)}") from None
 
 
-def _number(name: str, value: float, least: float, most: float) -> float:
+def checked_number(name: str, value: float, least: float, most: float) -> float:
+    """The number, if it is one from `least` to `most`; `name` is the argument."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ValueError(f"{name} must be a number from {least:g} to {most:g}, got {shown(value)}")
     return value
 
 
-def _text(name: str, value: object) -> str:
+def checked_text(name: str, value: object) -> str:
+    """The text, if it can be stored; `name` is the argument."""
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, got {shown(value)}")
     check_text(value, name)

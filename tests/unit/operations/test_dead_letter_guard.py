@@ -52,6 +52,7 @@ def letter(value: bytes | str | dict[str, object], topic: str = FEEDBACK_EVENTS,
         UPDATE | {"updated_at": "create"},
         {"feedback_id": ID, "create": "create"},
         CREATE | {"weight": 2},
+        CREATE | {"replaces": True},
     ],
     ids=repr,
 )

@@ -28,7 +28,7 @@ from tests.tries import tries
 from tests.unit.stream_workers.simulated_world import World, run
 
 KINDS = (
-    *("create", "create", "keyed", "update", "delete", "again"),
+    *("create", "create", "keyed", "update", "delete", "again", "vote", "vote"),
     *("conflict", "unknown", "elsewhere", "forget", "expire"),
 )
 START_MS = 1_780_000_000_000
@@ -37,8 +37,8 @@ START_MS = 1_780_000_000_000
 def history(
     chance: random.Random, workspace: str = "w", traces: int = 3, events: int = 14
 ) -> dict[str, list[dict[str, Any]]]:
-    """Events of both topics: creates, edits, deletes, duplicates, conflicts, unknown ids, ids of another workspace,
-    invalidations, expiries, and requests. At most `events` of them are feedback events."""
+    """Events of both topics: creates, edits, deletes, votes, duplicates, conflicts, unknown ids, ids of another
+    workspace, invalidations, expiries, and requests. At most `events` of them are feedback events."""
     traces_of = [f"t{i}" for i in range(chance.randint(1, traces))]
     made: list[dict[str, Any]] = []
     feedback: list[dict[str, Any]] = []
@@ -49,6 +49,8 @@ def history(
             event = created(chance, chance.choice(traces_of), n, workspace)
             if kind == "keyed":
                 event |= keyed(chance, "k1", "k2")
+            elif chance.random() < 0.3:
+                event["replaces"] = True
             made.append(event)
             if chance.random() < 0.2:  # a change of what is created only later
                 feedback.append(later(chance, event["feedback_id"], n, workspace, delete=chance.random() < 0.5))
@@ -56,6 +58,10 @@ def history(
             first = chance.choice(made)
             reordered = dict(reversed(first["metadata"].items()))
             event = {**first, "metadata": reordered, "created_at": rfc3339(START_MS + n)}
+        elif kind == "vote":
+            first = chance.choice(made)
+            later_vote = created(chance, first["trace_id"], n, workspace)
+            event = {**later_vote, "feedback_id": first["feedback_id"], "replaces": True}
         elif kind == "conflict":
             event = {**chance.choice(made), "value": chance.randint(-10, 10)}
         elif kind == "expire":
