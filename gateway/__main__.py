@@ -64,9 +64,7 @@ def main() -> int:
         signal.signal(each, lambda *_: sys.exit(exit_code()))
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_many_connections()
-    log.info(
-        "Feedback gateway at http://%s:%d, to %s.", settings.gateway_host, settings.gateway_port, _places(settings)
-    )
+    log.info("Feedback gateway at %s, to %s.", settings.address, settings.places)
     _serve(app, settings)
     return exit_code()
 
@@ -101,15 +99,6 @@ def _serve(app: GatewayApp, settings: GatewaySettings) -> None:
             timeout_graceful_shutdown=_CALLS_END_WITHIN_S,
         )
     ).run()
-
-
-def _address(settings: GatewaySettings) -> str:
-    host = settings.gateway_host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway_port}"
-
-
-def _places(settings: GatewaySettings) -> str:
-    return ", ".join(map(str, filter(None, (settings.upstream, *settings.allowed))))
 
 
 def _allow_many_connections() -> None:

@@ -76,6 +76,17 @@ class GatewaySettings(BaseSettings):
         return tuple(map(upstream_of, self.gateway_allowed_upstreams))
 
     @property
+    def address(self) -> str:
+        """Where the gateway listens."""
+        host = self.gateway_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.gateway_port}"
+
+    @property
+    def places(self) -> str:
+        """Where calls go, to be shown."""
+        return ", ".join(map(str, filter(None, (self.upstream, *self.allowed))))
+
+    @property
     def logged_body_bytes(self) -> int:
         """The most that is logged of a body."""
         return min(self.max_logged_body_bytes, _MOST_BODY_BYTES)

@@ -28,6 +28,7 @@ from deploy.up.checks import (
 from deploy.up.options import Options
 from deploy.up.setup import LOOPBACK
 from deploy.up.system import System
+from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings
 from operations.api_keys.stored_keys import valid
 from operations.retention import RetentionError, require_valid
@@ -59,10 +60,13 @@ def _check(options: Options) -> None:
     try:
         for each in (Settings, QuerySettings, WorkerSettings, RollupSettings):
             load(each)
+        gateway = load(GatewaySettings)
         require_valid(os.environ)
     except (SettingsError, RetentionError) as faults:
         raise CannotStartError(str(faults)) from None
     ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}
+    if gateway.upstream or gateway.allowed:
+        ports["FEEDBACK_GATEWAY_PORT"] = (gateway.gateway_host, gateway.gateway_port)
     if not os.environ.get("FEEDBACK_CLICKHOUSE_URL"):
         require_embedded_clickhouse()
         ports["--clickhouse-port"] = (LOOPBACK, options.clickhouse_port)
@@ -153,6 +157,9 @@ def _announce(system: System) -> None:
     clickhouse = system.setup.clickhouse_url if system.clickhouse else without_password(system.setup.clickhouse_url)
     # Printed before the ready line, so that a reader who waits for that line has everything.
     _say(_who_may_call(system))
+    if system.gateway is not None:
+        gateway = load(GatewaySettings)
+        _say(f"calls to {gateway.address} pass to {gateway.places} and are logged.")
     example = json.dumps({"trace_id": "hello", "value": 5, "weight": 1.0, "metadata": {"_user": "ada"}})
     print(
         f"Feedback API ready: {edge}  ClickHouse {clickhouse}  Kafka {system.setup.bootstrap}\n"

@@ -64,6 +64,23 @@ class Setup:
         """Whether every call needs a key, even if there is none."""
         return TypeAdapter(bool).validate_python(self.environment.get("FEEDBACK_REQUIRE_KEYS") or "false")
 
+    @property
+    def runs_gateway(self) -> bool:
+        """Whether a gateway has somewhere to pass calls on to."""
+        upstreams = ("FEEDBACK_GATEWAY_UPSTREAM", "FEEDBACK_GATEWAY_ALLOWED_UPSTREAMS")
+        return any(self.environment.get(name) for name in upstreams)
+
+    @property
+    def gateway_environment(self) -> dict[str, str]:
+        """The environment of the gateway, which logs to the edge that runs here, and not by way of a proxy."""
+        host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
+        direct = filter(None, (self.environment.get("NO_PROXY") or self.environment.get("no_proxy"), host))
+        return {
+            **self.environment,
+            "FEEDBACK_URL": f"http://{host}:{self.options.port}",
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(direct)),
+        }
+
     def with_offset_base(self, base: int | None) -> dict[str, str]:
         """The environment of the programs that use offsets."""
         return self.environment if base is None else {**self.environment, "FEEDBACK_OFFSET_BASE": str(base)}

@@ -40,6 +40,8 @@ from runtime.restart_backoff import Restarts
 from schemas.api_keys import ApiKey
 
 _EXPIRE_EVERY_S = 86_400
+# Calls that pass may be long answers, and their logs are sent after them.
+_GATEWAY_ENDS_WITHIN_S = 40
 _NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
 
 
@@ -68,6 +70,7 @@ class System:
             for number in range(options.workers)
         ]
         self.rollup = self._stream_program("rollup", self._rollup_command)
+        self.gateway = self._stream_program("gateway", self._gateway_command) if setup.runs_gateway else None
         self.expire = None
         if days_of_traces(environment) is not None:
             self.expire = self._program("expire", self._expire_command, None, self._expire_health, _NEVER_GIVEN_UP)
@@ -86,7 +89,7 @@ class System:
     def programs(self) -> list[Program]:
         """All programs that run here, in the order in which they are stopped."""
         engines = [program for program in (self.clickhouse, self.broker) if program is not None]
-        return [self.edge, *self._of_the_log, *engines]
+        return [*([self.gateway] if self.gateway else []), self.edge, *self._of_the_log, *engines]
 
     @property
     def _of_the_log(self) -> list[Program]:
@@ -107,6 +110,8 @@ class System:
         else:
             self.broker.start(while_broker_is_up)
         self.edge.start()
+        if self.gateway is not None:
+            self.gateway.start()
 
     async def wait_until_ready(self) -> None:
         """Return when all programs are ready."""
@@ -116,6 +121,8 @@ class System:
     async def stop(self) -> int | None:
         """Stop in an order that loses nothing; how many accepted records are not stored, None if that is not known."""
         left: int | None = 0
+        if self.gateway is not None:
+            await self.gateway.stop(grace=_GATEWAY_ENDS_WITHIN_S)
         await self.edge.stop(grace=15)
         if self.setup.is_broker_embedded and self.broker is not None and self.broker.is_ready.is_set():
             left = await drain(self.setup.bootstrap, self.setup.environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
@@ -201,6 +208,10 @@ class System:
             **self.setup.environment,
             **self._stream_ports.assign(self.rollup.name, len(self.workers)),
         }
+
+    async def _gateway_command(self) -> Command:
+        number = len(self.workers) + 1
+        return python("gateway"), self.setup.gateway_environment | self._stream_ports.assign("gateway", number)
 
     async def _expire_command(self) -> Command:
         command = [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)]

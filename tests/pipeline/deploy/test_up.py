@@ -32,8 +32,10 @@ def up(tmp_path: Path) -> Iterator[Starter]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One that several tests share, each leaving it ready."""
+    gateway, upstream = free_ports(2)
+    environment = {"FEEDBACK_GATEWAY_UPSTREAM": f"http://127.0.0.1:{upstream}", "FEEDBACK_GATEWAY_PORT": str(gateway)}
     with starter(tmp_path_factory.mktemp("up")) as start:
-        yield start("data").start_and_wait(has_tables=False)
+        yield start("data", environment=environment).start_and_wait(has_tables=False)
 
 
 def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) -> None:
@@ -45,6 +47,15 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     assert json.loads(pasted.stdout)["status"] == "success"
     trace = json.loads(shlex.split(example[0])[-1])["trace_id"]
     until(lambda: running.stored(trace) == 1, "the example is stored")
+
+
+def test_a_gateway_runs_where_an_upstream_is_set_and_logs_to_the_edge_beside_it(running: Up) -> None:
+    at = f"http://127.0.0.1:{running.environment['FEEDBACK_GATEWAY_PORT']}"
+    assert f"feedback: calls to {at} pass to " in running.errors.read_text()
+    reply = requests.post(f"{at}/v1/chat/completions", headers={"x-portkey-trace-id": "passed"}, json={}, timeout=30)
+    assert reply.status_code == 502  # nothing listens at this upstream
+    query = "SELECT count() FROM feedback.request_logs WHERE trace_id = 'passed' AND status = 502"
+    until(lambda: number(running.clickhouse_url, query) == 1, "the call is logged")
 
 
 def test_another_user_can_read_nothing_of_it(running: Up) -> None:

@@ -24,6 +24,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from deploy import cli
+from gateway.settings import GatewaySettings
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from operations.retention import SETTINGS as POLICIES
@@ -38,9 +39,12 @@ SETTINGS: dict[str, list[type[BaseSettings]]] = {
     "edge": [Settings, QuerySettings],
     "worker": [WorkerSettings],
     "rollup": [RollupSettings],
+    "gateway": [GatewaySettings],
 }
-LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker", "rollup")
-OURS = ("setup", "edge", "worker", "rollup", "expire")
+OF_THE_CLIENT = {"gateway": {"FEEDBACK_URL", "FEEDBACK_API_KEY"}}
+LONG_RUNNING = ("kafka", "clickhouse", "edge", "worker", "rollup", "gateway")
+OF_ENGINES = ("setup", "edge", "worker", "rollup", "expire")
+OURS = (*OF_ENGINES, "gateway")
 PASSWORD = {"CLICKHOUSE_PASSWORD": "s3cret"}
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<word>[^{}]*))?\})")
@@ -103,7 +107,7 @@ def test_an_export_is_downloaded_from_the_port_that_is_published() -> None:
 def test_each_key_of_a_service_is_one_that_compose_has() -> None:
     known = {"build", "image", "platform", "entrypoint", "command", "environment", "depends_on", "deploy", "restart"}
     known |= {"healthcheck", "stop_grace_period", "init", "logging", "ports", "volumes", "tmpfs", "read_only"}
-    known |= {"user", "cap_drop", "security_opt", "ulimits"}
+    known |= {"user", "cap_drop", "security_opt", "ulimits", "profiles"}
     checked = {"test", "interval", "timeout", "retries", "start_period", "start_interval"}
     for name, service in services().items():
         assert set(service) <= known, name
@@ -113,7 +117,7 @@ def test_each_key_of_a_service_is_one_that_compose_has() -> None:
 
 def test_each_command_is_one_that_the_command_line_takes() -> None:
     parser = cli._parser()
-    for name in ("edge", "worker", "rollup", "expire"):
+    for name in ("edge", "worker", "rollup", "expire", "gateway"):
         assert "entrypoint" not in services()[name], "the image's entry point is `feedback`"
         parser.parse_args(services()[name]["command"])
     setup = services()["setup"]
@@ -138,7 +142,7 @@ def variables_of(service: str) -> set[str]:
 
 @pytest.mark.parametrize("service", SETTINGS)
 def test_every_setting_of_a_program_can_be_given_and_no_other_is(service: str) -> None:
-    assert set(services()[service]["environment"]) == variables_of(service)
+    assert set(services()[service]["environment"]) == variables_of(service) | OF_THE_CLIENT.get(service, set())
 
 
 @pytest.mark.parametrize("service", SETTINGS)
@@ -215,10 +219,11 @@ def test_edge_and_workers_wait_for_setup_and_setup_for_healthy_engines() -> None
 
 def test_every_published_port_is_open_to_this_machine_only() -> None:
     published = {port for service in services().values() for port in service.get("ports", ())}
-    assert published == {"127.0.0.1:8787:8787", "127.0.0.1:9092:9092", "127.0.0.1:8123:8123"}
-    elsewhere = services(EDGE_ADDRESS="0.0.0.0", EDGE_PORT="80", KAFKA_PORT="1092", CLICKHOUSE_PORT="1123")
+    assert published == {"127.0.0.1:8787:8787", "127.0.0.1:9092:9092", "127.0.0.1:8123:8123", "127.0.0.1:8789:8789"}
+    given = {"EDGE_PORT": "80", "KAFKA_PORT": "1092", "CLICKHOUSE_PORT": "1123", "GATEWAY_PORT": "81"}
+    elsewhere = services(EDGE_ADDRESS="0.0.0.0", **given)
     moved = {port for service in elsewhere.values() for port in service.get("ports", ())}
-    assert moved == {"0.0.0.0:80:8787", "127.0.0.1:1092:9092", "127.0.0.1:1123:8123"}
+    assert moved == {"0.0.0.0:80:8787", "127.0.0.1:1092:9092", "127.0.0.1:1123:8123", "127.0.0.1:81:8789"}
 
 
 def test_no_service_runs_as_root() -> None:
@@ -247,7 +252,9 @@ def test_kafka_sends_each_client_on_to_an_address_that_it_can_reach() -> None:
     )
     assert set(listeners) == {"INSIDE", "OUTSIDE", "CONTROLLER"}
     assert advertised["INSIDE"] == ("kafka", ":", listeners["INSIDE"][2])
-    assert {found[name]["environment"]["FEEDBACK_KAFKA_BOOTSTRAP"] for name in OURS} == {"".join(advertised["INSIDE"])}
+    assert {found[name]["environment"]["FEEDBACK_KAFKA_BOOTSTRAP"] for name in OF_ENGINES} == {
+        "".join(advertised["INSIDE"])
+    }
     assert "--bootstrap-server " + "".join(advertised["INSIDE"]) in found["kafka"]["healthcheck"]["test"][1]
     assert found["kafka"]["ports"] == ["".join(advertised["OUTSIDE"]) + ":" + listeners["OUTSIDE"][2]]
     assert advertised["OUTSIDE"][0] == "127.0.0.1"
@@ -298,14 +305,18 @@ def answering(status: int) -> Iterator[int]:
             thread.join()
 
 
-def test_the_edge_is_healthy_exactly_while_it_says_that_it_is_ready() -> None:
-    test = services()["edge"]["healthcheck"]["test"]
-    assert test[:3] == ["CMD", "python", "-c"]
-    assert test[3].count("8787") == 1
+def test_the_edge_says_whether_it_is_ready() -> None:
     assert "/readyz" in {getattr(route, "path", "") for route in create_app(Settings()).routes}
 
+
+@pytest.mark.parametrize(("service", "its_port"), [("edge", "8787"), ("gateway", "9464")])
+def test_a_service_is_healthy_exactly_while_it_says_that_it_is_ready(service: str, its_port: str) -> None:
+    test = services()[service]["healthcheck"]["test"]
+    assert test[:3] == ["CMD", "python", "-c"]
+    assert test[3].count(its_port) == 1
+
     def healthy(port: int) -> bool:
-        script = test[3].replace("8787", str(port))
+        script = test[3].replace(its_port, str(port))
         return subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL).returncode == 0
 
     with answering(200) as port:
