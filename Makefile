@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format docs dist clean lock vendor pictures bench bench-worker bench-edge \
-  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
+  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway
 
 help: ## list the targets
 	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -62,7 +62,7 @@ fuzz: $(VENV)/.dev ## send the publishing routes bodies of every kind and compar
 
 ##@ Measure
 
-BENCHMARKS := bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading
+BENCHMARKS := bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway
 bench: $(BENCHMARKS) ## measure all below, an hour and a half on two cores; ARGS="--rounds 2" and the like go along
 
 bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
@@ -88,6 +88,15 @@ bench-hot-trace: $(VENV)/.dev ## measure a trace with 100,000 feedbacks beside o
 
 bench-reading: $(VENV)/.dev ## measure every reading endpoint over ten million requests; ARGS="--requests 1000000 --small 100000" takes minutes
 	$(PY) -m benchmarks.reading $(ARGS)
+
+bench-gateway: $(VENV)/.dev $(VENV)/.litellm ## measure the gateway beside a direct call and LiteLLM's proxy; needs wrk
+	$(PY) -m benchmarks.gateway $(ARGS)
+
+$(VENV)/.litellm: benchmarks/litellm_requirements.txt $(VENV)/.dev
+	$(PY) -m venv $(VENV)/litellm
+	$(VENV)/bin/uv pip install -q --python $(VENV)/litellm/bin/python --require-hashes -r $< || \
+	  $(VENV)/litellm/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
 	$(PY) -m venv $(VENV)/quix
@@ -137,4 +146,6 @@ lock: ## pin every dependency with hashes (needs uv)
 	done
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  benchmarks/quix_requirements.in -o benchmarks/quix_requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  benchmarks/litellm_requirements.in -o benchmarks/litellm_requirements.txt
 	echo uv | uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o requirements/uv.txt

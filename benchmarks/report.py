@@ -19,8 +19,18 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace", "reading")
-PACKAGES = ("aiokafka", "faust-streaming", "clickhouse-connect", "chdb", "pyarrow", "msgspec", "fastapi", "uvicorn")
+ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace", "reading", "gateway")
+PACKAGES = (
+    "aiokafka",
+    "faust-streaming",
+    "clickhouse-connect",
+    "chdb",
+    "pyarrow",
+    "msgspec",
+    "fastapi",
+    "uvicorn",
+    "aiohttp",
+)
 
 _INTRODUCTION = """\
 # Benchmark tables

@@ -7,6 +7,9 @@ from enum import Enum
 from gateway.call_trace import CallTrace
 from gateway.passed_headers import Pairs
 
+EVENTS = "text/event-stream"
+EVENT_BYTES_PER_LOGGED = 8
+"""A stream of events is that much longer than the answer it makes."""
 TAIL_BYTES = 65_536
 """The end of a longer body is kept as well: it tells what the call has used."""
 
@@ -20,6 +23,11 @@ class CallOutcome(Enum):
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_BROKE_OFF = "upstream_broke_off"
     REFUSED = "refused"
+
+
+def is_events(content_type: str) -> bool:
+    """Whether a body is a stream of server-sent events."""
+    return content_type.strip().lower().startswith(EVENTS)
 
 
 class HeldBytes:
@@ -117,6 +125,12 @@ class CallRecord:
         self.asked = KeptBody(held, most)
         self.answered = KeptBody(held, most)
         self._began = time.perf_counter()
+
+    def begin_answer(self, status: int, headers: Pairs) -> None:
+        """The head of the answer has come."""
+        self.status, self.response_headers = status, headers
+        if any(name.lower() == b"content-type" and is_events(value.decode("latin-1")) for name, value in headers):
+            self.answered.most *= EVENT_BYTES_PER_LOGGED
 
     def end(self, outcome: CallOutcome) -> None:
         """The answer is complete, or there will be no more of it."""

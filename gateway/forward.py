@@ -105,7 +105,7 @@ class Call:
 
     async def _answer(self, response: aiohttp.ClientResponse) -> None:
         record, send = self._record, self._send
-        record.status, record.response_headers = response.status, list(response.raw_headers)
+        record.begin_answer(response.status, list(response.raw_headers))
         headers = to_caller(response.raw_headers, record.trace.trace_id.encode())
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in response.content.iter_any():

@@ -12,11 +12,8 @@ from typing import Any
 
 from feedback_client.storable import MAX_DEPTH, check_storable
 from feedback_client.streamed_answers import assembled
-from gateway.call_record import KeptBody
+from gateway.call_record import EVENT_BYTES_PER_LOGGED, KeptBody, is_events
 
-EVENTS = "text/event-stream"
-EVENT_BYTES_PER_LOGGED = 8
-"""A stream of events is that much longer than the answer it makes."""
 TRUNCATED, BINARY = "$truncated", "$binary"
 
 _PREFIX_CHARS = 1_000
@@ -50,11 +47,6 @@ def logged_body(kept: KeptBody, content_type: str, coding: str, most: int) -> An
     if is_whole and len(head) <= most:
         return _json_or_text(text)
     return {**_facts_in(text, tail), TRUNCATED: {"bytes": kept.total, "prefix": text[:_PREFIX_CHARS]}}
-
-
-def is_events(content_type: str) -> bool:
-    """Whether a body is a stream of server-sent events."""
-    return content_type.lower().startswith(EVENTS)
 
 
 def _of_events(head: bytes, tail: bytes, most: int, total: int) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.upstreams import Upstream, upstream_of
@@ -10,6 +10,7 @@ from runtime.harmless_names import KeptNames
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Request and answer of one call must fit into one log, of at most 4.9 MB.
 _MOST_BODY_BYTES = 2_000_000
 
@@ -18,13 +19,7 @@ def _listed(value: object) -> object:
     return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
 
-def _parsed(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts:
-        upstream_of(text)
-    return texts
-
-
-Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_parsed)]
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class GatewaySettings(BaseSettings):
@@ -32,10 +27,10 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 
-    gateway_upstream: str = ""
-    gateway_allowed_upstreams: Addresses = ()
     gateway_host: str = Field("127.0.0.1", min_length=1)
     gateway_port: int = Field(8789, ge=1, le=65535)
+    gateway_upstream: str = ""
+    gateway_allowed_upstreams: Addresses = ()
     gateway_timeout_s: float = Field(600, gt=0, le=86_400, allow_inf_nan=False)
     gateway_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
@@ -51,19 +46,15 @@ class GatewaySettings(BaseSettings):
     def _hosts(cls, value: object) -> object:
         return host_names(value) if isinstance(value, str) else value
 
-    @field_validator("gateway_upstream")
+    @field_validator("gateway_upstream", "gateway_allowed_upstreams")
     @classmethod
-    def _is_upstream(cls, text: str) -> str:
-        if text:
-            upstream_of(text)
-        return text
-
-    @model_validator(mode="after")
-    def _is_no_loop(self) -> "GatewaySettings":
-        for upstream in (self.upstream, *self.allowed):
-            if upstream and (upstream.host, upstream.port) == (self.gateway_host.lower(), self.gateway_port):
-                raise ValueError(f"{upstream} is the gateway itself: name another upstream or another port")
-        return self
+    def _is_upstream(cls, given: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
+        own = {str(info.data.get("gateway_host", "")).lower(), *_LOOPBACK}
+        for text in filter(None, (given,) if isinstance(given, str) else given):
+            upstream = upstream_of(text)
+            if upstream.port == info.data.get("gateway_port") and upstream.host in own:
+                raise ValueError(f"must name another server: {upstream} is the gateway itself")
+        return given
 
     @property
     def upstream(self) -> Upstream | None:

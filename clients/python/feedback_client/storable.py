@@ -30,6 +30,8 @@ def check_storable(value: object, name: str, levels: int) -> int:
         for each in level:
             _check_plain(each, name)
         floats += sum(isinstance(each, float) for each in level)
+        if not inner:
+            break
         level = inner
     return floats
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_client.storable import MAX_DEPTH, check_storable
-from gateway.call_record import TAIL_BYTES, HeldBytes, KeptBody
+from gateway.call_record import TAIL_BYTES, CallRecord, HeldBytes, KeptBody
+from gateway.call_trace import CallTrace
 from gateway.logged_body import logged_body
 
 JSON = "application/json"
@@ -77,6 +78,30 @@ def test_a_large_body_tells_its_model_and_what_it_used() -> None:
         found = logged(*chunks)
         assert (found["model"], found["usage"]) == ("m", {"total_tokens": 3, "details": {"a": 1}})
         assert found["$truncated"]["bytes"] == len(body)
+
+
+def streamed(words: int) -> Any:
+    """What is logged of a chat's stream of so many words, which ends with its usage."""
+    record = CallRecord("POST", "http://h/", "p", CallTrace("t"), [], HeldBytes(100_000_000), MOST)
+    record.begin_answer(200, [(b"Content-Type", b"text/event-stream; charset=utf-8")])
+    chunk = {"model": "m", "choices": [{"index": 0, "delta": {"content": "word "}}]}
+    for _ in range(words):
+        record.answered.add(f"data: {json.dumps(chunk)}\n\n".encode())
+    record.answered.add(b'data: {"model": "m", "choices": [], "usage": {"total_tokens": 9}}\n\ndata: [DONE]\n\n')
+    return logged_body(record.answered, "text/event-stream; charset=utf-8", "", MOST)
+
+
+def test_a_stream_is_logged_as_its_answer_although_its_events_are_longer_than_a_body_may_be() -> None:
+    answer = streamed(300)
+    assert answer["choices"][0]["message"]["content"] == "word " * 300
+    assert answer["usage"] == {"total_tokens": 9}
+
+
+@pytest.mark.parametrize("words", [1_000, 20_000])
+def test_of_a_stream_that_is_too_long_the_model_and_the_usage_are_logged(words: int) -> None:
+    answer = streamed(words)
+    assert (answer["model"], answer["usage"]) == ("m", {"total_tokens": 9})
+    assert answer["$truncated"]["bytes"] > 80 * words
 
 
 def test_what_is_kept_of_a_body_is_bounded_and_given_back() -> None:

@@ -1,0 +1,71 @@
+"""Load for a gateway: calls one after the other, streams one after the other, and as much as it takes (`wrk`)."""
+
+import http.client
+import json
+import re
+import subprocess
+import tempfile
+import time
+
+from benchmarks.engines import OTHER_CORE
+
+PATH = "/v1/chat/completions"
+CONNECTIONS = 16
+HEADERS = {"content-type": "application/json", "authorization": "Bearer sk-measured"}
+
+_ASKED = {
+    "model": "gpt-4o",
+    "messages": [
+        {"role": "system", "content": "You give titles to articles."},
+        {"role": "user", "content": "An article about the rain. " * 20},
+    ],
+}
+CALL, STREAM = (json.dumps({**_ASKED, **more}) for more in ({}, {"stream": True}))
+
+_SCRIPT = """
+wrk.method, wrk.body = "POST", [[%s]]
+wrk.headers["Content-Type"], wrk.headers["Authorization"] = "application/json", "Bearer sk-measured"
+"""
+
+
+def calls(port: int, count: int) -> list[float]:
+    """Milliseconds from sending a call until its answer is read, one call after the other on one connection."""
+    return _times(port, CALL, count, whole=True)
+
+
+def first_bytes(port: int, count: int) -> list[float]:
+    """Milliseconds from sending a call until the first byte of its stream."""
+    return _times(port, STREAM, count, whole=False)
+
+
+def _times(port: int, body: str, count: int, *, whole: bool) -> list[float]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    times = []
+    try:
+        for _ in range(count):
+            began = time.perf_counter()
+            connection.request("POST", PATH, body, HEADERS)
+            answer = connection.getresponse()
+            answer.read() if whole else answer.read1(1)
+            times.append((time.perf_counter() - began) * 1000)
+            if answer.status != 200:
+                raise RuntimeError(f"answered {answer.status}: {answer.read(300)!r}")
+            answer.read()
+    finally:
+        connection.close()
+    return times
+
+
+def closed_loop(port: int, seconds: int) -> tuple[float, int]:
+    """Calls per second over connections that each wait for their answer, and calls in all."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_SCRIPT % CALL)
+        script.flush()
+        load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name, f"http://127.0.0.1:{port}{PATH}"]
+        argv = ["taskset", "-c", str(OTHER_CORE), *load]
+        output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    total = re.search(r"(\d+) requests in", output)
+    if "Non-2xx" in output or "Socket errors" in output or rate is None or total is None:
+        raise RuntimeError(f"not every answer was 200:\n{output}")
+    return float(rate[1]), int(total[1])
