@@ -8,6 +8,7 @@ compares with this.
 from typing import Any
 
 from ingest_api.otlp.telemetry_data import Attributes
+from ingest_api.validation.numbers import cents_of
 from schemas.limits import HIGHEST_AMOUNT, HIGHEST_STATUS, HIGHEST_TOKENS
 
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor")
@@ -93,7 +94,7 @@ def take_cents(attributes: Attributes) -> float | None:
         value = attributes.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) * 100 <= HIGHEST_AMOUNT:
             del attributes[name]
-            return value * 100
+            return cents_of(value)
     return None
 
 

@@ -1,6 +1,7 @@
 """Reads numbers as clients send them: as JSON numbers or numeric strings, never as booleans."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -23,3 +24,8 @@ def not_boolean(value: Any) -> Any:
     if value is True or value is False:
         raise ValueError("a boolean is not a number")
     return value
+
+
+def cents_of(dollars: float) -> float:
+    """US dollars in cents, with the digits that they had: 0.000225 is 0.0225, and no more."""
+    return float(Decimal(str(dollars)) * 100)

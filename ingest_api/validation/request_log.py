@@ -1,7 +1,7 @@
 """Decides request log calls: from body and headers to the events to publish.
 
 Pure, except for the randomness of new ids; the time is given. Takes every shape that Portkey's SDKs and the LangChain
-and LlamaIndex handlers send. If a field is in several places, the body wins over the headers.
+and LlamaIndex handlers send, and what LiteLLM sends. If a field is in several places, the body wins over the headers.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ from ingest_api.validation.fields import (
     validated,
 )
 from ingest_api.validation.json_limits import dump, parse, shown
+from ingest_api.validation.litellm_payload import LiteLlmCall, as_request_log, is_payload, lines_as_array
 from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import body_object, model_of, time_of, tokens_of
@@ -38,12 +39,15 @@ from schemas.ids import idempotent_id, new_id, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import REQUEST_LOGS
 
+_OF_LITELLM = -3
+"""In place of a position, so that no Idempotency-Key gives the id of a call of LiteLLM's."""
 _TRACE_NAMES = ("trace_id", "traceId", "traceID")
 
 
 def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: BodyLimits) -> Accepted:
     """The events of a POST; ApiError if any of its items is at fault."""
-    items, bulk = items_of(parse(body), limits)
+    items, bulk = items_of(parse(lines_as_array(body)), limits)
+    items, identities = _without_dialect(items)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
     from_headers = header_metadata(headers)
     parent = sent.traceparent(headers)
@@ -61,9 +65,12 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
         )
         record_key = trace_key(call.workspace, trace_id)
         trace_hash = murmur2(record_key)
-        request_id = str(
-            new_id(trace_hash, call.now_ms) if key is None else idempotent_id(trace_hash, call.workspace, key, index)
-        )
+        if key is not None:
+            request_id = str(idempotent_id(trace_hash, call.workspace, key, index))
+        elif identities[index]:
+            request_id = str(idempotent_id(trace_hash, call.workspace, identities[index], _OF_LITELLM))
+        else:
+            request_id = str(new_id(trace_hash, call.now_ms))
         event = {
             "event": "request",
             "workspace": call.workspace,
@@ -90,6 +97,15 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
         for trace_hash, record_key, event in placed
     ]
     return Accepted(ids, records, trace_ids, claim)
+
+
+def _without_dialect(items: list[Any]) -> tuple[list[Any], list[str]]:
+    """The items with LiteLLM's payloads as request logs, and what identifies each of these; empty for all others."""
+    if not any(map(is_payload, items)):
+        return items, [""] * len(items)
+    # LiteLLM may have nothing to say of a call, and says null.
+    calls = [as_request_log(item) if is_payload(item) else LiteLlmCall(item, "") for item in items if item is not None]
+    return [each.log for each in calls], [each.identity for each in calls]
 
 
 def _trace_id(

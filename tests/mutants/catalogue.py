@@ -425,4 +425,11 @@ MUTANTS = (
         "edits.weight_by = sequence",
         REPLAY,
     ),
+    Mutant(
+        "the caller's own trace id comes before LiteLLM's",
+        "ingest_api/validation/litellm_payload.py",
+        """headers.get("x-portkey-trace-id") or payload.get("trace_id")""",
+        """payload.get("trace_id") or headers.get("x-portkey-trace-id")""",
+        "tests/unit/ingest_api/test_litellm_payload.py::test_a_call_becomes_a_request",
+    ),
 )
