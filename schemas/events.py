@@ -114,7 +114,7 @@ class FeedbackDeleted(Event):
     deleted_at: AwareDatetime
 
 
-class StateForgotten(Event):
+class CachedStateInvalidated(Event):
     """An operator has changed stored rows of a trace: its numbers have to be read and published again.
 
     The worker of this partition drops its cached state of the trace.
@@ -145,7 +145,8 @@ class TraceExpired(BaseModel):
 
 
 FeedbackEvent = Annotated[
-    FeedbackCreated | FeedbackUpdated | FeedbackDeleted | StateForgotten | TraceExpired, Field(discriminator="event")
+    FeedbackCreated | FeedbackUpdated | FeedbackDeleted | CachedStateInvalidated | TraceExpired,
+    Field(discriminator="event"),
 ]
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -76,7 +76,7 @@ class DeadLetter(BaseModel):
     timestamp: AwareDatetime | None = Field(description="The record's own time.")
 
 
-class RollupTouch(BaseModel):
+class RollupInvalidation(BaseModel):
     """Feedback created in this hour has changed, so its rollups have to be computed again. Internal."""
 
     model_config = ConfigDict(extra="ignore")
@@ -89,6 +89,6 @@ OUTPUTS: dict[str, type[BaseModel]] = {
     "feedback.enriched.v1": EnrichedFeedback,
     "trace.aggregates.v1": TraceAggregate,
     "feedback.dead.v1": DeadLetter,
-    "rollup.touches.v1": RollupTouch,
+    "rollup.touches.v1": RollupInvalidation,
     "api.keys.v1": ApiKey,
 }

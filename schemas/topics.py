@@ -12,7 +12,7 @@ REQUEST_LOGS = "request.logs.v1"
 ENRICHED = "feedback.enriched.v1"
 AGGREGATES = "trace.aggregates.v1"
 DEAD = "feedback.dead.v1"
-ROLLUP_TOUCHES = "rollup.touches.v1"
+ROLLUP_INVALIDATIONS = "rollup.touches.v1"
 API_KEYS = "api.keys.v1"
 
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -64,7 +64,7 @@ TOPICS = (
         retention_ms=30 * _DAY_MS,
     ),
     Topic(
-        ROLLUP_TOUCHES,
+        ROLLUP_INVALIDATIONS,
         "workspace/hour",
         "Hours whose feedback has changed, for the rollups to be computed anew; internal.",
         retention_ms=7 * _DAY_MS,

@@ -127,7 +127,7 @@ def _wait(given: argparse.Namespace, progress: "Progress") -> None:
     """Return when workers have stored all events, and the rollups are computed."""
     from operations.connections import kafka
     from operations.erase.events import until_committed
-    from schemas.topics import INPUTS, ROLLUP_TOUCHES
+    from schemas.topics import INPUTS, ROLLUP_INVALIDATIONS
 
-    for group, topics in ((given.group, INPUTS), (options.rollup_group(), (ROLLUP_TOUCHES,))):
+    for group, topics in ((given.group, INPUTS), (options.rollup_group(), (ROLLUP_INVALIDATIONS,))):
         kafka(given.bootstrap, until_committed(given.bootstrap, group, _PATIENCE_S, progress, topics))

@@ -19,7 +19,7 @@ from query_api.auth import REFUSALS, AdminCaller
 from query_api.errors import example
 from runtime.http_errors import ApiError
 from runtime.times import parse_time
-from schemas.topics import INPUTS, ROLLUP_TOUCHES
+from schemas.topics import INPUTS, ROLLUP_INVALIDATIONS
 
 _LEAST_S = 2.0
 # Pages that stay open may take a twentieth of one core at most.
@@ -189,7 +189,7 @@ class _Status:
 
     def _measure(self, client: Client) -> PipelineStatus:
         commands = self._commands
-        groups = {commands.workers.group: INPUTS, commands.rollup_group: (ROLLUP_TOUCHES,)}
+        groups = {commands.workers.group: INPUTS, commands.rollup_group: (ROLLUP_INVALIDATIONS,)}
         seen = look(commands.workers.bootstrap, groups)
         self._progress.see(time.monotonic(), seen)
         checks = last_results(client)

@@ -124,7 +124,7 @@ def _remove(client: Client, positions: Positions, progress: Progress) -> None:
     """Remove what committed notices cover, then the remains of completed removals."""
     told = positions.parameters()
     client.command(statements.NOTE_RECORDS, parameters=told)
-    client.command(statements.FORGET_EXPIRING)
+    client.command(statements.CLEAR_EXPIRING)
     client.command(statements.NOTE_EXPIRING, parameters=told)
     some = bool(client.command("SELECT count() FROM feedback.expiring"))
     over = bool(client.command(statements.COUNT_OVER, parameters=told))
@@ -137,7 +137,7 @@ def _remove(client: Client, positions: Positions, progress: Progress) -> None:
         _delete(client, last, told, progress)
     gone = [*[statements.JOURNAL] * some, *[statements.NOTICES] * over]
     _delete(client, {"journal": " OR ".join(f"({each})" for each in gone)}, told, progress)
-    client.command(statements.FORGET_EXPIRING)
+    client.command(statements.CLEAR_EXPIRING)
 
 
 def _delete(client: Client, conditions: dict[str, str], told: dict[str, object], progress: Progress) -> None:

@@ -71,7 +71,7 @@ SELECT topic, kafka_partition, sequence
 FROM ({_entries(_RECORD, f"SELECT trace_hash, at, before FROM ({_COVERED})")})
 UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.journal WHERE {_OVER}
 """
-FORGET_EXPIRING = "TRUNCATE TABLE feedback.expiring"
+CLEAR_EXPIRING = "TRUNCATE TABLE feedback.expiring"
 NOTE_EXPIRING = f"INSERT INTO feedback.expiring (trace_hash, kafka_partition, sequence, requests_before) {_COVERED}"
 
 _REQUESTS = (

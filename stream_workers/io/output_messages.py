@@ -151,7 +151,7 @@ def rollup_invalidations(hours: Iterable[HourStart]) -> list[OutputMessage]:
 
 def _rollup_invalidation(workspace: str, start: int) -> OutputMessage:
     key = f"{workspace}/{start}".encode()
-    return OutputMessage(topics.ROLLUP_TOUCHES, None, key, _encode(_RollupInvalidation(workspace, start)))
+    return OutputMessage(topics.ROLLUP_INVALIDATIONS, None, key, _encode(_RollupInvalidation(workspace, start)))
 
 
 def _dead_letter(rejected: RejectedRecord) -> OutputMessage:

@@ -23,7 +23,7 @@ from faust.types import TP
 from runtime import metrics
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
-from schemas.topics import ROLLUP_TOUCHES
+from schemas.topics import ROLLUP_INVALIDATIONS
 from stream_workers.batches.batch_transport import PassThrough, consumer_of
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.offset_progress import ConsumerBatch
@@ -55,7 +55,9 @@ def named_hours(values: Iterable[bytes | None]) -> set[Hour]:
         try:
             invalidation = _decode(value or b"")
         except msgspec.DecodeError:
-            log.warning("a record of %s names no hour and is skipped: %d bytes", ROLLUP_TOUCHES, len(value or b""))
+            log.warning(
+                "a record of %s names no hour and is skipped: %d bytes", ROLLUP_INVALIDATIONS, len(value or b"")
+            )
         else:
             hours.add(Hour(invalidation.workspace, invalidation.hour - invalidation.hour % 3600))
     return hours
@@ -79,7 +81,7 @@ async def compute_counted(client: AsyncClient, hours: Collection[Hour]) -> None:
 def build_app(settings: RollupSettings) -> faust.App:
     """The program, ready to be run by `faust.Worker`."""
     app = batch_app(settings, settings.rollup_group, _MOST_INVALIDATIONS)
-    batches = app.topic(ROLLUP_TOUCHES, schema=PassThrough(), key_type=None, value_type=None)
+    batches = app.topic(ROLLUP_INVALIDATIONS, schema=PassThrough(), key_type=None, value_type=None)
 
     @app.agent(batches, name="roll-up")
     async def roll_up(stream: Any) -> None:

@@ -19,7 +19,7 @@ from operations.erase.events import until_committed
 from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from schemas.api_keys import ApiKey, Scope, new_key
-from schemas.topics import INPUTS, ROLLUP_TOUCHES
+from schemas.topics import INPUTS, ROLLUP_INVALIDATIONS
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
@@ -55,7 +55,7 @@ class DashboardSystem(Pipeline):
     def fill(self, records: Sequence[OutgoingRecord]) -> None:
         """Send events past the edge, and wait until they are stored, and their hours and days computed."""
         apart(asyncio.run, send(self.engines.kafka, records, "events sent", Progress()))
-        for group, topics in (("feedback-workers", INPUTS), (ROLLUP_GROUP, (ROLLUP_TOUCHES,))):
+        for group, topics in (("feedback-workers", INPUTS), (ROLLUP_GROUP, (ROLLUP_INVALIDATIONS,))):
             apart(asyncio.run, until_committed(self.engines.kafka, group, 180, Progress(), topics))
 
 

@@ -16,7 +16,7 @@ from deploy.kafka.broker import free_ports
 from operations.migrate import migrate
 from operations.topics import create_topics
 from runtime.kafka_offsets import committed_offsets
-from schemas.topics import FEEDBACK_EVENTS, ROLLUP_TOUCHES
+from schemas.topics import FEEDBACK_EVENTS, ROLLUP_INVALIDATIONS
 from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, kafka, until
 
 TOPICS_OF = {"stream_workers": 2, "stream_workers.rollup.app": 1}
@@ -42,13 +42,16 @@ def test_programs_wait_for_a_clickhouse_that_is_not_there_yet(tmp_path: Path) ->
     try:
         asyncio.run(embedded_broker.wait_until_ready(engines.kafka))
         asyncio.run(create_topics(engines.kafka, PARTITIONS))
-        asyncio.run(send_poison(engines.kafka, FEEDBACK_EVENTS, ROLLUP_TOUCHES))
+        asyncio.run(send_poison(engines.kafka, FEEDBACK_EVENTS, ROLLUP_INVALIDATIONS))
         with programs(engines, tmp_path) as logs:
             until(lambda: all(tries(log) > 1 for log in logs.values()), "all have tried to reach ClickHouse")
             with clickhouse_front(tmp_path / "clickhouse", clickhouse_port):
                 migrate(engines.clickhouse)
                 until(lambda: has_read(engines.kafka, "feedback-workers", FEEDBACK_EVENTS), "the worker works")
-                until(lambda: has_read(engines.kafka, "feedback-rollups", ROLLUP_TOUCHES), "the rollup program works")
+                until(
+                    lambda: has_read(engines.kafka, "feedback-rollups", ROLLUP_INVALIDATIONS),
+                    "the rollup program works",
+                )
     finally:
         broker.kill()
 
