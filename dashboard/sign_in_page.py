@@ -25,7 +25,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             form = await form_of(request)
             key, where = form.get("key", "").strip(), own_path(form.get("next"))
             if not session.could_be_key(key):
-                raise ApiError("this is no API key of this server: they begin with fbk_", status=401)
+                raise ApiError("this is not an API key of this server, whose keys begin with fbk_", status=401)
             await pages.api.as_viewer(key).get("/v1/caller")
         except ApiError as error:
             return pages.render(request, None, "sign_in.html", error.status, error=error, next="/logs")

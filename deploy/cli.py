@@ -198,13 +198,13 @@ def _module(name: str) -> Callable[[argparse.Namespace], int]:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected 1 to 65535")
     return int(text)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: expected a whole number from 1")
     return int(text)
 
 

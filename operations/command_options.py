@@ -88,12 +88,12 @@ def place(text: str) -> tuple[str, int, int]:
     """The topic, partition and sequence of a dead letter."""
     topic, *numbers = text.rsplit("/", 2)
     if len(numbers) < 2 or not all(_DIGITS(number) for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no place: give TOPIC/PARTITION/SEQUENCE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dead letter's place: expected TOPIC/PARTITION/SEQUENCE")
     if topic not in INPUTS:
-        raise argparse.ArgumentTypeError(f"no letter is of a topic {topic!r}: give {' or '.join(INPUTS)}")
+        raise argparse.ArgumentTypeError(f"unknown topic {topic!r}: expected {' or '.join(INPUTS)}")
     partition, sequence = map(int, numbers)
     if partition > _LAST_PARTITION or sequence > _LAST_SEQUENCE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no place: no log has such a partition or sequence")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dead letter's place: a number is out of range")
     return topic, partition, sequence
 
 
@@ -102,7 +102,7 @@ def time(text: str) -> datetime:
     try:
         at = parse_time(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give it as 2026-01-31T12:00Z") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: expected one such as 2026-01-31T12:00Z") from None
     if not 1970 <= at.year < 2100:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 1970 and 2099")
     return at
@@ -115,7 +115,7 @@ def seconds(text: str) -> float:
     except ValueError:
         given = -1
     if not 0 <= given <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 0 to 3600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: expected 0 to 3600")
     return given
 
 

@@ -51,13 +51,13 @@ def _fault(given: str, value: str) -> str:
     if name in KNOWN | _OF_CLIENTS | _OF_TESTS or _is_service_link(name, value):
         return ""
     if name in _REPLACED:
-        return f"{given} is no setting any more, {_REPLACED[name]}" if value else ""
+        return f"{given} is no longer a setting, {_REPLACED[name]}" if value else ""
     if name.startswith(PREFIX):
         nearest = get_close_matches(name.removeprefix(PREFIX), _without_prefix(KNOWN), 1, 0.5)
         hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "docs/operations.md lists what there is."
-        return f"{given} is no setting of this version: {hint}"
+        return f"{given} is not a setting of this version: {hint}"
     if name.startswith("FEED") and (slip := get_close_matches(name, KNOWN, 1, _SLIP_OF_THE_PREFIX)):
-        return f"{given} is no setting: did you mean {slip[0]}?"
+        return f"{given} is not a setting: did you mean {slip[0]}?"
     return ""
 
 

@@ -111,11 +111,11 @@ class Model:
             self.deleted[identity]["offset"] = offset
         return kind in ("create", "update", "delete", "forget")
 
-    def _expire(self, notice: Row, offset: int) -> None:
-        """Remove everything of a trace hash, unless its feedback has changed since what the notice names."""
-        expired_hash = hash_of(notice)
-        old = self._old[expired_hash] = max(self._old[expired_hash], notice["requests_before"])
-        if any(notice["feedback_before"] <= each < offset for each in self._changes[expired_hash]):
+    def _expire(self, event: Row, offset: int) -> None:
+        """Remove everything of a trace hash, unless its feedback has changed since what the event names."""
+        expired_hash = hash_of(event)
+        old = self._old[expired_hash] = max(self._old[expired_hash], event["requests_before"])
+        if any(event["feedback_before"] <= each < offset for each in self._changes[expired_hash]):
             return
         of_hash = [each for each in self._originals if trace_hash_of(UUID(each)) == expired_hash]
         for each in of_hash:

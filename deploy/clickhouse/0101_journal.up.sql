@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS feedback.journal
 (
     trace_hash      UInt32 COMMENT 'murmur2 of the trace key; ids carry it',
     kind            Enum8('feedback' = 1, 'request' = 2, 'expiry' = 3)
-        COMMENT 'Which topic the event came by: expiry is the notice of a removal, by that of feedback',
+        COMMENT 'Which topic the event came by: expiry is a TraceExpired event, which comes by that of feedback',
     id              UUID COMMENT 'feedback_id or request_id',
     sequence        UInt64 COMMENT 'Offset in its partition, plus the offset base of its log',
     kafka_partition UInt16 COMMENT 'Partition of the topic',

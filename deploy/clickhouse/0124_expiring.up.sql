@@ -8,8 +8,8 @@
 CREATE TABLE IF NOT EXISTS feedback.expiring
 (
     trace_hash      UInt32 COMMENT 'Whose traces are removed',
-    kafka_partition UInt16 COMMENT 'Partition of the notice and of all that it removes',
-    sequence        UInt64 COMMENT 'The notice: feedback events before it go',
+    kafka_partition UInt16 COMMENT 'Partition of the expire event and of all that it removes',
+    sequence        UInt64 COMMENT 'That of the expire event: feedback events before it go',
     requests_before UInt64 COMMENT 'Requests with a sequence below this go'
 )
 ENGINE = MergeTree

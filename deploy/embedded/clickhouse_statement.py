@@ -84,7 +84,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
     default_format = headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
     for name in (default_format, *(table.format for table in external)):
         if not _FORMAT_NAME.fullmatch(name):
-            raise BadRequestError(f"{name!r} is no name of a format", 73, "UNKNOWN_FORMAT")
+            raise BadRequestError(f"{name!r} is not the name of a format", 73, "UNKNOWN_FORMAT")
     return Statement(
         sql=sql,
         insert_format=insert_format,

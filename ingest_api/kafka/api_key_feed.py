@@ -120,7 +120,7 @@ class ApiKeyFeed:
             self._authenticator.store.close()
             if value not in self._unreadable:
                 self._unreadable.add(value)
-                log.error("a record of topic %s is no API key that this version can read; it is left out", API_KEYS)
+                log.error("a record of topic %s is not an API key that this version can read; it is left out", API_KEYS)
 
     def _set_fault(self, fault: str) -> None:
         if fault != self.fault:

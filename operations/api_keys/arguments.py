@@ -18,7 +18,7 @@ def now() -> datetime:
 def workspace(text: str) -> str:
     """The name of a workspace."""
     if not re.fullmatch(WORKSPACE_PATTERN, text) or text.endswith("\n"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no workspace: give 1 to 64 letters, digits, _ and -")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a workspace: expected 1 to 64 letters, digits, _ and -")
     return text
 
 
@@ -26,7 +26,7 @@ def key_id(text: str) -> str:
     """The id of a key."""
     # The text is not quoted: it may be a whole key, pasted in place of its id, and must not reach a log.
     if not re.fullmatch(r"[0-9a-f]{12}", text):
-        raise argparse.ArgumentTypeError("that is no key id: give the 12 hex digits that `feedback keys list` shows")
+        raise argparse.ArgumentTypeError("not a key id: expected the 12 hex digits that `feedback keys list` shows")
     return text
 
 
@@ -40,7 +40,7 @@ def name(text: str) -> str:
 def rate(text: str) -> int:
     """A rate limit: a number a second."""
     if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give a number a second, 1 to 10000000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate limit: expected a number a second, 1 to 10000000")
     return int(text)
 
 
@@ -55,7 +55,7 @@ def expiry(text: str) -> datetime:
         else:
             at = parse_time(text)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give 30d, 12h, or as in 2027-01-31T12:00Z") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: expected 30d, 12h or 2027-01-31T12:00Z") from None
     if not began < at < began + timedelta(days=366 * _MOST_YEARS):
         raise argparse.ArgumentTypeError(f"{text!r} is not between now and {_MOST_YEARS} years from now")
     return _to_the_millisecond(at)

@@ -50,7 +50,7 @@ def _dead_list(given: argparse.Namespace) -> int:
         require_reason(client, given.reason)
         summary, latest = reasons(client, wanted), letters(client, wanted, given.limit)
     if not summary:
-        print("There are no dead letters." if wanted == Filter() else "No dead letter is as asked for.")
+        print("There are no dead letters." if wanted == Filter() else "No dead letter matches.")
         return 0
     for line in table(
         ["reason", "topic", "letters", "first", "last"], [[*r[:3], _shown(r[3]), _shown(r[4])] for r in summary]

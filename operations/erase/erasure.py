@@ -29,7 +29,7 @@ from operations.erase.conditions import (
     count_without_noting,
     is_noted,
 )
-from operations.erase.events import delete, tell, until_committed
+from operations.erase.events import delete, invalidate, until_committed
 from operations.progress import Progress
 from operations.removal import mutate
 from runtime.addresses import dsn
@@ -131,7 +131,7 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subjec
     versions = {trace: int(version) for trace, version in client.query(newest, wanted).result_rows}
     shared = [row[0] for row in client.query(SHARED, wanted).result_rows]
     identities = set(_ids(client, subject, "feedback", "request"))
-    kafka(bootstrap, tell(bootstrap, subject.workspace, versions, shared, identities, progress))
+    kafka(bootstrap, invalidate(bootstrap, subject.workspace, versions, shared, identities, progress))
     if versions:
         mutate(client, {"trace_aggregate_rows": f"DELETE WHERE {AGGREGATES}"}, wanted, progress)
 

@@ -1,4 +1,4 @@
-"""The records that an erasure sends to Kafka: deletes first, then tombstones and notices to the workers."""
+"""The records that an erasure sends to Kafka: deletes first, then tombstones and invalidations."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ async def until_committed(
             await asyncio.sleep(0.2)
 
 
-async def tell(
+async def invalidate(
     bootstrap: str,
     workspace: str,
     gone: Mapping[str, int],
@@ -63,15 +63,15 @@ async def tell(
     identities: Iterable[str],
     progress: Progress,
 ) -> None:
-    """Send tombstones for traces that are gone, with versions above their last; and notices to the workers, which make
-    them read the state again of these traces, of traces that changed, and of the traces of these ids."""
+    """Send tombstones for traces that are gone, with versions above their last; and invalidations, which make the
+    workers read again the state of these traces, of traces that changed, and of the traces of these ids."""
     hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
     hashes |= {_hash(each) for each in identities}
-    notice = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339_of(datetime.now(UTC))}
+    event = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339_of(datetime.now(UTC))}
     at_ms = time.time_ns() // 1_000_000
-    notices = [_event(str(ids.new_id(trace_hash, at_ms)), notice) for trace_hash in hashes]
+    invalidations = [_event(str(ids.new_id(trace_hash, at_ms)), event) for trace_hash in hashes]
     tombstones = [_tombstone(ids.trace_key(workspace, trace), version) for trace, version in gone.items()]
-    await send(bootstrap, notices + tombstones, "notices and tombstones sent", progress)
+    await send(bootstrap, invalidations + tombstones, "invalidations and tombstones sent", progress)
 
 
 def _event(feedback_id: str, event: Mapping[str, str]) -> OutgoingRecord:

@@ -1,10 +1,10 @@
 """Removes traces without recent events as a whole: their feedback, requests, aggregates and journal.
 
-A notice for each trace is sent through the log like an event. The workers process it in order, remove the trace from
-what is shown, and publish tombstones; a trace that has had an event meanwhile stays. When the workers have committed
-the notices, the rows are removed for good, the journal last, because it says what to remove. When Kafka has deleted all
-records that a notice covers, the last rows and the notice itself are removed. Rollups stay as they are. Each step may
-be repeated, and the next pass completes an interrupted one.
+An expire event for each trace is sent through the log like any other. The workers process it in order, remove the trace
+from what is shown, and publish tombstones; a trace that has had an event meanwhile stays. When the workers have
+committed the expire events, the rows are removed for good, the journal last, because it says what to remove. When Kafka
+has deleted all records that an expire event covers, the last rows and the event itself are removed. Rollups stay as
+they are. Each step may be repeated, and the next pass completes an interrupted one.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def expire(target: ExpiryTarget, idle_since: int | None, progress: Progress) -> 
     Returns how many traces were due. CommandError where it cannot be completed.
     """
     with clickhouse(target.clickhouse_url) as client:
-        found = 0 if idle_since is None else _send_notices(client, target, idle_since, progress)
+        found = 0 if idle_since is None else _send_expire_events(client, target, idle_since, progress)
         if found:
             kafka(target.bootstrap, until_committed(target.bootstrap, target.group, target.patience_s, progress))
         _remove(client, _positions(client, target), progress)
@@ -100,7 +100,7 @@ def _due(client: Client, positions: Positions, idle_since: int, most: int) -> li
     return [(int(trace_hash), int(partition)) for trace_hash, partition in found.result_rows]
 
 
-def _send_notices(client: Client, target: ExpiryTarget, idle_since: int, progress: Progress) -> int:
+def _send_expire_events(client: Client, target: ExpiryTarget, idle_since: int, progress: Progress) -> int:
     # Read before the journal, so that the journal has all that is committed.
     positions = _positions(client, target)
     found = _due(client, positions, idle_since, MOST_TRACES)
@@ -108,37 +108,39 @@ def _send_notices(client: Client, target: ExpiryTarget, idle_since: int, progres
         return 0
     # Rollups of hours before this may count removed rows; that is noted before any row is removed.
     note(client, "expired_before", max(idle_since, noted(client, "expired_before", 0)))
-    told, now = positions.parameters(), datetime.now(UTC)
-    before = {name: told[name] for name in ("feedback_before", "requests_before")}
-    notices = []
+    parameters, now = positions.parameters(), datetime.now(UTC)
+    before = {name: parameters[name] for name in ("feedback_before", "requests_before")}
+    records = []
     for trace_hash, partition in found:
-        notice_id = str(ids.new_id(trace_hash, int(now.timestamp() * 1000)))
-        notice = {"event": "expire", "feedback_id": notice_id, "expired_at": rfc3339_of(now)}
-        notice |= {name: sequences[partition] for name, sequences in before.items()}  # type: ignore[index]
-        notices.append(OutgoingRecord(FEEDBACK_EVENTS, trace_hash, notice_id.encode(), msgspec.json.encode(notice)))
-    kafka(target.bootstrap, send(target.bootstrap, notices, "notices sent", progress))
+        event_id = str(ids.new_id(trace_hash, int(now.timestamp() * 1000)))
+        event = {"event": "expire", "feedback_id": event_id, "expired_at": rfc3339_of(now)}
+        event |= {name: sequences[partition] for name, sequences in before.items()}  # type: ignore[index]
+        records.append(OutgoingRecord(FEEDBACK_EVENTS, trace_hash, event_id.encode(), msgspec.json.encode(event)))
+    kafka(target.bootstrap, send(target.bootstrap, records, "expire events sent", progress))
     return len(found)
 
 
 def _remove(client: Client, positions: Positions, progress: Progress) -> None:
-    """Remove what committed notices cover, then the remains of completed removals."""
-    told = positions.parameters()
-    client.command(statements.NOTE_RECORDS, parameters=told)
+    """Remove what committed expire events cover, then the remains of completed removals."""
+    parameters = positions.parameters()
+    client.command(statements.NOTE_RECORDS, parameters=parameters)
     client.command(statements.CLEAR_EXPIRING)
-    client.command(statements.NOTE_EXPIRING, parameters=told)
+    client.command(statements.NOTE_EXPIRING, parameters=parameters)
     some = bool(client.command("SELECT count() FROM feedback.expiring"))
-    over = bool(client.command(statements.COUNT_OVER, parameters=told))
+    over = bool(client.command(statements.COUNT_OVER, parameters=parameters))
     if not some and not over:
         return
     older = {"feedback_rows": statements.OLDER_FEEDBACK, "trace_aggregate_rows": statements.OLDER_AGGREGATES}
-    _delete(client, older | ({"request_log_rows": statements.REQUEST_ROWS} if some else {}), told, progress)
+    _delete(client, older | ({"request_log_rows": statements.REQUEST_ROWS} if some else {}), parameters, progress)
     if over:
         last = {"feedback_rows": statements.LAST_FEEDBACK, "trace_aggregate_rows": statements.LAST_AGGREGATES}
-        _delete(client, last, told, progress)
-    gone = [*[statements.JOURNAL] * some, *[statements.NOTICES] * over]
-    _delete(client, {"journal": " OR ".join(f"({each})" for each in gone)}, told, progress)
+        _delete(client, last, parameters, progress)
+    gone = [*[statements.JOURNAL] * some, *[statements.EXPIRE_EVENTS] * over]
+    _delete(client, {"journal": " OR ".join(f"({each})" for each in gone)}, parameters, progress)
     client.command(statements.CLEAR_EXPIRING)
 
 
-def _delete(client: Client, conditions: dict[str, str], told: dict[str, object], progress: Progress) -> None:
-    mutate(client, {table: f"DELETE WHERE {condition}" for table, condition in conditions.items()}, told, progress)
+def _delete(client: Client, conditions: dict[str, str], parameters: dict[str, object], progress: Progress) -> None:
+    mutate(
+        client, {table: f"DELETE WHERE {condition}" for table, condition in conditions.items()}, parameters, progress
+    )

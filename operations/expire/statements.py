@@ -1,4 +1,4 @@
-"""The SQL that removes whole traces: finds those that are due, the rows that notices cover, and completed removals.
+"""The SQL that removes whole traces: finds those due, the rows that expire events cover, and completed removals.
 
 Positions are arrays by partition, from 0: all records of that partition before this sequence have some property.
 """
@@ -9,7 +9,7 @@ _FEEDBACK_BEFORE = "{feedback_before:Array(UInt64)}[kafka_partition + 1]"
 _REQUESTS_BEFORE = "{requests_before:Array(UInt64)}[kafka_partition + 1]"
 
 # Trace hashes without an event since that time, of which the workers have committed all records. A trace in another
-# partition than its hash says was written when topics had other numbers of partitions: no notice would reach it.
+# partition than its hash says was written when topics had other numbers of partitions: no expire event would reach it.
 DUE = f"""
 SELECT trace_hash, any(kafka_partition) FROM feedback.journal
 WHERE kafka_partition < {{partitions:UInt16}}
@@ -20,23 +20,23 @@ HAVING max(if(kind = 'expiry', 0, toUnixTimestamp(recorded_at))) BETWEEN 1 AND {
 """
 IN_ORDER = {"optimize_aggregation_in_order": 1}
 
-# Notices all of whose covered records Kafka has deleted: no worker can read these again.
+# Expire events all of whose covered records Kafka has deleted: no worker can read these again.
 _OVER = """
 kind = 'expiry' AND sequence < {feedback_start:Array(UInt64)}[kafka_partition + 1]
     AND JSONExtractUInt(entry, 'requests_before') <= {requests_start:Array(UInt64)}[kafka_partition + 1]
 """
 
-# The latest committed notice of each trace hash that still has rows which it covers (see state.latest_expiry).
+# The latest committed expire event of each trace hash that still has rows which it covers (trace_state.latest_expiry).
 _COVERED = f"""
 SELECT trace_hash, kafka_partition, at, before FROM (
     SELECT trace_hash, kafka_partition, feedback, requests,
-        arrayFilter(n -> NOT arrayExists(c -> c >= n.2 AND c < n.1, changes), notices) AS in_force,
+        arrayFilter(n -> NOT arrayExists(c -> c >= n.2 AND c < n.1, changes), expiries) AS in_force,
         arrayMax(arrayMap(n -> n.1, in_force)) AS at,
-        arrayMax(arrayMap(n -> n.3, arrayFilter(n -> n.1 <= at, notices))) AS before
+        arrayMax(arrayMap(n -> n.3, arrayFilter(n -> n.1 <= at, expiries))) AS before
     FROM (
         SELECT trace_hash, kafka_partition,
             groupUniqArrayIf((sequence, JSONExtractUInt(entry, 'feedback_before'),
-                JSONExtractUInt(entry, 'requests_before')), kind = 'expiry') AS notices,
+                JSONExtractUInt(entry, 'requests_before')), kind = 'expiry') AS expiries,
             groupUniqArrayIf(sequence, kind = 'feedback') AS feedback,
             groupUniqArrayIf(sequence, kind = 'feedback' AND JSONExtractString(entry, 'event') != 'forget') AS changes,
             groupUniqArrayIf(sequence, kind = 'request') AS requests
@@ -45,7 +45,7 @@ SELECT trace_hash, kafka_partition, at, before FROM (
             AND (kind != 'expiry' OR sequence < {_FEEDBACK_BEFORE})
         GROUP BY trace_hash, kafka_partition
     )
-    WHERE notEmpty(notices)
+    WHERE notEmpty(expiries)
 )
 WHERE at > 0 AND (arrayExists(s -> s < at, feedback) OR arrayExists(s -> s < before, requests))
 """
@@ -108,4 +108,4 @@ LAST_AGGREGATES = (
     f"is_expired AND (kafkaMurmurHash(concat(workspace, '/', trace_id)), {_SEQUENCE}) IN"
     f" (SELECT bitAnd(trace_hash, 2147483647), sequence FROM feedback.journal WHERE {_OVER})"
 )
-NOTICES = _OVER
+EXPIRE_EVENTS = _OVER

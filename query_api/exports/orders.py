@@ -86,7 +86,7 @@ def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = Tru
     given = {name: value for name, value in body.items() if value is not None and name not in _IGNORED}
     for name in given:
         if name not in _FIELDS:
-            raise ApiError(f"{name[:60]!r} is no field here: take {', '.join(_FIELDS)}", name[:60])
+            raise ApiError(f"unknown field {name[:60]!r}, allowed: {', '.join(_FIELDS)}", name[:60])
     wanted = given.get("workspace_id", workspace)
     if not isinstance(wanted, str | int) or str(wanted) != workspace:
         raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
@@ -115,7 +115,7 @@ def _requested(given: Mapping[str, Any], before: Order, kind: str, with_feedback
         raise ApiError(f"{name} must be a list of names", name)
     for each in wanted:
         if each not in known:
-            raise ApiError(f"{name}: there is no {each[:60]!r}, take of {', '.join(known)}", name)
+            raise ApiError(f"{name}: unknown value {each[:60]!r}, allowed: {', '.join(known)}", name)
     return tuple(dict.fromkeys(wanted)) or tuple(name for name in known if with_feedback or name not in ALWAYS[kind])
 
 

@@ -143,5 +143,5 @@ def _field(name: str, number: int, known: Mapping[str, str]) -> FacetField:
         bound = f"facet_key_{number}"
         return FacetField(name, f"metadata_texts[{{{bound}:String}}]", is_list=False, parameters={bound: key})
     if name not in known:
-        raise ApiError(f"fields: there is no {shown(name)}, take of {', '.join(known)}, or {OF_A_KEY}KEY", "fields")
+        raise ApiError(f"fields: unknown field {shown(name)}, allowed: {', '.join(known)} and {OF_A_KEY}KEY", "fields")
     return FacetField(name, known[name], is_list=known[name] in _LISTS, parameters={})

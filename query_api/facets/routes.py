@@ -56,7 +56,10 @@ class Facets(BaseModel):
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
     **REFUSALS,
-    400: {"description": "A parameter is not valid.", **example(400, 'fields: there is no "colour", …', "fields")},
+    400: {
+        "description": "A parameter is not valid.",
+        **example(400, 'fields: unknown field "colour", …', "fields"),
+    },
     503: AWAY,
 }
 

@@ -63,7 +63,7 @@ def only(query: QueryParams, names: tuple[str, ...]) -> None:
     """ApiError for a parameter that is none of these."""
     for name in query:
         if name not in names:
-            raise ApiError(f"{name[:60]!r} is no parameter here: take {', '.join(sorted(names))}", name[:60])
+            raise ApiError(f"unknown parameter {name[:60]!r}, allowed: {', '.join(sorted(names))}", name[:60])
 
 
 def add_place(conditions: Conditions, place: Place | None, time: str, identity: str, *, newest_first: bool) -> None:

@@ -118,7 +118,7 @@ def filters_in(
     for name in given:
         if name not in NAMES:
             raise ApiError(
-                f"{shown(name)} is no parameter here: take {', '.join(sorted(NAMES.union(others)))}", name[:60]
+                f"unknown parameter {shown(name)}, allowed: {', '.join(sorted(NAMES.union(others)))}", name[:60]
             )
     if str(given.get("workspace_slug", workspace)) != workspace:
         raise ApiError("this caller may not read the workspace", "workspace_slug", status=403)

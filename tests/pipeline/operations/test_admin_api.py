@@ -285,7 +285,7 @@ def test_a_form_that_is_not_valid_comes_back_as_it_was_filled_in(server: Adminis
     reply = server.submit("/keys", form)
     assert reply.status_code == 400
     assert 'value="wrong"' in reply.text
-    assert "no time: give 30d" in unescape(reply.text)
+    assert "is not a time: expected 30d" in unescape(reply.text)
     assert not KEY.search(reply.text)
     assert "choose at least one scope" in server.submit("/keys", {"name": "none"}).text
 

@@ -92,7 +92,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         assert int(counts["trace_aggregate_rows"][0]) >= 2
         assert mentions(pipeline, person) == {}
         for each in (*theirs, edited):
-            assert set(mentions(pipeline, each)) <= {"journal"}, "only notices may name a feedback"
+            assert set(mentions(pipeline, each)) <= {"journal"}, "only invalidations may name a feedback"
             assert pipeline.stored(each) == {}
             assert pipeline.topic("feedback.enriched.v1")[each] is None
 
@@ -127,7 +127,7 @@ def test_a_person_of_thousands_of_feedbacks_is_erased_like_any_other(pipeline: P
         pipeline.post("/v1/feedback", feedback)
     until(lambda: mentions(pipeline, person).get("feedback_rows", 0) >= count, "all is stored")
     assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
-    until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+    until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
     assert mentions(pipeline, person) == {}
     rows = "SELECT count() FROM feedback.trace_aggregate_rows WHERE trace_id IN (SELECT arrayJoin({t:Array(String)}))"
     assert pipeline.count(rows, t=traces[:100]) == 0
@@ -182,10 +182,10 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
                 break
         assert code == 0
         assert writes > 10, "each table and topic is a write"
-        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
         assert mentions(pipeline, person) == mentions(pipeline, words) == {}
         for each in theirs:
-            assert set(mentions(pipeline, each)) <= {"journal"}, "only notices may name a feedback"
+            assert set(mentions(pipeline, each)) <= {"journal"}, "only invalidations may name a feedback"
             assert pipeline.topic("feedback.enriched.v1")[each] is None
         rows = "SELECT count() FROM feedback.trace_aggregate_rows WHERE trace_id IN {t:Array(String)}"
         assert pipeline.count(rows, t=[alone, tagged]) == 0
@@ -213,7 +213,7 @@ def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_the
         )
     try:
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
-        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
         assert pipeline.stored(feedback) == {}
         returned = "records stand again that were erased: run the same `feedback erase` again"
         # Of the request alone, its row or what it said of its trace; then of the feedback as well.
@@ -226,10 +226,10 @@ def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_the
             assert f"1 {returned}" in capsys.readouterr().out
             if late is not tables:
                 assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
-                until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+                until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
         assert pipeline.stored(feedback)["_user"] == person
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
-        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the notices are stored")
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
     finally:
         for table in tables:
             sql.command(f"DROP TABLE feedback.late_{table}")

@@ -130,7 +130,7 @@ def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_sta
         idle_since = int(time.time()) - KEEP * 86_400
         assert expiry.due(place, idle_since) == 1
         with expiry.clickhouse(place.clickhouse_url) as client:
-            assert expiry._send_notices(client, place, idle_since, progress) == 1
+            assert expiry._send_expire_events(client, place, idle_since, progress) == 1
         expiry.kafka(place.bootstrap, until_committed(place.bootstrap, place.group, 60, progress))
         # Before anything is removed for good: the request is still listed, nothing of the feedback is.
         assert seen(pipeline, gone) == {**NOTHING, "logs": [0]}

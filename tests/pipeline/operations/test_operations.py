@@ -266,7 +266,7 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "told"),
+    ("command", "code", "output"),
     [
         (["orphans", "--workspace", "defualt"], 1, "There is no workspace 'defualt'"),
         (["reconcile", "--workspace", "defualt"], 1, "Did you mean default?"),
@@ -277,33 +277,33 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
         (["dead", "redrive", "--reason", "not-json"], 1, "There is no reason 'not-json'"),
         (["dead", "list", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
         (["dead", "redrive", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
-        (["dead", "show", "feedback.events/0/1"], 2, "no letter is of a topic 'feedback.events'"),
+        (["dead", "show", "feedback.events/0/1"], 2, "unknown topic 'feedback.events'"),
         (
             ["dead", "show", f"{FEEDBACK_EVENTS}/0/99999999"],
             1,
             "There is no dead letter at feedback.events.v1/0/99999999",
         ),
         (["dead", "redrive", f"{FEEDBACK_EVENTS}/0/99999999"], 1, "There is no dead letter at"),
-        (["dead", "show", f"{FEEDBACK_EVENTS}/0/-1"], 2, "is no place"),
-        (["dead", "show", f"{FEEDBACK_EVENTS}/65536/1"], 2, "is no place"),
-        (["dead", "show", f"{FEEDBACK_EVENTS}/0/18446744073709551616"], 2, "is no place"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/0/-1"], 2, "is not a dead letter's place"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/65536/1"], 2, "is not a dead letter's place"),
+        (["dead", "show", f"{FEEDBACK_EVENTS}/0/18446744073709551616"], 2, "is not a dead letter's place"),
         (["dead", "list", "--limit", "99999999999"], 2, "is not a number from 1 to 100000"),
-        (["dead", "list", "--since", "0001-01-01T00:00+23:59"], 2, "is no time"),
+        (["dead", "list", "--since", "0001-01-01T00:00+23:59"], 2, "is not a time"),
         (["reconcile", "--since", "2300-01-01"], 2, "is not between 1970 and 2099"),
         (["reconcile", "--since", "2026-02-01", "--until", "2026-01-01"], 1, "--since must be before --until"),
         (["keys", "revoke", "0123456789ab"], 1, "There is no API key 0123456789ab"),
-        (["keys", "revoke", "fbk_0123456789ab_secret"], 2, "that is no key id"),
-        (["keys", "create", "--scope", "admin", "--workspace", "a b"], 2, "'a b' is no workspace"),
+        (["keys", "revoke", "fbk_0123456789ab_secret"], 2, "not a key id"),
+        (["keys", "create", "--scope", "admin", "--workspace", "a b"], 2, "'a b' is not a workspace"),
         (["migrate", "--to", "9999"], 1, "There is no migration 9999"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_name_that_is_none_is_said(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], command: list[str], code: int, told: str
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], command: list[str], code: int, output: str
 ) -> None:
     assert cli.main(command) == code
     out, err = capsys.readouterr()
-    assert told in out + err
+    assert output in out + err
     assert "secret" not in out + err
 
 

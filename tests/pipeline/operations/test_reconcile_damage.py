@@ -111,7 +111,7 @@ LOST = {
     "a create": "JSONExtractString(entry, 'event') = 'create'",
     "an update": "JSONExtractString(entry, 'event') = 'update'",
     "a delete": "JSONExtractString(entry, 'event') = 'delete'",
-    "a notice": "JSONExtractString(entry, 'event') = 'forget'",
+    "an invalidation": "JSONExtractString(entry, 'event') = 'forget'",
     "anything": "1",
 }
 

@@ -161,7 +161,7 @@ def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(wor
     ("query", "param", "told"),
     [
         ({}, "fields", "fields is required"),
-        ({"fields": "ai_model,colour"}, "fields", 'there is no "colour"'),
+        ({"fields": "ai_model,colour"}, "fields", 'unknown field "colour"'),
         ({"fields": "metadata."}, "fields", 'there is no "metadata."'),
         ({"fields": ""}, "fields", "must not be empty"),
         ({"fields": "user", "newest": "0"}, "newest", "from 1 to"),
@@ -170,7 +170,7 @@ def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(wor
         ({"fields": "user", "limit": "0"}, "limit", "from 1 to 100"),
         ({"fields": "user", "limit": "101"}, "limit", "from 1 to 100"),
         ({"fields": "user", "contains": "x" * 201}, "contains", "at most 200 characters, got 201"),
-        ({"fields": "user", "usr": "u"}, "usr", "no parameter here"),
+        ({"fields": "user", "usr": "u"}, "usr", "unknown parameter"),
         ({"fields": "user", "time_of_generation_max": ""}, "time_of_generation_max", "ISO 8601"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_border_inside_a_millisecond_leaves_out_what_came_before_it() -> None:
             "time_of_generation_max",
             "must be later than time_of_generation_min",
         ),
-        ({"virtual_keys": "k"}, "virtual_keys", "is no parameter here"),
+        ({"virtual_keys": "k"}, "virtual_keys", "unknown parameter"),
     ],
 )
 def test_a_fault_is_told_by_the_name_of_its_parameter(given: dict[str, Any], param: str, told: str) -> None:

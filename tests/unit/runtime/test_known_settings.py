@@ -43,7 +43,7 @@ def test_what_clients_read_is_no_mistake_where_programs_start() -> None:
 def test_a_setting_that_took_traces_apart_is_refused_with_the_one_that_replaces_it(given: str) -> None:
     name = f"FEEDBACK_KEEP_{given}_DAYS"
     (sentence,) = unknown_settings({name: "30"})
-    assert sentence.startswith(f"{name} is no setting any more")
+    assert sentence.startswith(f"{name} is no longer a setting")
     assert "set FEEDBACK_KEEP_TRACES_DAYS" in sentence
     assert unknown_settings({name: ""}) == []
 
@@ -68,13 +68,13 @@ def test_what_the_document_and_the_compose_file_name_is_known() -> None:
 )
 def test_the_nearest_right_name_is_told(given: str, meant: str) -> None:
     (sentence,) = unknown_settings({given: "x", "PATH": "/bin"})
-    assert sentence.startswith(f"{given} is no setting")
+    assert sentence.startswith(f"{given} is not a setting")
     assert f"did you mean {meant}?" in sentence
 
 
 def test_what_is_near_to_none_is_refused_as_well() -> None:
     (sentence,) = unknown_settings({"FEEDBACK_XYZZY": "1"})
-    assert sentence == "FEEDBACK_XYZZY is no setting of this version: docs/operations.md lists what there is."
+    assert sentence == "FEEDBACK_XYZZY is not a setting of this version: docs/operations.md lists what there is."
 
 
 def test_what_others_add_is_left_alone() -> None:
@@ -101,7 +101,7 @@ def test_no_program_starts_with_one(module: str) -> None:
     )
     assert run.returncode == 2
     assert run.stderr.endswith(
-        "FEEDBACK_KAFKA_BOOTSTRP is no setting of this version: did you mean FEEDBACK_KAFKA_BOOTSTRAP?\n"
+        "FEEDBACK_KAFKA_BOOTSTRP is not a setting of this version: did you mean FEEDBACK_KAFKA_BOOTSTRAP?\n"
     )
     assert len(run.stderr.splitlines()) == 1
 
@@ -128,4 +128,4 @@ def test_no_command_runs_with_one(
 ) -> None:
     monkeypatch.setenv("FEEDBACK_KEEP_FEEDBACK_DAY", "30")
     assert cli.main(command) == 2
-    assert "FEEDBACK_KEEP_FEEDBACK_DAY is no setting" in capsys.readouterr().err
+    assert "FEEDBACK_KEEP_FEEDBACK_DAY is not a setting" in capsys.readouterr().err
