@@ -18,9 +18,9 @@ from query_api.analytics.parameters import FAILURES, READ_FROM, UNTOLD, all_of, 
 from query_api.analytics.statistics import Moments, avg, difference, weighted_mean
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines, Reader
-from query_api.concurrency import answers_of
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
 _BASELINE = "baseline_"

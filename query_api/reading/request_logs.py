@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
-from query_api.concurrency import answers_of
 from query_api.errors import example
 from query_api.filters.conditions import Amount, conditions_on_requests
 from query_api.filters.cursors import (
@@ -36,6 +35,7 @@ from query_api.reading.time_windows import Windows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
 from query_api.trace_rows import hashes_of, requests_of_traces
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
 

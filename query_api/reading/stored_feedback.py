@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from query_api.clickhouse import Reader
-from query_api.concurrency import answers_of
 from query_api.standing_rows import RANK
+from runtime.concurrent_calls import answers_of
 
 _CREATE = """
 SELECT entry FROM feedback.journal PREWHERE trace_hash = {hash:UInt32} AND kind = 'feedback' AND id = {id:UUID}

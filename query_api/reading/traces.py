@@ -12,7 +12,6 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
-from query_api.concurrency import answers_of
 from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
@@ -23,6 +22,7 @@ from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feed
 from query_api.settings import QuerySettings
 from query_api.standing_rows import RANK
 from query_api.trace_rows import hashes_of, requests_of_traces
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
 SPANS, FEEDBACK = "s", "f"
