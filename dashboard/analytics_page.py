@@ -3,7 +3,6 @@
 The page loads without data; each of its parts loads separately, as soon as the API has answered.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from dashboard.time_chart import mean_over_time, signs_over_time
 from dashboard.value_bars import value_bars
 from dashboard.verdict import verdict
 from dashboard.viewer_zone import zone_of
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
 _FACETS = ("ai_model", "prompt_slug", "environment", "organisation", "user")
@@ -71,7 +71,7 @@ async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) 
     asked = query.for_api(now)
     months = [*asked, ("bucket", "month")]
     with_feedback = [*(each for each in months if each[0] != "has_feedback"), ("has_feedback", "true")]
-    means, requests, judged, facets = await asyncio.gather(
+    means, requests, judged, facets = await answers_of(
         viewer.api.get(f"{_GRAPHS}/feedbacks/weighted", months),
         get_or_none(viewer, f"{_GRAPHS}/requests", months),
         get_or_none(viewer, f"{_GRAPHS}/requests", with_feedback),
@@ -87,7 +87,7 @@ async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) 
 async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
     asked = query.for_api(now)
     over_time = [*asked, ("time_zone", zone_of(request))]
-    counts, means, scores = await asyncio.gather(
+    counts, means, scores = await answers_of(
         viewer.api.get(f"{_GRAPHS}/feedbacks", over_time),
         viewer.api.get(f"{_GRAPHS}/feedbacks/intervals", over_time),
         viewer.api.get(f"{_GRAPHS}/feedbacks/scores", asked),
@@ -104,7 +104,7 @@ async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datet
 
 async def _groups(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
     table = _table(request)
-    found, keys = await asyncio.gather(
+    found, keys = await answers_of(
         viewer.api.get("/v1/analytics/groups/feedback", [*query.for_api(now), *table.asked()]),
         get_or_none(viewer, "/v1/logs/facets", [*query.for_api(now), ("fields", "metadata"), ("limit", "30")]),
     )

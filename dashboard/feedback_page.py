@@ -1,6 +1,5 @@
 """`/feedback`: a list of feedback with the comments of its authors, newest first or worst first."""
 
-import asyncio
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import signs_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
+from runtime.concurrent_calls import answers_of
 
 _OF_THE_LIST = ("comment", "join_state", "value_min", "value_max", "weight_min", "weight_max")
 """Filters of lists and facets of feedback that analytics do not have."""
@@ -31,16 +31,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
     async def feedback(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
-        page, opened = await asyncio.gather(
-            list_page(viewer, "/v1/feedback", query, "order"), opened_trace(viewer, query)
-        )
+        page, opened = await answers_of(list_page(viewer, "/v1/feedback", query, "order"), opened_trace(viewer, query))
         return pages.render(request, viewer, "feedback.html", status=page.status, page=page, signs=SIGNS, opened=opened)
 
     async def overview(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
         asked = query.for_api(datetime.now(UTC))
         over_time = [("time_zone", zone_of(request)), *(each for each in asked if each[0] not in _OF_THE_LIST)]
-        graph, facets, of_keys = await asyncio.gather(
+        graph, facets, of_keys = await answers_of(
             get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
             get_or_none(viewer, _COUNTED, [*asked, ("fields", ",".join(_FACETS))]),
             values_of_keys(viewer, _COUNTED, query, asked),

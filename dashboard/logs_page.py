@@ -1,6 +1,5 @@
 """`/logs`: requests, newest first, each with the Feedback Count and the Value : Weight pairs of its trace."""
 
-import asyncio
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from dashboard.shared_answers import SharedAnswers
 from dashboard.time_chart import bucket_for, counts_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
+from runtime.concurrent_calls import answers_of
 
 _FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "status_code", "organisation", "user")
 _COUNTED = "/v1/logs/facets"
@@ -39,7 +39,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         # A viewer who waits for their own new feedback gets a fresh answer; refreshing lists share answers.
         is_poll = request.headers.get("hx-source") == LIST
         listed = polled.get((viewer.workspace, viewer.scopes, query), ask) if is_poll else ask()
-        page, opened = await asyncio.gather(listed, opened_trace(viewer, query))
+        page, opened = await answers_of(listed, opened_trace(viewer, query))
         return pages.render(
             request,
             viewer,
@@ -57,7 +57,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         now = datetime.now(UTC)
         asked = query.for_api(now)
         over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
-        requests, feedback, facets, of_keys = await asyncio.gather(
+        requests, feedback, facets, of_keys = await answers_of(
             get_or_none(viewer, "/v1/analytics/graphs/requests", over_time),
             get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
             get_or_none(viewer, _COUNTED, [*asked, ("fields", ",".join(_FACETS))]),

@@ -1,6 +1,5 @@
 """`/pipeline`: whether the pipeline is stuck, what has become of all records, and dead letters to redrive."""
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.routing import BaseRoute
 from dashboard import pipeline_view, record_bytes
 from dashboard.page_query import PageQuery
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of, query_of
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
 PAGE_SIZE = 20
@@ -24,7 +24,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     async def pipeline(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
         asked = [(name, query.get(name)) for name in ("reason", "cursor") if query.get(name)]
-        status, letters = await asyncio.gather(
+        status, letters = await answers_of(
             _or_problem(viewer, "/v1/admin/pipeline"),
             _or_problem(viewer, "/v1/admin/dead-letters", [*asked, ("page_size", str(PAGE_SIZE))]),
         )

@@ -1,6 +1,5 @@
 """`/requests`: counts, errors, latency and cost of requests."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import fields_over_time
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
 _PATH = "/requests"
@@ -77,7 +77,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:
     """The answers of the API to all of these, or the ApiError of one with a wrong parameter."""
     try:
-        return list(await asyncio.gather(*(viewer.api.get(path, parameters) for path, parameters in asked))), None
+        return list(await answers_of(*[viewer.api.get(path, parameters) for path, parameters in asked])), None
     except ApiError as error:
         if error.status != 400:
             raise

@@ -1,6 +1,5 @@
 """The content of the trace page, and of the drawer beside a list."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -8,6 +7,7 @@ from dashboard.api_client import in_path
 from dashboard.conversation import conversation
 from dashboard.page_query import PageQuery
 from dashboard.pages import Viewer
+from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 from runtime.times import parse_time, unix_ms
 
@@ -27,7 +27,7 @@ async def opened_trace(viewer: Viewer, query: PageQuery) -> dict[str, Any] | Non
 
 async def trace_view(viewer: Viewer, trace_id: str, span: str = "") -> dict[str, Any]:
     """The trace, with one request in detail: that with the id `span`, else the first. Raises ApiError."""
-    trace, chosen = await asyncio.gather(viewer.api.get(f"/v1/traces/{in_path(trace_id)}"), _request(viewer, span))
+    trace, chosen = await answers_of(viewer.api.get(f"/v1/traces/{in_path(trace_id)}"), _request(viewer, span))
     spans = trace["spans"]["data"]
     if chosen is None or chosen["trace_id"] != trace_id:
         chosen = await _request(viewer, spans[0]["id"]) if spans else None

@@ -1,6 +1,5 @@
 """Counts of the pipeline: offsets of the topics that programs read, and rows of all workspaces together."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from operations.audit import PartitionLog, nowhere
 from operations.connections import kafka, offset_base
 from operations.lost_records import merged, noted
 from operations.pipeline_progress import GroupPartition, Look, Offsets
+from runtime.concurrent_calls import answers_of
 from runtime.kafka_offsets import committed_offsets, end_offsets, start_offsets
 
 _STORED = ("journal", "expired_records")
@@ -37,8 +37,8 @@ def look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
 async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
     topics = sorted({topic for read in groups.values() for topic in read})
     # Commits are read first, so that they lie below the ends, which are read later.
-    committed = await asyncio.gather(*(committed_offsets(bootstrap, group, read) for group, read in groups.items()))
-    starts, ends = await asyncio.gather(start_offsets(bootstrap, topics), end_offsets(bootstrap, topics))
+    committed = await answers_of(*[committed_offsets(bootstrap, group, read) for group, read in groups.items()])
+    starts, ends = await answers_of(start_offsets(bootstrap, topics), end_offsets(bootstrap, topics))
     return {
         GroupPartition(group, topic, partition): Offsets(
             starts.get((topic, partition), 0), end, commits.get((topic, partition))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+D = TypeVar("D")
 
 
 @overload
@@ -15,6 +16,16 @@ async def answers_of(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, 
 async def answers_of(
     first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B], third: Coroutine[Any, Any, C], /
 ) -> tuple[A, B, C]: ...
+@overload
+async def answers_of(
+    first: Coroutine[Any, Any, A],
+    second: Coroutine[Any, Any, B],
+    third: Coroutine[Any, Any, C],
+    fourth: Coroutine[Any, Any, D],
+    /,
+) -> tuple[A, B, C, D]: ...
+@overload
+async def answers_of(*questions: Coroutine[Any, Any, A]) -> tuple[A, ...]: ...
 async def answers_of(*questions: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
     """The answers, in the order of the questions. The first error ends the other questions, and is raised.
 

@@ -61,7 +61,7 @@ OWNED = {
     "runtime/request_head_limits.py": "a timer that closes one connection",
     "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; an error of theirs discards the producer",
     "query_api/exports/runs.py": "of one export, which tells its own end",
-    "query_api/concurrency.py": "of one answer, which awaits them all",
+    "runtime/concurrent_calls.py": "of one answer, which awaits them all",
     "stream_workers/batches/stage_pipeline.py": "of one consumer batch; any end but a stop ends the worker",
     "stream_workers/batches/app.py": "the end of the worker",
 }
