@@ -137,12 +137,13 @@ def measure(options: Namespace) -> Found:
         stored_traces.settle(found)
         most = maximum(found, options.stored, options.backlog)
         measured = Found(most, most / 2)
-        (port,) = free_ports(1)
+        port, worker_port = free_ports(2)
         edge = {**found.environment, "FEEDBACK_PORT": str(port)}
         stack.enter_context(running([sys.executable, "-m", "ingest_api"], None, edge))
-        worker = stack.enter_context(running([sys.executable, "-m", "stream_workers"], None, _settings(found)))
+        settings = {**_settings(found), "FEEDBACK_METRICS_PORT": str(worker_port)}
+        worker = stack.enter_context(running([sys.executable, "-m", "stream_workers"], None, settings))
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the edge is ready")
-        until(lambda: worker.says("worker ready"), "the worker is ready", child=worker)
+        until(lambda: answers(f"http://127.0.0.1:{worker_port}/readyz"), "the worker is ready", child=worker)
         interval, accepted = options.call_size / measured.offered, options.backlog
         for n in range(options.rounds + 1):
             sent = calls(int(options.seconds / interval), options.call_size, options.stored, seed=n)

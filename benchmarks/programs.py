@@ -9,7 +9,8 @@ from typing import Any
 
 import clickhouse_connect
 
-from benchmarks.engines import MEASURED_CORE, REPOSITORY, Child, Engines, running, until
+from benchmarks.engines import MEASURED_CORE, REPOSITORY, Child, Engines, answers, running, until
+from deploy.kafka.broker import free_ports
 
 QUIX_PYTHON = REPOSITORY / ".venv" / "quix" / "bin" / "python"
 SESSION = {"FEEDBACK_SESSION_TIMEOUT_S": "6"}  # the embedded broker lets a group wait for half of it
@@ -27,9 +28,11 @@ class Rate:
 @contextmanager
 def worker(found: Engines, **settings: str) -> Iterator[Child]:
     """Our worker on the measured core, its partitions assigned."""
+    (port,) = free_ports(1)
     argv = [sys.executable, "-m", "stream_workers"]
-    with running(argv, MEASURED_CORE, {**found.environment, **SESSION, **settings}) as child:
-        until(lambda: child.says("worker ready"), "the worker is ready", child=child)
+    settings = {"FEEDBACK_METRICS_PORT": str(port), **SESSION, **settings}
+    with running(argv, MEASURED_CORE, {**found.environment, **settings}) as child:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the worker is ready", child=child)
         yield child
 
 

@@ -8,36 +8,27 @@ them is measured on empty ones: ClickHouse's CPU for batches as a worker stores 
 
 import asyncio
 import json
-import os
 import signal
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import clickhouse_connect
-
-from benchmarks.engines import Child, Engines, answers, running, until
 from benchmarks.options import keep, parser
 from benchmarks.reading_cost import EVENTS_PER_BATCH, Cost, costs, disk_of, no_merges
 from benchmarks.reading_data import fill
-from benchmarks.reading_questions import Asking, Case, Question
+from benchmarks.reading_questions import Asking, Question
+from benchmarks.reading_server import Server, server
+from benchmarks.reading_values import Case
 from benchmarks.report import Benchmark, Figure, Goal
 from benchmarks.rollups import roll_up
-from deploy.embedded import broker
-from deploy.embedded.clickhouse_address import keep_address
-from deploy.kafka.broker import free_ports
 from operations.migrate import migrate
-from operations.topics import create_topics
 
 FULL_SIZE = 10_000_000
 FEWEST_WITH_ANSWERS = 100_000
@@ -62,76 +53,6 @@ class Size:
 
     times: Mapping[str, Times]
     disk_bytes: int
-
-
-@dataclass(frozen=True)
-class Server:
-    """ClickHouse over a folder and the API over it, where they listen."""
-
-    folder: Path
-    clickhouse: str
-    clickhouse_port: int
-    kafka: str
-    api_port: int
-
-    @contextmanager
-    def engine(self) -> Iterator[Child]:
-        """ClickHouse, until the end of the block."""
-        argv = [sys.executable, "-m", "deploy.embedded.clickhouse_http", "--port", str(self.clickhouse_port)]
-        with running([*argv, "--data-dir", str(self.folder)]) as child:
-            until(lambda: answers(f"http://127.0.0.1:{self.clickhouse_port}/ping"), "ClickHouse answers", child=child)
-            yield child
-            child.terminate(300)
-
-    @contextmanager
-    def api(self) -> Iterator[None]:
-        """The HTTP API, until the end of the block."""
-        found = Engines(self.kafka, self.clickhouse)
-        settings = {
-            **found.environment,
-            "FEEDBACK_PORT": str(self.api_port),
-            "FEEDBACK_READ_RATE_LIMIT_PER_S": "0",
-            "FEEDBACK_QUERY_TIMEOUT_S": "300",
-            "FEEDBACK_ANALYTICS_TIMEOUT_S": "300",
-            "FEEDBACK_RECEIPT_TIMEOUT_S": "60",
-        }
-        with running([sys.executable, "-m", "deploy.api"], None, settings) as child:
-            until(lambda: answers(f"http://127.0.0.1:{self.api_port}/readyz"), "the API is ready", child=child)
-            yield
-
-    def client(self) -> Any:
-        return clickhouse_connect.get_client(dsn=self.clickhouse, send_receive_timeout=3600, query_limit=0)
-
-    def ask(self, case: Case) -> tuple[float, bool]:
-        """Milliseconds until the whole answer is here, and whether it says anything. RuntimeError for a refusal."""
-        began = time.perf_counter()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}{case.path}", timeout=120) as reply:
-                answer = json.load(reply)
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(f"{case.path}: {error.code} {error.read().decode()[:300]}") from error
-        took = (time.perf_counter() - began) * 1000
-        return took, any(answer.get(name) for name in ("data", "data_points", "id", "spans", "current"))
-
-    def forget(self) -> None:
-        """Have the system drop the folder's files from memory."""
-        os.sync()
-        for file in self.folder.rglob("*"):
-            with suppress(OSError), file.open("rb") as opened:
-                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[Server]:
-    """Addresses of a server over the folder, with a broker that holds the topics."""
-    kafka_port, clickhouse_port, api_port = free_ports(3)
-    kafka = f"127.0.0.1:{kafka_port}"
-    with running(broker.command("127.0.0.1", kafka_port)):
-        asyncio.run(broker.wait_until_ready(kafka))
-        asyncio.run(create_topics(kafka, 8))
-        yield Server(
-            folder, keep_address(folder, "127.0.0.1", clickhouse_port), clickhouse_port, kafka, api_port
-        )  # fmt: skip
 
 
 def load(found: Server, requests: int, days: int, now: datetime) -> Asking:
@@ -172,7 +93,7 @@ def warm(found: Server, questions: list[Question], rounds: int, *, strict: bool)
 def cold(found: Server, took: Mapping[str, Times]) -> None:
     """Each question once, ClickHouse started anew before it."""
     for name, times in took.items():
-        found.forget()
+        found.drop_file_cache()
         with found.engine():
             times.cold, _ = found.ask(times.fresh)
         print(f"{name}: cold {times.cold:.0f} ms", flush=True)

@@ -14,10 +14,11 @@ from functools import partial
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.up import engines
-from deploy.up.disk import NONE_BYTES, free_bytes, say_shortage, shortage
+from deploy.up.disk import say_shortage
 from deploy.up.health import Check
 from deploy.up.losses import BrokerLosses, note_lost
 from deploy.up.options import Options, python
+from deploy.up.program_factory import NEVER_GIVEN_UP, ProgramFactory
 from deploy.up.readiness import health, until_http_200
 from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
@@ -36,13 +37,11 @@ from operations.connections import CommandError
 from operations.migrate import migrate
 from operations.retention import apply_settings, days_of_traces, note_offset_base
 from operations.topics import TopicError, create_topics
-from runtime.restart_backoff import Restarts
 from schemas.api_keys import ApiKey
 
 _EXPIRE_EVERY_S = 86_400
 # Calls that pass may be long answers, and their logs are sent after them.
 _GATEWAY_ENDS_WITHIN_S = 40
-_NEVER_GIVEN_UP = partial(Restarts, most=1_000_000, window=600.0, longest=60.0)
 
 
 class System:
@@ -63,27 +62,28 @@ class System:
 
         self._watch = HealthWatch(setup.bootstrap, setup.clickhouse_url, say)
         self._stream_ports = StreamPorts(setup)
+        made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say)
 
-        self.edge = self._program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
+        self.edge = made.program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [
-            self._stream_program(f"worker-{number + 1}", partial(self._worker_command, number))
+            made.stream_program(f"worker-{number + 1}", partial(self._worker_command, number))
             for number in range(options.workers)
         ]
-        self.rollup = self._stream_program("rollup", self._rollup_command)
-        self.gateway = self._stream_program("gateway", self._gateway_command) if setup.runs_gateway else None
+        self.rollup = made.stream_program("rollup", self._rollup_command)
+        self.gateway = made.stream_program("gateway", self._gateway_command) if setup.runs_gateway else None
         self.expire = None
         if days_of_traces(environment) is not None:
-            self.expire = self._program("expire", self._expire_command, None, self._expire_health, _NEVER_GIVEN_UP)
+            self.expire = made.program("expire", self._expire_command, None, self._expire_health, NEVER_GIVEN_UP)
         self.clickhouse = self.broker = None
         if setup.runs_clickhouse:
-            self.clickhouse = self._engine(
+            self.clickhouse = made.engine(
                 "clickhouse", engines.clickhouse_command, engines.until_clickhouse_ready, self._watch.clickhouse
             )
         if setup.is_broker_embedded:
             ready = partial(engines.until_embedded_broker_ready, setup)
-            self.broker = self._program("broker", self._embedded_command, ready, self._watch.kafka)
+            self.broker = made.program("broker", self._embedded_command, ready, self._watch.kafka)
         elif setup.runs_kafka:
-            self.broker = self._engine("kafka", engines.kafka_command, engines.until_kafka_ready, self._watch.kafka)
+            self.broker = made.engine("kafka", engines.kafka_command, engines.until_kafka_ready, self._watch.kafka)
 
     @property
     def programs(self) -> list[Program]:
@@ -236,37 +236,6 @@ class System:
         if not self._log_is_ready.is_set():
             return None  # it is halted, see _embedded_command
         return await health(self.setup.reachable_host, self.options.port)
-
-    def _why_it_may_be(self) -> str:
-        """A note that the disk is full, which stops every program here."""
-        free = free_bytes(self.options.data_dir)
-        return f" Note: {shortage(free, self.options.data_dir)}" if free < NONE_BYTES else ""
-
-    def _program(
-        self,
-        name: str,
-        command: Callable[[], Awaitable[Command]],
-        ready: Callable[[], Awaitable[None]] | None,
-        check: Callable[[], Awaitable[Check | None]],
-        restarts: Callable[[], Restarts] = Restarts,
-    ) -> Program:
-        log = self.options.data_dir / "logs" / f"{name}.log"
-        watch = partial(self._watch.until_unwell, check)
-        return Program(name, command, ready, log, self._fail, self._say, watch, restarts, self._why_it_may_be)
-
-    def _engine(
-        self,
-        name: str,
-        command: Callable[[Setup], Awaitable[Command]],
-        ready: Callable[[Setup], Awaitable[None]],
-        check: Callable[[], Awaitable[Check]],
-    ) -> Program:
-        return self._program(name, partial(command, self.setup), partial(ready, self.setup), check)
-
-    def _stream_program(self, name: str, command: Callable[[], Awaitable[Command]]) -> Program:
-        ready, check = partial(self._stream_ports.until_ready, name), partial(self._stream_ports.health, name)
-        # The broker keeps what is accepted while these do not run, so they are never given up.
-        return self._program(name, command, ready, check, _NEVER_GIVEN_UP)
 
     def _alongside(self, work: Awaitable[None]) -> None:
         async def run() -> None:

@@ -18,7 +18,8 @@ from runtime.kafka_consumer import started_consumer
 from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.events import ID_PATTERN
 from schemas.topics import FEEDBACK_EVENTS
-from stream_workers.join.decode import Created, InvalidEventError, StateInvalidated, decode, decode_event
+from stream_workers.join.decode import InvalidEventError, decode, decode_event
+from stream_workers.join.incoming_events import Created, StateInvalidated
 
 _LATEST = """
 SELECT toString(id), max(sequence) FROM feedback.journal

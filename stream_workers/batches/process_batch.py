@@ -16,7 +16,7 @@ from stream_workers.io.arrow_rows import tables
 from stream_workers.io.output_messages import HourStart, OutputMessage, changed_hours, messages, rollup_invalidations
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim
-from stream_workers.join.decode import Expired, IncomingEvent, RejectedRecord
+from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord
 from stream_workers.join.state_codec import EncodedState, decode_state, encode_state
 from stream_workers.join.trace_join import apply
 from stream_workers.join.trace_state import Entry, HashBucket

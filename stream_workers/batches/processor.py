@@ -28,7 +28,8 @@ from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff, until_done
 from stream_workers.join.claims import Claim, digest_of, first_of_each_key
-from stream_workers.join.decode import IncomingEvent, RejectedRecord, StateInvalidated, decode
+from stream_workers.join.decode import decode
+from stream_workers.join.incoming_events import IncomingEvent, RejectedRecord, StateInvalidated
 from stream_workers.join.state_codec import EncodedState
 from stream_workers.join.trace_cache import TraceCache
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim, Keyed, digest_of
-from stream_workers.join.decode import Expired, IncomingEvent, RejectedRecord, given, milliseconds
+from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord, given, milliseconds
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
 

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.external import ExternalData
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.join.claims import Claim
-from stream_workers.join.decode import Created, Deleted, Expired, StateInvalidated, Updated
+from stream_workers.join.incoming_events import Created, Deleted, Expired, StateInvalidated, Updated
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.trace_state import Entry, HashBucket, fold
 

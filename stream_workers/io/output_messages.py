@@ -15,7 +15,7 @@ from runtime.times import rfc3339
 from schemas import ids, topics
 from stream_workers.join.aggregate import BILLION
 from stream_workers.join.changes import Changes
-from stream_workers.join.decode import RejectedRecord
+from stream_workers.join.incoming_events import RejectedRecord
 from stream_workers.join.snapshots import EXPIRED, FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from stream_workers.join.decode import IncomingEvent, RejectedRecord
+from stream_workers.join.incoming_events import IncomingEvent, RejectedRecord
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stream_workers.join.decode import Created, IncomingEvent, Requested
+from stream_workers.join.incoming_events import Created, IncomingEvent, Requested
 
 Claim = tuple[str, str]
 """Workspace and idempotency key."""

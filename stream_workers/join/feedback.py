@@ -8,7 +8,7 @@ latest create and the latest delete count instead: whichever is later says wheth
 import msgspec
 
 from stream_workers.join.aggregate import billionths
-from stream_workers.join.decode import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
+from stream_workers.join.incoming_events import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
 from stream_workers.join.request_facts import Specials
 
 Content = tuple[int, int, Specials, bytes]

@@ -14,7 +14,8 @@ from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim, Keyed, digest_of
-from stream_workers.join.decode import (
+from stream_workers.join.feedback import Conflict, FeedbackState
+from stream_workers.join.incoming_events import (
     Created,
     Expired,
     FeedbackEvent,
@@ -24,7 +25,6 @@ from stream_workers.join.decode import (
     StateInvalidated,
     milliseconds,
 )
-from stream_workers.join.feedback import Conflict, FeedbackState
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import of_expired, of_feedback, of_traces
 from stream_workers.join.trace_state import Entry, HashBucket, TraceState, fold, latest_expiry

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Raw, field
 
 from stream_workers.join.aggregate import Totals
-from stream_workers.join.decode import Created, Deleted, Expired, FeedbackEvent, StateInvalidated, Updated
 from stream_workers.join.feedback import Conflict, FeedbackState
+from stream_workers.join.incoming_events import Created, Deleted, Expired, FeedbackEvent, StateInvalidated, Updated
 from stream_workers.join.request_facts import Facts, RequestFact
 
 _decode_feedback = msgspec.msgpack.Decoder(FeedbackState).decode

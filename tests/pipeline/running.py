@@ -69,8 +69,12 @@ class Pipeline:
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = self._with_metrics("stream_workers", log, environment)
         self.workers.append(worker)
-        until(lambda: "worker ready" in log.read_text(), "the worker is ready")
+        until(lambda: self.is_ready(worker), "the worker is ready")
         return worker
+
+    def is_ready(self, program: Process) -> bool:
+        """Whether a worker or the rollup program reads its partitions, as it says on its metrics port."""
+        return answers(self.metrics_urls[program].replace("/metrics", "/readyz"))
 
     @contextmanager
     def rollup(self, interval_s: float = 0.1) -> Iterator[Process]:

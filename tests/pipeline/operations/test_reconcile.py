@@ -146,7 +146,7 @@ def test_work_under_way_is_taken_for_no_difference(stored: Pipeline) -> None:
 
         sender = threading.Thread(target=send)
         try:
-            until(lambda: "rollup ready" in rollup.log.read_text(), "the rollup program is ready")
+            until(lambda: pipeline.is_ready(rollup), "the rollup program is ready")
             sender.start()
             until(lambda: pipeline.aggregate(hot).get("feedback_count", 0) > 10, "work is under way")
             compare = ["reconcile", "--settle", "1.5", *addresses(pipeline)]

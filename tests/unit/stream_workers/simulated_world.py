@@ -33,7 +33,7 @@ from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff
 from stream_workers.join import state_codec, trace_cache
 from stream_workers.join.claims import Claim
-from stream_workers.join.decode import Expired
+from stream_workers.join.incoming_events import Expired
 from stream_workers.join.trace_cache import TraceCache
 from stream_workers.join.trace_state import latest_expiry
 from tests.model import Outcome

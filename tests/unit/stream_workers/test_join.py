@@ -8,7 +8,8 @@ from aiokafka.structs import ConsumerRecord
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
-from stream_workers.join.decode import IncomingEvent, decode
+from stream_workers.join.decode import decode
+from stream_workers.join.incoming_events import IncomingEvent
 from stream_workers.join.trace_join import apply
 from stream_workers.join.trace_state import HashBucket
 

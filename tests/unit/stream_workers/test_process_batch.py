@@ -13,7 +13,8 @@ from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import DEAD, FEEDBACK_EVENTS
 from stream_workers.batches import process_batch
-from stream_workers.join.decode import IncomingEvent, RejectedRecord, decode
+from stream_workers.join.decode import decode
+from stream_workers.join.incoming_events import IncomingEvent, RejectedRecord
 from stream_workers.join.trace_state import HashBucket
 
 AT = "2026-11-22T21:43:29.406Z"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from stream_workers.join.decode import Created, Deleted, Updated
 from stream_workers.join.feedback import Conflict
+from stream_workers.join.incoming_events import Created, Deleted, Updated
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.state_codec import LARGE, decode_state, encode_state
 from stream_workers.join.trace_state import Entry, HashBucket, fold

@@ -12,7 +12,7 @@ from msgspec import Raw, structs
 
 from schemas import ids
 from schemas.murmur2 import murmur2
-from stream_workers.join.decode import Created, Deleted, IncomingEvent, Requested, Updated
+from stream_workers.join.incoming_events import Created, Deleted, IncomingEvent, Requested, Updated
 from stream_workers.join.snapshots import of_traces
 from stream_workers.join.state_codec import encode_state
 from stream_workers.join.trace_join import apply
