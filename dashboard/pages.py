@@ -115,7 +115,7 @@ class Pages:
                 return await handler(request, viewer)
             except ApiError as error:
                 if error.status == 401:
-                    return self._to_sign_in(request)
+                    return await self._to_sign_in(request)
                 return self._error_page(request, viewer, error)
             except Exception:
                 REQUEST_ID.set(request_id)
@@ -137,12 +137,27 @@ class Pages:
             is_page=request.method == "GET",
         )
 
-    def _to_sign_in(self, request: Request) -> Response:
+    async def _to_sign_in(self, request: Request) -> Response:
+        """Send the viewer to the page to sign in; or, if the API needs no key, back to the page without their key."""
         address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        where = f"/sign-in?next={quote(address if request.method == 'GET' else '/logs', safe='')}"
+        back = address if request.method == "GET" else "/logs"
+        is_needless = session.key_of(request) is not None and await self._needs_no_key()
+        where = back if is_needless else f"/sign-in?next={quote(back, safe='')}"
+        answer: Response
         if request.headers.get("hx-request"):
-            return Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": where})
-        return RedirectResponse(where, 303, headers=SECURITY_HEADERS)
+            answer = Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": where})
+        else:
+            answer = RedirectResponse(where, 303, headers=SECURITY_HEADERS)
+        if is_needless:
+            session.sign_out(answer)
+        return answer
+
+    async def _needs_no_key(self) -> bool:
+        try:
+            await self.api.as_viewer(None).get("/v1/caller")
+        except ApiError:
+            return False
+        return True
 
     def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
         # A list that refreshes keeps its rows; the error is shown above it.

@@ -5,6 +5,7 @@ requests, rollups, dead letters and idempotency keys have a time to live in Clic
 merges parts, some time after they are due.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,6 +86,37 @@ SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in POLICIES))
 OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 
 
+_IN_FORCE = """
+SELECT name, engine_full, create_table_query, (SELECT groupArray([name, value]) FROM feedback.settings FINAL) AS noted
+FROM system.tables WHERE database = 'feedback'
+"""
+
+
+@dataclass(frozen=True)
+class _InForce:
+    """What ClickHouse keeps now: engine and statement of each table, and the numbers that were noted, by name."""
+
+    tables: Mapping[str, tuple[str, str]]
+    noted: Mapping[str, int]
+
+    def days(self, kept: RetentionPolicy) -> int | None:
+        """For how many days the data of this policy are kept; None: for ever."""
+        if not kept.columns:
+            return self.days_of_table(kept.table)
+        # All columns of one policy have the same time to live.
+        return _days_in(self.tables[kept.table][1], f"`{kept.columns[-1]}` [^`]*")
+
+    def days_of_table(self, table: str) -> int | None:
+        """For how many days the rows of a table are kept; None: for ever."""
+        return _days_in(self.tables[table][0], "")
+
+
+def _days_in(definition: str, before: str) -> int | None:
+    """The days of a time to live in the definition of a table or engine."""
+    found = re.search(before + r" TTL [^`]*?toIntervalDay\((\d+)\)", definition)
+    return int(found[1]) or None if found else None
+
+
 def require_valid(environment: Mapping[str, str]) -> None:
     """RetentionError, which names the setting, where one is not valid."""
     for each in SETTINGS:
@@ -110,24 +142,28 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
     require_valid(environment)
     hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
     with clickhouse(url) as client:
-        changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table))]
-        _show_rollups(client, rollups)
+        now = _in_force(client)
+        changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table, now.days_of_table(table)))]
+        _show_rollups(client, now, rollups)
         for each in POLICIES:
             days = each.setting.days(environment)
-            if sentence := _apply(client, each, None if days is None else days + each.days_more):
-                changed.append(sentence)
-        if _change(client, "orphan_after_hours", hours, DEFAULT_ORPHAN_AFTER_HOURS):
+            wanted = None if days is None else days + each.days_more
+            if now.days(each) != wanted:
+                changed.append(_apply(client, each, wanted))
+        if now.noted.get("orphan_after_hours", DEFAULT_ORPHAN_AFTER_HOURS) != hours:
+            note(client, "orphan_after_hours", hours)
             changed.append(f"feedback without a request counts as orphaned after {hours} hours")
     return changed
 
 
-def _show_rollups(client: Client, days: int) -> None:
+def _show_rollups(client: Client, now: _InForce, days: int) -> None:
     """Hide days before their rows may be deleted, and never show a day again whose rows may be incomplete."""
-    before = noted(client, "keep_rollups_days", 0)
+    before = now.noted.get("keep_rollups_days", 0)
     if before and (days == 0 or days > before):
         today = int(time.time()) // _DAY * _DAY
-        note(client, "rollups_gone_before", max(today - before * _DAY, noted(client, "rollups_gone_before", 0)))
-    _change(client, "keep_rollups_days", days, 0)
+        note(client, "rollups_gone_before", max(today - before * _DAY, now.noted.get("rollups_gone_before", 0)))
+    if days != before:
+        note(client, "keep_rollups_days", days)
 
 
 def note_offset_base(url: str, base: int) -> None:
@@ -149,46 +185,30 @@ def noted(client: Client, name: str, default: int) -> int:
     return int(rows[0][0]) if rows else default
 
 
-def _change(client: Client, name: str, value: int, default: int) -> bool:
-    if noted(client, name, default) == value:
-        return False
-    note(client, name, value)
-    return True
-
-
 def days_in_force(client: Client, kept: RetentionPolicy) -> int | None:
     """For how many days ClickHouse keeps the data of this policy; None: for ever."""
-    if not kept.columns:
-        return _days_of_table(client, kept.table)
-    # All columns of one policy have the same time to live.
-    return _days(client, kept.table, "create_table_query", f"`{kept.columns[-1]}` [^`]*")
+    return _in_force(client).days(kept)
 
 
-def _days_of_table(client: Client, table: str) -> int | None:
-    return _days(client, table, "engine_full", ".*")
+def _in_force(client: Client) -> _InForce:
+    """What ClickHouse keeps now, by one query."""
+    found = client.query(_IN_FORCE).result_rows
+    numbers = dict(found[0][3]) if found else {}
+    return _InForce(
+        {name: (engine, made) for name, engine, made, _ in found},
+        {name: int(value) for name, value in numbers.items() if value.isdecimal()},
+    )
 
 
-def _days(client: Client, table: str, made: str, before: str) -> int | None:
-    """The days of a time to live, read from the table definition that ClickHouse returns."""
-    found = client.query(
-        f"SELECT toUInt32OrZero(extract({made}, {{pattern:String}})) FROM system.tables"
-        " WHERE database = 'feedback' AND name = {table:String}",
-        {"pattern": before + r" TTL [^`]*?toIntervalDay\((\d+)\)", "table": table},
-    ).result_rows
-    return int(found[0][0]) or None
-
-
-def _keep_rows(client: Client, table: str) -> str:
+def _keep_rows(client: Client, table: str, days: int | None) -> str:
     """Remove the time to live from a table whose rows are removed with their traces."""
-    if _days_of_table(client, table) is None:
+    if days is None:
         return ""
     client.command(f"ALTER TABLE feedback.{table} REMOVE TTL")
     return f"{table} drops no row by itself any more"
 
 
 def _apply(client: Client, kept: RetentionPolicy, days: int | None) -> str:
-    if days_in_force(client, kept) == days:
-        return ""
     lasts = "REMOVE TTL" if days is None else f"TTL toDateTime({kept.by}) + toIntervalDay({days})"
     changes = [f"MODIFY COLUMN {column} {lasts}" for column in kept.columns]
     changes = changes or [lasts if days is None else f"MODIFY {lasts}"]

@@ -2,8 +2,8 @@
 
 Pure; the time is a parameter. Nobody is let in while the keys are not known: before their source (Kafka or ClickHouse)
 has been read once, and again when it has not been read for `STALE_AFTER_MS`. Callers need no key only when every source
-of this process has been read and nothing in the store closes the server. The programs read the keys and put them into
-the store.
+of this process has been read and nothing in the store closes the server; even then a key that is not known is refused.
+The programs read the keys and put them into the store.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from schemas.api_keys import ADMIN, SCOPES, Scope, presented
 
 STALE_AFTER_MS = 60_000
 
+_KEY_PREFIX = b"fbk_"
 # Header values that have been verified; beyond this number the cache is emptied.
 _MOST_VERIFIED = 10_000
 
@@ -77,6 +78,7 @@ class ApiKeyAuthenticator:
         if value and bearer:
             _refuse_two_keys(value, bearer)
         if not store.is_closed:
+            _refuse_unknown_key(store, value or bearer)
             return OPEN
         value = value or bearer
         if self._verified_at_change != store.changes:
@@ -122,6 +124,18 @@ class ApiKeyAuthenticator:
             self._verified = {}
         self._verified[value] = caller
         return caller
+
+
+def _refuse_unknown_key(store: ApiKeyStore, value: bytes | None) -> None:
+    """Refuse a key that an open server does not know. It may be the first key, made a moment ago: it closes the server
+    as soon as it is known here, and what it publishes belongs into its own workspace."""
+    given = presented(value) if value and _KEY_PREFIX in value else None
+    if given is not None and store.get(given.key_id) is None:
+        raise _unauthenticated(
+            f"no API key {given.key_id} is known here: a new key is known within seconds, and while there is none"
+            " a call needs none",
+            KEY_HEADER.decode(),
+        )
 
 
 def _refuse_two_keys(value: bytes, bearer: bytes) -> None:

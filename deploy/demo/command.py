@@ -86,13 +86,16 @@ def _made(given: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
     from deploy.demo.week import week
     from ingest_api.settings import Settings
     from query_api.settings import QuerySettings
+    from runtime.api_address import api_address
     from runtime.http_errors import ApiError
     from runtime.settings_errors import SettingsError, load
 
     try:
-        limits, address = load(Settings).limits, load(QuerySettings).address
+        limits, queries = load(Settings).limits, load(QuerySettings)
     except SettingsError as fault:
         raise CommandError(str(fault)) from None
+    is_set = {"public_url", "host", "port"} & queries.model_fields_set
+    address = queries.address if is_set else api_address(queries.address)
     calls = week(given.seed, given.requests, datetime.now(UTC))
     try:
         records = records_of(calls, given.workspace, limits)

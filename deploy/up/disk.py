@@ -30,6 +30,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def is_on_a_disk(folder: Path) -> bool:
+    """Whether the folder can hold files at all: /proc and the like have no size."""
+    return shutil.disk_usage(folder).total > 0
+
+
 async def say_shortage(folder: Path, say: Callable[[str], None]) -> None:
     """Say, as long as this runs, that space is short: at once when that changes, and then once a minute."""
     level, said = 0, 0.0

@@ -24,6 +24,12 @@ class Options:
         return self.kafka_port + 1
 
 
+def metrics_ports(environment: Mapping[str, str], workers: int) -> list[int]:
+    """The metrics ports of all workers and of the rollup program; none if the environment sets none."""
+    set_ = (metrics_port(environment, number) for number in range(workers + 1))
+    return [int(each["FEEDBACK_METRICS_PORT"]) for each in set_ if each]
+
+
 def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
     """The metrics port of the program with this number: that of the environment plus the number."""
     port = environment.get("FEEDBACK_METRICS_PORT", "")

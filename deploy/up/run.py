@@ -25,7 +25,7 @@ from deploy.up.checks import (
     refuse_taken_ports,
     require_embedded_clickhouse,
 )
-from deploy.up.options import Options
+from deploy.up.options import Options, metrics_ports
 from deploy.up.setup import LOOPBACK
 from deploy.up.system import System
 from gateway.settings import GatewaySettings
@@ -34,6 +34,7 @@ from operations.api_keys.stored_keys import valid
 from operations.retention import RetentionError, require_valid
 from query_api.settings import QuerySettings
 from runtime.addresses import without_password
+from runtime.api_address import ADDRESS_FILE
 from runtime.settings_errors import SettingsError, load
 from stream_workers.settings import RollupSettings, WorkerSettings
 
@@ -76,6 +77,9 @@ def _check(options: Options) -> None:
             ports["--kafka-port (Kafka's controller takes the next one)"] = (LOOPBACK, options.controller_port)
         else:
             embedded_broker.command(LOOPBACK, options.kafka_port)
+    metrics_host = os.environ.get("FEEDBACK_METRICS_HOST") or LOOPBACK
+    for number, port in enumerate(metrics_ports(os.environ, options.workers)):
+        ports[f"FEEDBACK_METRICS_PORT{f' (plus {number})' if number else ''}"] = (metrics_host, port)
     refuse_taken_ports(ports)
 
 
@@ -97,7 +101,7 @@ async def _run(options: Options) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
     system = System(options, os.environ, _say)
     trouble = system.trouble
-    unfinished = options.data_dir / "unfinished"
+    unfinished, address_file = options.data_dir / "unfinished", options.data_dir / ADDRESS_FILE
     if system.setup.is_broker_embedded:
         if unfinished.exists():
             _say(
@@ -110,6 +114,7 @@ async def _run(options: Options) -> int:
         ready = asyncio.create_task(system.wait_until_ready())
         await _first(ready, asked.wait(), trouble)
         if ready.done() and not ready.cancelled():
+            address_file.write_text(f"{_api_address(system)}\n")
             _announce(system)
             await _first(asked.wait(), trouble)
         troubled = trouble.done()
@@ -121,6 +126,7 @@ async def _run(options: Options) -> int:
         stopping = asyncio.create_task(system.stop())
         await _first(stopping, insisted.wait())
     finally:
+        address_file.unlink(missing_ok=True)
         await system.kill()
     if insisted.is_set():
         _say("stopped at once.")
@@ -151,8 +157,12 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
 
 
+def _api_address(system: System) -> str:
+    return f"http://{system.setup.reachable_host}:{system.options.port}"
+
+
 def _announce(system: System) -> None:
-    edge = f"http://{system.setup.reachable_host}:{system.options.port}"
+    edge = _api_address(system)
     # The password of the embedded ClickHouse is shown to its user; that of another ClickHouse is not.
     clickhouse = system.setup.clickhouse_url if system.clickhouse else without_password(system.setup.clickhouse_url)
     # Printed before the ready line, so that a reader who waits for that line has everything.

@@ -146,6 +146,13 @@ MUTANTS = (
         "tests/unit/runtime/test_closed_server.py::test_closed_anywhere_is_closed_and_open_is_only_what_was_read_everywhere",
     ),
     Mutant(
+        "a call with the first key is never taken for one of everybody",
+        "runtime/api_key_authentication.py",
+        "if given is not None and store.get(given.key_id) is None:",
+        "if False:",
+        "tests/unit/schemas/test_api_keys.py::test_a_call_with_the_first_key_is_never_taken_for_one_of_everybody",
+    ),
+    Mutant(
         "a foreign page can do nothing while there is no key",
         "runtime/request_origin.py",
         "if parsed_origin(origin) not in own:",

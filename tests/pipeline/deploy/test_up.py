@@ -45,6 +45,7 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     )
     pasted = subprocess.run(["bash", "-c", "\n".join(example)], capture_output=True, text=True, check=True)
     assert json.loads(pasted.stdout)["status"] == "success"
+    assert (running.data_dir / "api_address").read_text() == f"{running.url}\n"
     trace = json.loads(shlex.split(example[0])[-1])["trace_id"]
     until(lambda: running.stored(trace) == 1, "the example is stored")
 
@@ -221,12 +222,22 @@ def test_a_folder_that_cannot_be_is_refused(up: Starter, tmp_path: Path) -> None
 
 
 def test_a_program_that_will_not_start_is_told_with_the_end_of_its_log(up: Starter) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        said = up(environment={"FEEDBACK_METRICS_PORT": port}).refusal()
+    nowhere = "192.0.2.1"  # for documentation, so no address of this machine
+    said = up(environment={"FEEDBACK_METRICS_HOST": nowhere}).refusal()
     assert "worker-1 did not start: exit code 2" in said
-    assert f"FEEDBACK_METRICS_PORT: port {port} on 127.0.0.1 cannot be had" in said
+    assert re.search(rf"FEEDBACK_METRICS_PORT: port \d+ on {re.escape(nowhere)} cannot be had", said)
     assert "Traceback" not in said
+
+
+def test_ports_of_metrics_that_another_has_are_refused_before_anything_is_started(up: Starter) -> None:
+    (first, *_) = free_ports(1)
+    with socket.create_server(("127.0.0.1", first + 1)):
+        refused = up(environment={"FEEDBACK_METRICS_PORT": str(first)})
+        assert refused.refusal() == (
+            f"feedback: Port {first + 1} on 127.0.0.1 cannot be had (Address already in use): stop what listens there,"
+            " or give another with FEEDBACK_METRICS_PORT (plus 1).\n"
+        )
+    assert not (refused.data_dir / "clickhouse").exists()
 
 
 def test_settings_that_will_not_do_are_told_before_anything_is_started(up: Starter) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.httpclient import HttpClient
 
 from operations.retention import OF_TRACES, POLICIES, SETTINGS, RetentionError, apply_settings, days_in_force
 from tests.pipeline.engines import clickhouse_with_tables
@@ -50,6 +52,21 @@ def test_a_setting_rules_what_it_is_about_and_nothing_else_and_is_taken_back(
     assert apply_settings(url, {setting: "500"}) == []
     apply_settings(url, {})
     assert days_of_all(client) == DEFAULTS
+
+
+def test_settings_that_are_in_force_already_take_one_query(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("query", "command", "insert"):
+        method = getattr(HttpClient, name)
+
+        def noted(client: HttpClient, statement: str, *given: Any, method: Any = method, **options: Any) -> Any:
+            asked.append(statement)
+            return method(client, statement, *given, **options)
+
+        monkeypatch.setattr(HttpClient, name, noted)
+    apply_settings(url, {})
+    about_settings = [each for each in asked if "feedback" in each and "schema_migrations" not in each]
+    assert len(about_settings) == 1
 
 
 @pytest.mark.parametrize("setting", NAMES)

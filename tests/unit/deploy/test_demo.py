@@ -1,7 +1,9 @@
 """The demo's week: the same for the same seed, valid to the edge, and with all in it that it promises to show."""
 
+from argparse import Namespace
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -9,7 +11,7 @@ import msgspec
 import pytest
 
 from dashboard import feedback_forms
-from deploy.demo import ratings
+from deploy.demo import command, ratings
 from deploy.demo.app import ENVIRONMENTS, MODELS
 from deploy.demo.calls import ApiCall
 from deploy.demo.events import records_of
@@ -228,3 +230,15 @@ def test_a_trace_id_of_the_demo_says_so_and_no_other_does(calls: list[ApiCall]) 
         f"x{good}",
     ):
         assert not is_demo(other)
+
+
+def test_it_names_the_address_at_which_the_api_here_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FEEDBACK_HOST", "FEEDBACK_PORT", "FEEDBACK_PUBLIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    given = Namespace(seed=1, requests=10, workspace="default")
+    (tmp_path / ".feedback").mkdir()
+    (tmp_path / ".feedback" / "api_address").write_text("http://127.0.0.1:8080\n")
+    assert command._made(given)[2] == "http://127.0.0.1:8080"
+    monkeypatch.setenv("FEEDBACK_PUBLIC_URL", "https://feedback.example")
+    assert command._made(given)[2] == "https://feedback.example"

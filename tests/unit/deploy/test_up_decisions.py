@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from deploy.up import checks
-from deploy.up.checks import CannotStartError, refuse_full_disk, refuse_taken_ports
+from deploy.up.checks import CannotStartError, locked_folder, refuse_full_disk, refuse_taken_ports
 from deploy.up.disk import shortage
 from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
 from deploy.up.losses import AcknowledgedRecords
-from deploy.up.options import metrics_port
+from deploy.up.options import metrics_port, metrics_ports
 from operations.broker_offsets import GAP, offset_base, records_left
 from runtime.restart_backoff import Restarts
 from stream_workers.settings import WorkerSettings
@@ -56,6 +56,19 @@ def test_what_is_left_is_counted_per_partition_and_without_a_commit_all_of_it() 
 def test_a_port_beyond_the_last_is_refused_with_its_option() -> None:
     with pytest.raises(CannotStartError, match=r"^There is no port 65536: give a lower one with --kafka-port\.$"):
         refuse_taken_ports({"--kafka-port": ("127.0.0.1", 65536)})
+
+
+def test_a_folder_where_there_is_no_disk_cannot_be_made_and_is_not_called_full() -> None:
+    folder = Path("/proc/feedback")
+    refuse_full_disk(folder)
+    fault = r"^/proc/feedback cannot hold data \(.+\): give another folder with --data-dir\.$"
+    with pytest.raises(CannotStartError, match=fault), locked_folder(folder):
+        raise AssertionError("not reached")
+
+
+def test_the_ports_that_will_be_taken_for_metrics_are_known_before() -> None:
+    assert metrics_ports({"FEEDBACK_METRICS_PORT": "9464"}, workers=2) == [9464, 9465, 9466]
+    assert metrics_ports({}, workers=2) == []
 
 
 def test_each_program_serves_metrics_on_a_port_of_its_own_where_any_does() -> None:

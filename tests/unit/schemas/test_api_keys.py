@@ -85,7 +85,7 @@ def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
 @pytest.mark.parametrize("closed", [True, False])
 def test_two_keys_in_two_headers_are_refused_and_one_key_in_both_is_one(closed: bool) -> None:
     (secret, key), (other, another) = made(workspace="mine"), made(workspace="theirs")
-    auth = auth_of(*[key, another] if closed else [])
+    auth = auth_of(*[each if closed else each.left_behind(NOW) for each in (key, another)])
     for first, second in ((secret, other), (other, secret), (b"wrong", secret)):
         with pytest.raises(ApiError, match="x-portkey-api-key and Authorization") as refused:
             auth.authenticate({b"x-portkey-api-key": first, b"authorization": b"Bearer " + second}, WRITE, NOW_MS)
@@ -153,6 +153,22 @@ def test_it_is_open_until_a_key_exists_and_never_again() -> None:
     assert refusal(auth, b"whatever")[0] == 401
 
 
+def test_a_call_with_the_first_key_is_never_taken_for_one_of_everybody() -> None:
+    auth = auth_of()
+    first, key = made()
+    status, message = refusal(auth, first)
+    assert (status, f"no API key {key.key_id} is known here" in message) == (401, True)
+    assert caller(auth, None) == OPEN, "who sends no key is still let in"
+    auth.store.upsert(key)
+    assert caller(auth, first).workspace == "w"
+
+
+def test_an_old_key_opens_no_less_than_none_after_an_operator_has_opened_the_server() -> None:
+    secret, key = made()
+    auth = auth_of(key.left_behind(NOW))
+    assert caller(auth, secret) == caller(auth, None) == OPEN
+
+
 def test_keys_can_be_required_before_there_is_one() -> None:
     assert refusal(auth_of(require_keys=True), None)[0] == 401
 
@@ -174,7 +190,8 @@ def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: b
     at_ms = NOW_MS + later_ms
     if confirmed and later_ms <= STALE_AFTER_MS:
         assert auth.fault(at_ms) == ""
-        assert auth.authenticate({b"x-portkey-api-key": secret}, WRITE, at_ms).key_id == (key.key_id if known else "")
+        headers = {b"x-portkey-api-key": secret} if known else {}
+        assert auth.authenticate(headers, WRITE, at_ms).key_id == (key.key_id if known else "")
         return
     assert "the test" in auth.fault(at_ms)
     for headers in ({}, {b"x-portkey-api-key": secret}):

@@ -1,0 +1,47 @@
+"""A viewer whose key the API refuses: to the page to sign in, or on without the key where none is needed."""
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from dashboard.api_client import ApiClient
+from dashboard.pages import Pages
+from dashboard.session import COOKIE
+from runtime.http_errors import error_content
+
+
+def site(*, is_open: bool) -> httpx.AsyncClient:
+    """A page over an API that refuses every key, and calls without a key unless it is open."""
+
+    async def api(scope, receive, send):  # type: ignore[no-untyped-def]
+        if is_open and "x-portkey-api-key" not in Request(scope).headers:
+            answer = JSONResponse({"workspace": "default", "scopes": ["admin"], "key_id": None})
+        else:
+            answer = JSONResponse(error_content(401, "no such key"), 401)
+        await answer(scope, receive, send)
+
+    pages = Pages(ApiClient(app=api), "")
+
+    async def page(*_: object) -> JSONResponse:
+        return JSONResponse("the page")
+
+    app = Starlette(routes=[pages.get("/page", page)])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+async def test_on_a_closed_server_they_are_asked_to_sign_in() -> None:
+    reply = await site(is_open=False).get("/page?a=b", headers={"cookie": f"{COOKIE}=old"})
+    assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?next=%2Fpage%3Fa%3Db")
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize("name", ["location", "hx-redirect"])
+async def test_on_an_open_server_they_go_on_without_the_key(name: str) -> None:
+    asked = {"hx-request": "true"} if name == "hx-redirect" else {}
+    client = site(is_open=True)
+    reply = await client.get("/page?a=b", headers={"cookie": f"{COOKIE}=old", **asked})
+    assert reply.headers[name] == "/page?a=b"
+    assert reply.headers["set-cookie"].startswith(f'{COOKIE}="";')
+    assert (await client.get("/page")).json() == "the page"
