@@ -124,8 +124,8 @@ async def _comparison(_: Request, viewer: Viewer, query: PageQuery, now: datetim
     kind = against(query)
     values = [] if kind == BEFORE else await _values(viewer, query, now, kind)
     sides = with_time_before(query, now) if kind == BEFORE else two_values(query, now, kind, values)
-    told = await _compared(viewer, sides) if sides else None
-    return {"kind": kind, "against_label": AGAINST, "values": values, "sides": sides, "told": told}
+    comparison = await _compared(viewer, sides) if sides else None
+    return {"kind": kind, "against_label": AGAINST, "values": values, "sides": sides, "comparison": comparison}
 
 
 async def _values(viewer: Viewer, query: PageQuery, now: datetime, field: str) -> list[str]:

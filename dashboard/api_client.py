@@ -70,7 +70,7 @@ def in_path(text: str) -> str:
 
 def _error(answer: httpx.Response) -> ApiError:
     try:
-        told = answer.json()["error"]
-        return ApiError(told["message"], told["param"], answer.status_code)
+        detail = answer.json()["error"]
+        return ApiError(detail["message"], detail["param"], answer.status_code)
     except (ValueError, KeyError, TypeError):
         return ApiError(f"the Feedback API answered with status {answer.status_code}", status=answer.status_code)

@@ -102,8 +102,8 @@ class Pages:
             # Calls of the API in this process set other request ids.
             request_id = REQUEST_ID.get()
             if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
-                told = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
-                return self._error_page(request, None, ApiError(told))
+                message = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
+                return self._error_page(request, None, ApiError(message))
             if request.method == "POST" and not session.is_own_page(request):
                 error = ApiError("this form was sent by a page of another site", status=403)
                 return self._error_page(request, None, error)
@@ -120,8 +120,10 @@ class Pages:
             except Exception:
                 REQUEST_ID.set(request_id)
                 log.exception("The page %s failed.", request.url.path)
-                told = f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
-                return self._error_page(request, viewer, ApiError(told, status=500))
+                message = (
+                    f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
+                )
+                return self._error_page(request, viewer, ApiError(message, status=500))
 
         return endpoint
 

@@ -60,9 +60,9 @@ def routes(pages: Pages) -> list[BaseRoute]:
             "again": form.get("again") == "yes",
             "force": form.get("force") == "yes",
         }
-        told = await viewer.api.send("POST", "/v1/admin/dead-letters/redrive", body)
-        counted = {"sent": len(told["sent"])}
-        for each in told["left"]:
+        answer = await viewer.api.send("POST", "/v1/admin/dead-letters/redrive", body)
+        counted = {"sent": len(answer["sent"])}
+        for each in answer["left"]:
             counted[each["why"]] = counted.get(each["why"], 0) + 1
         query = (
             PageQuery.of_text(form.get("query", ""))

@@ -69,7 +69,7 @@ def _verdicts(status: Mapping[str, Any]) -> Iterable[PipelineVerdict]:
         yield PipelineVerdict(
             "bad",
             f"{_records(status['lost'])} lost: gone from Kafka before a worker read them. `feedback audit` says which;"
-            " it is told here until somebody acknowledges it there.",
+            " it is shown here until somebody acknowledges it there.",
         )
     audit = status["checks"]["audit"]
     if audit and audit["differences"]:

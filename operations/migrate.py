@@ -131,19 +131,19 @@ def planned(url: str, to: int | None = None, folder: Path = FOLDER) -> list[Step
 
 def removed(client: Client, step: Step) -> list[str]:
     """What undoing a migration removes: its tables with rows in them, and its columns."""
-    told = []
+    effects = []
     for sql in statements(step.file.read_text()):
         if table := _DROPPED_TABLE.match(sql):
             rows = client.query(_ROWS_OF, {"name": table[1]}).result_rows
-            told += [f"removes table {table[1]} with {rows[0][0]:,} rows" for _ in range(bool(rows and rows[0][0]))]
+            effects += [f"removes table {table[1]} with {rows[0][0]:,} rows" for _ in range(bool(rows and rows[0][0]))]
         if altered := _ALTERED_TABLE.match(sql):
-            told += [f"removes column {column} of {altered[1]}" for column in _DROPPED_COLUMN.findall(sql)]
-    return told
+            effects += [f"removes column {column} of {altered[1]}" for column in _DROPPED_COLUMN.findall(sql)]
+    return effects
 
 
 def _applied(client: Client, to: int | None) -> set[int]:
     """The versions in force; none where there is no database yet."""
-    with _told_as("schema_migrations, the versions in force"):
+    with _naming("schema_migrations, the versions in force"):
         try:
             applied = {row[0] for row in client.query(APPLIED).result_rows}
         except DatabaseError as error:
@@ -172,7 +172,7 @@ def _take(client: Client, steps: list[Step], *, is_new: bool) -> None:
 
 def _run(client: Client, file: Path) -> None:
     for number, sql in enumerate(statements(file.read_text()), 1):
-        with _told_as(f"{file.name}, statement {number}"):
+        with _naming(f"{file.name}, statement {number}"):
             client.command(sql)
 
 
@@ -180,7 +180,7 @@ def _record(client: Client, steps: list[Step]) -> None:
     if not steps:
         return
     rows = ", ".join(f"({step.migration.version}, '{step.migration.name}', {int(step.undo)})" for step in steps)
-    with _told_as(f"the record of {', '.join(step.name for step in steps)}"):
+    with _naming(f"the record of {', '.join(step.name for step in steps)}"):
         client.command(
             f"INSERT INTO feedback.schema_migrations (version, name, is_undone) VALUES {rows}",
             settings={"async_insert": 0},
@@ -188,7 +188,7 @@ def _record(client: Client, steps: list[Step]) -> None:
 
 
 @contextmanager
-def _told_as(what: str) -> Iterator[None]:
+def _naming(what: str) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:

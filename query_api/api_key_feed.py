@@ -46,7 +46,7 @@ async def refreshing(authenticator: ApiKeyAuthenticator, engines: Engines) -> As
 
 async def _keep(authenticator: ApiKeyAuthenticator, engines: Engines, read: asyncio.Event) -> None:
     reader = engines.reader(_ANSWER_S)
-    told = ""
+    logged_fault = ""
     unreadable: set[object] = set()
     while True:
         try:
@@ -60,9 +60,9 @@ async def _keep(authenticator: ApiKeyAuthenticator, engines: Engines, read: asyn
             fault = ""
         except (ClickHouseError, TablesError, OSError, TimeoutError) as error:
             fault = " ".join(str(error).split())[:300] or type(error).__name__
-        if fault and not told:
+        if fault and not logged_fault:
             log.warning("the API keys cannot be read from ClickHouse: %s", fault)
-        told = fault
+        logged_fault = fault
         await asyncio.sleep(_EVERY_S if read.is_set() else _UNTIL_THE_FIRST_S)
 
 

@@ -1,4 +1,4 @@
-"""How many questions a key may ask in a second: counted once a call, refused with 429, told in the answer's headers."""
+"""The read limit of each key, in calls a second: a call beyond it is refused with 429; headers report what is left."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

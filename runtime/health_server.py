@@ -44,8 +44,8 @@ def serve_health(
                 self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry))
             elif path in ("/healthz", "/readyz"):
                 health = (alive if path == "/healthz" else ready)()
-                told = {"message": health.fault, "waits_for": health.waits_for} if health.fault else {}
-                body = {"status": "failure" if health.fault else "ok", **told}
+                detail = {"message": health.fault, "waits_for": health.waits_for} if health.fault else {}
+                body = {"status": "failure" if health.fault else "ok", **detail}
                 self._answer(503 if health.fault else 200, "application/json", msgspec.json.encode(body))
             else:
                 self._answer(404, "text/plain", b"There are /metrics, /healthz and /readyz.\n")

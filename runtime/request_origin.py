@@ -117,9 +117,9 @@ def _is_address(name: str) -> bool:
 
 
 def _unknown_host(hosts: list[bytes]) -> ApiError:
-    told = " and ".join(_shown(host) for host in hosts) or "missing"
+    given = " and ".join(_shown(host) for host in hosts) or "missing"
     return ApiError(
-        f"the Host header is {told}, which is not a name of this server: call it by localhost or by an address, or add"
+        f"the Host header is {given}, which is not a name of this server: call it by localhost or by an address, or add"
         " its name to FEEDBACK_ALLOWED_HOSTS",
         status=403,
         reason="unknown_host",

@@ -117,10 +117,10 @@ class Engine:
             raise
         except OSError as error:
             # The file through which rows are inserted.
-            told = f"{gettempdir()}: {error.strerror}"
+            message = f"{gettempdir()}: {error.strerror}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StatementFailedError(f"Code: 243. DB::Exception: {told}. (NOT_ENOUGH_SPACE)") from error
-            raise StatementFailedError(f"Code: 1001. DB::Exception: {told}. (STD_EXCEPTION)") from error
+                raise StatementFailedError(f"Code: 243. DB::Exception: {message}. (NOT_ENOUGH_SPACE)") from error
+            raise StatementFailedError(f"Code: 1001. DB::Exception: {message}. (STD_EXCEPTION)") from error
         except (RuntimeError, ValueError) as error:
             raise StatementFailedError(str(error)) from error
 

@@ -53,13 +53,13 @@ class Inspector:
     def _inspect(self, sql: bytes, unsafe: frozenset[str], own_file: str | None, reads_only: bool) -> str | None:
         text = sql.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
         try:
-            told = self._connection.query(b"SELECT parseQueryToJSON('" + text + b"')", "TSVRaw").bytes()
+            tree = self._connection.query(b"SELECT parseQueryToJSON('" + text + b"')", "TSVRaw").bytes()
         except RuntimeError as error:
             if _NOT_AS_JSON not in str(error)[: 2 * len(_NOT_AS_JSON)]:
                 raise RuntimeError(_of_the_statement(str(error))) from None
             tree = self._connection.query(b"EXPLAIN AST " + sql, "TSVRaw").bytes().decode(errors="replace")
             return refusal_of_names(tree)
-        return refusal(json.loads(told.decode(errors="replace")), unsafe, own_file, reads_only=reads_only)
+        return refusal(json.loads(tree.decode(errors="replace")), unsafe, own_file, reads_only=reads_only)
 
 
 def _of_the_statement(error: str) -> str:

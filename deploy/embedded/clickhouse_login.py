@@ -28,17 +28,17 @@ def refused_login(headers: Mapping[str, str], query_string: bytes, user: str, pa
         if given is not None
     ]
     if not ways:
-        told = "this ClickHouse wants a password: its address with user and password is in the ready line of"
-        told += " `feedback up`, and in the file `address` of its data folder; `feedback sql` finds it by itself"
+        message = "this ClickHouse wants a password: its address with user and password is in the ready line of"
+        message += " `feedback up`, and in the file `address` of its data folder; `feedback sql` finds it by itself"
         return failure(
-            *(194, "REQUIRED_PASSWORD", f"Code: 194. DB::Exception: {told}. (REQUIRED_PASSWORD)"),
+            *(194, "REQUIRED_PASSWORD", f"Code: 194. DB::Exception: {message}. (REQUIRED_PASSWORD)"),
             headers={"WWW-Authenticate": 'Basic realm="ClickHouse"'},
         )
     # All are compared completely, so that the time reveals nothing.
     good = [hmac.compare_digest(each.encode(), f"{user}:{password}".encode()) for each in ways]
     if len(ways) > 1 or not all(good):
-        told = "there is no such user with this password, or more than one is given"
-        return failure(516, "AUTHENTICATION_FAILED", f"Code: 516. DB::Exception: {told}. (AUTHENTICATION_FAILED)")
+        message = "there is no such user with this password, or more than one is given"
+        return failure(516, "AUTHENTICATION_FAILED", f"Code: 516. DB::Exception: {message}. (AUTHENTICATION_FAILED)")
     return None
 
 

@@ -73,9 +73,9 @@ def _maven_reason(output: str) -> str:
     """The line of Maven's output that says what failed: the first error that is not a heading."""
     lines = [line for line in output.splitlines() if line.strip()]
     faults = [line.partition("] ")[2] for line in lines if line.startswith(("[ERROR] ", "[FATAL] "))]
-    told = [
+    errors = [
         fault
         for fault in faults
         if fault.strip() and not fault.startswith((" ", "[", "Some problems were encountered"))
     ]
-    return [*(fault.partition(" -> [Help ")[0] for fault in told), *lines, "it printed nothing."][0]
+    return [*(fault.partition(" -> [Help ")[0] for fault in errors), *lines, "it printed nothing."][0]

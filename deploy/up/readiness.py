@@ -23,13 +23,13 @@ async def until_http_200(host: str, port: int, path: str) -> None:
 
 async def health(host: str, port: int) -> Check:
     """The health of a program, from its /healthz and /readyz."""
-    status, told = await asyncio.to_thread(_get, host, port, "/healthz")
+    status, answer = await asyncio.to_thread(_get, host, port, "/healthz")
     if status != 200:
-        return Check(False, _message(told))
-    status, told = await asyncio.to_thread(_get, host, port, "/readyz")
+        return Check(False, _message(answer))
+    status, answer = await asyncio.to_thread(_get, host, port, "/readyz")
     if status == 200:
         return Check(True)
-    return Check(status > 0, _message(told) or f"/readyz answers {status}", str(told.get("waits_for") or ""))
+    return Check(status > 0, _message(answer) or f"/readyz answers {status}", str(answer.get("waits_for") or ""))
 
 
 async def text_at(host: str, port: int, path: str) -> str | None:
@@ -53,18 +53,18 @@ async def kafka_health(bootstrap: str) -> Check:
         return Check(False)
 
 
-def _message(told: dict[str, object]) -> str:
-    return str(told.get("message") or "")
+def _message(answer: dict[str, object]) -> str:
+    return str(answer.get("message") or "")
 
 
 def _get(host: str, port: int, path: str, https: bool = False) -> tuple[int, dict[str, object]]:
     """The status of an answer, 0 where there is none in time, and its body where that is a JSON object."""
     status, body = _read(host, port, path, https)
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
-        told = None
-    return status, told if isinstance(told, dict) else {}
+        answer = None
+    return status, answer if isinstance(answer, dict) else {}
 
 
 def _read(host: str, port: int, path: str, https: bool = False) -> tuple[int, bytes]:

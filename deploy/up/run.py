@@ -119,7 +119,7 @@ async def _run(options: Options) -> int:
             await _first(asked.wait(), trouble)
         troubled = trouble.done()
         if troubled:
-            _say(_told(trouble.result()))
+            _say(_sentence(trouble.result()))
         else:
             _say("stopping when all that was accepted is stored; Ctrl-C again stops at once.")
         asked.set()  # from here on, one Ctrl-C stops at once
@@ -135,7 +135,7 @@ async def _run(options: Options) -> int:
     unfinished.unlink(missing_ok=True)
     if left != 0:
         if trouble.done() and not troubled:
-            _say(_told(trouble.result()))
+            _say(_sentence(trouble.result()))
         count = "an unknown number of" if left is None else f"{left:,}"
         _say(f"{count} accepted records were not stored and are lost; {options.data_dir / 'logs'} may say why.")
     return 0 if left == 0 and not troubled else 1
@@ -152,7 +152,7 @@ async def _first(*awaitables: Awaitable[Any]) -> None:
         task.result()
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     # The messages of our own errors are sentences; other errors need their type to be understood.
     return str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
 

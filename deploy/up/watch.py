@@ -15,7 +15,7 @@ from deploy.up.readiness import clickhouse_health, kafka_health
 from deploy.up.supervisor import Program
 
 _EVERY_S = 2.0
-_TOLD_AFTER_MISSES = 2
+_REPORTED_AFTER_MISSES = 2
 
 
 class HealthWatch:
@@ -42,17 +42,17 @@ class HealthWatch:
             if program is not None:
                 await program.is_ready.wait()
         # The watch of an engine that runs here reports it.
-        told = {"ClickHouse": _Reporter(self._say if clickhouse is None else _nothing, "ClickHouse")}
-        told["Kafka"] = _Reporter(self._say if broker is None else _nothing, "Kafka")
+        reporters = {"ClickHouse": _Reporter(self._say if clickhouse is None else _nothing, "ClickHouse")}
+        reporters["Kafka"] = _Reporter(self._say if broker is None else _nothing, "Kafka")
         while True:
             for name, check in (("ClickHouse", await self.clickhouse()), ("Kafka", await self.kafka())):
                 self._answer[name] = check.is_alive
-                told[name].hear(check)
+                reporters[name].report(check)
             await asyncio.sleep(_EVERY_S)
 
     async def until_unwell(self, check: Callable[[], Awaitable[Check | None]], program: Program) -> str:
         """Wait until a process that was just started has to be restarted; why. A check is None while it is halted."""
-        patience, told = self._patience.setdefault(program.name, Patience()), _Reporter(self._say, program.name)
+        patience, reporter = self._patience.setdefault(program.name, Patience()), _Reporter(self._say, program.name)
         patience.begin(time.monotonic())
         was_continued = False
         while True:
@@ -62,12 +62,12 @@ class HealthWatch:
                 patience.begin(time.monotonic())
                 continue
             if program.is_ready.is_set():
-                told.hear(found)
+                reporter.report(found)
             unwell = patience.verdict(time.monotonic(), found, engines_answer=all(self._answer.values()))
             if unwell and program.name == "broker" and not was_continued:
                 # Its records are only in its memory. If it was halted, it may continue.
                 was_continued = True
-                self._say(f"{program.name}: {unwell}; it is told to go on before it is ended.")
+                self._say(f"{program.name}: {unwell}; it gets SIGCONT before it is ended.")
                 program.signal(signal.SIGCONT)
                 patience.begin(time.monotonic())
             elif unwell:
@@ -80,12 +80,12 @@ class _Reporter:
     def __init__(self, say: Callable[[str], None], name: str) -> None:
         self._say, self._name, self._misses = say, name, 0
 
-    def hear(self, check: Check) -> None:
+    def report(self, check: Check) -> None:
         """Report the latest check if the state has changed."""
-        if check.is_alive and self._misses >= _TOLD_AFTER_MISSES:
+        if check.is_alive and self._misses >= _REPORTED_AFTER_MISSES:
             self._say(f"{self._name} answers again.")
         self._misses = 0 if check.is_alive else self._misses + 1
-        if self._misses == _TOLD_AFTER_MISSES:
+        if self._misses == _REPORTED_AFTER_MISSES:
             self._say(f"{self._name} does not answer its health check.")
 
 

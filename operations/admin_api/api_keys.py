@@ -63,7 +63,7 @@ class KeyOrder(BaseModel):
         return expires
 
 
-class KeyTold(BaseModel):
+class ListedKey(BaseModel):
     """An API key without its text."""
 
     key_id: str = Field(examples=["0123456789ab"])
@@ -82,8 +82,8 @@ class KeyTold(BaseModel):
     warning: str | None = Field(description="What is not as it should be, such as a place that does not have it.")
 
 
-class CreatedKey(KeyTold):
-    """A new key with its text, which is told this once and kept nowhere."""
+class CreatedKey(ListedKey):
+    """A new key with its text, which is shown this once and stored nowhere."""
 
     key: str = Field(description="The key.", examples=["fbk_0123456789ab_…"])
     closed_the_server: bool = Field(description="Whether every call needs a key from now on, and needed none before.")
@@ -93,7 +93,7 @@ class KeyList(BaseModel):
     """All keys of the caller's workspace, the newest first."""
 
     object: Literal["list"] = "list"
-    data: list[KeyTold]
+    data: list[ListedKey]
 
 
 def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
@@ -104,12 +104,12 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
     async def list_keys(caller: AdminCaller) -> KeyList:
         keys, warnings = await commands.run("keys cannot be listed", lambda client: _all(client, commands))
         own = [each for each in reversed(keys) if each.workspace == caller.workspace]
-        return KeyList(data=[KeyTold(**_told(each, caller, warnings.get(each.key_id))) for each in own])
+        return KeyList(data=[ListedKey(**_fields_of(each, caller, warnings.get(each.key_id))) for each in own])
 
     @router.post(
         "/v1/admin/keys",
         summary="Make an API key",
-        description="In the caller's workspace. Its text is told this once. The first key closes an open server, so it"
+        description="In the caller's workspace. Its text is shown this once. The first key closes an open server, so it"
         " must have the scope `admin`.",
         openapi_extra=body_of(
             KeyOrder,
@@ -138,8 +138,8 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
         log.warning(
             "API key %s of the workspace %s was made by %s", key.key_id, key.workspace, caller.key_id or "anybody"
         )
-        told = _told(key, caller, warning)
-        return CreatedKey(**told, key=secret, closed_the_server=was_open)
+        fields = _fields_of(key, caller, warning)
+        return CreatedKey(**fields, key=secret, closed_the_server=was_open)
 
     @router.delete(
         "/v1/admin/keys/{key_id}",
@@ -147,13 +147,13 @@ def create_router(commands: Commands, known: ApiKeyStore) -> APIRouter:
         description="For good. A key of another workspace is not there for the caller.",
         responses=_UNKNOWN,
     )
-    async def revoke_key(key_id: KeyId, caller: AdminCaller) -> KeyTold:
+    async def revoke_key(key_id: KeyId, caller: AdminCaller) -> ListedKey:
         key, warning = await commands.run(
             "the key was not revoked", lambda client: _revoke(client, commands, key_id, caller.workspace)
         )
         known.upsert(key)
         log.warning("API key %s of the workspace %s was revoked by %s", key.key_id, key.workspace, caller.key_id)
-        return KeyTold(**_told(key, caller, warning))
+        return ListedKey(**_fields_of(key, caller, warning))
 
     return router
 
@@ -193,8 +193,8 @@ def _sent(commands: Commands, key: ApiKey) -> str | None:
     return None
 
 
-def _told(key: ApiKey, caller: Caller, warning: str | None) -> dict[str, Any]:
-    names: Collection[str] = KeyTold.model_fields
+def _fields_of(key: ApiKey, caller: Caller, warning: str | None) -> dict[str, Any]:
+    names: Collection[str] = ListedKey.model_fields
     record = {name: value for name, value in key.model_dump().items() if name in names}
     return record | {"state": _state(key), "is_callers": key.key_id == caller.key_id, "warning": warning}
 

@@ -29,7 +29,7 @@ class ListedDeadLetter(BaseModel):
     value: str = Field(description=f"The first {SHOWN_BYTES} bytes of the record.")
     value_encoding: Literal["utf-8", "base64"] = Field(description="How `value` tells the bytes.")
     value_bytes: int = Field(description="How many bytes the record has.")
-    is_cut: bool = Field(description="Whether it has more bytes than are told.")
+    is_cut: bool = Field(description="Whether it has more bytes than are shown.")
 
 
 class DeadReason(BaseModel):

@@ -112,15 +112,17 @@ def _redrive(
     chosen, left = choose(client, commands.workers, found, again=order.again, force=order.force)
     redrive(client, commands.workers.bootstrap, chosen)
     known = {(each.topic, each.partition, each.sequence) for each in found}
-    told = [LeftLetter(place=each.letter.place, why=each.why, feedback_id=each.feedback_id or None) for each in left]
-    told += [LeftLetter(place="/".join(map(str, each)), why="unknown") for each in places if each not in known]
-    return Redriven(sent=[each.place for each in chosen], left=told)
+    not_sent = [
+        LeftLetter(place=each.letter.place, why=each.why, feedback_id=each.feedback_id or None) for each in left
+    ]
+    not_sent += [LeftLetter(place="/".join(map(str, each)), why="unknown") for each in places if each not in known]
+    return Redriven(sent=[each.place for each in chosen], left=not_sent)
 
 
 def _page(found: list[Letter], size: int, summary: list[DeadReason]) -> DeadLetterPage:
     shown = found[:size]
     more = _cursor_of(shown[-1].position) if len(found) > size else None
-    return DeadLetterPage(data=[_told(each) for each in shown], reasons=summary, next_cursor=more)
+    return DeadLetterPage(data=[_listed(each) for each in shown], reasons=summary, next_cursor=more)
 
 
 def _reasons(client: Client, wanted: Filter) -> list[DeadReason]:
@@ -136,7 +138,7 @@ def _reasons(client: Client, wanted: Filter) -> list[DeadReason]:
     ]
 
 
-def _told(letter: Letter) -> ListedDeadLetter:
+def _listed(letter: Letter) -> ListedDeadLetter:
     encoding, value = _as_text(letter.value, is_cut=letter.value_bytes > len(letter.value))
     return ListedDeadLetter(
         place=letter.place,

@@ -81,8 +81,8 @@ def _find(client: Client, subject: Subject) -> None:
 
 def _ids(client: Client, subject: Subject, *kinds: str) -> list[str]:
     """The noted ids of these kinds."""
-    told = ", ".join(f"'{kind}'" for kind in kinds)
-    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({told})"
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({listed})"
     return [row[0] for row in client.query(query, subject.parameters).result_rows]
 
 

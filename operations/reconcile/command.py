@@ -92,8 +92,8 @@ def _what_to_do(given: argparse.Namespace, found: Sequence["RowDifference"]) -> 
 
     lacks = any(UNKNOWN in each.what for each in found)
     if not given.repair:
-        told = "There are differences: --repair puts right what is missing or wrong."
-        return f"{told} {_JOURNAL_LACKS}" if lacks else told
+        advice = "There are differences: --repair puts right what is missing or wrong."
+        return f"{advice} {_JOURNAL_LACKS}" if lacks else advice
     if lacks and not given.remove:
         return f"{_JOURNAL_LACKS} If the journal is right all the same, add --remove: it is then believed."
     return "These differences remain: see what the logs of ClickHouse and of the workers say."

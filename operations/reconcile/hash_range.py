@@ -172,7 +172,7 @@ def _read_own(
     wrong: dict[StoredTable, list[int]],
 ) -> dict[int, set[int]]:
     """By trace hash: the places that a wrong row refers to and where the journal has an event of that hash."""
-    told = {
+    referred = {
         (each.hashes[number], row.sequence)
         for table, each in wanted.items()
         for number in wrong[table]
@@ -180,13 +180,13 @@ def _read_own(
         if row.sequence > each.short[number].sequence
     }
     own: dict[int, set[int]] = defaultdict(set)
-    if told:
-        data = "".join(f"{trace_hash}\t{place}\n" for trace_hash, place in told).encode()
-        asked = ExternalData(file_name="told", data=data, fmt="TSV", structure=["h UInt32", "s UInt64"])
+    if referred:
+        data = "".join(f"{trace_hash}\t{place}\n" for trace_hash, place in referred).encode()
+        asked = ExternalData(file_name="referred", data=data, fmt="TSV", structure=["h UInt32", "s UInt64"])
         hash_of = f"bitAnd(trace_hash, {HASH})"
         found = client.query(
             f"SELECT {hash_of}, sequence FROM feedback.journal WHERE {entries} AND kind = 'feedback'"
-            f" AND ({hash_of}, sequence) IN (SELECT h, s FROM told)",
+            f" AND ({hash_of}, sequence) IN (SELECT h, s FROM referred)",
             external_data=asked,
         )
         for trace_hash, place in found.result_rows:

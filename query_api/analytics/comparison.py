@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 
 from query_api.analytics.intervals import MeansWithErrors, means_with_errors
 from query_api.analytics.moments import moments_over_time
-from query_api.analytics.parameters import FAILURES, READ_FROM, UNTOLD, all_of, plan_asked
+from query_api.analytics.parameters import FAILURES, NO_ANSWER, READ_FROM, all_of, plan_asked
 from query_api.analytics.statistics import Moments, avg, difference, weighted_mean
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines, Reader
@@ -75,7 +75,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def compare(request: Request, caller: AnalyticsReader) -> Comparison:
         sides = _sides(request.query_params, caller.workspace)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             first, second = (_moments(reader, request.query_params, filters) for filters in sides)
             current, base = await answers_of(first, second)
         changes = MeanDifferences(

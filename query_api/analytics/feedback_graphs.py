@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request
 from query_api.analytics.parameters import (
     BUCKET_PARAMETERS,
     FAILURES,
+    NO_ANSWER,
     READ_FROM,
-    UNTOLD,
     GraphQuestion,
     graph_question,
     plan_asked,
@@ -45,7 +45,7 @@ _MANY = [*_ONE, *BUCKET_PARAMETERS]
 
 
 @dataclass(frozen=True)
-class Told:
+class FoundSums:
     """The sums of a graph by bucket and model, and how they were come by."""
 
     asked: GraphQuestion
@@ -78,17 +78,19 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/graphs", tags=["analytics"])
 
-    async def told(request: Request, caller: Caller, *, over_time: bool = False, by_model: bool = False) -> Told:
+    async def sums_for(
+        request: Request, caller: Caller, *, over_time: bool = False, by_model: bool = False
+    ) -> FoundSums:
         query = request.query_params
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=over_time)
         chosen = plan_asked(query, asked.filters, asked.when, "model" if by_model else None)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             sums = await sums_of_feedback(reader, asked.filters, asked.when, chosen, by_model=by_model)
-        return Told(asked, sums, chosen.read_from)
+        return FoundSums(asked, sums, chosen.read_from)
 
     @router.get("/feedbacks", summary="How much feedback", responses=FAILURES, openapi_extra={"parameters": _MANY})
     async def feedbacks(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[SignTotals, SignTotalsAt]:
-        found = await told(request, caller, over_time=True)
+        found = await sums_for(request, caller, over_time=True)
         points = [SignTotalsAt(timestamp=start, total=sums.n, **sums.signs) for start, sums in found.points()]
         summary = SignTotals(total=found.all.n, **found.all.signs)
         return FeedbackTimeGraph(summary=summary, data_points=points, **_shape(found))
@@ -100,7 +102,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra={"parameters": _MANY},
     )
     async def weighted(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[Means, MeansAt]:
-        found = await told(request, caller, over_time=True)
+        found = await sums_for(request, caller, over_time=True)
         points = [MeansAt(timestamp=start, **means(sums)) for start, sums in found.points()]
         return FeedbackTimeGraph(summary=Means(**means(found.all)), data_points=points, **_shape(found))
 
@@ -113,7 +115,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra={"parameters": _ONE},
     )
     async def scores(request: Request, caller: AnalyticsReader) -> FeedbackGraph[Total, ScoreTotal]:
-        found = await told(request, caller)
+        found = await sums_for(request, caller)
         counts = zip(VALUES, found.all.value_counts, strict=True)
         points = [ScoreTotal(score=value, total=count) for value, count in counts if count]
         return FeedbackGraph(summary=Total(total=found.all.n), data_points=points, read_from=found.read_from)
@@ -126,13 +128,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         openapi_extra={"parameters": _ONE},
     )
     async def ai_models(request: Request, caller: AnalyticsReader) -> FeedbackGraph[Nothing, ModelMeans]:
-        found = await told(request, caller, by_model=True)
+        found = await sums_for(request, caller, by_model=True)
         return FeedbackGraph(summary=Nothing(), data_points=_models(found), read_from=found.read_from)
 
     return router
 
 
-def _models(found: Told) -> list[ModelMeans]:
+def _models(found: FoundSums) -> list[ModelMeans]:
     """The means by model, that with most feedback first."""
     groups = sorted(((model, sums) for (_, model), sums in found.sums.items()), key=lambda each: (-each[1].n, each[0]))
     return [
@@ -141,5 +143,5 @@ def _models(found: Told) -> list[ModelMeans]:
     ]
 
 
-def _shape(found: Told) -> dict[str, Any]:
+def _shape(found: FoundSums) -> dict[str, Any]:
     return {"read_from": found.read_from, "bucket": found.asked.bucket, "time_zone": found.asked.zone.key}

@@ -16,7 +16,7 @@ from starlette.datastructures import QueryParams
 from query_api.analytics.feedback_groups import LAST_SEEN, by_special, groups_of_feedback
 from query_api.analytics.intervals import MeansWithErrors, means_with_errors
 from query_api.analytics.moments import MOMENTS, moments_of
-from query_api.analytics.parameters import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, UNTOLD, direction_of
+from query_api.analytics.parameters import FAILURES, NO_ANSWER, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, direction_of
 from query_api.analytics.responses import Groups
 from query_api.analytics.sources import GroupedBy, Number
 from query_api.analytics.sums import BY_MODEL, VALUES
@@ -105,7 +105,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = filters_in_query(query, caller.workspace, _OWN, time_required=True)
         order = f"{_ORDERS[_order_by(query)]} {direction_of(query)} NULLS LAST, group_value"
         by = _by(query.get("by"))
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             total, rows = await groups_of_feedback(reader, query, filters, by, _NUMBERS, order)
         return Groups(total=total, data=[_group(row) for row in rows])
 

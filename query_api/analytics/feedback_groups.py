@@ -9,7 +9,7 @@ from query_api.analytics.group_pages import group_page
 from query_api.analytics.moments import LACKS
 from query_api.analytics.parameters import all_of, page_of_groups, plan_asked
 from query_api.analytics.plan import DIMENSION_OF, rows_alone
-from query_api.analytics.sources import GroupedBy, Number, told
+from query_api.analytics.sources import GroupedBy, Number, grouped_query
 from query_api.clickhouse import Reader
 from query_api.filters.parameters import LogFilters
 
@@ -33,7 +33,7 @@ async def groups_of_feedback(
     when, page = all_of(filters), page_of_groups(query)
     planned = plan_asked(query, filters, when, by.dimension)
     for chosen in (planned if by.dimension else rows_alone(when), rows_alone(when)):
-        text, parameters = told(filters, when, chosen, {**numbers, **LACKS}, by)
+        text, parameters = grouped_query(filters, when, chosen, {**numbers, **LACKS}, by)
         groups = f"SELECT * EXCEPT lacks, max(lacks) OVER () AS lacks FROM ({text})"
         total, rows = await group_page(reader, groups, parameters, order, page)
         if not any(row.pop("lacks") for row in rows):

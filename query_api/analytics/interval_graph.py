@@ -11,7 +11,7 @@ from query_api.analytics.intervals import (
     means_with_errors,
 )
 from query_api.analytics.moments import moments_over_time
-from query_api.analytics.parameters import BUCKET_PARAMETERS, FAILURES, READ_FROM, UNTOLD, graph_question, plan_asked
+from query_api.analytics.parameters import BUCKET_PARAMETERS, FAILURES, NO_ANSWER, READ_FROM, graph_question, plan_asked
 from query_api.analytics.responses import FeedbackTimeGraph
 from query_api.analytics.statistics import Moments
 from query_api.auth import AnalyticsReader
@@ -38,7 +38,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         query = request.query_params
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=True)
         chosen = plan_asked(query, asked.filters, asked.when)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             found, read = await moments_over_time(reader, asked.filters, asked.when, chosen)
         points = [
             MeansWithErrorsAt(timestamp=start.astimezone(asked.zone), **means_with_errors(found.get(start, Moments())))

@@ -30,12 +30,12 @@ class MeansWithErrorsAt(MeansWithErrors, At):
 def means_with_errors(group: Moments) -> dict[str, Any]:
     """The fields of MeansWithErrors."""
 
-    def told(name: str, estimate: Estimate) -> dict[str, float | None]:
+    def fields(name: str, estimate: Estimate) -> dict[str, float | None]:
         low, high = interval(estimate)
         mean = None if estimate.mean is None else float(estimate.mean)
         return {
             name: mean, f"{name}_standard_error": estimate.standard_error, f"{name}_low": low, f"{name}_high": high
         }  # fmt: skip
 
-    means = told("avg", avg(group)) | told("weighted_mean", weighted_mean(group))
+    means = fields("avg", avg(group)) | fields("weighted_mean", weighted_mean(group))
     return {"n": group.n, "n_with_weight": group.with_weight, **means}

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.analytics.feedback_groups import LAST_SEEN, by_special, groups_of_feedback
-from query_api.analytics.parameters import FAILURES, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, UNTOLD, page_of_groups
+from query_api.analytics.parameters import FAILURES, NO_ANSWER, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, page_of_groups
 from query_api.analytics.requests_by_metadata import requests_by_metadata
 from query_api.analytics.responses import Groups
 from query_api.analytics.sources import GroupedBy, Number
@@ -68,7 +68,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestsWithMetadata]:
         page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             total, rows = await requests_by_metadata(reader, filters, key, page)
         return Groups(total=total, data=[RequestsWithMetadata(**_with_means(row)) for row in rows])
 
@@ -85,7 +85,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = filters_in_query(query, caller.workspace, (*PAGE_NAMES, "read_from"), time_required=True)
         own = GroupedBy("[f.metadata_texts[{group_key:String}]]", parameters={"group_key": key})
         by = by_special(key) if key in SPECIALS else own
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             order = "feedback_count DESC, group_value"
             total, rows = await groups_of_feedback(reader, query, filters, by, _FEEDBACK, order)
         return Groups(total=total, data=[FeedbackGroup(**_with_means(_named(row))) for row in rows])

@@ -24,7 +24,7 @@ Direction = Literal["asc", "desc"]
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
 
-UNTOLD = "these numbers cannot be told"
+NO_ANSWER = "these numbers cannot be computed"
 FAILURES: dict[int | str, dict[str, Any]] = REFUSALS | {
     400: {"description": "A parameter is faulty.", **example(400, "status_code must be an HTTP status", "status_code")},
     503: AWAY,

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from query_api.analytics.parameters import BUCKET_PARAMETERS, FAILURES, UNTOLD, GraphQuestion, graph_question
+from query_api.analytics.parameters import BUCKET_PARAMETERS, FAILURES, NO_ANSWER, GraphQuestion, graph_question
 from query_api.analytics.request_measures import (
     COST,
     ERROR_RATE,
@@ -121,7 +121,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def stacks(request: Request, caller: AnalyticsReader) -> TimeGraph[Total, StatusCountsAt]:
         asked = graph_question(request.query_params, caller.workspace, over_time=True)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             found = await errors_by_status(reader, asked.filters, asked.when)
         points = [
             StatusCountsAt(
@@ -135,7 +135,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def status_codes(request: Request, caller: AnalyticsReader) -> Graph[CodesSummary, CodeCount]:
         asked = graph_question(request.query_params, caller.workspace, over_time=False)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             ((_, errors),) = await errors_by_status(reader, asked.filters, asked.when)
         summary = CodesSummary(total_errors=sum(errors.values()), unique_error_codes=len(errors))
         points = [CodeCount(status_code=status, count=count) for status, count in Counter(errors).most_common()]
@@ -173,7 +173,7 @@ def _add(
 def _measured(reader: Reader, graph: _TimeGraph) -> Answer:
     async def answer(request: Request, caller: AnalyticsReader) -> TimeGraph[Any, Any]:
         asked = graph_question(request.query_params, caller.workspace, over_time=True)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             found = await requests_over_time(reader, asked.filters, asked.when, graph.measure)
         points = [
             {"timestamp": start.astimezone(asked.zone), **value.model_dump()} for start, value in found.points

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from query_api.analytics.parameters import FAILURES, UNTOLD
+from query_api.analytics.parameters import FAILURES, NO_ANSWER
 from query_api.analytics.request_groups import (
     PARAMETER_NAMES,
     PARAMETERS,
@@ -124,7 +124,7 @@ def _grouped(
         query = request.query_params
         filters = filters_in_query(query, caller.workspace, PARAMETER_NAMES, time_required=True)
         asked = groups_asked(query)
-        async with reader.query_deadline(UNTOLD):
+        async with reader.query_deadline(NO_ANSWER):
             total, found = await groups_of_requests(reader, filters, groups.grouped_by, asked)
         data = [{groups.field: value, **group.model_dump(exclude_unset=True)} for value, group in found]
         return {"object": "list", "total": total, "data": data}

@@ -117,7 +117,7 @@ PARAMETERS = [
               " percentiles.", "requests,cost,p95_latency"),
     parameter("order_by", "The number that groups are sorted by; `requests` by default.", "cost"),
     parameter("order_by_type", "desc or asc; desc by default.", "desc"),
-    parameter("include_total", "true or false; `total` is told in any case.", "true"),
+    parameter("include_total", "true or false; `total` is there in any case.", "true"),
 ]  # fmt: skip
 PARAMETER_NAMES = (*PAGE_NAMES, "columns", "order_by", "order_by_type", "include_total")
 
@@ -153,6 +153,6 @@ async def groups_of_requests(
 
 
 def _group(row: dict[str, Any], columns: dict[str, Column]) -> RequestGroup:
-    told = {measure: measure.read(row) for measure in {column.measure for column in columns.values()}}
-    numbers = {name: getattr(told[column.measure], column.of_measure) for name, column in columns.items()}
+    values = {measure: measure.read(row) for measure in {column.measure for column in columns.values()}}
+    numbers = {name: getattr(values[column.measure], column.of_measure) for name, column in columns.items()}
     return RequestGroup(**numbers, object="analytics-group")

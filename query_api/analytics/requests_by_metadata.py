@@ -24,7 +24,7 @@ SELECT
 FROM feedback.request_logs AS r WHERE {asked} GROUP BY metadata_value
 """
 # Requests and what their traces add up to meet in one grouping by trace, which costs half of what a join of both does.
-# A value is told by its place on the page, so that a trace takes as few bytes as may be.
+# A value is identified by its place on the page, so that a trace takes as few bytes as may be.
 _FEEDBACK = """
 SELECT place, count() AS requests_with_feedback, sumIf(trace.feedback_count, nth = 1) AS feedback_count,
     sumIf(trace.value_weight, nth = 1) AS value_weight, sumIf(trace.weight, nth = 1) AS weight

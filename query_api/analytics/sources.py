@@ -1,7 +1,7 @@
 """Numbers of feedback by bucket, and by one of its fields where asked, from rows and rollups as a plan says: one query.
 
-Every number is told by an aggregate of each source, of rows `f` and of rollups `r`, in such a type that what one tells
-can be added to what the other does. So they are the same wherever they come from.
+Every number has an aggregate for each source, of rows `f` and of rollups `r`, in such a type that the results of both
+can be added. So they are the same wherever they come from.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from query_api.filters.parameters import LogFilters
 
 
 class Number(NamedTuple):
-    """A number of a group of feedback: the aggregate that tells it of rows, of rollups, and of what both tell."""
+    """A number of a group of feedback: its aggregate of rows, of rollups, and of the results of both."""
 
     of_rows: str
     of_rollups: str
@@ -50,13 +50,13 @@ async def by_bucket(
     numbers: Mapping[str, Number],
     by: GroupedBy | None = None,
 ) -> list[tuple[datetime, dict[str, Any]]]:
-    """The rows of `told`, each after the start of its bucket. Raises what the client raises."""
-    rows = await reader.rows(*told(filters, when, chosen, numbers, by))
+    """The rows of `grouped_query`, each after the start of its bucket. Raises what the client raises."""
+    rows = await reader.rows(*grouped_query(filters, when, chosen, numbers, by))
     start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
     return [(start_of[row["cut"]], row) for row in rows]
 
 
-def told(
+def grouped_query(
     filters: LogFilters, when: Timeline, chosen: Plan, numbers: Mapping[str, Number], by: GroupedBy | None = None
 ) -> tuple[str, dict[str, Any]]:
     """A query and its parameters: a row for each group that has feedback, with `cut`, the first instant of its bucket
@@ -67,7 +67,9 @@ def told(
     selects = [_of_rows(parameters, filters, of_rows, numbers, by)] if of_rows else []
     selects += [_of_rollups(parameters, filters, chosen, of_rollups, numbers, by)] if of_rollups else []
     together = ", ".join(f"{number.of_both}({name}) AS {name}" for name, number in numbers.items())
-    text = f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS told GROUP BY cut, group_value"
+    text = (
+        f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS parts GROUP BY cut, group_value"
+    )
     return text, parameters
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Attempt:
-    """One attempt; `told_sizes` are the bytes of the workspace's exports, by id, as they were told last."""
+    """One attempt; `reported_sizes` are the bytes of the workspace's exports, by id, as they were last reported."""
 
     def __init__(
         self, store: ExportStore, keep: timedelta, workspace: str, export_id: str, order: Order, attempt: int
@@ -35,7 +35,7 @@ class Attempt:
         self.attempt, self.runner = attempt, uuid4().hex
         self.rows_total: int | None = None
         self.part: Part | None = None
-        self.told_sizes: Mapping[str, int] = {}
+        self.reported_sizes: Mapping[str, int] = {}
 
     @property
     def progress(self) -> ExportProgress:
@@ -45,8 +45,8 @@ class Attempt:
 
     async def tell(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how far it is. Raises what the client raises."""
-        told: dict[str, Any] = {"state": state, "error": error, **vars(progress or self.progress)}
-        await self.store.note(self.workspace, self.export_id, "run", told, self.attempt, self.runner)
+        content: dict[str, Any] = {"state": state, "error": error, **vars(progress or self.progress)}
+        await self.store.note(self.workspace, self.export_id, "run", content, self.attempt, self.runner)
 
     async def tell_end(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how it ended, again until ClickHouse takes it; given up after ten minutes."""
@@ -56,12 +56,12 @@ class Attempt:
                 try:
                     return await self.tell(state, progress, error)
                 except (ClickHouseError, ClientError, OSError) as away:
-                    log.warning("the end of export %s cannot be told: %s", self.export_id, away)
+                    log.warning("the end of export %s cannot be stored: %s", self.export_id, away)
                 await asyncio.sleep(_PAUSE_S)
 
     async def look_at_others(self) -> None:
         """See what the exports of the workspace take. Raises what the client raises."""
-        self.told_sizes = (await self.store.usage(self.workspace, self.keep))[0].sizes
+        self.reported_sizes = (await self.store.usage(self.workspace, self.keep))[0].sizes
 
     async def tell_until_cancelled(self, beat_s: float) -> None:
         """Note how far it is at every beat; return when it was cancelled or deleted, or another attempt has begun."""

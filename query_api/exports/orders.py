@@ -101,7 +101,7 @@ def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = Tru
         requested_data=_requested(given, order, kind, with_feedback),
         with_feedback=with_feedback,
     )
-    # Both raise where something is wrong, so that it is told now and not when the export runs.
+    # Both raise where something is wrong, so that the caller learns it now and not when the export runs.
     order.asked(workspace)
     _ = order.page
     return order

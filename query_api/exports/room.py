@@ -15,7 +15,7 @@ _MEASURED_EVERY_BYTES = 16 << 20
 class Room:
     """The disk and the files on it, measured when a file begins and after so many bytes that are written here.
 
-    What other processes write is known from the last measure, and of the workspace from what they have told last.
+    What other processes write is known from the last measure, and of the workspace from what they reported last.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -49,4 +49,4 @@ class Room:
             for each in self._attempts
             if each.workspace == attempt.workspace
         }
-        return {**attempt.told_sizes, **here}
+        return {**attempt.reported_sizes, **here}

@@ -19,7 +19,7 @@ from query_api.auth import Caller, LogsReader
 from query_api.clickhouse import Engines
 from query_api.exports import signing
 from query_api.exports.columns import CONTENT_TYPES
-from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, told
+from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, status_of
 from query_api.exports.files import path_of, remove
 from query_api.exports.orders import Order, order_in
 from query_api.exports.responses import (
@@ -36,7 +36,7 @@ from query_api.exports.responses import (
     Acknowledged,
     ExportId,
     ExportList,
-    ExportTold,
+    ExportStatus,
     FileAddress,
     OrderedExport,
 )
@@ -96,14 +96,14 @@ def _add_orders(router: APIRouter, exports: ExportService) -> None:
             raise ApiError("this caller may not read the workspace", "workspace_id", status=403)
         async with exports.reader.query_deadline("exports cannot be listed"):
             total, listed = await exports.store.latest(caller.workspace, size, size * page)
-        data = [told(export_id, caller.workspace, one, exports.keep) for export_id, one in listed.items()]
+        data = [status_of(export_id, caller.workspace, one, exports.keep) for export_id, one in listed.items()]
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
-    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportTold:
-        async with exports.reader.query_deadline("the export cannot be told"):
+    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportStatus:
+        async with exports.reader.query_deadline("the export cannot be read"):
             identity, one = await exports.find(export_id, caller)
-        return told(identity, caller.workspace, one, exports.keep)
+        return status_of(identity, caller.workspace, one, exports.keep)
 
     @router.put(
         "/v1/logs/exports/{export_id}",

@@ -1,7 +1,7 @@
-"""Runs exports in this process: ClickHouse's answer into a file, told on the way, ended when it is cancelled.
+"""Runs exports in this process: ClickHouse's answer into a file, with its progress, ended when it is cancelled.
 
 Whoever starts an export claims its next attempt and then looks whose claim was first. While it runs, each beat tells
-how far it is and asks whether it was cancelled. What ends a run is told as a fact; what cannot be told because
+how far it is and asks whether it was cancelled. What ends a run is stored as a fact; what cannot be stored because
 ClickHouse is away shows by silence.
 """
 

@@ -74,8 +74,8 @@ def export(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Export | N
         return Export(Order.stored(ordered.content), "draft", 0, "", updated_at)
     run, cancel = _run_and_end(facts, claim)
     status, error, ended_at = _outcome(claim, run, cancel, now, lease)
-    told = run.content if run else {}
-    progress = ExportProgress(told.get("rows_total"), told.get("rows_done"), told.get("bytes_written", 0))
+    content = run.content if run else {}
+    progress = ExportProgress(content.get("rows_total"), content.get("rows_done"), content.get("bytes_written", 0))
     order = Order.stored((claim if status in ("in_progress", "success") else ordered).content)
     return Export(order, status, attempt, claim.runner, updated_at, progress, error, ended_at)
 
@@ -88,8 +88,8 @@ def held(facts: Iterable[Fact], now: datetime, lease: timedelta) -> Held | None:
         return None
     run, cancel = _run_and_end(facts, claim)
     status, _, ended_at = _outcome(claim, run, cancel, now, lease)
-    told = run.content if run else {}
-    return Held(status, told.get("bytes_written", 0), ended_at if status == "success" else None)
+    content = run.content if run else {}
+    return Held(status, content.get("bytes_written", 0), ended_at if status == "success" else None)
 
 
 def winner(facts: Iterable[Fact], attempt: int) -> Fact | None:

@@ -76,7 +76,7 @@ class ExportStore:
         for row in await self._reader.rows(_LATEST, parameters):
             facts.setdefault(row["id"], []).append(_fact(row))
             now = _utc(row["now"])
-        found = {each: one for each, told in facts.items() if now and (one := export(told, now, self._lease))}
+        found = {each: one for each, of_one in facts.items() if now and (one := export(of_one, now, self._lease))}
         newest = sorted(found, key=lambda each: (found[each].order.created_at, each), reverse=True)
         return counted["total"], {each: found[each] for each in newest}
 
@@ -97,7 +97,7 @@ class ExportStore:
             now = _utc(row["now"])
         if now is None:
             return Usage(0, {}, None), None
-        exports = {each: one for each, told in facts.items() if (one := held(told, now, self._lease))}
+        exports = {each: one for each, of_one in facts.items() if (one := held(of_one, now, self._lease))}
         return usage(exports, now, keep), now
 
     async def signing_secret(self) -> str:

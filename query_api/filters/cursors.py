@@ -1,4 +1,4 @@
-"""Pages of a list that is ordered by time and id: a cursor is the place of the last item that was told.
+"""Pages of a list that is ordered by time and id: a cursor is the place of the last item of the page before.
 
 Pure. What comes in later stands before or after a place and never moves it, so going through all pages tells every item
 once that was there at the start.

@@ -149,13 +149,15 @@ def filters_in(
 def openapi_parameters(*, time_required: bool = False) -> list[dict[str, Any]]:
     """The filters as parameters of an OpenAPI operation."""
     months = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
-    told = {name: (about, month) for (name, about), month in zip(_TIMES.items(), months, strict=True)}
+    described = {name: (about, month) for (name, about), month in zip(_TIMES.items(), months, strict=True)}
     for name, (about, example) in _RANGES.items():
-        told |= {f"{name}_min": (f"{about}: at least.", example), f"{name}_max": (f"{about}: at most.", example)}
-    told |= {name: (f"{about}: one, or several with commas.", example) for name, (about, example) in _TEXTS.items()}
+        described |= {f"{name}_min": (f"{about}: at least.", example), f"{name}_max": (f"{about}: at most.", example)}
+    described |= {
+        name: (f"{about}: one, or several with commas.", example) for name, (about, example) in _TEXTS.items()
+    }
     return [
         parameter(name, about, example, required=time_required and name in _TIMES)
-        for name, (about, example) in (told | _OTHERS).items()
+        for name, (about, example) in (described | _OTHERS).items()
     ]
 
 

@@ -1,7 +1,7 @@
 """Pages of feedback by its value, the worst or the best first and, of one value, the newest first.
 
 Promises what pages of a list do: what comes in meanwhile moves nothing. A feedback whose value is changed meanwhile
-moves, and may so be told twice or not at all.
+moves, and may so be listed twice or not at all.
 """
 
 from typing import Any, Literal, get_args

@@ -32,9 +32,9 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
-        told = receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
-        if told is not None:
-            return told
+        found = receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
+        if found is not None:
+            return found
         if await pending.hold(workspace, feedback_id, trace_hash):
             return queued(feedback_id)
         # It may have been stored while Kafka was asked.
@@ -58,11 +58,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = id_in(feedback_id)
         if identity is None or not is_ours(identity):
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
-        async with reader.query_deadline("it cannot be told what became of it"):
-            told = await find(caller.workspace, identity)
-        if told is None:
+        async with reader.query_deadline("what became of it cannot be read"):
+            found = await find(caller.workspace, identity)
+        if found is None:
             raise _none(feedback_id, "none was accepted under it, or it has been erased")
-        return told
+        return found
 
     return router
 

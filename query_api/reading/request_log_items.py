@@ -28,7 +28,7 @@ _MAY_BE_MISSING = (
 
 
 class RequestLogFields(BaseModel):
-    """What is told of a request in a list. Null is what its log did not say."""
+    """A request in a list. Null is what its log did not say."""
 
     model_config = ConfigDict(populate_by_name=True)
 

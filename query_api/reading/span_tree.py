@@ -1,7 +1,7 @@
 """The spans of a trace in the order of their tree.
 
-Pure. Each span is told once, whatever parents say: one whose parent is not known begins a tree of its own, and so does
-the earliest span of a circle.
+Pure. Each span is listed once, whatever parents say: one whose parent is not known begins a tree of its own, and so
+does the earliest span of a circle.
 """
 
 from collections import defaultdict
@@ -35,14 +35,14 @@ def in_tree_order(spans: Sequence[Span]) -> list[tuple[int, int]]:
             children[parent].append(position)
 
     ordered: list[tuple[int, int]] = []
-    told: set[int] = set()
-    # All spans come after the roots: what is told by then is passed over, and of a circle the earliest is told first.
+    listed: set[int] = set()
+    # All spans follow the roots: those that are listed by then are passed over, and of a circle the earliest is first.
     for start in (*roots, *range(len(spans))):
-        waiting = [(start, 0)]
-        while waiting:
-            position, depth = waiting.pop()
-            if position not in told:
-                told.add(position)
+        stack = [(start, 0)]
+        while stack:
+            position, depth = stack.pop()
+            if position not in listed:
+                listed.add(position)
                 ordered.append((position, depth))
-                waiting += [(child, depth + 1) for child in reversed(children[position])]
+                stack += [(child, depth + 1) for child in reversed(children[position])]
     return ordered

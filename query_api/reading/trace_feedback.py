@@ -73,10 +73,10 @@ class FeedbackTotals(BaseModel):
     deleted: int = Field(description="Feedback that was deleted.", examples=[0])
 
     @classmethod
-    def of(cls, told: Sequence[TraceFeedback]) -> "FeedbackTotals":
+    def of(cls, feedback: Sequence[TraceFeedback]) -> "FeedbackTotals":
         """Those of a trace that has no other feedback."""
-        deleted = sum(each.status == "deleted" for each in told)
-        return cls(total=len(told) - deleted, deleted=deleted)
+        deleted = sum(each.status == "deleted" for each in feedback)
+        return cls(total=len(feedback) - deleted, deleted=deleted)
 
 
 async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
@@ -109,7 +109,7 @@ async def feedback_with_history(
         conditions.parameters,
     )
     histories = await _histories(reader, workspace, trace_id, [row["id"] for row in rows])
-    return [(row["created_at"], _told(row, *histories.get(row["id"], (0, [])))) for row in rows]
+    return [(row["created_at"], _with_history(row, *histories.get(row["id"], (0, [])))) for row in rows]
 
 
 async def _histories(
@@ -134,7 +134,7 @@ def _change(event: dict[str, Any], again: bool) -> HistoryEntry:
     )
 
 
-def _told(row: dict[str, Any], events: int, history: list[HistoryEntry]) -> TraceFeedback:
+def _with_history(row: dict[str, Any], events: int, history: list[HistoryEntry]) -> TraceFeedback:
     deleted = bool(row["is_deleted"])
     return TraceFeedback(
         id=row["id"],

@@ -192,17 +192,17 @@ async def _spans(reader: Reader, workspace: str, trace_id: str, place: Place | N
     page = rows[:size]
     more = cursor_of(SPANS, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
     order = in_tree_order([Span(row["span_id"], row["parent_span_id"]) for row in page])
-    told = [TraceSpan(**fields_of(page[position]), depth=depth) for position, depth in order]
-    return SpanPage(total=total, data=told, next_cursor=more)
+    spans = [TraceSpan(**fields_of(page[position]), depth=depth) for position, depth in order]
+    return SpanPage(total=total, data=spans, next_cursor=more)
 
 
 async def _feedback(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> FeedbackOfTrace:
     found = await feedback_with_history(reader, workspace, trace_id, place, size + 1)
     page, is_whole = found[:size], not place and len(found) <= size
-    told = [each for _, each in page]
-    totals = FeedbackTotals.of(told) if is_whole else await feedback_totals(reader, workspace, trace_id)
+    feedback = [each for _, each in page]
+    totals = FeedbackTotals.of(feedback) if is_whole else await feedback_totals(reader, workspace, trace_id)
     more = cursor_of(FEEDBACK, page[-1][0], page[-1][1].id) if len(found) > size else None
-    return FeedbackOfTrace(**totals.model_dump(), data=told, next_cursor=more)
+    return FeedbackOfTrace(**totals.model_dump(), data=feedback, next_cursor=more)
 
 
 def _join_state(requests: int, feedback: FeedbackTotals) -> Literal["joined", "no_feedback", "no_request"]:

@@ -124,7 +124,7 @@ def test_an_embedded_broker_that_was_halted_goes_on_with_what_it_holds(running: 
     running.post("held by the broker")
     os.kill(broker, signal.SIGSTOP)
     os.kill(worker, signal.SIGCONT)
-    until(lambda: "it is told to go on before it is ended" in running.errors.read_text(), "it is told to go on")
+    until(lambda: "it gets SIGCONT before it is ended" in running.errors.read_text(), "it is continued")
     until(lambda: running.stored("held by the broker") == 1, "nothing was lost")
     assert running.child("tansu") == broker
 

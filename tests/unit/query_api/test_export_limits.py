@@ -125,7 +125,7 @@ class Writing(Attempt):
 async def test_what_a_workspace_writes_at_once_counts_together_and_what_others_do_does_not(tmp_path: Path) -> None:
     room = Room(tmp_path, replace(LIMITS, all_bytes=10**9, free_bytes=0))
     one, two, other = Writing("w", "1", 0), Writing("w", "2", 30), Writing("v", "3", 90)
-    one.told_sizes = {"2": 5, "4": 40}
+    one.reported_sizes = {"2": 5, "4": 40}
     for each in (one, two, other):
         room.enter(each)
     await room.take(one, 30)
