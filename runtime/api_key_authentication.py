@@ -150,7 +150,7 @@ def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
 def _no_key(value: bytes) -> str:
     if value.rpartition(b" ")[2].startswith(b"fbt_"):
         return "this is a vote token, which opens /v1/feedback/vote alone: API keys begin with fbk_"
-    return "this is no API key of this server: they begin with fbk_"
+    return "this is not an API key of this server, whose keys begin with fbk_"
 
 
 def _unauthenticated(message: str, param: str) -> ApiError:
