@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from query_api.exports.responses import ExportAnswer, ProgressAnswer
+from query_api.exports.responses import ExportState, ExportStateProgress
 from query_api.exports.state import Export, Status
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339_of
@@ -33,11 +33,11 @@ def expiry_of_file(one: Export, keep: timedelta, now: datetime) -> datetime:
     return expires_at
 
 
-def status_of(export_id: str, workspace: str, one: Export, keep: timedelta) -> ExportAnswer:
+def status_of(export_id: str, workspace: str, one: Export, keep: timedelta) -> ExportState:
     """All that callers see of it."""
     order, progress = one.order, one.progress
     expires_at = expiry(one, keep)
-    return ExportAnswer(
+    return ExportState(
         id=export_id,
         workspace_id=workspace,
         status=one.status,
@@ -49,7 +49,7 @@ def status_of(export_id: str, workspace: str, one: Export, keep: timedelta) -> E
         created_at=order.created_at,
         last_updated_at=rfc3339_of(one.updated_at),
         total_records=progress.rows_done if one.status == "success" else progress.rows_total,
-        progress=ProgressAnswer(**vars(progress)),
+        progress=ExportStateProgress(**vars(progress)),
         error=one.error,
         expires_at=rfc3339_of(expires_at) if expires_at else None,
     )

@@ -35,7 +35,7 @@ class Acknowledged(BaseModel):
     object: Literal["export"] = "export"
 
 
-class ProgressAnswer(BaseModel):
+class ExportStateProgress(BaseModel):
     """How far it is. `rows_total` was counted when it began; `rows_done` is null where only the whole file tells."""
 
     rows_total: int | None = Field(examples=[1200])
@@ -43,7 +43,7 @@ class ProgressAnswer(BaseModel):
     bytes_written: int = Field(examples=[102400])
 
 
-class ExportAnswer(BaseModel):
+class ExportState(BaseModel):
     """An export as it stands."""
 
     id: str = Field(examples=[_ID])
@@ -60,7 +60,7 @@ class ExportAnswer(BaseModel):
     created_by: None = None
     last_updated_at: str = Field(examples=["2026-01-31T12:00:05.123Z"])
     total_records: int | None = Field(examples=[1200])
-    progress: ProgressAnswer
+    progress: ExportStateProgress
     error: str | None = Field(description="Why it failed.")
     expires_at: str | None = Field(description="Until when the file is there.", examples=["2026-02-03T12:00:05.123Z"])
 
@@ -70,7 +70,7 @@ class ExportList(BaseModel):
 
     object: Literal["list"] = "list"
     total: int = Field(description="Exports on all pages.", examples=[1])
-    data: list[ExportAnswer]
+    data: list[ExportState]
 
 
 class FileAddress(BaseModel):

@@ -34,9 +34,9 @@ from query_api.exports.responses import (
     PAGE_FAULTY,
     TOO_MANY,
     Acknowledged,
-    ExportAnswer,
     ExportId,
     ExportList,
+    ExportState,
     FileAddress,
     OrderedExport,
 )
@@ -100,7 +100,7 @@ def _add_orders(router: APIRouter, exports: ExportService) -> None:
         return ExportList(total=total, data=data)
 
     @router.get("/v1/logs/exports/{export_id}", summary="An export and how far it is", responses=ITS_OWN)
-    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportAnswer:
+    async def retrieve(export_id: ExportId, caller: LogsReader) -> ExportState:
         async with exports.reader.query_deadline("the export cannot be read"):
             identity, one = await exports.find(export_id, caller)
         return status_of(identity, caller.workspace, one, exports.keep)

@@ -30,7 +30,7 @@ CLICKHOUSE = (
     ["keys", "publish"],
 )
 KAFKA = (["topics"], ["replay", "--from-time", "2026-01-31"])
-NO_PROGRAMS = {"up", "api", "edge", "dashboard", "worker", "rollup", "version"}
+NO_PROGRAMS = {"up", "api", "edge", "dashboard", "gateway", "worker", "rollup", "version"}
 WRONG_URLS = [
     "",
     "http://",
