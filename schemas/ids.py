@@ -18,6 +18,7 @@ from itertools import chain, repeat
 from uuid import RFC_4122, UUID
 
 _MASK_32 = 0xFFFFFFFF
+_W3C = re.compile("[0-9a-fA-F]{32}")
 _TEXT = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Sets the two bits of the variant in any byte.
 _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
@@ -36,6 +37,11 @@ _chances = chain.from_iterable(map(_more_chance, repeat(None)))
 def trace_key(workspace: str, trace_id: str) -> bytes:
     """The Kafka key of everything on one trace. A workspace has no slash, so two traces never have the same key."""
     return f"{workspace}/{trace_id}".encode()
+
+
+def canonical_trace_id(trace_id: str) -> str:
+    """The trace id; one of W3C's and OpenTelemetry's, 32 hexadecimal digits, in lower case, as these have it."""
+    return trace_id.lower() if len(trace_id) == 32 and _W3C.fullmatch(trace_id) else trace_id
 
 
 def partition_of(trace_hash: int, partitions: int) -> int:

@@ -62,7 +62,7 @@ def export_spans() -> dict[str, Any]:
         "content": {
             "application/json": {
                 "schema": content,
-                "example": {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "span_id must be 8 bytes (1)"}},
+                "example": {},
             },
             PROTOBUF.decode(): {"schema": binary},
         },

@@ -27,7 +27,7 @@ def feedback_of(
     """The feedback with its defaults; ApiError without a trace id, or if it or a special field is at fault."""
     if not trace_id:
         raise ApiError("trace_id is required", "trace_id")
-    checked_trace_id(trace_id, "trace_id", limits)
+    trace_id = checked_trace_id(trace_id, "trace_id", limits)
     if not metadata:
         return FeedbackItem(trace_id, value, 1.0 if weight is None else rounded(weight), {}, {})
     return FeedbackItem(trace_id, value, 1.0 if weight is None else rounded(weight), metadata, specials_of(metadata))

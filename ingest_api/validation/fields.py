@@ -14,6 +14,7 @@ from ingest_api.errors import field_path, in_item
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.json_limits import dump, parse, shown
 from runtime.http_errors import ApiError
+from schemas.ids import canonical_trace_id
 from schemas.limits import MOST_SPECIAL_CHARS
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
@@ -68,10 +69,10 @@ def for_each_item(items: list[T], bulk: bool, decide: Callable[[int, T], None]) 
 
 
 def checked_trace_id(trace_id: str, name: str, limits: BodyLimits) -> str:
-    """The trace id, if it is short enough; `name` is the field that held it."""
+    """The trace id as it is stored, if it is short enough; `name` is the field that held it."""
     if len(trace_id) > limits.trace_id_chars:
         raise ApiError(f"{name} must have at most {limits.trace_id_chars} characters, got {len(trace_id)}", name)
-    return trace_id
+    return canonical_trace_id(trace_id)
 
 
 def metadata_object(metadata: dict[str, Any] | str | None, name: str = "metadata") -> dict[str, Any]:

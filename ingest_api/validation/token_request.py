@@ -26,7 +26,7 @@ def claims_asked_for(body: bytes, now_s: int, nonce: str, limits: BodyLimits) ->
     trace_id = asked.get("trace_id")
     if not trace_id:
         raise ApiError("trace_id is required", "trace_id")
-    checked_trace_id(trace_id, "trace_id", limits)
+    trace_id = checked_trace_id(trace_id, "trace_id", limits)
     metadata = metadata_object(asked.get("metadata"))
     metadata_json(metadata, limits)
     specials_of(metadata)

@@ -18,7 +18,7 @@ from ingest_api.validation.json_limits import dump, parse, shown
 from ingest_api.validation.models import VOTE, VOTE_RULES
 from runtime.http_errors import ApiError
 from runtime.trace_headers import text_of
-from schemas.ids import trace_key, vote_id
+from schemas.ids import canonical_trace_id, trace_key, vote_id
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from schemas.vote_tokens import MOST_VOTE_NAME_CHARS, VoteClaims
@@ -35,7 +35,7 @@ def vote(
     item = _item(sent, claims, limits)
     trace_hash, feedback_id = _place(headers, claims, call)
     event = created_event(item, feedback_id, call, limits, replaces=True)
-    key = trace_key(call.workspace, claims.trace_id)
+    key = trace_key(call.workspace, item.trace_id)
     return Accepted([feedback_id], [EventRecord(FEEDBACK_EVENTS, trace_hash, key, event, call.now_ms)])
 
 
@@ -72,8 +72,9 @@ def _place(headers: Mapping[bytes, bytes], claims: VoteClaims, call: CallContext
         raise _widened(f"the token allows one vote: leave out {field}, which names one of many", field)
     if claims.votes == "many" and not name:
         raise ApiError(f"{field} is required, because the token allows many votes: give each vote a name", field)
-    trace_hash = murmur2(trace_key(call.workspace, claims.trace_id))
-    return trace_hash, str(vote_id(trace_hash, call.workspace, claims.trace_id, claims.voter, name))
+    trace_id = canonical_trace_id(claims.trace_id)
+    trace_hash = murmur2(trace_key(call.workspace, trace_id))
+    return trace_hash, str(vote_id(trace_hash, call.workspace, trace_id, claims.voter, name))
 
 
 def _widened(message: str, param: str) -> ApiError:

@@ -28,6 +28,7 @@ from query_api.filters.parameter_values import (
     values_of,
 )
 from runtime.http_errors import ApiError
+from schemas.ids import canonical_trace_id
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 
@@ -137,7 +138,7 @@ def filters_in(
             for name in _RANGES
             if f"{name}_min" in given or f"{name}_max" in given
         },
-        texts={name: texts_of(given[name], name) for name in _TEXTS if name in given},
+        texts={name: _texts(given[name], name) for name in _TEXTS if name in given},
         statuses=tuple(map(_status, _listed(given, "status_code"))),
         provider_models=tuple(map(_pair, _listed(given, "ai_org_model"))),
         request_ids=ids_of(given["request_id"], "request_id") if "request_id" in given else (),
@@ -171,6 +172,14 @@ def parameter(name: str, about: str, example: Any, *, required: bool = False) ->
 
 def _listed(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return values_of(given[name], name) if name in given else ()
+
+
+def _texts(given: Any, name: str) -> tuple[str, ...]:
+    texts = texts_of(given, name)
+    if name != "trace_id":
+        return texts
+    # As they are now stored, and as earlier versions stored them.
+    return tuple(dict.fromkeys((*texts, *map(canonical_trace_id, texts))))
 
 
 def _status(value: str) -> int:

@@ -24,6 +24,7 @@ from query_api.standing_rows import RANK
 from query_api.trace_rows import hashes_of, requests_of_traces
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
+from schemas.ids import canonical_trace_id
 
 SPANS, FEEDBACK = "s", "f"
 
@@ -145,7 +146,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     ) -> Trace:
         query, workspace = request.query_params, caller.workspace
         only(query, _PARAMETERS)
-        count = page_size_in(query)
+        trace_id, count = canonical_trace_id(trace_id), page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
         of_trace = {"workspace": workspace, "trace_id": trace_id}
         async with reader.query_deadline("the trace cannot be read"):

@@ -407,8 +407,8 @@ MUTANTS = (
     Mutant(
         "a voter has one vote on a trace, whichever token it comes with",
         "ingest_api/validation/vote.py",
-        "claims.trace_id, claims.voter, name))",
-        "claims.trace_id, claims.voter + str(claims.expires_at), name))",
+        "call.workspace, trace_id, claims.voter, name))",
+        "call.workspace, trace_id, claims.voter + str(claims.expires_at), name))",
         "tests/unit/ingest_api/test_votes.py::test_a_second_vote_has_the_id_of_the_first_also_with_another_token_of_the_voter",
     ),
     Mutant(

@@ -61,6 +61,9 @@ from tests.pipeline.workspace_isolation import (
 Told = tuple[int, str, str]
 """Status, headers and body of an answer, without what is new in each."""
 
+TRACES = "/v1/traces"
+"""Its refusals are those of OTLP."""
+
 
 def told(reply: requests.Response) -> Told:
     headers = {name: value for name, value in reply.headers.items() if name not in ("date", "x-request-id")}
@@ -404,9 +407,14 @@ def test_without_a_key_or_its_scope_every_route_is_shut(both: Isolated) -> None:
     for route, needed in SCOPES.items():
         path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
         for key in ("", "fbk_nonsense", both.beta.key[:-1] + ("0" if both.beta.key[-1] != "0" else "1")):
-            assert failed(both.call(key, route.method, path, {}), 401, "AB05")["param"] == "x-portkey-api-key"
+            reply = both.call(key, route.method, path, {})
+            if path == TRACES:
+                assert (reply.status_code, reply.json()["code"]) == (401, 16)
+            else:
+                assert failed(reply, 401, "AB05")["param"] == "x-portkey-api-key"
         for scope in needed:
-            message = failed(both.call(lacking[scope], route.method, path, {}), 403, "AB03")["message"]
+            reply = both.call(lacking[scope], route.method, path, {})
+            message = reply.json()["message"] if path == TRACES else failed(reply, 403, "AB03")["message"]
             assert f"lacks the scope {scope}" in message, route
 
 

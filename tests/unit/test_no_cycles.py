@@ -8,6 +8,7 @@ collector off; then it may find nothing.
 import ast
 import asyncio
 import gc
+import gzip
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +27,15 @@ from ingest_api.records import EventRecord
 from schemas.api_keys import new_key
 from schemas.vote_tokens import sign
 from tests.fuzz.edge import NOW_MS
+from tests.unit.ingest_api.otlp_edge import export, span
 from tests.unit.ingest_api.test_coalesced_write import Written
 from tests.unit.test_linear_requests import EXAMPLES
 from tests.unit.whole_api import WholeApi
 
 ROOT = Path(__file__).parents[2]
-FEEDBACK, LOGS, EXPORTS = "/v1/feedback", "/v1/logs", "/v1/logs/exports"
+FEEDBACK, LOGS, EXPORTS, TRACES = "/v1/feedback", "/v1/logs", "/v1/logs/exports", "/v1/traces"
 TOKENS, VOTE = f"{FEEDBACK}/tokens", f"{FEEDBACK}/vote"
-ASKS_NOTHING = (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", TOKENS, VOTE, "/v1/caller")
+ASKS_NOTHING = (FEEDBACK, LOGS, f"{FEEDBACK}/{{feedback_id}}", TOKENS, VOTE, TRACES, "/v1/caller")
 """Routes that ask no ClickHouse, or not in this way."""
 ONE = f"{FEEDBACK}/01970000-0000-8000-8000-9b11edf90000"
 GIVEN = b'{"trace_id":"a","value":1}'
@@ -156,6 +158,16 @@ BODIES = {
     "a bad filter": b'{"filters":{"cost_min":"x"}}',
     "a bad column": b'{"requested_data":["x"]}',
 }
+PROTOBUF = (b"content-type", b"application/x-protobuf")
+OTLP = {
+    "nothing": (200, b""),
+    "a span": (200, export(span()).SerializeToString()),
+    "a bad span": (200, export(span(span_id=b"")).SerializeToString()),
+    "a bad text": (200, export(span({"gen_ai.system": "a\0"})).SerializeToString()),
+    "half a span": (400, export(span()).SerializeToString()[:-1]),
+    "many spans": (200, export(*[span(span_id=bytes([9, n % 250 + 1] * 4)) for n in range(700)]).SerializeToString()),
+}
+"""By what it is: the status of an export of spans, and its bytes."""
 QUERIES = (
     *(b"nope=1", b"time_of_generation_min=x", b"metadata={", b"cost_min=x", b"status_code=x", b"ai_org_model=x"),
     *(b"workspace_slug=other", b"page_size=0", b"cursor=x", b"join_state=x", b"user="),
@@ -188,6 +200,24 @@ def outcomes() -> Iterator[tuple[str, Outcome, int]]:
     for name, header in HEADERS.items():
         for method, path in (("POST", FEEDBACK), ("POST", LOGS), ("POST", EXPORTS)):
             yield f"{method} {path}: {name}", sent(request(method, path, headers=[header], body=GIVEN)), 0
+    packed = (b"content-encoding", b"gzip")
+    for name, (status, body) in OTLP.items():
+        for path in (TRACES, LOGS):
+            for headers in ([PROTOBUF], [PROTOBUF, packed]):
+                whole = gzip.compress(body) if packed in headers else body
+                yield (
+                    f"POST {path}: {name}, {headers}",
+                    sent(request("POST", path, headers=headers, body=whole)),
+                    status,
+                )
+    yield "no gzip", sent(request("POST", TRACES, headers=[PROTOBUF, packed], body=b"a")), 400
+    yield (
+        "a bomb",
+        sent(request("POST", TRACES, headers=[PROTOBUF, packed], body=gzip.compress(bytes(30_000_000)))),
+        413,
+    )
+    yield "no export", sent(request("POST", TRACES, body=b'{"resourceSpans":[5]}')), 400
+    yield "no export of logs", sent(request("POST", LOGS, body=b'{"resourceLogs":[5]}')), 400
     yield "unknown path", sent(request("GET", "/nothing")), 404
     yield "unknown method", sent(request("PATCH", LOGS)), 405
     yield "unknown id", sent(request("DELETE", f"{FEEDBACK}/undefined")), 404
