@@ -14,6 +14,7 @@ from ingest_api.access.access_control import AccessControl
 from ingest_api.access.vote_access import TOKEN_SCOPE, VoteAccess
 from ingest_api.http.docs_page import add_docs_page
 from ingest_api.http.edge_app import PROBE, EdgeApp, answer_http_error, answer_internal_error
+from ingest_api.http.feedback_buttons import add_feedback_buttons
 from ingest_api.http.openapi import openapi_schema
 from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.publisher import Publisher
@@ -73,6 +74,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     )
     _add_health(app, fault)
     add_docs_page(app)
+    add_feedback_buttons(app, frozenset(settings.browser_origins))
     _add_metrics(app)
     app.openapi = lambda: openapi_schema(app, settings)  # type: ignore[method-assign]
     return app

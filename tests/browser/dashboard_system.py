@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
 
+from deploy.kafka.broker import free_ports
 from operations.api_keys.stored_keys import publish, store
 from operations.command_options import ROLLUP_GROUP
 from operations.erase.events import until_committed
@@ -20,7 +22,7 @@ from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from schemas.api_keys import ApiKey, Scope, new_key
 from schemas.topics import INPUTS, ROLLUP_INVALIDATIONS
-from tests.pipeline.engines import until
+from tests.pipeline.engines import Engines, until
 from tests.pipeline.running import Pipeline
 
 Json = dict[str, Any]
@@ -28,7 +30,13 @@ T = TypeVar("T")
 
 
 class DashboardSystem(Pipeline):
-    """A running pipeline that makes workspaces."""
+    """A running pipeline that makes workspaces. Pages of `page_origin` may vote."""
+
+    def __init__(self, engines: Engines, folder: Path) -> None:
+        super().__init__(engines, folder)
+        (self.page_port,) = free_ports(1)
+        self.page_origin = f"http://127.0.0.1:{self.page_port}"
+        self.settings = {"FEEDBACK_BROWSER_ORIGINS": self.page_origin}
 
     def workspace(self, *scopes: Scope) -> "Workspace":
         """A workspace that nothing else uses, with a key of these scopes, else of all."""

@@ -5,10 +5,10 @@ import base64
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import clickhouse_connect
@@ -39,6 +39,9 @@ def scraped(url: str) -> Numbers:
 class Pipeline:
     """An edge and one worker as processes; more workers on demand."""
 
+    settings: Mapping[str, str] = MappingProxyType({})
+    """Those of the edge, beyond what every pipeline has."""
+
     def __init__(self, engines: Engines, folder: Path) -> None:
         self.engines = engines
         self.folder = folder
@@ -54,6 +57,7 @@ class Pipeline:
             "FEEDBACK_PORT": str(self.port),
             "FEEDBACK_LOG_FORMAT": "json",
             "FEEDBACK_EXPORT_DIR": str(self.folder / "exports"),
+            **self.settings,
         }
         self.edge = Process([sys.executable, "-m", "deploy.api"], self.folder / "edge.log", environment)
         self.metrics_urls[self.edge] = f"{self.url}/metrics"

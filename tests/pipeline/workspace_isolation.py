@@ -44,7 +44,7 @@ def _get(*paths: str) -> set[Route]:
 
 _DOCS = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 OPEN = _get("/healthz", "/readyz", "/metrics", "/docs", *(f"/docs/{name}" for name in _DOCS), "/openapi.json",
-            f"{EXPORT}/file")  # fmt: skip
+            "/feedback-buttons.js", f"{EXPORT}/file")  # fmt: skip
 """What needs no key; the file has an address that is signed."""
 VOTES = {Route(method, "/v1/feedback/vote") for method in ("POST", "PUT", "DELETE", "OPTIONS")}
 """What takes a token in place of a key: `tests/unit/ingest_api/test_votes.py` tries those of another workspace."""
