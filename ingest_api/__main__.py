@@ -12,10 +12,11 @@ import uvicorn
 
 from ingest_api.app import create_app
 from ingest_api.http.edge_app import EdgeApp
-from ingest_api.http.idle_clients import Connections
+from ingest_api.http.edge_protocol import EdgeProtocol
 from ingest_api.settings import Settings
 from runtime.background_tasks import exit_code
 from runtime.garbage_collection import configure_gc
+from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.settings_errors import load_or_print
@@ -49,7 +50,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     _log_start(settings, app.api_keys.is_closed)
     extend(app)
     configure_gc(by_count=True)
-    connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s)
+    connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s, EdgeProtocol)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

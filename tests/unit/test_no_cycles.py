@@ -22,8 +22,9 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from uvicorn.server import ServerState
 
 from ingest_api.errors import kafka_unavailable, outcome_unknown
-from ingest_api.http.idle_clients import ClientTimeoutProtocol, Connections
+from ingest_api.http.edge_protocol import EdgeProtocol
 from ingest_api.records import EventRecord
+from runtime.idle_clients import ClientTimeoutProtocol, Connections
 from schemas.api_keys import new_key
 from schemas.vote_tokens import sign
 from tests.fuzz.edge import NOW_MS
@@ -96,7 +97,7 @@ class World:
 
     def __init__(self) -> None:
         self.api = WholeApi()
-        self.connections = Connections(10, 30.0)
+        self.connections = Connections(10, 30.0, EdgeProtocol)
         self.config = uvicorn.Config(
             self.api.app, lifespan="off", access_log=False, log_config=None, proxy_headers=False
         )
@@ -238,7 +239,7 @@ def outcomes() -> Iterator[tuple[str, Outcome, int]]:
 
 
 async def _crowded(world: World) -> int:
-    connection = Connection(world.config, Connections(0, 30.0))
+    connection = Connection(world.config, Connections(0, 30.0, EdgeProtocol))
     connection.lose()
     return connection.statuses[-1]
 

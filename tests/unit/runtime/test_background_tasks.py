@@ -57,7 +57,7 @@ OWNED = {
     "gateway/forward.py": "of one call, which ends it by its own end",
     "gateway/log_queue.py": "no error of a call's log ends the thread",
     "deploy/embedded/clickhouse_stream.py": "of one request",
-    "ingest_api/http/idle_clients.py": "the next sweep is set before a sweep begins",
+    "runtime/idle_clients.py": "the next sweep is set before a sweep begins",
     "runtime/request_head_limits.py": "a timer that closes one connection",
     "ingest_api/kafka/publisher.py": "each ends one gathering or expiry; an error of theirs discards the producer",
     "query_api/exports/runs.py": "of one export, which tells its own end",

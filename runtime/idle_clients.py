@@ -2,7 +2,7 @@
 
 A request has to arrive completely within a time. The time counts from its first byte, or from the opening of the
 connection for the first request. A response that is not read is dropped after the same time. A connection that is idle
-between requests is closed after uvicorn's keep-alive time. The time that the edge itself takes to answer never counts.
+between requests is closed after uvicorn's keep-alive time. The time that the server takes to answer never counts.
 
 The number of connections is limited: a new one beyond the limit replaces the one whose client has been inactive for the
 longest time. One sweep a second over all connections checks all of this: a timer for each request would cost more than
@@ -13,7 +13,6 @@ import asyncio
 import logging
 from typing import Any
 
-from ingest_api.http.coalesced_write import CoalescedWriteProtocol
 from runtime.http_errors import ApiError
 from runtime.request_head_limits import LimitedHeadProtocol
 
@@ -23,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """All connections of a server. uvicorn makes each with `protocol`."""
+    """All connections of a server. uvicorn makes each with `protocol`, which is of this `kind`."""
 
-    def __init__(self, most: int, receive_timeout_s: float) -> None:
-        self._most = most
+    def __init__(self, most: int, receive_timeout_s: float, kind: "type[ClientTimeoutProtocol] | None" = None) -> None:
+        self._most, self._kind = most, kind or ClientTimeoutProtocol
         self.receive_timeout_s = receive_timeout_s
         # When each last began or completed a request or was being answered; the longest inactive one comes first.
         self.last_activity: dict[ClientTimeoutProtocol, float] = {}
@@ -34,7 +33,7 @@ class Connections:
 
     def protocol(self, **given: Any) -> "ClientTimeoutProtocol":
         """A new connection, with the arguments that uvicorn gives its own protocol."""
-        return ClientTimeoutProtocol(self, **given)
+        return self._kind(self, **given)
 
     def add(self, connection: "ClientTimeoutProtocol") -> None:
         """Add a connection; if there are too many, close the one that has been inactive for the longest time."""
@@ -61,7 +60,7 @@ class Connections:
                 connection.transport.abort()
 
 
-class ClientTimeoutProtocol(LimitedHeadProtocol, CoalescedWriteProtocol):
+class ClientTimeoutProtocol(LimitedHeadProtocol):
     """The protocol of one connection, with timeouts for the client."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:
@@ -126,7 +125,7 @@ class ClientTimeoutProtocol(LimitedHeadProtocol, CoalescedWriteProtocol):
         if unread and now - self._unread_since > limit:
             self.transport.abort()
         elif self.is_answering() or (self._receiving and self.flow.read_paused):
-            self._note_activity()  # the edge is slow, not the client
+            self._note_activity()  # the server is slow, not the client
         elif now - last_activity > (limit if self._receiving else self.timeout_keep_alive):
             if not self._receiving or not self._has_begun:
                 self.transport.close()  # no request has begun

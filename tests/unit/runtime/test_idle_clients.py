@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from ingest_api.http.idle_clients import ClientTimeoutProtocol, Connections
+from ingest_api.http.edge_protocol import EdgeProtocol
+from runtime.idle_clients import ClientTimeoutProtocol, Connections
 
 KEEP_ALIVE_S, TIMEOUT_S = 75, 30.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -59,7 +60,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def served() -> AsyncIterator[Served]:
-    connections = Connections(10, TIMEOUT_S)
+    connections = Connections(10, TIMEOUT_S, EdgeProtocol)
     found: list[Served] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
