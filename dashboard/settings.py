@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.addresses import HttpUrlOrNone
@@ -18,6 +18,7 @@ class DashboardSettings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     public_url: HttpUrlOrNone = ""
     log_format: Format = "text"
+    receive_timeout_s: float = Field(30, gt=0, le=3600, allow_inf_nan=False)
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

@@ -6,17 +6,19 @@ It stores nothing and has no secret: each call of the API has the key of the vie
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from logging.config import dictConfig
 from secrets import token_hex
 
 import uvicorn
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
@@ -24,12 +26,15 @@ from dashboard.settings import DashboardSettings
 from runtime.addresses import without_password
 from runtime.background_tasks import exit_code
 from runtime.http_errors import ApiError
+from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
-from runtime.request_head_limits import LimitedHeadProtocol
+from runtime.metrics import REQUEST_SECONDS
+from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 
-_MOST_AT_ONCE = 500
+_MOST_CONNECTIONS = 500
+_KEEP_ALIVE_S = 75
 _STOPS_WITHIN_S = 10
 
 log = logging.getLogger("dashboard")
@@ -55,13 +60,13 @@ def serve(api: str, host: str, port: int) -> int:
             host=host,
             port=port,
             loop="uvloop",
-            http=LimitedHeadProtocol,
+            http=Connections(_MOST_CONNECTIONS, settings.receive_timeout_s).protocol,  # type: ignore[arg-type]
             ws="none",
             access_log=False,
             log_config=None,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=_MOST_AT_ONCE,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_STOPS_WITHIN_S,
         )
     ).run()
@@ -82,22 +87,45 @@ def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASG
             return JSONResponse({"status": "failure", "message": error.message, "waits_for": "api"}, 503)
         return JSONResponse({"status": "ok"})
 
+    registry = registry_of("dashboard")
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await client.close()
 
     pages = dashboard_routes(client, public_url.rstrip("/") or without_password(api).rstrip("/"), own_hosts)
-    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), *pages], lifespan=lifespan)
-    return _WithRequestIds(app)
+    probes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return _Telemetry(Starlette(routes=[*probes, *pages], lifespan=lifespan), [*probes, *pages])
 
 
-class _WithRequestIds:
-    """Gives each request an id, with which a failed page is found in the log."""
+class _Telemetry:
+    """Gives each request an id, with which a failed page is found in the log, and counts it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: list[BaseRoute]) -> None:
         self._app = app
+        self._templates = {id(each.endpoint): each.path for each in routes if isinstance(each, Route)}
+        self._templates |= {id(each.app): "/static" for each in routes if isinstance(each, Mount)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         REQUEST_ID.set(token_hex(8))
-        await self._app(scope, receive, send)
+        began, status = time.perf_counter(), 500
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        finally:
+            route = self._templates.get(id(scope.get("endpoint")), "other")
+            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+            REQUEST_SECONDS.observe(time.perf_counter() - began, method, route, status)

@@ -24,9 +24,9 @@ class Options:
         return self.kafka_port + 1
 
 
-def metrics_ports(environment: Mapping[str, str], workers: int) -> list[int]:
-    """The metrics ports of all workers and of the rollup program; none if the environment sets none."""
-    set_ = (metrics_port(environment, number) for number in range(workers + 1))
+def metrics_ports(environment: Mapping[str, str], programs: int) -> list[int]:
+    """The metrics ports of so many programs; none if the environment sets none."""
+    set_ = (metrics_port(environment, number) for number in range(programs))
     return [int(each["FEEDBACK_METRICS_PORT"]) for each in set_ if each]
 
 

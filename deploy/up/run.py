@@ -66,7 +66,9 @@ def _check(options: Options) -> None:
     except (SettingsError, RetentionError) as faults:
         raise CannotStartError(str(faults)) from None
     ports = {"--port": (os.environ.get("FEEDBACK_HOST") or LOOPBACK, options.port)}
+    programs = options.workers + 1
     if gateway.upstream or gateway.allowed:
+        programs += 1
         ports["FEEDBACK_GATEWAY_PORT"] = (gateway.gateway_host, gateway.gateway_port)
     if not os.environ.get("FEEDBACK_CLICKHOUSE_URL"):
         require_embedded_clickhouse()
@@ -78,7 +80,7 @@ def _check(options: Options) -> None:
         else:
             embedded_broker.command(LOOPBACK, options.kafka_port)
     metrics_host = os.environ.get("FEEDBACK_METRICS_HOST") or LOOPBACK
-    for number, port in enumerate(metrics_ports(os.environ, options.workers)):
+    for number, port in enumerate(metrics_ports(os.environ, programs)):
         ports[f"FEEDBACK_METRICS_PORT{f' (plus {number})' if number else ''}"] = (metrics_host, port)
     refuse_taken_ports(ports)
 

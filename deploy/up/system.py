@@ -59,7 +59,6 @@ class System:
         self._log_is_ready = asyncio.Event()
         self._workers_started = False
         self._background: set[asyncio.Task[None]] = set()
-
         self._watch = HealthWatch(setup.bootstrap, setup.clickhouse_url, say)
         self._stream_ports = StreamPorts(setup)
         made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say)

@@ -1,5 +1,11 @@
 """A dashboard by itself keeps away what the API keeps away: pages of other sites, while no key is asked for."""
 
+import os
+import re
+import socket
+import subprocess
+import sys
+
 import httpx
 import pytest
 from starlette.requests import Request
@@ -9,6 +15,8 @@ from dashboard import standalone as program
 from dashboard.api_client import ApiClient
 from dashboard.session import COOKIE
 from deploy import cli
+from deploy.kafka.broker import free_ports
+from tests.pipeline.engines import answers, until
 
 OWN = frozenset({"feedback.example.com"})
 
@@ -63,6 +71,31 @@ async def test_a_probe_is_answered_by_any_name(site: httpx.AsyncClient) -> None:
     for path in ("/healthz", "/readyz"):
         reply = await site.get(path, headers={"host": "10-0-0-7.pod"})
         assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+
+
+async def test_its_metrics_count_pages_by_their_routes_and_name_nothing_else(site: httpx.AsyncClient) -> None:
+    for path in ("/logs", "/traces/my-secret-trace", "/nowhere/my-secret"):
+        await site.get(path)
+    reply = await site.get("/metrics", headers={"host": "10-0-0-7.pod"})
+    assert reply.status_code == 200
+    counted = set(re.findall(r'_count\{method="(\w+)",route="([^"]+)",status="(\d+)"\}', reply.text))
+    assert counted >= {("GET", "/logs", "200"), ("GET", "other", "404")}
+    assert "my-secret" not in reply.text
+
+
+def test_a_client_that_stalls_is_ended_after_the_setting_and_others_are_answered() -> None:
+    (port,) = free_ports(1)
+    environment = {**os.environ, "FEEDBACK_RECEIVE_TIMEOUT_S": "0.5"}
+    argv = [sys.executable, "-m", "deploy.cli", "dashboard", "--api", "http://127.0.0.1:1", "--port", str(port)]
+    with subprocess.Popen(argv, env=environment) as process:
+        try:
+            until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the dashboard answers")
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as stalled:
+                stalled.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
+                assert answers(f"http://127.0.0.1:{port}/healthz")
+                assert stalled.recv(100).startswith(b"HTTP/1.1 408 ")
+        finally:
+            process.terminate()
 
 
 async def test_an_address_with_very_many_parameters_is_refused_in_words(site: httpx.AsyncClient) -> None:

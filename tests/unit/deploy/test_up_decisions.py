@@ -67,8 +67,8 @@ def test_a_folder_where_there_is_no_disk_cannot_be_made_and_is_not_called_full()
 
 
 def test_the_ports_that_will_be_taken_for_metrics_are_known_before() -> None:
-    assert metrics_ports({"FEEDBACK_METRICS_PORT": "9464"}, workers=2) == [9464, 9465, 9466]
-    assert metrics_ports({}, workers=2) == []
+    assert metrics_ports({"FEEDBACK_METRICS_PORT": "9464"}, programs=3) == [9464, 9465, 9466]
+    assert metrics_ports({}, programs=3) == []
 
 
 def test_each_program_serves_metrics_on_a_port_of_its_own_where_any_does() -> None:
