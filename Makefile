@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 # Many images set it, and then each of a test's hundred processes compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help up test all-tests test-long unit chaos mutants fuzz lint format docs dist clean lock vendor pictures bench bench-worker bench-edge \
-  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway
+  bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway bench-otlp
 
 help: ## list the targets
 	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -62,7 +62,7 @@ fuzz: $(VENV)/.dev ## send the publishing routes bodies of every kind and compar
 
 ##@ Measure
 
-BENCHMARKS := bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway
+BENCHMARKS := bench-worker bench-edge bench-cold-join bench-restart bench-analytics bench-latency bench-hot-trace bench-reading bench-gateway bench-otlp
 bench: $(BENCHMARKS) ## measure all below, an hour and a half on two cores; ARGS="--rounds 2" and the like go along
 
 bench-worker: $(VENV)/.dev $(VENV)/.quix ## measure the worker beside plain Faust, Quix Streams and a bare consumer
@@ -88,6 +88,9 @@ bench-hot-trace: $(VENV)/.dev ## measure a trace with 100,000 feedbacks beside o
 
 bench-reading: $(VENV)/.dev ## measure every reading endpoint over ten million requests; ARGS="--requests 1000000 --small 100000" takes minutes
 	$(PY) -m benchmarks.reading $(ARGS)
+
+bench-otlp: $(VENV)/.dev ## measure how many spans of OpenTelemetry the edge takes
+	$(PY) -m benchmarks.otlp $(ARGS)
 
 bench-gateway: $(VENV)/.dev $(VENV)/.litellm ## measure the gateway beside a direct call and LiteLLM's proxy; needs wrk
 	$(PY) -m benchmarks.gateway $(ARGS)

@@ -19,7 +19,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace", "reading", "gateway")
+ORDER = ("worker", "edge", "cold_join", "restart", "analytics", "latency", "hot_trace", "reading", "gateway", "otlp")
 PACKAGES = (
     "aiokafka",
     "faust-streaming",

@@ -15,7 +15,8 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 
-def _traces() -> Any:
+def _with_bytes() -> dict[str, Any]:
+    """The classes of all messages, by name."""
     spans = descriptor_pb2.FileDescriptorProto()
     trace_pb2.DESCRIPTOR.CopyToProto(spans)
     for message in _messages(spans.message_type):
@@ -27,7 +28,8 @@ def _traces() -> Any:
     for file in (common_pb2, resource_pb2):
         pool.AddSerializedFile(file.DESCRIPTOR.serialized_pb)
     pool.Add(spans)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("opentelemetry.proto.trace.v1.TracesData"))
+    files = [each.DESCRIPTOR.name for each in (common_pb2, resource_pb2, trace_pb2)]
+    return dict(message_factory.GetMessageClassesForFiles(files, pool))
 
 
 def _messages(found: Any) -> Any:
@@ -36,6 +38,9 @@ def _messages(found: Any) -> Any:
         yield from _messages(message.nested_type)
 
 
-TRACES: type[Message] = _traces()
+# All of them are kept: protobuf would make the classes of inner messages anew for each export, and leave them to the
+# garbage collector.
+_CLASSES = _with_bytes()
+TRACES: type[Message] = _CLASSES["opentelemetry.proto.trace.v1.TracesData"]
 """The body of an export of spans, whose one field is that of `ExportTraceServiceRequest`."""
 LOGS: type[Message] = ExportLogsServiceRequest

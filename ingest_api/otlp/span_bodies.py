@@ -28,7 +28,11 @@ def take_bodies(attributes: Attributes, events: Iterable[TimedEvent]) -> tuple[A
     """The bodies of request and response, each None if nothing is said of it."""
     if events:
         _add_events(attributes, events)
-    if not any(name.startswith(_SIGNS) for name in attributes):
+    # A loop, because it takes half the time of `any` here, and this is asked of every span.
+    for name in attributes:
+        if name.startswith(_SIGNS):
+            break
+    else:
         return None, None
     asked, answered = _standard(attributes)
     if asked is None and answered is None:

@@ -17,6 +17,7 @@ TINY = {
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
     "latency": ["--stored", "3000", "--seconds", "1", "--backlog", "2000", "--call-size", "10"],
+    "otlp": ["--seconds", "0.5"],
     "reading": ["--requests", "2000", "--small", "0", "--days", "1", "--batches", "1", "--not-cold"],
     "hot_trace": [
         "--feedback", "1000", "--requests", "100", "--reads", "1", "--case", "requests after all feedback",
