@@ -81,7 +81,8 @@ def test_every_example_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_examples_of_bodies_are_accepted(document: dict[str, Any]) -> None:
-    for path, adapter in (("/v1/feedback", models.FEEDBACK), ("/v1/logs", models.LOGS)):
+    for path, adapter in (("/v1/feedback", models.FEEDBACK), ("/v1/logs", models.LOGS),
+                          ("/v1/feedback/tokens", models.TOKEN), ("/v1/feedback/vote", models.VOTE)):  # fmt: skip
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
             value = example["value"]
