@@ -107,7 +107,7 @@ class FeedbackUpdated(Event, Specials):
 
 
 class FeedbackDeleted(Event):
-    """The end of a feedback. Its id is never used again."""
+    """The end of a feedback. Its id is never used again, unless it is that of a vote."""
 
     event: Literal["delete"]
     feedback_id: Id
