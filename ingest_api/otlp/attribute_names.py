@@ -29,7 +29,7 @@ STATUS = ("http.response.status_code", "http.status_code")
 METHOD = ("http.request.method", "http.method")
 URL = ("url.full", "http.url")
 SPECIALS = {
-    "_user": ("user.id", "enduser.id", "gen_ai.user.id", "llm.user"),
+    "_user": ("user.id", "enduser.id", "gen_ai.user.id", "llm.user", "ai.telemetry.metadata.userId"),
     "_organisation": ("organisation.id", "organization.id", "organisation", "organization"),
     "_prompt": ("gen_ai.prompt.name", "prompt.id"),
     "_environment": ("deployment.environment.name", "deployment.environment"),

@@ -9,8 +9,9 @@ from ingest_api.validation.redaction import headers_without_secrets
 from runtime.harmless_names import HarmlessNames
 from runtime.url_redaction import url_without_secrets
 
-_REQUEST, _RESPONSE = "http.request.header.", "http.response.header."
-_BOTH = (_REQUEST, _RESPONSE)
+_REQUEST = ("http.request.header.", "ai.request.headers.")
+_RESPONSE = ("http.response.header.", "ai.response.headers.")
+_BOTH = _REQUEST + _RESPONSE
 _MOST_PORT_CHARS = 6
 _OF_ADDRESSES = ("url.query", "http.target", "url.original")
 
@@ -25,8 +26,15 @@ def take_headers(
     return _taken(attributes, names, _REQUEST, harmless), _taken(attributes, names, _RESPONSE, harmless)
 
 
-def _taken(attributes: Attributes, names: list[str], prefix: str, harmless: HarmlessNames) -> dict[str, Any] | None:
-    found = {name[len(prefix) :]: _one(attributes.pop(name)) for name in names if name.startswith(prefix)}
+def _taken(
+    attributes: Attributes, names: list[str], prefixes: tuple[str, ...], harmless: HarmlessNames
+) -> dict[str, Any] | None:
+    found = {
+        name[len(prefix) :]: _one(attributes.pop(name))
+        for prefix in prefixes
+        for name in names
+        if name.startswith(prefix)
+    }
     return headers_without_secrets(found, harmless) if found else None
 
 

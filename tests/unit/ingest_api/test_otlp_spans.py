@@ -117,6 +117,8 @@ def test_a_span_of_the_present_conventions_becomes_a_request() -> None:
         ({"server.address": "::1", "server.port": 80}, "url", "//[::1]:80"),
         ({"http.request.header.authorization": ["Bearer x"], "http.request.header.accept": ["a/b"]},
          "request_headers", {"authorization": "[redacted]", "accept": "a/b"}),
+        ({"ai.request.headers.Authorization": "Bearer x", "ai.telemetry.metadata.userId": "u"},
+         "request_headers", {"Authorization": "[redacted]"}),
         ({"http.response.header.set-cookie": ["a", "b"]}, "response_headers", {"set-cookie": "[redacted]"}),
     ],
 )  # fmt: skip
