@@ -24,10 +24,6 @@ from deploy.kafka.broker import free_ports
 LITELLM = REPOSITORY / ".venv" / "litellm" / "bin" / "litellm"
 DIRECT, OURS, DOWN, PEER = "a direct call", "ours", "ours while the API is down", "LiteLLM's proxy"
 _SERVER = ["--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
-_CONFIG = {
-    "model_list": [{"model_name": "gpt-4o", "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-measured"}}],
-    "litellm_settings": {"callbacks": ["generic_api"]},
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def _ways(stack: ExitStack) -> dict[str, Way]:
     for name, port in (("provider", upstream), ("api", api)):
         argv = [sys.executable, "-m", "uvicorn", f"benchmarks.gateway_upstream:{name}", "--port", str(port), *_SERVER]
         child = stack.enter_context(running(argv, OTHER_CORE))
-        until(lambda port=port: answers(f"http://127.0.0.1:{port}/"), f"the {name} answers", 60, child=child)  # type: ignore[misc]
+        until(lambda port=port: answers(f"http://127.0.0.1:{port}/"), f"the {name} answers", 60, child=child)
     provider = f"http://127.0.0.1:{upstream}"
     ways = {DIRECT: Way(upstream)}
     for name, port, logs in ((OURS, ours, api), (DOWN, down, nowhere)):
@@ -91,22 +87,30 @@ def _ways(stack: ExitStack) -> dict[str, Way]:
             "FEEDBACK_GATEWAY_PORT": str(port),
         }
         child = stack.enter_context(running([sys.executable, "-m", "gateway"], MEASURED_CORE, settings))
-        until(lambda port=port: answers(f"http://127.0.0.1:{port}/"), "the gateway answers", 60, child=child)  # type: ignore[misc]
+        until(lambda port=port: answers(f"http://127.0.0.1:{port}/"), "the gateway answers", 60, child=child)
         ways[name] = Way(port, child)
     if not LITELLM.exists():
         print("LiteLLM is not installed, so there is no peer: make .venv/.litellm", file=sys.stderr)
         return ways
-    folder = Path(stack.enter_context(TemporaryDirectory()))
-    _CONFIG["model_list"][0]["litellm_params"]["api_base"] = f"{provider}/v1"  # type: ignore[index]
-    (folder / "config.yaml").write_text(json.dumps(_CONFIG))
-    argv = [str(LITELLM), "--config", str(folder / "config.yaml"), "--port", str(peer), "--telemetry", "False"]
+    return ways | {PEER: _litellm(stack, provider, peer, api)}
+
+
+def _litellm(stack: ExitStack, provider: str, port: int, api: int) -> Way:
+    model = {"model": "openai/gpt-4o", "api_key": "sk-measured", "api_base": f"{provider}/v1"}
+    config = {
+        "model_list": [{"model_name": "gpt-4o", "litellm_params": model}],
+        "litellm_settings": {"callbacks": ["generic_api"]},
+    }
+    file = Path(stack.enter_context(TemporaryDirectory())) / "config.yaml"
+    file.write_text(json.dumps(config))
+    argv = [str(LITELLM), "--config", str(file), "--port", str(port), "--telemetry", "False"]
     settings = {"GENERIC_LOGGER_ENDPOINT": f"http://127.0.0.1:{api}/v1/logs", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     settings |= {"LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION"}
     # Ours asks for no key either.
     settings |= {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
     child = stack.enter_context(running(argv, MEASURED_CORE, settings))
-    until(lambda: answers(f"http://127.0.0.1:{peer}/health/liveliness"), "LiteLLM answers", 180, child=child)
-    return ways | {PEER: Way(peer, child)}
+    until(lambda: answers(f"http://127.0.0.1:{port}/health/liveliness"), "LiteLLM answers", 180, child=child)
+    return Way(port, child)
 
 
 def report(found: Found) -> Benchmark:
