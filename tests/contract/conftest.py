@@ -1,7 +1,11 @@
 """One edge, one worker and the embedded engines for all contract tests, and ways to wait for what a client sent."""
 
+import os
+import shutil
+import subprocess
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from tests.conftest import Pipelines
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+PACKAGE = Path(__file__).parent / "node"
 Row = dict[str, Any]
 RowOf = Callable[[str], Row]
 
@@ -17,6 +22,23 @@ RowOf = Callable[[str], Row]
 @pytest.fixture(scope="session")
 def pipeline(pipelines: Pipelines) -> Pipeline:
     return pipelines("embedded")
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Node finds the packages of the lock file, and scripts that use them."""
+    missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
+    if missing:
+        reason = f"{' and '.join(missing)} not found"
+        if os.environ.get("FEEDBACK_REQUIRE_NODE") == "1":
+            pytest.fail(f"{reason}, and FEEDBACK_REQUIRE_NODE=1 asks for them")
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("node") / "contract"
+    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    run = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    return folder
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 import json
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -124,6 +126,20 @@ def test_an_evaluation_that_the_sdk_emits_as_an_event_becomes_feedback(
     until(lambda: pipeline.sql(query, t=format(trace_id, "032x")), "the evaluation is stored")
     (row,) = pipeline.sql(query, t=format(trace_id, "032x"))
     assert (row["value"], row["weight"], row["_environment"]) == (8, 1.0, "staging")
+
+
+def test_the_exporters_of_node_are_read_in_both_encodings(
+    pipeline: Pipeline, node_folder: Path, instrumented: Instrumented
+) -> None:
+    run = subprocess.run(
+        ["node", "export.mjs"], cwd=node_folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    for trace_id in json.loads(run.stdout):
+        until(lambda: rows(pipeline, trace_id), "the span is stored")  # noqa: B023
+        (row,) = rows(pipeline, trace_id)
+        assert (row["model"], row["prompt_tokens"], row["_user"]) == ("m-1", 12, "u")
+        assert json.loads(row["metadata"])["tags"] == ["a", "b"]
+        until(lambda: pipeline.aggregate(trace_id).get("value_last") == 3, "and so is its evaluation")  # noqa: B023
 
 
 def rows(pipeline: Pipeline, trace_id: str) -> list[Row]:
