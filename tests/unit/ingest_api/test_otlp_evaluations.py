@@ -1,5 +1,6 @@
 """Evaluations become feedback, by a scale that is set and never by rounding unasked, as log records and in spans."""
 
+import gzip
 import json
 from typing import Any
 
@@ -167,6 +168,17 @@ async def test_requests_in_json_are_taken_at_the_same_path_as_before() -> None:
     assert (status, json.loads(body)["message"]) == (400, "response is required")
     status, body = await edge.send(LOGS, b' { "resourceLogs" : 5 }', JSON)
     assert (status, json.loads(body)) == (400, {"code": 3, "message": "resourceLogs must be an array, got 5"})
+
+
+async def test_compressed_log_records_are_read_and_compressed_requests_refused_as_before() -> None:
+    edge = OtlpEdge(max_unpacked_bytes=100_000)
+    for body, kind in ((logs(record(GOOD)).SerializeToString(), PROTOBUF), (in_json(logs(record(GOOD))), JSON)):
+        assert (await edge.send(LOGS, gzip.compress(body), kind, content_encoding="gzip"))[0] == 200
+        assert len(edge.events) == 1
+    for body, status in ((b'{"request":{},"response":{}}', 400), (bytes(1_000_000), 413)):
+        answered, answer = await edge.send(LOGS, gzip.compress(body), JSON, content_encoding="gzip")
+        assert (answered, edge.events) == (status, [])
+        assert json.loads(answer)["status"] == "failure"
 
 
 @pytest.mark.parametrize(
