@@ -20,6 +20,7 @@ from runtime import gateway_metrics as metrics
 from runtime.background_tasks import exit_code
 from runtime.harmless_names import harmless_with
 from runtime.health_server import serve_health
+from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen, not_to_be_had
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.metrics_registry import registry_of
@@ -81,13 +82,15 @@ def _app(settings: GatewaySettings, client: Client, health: LoopHealth) -> Gatew
 
 
 def _serve(app: GatewayApp, settings: GatewaySettings) -> None:
+    # A caller may be as slow as an upstream: large bodies come over slow lines.
+    connections = Connections(settings.max_connections, settings.gateway_timeout_s, GatewayProtocol)
     uvicorn.Server(
         uvicorn.Config(
             app,
             host=settings.gateway_host,
             port=settings.gateway_port,
             loop="uvloop",
-            http=GatewayProtocol,
+            http=connections.protocol,  # type: ignore[arg-type]
             ws="none",
             lifespan="on",
             access_log=False,

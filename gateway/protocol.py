@@ -7,13 +7,13 @@ the app.
 import asyncio
 from typing import Any
 
-from runtime.request_head_limits import LimitedHeadProtocol
+from runtime.idle_clients import ClientTimeoutProtocol
 
 BREAK_OFF = "feedback.break_off"
 """The ASGI extension whose value, when called, sends what is written and closes the connection."""
 
 
-class GatewayProtocol(LimitedHeadProtocol):
+class GatewayProtocol(ClientTimeoutProtocol):
     """The HTTP protocol of one connection."""
 
     most_target_bytes = 65_536

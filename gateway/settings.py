@@ -33,6 +33,7 @@ class GatewaySettings(BaseSettings):
     gateway_allowed_upstreams: Addresses = ()
     gateway_timeout_s: float = Field(600, gt=0, le=86_400, allow_inf_nan=False)
     gateway_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
+    max_connections: int = Field(2000, ge=10, le=1_000_000)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
     keep_headers: KeptNames = ()

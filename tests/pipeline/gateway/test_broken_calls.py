@@ -1,8 +1,10 @@
 """What breaks reaches the caller as it is and is logged as what it was; a feed that is down reaches nobody."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -31,7 +33,8 @@ def read(answer: httpx.Response, into: bytearray) -> None:
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that does not wait for long."""
     folder = tmp_path_factory.mktemp("hasty")
-    with receiving() as receiver, gateway_in(folder, receiver, FEEDBACK_GATEWAY_TIMEOUT_S="0.5") as running:
+    settings = {"FEEDBACK_GATEWAY_TIMEOUT_S": "0.5", "FEEDBACK_MAX_CONNECTIONS": "10"}
+    with receiving() as receiver, gateway_in(folder, receiver, **settings) as running:
         yield running
 
 
@@ -176,3 +179,18 @@ def test_a_gateway_that_is_stopped_ends_what_passes_and_sends_its_logs(own: Gate
         assert "data: [DONE]" in list(lines)
     assert own.process.wait() == 0
     assert own.receiver.trace_ids == ["last"]
+
+
+def test_callers_who_send_nothing_keep_nobody_out(hasty: Gateway) -> None:
+    with ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(socket.create_connection(("127.0.0.1", hasty.port)))
+        assert httpx.post(f"{hasty.url}{CHAT}", json=ASKED, trust_env=False).json() == PLAIN
+
+
+def test_a_request_that_does_not_arrive_whole_ends_and_reaches_the_upstream_as_a_half_one(hasty: Gateway) -> None:
+    hasty.seen()
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=60) as connection:
+        connection.sendall(b"POST /v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+        assert connection.recv(1000).startswith((b"HTTP/1.1 408", b"HTTP/1.1 504"))
+    assert hasty.seen()["requests"] == []
