@@ -11,7 +11,6 @@ from functools import cache
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.external import ExternalData
 
 from operations.progress import Progress
 from operations.reconcile.differences import Pause, RowDifference, Scope
@@ -20,17 +19,14 @@ from operations.reconcile.lost_places import read_coverage
 from operations.reconcile.snapshot import (
     AGGREGATES,
     FEEDBACK,
-    HASH,
-    REQUESTS,
     HashRange,
     Snapshot,
     StoredTable,
     snapshot,
     working_table,
 )
-from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
+from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row
 from operations.removal import mutate
-from schemas.topics import REQUEST_LOGS
 
 _FAULTS_AT_ONCE = 200_000
 _SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0}
@@ -57,11 +53,11 @@ def against_journal(
         with snapshot(client, hashes) as taken:
             for table in _COMPARED:
                 taken.fill(table, scope, progress)
-            for part in _ranges(taken, progress):
+            for part in ranges_of(taken, progress):
                 yield faults_in(client, scope, taken, part, coverage)
 
-    for again in _twice(look, pause):
-        repairs = {table: _Repair(table) for table in _COMPARED}
+    for again in found_twice(look, pause):
+        repairs = {table: Repair(table) for table in _COMPARED}
         for (table, key), fault in again:
             found[table, fault.verdict.kind].add([key])
             if repair and (remove or fault.verdict.kind != UNKNOWN):
@@ -71,7 +67,7 @@ def against_journal(
     return list(found.values())
 
 
-def _ranges(taken: Snapshot, progress: Progress) -> Iterator[HashRange]:
+def ranges_of(taken: Snapshot, progress: Progress) -> Iterator[HashRange]:
     ranges = list(taken.ranges())
     with progress.step("rows and journal entries compared", sum(part.rows for part in ranges)) as advance:
         for part in ranges:
@@ -79,7 +75,7 @@ def _ranges(taken: Snapshot, progress: Progress) -> Iterator[HashRange]:
             advance(part.rows)
 
 
-def _twice(
+def found_twice(
     look: Callable[[frozenset[int] | None], Iterator[dict[Place, Fault]]], pause: Pause
 ) -> Iterator[Iterator[tuple[Place, Fault]]]:
     """The faults that are found again, unchanged, after a pause; a part at a time. `look` takes the trace hashes to
@@ -104,7 +100,7 @@ def _twice(
 
 
 @dataclass
-class _Repair:
+class Repair:
     """The rows to write into one table, and those to remove from it."""
 
     table: StoredTable
@@ -137,47 +133,3 @@ class _Repair:
         if self.wanted:
             rows = pa.concat_tables(self.wanted).combine_chunks()
             client.insert_arrow(f"feedback.{self.table.name}", rows, settings=_SETTINGS)
-
-
-def requests_without_rows(client: Client, scope: Scope, pause: Pause, progress: Progress) -> RowDifference:
-    """Requests in the journal without a row. They are stored when their records are read again."""
-    bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
-    found = RowDifference("request_log_rows missing (their bodies are in Kafka alone)")
-
-    def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
-        with snapshot(client, hashes) as taken:
-            taken.fill(REQUESTS, Scope(), progress)
-            for part in _ranges(taken, progress):
-                query = f"""
-                    SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
-                    FROM feedback.journal
-                    WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds}
-                        AND trace_hash NOT IN (SELECT trace_hash FROM feedback.journal WHERE kind = 'expiry')
-                        AND toString(id) NOT IN (SELECT key FROM {taken.name} WHERE {part.of_snapshot})"""
-                missing = client.query(query, scope.parameters).result_rows
-                erased = _erased(client, [(partition, sequence) for _, _, partition, sequence in missing])
-                yield {
-                    (REQUESTS, key): Fault(trace_hash, Verdict(MISSING, (), writes=False), ())
-                    for key, trace_hash, *place in missing
-                    if tuple(place) not in erased
-                }
-
-    for again in _twice(look, pause):
-        found.add([key for (_, key), _ in again])
-    return found
-
-
-def _erased(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int]]:
-    """The places of these in the log of requests whose records were erased."""
-    if not places:
-        return set()
-    asked = ExternalData(
-        file_name="wanted",
-        data="".join(f"{partition}\t{sequence}\n" for partition, sequence in places).encode(),
-        fmt="TSV",
-        structure=["p UInt16", "s UInt64"],
-    )
-    query = f"""
-        SELECT kafka_partition, sequence FROM feedback.erased_records
-        WHERE topic = '{REQUEST_LOGS}' AND (kafka_partition, sequence) IN (SELECT p, s FROM wanted)"""
-    return {(partition, sequence) for partition, sequence in client.query(query, external_data=asked).result_rows}

@@ -13,7 +13,8 @@ from operations.connections import connect
 from operations.progress import Progress
 from operations.reconcile.differences import RowDifference, Scope
 from operations.reconcile.hours import copy_anew, hours_copied_wrong
-from operations.reconcile.journal import against_journal, requests_without_rows
+from operations.reconcile.journal import against_journal
+from operations.reconcile.request_rows import against_request_rows
 from operations.reconcile.rollups import rollups, touch
 
 _LONGEST_ANSWER_S = 3600
@@ -35,7 +36,7 @@ def reconcile(
     client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)
     try:
         found = against_journal(client, scope, pause, progress, repair=repair, remove=remove)
-        found.append(requests_without_rows(client, scope, pause, progress))
+        found += against_request_rows(client, scope, pause, progress, repair=repair, remove=remove)
         kept_since = int(str(client.command("SELECT toUnixTimestamp(rollups_since) FROM feedback.policy")))
         scope = replace(scope, since=max(scope.since, kept_since))
         copies, hours = hours_copied_wrong(client, scope, pause, progress)

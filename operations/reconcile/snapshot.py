@@ -79,7 +79,7 @@ REQUESTS = StoredTable(
     "request_log_rows",
     "toString(request_id)",
     _OF_ID.format(id="request_id"),
-    "toUInt64(0)",
+    "cityHash64(workspace::String, trace_id, toUnixTimestamp64Milli(started_at))",
     "toUInt64(0)",
     "sequence",
 )

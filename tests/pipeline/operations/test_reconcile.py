@@ -67,6 +67,14 @@ DAMAGES = {
         "INSERT INTO feedback.trace_aggregate_rows SELECT * REPLACE ('not a trace' AS trace_id)"
         " FROM (SELECT * FROM feedback.trace_aggregate_rows WHERE trace_id = '{t}')"
     ),
+    "request_log_rows wrong": (
+        "INSERT INTO feedback.request_log_rows SELECT * REPLACE (started_at + 60 AS started_at)"
+        " FROM feedback.request_log_rows LIMIT 1"
+    ),
+    "request_log_rows that the journal does not account for": (
+        "INSERT INTO feedback.request_log_rows SELECT * REPLACE (generateUUIDv4() AS request_id)"
+        " FROM (SELECT * FROM feedback.request_log_rows LIMIT 1)"
+    ),
     "hours whose feedback_hour_rows are not": (
         "ALTER TABLE feedback.feedback_hour_rows DELETE WHERE feedback_id = '{f}'"
     ),
