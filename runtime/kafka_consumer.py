@@ -22,7 +22,7 @@ async def started_consumer(bootstrap: str, **options: Any) -> AsyncIterator[AIOK
         await stop_consumer(consumer)
 
 
-async def stop_consumer(consumer: Any) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer in bounded time, whatever state it is in. CancelledError only where the caller is cancelled.
 
     `AIOKafkaConsumer.stop` cancels its fetch tasks and waits for them. A task that pauses after a request that timed

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -77,7 +76,7 @@ class ApiKeyFeed:
                 await stop_consumer(consumer)
             await asyncio.sleep(_RETRY_S)
 
-    async def _follow(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+    async def _follow(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         while True:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(_PASS_S):
@@ -87,7 +86,7 @@ class ApiKeyFeed:
             while asyncio.get_running_loop().time() < began + _REREAD_S:
                 await self._poll(consumer)
 
-    async def _read_all(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+    async def _read_all(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Read from the start until a broker has reported, after this call, the end of every partition."""
         began_ms = time.time() * 1000
         for partition in partitions:
@@ -106,7 +105,7 @@ class ApiKeyFeed:
                 ):
                     unread.remove(partition)
 
-    async def _poll(self, consumer: Any) -> None:
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
             for record in records:
                 self._upsert(record.value)
@@ -131,7 +130,7 @@ class ApiKeyFeed:
                 log.info("API keys: read, %s known", self._authenticator.store.count)
 
 
-async def _assigned(consumer: Any) -> list[TopicPartition]:
+async def _assigned(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
     # Asks for all topics and none by name: a broker may create a topic that it is asked for.
     await consumer._client.force_metadata_update()
     partitions = [TopicPartition(API_KEYS, each) for each in consumer.partitions_for_topic(API_KEYS) or ()]

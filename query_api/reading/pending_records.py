@@ -36,7 +36,7 @@ class PendingRecords:
     def __init__(self, bootstrap: str, group: str) -> None:
         self._bootstrap, self._group = bootstrap, group
         self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: Any = None
+        self._consumer: AIOKafkaConsumer | None = None
         self._indexes: dict[int, PendingIndex] = defaultdict(PendingIndex)
         self._read_since: dict[int, float] = {}
         self._reading = asyncio.Lock()
@@ -116,6 +116,7 @@ class PendingRecords:
 
     async def _take(self, place: TopicPartition, committed: int) -> bool:
         consumer, index = self._consumer, self._indexes[place.partition]
+        assert consumer is not None
         # Assigned anew each time, so that no answer to an earlier fetch tells where the log ends.
         consumer.assign([place])
         consumer._client.set_topics([])

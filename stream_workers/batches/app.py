@@ -10,13 +10,13 @@ import clickhouse_connect
 import faust
 import pyarrow as pa
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from faust.types import TP
+from faust.types import TP, StreamT
 
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from runtime.garbage_collection import watch_memory
 from schemas.topics import INPUTS
-from stream_workers.batches.batch_transport import PassThrough, consumer_of
+from stream_workers.batches.batch_transport import PassThrough, batches_of, consumer_of
 from stream_workers.batches.dead_letter_share import DeadShare, TooManyDeadError
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.process_batch import StoredStates
@@ -88,7 +88,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
         return asyncio.get_running_loop().run_in_executor(thread, work)
 
     @app.agent(batches, name="join")
-    async def join(stream: Any) -> None:
+    async def join(stream: StreamT[Any]) -> None:
         engines = await RealEngines.open(settings)
         processor = Processor(
             InstrumentedEngines(engines),
@@ -107,7 +107,7 @@ def build_app(settings: WorkerSettings) -> faust.App:
         memory = BackgroundTask("watching memory", watch_memory)
         memory.start()
         try:
-            async for batch in stream.noack():
+            async for batch in batches_of(stream):
                 await pipeline.feed(batch)
         finally:
             await memory.stop()

@@ -31,8 +31,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.events import Event
+from faust.streams import Stream
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
+from faust.types import TP, ConsumerMessage, StreamT
 
 from runtime.metrics import COMMITS
 from stream_workers.batches.offset_progress import AssignmentProgress, ConsumerBatch
@@ -223,6 +224,11 @@ class PassThrough(faust.Schema[Any, Any]):
             return Event(app, None, message.value, message.headers, message)
 
         return decode
+
+
+def batches_of(stream: StreamT[Any]) -> AsyncIterator[ConsumerBatch]:
+    """The consumer batches in the stream of an agent. `BatchConsumer.acknowledge` alone acknowledges them."""
+    return aiter(cast(Stream[ConsumerBatch], stream).noack())
 
 
 def _of_aiokafka(tp: TP) -> TopicPartition:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from schemas.ids import partition_of
 from schemas.murmur2 import murmur2
@@ -49,24 +51,25 @@ class OutputProducer:
             if partition is None:
                 partition = partition_of(murmur2(message.key), len(await self._producer.partitions_for(message.topic)))
             by_partition[message.topic, partition].append(message)
-        deliveries: list[Any] = []
+        deliveries: list[asyncio.Future[RecordMetadata]] = []
         for (topic, partition), batch in by_partition.items():
             for records in self._batches(batch):
                 deliveries.append(await self._producer.send_batch(records, topic, partition=partition))
         await self._delivered(asyncio.gather(*deliveries))
 
-    async def _delivered(self, deliveries: "asyncio.Future[Any]") -> None:
+    async def _delivered(self, deliveries: "asyncio.Future[list[RecordMetadata]]") -> None:
         """Wait for deliveries; ProducerEndedError if the sender task has ended, which nothing else would report."""
         sender = self._producer._sender.sender_task
         try:
-            await asyncio.wait({deliveries, sender}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {deliveries, sender}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not deliveries.done():
                 raise ProducerEndedError
             await deliveries
         finally:
             deliveries.cancel()
 
-    def _batches(self, messages: Iterable[OutputMessage]) -> Iterator[Any]:
+    def _batches(self, messages: Iterable[OutputMessage]) -> Iterator[BatchBuilder]:
         now_ms = time.time_ns() // 1_000_000
         batch = self._producer.create_batch()
         for message in messages:
@@ -77,7 +80,7 @@ class OutputProducer:
         yield batch
 
 
-def _append(batch: Any, message: OutputMessage, now_ms: int) -> bool:
+def _append(batch: BatchBuilder, message: OutputMessage, now_ms: int) -> bool:
     headers = [] if message.version is None else [("version", b"%d" % message.version)]
     # The wrapper around the C builder costs half as much again as the builder.
     appended = batch._builder.append(batch._relative_offset, now_ms, message.key, message.value, headers)

@@ -18,13 +18,13 @@ import clickhouse_connect
 import faust
 import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from faust.types import TP
+from faust.types import TP, StreamT
 
 from runtime import metrics
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from schemas.topics import ROLLUP_INVALIDATIONS
-from stream_workers.batches.batch_transport import PassThrough, consumer_of
+from stream_workers.batches.batch_transport import PassThrough, batches_of, consumer_of
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.processor import BatchAbandoned
@@ -84,7 +84,7 @@ def build_app(settings: RollupSettings) -> faust.App:
     batches = app.topic(ROLLUP_INVALIDATIONS, schema=PassThrough(), key_type=None, value_type=None)
 
     @app.agent(batches, name="roll-up")
-    async def roll_up(stream: Any) -> None:
+    async def roll_up(stream: StreamT[Any]) -> None:
         client = await until_done(
             f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
             lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url), autogenerate_session_id=False),
@@ -113,7 +113,7 @@ def build_app(settings: RollupSettings) -> faust.App:
         storage.start()
         try:
             await until_done("catching up", catch_up, Backoff(), lambda: None)
-            async for batch in stream.noack():
+            async for batch in batches_of(stream):
                 began = time.monotonic()
                 with contextlib.suppress(BatchAbandoned):
                     await process_batch(batch)

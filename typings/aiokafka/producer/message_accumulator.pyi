@@ -23,4 +23,5 @@ class MessageBatch:
     future: asyncio.Future[RecordMetadata]
 
 class MessageAccumulator:
+    _exception: BaseException | None
     def _append_batch(self, builder: BatchBuilder, tp: TopicPartition) -> MessageBatch: ...
