@@ -88,17 +88,17 @@ class FloodFilter(logging.Filter):
         A record that passes only because it was promised becomes `short`.
         """
         place, now = (record.pathname, record.lineno, record.levelno, _raised_at(record)), self._clock()
-        left, at, unheard = self._places.get(place, (_BURST, now, 0))
+        left, at, left_out = self._places.get(place, (_BURST, now, 0))
         left = min(_BURST, left + (now - at) * _A_SECOND)
-        heard = left >= 1
-        if not heard and getattr(record, "promised", False):
+        passes = left >= 1
+        if not passes and getattr(record, "promised", False):
             record.short = True
             return True
         if len(self._places) < _MOST_PLACES or place in self._places:
-            self._places[place] = (left - 1, now, 0) if heard else (left, now, unheard + 1)
-        if heard and unheard:
-            record.not_logged = unheard
-        return heard
+            self._places[place] = (left - 1, now, 0) if passes else (left, now, left_out + 1)
+        if passes and left_out:
+            record.not_logged = left_out
+        return passes
 
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
@@ -163,8 +163,8 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     found: dict[str, Any] = dict(getattr(record, "fields", {}))
     if request_id := REQUEST_ID.get():
         found["request_id"] = request_id
-    if unheard := getattr(record, "not_logged", 0):
-        found["not_logged"] = unheard
+    if left_out := getattr(record, "not_logged", 0):
+        found["not_logged"] = left_out
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
         found["error"] = _cut(_types(error))

@@ -142,7 +142,9 @@ OLDEST_SECONDS = Gauge(
     "Age of the oldest record of an assigned partition that is read and not completed; 0 if there is none.",
     ["topic", "partition"],
 )
-POLL_RECORDS = Histogram("feedback_consumer_poll_records", "records", "Records of one consumer batch.", bounds=_EVENTS)
+BATCH_RECORDS = Histogram(
+    "feedback_consumer_batch_records", "records", "Records of one consumer batch.", bounds=_EVENTS
+)
 COMMITS = Counter("feedback_consumer_commits_total", "commits", "Commits of offsets that Kafka has accepted.")
 ASSIGNED = Gauge("feedback_consumer_assigned_partitions", "partitions", "Partitions that this program reads now.")
 ASSIGNMENTS = Counter(

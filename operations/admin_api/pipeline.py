@@ -67,7 +67,7 @@ class PipelineStatus(BaseModel):
     )
     dead: int = Field(description="Records that could not become rows.")
     erased: int = Field(description="Records that an erasure has removed.")
-    waiting: int = Field(description="Records that no worker has seen through yet.")
+    waiting: int = Field(description="Records that no worker has completed yet.")
     lost: int = Field(description="Records that were gone from Kafka before a worker read them.")
     lost_acknowledged: int = Field(description="Lost records that an operator has acknowledged.")
     rates: RecordRates | None = Field(description="Null until this process has looked twice.")

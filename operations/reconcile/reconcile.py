@@ -30,7 +30,7 @@ def reconcile(
     settle_s: float = 3,
 ) -> list[RowDifference]:
     """The differences. `repair` repairs them; `remove` does so also where the journal itself may be wrong. A difference
-    counts if it is still there after `settle_s` seconds. `say` is called with what cannot be compared.
+    counts if it is still there after `settle_s` seconds.
     ClickHouseError where the engine refuses.
     """
     client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)

@@ -127,6 +127,6 @@ def build_app(settings: WorkerSettings) -> faust.App:
     @app.on_partitions_assigned.connect
     async def announce(*given: Any, **_: Any) -> None:
         assigned: set[TP] = given[1]
-        log.warning("worker ready: %d partitions", len(assigned))
+        log.info("worker ready: %d partitions", len(assigned))
 
     return app

@@ -62,6 +62,10 @@ def _kafka_fault(bootstrap: str) -> str:
     return ""
 
 
+# The rollup program is run as a module, whose logger is called so.
+_INFORMING = {"stream_workers": logging.INFO, "__main__": logging.INFO}
+
+
 def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
     """Run the app until SIGTERM; the exit code: 2 where a setting is faulty, 1 where the program ended by itself.
 
@@ -83,7 +87,11 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
     log_what_nobody_catches()
     sys.meta_path.insert(0, _NoPandas())
     worker = faust.Worker(
-        build(read), loglevel="WARNING", logging_config=config(read.log_format), redirect_stdouts=False, quiet=True
+        build(read),
+        loglevel="WARNING",
+        logging_config=config(read.log_format, **_INFORMING),
+        redirect_stdouts=False,
+        quiet=True,
     )
     worker.spinner = None  # its cursor codes do not belong into a log
     try:

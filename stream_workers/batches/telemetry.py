@@ -78,7 +78,7 @@ class ConsumerSensor(faust.Sensor):
 
     def on_stream_event_in(self, tp: Any, offset: int, stream: Any, event: Any) -> None:
         if isinstance(event.value, ConsumerBatch):
-            metrics.POLL_RECORDS.observe(sum(len(part.records) for part in event.value.partitions))
+            metrics.BATCH_RECORDS.observe(sum(len(part.records) for part in event.value.partitions))
 
 
 def add_consumer_telemetry(app: faust.App) -> None:

@@ -127,7 +127,7 @@ def build_app(settings: RollupSettings) -> faust.App:
     @app.on_partitions_assigned.connect
     async def announce(*given: Any, **_: Any) -> None:
         assigned: set[TP] = given[1]
-        log.warning("rollup ready: %d partitions", len(assigned))
+        log.info("rollup ready: %d partitions", len(assigned))
 
     return app
 

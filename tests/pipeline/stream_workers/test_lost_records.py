@@ -197,7 +197,7 @@ def test_replaying_is_refused_while_workers_run_shown_before_it_is_done_and_chan
         assert f"they read {records} records again" in told
         lossy.workers[0].start()
         until(lossy.is_settled, "all is read again")
-        assert scraped(lossy.metrics_urls[lossy.workers[0]])["feedback_consumer_poll_records_sum",] == records
+        assert scraped(lossy.metrics_urls[lossy.workers[0]])["feedback_consumer_batch_records_sum",] == records
         assert views(lossy) == before
         assert audited(capsys)[:2] == (0, 0)
         until(lambda: cli.main(["reconcile", "--settle", "0"]) == 0, "hours and days agree as well")

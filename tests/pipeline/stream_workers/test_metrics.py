@@ -150,8 +150,8 @@ def test_known_traffic_is_counted_exactly(pipeline: Pipeline) -> None:
     }
     asked = grown(before, after, "feedback_worker_cache_traces_total")
     assert asked == {("miss",): 6, ("hit",): 3}
-    assert grown(before, after, "feedback_consumer_poll_records_sum") == {(): 11}
-    batches = grown(before, after, "feedback_consumer_poll_records_count")[()]
+    assert grown(before, after, "feedback_consumer_batch_records_sum") == {(): 11}
+    batches = grown(before, after, "feedback_consumer_batch_records_count")[()]
     for name in ("insert", "publish"):
         assert grown(before, after, f"feedback_worker_{name}_duration_seconds_count") == {(): batches}
     assert grown(before, after, "feedback_consumer_commits_total")[()] >= 6
