@@ -7,7 +7,7 @@ bounded by a setting: never an id, a trace, a person or a workspace.
 from runtime.fast_metrics import Counter, Gauge, Histogram
 from schemas.topics import INPUTS
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 _KAFKA, _CLICKHOUSE = ("kafka",), ("clickhouse",)
 
@@ -56,7 +56,7 @@ REQUEST_SECONDS = Histogram(
     "Time from the arrival of a request to its answer; its count is the number of requests. A route is a template"
     " such as /v1/feedback/{feedback_id}, or `other` for an unknown path.",
     ["method", "route", "status"],
-    bounds=_SECONDS,
+    bounds=SECONDS,
 )
 EVENTS_ACCEPTED = Counter(
     "feedback_edge_events_accepted_total",
@@ -86,7 +86,7 @@ PRODUCE_SECONDS = Histogram(
     "feedback_edge_produce_duration_seconds",
     "seconds",
     "Time from sending a batch of events until Kafka acknowledged it.",
-    bounds=_SECONDS,
+    bounds=SECONDS,
 )
 BATCH_EVENTS = Histogram(
     "feedback_edge_batch_events", "events", "Events of one batch that Kafka has acknowledged.", bounds=_EVENTS[:13]
@@ -169,7 +169,7 @@ LOOKUP_SECONDS = Histogram(
     " idempotency `keys`, or the `last` record of a partition.",
     ["of"],
     [("traces",), ("keys",), ("last",)],
-    bounds=_SECONDS,
+    bounds=SECONDS,
 )
 CACHE_TRACES = Counter(
     "feedback_worker_cache_traces_total",
@@ -179,13 +179,13 @@ CACHE_TRACES = Counter(
     [("hit",), ("miss",)],
 )
 INSERT_SECONDS = Histogram(
-    "feedback_worker_insert_duration_seconds", "seconds", "Time of all inserts of one consumer batch.", bounds=_SECONDS
+    "feedback_worker_insert_duration_seconds", "seconds", "Time of all inserts of one consumer batch.", bounds=SECONDS
 )
 PUBLISH_SECONDS = Histogram(
     "feedback_worker_publish_duration_seconds",
     "seconds",
     "Time to publish all messages of one consumer batch, until the last is acknowledged.",
-    bounds=_SECONDS,
+    bounds=SECONDS,
 )
 ROWS_STORED = Counter(
     "feedback_worker_rows_stored_total",
@@ -215,31 +215,6 @@ DEAD_LETTERS = Counter(
     "Records that could not become rows.",
     ["reason"],
     [(reason,) for reason in DEAD_REASONS],
-)
-
-ROLLUP_BUCKETS = Counter(
-    "feedback_rollup_buckets_computed_total",
-    "buckets",
-    "Hours and days computed, each of one workspace.",
-    ["period"],
-    [("hour",), ("day",)],
-)
-ROLLUP_SECONDS = Histogram(
-    "feedback_rollup_compute_duration_seconds",
-    "seconds",
-    "Time to compute all hours and days of one consumer batch.",
-    bounds=_SECONDS,
-)
-ROLLUP_RETRIES = Counter(
-    "feedback_rollup_retries_total", "tries", "Failed computations that are repeated until they succeed."
-)
-DISK_FREE = Gauge("feedback_clickhouse_disk_free_bytes", "bytes", "Free bytes on each disk of ClickHouse.", ["disk"])
-DISK_TOTAL = Gauge("feedback_clickhouse_disk_total_bytes", "bytes", "Size of each disk of ClickHouse.", ["disk"])
-PARTS = Gauge(
-    "feedback_clickhouse_partition_parts",
-    "parts",
-    "Active parts of each table's partition that has the most; from 1,000 on ClickHouse slows inserts down.",
-    ["table"],
 )
 
 TASKS = {

@@ -65,8 +65,8 @@ def time_of(value: str | float, name: str) -> str:
 def time_in_range(at_ms: int, name: str, given: str | float | None = None) -> int:
     """The time in Unix milliseconds, if it is between 2000 and 2100; ApiError naming the field, and what was given."""
     if not _BEGIN_MS <= at_ms < _END_MS:
-        told = shown(at_ms if given is None else given)
-        raise ApiError(f"{name} must be between the years {FIRST_YEAR} and {LAST_YEAR + 1}, got {told}", name)
+        quoted = shown(at_ms if given is None else given)
+        raise ApiError(f"{name} must be between the years {FIRST_YEAR} and {LAST_YEAR + 1}, got {quoted}", name)
     return at_ms
 
 

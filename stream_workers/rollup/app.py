@@ -20,7 +20,7 @@ import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from faust.types import TP, StreamT
 
-from runtime import metrics
+from runtime import rollup_metrics as metrics
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
 from schemas.topics import ROLLUP_INVALIDATIONS

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-from runtime import metrics
+from runtime import rollup_metrics as metrics
 from runtime.fast_metrics import Labels
 from runtime.log_setup import safe_error_text
 
