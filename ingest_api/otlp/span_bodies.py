@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ingest_api.otlp.flattened_messages import choices_of, message_of, take_list
-from ingest_api.otlp.message_parts import chat_messages, choices, instructions, value_in_text
+from ingest_api.otlp.message_parts import chat_messages, choices, instructions, tool_call, value_in_text
 from ingest_api.otlp.telemetry_data import Attributes, TimedEvent
 
 Json = dict[str, Any]
@@ -55,15 +55,27 @@ def _standard(attributes: Attributes) -> tuple[Any, Any]:
     tools = _first(attributes, "gen_ai.tool.definitions", "ai.prompt.tools")
     answered = _first(attributes, _ANSWERED, "gen_ai.completion")
     text = _first(attributes, "ai.response.text", "ai.response.object")
+    calls = _tool_calls(attributes.pop("ai.response.toolCalls", None))
     request, response = None, None
     if system is not None or asked is not None:
         request = {"messages": [*instructions(system), *(chat_messages(asked) if asked is not None else [])]}
         request |= {} if tools is None else {"tools": value_in_text(tools)}
     if answered is not None:
         response = {"choices": choices(answered)}
-    elif text is not None:
-        response = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
+    elif text is not None or calls:
+        message: Json = {"role": "assistant"} | ({} if text is None else {"content": text})
+        response = {"choices": [{"index": 0, "message": message | ({"tool_calls": calls} if calls else {})}]}
     return request, response
+
+
+def _tool_calls(value: Any) -> list[Json]:
+    """The calls of tools as the AI SDK for JavaScript tells them."""
+    found = value_in_text(value)
+    return [
+        tool_call(each.get("toolCallId"), each.get("toolName"), each.get("input", each.get("args")))
+        for each in (found if isinstance(found, list) else [])
+        if isinstance(each, dict)
+    ]
 
 
 def _spread(attributes: Attributes) -> tuple[Any, Any]:

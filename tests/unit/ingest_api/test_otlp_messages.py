@@ -149,6 +149,13 @@ def test_calls_of_tools_that_are_spread_over_attributes_are_put_together() -> No
     assert choice["message"] == {"role": "assistant", "tool_calls": [call]}
 
 
+def test_calls_of_tools_of_the_ai_sdk_are_those_of_a_chat() -> None:
+    told = [{"type": "tool-call", "toolCallId": "c1", "toolName": "weather", "input": '{"city":"Oslo"}'}, 5]
+    (choice,) = request(CALL | {"ai.response.toolCalls": json.dumps(told)})["response_body"]["choices"]
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+    assert choice["message"] == {"role": "assistant", "tool_calls": [call]}
+
+
 def test_vectors_of_embeddings_are_no_metadata() -> None:
     spread = {"openinference.span.kind": "EMBEDDING", "embedding.model_name": "e-1",
               "embedding.embeddings.0.embedding.text": "dawn",
