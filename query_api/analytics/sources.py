@@ -116,7 +116,9 @@ def _of_rollups(
     )
     times = zip(pieces, _within(parameters, pieces, "r.start", _START, 1000), strict=True)
     asked.parts.append(" OR ".join(f"(r.period = '{piece.source}' AND {time})" for piece, time in times))
-    for column, lists in (("environment", chosen.environments), ("key", chosen.keys)):
+    # Their key is empty, and known to be: three quarters of the partitions need not be looked at.
+    keys = (("",),) if chosen.dimension == "all" else chosen.keys
+    for column, lists in (("environment", chosen.environments), ("key", keys)):
         for number, values in enumerate(lists):
             name = f"rollup_{column}_{number}"
             asked.add(f"r.{column} IN {{{name}:Array(String)}}", **{name: list(values)})

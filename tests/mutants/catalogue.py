@@ -439,4 +439,11 @@ MUTANTS = (
         """payload.get("trace_id") or headers.get("x-portkey-trace-id")""",
         "tests/unit/ingest_api/test_litellm_payload.py::test_a_call_becomes_a_request",
     ),
+    Mutant(
+        "requests lie in small granules",
+        "deploy/clickhouse/0128_small_blocks.up.sql",
+        "index_granularity = 1024",
+        "index_granularity = 8192",
+        "tests/pipeline/query_api/test_rows_read.py::test_a_trace_of_months_ago_is_found_by_keys",
+    ),
 )

@@ -112,6 +112,32 @@ def test_the_migrations_that_ship_go_up_down_and_up(url: str, client: Client) ->
     assert tables(client) == after_up
 
 
+def test_requests_written_anew_are_those_of_before(url: str, client: Client) -> None:
+    """Of many months, one stored twice; up, down and, as after a step that was cut off, up twice."""
+    migrate(url, 127)
+    client.command("""
+        INSERT INTO feedback.request_log_rows
+            (workspace, request_id, trace_id, started_at, status, cost, _user, metadata, request_body, sequence)
+        SELECT 'w', toUUID(concat('01970000-0000-8000-8000-', leftPad(toString(number % 4999), 12, '0'))),
+            concat('trace-', toString(number % 7)), toDateTime64(1500000000 + number % 4999 * 60000, 3, 'UTC'), 200,
+            number % 4999 = 5 ? NULL : 0.25, concat('user-', toString(number % 11)), '{"tier":"gold","_user":"u"}',
+            '{"model":"m"}', 1
+        FROM numbers(5000) SETTINGS max_partitions_per_insert_block = 0
+    """)
+    rows = (
+        "SELECT count(), sum(cityHash64(*, metadata_texts)), sum(cost), any(metadata_texts) FROM feedback.request_logs"
+    )
+    before = client.query(rows).result_rows
+    assert before[0][0] == 4999
+    assert before[0][3] == {"tier": "gold"}
+    for version in (128, 127, 128):
+        migrate(url, version)
+        assert client.query(rows).result_rows == before
+    client.command("INSERT INTO feedback.schema_migrations (version, name, is_undone) VALUES (128, 'a_test', 1)")
+    migrate(url, 128)
+    assert client.query(rows).result_rows == before
+
+
 @pytest.mark.parametrize("files", [1, 13, 25])
 def test_a_new_database_whose_making_was_cut_off_is_made_whole(url: str, client: Client, files: int) -> None:
     migrate(url)

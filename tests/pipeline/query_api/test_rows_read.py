@@ -18,7 +18,7 @@ from tests.pipeline.stream_workers.stored_histories import store_records
 
 TRACES = 200_000
 HOUR = {"time_of_generation_min": "2024-05-10T00:00:00Z", "time_of_generation_max": "2024-05-10T01:00:00Z"}
-"""One of some 4,400, with 45 requests, whose traces stand near each other: blocks of a table have 8,192 rows."""
+"""One of some 4,400, with 45 requests, whose traces stand near each other: granules of requests have 1,024 rows."""
 MOST = 2 * TRACES // 3
 
 
@@ -159,4 +159,4 @@ def test_a_trace_of_months_ago_is_found_by_keys(
         reply = stored.runner.run(stored.api.get(f"/v1/{path.format(*old)}"))
     assert reply.status_code == 200, reply.text
     assert any(identity in reply.text for identity in old[1:])
-    assert read() < granules * 8192, f"{read()} rows"
+    assert read() < granules * 1024, f"{read()} rows"
