@@ -5,6 +5,7 @@ while the API is down, and LiteLLM's proxy, which logs each call as well.
 """
 
 import json
+import re
 import shutil
 import sys
 from argparse import Namespace
@@ -143,7 +144,7 @@ def report(found: Found) -> Benchmark:
             "A call's milliseconds are the median of calls one after the other on one connection. Calls per second are"
             " those of 16 connections (`wrk`). Calls per second of CPU are what one core does that it has for itself:"
             " the figure that another load on the machine changes least.",
-            f"Medians of the rounds. {told}.",
+            f"Medians of the rounds: {told}.",
         ],
         [
             late(found.call_ms, "added to a call", Goal("ms", added, 3, at_least=False)),
@@ -161,7 +162,16 @@ def report(found: Found) -> Benchmark:
                 Goal("calls/s a core", median(found.per_core[OURS]), 1_000),
             ),
         ],
+        _peer_version() if has_peer else {},
     )
+
+
+def _peer_version() -> dict[str, str]:
+    """The one that is pinned."""
+    found = re.search(
+        r"^litellm==(\S+)", (REPOSITORY / "benchmarks/litellm_requirements.txt").read_text(), re.MULTILINE
+    )
+    return {"litellm": found[1]} if found else {}
 
 
 def main() -> None:
