@@ -158,6 +158,7 @@ class System:
             each.come_back()
         if self.broker.death():
             self.broker.start()
+        until(lambda: answers(f"{without_password(self.clickhouse_url)}/ping"), "ClickHouse answers")
 
     def close(self) -> None:
         for each in self.programs():
