@@ -28,7 +28,7 @@ from tests.pipeline.running import Pipeline
 from tests.tries import tries
 
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
-EXAMPLES = tries(4, "SCHEMA_EXAMPLES")
+EXAMPLES = tries(2, "SCHEMA_EXAMPLES")
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,

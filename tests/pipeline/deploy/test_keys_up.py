@@ -57,11 +57,13 @@ def test_keys_outlast_a_broker_that_forgets_and_the_restart_of_all(
     broker, edge = running.child("tansu"), running.child("deploy.api")
     os.kill(broker, signal.SIGKILL)
     os.kill(edge, signal.SIGKILL)  # the next edge knows only what the new broker has
-    seen = set()
-    while 200 not in seen:
-        seen.add(status(running, good))
+
+    def is_known_again() -> bool:
         assert status(running) in (0, 401, 503), "open by accident"
         assert status(running, bad) in (0, 401, 503), "a revoked key is back"
+        return status(running, good) == 200
+
+    until(is_known_again, "the key is known again")
     assert running.child("tansu") not in (0, broker)
     assert running.child("deploy.api") not in (0, edge)
     assert running.end() == 0, running.errors.read_text()
