@@ -25,14 +25,14 @@ up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --br
 
 ##@ Test
 
-test: $(VENV)/.quix ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
+test: $(VENV)/.quix $(VENV)/.litellm ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
 ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
 	@$(MAKE) --no-print-directory -j 2 lint all-tests
 endif
 
-all-tests: $(VENV)/.quix
+all-tests: $(VENV)/.quix $(VENV)/.litellm
 	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: ## run every test with eight times as many random tries, and over every source of engines
