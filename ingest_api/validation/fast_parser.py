@@ -3,6 +3,9 @@
 Promises to read a body to what `strict_parser` would read it to, or not at all. None only means that the body is not
 plain; then the strict parser reads it and words the refusal. A plain body has only known keys, each once, with value
 and weight as JSON numbers, and holds no NUL, no huge number and no deep nesting.
+
+What it buys: a feedback of a bulk call is read in 2.7 µs instead of 4.9, of about 5 that the edge takes to make its
+event; a single one in 5.3 µs instead of 8.3, of 15.
 """
 
 from typing import Annotated, Any
