@@ -358,13 +358,16 @@ def _specials(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def _compact(value: Any) -> str:
-    """JSON without spaces, and exponents without zeros before them."""
+    """JSON without spaces, and exponents as ClickHouse writes them: none for 0.00001, else without a plus and zeros."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{_compact(key)}:{_compact(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_compact, value)) + "]"
     text = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"e([+-])0*", r"e\1", text) if isinstance(value, float) else text
+    if not isinstance(value, float):
+        return text
+    text = re.sub(r"([1-9])\.?(\d*)e-05", r"0.0000\1\2", text)
+    return re.sub(r"e\+?(-?)0*", r"e\1", text)
 
 
 def _header(headers: dict[str, bytes], name: str) -> str | None:

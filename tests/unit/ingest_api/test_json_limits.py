@@ -74,6 +74,14 @@ def test_as_many_digits_in_a_smaller_number_or_in_text_are_accepted(raw: bytes) 
     assert parse(raw) == json.loads(raw)
 
 
+@pytest.mark.parametrize(
+    ("number", "written"), [(2e22, b"2e22"), (1e-7, b"1e-7"), (1.5e300, b"1.5e300"), (0.1, b"0.1")]
+)
+def test_a_number_is_written_as_clickhouse_writes_it(number: float, written: bytes) -> None:
+    """So a filter by a metadata value finds the text that ClickHouse has made of it."""
+    assert dump(number) == written
+
+
 def test_an_empty_body_is_called_empty() -> None:
     assert refusal(b" ").message == "the body is empty, JSON is expected"
 
