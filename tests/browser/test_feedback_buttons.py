@@ -66,6 +66,13 @@ def is_pressed(button: Locator, pressed: bool = True) -> None:
     expect(button).to_have_attribute("aria-pressed", "true" if pressed else "false")
 
 
+def bring_back(system: DashboardSystem) -> None:
+    """Start the edge again if it is gone."""
+    if not system.edge.running:
+        system.edge.start()
+        until(lambda: answers(f"{system.url}/readyz"), "the edge is ready")
+
+
 @pytest.fixture
 def answer(system: DashboardSystem, browser: Browser) -> Iterator[Answer]:
     workspace = system.workspace("feedback.token")
@@ -73,6 +80,8 @@ def answer(system: DashboardSystem, browser: Browser) -> Iterator[Answer]:
     made.show()
     with app(system.page_port, lambda: made.html):
         yield made
+        # Other tests need it even where this one has failed.
+        bring_back(system)
         troubles = [trouble for each in made.devices for trouble in each.troubles]
         for each in made.devices:
             each.context.close()
@@ -142,16 +151,14 @@ def test_a_vote_outlasts_a_server_that_is_away_and_a_page_that_is_left(answer: A
     expect(page.get_by_role("status")).to_have_text("Not sent yet: trying again")
     bad(page).click()
     is_pressed(bad(page))
-    answer.system.edge.start()
-    until(lambda: answers(f"{answer.system.url}/readyz"), "the edge is ready")
+    bring_back(answer.system)
     expect(page.get_by_role("status")).to_have_text("Thank you")
     (first,) = answer.becomes(0)
     answer.system.edge.kill()
     good(page).click()
     expect(page.get_by_role("status")).to_have_text("Not sent yet: trying again")
     page.close()
-    answer.system.edge.start()
-    until(lambda: answers(f"{answer.system.url}/readyz"), "the edge is ready")
+    bring_back(answer.system)
     later = device.open(answer.system.page_origin)
     is_pressed(good(later))
     (second,) = answer.becomes(1)
