@@ -1,8 +1,8 @@
 """The state of one feedback, and the conflicts of events with it.
 
 The state depends neither on the order of events nor on how often each is applied: the earliest create and the earliest
-delete count, and each field has the value of its latest update. So no list of applied events is needed. Of a vote, the
-latest create and the latest delete count instead: whichever is later says whether it stands. No clock, no engine.
+delete count, and each field has the value of its latest update. So no list of applied events is needed. Of a vote,
+the latest create counts, and the earliest delete after it. No clock, no engine.
 """
 
 import msgspec
@@ -147,25 +147,17 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
         return True
 
     def _delete(self, event: Deleted, sequence: int) -> bool:
-        if self.voted_by is not None:
-            return self._withdraw(event, sequence)
-        if self.deleted_by is not None and self.deleted_by <= sequence:
+        if self.voted_by is not None and sequence < self.voted_by:
+            return False
+        if self.deleted_by is not None and self.deleted and self.deleted_by <= sequence:
             return False
         self.deleted_by, self.updated_at = sequence, milliseconds(event.at)
         return True
 
-    def _withdraw(self, event: Deleted, sequence: int) -> bool:
-        """Delete a vote, which a later vote brings back."""
-        if self.deleted_by is not None and sequence <= self.deleted_by:
-            return False
-        stood = not self.deleted
-        self.deleted_by = sequence
-        if stood and self.deleted and sequence > self.changed_by:
-            self.updated_at = milliseconds(event.at)
-        return True
-
     def _update(self, event: Updated, sequence: int) -> bool:
-        if self.voted_by is None and self.deleted_by is not None and self.deleted_by < sequence:
+        if self.deleted_by is not None and self.deleted and self.deleted_by < sequence:
+            if self.voted_by is not None:
+                return False  # not refused, because a later vote would make it valid when it is read again
             raise Conflict("deleted_feedback", "The feedback was deleted before this update.")
         edits = self._edits()
         changed = sequence > edits.latest
