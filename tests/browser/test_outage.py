@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor
@@ -88,3 +88,25 @@ def test_every_page_says_so_and_comes_back(
     expect(opened["/pipeline"].locator("#checks")).to_contain_text("Audit now")
     expect(opened["/logs"].locator("time-chart")).to_be_visible()
     expect(opened["/analytics"].locator("#figures")).to_contain_text("Feedback Count")
+
+
+def test_a_part_whose_question_was_lost_asks_again(rated: Workspace, visitor: Visit) -> None:
+    somebody = visitor(rated)
+    somebody.expect("ERR_FAILED|Failed to fetch|htmx:error")
+    page, lost = somebody.page(), []
+    page.clock.install()
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route)
+            route.abort()
+
+    page.route("**/requests/charts*", lose_the_first)
+    page.goto("/requests")
+    until(lambda: page.evaluate("1") and bool(lost), "the question was lost")
+    expect(page.locator("#charts")).to_contain_text("Counting")
+    page.clock.fast_forward(5_000)
+    expect(page.locator("#charts")).not_to_contain_text("Counting")
+    expect(page.locator("#charts time-chart").first).to_be_visible()

@@ -15,7 +15,7 @@ _TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
   event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
 
-_IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger='load']")"""
+_IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger^='load,']")"""
 
 
 class Visitor:
