@@ -12,8 +12,9 @@ from typing import Any
 from query_api.analytics.group_pages import group_page
 from query_api.analytics.parameters import Page
 from query_api.clickhouse import Reader
-from query_api.filters.conditions import Conditions, conditions_on_requests, milliseconds
+from query_api.filters.conditions import MOST_LOOKED_UP, Conditions, conditions_on_requests, milliseconds
 from query_api.filters.parameters import SPECIALS, LogFilters
+from query_api.standing_rows import RANK
 
 _GROUPS = """
 SELECT
@@ -33,7 +34,7 @@ FROM (
         groupArray(place) AS places
     FROM (
         SELECT trace_id, (feedback_count, value_weight_sum, weight_sum) AS numbers, 0::UInt16 AS place
-        FROM feedback.trace_aggregates WHERE workspace = {{workspace:String}} AND feedback_count > 0 AND {judged}
+        FROM ({judged}) WHERE feedback_count > 0
         UNION ALL
         SELECT r.trace_id, (0, 0, 0),
             transform({value}, {{page:Array(String)}}, {{places:Array(UInt16)}}, 0::UInt16) AS place
@@ -44,12 +45,25 @@ FROM (
 ARRAY JOIN places AS place, arrayEnumerateUniq(places) AS nth
 WHERE place > 0 GROUP BY place
 """
-# A request that is stored twice is the same row twice.
-_THESE_TRACES = """
-trace_id IN (SELECT r.trace_id FROM feedback.request_log_rows AS r WHERE {asked} AND {value} IN {{page:Array(String)}})
+_OF_ALL_TRACES = """
+SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM feedback.trace_aggregates
+WHERE workspace = {{workspace:String}}
 """
-# To look a trace up costs as much as to read so many: each is in a granule of its own.
-_WORTH_A_LOOK_UP = 300
+# A request that is stored twice is the same row twice. FINAL would take longer to put together what is left.
+_OF_THESE_TRACES = f"""
+SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM (
+    SELECT trace_id, feedback_count, value_weight_sum, weight_sum, is_expired FROM feedback.trace_aggregate_rows
+    WHERE workspace = {{{{workspace:String}}}} AND trace_id IN (
+        SELECT r.trace_id FROM feedback.request_log_rows AS r
+        WHERE {{asked}} AND {{value}} IN {{{{page:Array(String)}}}}
+    )
+    ORDER BY {RANK} DESC LIMIT 1 BY trace_id
+    SETTINGS use_index_for_in_with_subqueries_max_values = {MOST_LOOKED_UP}
+)
+WHERE NOT is_expired
+"""
+_ALL_TO_THESE = 2
+"""From so many times as many traces as a page has requests on, the page's are picked out before they are grouped."""
 _MOST_GAPS = 100
 _NO_FEEDBACK = {"feedback_count": 0, "value_weight": 0, "weight": 0, "requests_with_feedback": 0}
 
@@ -81,7 +95,7 @@ async def _feedback(
         **{f"first_{n}": milliseconds(each) for n, (each, _) in enumerate(began)},
         **{f"last_{n}": milliseconds(each) for n, (_, each) in enumerate(began)},
     )
-    judged = _THESE_TRACES if requests * _WORTH_A_LOOK_UP < traces else "true"
+    judged = _OF_THESE_TRACES if requests * _ALL_TO_THESE < traces else _OF_ALL_TRACES
     query = _FEEDBACK.format(asked=asked.text, value=value, judged=judged.format(asked=asked.text, value=value))
     page = [group["metadata_value"] for group in groups]
     places = list(range(1, len(page) + 1))

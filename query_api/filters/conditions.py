@@ -17,6 +17,9 @@ Amount = Literal["few", "some", "many"]
 """How many traces the time that is asked for may hold: thousands, tens of thousands, or any number. Few and some are
 looked up, many are read through."""
 
+MOST_LOOKED_UP = 3_000
+"""To look up more keys in the small granules of the numbers of traces takes longer than to read all numbers."""
+
 _RANGES = {
     "total_units": "total_tokens",
     "prompt_token": "prompt_tokens",
@@ -37,8 +40,6 @@ _TEXTS = {
 _OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
 _LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
 _PLACES = 30
-# To look up more keys in the small granules of the numbers of traces takes longer than to read all numbers.
-_MOST_LOOKED_UP = 3_000
 # The expression of the index by_metadata_text of feedback.request_log_rows.
 _TEXTS_IN_METADATA = (
     "arrayMap((key, text) -> concat(key, '\\x1F', text), mapKeys({at}metadata_texts), mapValues({at}metadata_texts))"
@@ -225,7 +226,7 @@ def _traces(left: str, traces: Amount, means: Conditions) -> str:
         SELECT trace_id FROM (
             SELECT trace_id, feedback_count, value_weight_sum, is_expired FROM feedback.trace_aggregate_rows
             WHERE {of_these} ORDER BY {RANK} DESC LIMIT 1 BY trace_id
-            SETTINGS use_index_for_in_with_subqueries_max_values = {_MOST_LOOKED_UP}
+            SETTINGS use_index_for_in_with_subqueries_max_values = {MOST_LOOKED_UP}
         )
         WHERE NOT is_expired AND {judged}
     """
