@@ -31,11 +31,13 @@ HOLDS_SECRET = {"authorization": f"Bearer {SECRET}", "x-portkey-api-key": SECRET
 FAULTY = """
 import sys
 from ingest_api.__main__ import main
+from ingest_api.http.dialects import Dialect
 
 def extend(app):
     def decide(path, headers, body, caller):
         raise KeyError(path, dict(headers), body)
-    app.publishing["/v1/logs"].by_method["POST"]._decide = decide
+    faulty = Dialect(decide, lambda accepted: b"")
+    app.publishing["/v1/logs"].by_method["POST"]._dialect_of = lambda headers: faulty
 
     @app.get("/fault/{name}")
     async def fault(name: str) -> None:
