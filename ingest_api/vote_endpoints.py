@@ -58,8 +58,8 @@ class VoteCalls:
                 "metadata",
             )
         ids = _ids_of(claims, caller)
-        told = {"token": token, "expires_at": rfc3339(claims.expires_at * 1000), "feedback_ids": ids}
-        return Accepted(ids, [], answer=dump({"status": "success", "message": "Token successfully made", **told}))
+        made = {"token": token, "expires_at": rfc3339(claims.expires_at * 1000), "feedback_ids": ids}
+        return Accepted(ids, [], answer=dump({"status": "success", "message": "Token successfully made", **made}))
 
     def vote(self, _: str, headers: Mapping[bytes, bytes], body: bytes, caller: Caller) -> Accepted:
         """The event of `POST` and `PUT /v1/feedback/vote`."""
@@ -89,13 +89,13 @@ def add_vote_endpoints(
 
     saved = answer_of("Feedback successfully saved", "feedback_ids")
     deleted = answer_of("Feedback successfully deleted", "feedback_ids")
-    votes, undos, told = (
+    votes, undos, tokens = (
         EndpointTelemetry(method, path, kind)
         for method, path, kind in (("POST", VOTE, "create"), ("DELETE", VOTE, "delete"), ("POST", TOKENS, "create"))
     )
     casting = endpoint(vote_access, Dialect(calls.vote, saved), votes)
     undoing = endpoint(vote_access, Dialect(calls.undo, deleted), undos)
-    making = endpoint(token_access, Dialect(calls.token, lambda made: made.answer or b""), told)
+    making = endpoint(token_access, Dialect(calls.token, lambda made: made.answer or b""), tokens)
     by_method = ByMethod(POST=casting, PUT=casting, DELETE=undoing, OPTIONS=casting)
     methods = [each for each in by_method.by_method if each != "OPTIONS"]
     shared = CrossOrigin(by_method, VOTE, methods, settings.browser_origins)

@@ -51,11 +51,11 @@ def export_spans() -> dict[str, Any]:
     binary = {"type": "string", "format": "binary"}
     refused = failures(has_body=True, not_found=False, keyed=False)
     for status, response in refused.items():
-        told = response["content"]["application/json"]
-        message = told["example"]["message"]
+        documented = response["content"]["application/json"]
+        message = documented["example"]["message"]
         status_schema: dict[str, Any] = {"$ref": "#/components/schemas/ExportStatus"}
-        told["schema"] = {"anyOf": [status_schema, told["schema"]]} if status == "403" else status_schema
-        told["example"] = {"code": 3, "message": message}
+        documented["schema"] = {"anyOf": [status_schema, documented["schema"]]} if status == "403" else status_schema
+        documented["example"] = {"code": 3, "message": message}
         response["content"][PROTOBUF.decode()] = {"schema": binary}
     accepted = {
         "description": "Kafka has acknowledged every span that is not rejected.",

@@ -29,6 +29,6 @@ class Rejections:
     @property
     def message(self) -> str:
         """Why, with how often; empty where nothing is refused."""
-        told = [f"{sentence} ({count})" for sentence, count in self._sentences.items()]
+        counted = [f"{sentence} ({count})" for sentence, count in self._sentences.items()]
         more = sum(self.reasons.values()) - sum(self._sentences.values())
-        return "; ".join([*told, *([f"and {more} more"] if more else [])])
+        return "; ".join([*counted, *([f"and {more} more"] if more else [])])

@@ -32,9 +32,9 @@ _STATUS = re.compile("[1-5][0-9]{2}")
 
 def status_of(span: FinishedSpan, attributes: Attributes) -> int:
     """The HTTP status of the call, taken out of the attributes: what they say, or else what the kind of error means."""
-    told = take_status(attributes)
-    if told is not None:
-        return told
+    status = take_status(attributes)
+    if status is not None:
+        return status
     kind = attributes.get(_ERROR_TYPE)
     if kind is None and not span.failed:
         return 200

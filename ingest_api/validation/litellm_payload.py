@@ -90,12 +90,12 @@ def _response(payload: Json) -> Json:
     )
     if payload.get("status") == "failure":
         error = _object(payload.get("error_information"))
-        told = {
+        facts = {
             "type": error.get("error_class"),
             "code": error.get("error_code"),
             "message": error.get("error_message") or payload.get("error_str"),
         }
-        body: Json = {"error": {name: value for name, value in told.items() if value not in _NOTHING}}
+        body: Json = {"error": {name: value for name, value in facts.items() if value not in _NOTHING}}
         return {"status": _status(error.get("error_code")), "body": body, **took}
     answer = payload.get("response")
     body = {**answer} if isinstance(answer, dict) else {} if answer is None else {"output": answer}
