@@ -79,6 +79,7 @@ REQUESTS_REFUSED = Counter(
     "Publishing requests that were refused, by the field at fault or by another reason.",
     ["status", "reason"],
     [*((400, field) for field in REFUSED_FIELDS), *((400, "malformed"), (401, "unauthenticated"), (403, "forbidden"))]
+    + [(403, "unknown_host"), (403, "cross_site")]
     + [(404, "unknown"), (409, "conflict"), (413, "too_large"), (429, "too_many"), (500, "internal")]
     + [(503, reason) for reason in ("kafka_unavailable", "outcome_unknown", "other")],
 )

@@ -27,7 +27,9 @@ def test_several_members_are_one_body() -> None:
         unpacked(gzip.compress(b"one ") + gzip.compress(b"two"), b"gzip", 6)
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"a" * 99)[:-1], b"plain", gzip.compress(b"a") + b"x", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "body", [gzip.compress(b"a" * 99)[:-1], b"plain", gzip.compress(b"a") + b"x", b"\x1f\x8b"], ids=range(4)
+)
 def test_a_broken_body_is_refused(body: bytes) -> None:
     with pytest.raises(ApiError, match="is not whole gzip data") as caught:
         unpacked(body, b"gzip", 1000)
