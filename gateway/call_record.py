@@ -122,15 +122,15 @@ class CallRecord:
         self.outcome = CallOutcome.COMPLETE
         self.started_at = time.time()
         self.took_s = 0.0
-        self.asked = KeptBody(held, most)
-        self.answered = KeptBody(held, most)
+        self.request_body = KeptBody(held, most)
+        self.response_body = KeptBody(held, most)
         self._began = time.perf_counter()
 
-    def begin_answer(self, status: int, headers: Pairs) -> None:
+    def begin_response(self, status: int, headers: Pairs) -> None:
         """The head of the answer has come."""
         self.status, self.response_headers = status, headers
         if any(name.lower() == b"content-type" and is_events(value.decode("latin-1")) for name, value in headers):
-            self.answered.most *= EVENT_BYTES_PER_LOGGED
+            self.response_body.most *= EVENT_BYTES_PER_LOGGED
 
     def end(self, outcome: CallOutcome) -> None:
         """The answer is complete, or there will be no more of it."""
@@ -139,5 +139,5 @@ class CallRecord:
 
     def release(self) -> None:
         """Let go of both bodies."""
-        self.asked.release()
-        self.answered.release()
+        self.request_body.release()
+        self.response_body.release()

@@ -1,7 +1,7 @@
-"""Passes one call on to its upstream and the answer back, byte by byte as they come, and has it logged at its end.
+"""Passes one call on to its upstream and the response back, each byte as it comes, and records what passed.
 
-What the upstream does, the caller sees: its status, its headers, its pace, and a half answer as a half one. What the
-gateway itself has to say, it says in the error of the HTTP API.
+The caller sees exactly what the upstream does: its status, its headers, its pace, and where a response breaks off.
+Errors of the gateway's own have the body of the HTTP API's errors.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Call:
         self._upstream = upstream
         self._caller_left = self._has_ended = False
         self._task: asyncio.Task[Any] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None  # keeps the task referenced
 
     async def run(self, session: aiohttp.ClientSession) -> CallOutcome:
         """Pass the call on; how it ended."""
@@ -53,7 +53,7 @@ class Call:
             response = await session.request(
                 self._record.method,
                 URL(self._record.url, encoded=True),
-                headers=_texts(to_upstream(self._record.request_headers)),
+                headers=_decoded_headers(to_upstream(self._record.request_headers)),
                 data=await self._body(),
                 allow_redirects=False,
             )
@@ -71,7 +71,7 @@ class Call:
                 response.close()
         self._record.end(outcome)
         if outcome in _ERRORS and self._record.status is None:
-            await self._say(outcome)
+            await self._send_error(outcome)
         elif outcome is not CallOutcome.COMPLETE:
             self._break_off()
         return outcome
@@ -82,7 +82,7 @@ class Call:
         if message["type"] == "http.disconnect":
             raise self._left()
         body: bytes = message.get("body", b"")
-        self._record.asked.add(body)
+        self._record.request_body.add(body)
         if message.get("more_body"):
             return self._rest_of_body(body)
         self._watch()
@@ -98,18 +98,18 @@ class Call:
             if message["type"] == "http.disconnect":
                 raise self._left()
             body, more = message.get("body", b""), message.get("more_body", False)
-            self._record.asked.add(body)
+            self._record.request_body.add(body)
             if body:
                 yield body
         self._watch()
 
     async def _answer(self, response: aiohttp.ClientResponse) -> None:
         record, send = self._record, self._send
-        record.begin_answer(response.status, list(response.raw_headers))
+        record.begin_response(response.status, list(response.raw_headers))
         headers = to_caller(response.raw_headers, record.trace.trace_id.encode())
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in response.content.iter_any():
-            record.answered.add(chunk)
+            record.response_body.add(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -134,7 +134,7 @@ class Call:
             return CallOutcome.UPSTREAM_TIMED_OUT
         return CallOutcome.UPSTREAM_UNREACHABLE if self._record.status is None else CallOutcome.UPSTREAM_BROKE_OFF
 
-    async def _say(self, outcome: CallOutcome) -> None:
+    async def _send_error(self, outcome: CallOutcome) -> None:
         status, message = _ERRORS[outcome]
         await refuse(self._send, ApiError(message.format(self._upstream), status=status), self._record.trace.trace_id)
 
@@ -153,12 +153,12 @@ async def refuse(send: Send, error: ApiError, trace_id: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _texts(headers: Pairs) -> list[tuple[str, str]]:
+def _decoded_headers(headers: Pairs) -> list[tuple[str, str]]:
     """Headers as the HTTP client takes them: it writes text as UTF-8."""
-    return [(name.decode("latin-1"), _text(value)) for name, value in headers]
+    return [(name.decode("latin-1"), _decoded_value(value)) for name, value in headers]
 
 
-def _text(value: bytes) -> str:
+def _decoded_value(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -47,13 +47,13 @@ def request_log(record: CallRecord, rules: LogRules) -> dict[str, Any]:
             "method": record.method.lower(),
             "provider": record.provider,
             "headers": _headers(record.request_headers, rules),
-            "body": _body(record.asked, record.request_headers, rules),
+            "body": _body(record.request_body, record.request_headers, rules),
         },
         "response": {
             "status": _STATUSES.get(outcome, NO_ANSWER) if record.status is None else record.status,
             "response_time": round(record.took_s * 1000, 3),
             "headers": _headers(record.response_headers, rules),
-            "body": _body(record.answered, record.response_headers, rules),
+            "body": _body(record.response_body, record.response_headers, rules),
         },
     }
 

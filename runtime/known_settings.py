@@ -30,7 +30,7 @@ _REPLACED = dict.fromkeys(
     " removed whole.",
 )
 # Read by tests alone.
-_OF_TESTS = frozenset({"FEEDBACK_REQUIRE_BROWSER", "FEEDBACK_REQUIRE_KAFKA", "FEEDBACK_REQUIRE_NODE"})
+_OF_TESTS = frozenset(f"FEEDBACK_REQUIRE_{what}" for what in ("BROWSER", "KAFKA", "LITELLM", "NODE"))
 # Read by clients of the API, who may run where its programs do.
 _OF_CLIENTS = frozenset({"FEEDBACK_URL", "FEEDBACK_API_KEY"})
 # Kubernetes adds these for a service whose name begins with feedback.

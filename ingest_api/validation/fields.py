@@ -124,7 +124,7 @@ def special_text(value: Any, name: str) -> str | None:
 
 
 def home_environment(environment: str | None, limits: BodyLimits) -> str:
-    """The environment of the partition column: itself if the edge knows it, "" if there is none, else `other`."""
+    """The environment to partition by: the given one if it is configured, "" if none was given, else `other`."""
     if environment is None:
         return ""
     return environment if environment in limits.environments else "other"

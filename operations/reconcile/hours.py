@@ -45,9 +45,9 @@ def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
     """Copy these hours again. The caller has to invalidate their rollups, as after a removal."""
     with chosen(client, hours) as condition:
         of_hours = on(condition, "hour")
-        replaced = f"{of_hours} AND {_follows_from_rows(client, on(condition, _HOUR))}"
+        replaced = f"{of_hours} AND {_must_have_row(on(condition, _HOUR), _expired_before(client))}"
         mutate(client, {"feedback_hour_rows": f"DELETE WHERE {replaced}"}, {}, progress)
-        # First all rows, tombstones too; then the existing rows once more: of rows of one version the last counts.
+        # Insert all rows, tombstones too, then the current rows again: among rows of one version the last one wins.
         not_removed = f"{of_hours} AND join_state != 'expired'"
         for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
             client.command(
@@ -61,28 +61,38 @@ def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> I
     of_hours = on(condition, "hour")
     columns = "workspace String, at DateTime('UTC'), content UInt64, number UInt64"
     with working_table(client, columns, "(workspace, at)") as by_hour:
-        parts = partitions(client, "feedback_rows")
-        with progress.step("rows of feedback_rows read by hour", sum(rows for _, rows in parts)) as advance:
-            for part, rows in parts:
-                of_part = f"_partition_id = '{part}' AND {scope.condition('created_at')} AND {of_hours}"
-                client.command(
-                    f"INSERT INTO {by_hour} SELECT workspace::String, hour, sum({_CONTENT}), count()"
-                    f" FROM ({copied('feedback.feedback_rows FINAL', of_part)}) GROUP BY workspace, hour",
-                    parameters=scope.parameters,
-                    settings=SETTINGS,
-                )
-                advance(rows)
+        _load(client, by_hour, scope, of_hours, progress)
         copies = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
         found = stretches(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
+        expired_before = _expired_before(client)
         for stretch in in_turn(found, "copies by hour compared", progress):
-            counts = _follows_from_rows(client, stretch.condition(_HOUR), stretch.since)
-            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours, counts))
+            must_have_row = _must_have_row(stretch.condition(_HOUR), expired_before, stretch.since)
+            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours, must_have_row))
 
 
-def _follows_from_rows(client: Client, rows: str, since: int = 0) -> str:
+def _load(client: Client, by_hour: str, scope: Scope, of_hours: str, progress: Progress) -> None:
+    """Sum up the rows by hour in the working table, one partition after the other."""
+    parts = partitions(client, "feedback_rows")
+    with progress.step("rows of feedback_rows read by hour", sum(rows for _, rows in parts)) as advance:
+        for part, rows in parts:
+            of_part = f"_partition_id = '{part}' AND {scope.condition('created_at')} AND {of_hours}"
+            client.command(
+                f"INSERT INTO {by_hour} SELECT workspace::String, hour, sum({_CONTENT}), count()"
+                f" FROM ({copied('feedback.feedback_rows FINAL', of_part)}) GROUP BY workspace, hour",
+                parameters=scope.parameters,
+                settings=SETTINGS,
+            )
+            advance(rows)
+
+
+def _expired_before(client: Client) -> int:
+    """Rows of removed traces may be gone before this time, in Unix seconds."""
+    return noted(client, "expired_before", 0)
+
+
+def _must_have_row(rows: str, expired_before: int, since: int = 0) -> str:
     """SQL for whether a copy, of an hour from `since` on, must have a row that meets the condition. Copies remain
     when the rows of removed traces are gone."""
-    expired_before = noted(client, "expired_before", 0)
     if since >= expired_before:
         return "true"
     return (
@@ -91,13 +101,13 @@ def _follows_from_rows(client: Client, rows: str, since: int = 0) -> str:
     )
 
 
-def _comparison(by_hour: str, stretch: Stretch, of_hours: str, counts: str) -> str:
+def _comparison(by_hour: str, stretch: Stretch, of_hours: str, must_have_row: str) -> str:
     copies = standing(f"{stretch.condition('hour')} AND {of_hours}")
     return f"""
         SELECT workspace, toUnixTimestamp(at), sumIf(content, is_row) FROM (
             SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {stretch.condition("at")}
             UNION ALL SELECT workspace::String, hour, {_CONTENT}, 1, false FROM ({copies})
-                WHERE stands AND {counts}
+                WHERE stands AND {must_have_row}
         )
         GROUP BY workspace, at
         HAVING sumIf(content, is_row) != sumIf(content, NOT is_row)

@@ -132,7 +132,7 @@ _SOURCES = {
 
 
 def rows_sql(kind: str, names: Iterable[str], form: str, conditions: Conditions, page: tuple[int, int] | None) -> str:
-    """The query that gives the rows in a format; `page` is (rows, rows before them), by time. All have no order."""
+    """The query that gives the rows in a format. With `page` = (limit, offset) they are ordered by time, else not."""
     source, join, order = _SOURCES[kind]
     columns = [COLUMNS[kind][name] for name in names]
     # A sort would hold all rows, bodies too; a page is little and means nothing without an order.

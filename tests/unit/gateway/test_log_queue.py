@@ -17,7 +17,7 @@ RULES = LogRules(1_000_000, HarmlessNames())
 
 def record(held: HeldBytes, trace: str = "t", headers: Any = ()) -> CallRecord:
     made = CallRecord("POST", "http://host/v1", "p", CallTrace(trace), list(headers), held, 1_000)
-    made.asked.add(b'{"model": "m"}')
+    made.request_body.add(b'{"model": "m"}')
     made.end(CallOutcome.COMPLETE)
     return made
 

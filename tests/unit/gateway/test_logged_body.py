@@ -83,12 +83,12 @@ def test_a_large_body_tells_its_model_and_what_it_used() -> None:
 def streamed(words: int) -> Any:
     """What is logged of a chat's stream of so many words, which ends with its usage."""
     record = CallRecord("POST", "http://h/", "p", CallTrace("t"), [], HeldBytes(100_000_000), MOST)
-    record.begin_answer(200, [(b"Content-Type", b"text/event-stream; charset=utf-8")])
+    record.begin_response(200, [(b"Content-Type", b"text/event-stream; charset=utf-8")])
     chunk = {"model": "m", "choices": [{"index": 0, "delta": {"content": "word "}}]}
     for _ in range(words):
-        record.answered.add(f"data: {json.dumps(chunk)}\n\n".encode())
-    record.answered.add(b'data: {"model": "m", "choices": [], "usage": {"total_tokens": 9}}\n\ndata: [DONE]\n\n')
-    return logged_body(record.answered, "text/event-stream; charset=utf-8", "", MOST)
+        record.response_body.add(f"data: {json.dumps(chunk)}\n\n".encode())
+    record.response_body.add(b'data: {"model": "m", "choices": [], "usage": {"total_tokens": 9}}\n\ndata: [DONE]\n\n')
+    return logged_body(record.response_body, "text/event-stream; charset=utf-8", "", MOST)
 
 
 def test_a_stream_is_logged_as_its_answer_although_its_events_are_longer_than_a_body_may_be() -> None:

@@ -48,8 +48,8 @@ def test_a_setting_that_took_traces_apart_is_refused_with_the_one_that_replaces_
     assert unknown_settings({name: ""}) == []
 
 
-def test_what_the_document_and_the_compose_file_name_is_known() -> None:
-    text = (ROOT / "docs/operations.md").read_text() + (ROOT / "docker-compose.yml").read_text()
+def test_what_the_document_the_compose_file_and_the_run_of_all_tests_name_is_known() -> None:
+    text = "".join((ROOT / name).read_text() for name in ("docs/operations.md", "docker-compose.yml", ".ci/run"))
     named = set(re.findall(r"\bFEEDBACK_[A-Z_]+[A-Z]\b", text))
     assert unknown_settings(dict.fromkeys(named, "")) == []
 
