@@ -37,6 +37,17 @@ COPIES = {
     "in another month": "created_at - 86400 * 40 AS created_at, version + 65536 AS version",
     "at another place in the past": "'x' AS home_prompt, version - 65536 AS version",
 }
+TRACES = """
+SELECT workspace, trace_id, toString(id), (any(kafka_partition), newest + 1), any(trace_hash)
+FROM (
+    SELECT workspace, trace_id, min(feedback_id) AS id,
+        argMin(bitShiftRight(version, 16), (feedback_id, -version)) AS newest
+    FROM feedback.feedback_rows GROUP BY workspace, trace_id
+) AS rows
+INNER JOIN feedback.journal AS entries ON entries.id = rows.id AND entries.kind = 'feedback'
+GROUP BY workspace, trace_id, id, newest ORDER BY workspace, trace_id
+"""
+"""Of each trace a feedback, the place in the log right behind its last event, and the hash of the trace."""
 AGGREGATE_COPIES = {
     "of other numbers": "feedback_count + 1 AS feedback_count",
     "of another last value": "toInt8(9) AS value_last, toInt8(9) AS value_max",
@@ -87,13 +98,16 @@ def copy(client: Client, table: str, condition: str, replaced: str) -> None:
 
 def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: Client, engine: str) -> None:
     before = shown(client)
-    traces = client.query("SELECT workspace, trace_id, toString(any(feedback_id)) FROM feedback.feedback_rows"
-                          " GROUP BY workspace, trace_id ORDER BY workspace, trace_id").result_rows  # fmt: skip
+    traces = client.query(TRACES).result_rows
+    places = client.query("SELECT kafka_partition, sequence, trace_hash FROM feedback.journal WHERE kind = 'feedback'")
+    trace_at = {(partition, sequence): trace_hash for partition, sequence, trace_hash in places.result_rows}
     random.Random(1).shuffle(traces := list(traces))
     damages = [("feedback_rows", each) for each in COPIES.values()]
     damages += [("trace_aggregate_rows", each) for each in AGGREGATE_COPIES.values()]
-    for number, (workspace, trace_id, feedback_id) in enumerate(traces):
+    for number, (workspace, trace_id, feedback_id, next_place, trace_hash) in enumerate(traces):
         table, replaced = damages[number % len(damages)]
+        if "version + 65536 AS" in replaced and trace_at.get(tuple(next_place), trace_hash) == trace_hash:
+            continue  # the row may be of an event that the journal has lost, so it is left alone
         where = f"feedback_id = '{feedback_id}'" if table == "feedback_rows" else f"trace_id = '{trace_id}'"
         copy(client, table, f"workspace = '{workspace}' AND {where}", replaced)
     assert len(traces) > 2 * len(damages)
@@ -119,7 +133,7 @@ LOST = {
 @pytest.mark.parametrize("lost", LOST)
 def test_what_the_journal_has_lost_makes_nothing_wrong(client: Client, engine: str, lost: str) -> None:
     before, chance = shown(client), random.Random(lost)
-    for share in (6, 2):
+    for share in (6, 2, *([1] if lost == "an invalidation" else [])):  # of which there are few
         chosen = f"{LOST[lost]} AND cityHash64(id, sequence, {chance.randrange(2**32)}) % {share} = 0"
         client.command(f"ALTER TABLE feedback.journal DELETE WHERE {chosen} SETTINGS mutations_sync = 2")
         found = compared(engine, repair=True)
