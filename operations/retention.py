@@ -104,16 +104,17 @@ class _InForce:
         if not kept.columns:
             return self.days_of_table(kept.table)
         # All columns of one policy have the same time to live.
-        return _days_in(self.tables[kept.table][1], f"`{kept.columns[-1]}` [^`]*")
+        columns = self.tables[kept.table][1]
+        return _days_in(columns.partition(f"`{kept.columns[-1]}` ")[2].partition("`")[0])
 
     def days_of_table(self, table: str) -> int | None:
         """For how many days the rows of a table are kept; None: for ever."""
-        return _days_in(self.tables[table][0], "")
+        return _days_in(self.tables[table][0])
 
 
-def _days_in(definition: str, before: str) -> int | None:
-    """The days of a time to live in the definition of a table or engine."""
-    found = re.search(before + r" TTL [^`]*?toIntervalDay\((\d+)\)", definition)
+def _days_in(definition: str) -> int | None:
+    """The days of the time to live in the definition of a column or an engine."""
+    found = re.search(r"toIntervalDay\((\d+)\)", definition.partition(" TTL ")[2])
     return int(found[1]) or None if found else None
 
 

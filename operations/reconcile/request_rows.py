@@ -17,7 +17,6 @@ from operations.reconcile.snapshot import HASH, REQUESTS, HashRange, Snapshot, s
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
 from schemas.topics import REQUEST_LOGS
 
-_WITHOUT_EXPIRED = "trace_hash NOT IN (SELECT trace_hash FROM feedback.journal WHERE kind = 'expiry')"
 _PLACE = (
     "cityHash64(JSONExtractString(entry, 'workspace'), JSONExtractString(entry, 'trace_id'),"
     " JSONExtractInt(entry, 'started_at'))"
@@ -60,7 +59,8 @@ def _without_row(client: Client, scope: Scope, taken: Snapshot, part: HashRange)
     query = f"""
         SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
         FROM feedback.journal
-        WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds} AND {_WITHOUT_EXPIRED}
+        WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds}
+            AND trace_hash NOT IN (SELECT trace_hash {_expiries(taken, part)})
             AND toString(id) NOT IN (SELECT key FROM {taken.name} WHERE {part.of_snapshot})"""
     missing = client.query(query, scope.parameters).result_rows
     erased = _erased(client, [(partition, sequence) for _, _, partition, sequence in missing])
@@ -75,7 +75,7 @@ def _without_request(client: Client, scope: Scope, taken: Snapshot, part: HashRa
     """Rows at whose place the journal has no request."""
     entries = f"FROM feedback.journal WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal}"
     accounted = f"(key, place) IN (SELECT toString(id), {_PLACE} {entries})"
-    expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) FROM feedback.journal WHERE kind = 'expiry')"
+    expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) {_expiries(taken, part)})"
     rows = f"FROM {taken.name} WHERE {part.of_snapshot}"
     stray = client.query(
         f"SELECT key, trace_hash, place, version {rows} AND NOT {accounted} AND NOT {expired}"
@@ -93,6 +93,11 @@ def _without_request(client: Client, scope: Scope, taken: Snapshot, part: HashRa
         for key, trace_hash, place, version in stray
         if key in keys
     }
+
+
+def _expiries(taken: Snapshot, part: HashRange) -> str:
+    """The source of the expiries in a range: of the range alone, or each range would read the whole journal."""
+    return f"FROM feedback.journal WHERE kind = 'expiry' AND {part.of_journal} AND {taken.of_journal}"
 
 
 def _in_scope(client: Client, scope: Scope, keys: set[str]) -> set[str]:

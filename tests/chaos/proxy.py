@@ -28,12 +28,12 @@ class Proxy:
         self._call(self._cut())
 
     def stall(self) -> None:
-        """Forward nothing more until `flow`; connections stay open."""
-        self._loop.call_soon_threadsafe(self._flowing.clear)
+        """Forward nothing more until `flow`; connections stay open. It is in force on return."""
+        self._call(self._set_flowing(False))
 
     def flow(self) -> None:
         """Forward again."""
-        self._loop.call_soon_threadsafe(self._flowing.set)
+        self._call(self._set_flowing(True))
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -66,6 +66,12 @@ class Proxy:
                 await sink.drain()
         self._open.discard(sink)
         sink.close()
+
+    async def _set_flowing(self, flows: bool) -> None:
+        if flows:
+            self._flowing.set()
+        else:
+            self._flowing.clear()
 
     async def _cut(self) -> None:
         for writer in list(self._open):

@@ -55,7 +55,7 @@ def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyP
         return selected(client) - before
 
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        few, twice, more = read(client, 0, 400), read(client, 400, 800), read(client, 800, 1600)
+        few, twice, more = read(client, 0, 800), read(client, 800, 1600), read(client, 1600, 3200)
     assert 0 < more - twice < 2.5 * (twice - few)
 
 
