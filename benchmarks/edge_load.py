@@ -23,7 +23,9 @@ _TAGS = {"_user": "u", "text": "title was irrelevant"}
 _SCRIPT = """
 local requests, turn = {}, 0
 wrk.method, wrk.headers["Content-Type"] = "POST", "application/json"
-for line in io.lines("%s") do requests[#requests + 1] = wrk.format(nil, nil, nil, line) end
+init = function() -- Host is set by now, without which an open edge refuses all
+  for line in io.lines("%s") do requests[#requests + 1] = wrk.format(nil, nil, nil, line) end
+end
 request = function() turn = turn %% #requests + 1 return requests[turn] end
 """
 
