@@ -6,14 +6,12 @@ Every feedback is on a trace of its own, so that calls reach all partitions.
 import asyncio
 import json
 import random
-import re
-import subprocess
 import tempfile
 import time
 import uuid
 from collections import deque
 
-from benchmarks.engines import OTHER_CORE
+from benchmarks.wrk import run_wrk
 
 PATH = "/v1/feedback"
 CONNECTIONS = 64
@@ -48,19 +46,10 @@ def closed_loop(port: int, sent: list[str], seconds: int) -> tuple[float, int]:
 
     RuntimeError if any answer was not 200.
     """
-    with tempfile.NamedTemporaryFile("w") as lines, tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+    with tempfile.NamedTemporaryFile("w") as lines:
         lines.write("\n".join(sent))
-        script.write(_SCRIPT % lines.name)
         lines.flush()
-        script.flush()
-        load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name, f"http://127.0.0.1:{port}{PATH}"]
-        argv = ["taskset", "-c", str(OTHER_CORE), *load]
-        output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    total = re.search(r"(\d+) requests in", output)
-    if "Non-2xx" in output or "Socket errors" in output or rate is None or total is None:
-        raise RuntimeError(f"not every answer was 200:\n{output}")
-    return float(rate[1]), int(total[1])
+        return run_wrk(_SCRIPT % lines.name, f"http://127.0.0.1:{port}{PATH}", CONNECTIONS, seconds)
 
 
 class _Connection(asyncio.Protocol):

@@ -2,12 +2,9 @@
 
 import http.client
 import json
-import re
-import subprocess
-import tempfile
 import time
 
-from benchmarks.engines import OTHER_CORE
+from benchmarks.wrk import run_wrk
 
 PATH = "/v1/chat/completions"
 CONNECTIONS = 16
@@ -58,14 +55,4 @@ def _times(port: int, body: str, count: int, *, whole: bool) -> list[float]:
 
 def closed_loop(port: int, seconds: int) -> tuple[float, int]:
     """Calls per second over connections that each wait for their answer, and calls in all."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_SCRIPT % CALL)
-        script.flush()
-        load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name, f"http://127.0.0.1:{port}{PATH}"]
-        argv = ["taskset", "-c", str(OTHER_CORE), *load]
-        output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    total = re.search(r"(\d+) requests in", output)
-    if "Non-2xx" in output or "Socket errors" in output or rate is None or total is None:
-        raise RuntimeError(f"not every answer was 200:\n{output}")
-    return float(rate[1]), int(total[1])
+    return run_wrk(_SCRIPT % CALL, f"http://127.0.0.1:{port}{PATH}", CONNECTIONS, seconds)
