@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
 from dashboard.settings import DashboardSettings
-from runtime.addresses import without_password
+from runtime.addresses import url_host, without_password
 from runtime.background_tasks import exit_code
 from runtime.http_errors import ApiError
 from runtime.idle_clients import Connections
@@ -52,7 +52,7 @@ def serve(api: str, host: str, port: int) -> int:
     log_what_nobody_catches()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: sys.exit(exit_code()))
-    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    shown = f"http://{url_host(host)}:{port}"
     log.info("Dashboard at %s, over the API at %s.", shown, without_password(api))
     uvicorn.Server(
         uvicorn.Config(

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.upstreams import Upstream, upstream_of
+from runtime.addresses import url_host
 from runtime.harmless_names import KeptNames
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
@@ -70,8 +71,7 @@ class GatewaySettings(BaseSettings):
     @property
     def address(self) -> str:
         """Where the gateway listens."""
-        host = self.gateway_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.gateway_port}"
+        return f"http://{url_host(self.gateway_host)}:{self.gateway_port}"
 
     @property
     def places(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
-from runtime.addresses import http_url
+from runtime.addresses import http_url, url_host
 from runtime.http_errors import ApiError
 
 CUSTOM_HOST = b"x-portkey-custom-host"
@@ -29,7 +29,7 @@ class Upstream:
     path: str = ""
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = url_host(self.host)
         return f"{self.scheme}://{host}{'' if self.port == _PORTS[self.scheme] else f':{self.port}'}{self.path}"
 
     @property

@@ -14,6 +14,7 @@ from ingest_api.app import create_app
 from ingest_api.http.edge_app import EdgeApp
 from ingest_api.http.edge_protocol import EdgeProtocol
 from ingest_api.settings import Settings
+from runtime.addresses import url_host
 from runtime.background_tasks import exit_code
 from runtime.garbage_collection import configure_gc
 from runtime.idle_clients import Connections
@@ -73,7 +74,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
 
 
 def _log_start(settings: Settings, is_closed: bool) -> None:
-    address = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
+    address = f"http://{url_host(settings.host)}:{settings.port}"
     open_until = "every call needs an API key" if is_closed else "open until the first API key is made"
     log.info("Feedback API edge at %s, %s.", address, open_until)
     if not is_closed and not _is_loopback(settings.host):

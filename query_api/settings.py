@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from query_api.exports.limits import Limits
-from runtime.addresses import Brokers, HttpUrlOrNone
+from runtime.addresses import Brokers, HttpUrlOrNone, url_host
 from runtime.clickhouse_address import ClickHouseUrl
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -60,7 +60,7 @@ class QuerySettings(BaseSettings):
         if self.public_url:
             return self.public_url.rstrip("/")
         host = ANY_ADDRESS.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"http://{url_host(host)}:{self.port}"
 
     @field_validator("signing_secret")
     @classmethod

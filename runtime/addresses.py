@@ -54,6 +54,11 @@ def without_password(url: str) -> str:
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
+def url_host(host: str) -> str:
+    """The host as URLs write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def _is_host(name: str) -> bool:
     return bool(_NAME.fullmatch(name) or (":" in name and _IPV6.fullmatch(name)))
 

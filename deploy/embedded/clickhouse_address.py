@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runtime.addresses import url_host
 from runtime.clickhouse_address import ADDRESS_FILE
 
 USER = "default"
@@ -22,9 +23,7 @@ def keep_address(data_dir: Path, host: str, port: int) -> str:
     """The address of a server that listens here. It is written into the folder, which is created if it is missing."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_dir / ADDRESS_FILE
-    address = (
-        f"http://{USER}:{_password_in(file) or secrets.token_urlsafe(24)}@{f'[{host}]' if ':' in host else host}:{port}"
-    )
+    address = f"http://{USER}:{_password_in(file) or secrets.token_urlsafe(24)}@{url_host(host)}:{port}"
     if not file.exists() or file.read_text().strip() != address:
         draft = file.with_name(f"{ADDRESS_FILE}.{os.getpid()}")
         draft.unlink(missing_ok=True)

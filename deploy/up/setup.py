@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.up.options import Options
+from runtime.addresses import url_host
 
 LOOPBACK = "127.0.0.1"
 
@@ -73,7 +74,7 @@ class Setup:
     @property
     def gateway_environment(self) -> dict[str, str]:
         """The environment of the gateway, which logs to the edge that runs here, and not by way of a proxy."""
-        host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
+        host = url_host(self.reachable_host)
         direct = filter(None, (self.environment.get("NO_PROXY") or self.environment.get("no_proxy"), host))
         return {
             **self.environment,

@@ -5,7 +5,7 @@ fields are ignored. What has the wrong shape makes the whole export unreadable, 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from ingest_api.otlp.telemetry_data import (
     Attributes,
@@ -20,6 +20,7 @@ from ingest_api.otlp.telemetry_data import (
 from ingest_api.validation.json_limits import parse, shown
 
 Json = dict[str, Any]
+_Kind = TypeVar("_Kind")
 _ERROR = (2, "2", "STATUS_CODE_ERROR")
 
 
@@ -110,11 +111,7 @@ def _value(value: Json) -> Any:
 
 
 def _objects(holder: Json, name: str) -> list[Json]:
-    found = holder.get(name)
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        raise _misshapen(name, "an array", found)
+    found: list[Json] = _member(holder, name, list, "an array")
     for each in found:
         if not isinstance(each, dict):
             raise _misshapen(name, "an array of objects", each)
@@ -122,20 +119,20 @@ def _objects(holder: Json, name: str) -> list[Json]:
 
 
 def _object(holder: Json, name: str) -> Json:
-    found = holder.get(name)
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise _misshapen(name, "an object", found)
-    return found
+    return _member(holder, name, dict, "an object")
 
 
 def _text(holder: Json, name: str) -> str:
+    return _member(holder, name, str, "a string")
+
+
+def _member(holder: Json, name: str, kind: type[_Kind], what: str) -> _Kind:
+    """A member of an object; an empty one if it is missing or null."""
     found = holder.get(name)
     if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise _misshapen(name, "a string", found)
+        return kind()
+    if not isinstance(found, kind):
+        raise _misshapen(name, what, found)
     return found
 
 
