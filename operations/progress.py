@@ -7,15 +7,23 @@ to stderr, so that it never mixes with the result of the command.
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Protocol, TextIO, TypeVar
 
 _EVERY_S, _EVERY_S_ON_A_TERMINAL = 60.0, 0.2
 _CLEAR_LINE = "\r\x1b[2K"
 
 Advance = Callable[[int], None]
 """Called with the number of rows that have been done since the last call."""
+
+
+class _HasRows(Protocol):
+    @property
+    def rows(self) -> int: ...
+
+
+_Part = TypeVar("_Part", bound=_HasRows)
 
 
 class Progress:
@@ -50,6 +58,14 @@ class Progress:
             yield advance
         finally:
             self._clear()
+
+    def track(self, what: str, parts: Iterable[_Part]) -> Iterator[_Part]:
+        """The parts, one after the other, as one step. A part is done when the next one is asked for."""
+        parts = list(parts)
+        with self.step(what, sum(part.rows for part in parts)) as advance:
+            for part in parts:
+                yield part
+                advance(part.rows)
 
     def _show(self, text: str) -> None:
         if self._is_terminal:

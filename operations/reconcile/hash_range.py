@@ -11,7 +11,7 @@ from clickhouse_connect.driver.external import ExternalData
 from operations.reconcile.differences import Scope
 from operations.reconcile.lost_places import JournalCoverage
 from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, HashRange, Snapshot, StoredTable
-from operations.reconcile.verdict import UNKNOWN, Known, Row, Verdict, is_as_wanted, judge
+from operations.reconcile.verdict import UNKNOWN, Evidence, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
 from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
 from stream_workers.join.changes import Changes
@@ -39,7 +39,7 @@ Place = tuple[StoredTable, str]
 """A table, and the key of a row in it."""
 
 
-class Found(list[Row]):
+class StoredRows(list[Row]):
     """The stored rows under one key."""
 
     def __init__(self, trace_hash: int) -> None:
@@ -47,7 +47,7 @@ class Found(list[Row]):
         self.trace_hash = trace_hash
 
 
-_Stored = dict[StoredTable, dict[str, Found]]
+_Stored = dict[StoredTable, dict[str, StoredRows]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Fault:
     wanted: pa.Table | None = None
 
     @property
-    def mark(self) -> object:
+    def fingerprint(self) -> object:
         """A value that changes while workers still change the row: the newest stored version and the wanted one."""
         newest = max((row.version for row in self.stored), default=None)
         return newest, None if self.wanted is None else self.wanted["version"][0].as_py()
@@ -72,7 +72,7 @@ class _Wanted:
 
     rows: pa.Table
     keys: list[str]
-    short: list[Row]
+    digests: list[Row]
     hashes: list[int]
     traces: list[TraceState]
 
@@ -81,32 +81,34 @@ class _Wanted:
 
 
 def faults_in(
-    client: Client, scope: Scope, taken: Snapshot, part: HashRange, coverage: Callable[[], JournalCoverage]
+    client: Client, scope: Scope, snapshot: Snapshot, hash_range: HashRange, coverage: Callable[[], JournalCoverage]
 ) -> dict[Place, Fault]:
     """The faults in a range. `coverage` is called where there are any. Raises what the client raises."""
-    stored = _read_stored(client, taken, part)
-    entries = f"{part.of_journal} AND {taken.of_journal}"
+    stored = _read_stored(client, snapshot, hash_range)
+    entries = f"{hash_range.of_journal} AND {snapshot.of_journal}"
     wanted = dict(_read_wanted(client, scope, entries))
-    wrong = {table: _wrong(each, stored[table]) for table, each in wanted.items()}
+    wrong = {table: _wrong_rows(each, stored[table]) for table, each in wanted.items()}
     unknown = {table: stored[table].keys() - set(each.keys) for table, each in wanted.items()}
     if not scope.is_all_time:
         unknown[AGGREGATES] = set()  # they may be of feedback at other times
     if not any(wrong.values()) and not any(unknown.values()):
         return {}
-    own = _read_own(client, entries, stored, wanted, wrong)
-    return dict(_judged(stored, wanted, wrong, unknown, _read_partitions(client, entries), own, coverage()))
+    own_places = _read_own_places(client, entries, stored, wanted, wrong)
+    return dict(
+        _judge_faults(stored, wanted, wrong, unknown, _read_partitions(client, entries), own_places, coverage())
+    )
 
 
-def _judged(
+def _judge_faults(
     stored: _Stored,
     wanted: dict[StoredTable, _Wanted],
     wrong: dict[StoredTable, list[int]],
     unknown: dict[StoredTable, set[str]],
     partitions: dict[int, int],
-    own: dict[int, set[int]],
+    own_places: dict[int, set[int]],
     coverage: JournalCoverage,
 ) -> Iterator[tuple[Place, Fault]]:
-    borne_out = _borne_out(wanted[AGGREGATES], stored[AGGREGATES])
+    confirmed_until = _confirmed_places(wanted[AGGREGATES], stored[AGGREGATES])
     suspects: set[int] = set()
     for table in (FEEDBACK, AGGREGATES):
         rows, each = stored[table], wanted[table]
@@ -117,24 +119,24 @@ def _judged(
         for number in wrong[table]:
             key, trace_hash, trace = each.keys[number], each.hashes[number], each.traces[number]
             is_feedback = table is FEEDBACK
-            known = Known(
+            evidence = Evidence(
                 coverage,
                 partitions[trace_hash],
-                own.get(trace_hash, ()),
-                borne_out.get(id(trace)) if is_feedback else None,
+                own_places.get(trace_hash, ()),
+                confirmed_until.get(id(trace)) if is_feedback else None,
                 not is_feedback and trace_hash in suspects,
             )
-            found = rows.get(key, Found(trace_hash))
-            verdict = judge(each.short[number], found, known)
+            found = rows.get(key, StoredRows(trace_hash))
+            verdict = judge(each.digests[number], found, evidence)
             if verdict.kind == UNKNOWN:
                 suspects.add(trace_hash)
             yield (table, key), Fault(trace_hash, verdict, tuple(found), each.rows.slice(number, 1))
 
 
-def _borne_out(wanted: _Wanted, stored: dict[str, Found]) -> dict[int, int]:
+def _confirmed_places(wanted: _Wanted, stored: dict[str, StoredRows]) -> dict[int, int]:
     """For each trace whose aggregate is stored exactly as it should be: the place of its last event, by identity."""
     found = {}
-    for key, row, trace in zip(wanted.keys, wanted.short, wanted.traces, strict=True):
+    for key, row, trace in zip(wanted.keys, wanted.digests, wanted.traces, strict=True):
         rows = stored.get(key, ())
         newest = max((each.version for each in rows), default=None)
         if newest == row.version and all(each == row for each in rows if each.version == newest):
@@ -142,29 +144,29 @@ def _borne_out(wanted: _Wanted, stored: dict[str, Found]) -> dict[int, int]:
     return found
 
 
-def _wrong(wanted: _Wanted, stored: dict[str, Found]) -> list[int]:
+def _wrong_rows(wanted: _Wanted, stored: dict[str, StoredRows]) -> list[int]:
     return [
         number
-        for number, (key, row) in enumerate(zip(wanted.keys, wanted.short, strict=True))
+        for number, (key, row) in enumerate(zip(wanted.keys, wanted.digests, strict=True))
         if not is_as_wanted(row, stored.get(key, ()), is_deleted=wanted.is_deleted(number))
     ]
 
 
-def _read_stored(client: Client, taken: Snapshot, part: HashRange) -> _Stored:
+def _read_stored(client: Client, snapshot: Snapshot, hash_range: HashRange) -> _Stored:
     names = ("name", "key", "trace_hash", "place", "version", "content")
     rows = client.query_arrow(
-        f"SELECT name::String AS name, key, trace_hash, place, version, content FROM {taken.name}"
-        f" WHERE {part.of_snapshot}",
+        f"SELECT name::String AS name, key, trace_hash, place, version, content FROM {snapshot.name}"
+        f" WHERE {hash_range.of_snapshot}",
         settings={"output_format_arrow_string_as_string": 1},
     )
     tables_by_name = {table.name: table for table in (FEEDBACK, AGGREGATES)}
     found: _Stored = {table: {} for table in tables_by_name.values()}
     for name, key, trace_hash, *row in zip(*(rows[each].to_pylist() for each in names), strict=True):
-        found[tables_by_name[name]].setdefault(key, Found(trace_hash)).append(Row(*row))
+        found[tables_by_name[name]].setdefault(key, StoredRows(trace_hash)).append(Row(*row))
     return found
 
 
-def _read_own(
+def _read_own_places(
     client: Client,
     entries: str,
     stored: _Stored,
@@ -177,7 +179,7 @@ def _read_own(
         for table, each in wanted.items()
         for number in wrong[table]
         for row in stored[table].get(each.keys[number], ())
-        if row.sequence > each.short[number].sequence
+        if row.sequence > each.digests[number].sequence
     }
     own: dict[int, set[int]] = defaultdict(set)
     if referred:
@@ -215,13 +217,13 @@ def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[S
     snapshots = Changes(feedback=of_feedback(feedback), traces=of_traces(traces))
     rows = tables(snapshots)
     for table, of_rows in ((FEEDBACK, [trace for trace, _ in feedback]), (AGGREGATES, traces)):
-        short = _in_short(client, table, rows[table.name]) if of_rows else []
-        keys, digests = [key for key, _ in short], [row for _, row in short]
+        keyed = _digests(client, table, rows[table.name]) if of_rows else []
+        keys, digests = [key for key, _ in keyed], [row for _, row in keyed]
         trace_hashes = [hashes[id(trace)] for trace in of_rows]
         yield table, _Wanted(rows.get(table.name, pa.table({})), keys, digests, trace_hashes, of_rows)
 
 
-def _in_short(client: Client, table: StoredTable, rows: pa.Table) -> list[tuple[str, Row]]:
+def _digests(client: Client, table: StoredTable, rows: pa.Table) -> list[tuple[str, Row]]:
     """Key and digests of rows, in their order, computed by ClickHouse, which also computes those of stored rows."""
     sent = pa.BufferOutputStream()
     numbered = rows.append_column("number", pa.array(range(len(rows)), pa.uint32()))

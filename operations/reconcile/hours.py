@@ -6,22 +6,21 @@ from functools import partial
 from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
+from operations.reconcile.bucket_ranges import (
+    BucketRange,
+    Fingerprints,
+    bucket_condition,
+    bucket_name,
+    bucket_ranges,
+    differing_buckets,
+    stable_differences,
+    with_time_column,
+)
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.snapshot import SETTINGS, partitions, working_table
-from operations.reconcile.stretches import (
-    Marked,
-    Stretch,
-    chosen,
-    differing,
-    in_turn,
-    name_of,
-    on,
-    stable_differences,
-    stretches,
-)
 from operations.removal import mutate
 from operations.retention import noted
-from stream_workers.rollup.hour_rows import HOUR_COLUMNS, copied, standing
+from stream_workers.rollup.hour_rows import HOUR_COLUMNS, copied, with_current_flag
 from stream_workers.rollup.rollups import Hour
 
 _HOUR = "toDateTime(toStartOfHour(created_at), 'UTC')"
@@ -35,17 +34,17 @@ def hours_copied_wrong(
     client: Client, scope: Scope, pause: Pause, progress: Progress
 ) -> tuple[RowDifference, list[Hour]]:
     """The hours whose copy differs from the rows. Raises what the client raises."""
-    found = stable_differences(client, partial(_look, client, scope, progress), pause)
+    found = stable_differences(client, partial(_compare, client, scope, progress), pause)
     difference = RowDifference("hours whose feedback_hour_rows are not as feedback_rows")
-    difference.add([name_of(hour) for hour in found])
+    difference.add([bucket_name(hour) for hour in found])
     return difference, found
 
 
-def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
+def copy_again(client: Client, hours: list[Hour], progress: Progress) -> None:
     """Copy these hours again. The caller has to invalidate their rollups, as after a removal."""
-    with chosen(client, hours) as condition:
-        of_hours = on(condition, "hour")
-        replaced = f"{of_hours} AND {_must_have_row(on(condition, _HOUR), _expired_before(client))}"
+    with bucket_condition(client, hours) as condition:
+        of_hours = with_time_column(condition, "hour")
+        replaced = f"{of_hours} AND {_must_have_row(with_time_column(condition, _HOUR), _expired_before(client))}"
         mutate(client, {"feedback_hour_rows": f"DELETE WHERE {replaced}"}, {}, progress)
         # Insert all rows, tombstones too, then the current rows again: among rows of one version the last one wins.
         not_removed = f"{of_hours} AND join_state != 'expired'"
@@ -56,18 +55,18 @@ def copy_anew(client: Client, hours: list[Hour], progress: Progress) -> None:
             )
 
 
-def _look(client: Client, scope: Scope, progress: Progress, condition: str) -> Iterator[Marked]:
+def _compare(client: Client, scope: Scope, progress: Progress, condition: str) -> Iterator[Fingerprints]:
     """Read the rows once into a working table by hour, and compare the copies with it."""
-    of_hours = on(condition, "hour")
+    of_hours = with_time_column(condition, "hour")
     columns = "workspace String, at DateTime('UTC'), content UInt64, number UInt64"
     with working_table(client, columns, "(workspace, at)") as by_hour:
         _load(client, by_hour, scope, of_hours, progress)
         copies = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
-        found = stretches(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
+        ranges = bucket_ranges(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
         expired_before = _expired_before(client)
-        for stretch in in_turn(found, "copies by hour compared", progress):
-            must_have_row = _must_have_row(stretch.condition(_HOUR), expired_before, stretch.since)
-            yield differing(client, stretch, _comparison(by_hour, stretch, of_hours, must_have_row))
+        for buckets in progress.track("copies by hour compared", ranges):
+            must_have_row = _must_have_row(buckets.condition(_HOUR), expired_before, buckets.since)
+            yield differing_buckets(client, buckets, _comparison(by_hour, buckets, of_hours, must_have_row))
 
 
 def _load(client: Client, by_hour: str, scope: Scope, of_hours: str, progress: Progress) -> None:
@@ -101,13 +100,13 @@ def _must_have_row(rows: str, expired_before: int, since: int = 0) -> str:
     )
 
 
-def _comparison(by_hour: str, stretch: Stretch, of_hours: str, must_have_row: str) -> str:
-    copies = standing(f"{stretch.condition('hour')} AND {of_hours}")
+def _comparison(by_hour: str, buckets: BucketRange, of_hours: str, must_have_row: str) -> str:
+    copies = with_current_flag(f"{buckets.condition('hour')} AND {of_hours}")
     return f"""
         SELECT workspace, toUnixTimestamp(at), sumIf(content, is_row) FROM (
-            SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {stretch.condition("at")}
+            SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {buckets.condition("at")}
             UNION ALL SELECT workspace::String, hour, {_CONTENT}, 1, false FROM ({copies})
-                WHERE stands AND {must_have_row}
+                WHERE is_current AND {must_have_row}
         )
         GROUP BY workspace, at
         HAVING sumIf(content, is_row) != sumIf(content, NOT is_row)

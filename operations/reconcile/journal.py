@@ -19,10 +19,8 @@ from operations.reconcile.lost_places import read_coverage
 from operations.reconcile.snapshot import (
     AGGREGATES,
     FEEDBACK,
-    HashRange,
-    Snapshot,
     StoredTable,
-    snapshot,
+    new_snapshot,
     working_table,
 )
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row
@@ -32,8 +30,11 @@ _FAULTS_AT_ONCE = 200_000
 _SETTINGS = {"async_insert": 0, "insert_deduplicate": 0, "max_partitions_per_insert_block": 0}
 _COMPARED = (FEEDBACK, AGGREGATES)
 
+Compare = Callable[[frozenset[int] | None], Iterator[dict[Place, Fault]]]
+"""Takes the trace hashes to compare, or None for all, and yields the faults, range by range."""
 
-def against_journal(
+
+def compare_with_journal(
     client: Client,
     scope: Scope,
     pause: Pause,
@@ -49,16 +50,16 @@ def against_journal(
     found = {(table, kind): RowDifference(f"{table.name} {kind}") for table in _COMPARED for kind in kinds}
     coverage = cache(lambda: read_coverage(client))
 
-    def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
-        with snapshot(client, hashes) as taken:
+    def compare(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
+        with new_snapshot(client, hashes) as snapshot:
             for table in _COMPARED:
-                taken.fill(table, scope, progress)
-            for part in ranges_of(taken, progress):
-                yield faults_in(client, scope, taken, part, coverage)
+                snapshot.fill(table, scope, progress)
+            for hash_range in progress.track("rows and journal entries compared", snapshot.ranges()):
+                yield faults_in(client, scope, snapshot, hash_range, coverage)
 
-    for again in found_twice(look, pause):
+    for faults in stable_faults(compare, pause):
         repairs = {table: Repair(table) for table in _COMPARED}
-        for (table, key), fault in again:
+        for (table, key), fault in faults:
             found[table, fault.verdict.kind].add([key])
             if repair and (remove or fault.verdict.kind != UNKNOWN):
                 repairs[table].add(key, fault)
@@ -67,36 +68,27 @@ def against_journal(
     return list(found.values())
 
 
-def ranges_of(taken: Snapshot, progress: Progress) -> Iterator[HashRange]:
-    ranges = list(taken.ranges())
-    with progress.step("rows and journal entries compared", sum(part.rows for part in ranges)) as advance:
-        for part in ranges:
-            yield part
-            advance(part.rows)
-
-
-def found_twice(
-    look: Callable[[frozenset[int] | None], Iterator[dict[Place, Fault]]], pause: Pause
-) -> Iterator[Iterator[tuple[Place, Fault]]]:
-    """The faults that are found again, unchanged, after a pause; a part at a time. `look` takes the trace hashes to
-    check; None: all."""
-    marks: dict[Place, object] = {}
+def stable_faults(compare: Compare, pause: Pause) -> Iterator[Iterator[tuple[Place, Fault]]]:
+    """The faults that are still there, with the same fingerprint, after a pause; many at a time, but not all."""
+    fingerprints: dict[Place, object] = {}
     hashes: set[int] = set()
 
-    def again() -> Iterator[tuple[Place, Fault]]:
+    def still_there() -> Iterator[tuple[Place, Fault]]:
         pause()
-        for faults in look(frozenset(hashes)):
-            yield from ((place, each) for place, each in faults.items() if place in marks and marks[place] == each.mark)
+        for faults in compare(frozenset(hashes)):
+            for place, fault in faults.items():
+                if place in fingerprints and fingerprints[place] == fault.fingerprint:
+                    yield place, fault
 
-    for faults in look(None):
-        marks |= {place: each.mark for place, each in faults.items()}
-        hashes |= {each.trace_hash for each in faults.values()}
-        if len(marks) >= _FAULTS_AT_ONCE:
-            yield again()
-            marks.clear()
+    for faults in compare(None):
+        fingerprints |= {place: fault.fingerprint for place, fault in faults.items()}
+        hashes |= {fault.trace_hash for fault in faults.values()}
+        if len(fingerprints) >= _FAULTS_AT_ONCE:
+            yield still_there()
+            fingerprints.clear()
             hashes.clear()
-    if marks:
-        yield again()
+    if fingerprints:
+        yield still_there()
 
 
 @dataclass
@@ -105,23 +97,23 @@ class Repair:
 
     table: StoredTable
     wanted: list[pa.Table] = field(default_factory=list)
-    doomed: list[tuple[int, str, Row]] = field(default_factory=list)
+    removed: list[tuple[int, str, Row]] = field(default_factory=list)
 
     def add(self, key: str, fault: Fault) -> None:
         if fault.verdict.writes and fault.wanted is not None:
             # A copy, because a slice would keep all rows of its range in memory.
             self.wanted.append(fault.wanted.take([0]))
-        self.doomed += [(fault.trace_hash, key, row) for row in fault.verdict.doomed]
+        self.removed += [(fault.trace_hash, key, row) for row in fault.verdict.removed]
 
     def carry_out(self, client: Client, progress: Progress) -> None:
         """Write, remove, and write again. The first write keeps older rows from showing in between: of rows of one
         version the last counts. A merge may then drop it for a row of a higher version that is to be removed."""
         self._write(client)
-        if self.doomed:
+        if self.removed:
             table, columns = self.table, ("h UInt32", "key String", "place UInt64", "version UInt64", "content UInt64")
             with working_table(client, ", ".join(columns), "h") as name:
-                doomed = [(trace_hash, key, *row) for trace_hash, key, row in self.doomed]
-                client.insert(name, doomed, column_names=[each.split()[0] for each in columns], settings=_SETTINGS)
+                removed = [(trace_hash, key, *row) for trace_hash, key, row in self.removed]
+                client.insert(name, removed, column_names=[each.split()[0] for each in columns], settings=_SETTINGS)
                 condition = (
                     f"{table.hash} IN (SELECT h FROM {name}) AND ({table.key}, {table.place}, {table.version},"
                     f" {table.content}) IN (SELECT key, place, version, content FROM {name})"

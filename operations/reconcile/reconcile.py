@@ -12,10 +12,10 @@ from functools import partial
 from operations.connections import connect
 from operations.progress import Progress
 from operations.reconcile.differences import RowDifference, Scope
-from operations.reconcile.hours import copy_anew, hours_copied_wrong
-from operations.reconcile.journal import against_journal
-from operations.reconcile.request_rows import against_request_rows
-from operations.reconcile.rollups import rollups, touch
+from operations.reconcile.hours import copy_again, hours_copied_wrong
+from operations.reconcile.journal import compare_with_journal
+from operations.reconcile.request_rows import compare_request_rows
+from operations.reconcile.rollups import compare_rollups, void_and_recompute
 
 _LONGEST_ANSWER_S = 3600
 
@@ -35,16 +35,16 @@ def reconcile(
     """
     client, pause = connect(url, _LONGEST_ANSWER_S), partial(time.sleep, settle_s)
     try:
-        found = against_journal(client, scope, pause, progress, repair=repair, remove=remove)
-        found += against_request_rows(client, scope, pause, progress, repair=repair, remove=remove)
+        found = compare_with_journal(client, scope, pause, progress, repair=repair, remove=remove)
+        found += compare_request_rows(client, scope, pause, progress, repair=repair, remove=remove)
         kept_since = int(str(client.command("SELECT toUnixTimestamp(rollups_since) FROM feedback.policy")))
         scope = replace(scope, since=max(scope.since, kept_since))
         copies, hours = hours_copied_wrong(client, scope, pause, progress)
         found.append(copies)
         if repair and hours:
-            copy_anew(client, hours, progress)
-            touch(url, hours)
-        found += rollups(client, url, scope, pause, progress, repair=repair)
+            copy_again(client, hours, progress)
+            void_and_recompute(url, hours)
+        found += compare_rollups(client, url, scope, pause, progress, repair=repair)
         return [each for each in found if each.number]
     finally:
         client.close()

@@ -12,8 +12,8 @@ from clickhouse_connect.driver.external import ExternalData
 from operations.progress import Progress
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.hash_range import Fault, Place
-from operations.reconcile.journal import Repair, found_twice, ranges_of
-from operations.reconcile.snapshot import HASH, REQUESTS, HashRange, Snapshot, snapshot
+from operations.reconcile.journal import Repair, stable_faults
+from operations.reconcile.snapshot import HASH, REQUESTS, HashRange, Snapshot, new_snapshot
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
 from schemas.topics import REQUEST_LOGS
 
@@ -24,7 +24,7 @@ _PLACE = (
 """The digest of a row's place, as `snapshot.REQUESTS` makes it, from its entry in the journal."""
 
 
-def against_request_rows(
+def compare_request_rows(
     client: Client, scope: Scope, pause: Pause, progress: Progress, *, repair: bool, remove: bool
 ) -> list[RowDifference]:
     """The differences. Missing rows are stored when their records are read again. `repair` removes wrong rows;
@@ -36,15 +36,16 @@ def against_request_rows(
         UNKNOWN: RowDifference(f"request_log_rows {UNKNOWN}"),
     }
 
-    def look(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
-        with snapshot(client, hashes) as taken:
-            taken.fill(REQUESTS, Scope(), progress)
-            for part in ranges_of(taken, progress):
-                yield _without_row(client, scope, taken, part) | _without_request(client, scope, taken, part)
+    def compare(hashes: frozenset[int] | None) -> Iterator[dict[Place, Fault]]:
+        with new_snapshot(client, hashes) as snapshot:
+            snapshot.fill(REQUESTS, Scope(), progress)
+            for hash_range in progress.track("rows and journal entries compared", snapshot.ranges()):
+                compared = (client, scope, snapshot, hash_range)
+                yield _requests_without_row(*compared) | _rows_without_request(*compared)
 
-    for again in found_twice(look, pause):
+    for faults in stable_faults(compare, pause):
         repaired = Repair(REQUESTS)
-        for (_, key), fault in again:
+        for (_, key), fault in faults:
             kind = fault.verdict.kind
             found[kind].add([key.partition(" ")[0]])
             if kind != MISSING and repair and (remove or kind == WRONG):
@@ -53,17 +54,19 @@ def against_request_rows(
     return list(found.values())
 
 
-def _without_row(client: Client, scope: Scope, taken: Snapshot, part: HashRange) -> dict[Place, Fault]:
+def _requests_without_row(
+    client: Client, scope: Scope, snapshot: Snapshot, hash_range: HashRange
+) -> dict[Place, Fault]:
     """Requests in the journal without a row."""
     bounds = scope.condition("recorded_at").replace("workspace", "JSONExtractString(entry, 'workspace')", 1)
     query = f"""
         SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
         FROM feedback.journal
-        WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal} AND {bounds}
-            AND trace_hash NOT IN (SELECT trace_hash {_expiries(taken, part)})
-            AND toString(id) NOT IN (SELECT key FROM {taken.name} WHERE {part.of_snapshot})"""
+        WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal} AND {bounds}
+            AND trace_hash NOT IN (SELECT trace_hash {_expiries(snapshot, hash_range)})
+            AND toString(id) NOT IN (SELECT key FROM {snapshot.name} WHERE {hash_range.of_snapshot})"""
     missing = client.query(query, scope.parameters).result_rows
-    erased = _erased(client, [(partition, sequence) for _, _, partition, sequence in missing])
+    erased = _erased_places(client, [(partition, sequence) for _, _, partition, sequence in missing])
     return {
         (REQUESTS, key): Fault(trace_hash, Verdict(MISSING, (), writes=False), ())
         for key, trace_hash, *place in missing
@@ -71,36 +74,38 @@ def _without_row(client: Client, scope: Scope, taken: Snapshot, part: HashRange)
     }
 
 
-def _without_request(client: Client, scope: Scope, taken: Snapshot, part: HashRange) -> dict[Place, Fault]:
+def _rows_without_request(
+    client: Client, scope: Scope, snapshot: Snapshot, hash_range: HashRange
+) -> dict[Place, Fault]:
     """Rows at whose place the journal has no request."""
-    entries = f"FROM feedback.journal WHERE kind = 'request' AND {part.of_journal} AND {taken.of_journal}"
-    accounted = f"(key, place) IN (SELECT toString(id), {_PLACE} {entries})"
-    expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) {_expiries(taken, part)})"
-    rows = f"FROM {taken.name} WHERE {part.of_snapshot}"
-    stray = client.query(
-        f"SELECT key, trace_hash, place, version {rows} AND NOT {accounted} AND NOT {expired}"
+    entries = f"FROM feedback.journal WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal}"
+    has_request = f"(key, place) IN (SELECT toString(id), {_PLACE} {entries})"
+    is_expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) {_expiries(snapshot, hash_range)})"
+    rows = f"FROM {snapshot.name} WHERE {hash_range.of_snapshot}"
+    unexplained = client.query(
+        f"SELECT key, trace_hash, place, version {rows} AND NOT {has_request} AND NOT {is_expired}"
     ).result_rows
-    keys = _in_scope(client, scope, {key for key, *_ in stray})
-    right = set()
+    keys = _ids_in_scope(client, scope, {key for key, *_ in unexplained})
+    stored_right = set()
     if keys:
-        right = {row[0] for row in client.query(f"SELECT DISTINCT key {rows} AND {accounted}").result_rows}
+        stored_right = {row[0] for row in client.query(f"SELECT DISTINCT key {rows} AND {has_request}").result_rows}
     return {
         (REQUESTS, f"{key} {place}"): Fault(
             trace_hash,
-            Verdict(WRONG if key in right else UNKNOWN, (Row(place, version, 0),), writes=False),
+            Verdict(WRONG if key in stored_right else UNKNOWN, (Row(place, version, 0),), writes=False),
             (Row(place, version, 0),),
         )
-        for key, trace_hash, place, version in stray
+        for key, trace_hash, place, version in unexplained
         if key in keys
     }
 
 
-def _expiries(taken: Snapshot, part: HashRange) -> str:
+def _expiries(snapshot: Snapshot, hash_range: HashRange) -> str:
     """The source of the expiries in a range: of the range alone, or each range would read the whole journal."""
-    return f"FROM feedback.journal WHERE kind = 'expiry' AND {part.of_journal} AND {taken.of_journal}"
+    return f"FROM feedback.journal WHERE kind = 'expiry' AND {hash_range.of_journal} AND {snapshot.of_journal}"
 
 
-def _in_scope(client: Client, scope: Scope, keys: set[str]) -> set[str]:
+def _ids_in_scope(client: Client, scope: Scope, keys: set[str]) -> set[str]:
     """The ids of these that rows in the scope have."""
     if not keys:
         return set()
@@ -111,7 +116,7 @@ def _in_scope(client: Client, scope: Scope, keys: set[str]) -> set[str]:
     return {row[0] for row in client.query(query, scope.parameters, external_data=asked).result_rows}
 
 
-def _erased(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int]]:
+def _erased_places(client: Client, places: list[tuple[int, int]]) -> set[tuple[int, int]]:
     """The places of these in the log of requests whose records were erased."""
     if not places:
         return set()

@@ -9,18 +9,17 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 
 from operations.progress import Progress
-from operations.reconcile.differences import Pause, RowDifference, Scope
-from operations.reconcile.stretches import (
-    Marked,
-    Stretch,
-    chosen,
-    differing,
-    in_turn,
-    name_of,
-    on,
+from operations.reconcile.bucket_ranges import (
+    BucketRange,
+    Fingerprints,
+    bucket_condition,
+    bucket_name,
+    bucket_ranges,
+    differing_buckets,
     stable_differences,
-    stretches,
+    with_time_column,
 )
+from operations.reconcile.differences import Pause, RowDifference, Scope
 from runtime.addresses import dsn
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, of_days, of_hours
@@ -30,43 +29,43 @@ _HOURS = "SELECT workspace, toStartOfDay(start) AS at FROM feedback.rollup_rows 
 _DAY, _DAY_S = "toDateTime(toStartOfDay(start), 'UTC')", 86_400
 
 
-def rollups(
+def compare_rollups(
     client: Client, url: str, scope: Scope, pause: Pause, progress: Progress, *, repair: bool
 ) -> Iterator[RowDifference]:
     """The hours, then the days, whose rollups differ; `repair` recomputes them."""
     for period, name in (("hour", "rows"), ("day", "hours")):
-        look = partial(_look, client, scope, progress, period)
-        differing_buckets = stable_differences(client, look, pause)
-        found = RowDifference(f"rollups of {period}s that are not what their {name} come to")
-        found.add([name_of(bucket) for bucket in differing_buckets])
-        if repair and differing_buckets:
-            _in_engine(url, lambda engine, hours=differing_buckets: compute(engine, hours))  # type: ignore[misc]
-            with chosen(client, differing_buckets) as condition:
-                still = [hour for marked in look(condition) for hour in marked]
-            if still:
+        compare = partial(_compare, client, scope, progress, period)
+        wrong = stable_differences(client, compare, pause)
+        difference = RowDifference(f"rollups of {period}s that are not what their {name} come to")
+        difference.add([bucket_name(bucket) for bucket in wrong])
+        if repair and wrong:
+            _run_async(url, lambda engine, hours=wrong: compute(engine, hours))  # type: ignore[misc]
+            with bucket_condition(client, wrong) as condition:
+                still_wrong = [hour for differing in compare(condition) for hour in differing]
+            if still_wrong:
                 # Wrong numbers may have too high a version: only a new epoch exceeds it.
-                touch(url, still)
-        yield found
+                void_and_recompute(url, still_wrong)
+        yield difference
 
 
-def touch(url: str, hours: list[Hour]) -> None:
+def void_and_recompute(url: str, hours: list[Hour]) -> None:
     """Recompute the rollups of hours whose rows have been removed or copied again."""
-    _in_engine(url, lambda engine: recompute_after_removal(engine, hours))
+    _run_async(url, lambda engine: recompute_after_removal(engine, hours))
 
 
-def _look(client: Client, scope: Scope, progress: Progress, period: str, condition: str) -> Iterator[Marked]:
-    made_of = _COPIES if period == "hour" else _HOURS
-    made = f"SELECT workspace, start AS at FROM feedback.rollup_rows WHERE period = '{period}'"
-    found = stretches(client, f"{made_of} UNION ALL {made}", condition, scope)
-    for stretch in in_turn(found, f"rollups of {period}s compared", progress):
-        yield differing(client, stretch, _comparison(stretch, period, condition))
+def _compare(client: Client, scope: Scope, progress: Progress, period: str, condition: str) -> Iterator[Fingerprints]:
+    sources = _COPIES if period == "hour" else _HOURS
+    rollups = f"SELECT workspace, start AS at FROM feedback.rollup_rows WHERE period = '{period}'"
+    ranges = bucket_ranges(client, f"{sources} UNION ALL {rollups}", condition, scope)
+    for buckets in progress.track(f"rollups of {period}s compared", ranges):
+        yield differing_buckets(client, buckets, _comparison(buckets, period, condition))
 
 
-def _comparison(stretch: Stretch, period: str, condition: str) -> str:
-    """SQL for the buckets whose stored groups differ from the computed ones, each with a mark of the difference."""
+def _comparison(buckets: BucketRange, period: str, condition: str) -> str:
+    """SQL for the buckets whose stored groups differ from the computed ones, each with its fingerprint."""
 
-    def within(time: str, at: str, seconds: int = 0) -> str:
-        return f"{stretch.condition(time, seconds)} AND {on(condition, at)}"
+    def within(time: str, column: str, seconds: int = 0) -> str:
+        return f"{buckets.condition(time, seconds)} AND {with_time_column(condition, column)}"
 
     computed = f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS} FROM ("
     computed += of_hours(within("hour", "hour")) if period == "hour" else of_days(within("start", _DAY, _DAY_S - 1))
@@ -84,7 +83,7 @@ def _comparison(stretch: Stretch, period: str, condition: str) -> str:
     )
 
 
-def _in_engine(url: str, work: Callable[[AsyncClient], Awaitable[None]]) -> None:
+def _run_async(url: str, work: Callable[[AsyncClient], Awaitable[None]]) -> None:
     async def run() -> None:
         client = await clickhouse_connect.get_async_client(**dsn(url), autogenerate_session_id=False)
         try:

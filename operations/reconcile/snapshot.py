@@ -106,27 +106,27 @@ class HashRange:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The working table; a second check has another table with the trace hashes that it checks again."""
+    """The working table. `hashes` names the table with the trace hashes that a second check compares; None: all."""
 
     client: Client
     name: str
-    chosen: str | None
+    hashes: str | None
 
     @property
     def of_journal(self) -> str:
         """SQL for the entries of the journal that are compared."""
-        return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
+        return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.hashes})" if self.hashes else "1"
 
     def fill(self, stored: StoredTable, scope: Scope, progress: Progress) -> None:
         """Read a table once, partition by partition."""
         parts = partitions(self.client, stored.name)
-        chosen = f"{stored.hash} IN (SELECT h FROM {self.chosen})" if self.chosen else "1"
+        is_compared = f"{stored.hash} IN (SELECT h FROM {self.hashes})" if self.hashes else "1"
         with progress.step(f"rows of {stored.name} read", sum(rows for _, rows in parts)) as advance:
             for part, rows in parts:
                 self.client.command(
                     f"INSERT INTO {self.name} SELECT '{stored.name}', {stored.hash}, {stored.key}, {stored.place},"
                     f" {stored.version}, {stored.content} FROM feedback.{stored.name}"
-                    f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {chosen}"
+                    f" WHERE _partition_id = '{part}' AND {scope.condition(stored.created_at)} AND {is_compared}"
                     f" AND {stored.outlasts(part)}",
                     parameters=scope.parameters,
                     settings=SETTINGS,
@@ -152,15 +152,15 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[Snapshot]:
+def new_snapshot(client: Client, hashes: frozenset[int] | None = None) -> Iterator[Snapshot]:
     """An empty snapshot, for all trace hashes or for these."""
     columns = "name LowCardinality(String), trace_hash UInt32, key String, place UInt64, version UInt64, content UInt64"
     with working_table(client, columns, "(trace_hash, name, key)") as name, ExitStack() as entered:
-        chosen = None
+        hashes_table = None
         if hashes is not None:
-            chosen = entered.enter_context(working_table(client, "h UInt32", "h"))
-            client.insert_arrow(chosen, pa.table({"h": pa.array(sorted(hashes), pa.uint32())}), settings=SETTINGS)
-        yield Snapshot(client, name, chosen)
+            hashes_table = entered.enter_context(working_table(client, "h UInt32", "h"))
+            client.insert_arrow(hashes_table, pa.table({"h": pa.array(sorted(hashes), pa.uint32())}), settings=SETTINGS)
+        yield Snapshot(client, name, hashes_table)
 
 
 @contextmanager

@@ -35,28 +35,30 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Known:
+class Evidence:
     """What else is known of one feedback or trace.
 
-    `own` are places in the log that a row refers to and where the journal has an event of the same trace, which yields
-    no row without the lost events. `borne_out_until` is the place of the latest event of the trace if the aggregate of
-    the trace is stored exactly as the journal has it. `is_suspect`: other rows there are not explained by the journal.
+    `own_places` are places in the log that a row refers to and where the journal has an event of the same trace, which
+    yields no row without the lost events. `confirmed_until` is the place of the latest event of the trace if the
+    aggregate of the trace is stored exactly as the journal has it. `is_suspect`: other rows there are not explained by
+    the journal.
     """
 
     coverage: JournalCoverage
     partition: int
-    own: Collection[int] = ()
-    borne_out_until: int | None = None
+    own_places: Collection[int] = ()
+    confirmed_until: int | None = None
     is_suspect: bool = False
 
     def refutes(self, row: Row, wanted: Row) -> bool:
         """Whether other stored data contradict a row that refers to more than the journal has."""
-        seen = self.borne_out_until
-        is_anothers = row.sequence not in self.own and self.coverage.has_entry(
+        confirmed = self.confirmed_until
+        is_of_another_trace = row.sequence not in self.own_places and self.coverage.has_entry(
             (FEEDBACK_EVENTS, self.partition), row.sequence
         )
-        has_its_events = row.sequence <= wanted.sequence or is_anothers or (seen is not None and row.sequence > seen)
-        return has_its_events and (row.requests <= wanted.requests or seen is not None)
+        is_after_confirmed = confirmed is not None and row.sequence > confirmed
+        has_its_events = row.sequence <= wanted.sequence or is_of_another_trace or is_after_confirmed
+        return has_its_events and (row.requests <= wanted.requests or confirmed is not None)
 
     def may_lack(self, wanted: Row, *, is_in_place: bool) -> bool:
         """Whether the journal may have lost an event or request that belongs into the wanted row. Where a row is in its
@@ -77,7 +79,7 @@ class Verdict:
     """
 
     kind: str
-    doomed: tuple[Row, ...]
+    removed: tuple[Row, ...]
     writes: bool
 
 
@@ -97,22 +99,22 @@ def is_as_wanted(wanted: Row, stored: Sequence[Row], *, is_deleted: bool) -> boo
     return says_it and is_in_place and newest <= wanted.version and newest >> 16 == wanted.sequence
 
 
-def judge(wanted: Row, stored: Sequence[Row], known: Known) -> Verdict:
+def judge(wanted: Row, stored: Sequence[Row], evidence: Evidence) -> Verdict:
     """The verdict on stored rows that differ from the wanted row."""
-    beyond = [row for row in stored if row.sequence > wanted.sequence or row.requests > wanted.requests]
-    there = [row for row in stored if row.place == wanted.place and row not in beyond]
-    newest = max((row.version for row in there), default=0)
-    standing = [row for row in there if row.version == newest]
-    is_borne_out = newest >> 16 == wanted.sequence and any(row.content == wanted.content for row in standing)
-    strays = [row for row in stored if row not in there]
+    ahead = [row for row in stored if row.sequence > wanted.sequence or row.requests > wanted.requests]
+    in_place = [row for row in stored if row.place == wanted.place and row not in ahead]
+    newest = max((row.version for row in in_place), default=0)
+    current = [row for row in in_place if row.version == newest]
+    is_confirmed = newest >> 16 == wanted.sequence and any(row.content == wanted.content for row in current)
+    misplaced = [row for row in stored if row not in in_place]
     # The content of older rows does not matter: the row that is written now replaces them.
-    others = [row for row in standing if row.content != wanted.content and (is_borne_out or newest == wanted.version)]
-    doomed = tuple({*strays, *others})
+    differing = [row for row in current if row.content != wanted.content and (is_confirmed or newest == wanted.version)]
+    removed = tuple({*misplaced, *differing})
     # A merge may drop the right row for one that is to be removed, before that is gone.
-    writes = not is_borne_out or any(row.place == wanted.place for row in doomed)
-    is_believed = all(known.refutes(row, wanted) for row in beyond) and (
-        is_borne_out or not known.may_lack(wanted, is_in_place=bool(there))
+    writes = not is_confirmed or any(row.place == wanted.place for row in removed)
+    is_believed = all(evidence.refutes(row, wanted) for row in ahead) and (
+        is_confirmed or not evidence.may_lack(wanted, is_in_place=bool(in_place))
     )
     if not is_believed:
-        return Verdict(UNKNOWN, doomed, writes)
-    return Verdict(WRONG if stored else MISSING, doomed, writes)
+        return Verdict(UNKNOWN, removed, writes)
+    return Verdict(WRONG if stored else MISSING, removed, writes)

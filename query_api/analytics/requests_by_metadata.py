@@ -12,9 +12,9 @@ from typing import Any
 from query_api.analytics.group_pages import group_page
 from query_api.analytics.parameters import Page
 from query_api.clickhouse import Reader
+from query_api.current_rows import RANK
 from query_api.filters.conditions import MOST_LOOKED_UP, Conditions, conditions_on_requests, milliseconds
 from query_api.filters.parameters import SPECIALS, LogFilters
-from query_api.standing_rows import RANK
 
 _GROUPS = """
 SELECT
@@ -88,7 +88,7 @@ async def _feedback(
 ) -> dict[str, dict[str, Any]]:
     """The feedback on the traces of some groups, by their values."""
     requests, traces = sum(group["requests"] for group in groups), groups[0]["traces"]
-    began = stretches((group["first_seen"], group["last_seen"]) for group in groups)
+    began = merged_intervals((group["first_seen"], group["last_seen"]) for group in groups)
     first, last = (f"fromUnixTimestamp64Milli({{{end}_%d:Int64}})" for end in ("first", "last"))
     asked.add(
         " OR ".join(f"r.started_at BETWEEN {first} AND {last}" % (n, n) for n in range(len(began))),
@@ -103,8 +103,8 @@ async def _feedback(
     return {page[row.pop("place") - 1]: row for row in rows}
 
 
-def stretches(times: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """All of these times, ends included, as few stretches of which none touch: a hundred and one at most."""
+def merged_intervals(times: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """All of these times, ends included, as few intervals of which none touch: a hundred and one at most."""
     ordered = sorted(times)
     nearest = (max(last for _, last in ordered) - ordered[0][0]) / _MOST_GAPS
     found = ordered[:1]

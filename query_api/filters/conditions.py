@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from query_api.current_rows import RANK
 from query_api.filters.parameters import SPECIALS, LogFilters
-from query_api.standing_rows import RANK
 from query_api.trace_rows import requests_beside
 
 Amount = Literal["few", "some", "many"]

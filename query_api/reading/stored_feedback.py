@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from query_api.clickhouse import Reader
-from query_api.standing_rows import RANK
+from query_api.current_rows import RANK
 from runtime.concurrent_calls import answers_of
 
 _CREATE = """

@@ -9,11 +9,11 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from query_api.clickhouse import Reader
+from query_api.current_rows import PLACE, RANK
 from query_api.filters.conditions import Conditions
 from query_api.filters.cursors import Place, add_place
 from query_api.reading.feedback_page import COLUMNS
 from query_api.reading.receipts import CurrentFeedback, current_of
-from query_api.standing_rows import PLACE, RANK
 from query_api.trace_rows import feedback_of_traces, hashes_of
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query_api.clickhouse import Reader
+from query_api.current_rows import PLACE, RANK
 from query_api.reading.request_log_items import Pair
-from query_api.standing_rows import PLACE, RANK
 from query_api.trace_rows import feedback_of_traces, hashes_of
 
 MOST_PAIRS = 20

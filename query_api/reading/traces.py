@@ -12,6 +12,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
+from query_api.current_rows import RANK
 from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
@@ -20,7 +21,6 @@ from query_api.reading.request_log_items import COLUMNS, RequestLogFields, field
 from query_api.reading.span_tree import Span, in_tree_order
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
 from query_api.settings import QuerySettings
-from query_api.standing_rows import RANK
 from query_api.trace_rows import hashes_of, requests_of_traces
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError

@@ -32,8 +32,8 @@ def copied(source: str, condition: str) -> str:
     """
 
 
-def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
-    """A query for the rows of whole hours that meet the condition, and whether each row counts (`stands`).
+def with_current_flag(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+    """A query for the rows of whole hours that meet the condition, and whether each is current (`is_current`).
 
     `feedback` names the columns that identify a feedback. In one hour of one workspace feedback_id is enough, and
     cheaper.
@@ -55,7 +55,7 @@ def standing(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
             FROM ({copied("feedback.feedback_rows FINAL", condition)})
             WHERE feedback_id IN (SELECT feedback_id FROM ({_contested(rows, feedback)}))
         )
-    ) AS stands
+    ) AS is_current
     FROM feedback.feedback_hour_rows FINAL WHERE {condition}
     """
 

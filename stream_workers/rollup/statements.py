@@ -6,7 +6,7 @@ longer counts, because the feedback was deleted or a later event moved it to oth
 sum of the versions of its hours.
 """
 
-from stream_workers.rollup.hour_rows import standing
+from stream_workers.rollup.hour_rows import with_current_flag
 
 KEY = "dimension, environment, key"
 NUMBERS = (
@@ -66,12 +66,12 @@ def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> 
         FROM (
             SELECT
                 workspace, hour, {alike},
-                {_sums_if("stands")} AS of_models,
+                {_sums_if("is_current")} AS of_models,
                 {_sums_if("counts")} AS of_feedback,
-                sum(toUInt128(version) * 2 + 2 - (stands AND NOT is_contested)) AS versions
+                sum(toUInt128(version) * 2 + 2 - (is_current AND NOT is_contested)) AS versions
             FROM (
-                SELECT *, join_state = 'joined' AS is_joined, stands AND model_number = 1 AS counts
-                FROM ({standing(condition, feedback)})
+                SELECT *, join_state = 'joined' AS is_joined, is_current AND model_number = 1 AS counts
+                FROM ({with_current_flag(condition, feedback)})
             )
             GROUP BY workspace, hour, {alike}
         ) AS alike

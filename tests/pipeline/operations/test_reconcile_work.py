@@ -1,4 +1,4 @@
-"""`feedback reconcile` reads so many rows as there are, and not so many times as they come in ranges and stretches."""
+"""`feedback reconcile` reads so many rows as there are, and not so many times as there are ranges."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 from clickhouse_connect.driver.client import Client
 
-from operations.reconcile import snapshot, stretches
+from operations.reconcile import bucket_ranges, snapshot
 from runtime.times import rfc3339
 from schemas import ids
 from schemas.murmur2 import murmur2
@@ -45,7 +45,7 @@ def as_records(topic: str, events: list[dict[str, Any]], first: int) -> list[Con
 
 def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "ENTRIES_AT_ONCE", 150)
-    monkeypatch.setattr(stretches, "ROWS_AT_ONCE", 150)
+    monkeypatch.setattr(bucket_ranges, "ROWS_AT_ONCE", 150)
 
     def read(client: Client, first: int, end: int) -> int:
         store(client, first, end)

@@ -7,7 +7,7 @@ import pytest
 from operations.broker_offsets import GAP
 from operations.lost_records import SequenceRange
 from operations.reconcile.lost_places import JournalCoverage, without_bases
-from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Known, Row, is_as_wanted, judge
+from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Evidence, Row, is_as_wanted, judge
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 FEEDBACK, REQUESTS = (FEEDBACK_EVENTS, 0), (REQUEST_LOGS, 0)
@@ -25,7 +25,7 @@ WANTED = row()
 
 
 @pytest.mark.parametrize(
-    ("stored", "coverage", "kind", "doomed", "writes"),
+    ("stored", "coverage", "kind", "removed", "writes"),
     [
         ([], WHOLE, MISSING, [], True),
         ([], HOLE_BEFORE, UNKNOWN, [], True),
@@ -49,10 +49,10 @@ WANTED = row()
         ([row(40, content=9)], WHOLE, WRONG, [], True),
     ],
 )
-def test_a_verdict(stored: list[Row], coverage: JournalCoverage, kind: str, doomed: list[Row], writes: bool) -> None:
+def test_a_verdict(stored: list[Row], coverage: JournalCoverage, kind: str, removed: list[Row], writes: bool) -> None:
     assert not is_as_wanted(WANTED, stored, is_deleted=False)
-    verdict = judge(WANTED, stored, Known(coverage, 0))
-    assert (verdict.kind, [*verdict.doomed], verdict.writes) == (kind, doomed, writes)
+    verdict = judge(WANTED, stored, Evidence(coverage, 0))
+    assert (verdict.kind, [*verdict.removed], verdict.writes) == (kind, removed, writes)
 
 
 @pytest.mark.parametrize(("beyond", "seen", "kind"), [
@@ -61,15 +61,15 @@ def test_a_verdict(stored: list[Row], coverage: JournalCoverage, kind: str, doom
 def test_an_aggregate_that_is_as_the_journal_has_it_refutes_what_goes_beyond(
     beyond: Row, seen: int | None, kind: str
 ) -> None:
-    assert judge(WANTED, [beyond, WANTED], Known(WHOLE, 0, borne_out_until=seen)).kind == kind
+    assert judge(WANTED, [beyond, WANTED], Evidence(WHOLE, 0, confirmed_until=seen)).kind == kind
 
 
 def test_nothing_is_believed_beside_what_is_not_accounted_for() -> None:
-    known: Any = {"coverage": WHOLE, "partition": 0}
-    assert judge(WANTED, [row(content=9)], Known(**known)).kind == WRONG
-    assert judge(WANTED, [row(content=9)], Known(**known, is_suspect=True)).kind == UNKNOWN
+    evidence: Any = {"coverage": WHOLE, "partition": 0}
+    assert judge(WANTED, [row(content=9)], Evidence(**evidence)).kind == WRONG
+    assert judge(WANTED, [row(content=9)], Evidence(**evidence, is_suspect=True)).kind == UNKNOWN
     # The journal has the event, but of the same trace, where it comes to nothing without one that is lost.
-    assert judge(WANTED, [row(60), WANTED], Known(**known, own={60})).kind == UNKNOWN
+    assert judge(WANTED, [row(60), WANTED], Evidence(**evidence, own_places={60})).kind == UNKNOWN
 
 
 @pytest.mark.parametrize("stored", [[WANTED], [WANTED, WANTED], [row(requests=0)], [row(40, content=9), WANTED]])

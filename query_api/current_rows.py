@@ -1,4 +1,4 @@
-"""Which of several rows of one feedback stands: SQL for what FINAL keeps, where FINAL itself would read too much.
+"""Which of several rows of one feedback is current: SQL for what FINAL keeps, where FINAL would read too much.
 
 A row's place never changes, the highest version in it counts, and of rows under one version the one that was stored
 last: ClickHouse numbers the blocks of a partition as they are stored.
@@ -8,4 +8,4 @@ PLACE = "home_environment, home_organisation, home_prompt, home_user, created_at
 """Columns that tell rows of feedback.feedback_rows apart within a workspace."""
 
 RANK = "(version, _block_number)"
-"""The row that stands in a place has the highest."""
+"""The current row of a place has the highest."""
