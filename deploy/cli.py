@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate_command.add_to(commands)
 
     topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
-    command_options.kafka(topics)
+    command_options.add_kafka(topics)
     topics.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
     topics.add_argument("--replication", type=_count, default=1, help="replicas of each partition (%(default)s)")
     topics.set_defaults(run=_topics)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import clickhouse, kafka, offset_base
-from operations.lost_records import Losses, SequenceRange, merged, noted, within
+from operations.lost_records import Losses, SequenceRange, clip_ranges, merge_ranges, read_losses
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 
@@ -124,7 +124,7 @@ def faults_of(accounts: Iterable[Account]) -> dict[str, int]:
     return {kind: sum(getattr(each, kind) for each in listed) for kind in FAULTS}
 
 
-def is_of_no_workers(accounts: Iterable[Account]) -> bool:
+def is_foreign_group(accounts: Iterable[Account]) -> bool:
     """Whether the group has committed nothing although records are stored: then it is not the group of the workers."""
     listed = list(accounts)
     return any(each.stored + each.dead for each in listed) and not any(each.log.has_commit for each in listed)
@@ -138,7 +138,7 @@ def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> 
     with clickhouse(clickhouse_url) as client:
         logs = kafka(bootstrap, _logs(bootstrap, group))
         first = offset_base(client, base)
-        known = noted(client)
+        known = read_losses(client)
         accounts = [_account(client, log, first, known.get((log.topic, log.partition), Losses())) for log in logs]
         ends = kafka(bootstrap, end_offsets(bootstrap, INPUTS))
         return [_with_strangers(client, each, first, ends) for each in accounts]
@@ -168,10 +168,10 @@ def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Ac
     stored, dead, erased, doubled, returned, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
     if log.topic == REQUEST_LOGS:
         returned += client.query(_RETURNED_REQUESTS, bounds | place).result_rows[0][0]
-    unread = base + log.committed if log.has_commit else _after_the_last(client, log, base)
+    unread = base + log.committed if log.has_commit else _first_unread_sequence(client, log, base)
     losses.lost.append(SequenceRange(unread, base + log.start))
-    known_here = within(losses.known, base + log.start, base + commit)
-    missing = commit - log.start - below - nowhere(client, log, known_here)
+    known_here = clip_ranges(losses.known, base + log.start, base + commit)
+    missing = commit - log.start - below - count_unstored(client, log, known_here)
     offsets = []
     if missing:
         wanted = place | {"start": base + log.start, "count": commit - log.start} | _bounds(known_here)
@@ -186,14 +186,14 @@ def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Ac
         doubled=doubled,
         returned=returned,
         strangers=0,
-        lost=nowhere(client, log, losses.open),
-        acknowledged=nowhere(client, log, merged(losses.acknowledged)),
+        lost=count_unstored(client, log, losses.open),
+        acknowledged=count_unstored(client, log, merge_ranges(losses.acknowledged)),
         missing_offsets=offsets,
         lost_ranges=losses.open,
     )
 
 
-def nowhere(client: Client, log: PartitionLog, ranges: Sequence[SequenceRange]) -> int:
+def count_unstored(client: Client, log: PartitionLog, ranges: Sequence[SequenceRange]) -> int:
     """How many of these sequences have no row anywhere."""
     if not ranges:
         return 0
@@ -202,7 +202,7 @@ def nowhere(client: Client, log: PartitionLog, ranges: Sequence[SequenceRange]) 
     return sum(each.end - each.first for each in ranges) - found
 
 
-def _after_the_last(client: Client, log: PartitionLog, base: int) -> int:
+def _first_unread_sequence(client: Client, log: PartitionLog, base: int) -> int:
     """The sequence from which on records are unread where there is no commit: after the last stored one."""
     if log.start == 0:
         return base

@@ -21,9 +21,9 @@ _ABOUT = (
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     audit = commands.add_parser("audit", help="count that every accepted record is stored or dead", description=_ABOUT)
-    options.engines(audit, with_kafka=True)
-    options.group(audit)
-    options.offset_base(audit)
+    options.add_engines(audit, with_kafka=True)
+    options.add_group(audit)
+    options.add_offset_base(audit)
     audit.add_argument(
         "--acknowledge",
         action="store_true",
@@ -33,29 +33,29 @@ def add_to(commands: Any) -> None:
     audit.set_defaults(run=_audit)
 
 
-def _audit(given: argparse.Namespace) -> int:
-    from operations.audit import audit, faults_of, is_of_no_workers
-    from operations.check_results import keep, result_of
-    from operations.lost_records import note
+def _audit(args: argparse.Namespace) -> int:
+    from operations.audit import audit, faults_of, is_foreign_group
+    from operations.check_results import result_of, store_result
+    from operations.lost_records import store_losses
 
-    if given.note and not given.acknowledge:
+    if args.note and not args.acknowledge:
         raise CommandError("--note goes with --acknowledge.")
     began = datetime.now(UTC)
-    accounts = audit(given.clickhouse_url, given.bootstrap, given.group, given.offset_base)
+    accounts = audit(args.clickhouse_url, args.bootstrap, args.group, args.offset_base)
     difference = _tell_accounts(accounts)
-    if is_of_no_workers(accounts):
+    if is_foreign_group(accounts):
         raise CommandError(
-            f"The group {given.group} has committed nothing, and records are stored all the same: is it the workers'?"
+            f"The group {args.group} has committed nothing, and records are stored all the same: is it the workers'?"
             " FEEDBACK_CONSUMER_GROUP or --group names it."
         )
     faults = faults_of(accounts)
     lost = faults["lost"]
-    with clickhouse(given.clickhouse_url) as client:
-        keep(client, "audit", result_of(began, faults | ({"lost": 0} if given.acknowledge else {})))
-        if not given.acknowledge:
+    with clickhouse(args.clickhouse_url) as client:
+        store_result(client, "audit", result_of(began, faults | ({"lost": 0} if args.acknowledge else {})))
+        if not args.acknowledge:
             return 1 if difference else 0
         open_ranges = [((a.log.topic, a.log.partition), each) for a in accounts for each in a.lost_ranges]
-        note(client, open_ranges, is_acknowledged=True, text=given.note)
+        store_losses(client, open_ranges, is_acknowledged=True, text=args.note)
     print(f"{lost} lost records are acknowledged from now on.")
     return 1 if difference - lost else 0
 

@@ -26,7 +26,7 @@ def offset_base(stored: int | None, former: int | None) -> int:
     return max(known) + GAP if known else 0
 
 
-async def base_of_lasting_log(file: Path, clickhouse_url: str) -> int:
+async def base_of_durable_log(file: Path, clickhouse_url: str) -> int:
     """The base of a log on disk: computed before its first record is read, and kept in this file."""
     base = _read(file)
     if base is None:

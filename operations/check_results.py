@@ -11,7 +11,7 @@ from typing import Literal
 from clickhouse_connect.driver.client import Client
 from pydantic import BaseModel, Field, ValidationError
 
-from operations.retention import note
+from operations.retention import store_setting
 
 Check = Literal["audit", "reconcile"]
 
@@ -48,9 +48,9 @@ def result_of(
     )
 
 
-def keep(client: Client, check: Check, result: CheckResult) -> None:
+def store_result(client: Client, check: Check, result: CheckResult) -> None:
     """Store a result in place of the former one. Raises what the client raises."""
-    note(client, _NAMES[check], result.model_dump_json())
+    store_setting(client, _NAMES[check], result.model_dump_json())
 
 
 def last_results(client: Client) -> dict[Check, CheckResult]:

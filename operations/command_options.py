@@ -19,14 +19,14 @@ _LAST_PARTITION, _LAST_SEQUENCE = 2**16 - 1, 2**64 - 1
 _DIGITS = re.compile(r"[0-9]{1,20}").fullmatch
 
 
-def engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
+def add_engines(parser: argparse.ArgumentParser, *, with_kafka: bool = False) -> None:
     """Add --clickhouse-url, and --bootstrap where the command speaks to Kafka."""
-    clickhouse(parser)
+    add_clickhouse(parser)
     if with_kafka:
-        kafka(parser)
+        add_kafka(parser)
 
 
-def clickhouse(parser: argparse.ArgumentParser) -> None:
+def add_clickhouse(parser: argparse.ArgumentParser) -> None:
     """Add --clickhouse-url."""
     parser.add_argument(
         "--clickhouse-url",
@@ -36,7 +36,7 @@ def clickhouse(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def kafka(parser: argparse.ArgumentParser) -> None:
+def add_kafka(parser: argparse.ArgumentParser) -> None:
     """Add --bootstrap."""
     parser.add_argument(
         "--bootstrap",
@@ -46,7 +46,7 @@ def kafka(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def group(parser: argparse.ArgumentParser) -> None:
+def add_group(parser: argparse.ArgumentParser) -> None:
     """Add --group."""
     parser.add_argument(
         "--group", default=os.environ.get("FEEDBACK_CONSUMER_GROUP") or GROUP, help="the workers' group (%(default)s)"
@@ -58,14 +58,14 @@ def rollup_group() -> str:
     return os.environ.get("FEEDBACK_ROLLUP_GROUP") or ROLLUP_GROUP
 
 
-def yes(parser: argparse.ArgumentParser) -> None:
-    """Add --yes, for `confirmed`."""
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add --yes, for `confirm`."""
     parser.add_argument("--yes", action="store_true", help="do it without asking; needed where nobody can be asked")
 
 
-def confirmed(given: argparse.Namespace, question: str) -> bool:
+def confirm(args: argparse.Namespace, question: str) -> bool:
     """Whether to go on: --yes was given, or the user answers y. CommandError where there is no terminal to ask at."""
-    if given.yes:
+    if args.yes:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError("It changes what cannot be changed back, and nobody can be asked here: add --yes.")
@@ -73,7 +73,7 @@ def confirmed(given: argparse.Namespace, question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def offset_base(parser: argparse.ArgumentParser) -> None:
+def add_offset_base(parser: argparse.ArgumentParser) -> None:
     """Add --offset-base."""
     parser.add_argument(
         "--offset-base",
@@ -111,12 +111,12 @@ def time(text: str) -> datetime:
 def seconds(text: str) -> float:
     """Seconds, from 0 to 3600."""
     try:
-        given = float(text)
+        value = float(text)
     except ValueError:
-        given = -1
-    if not 0 <= given <= 3600:
+        value = -1
+    if not 0 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: expected 0 to 3600")
-    return given
+    return value
 
 
 def number(least: int, most: int) -> Callable[[str], int]:

@@ -37,15 +37,15 @@ class Losses:
     @property
     def known(self) -> list[SequenceRange]:
         """All losses, each sequence once."""
-        return merged(self.lost + self.acknowledged)
+        return merge_ranges(self.lost + self.acknowledged)
 
     @property
     def open(self) -> list[SequenceRange]:
         """The losses that are not acknowledged."""
-        return without(merged(self.lost), merged(self.acknowledged))
+        return subtract_ranges(merge_ranges(self.lost), merge_ranges(self.acknowledged))
 
 
-def merged(ranges: Iterable[SequenceRange]) -> list[SequenceRange]:
+def merge_ranges(ranges: Iterable[SequenceRange]) -> list[SequenceRange]:
     """The same sequences in the fewest ranges, sorted."""
     found: list[SequenceRange] = []
     for each in sorted(ranges):
@@ -58,7 +58,7 @@ def merged(ranges: Iterable[SequenceRange]) -> list[SequenceRange]:
     return found
 
 
-def without(ranges: Iterable[SequenceRange], others: Iterable[SequenceRange]) -> list[SequenceRange]:
+def subtract_ranges(ranges: Iterable[SequenceRange], others: Iterable[SequenceRange]) -> list[SequenceRange]:
     """Merged ranges without the sequences of other merged ranges."""
     left = list(ranges)
     for other in others:
@@ -70,12 +70,12 @@ def without(ranges: Iterable[SequenceRange], others: Iterable[SequenceRange]) ->
     return left
 
 
-def within(ranges: Iterable[SequenceRange], first: int, end: int) -> list[SequenceRange]:
+def clip_ranges(ranges: Iterable[SequenceRange], first: int, end: int) -> list[SequenceRange]:
     """The parts of these ranges from `first` to before `end`."""
-    return merged(SequenceRange(max(each.first, first), min(each.end, end)) for each in ranges)
+    return merge_ranges(SequenceRange(max(each.first, first), min(each.end, end)) for each in ranges)
 
 
-def noted(client: Client) -> dict[Place, Losses]:
+def read_losses(client: Client) -> dict[Place, Losses]:
     """All noted losses, by partition. Raises what the client raises."""
     found: dict[Place, Losses] = {}
     for topic, partition, is_acknowledged, first, end in client.query(_NOTED).result_rows:
@@ -84,7 +84,7 @@ def noted(client: Client) -> dict[Place, Losses]:
     return found
 
 
-def note(
+def store_losses(
     client: Client, losses: Iterable[tuple[Place, SequenceRange]], *, is_acknowledged: bool = False, text: str = ""
 ) -> None:
     """Note these ranges as lost, or as acknowledged. Returns when ClickHouse has stored it."""

@@ -15,9 +15,9 @@ def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
     migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
-    options.engines(migrate, with_kafka=True)
-    options.group(migrate)
-    options.yes(migrate)
+    options.add_engines(migrate, with_kafka=True)
+    options.add_group(migrate)
+    options.add_yes(migrate)
     migrate.add_argument(
         "--without-kafka",
         action="store_true",
@@ -26,33 +26,33 @@ def add_to(commands: Any) -> None:
     migrate.set_defaults(run=_migrate)
 
 
-def _migrate(given: argparse.Namespace) -> int:
+def _migrate(args: argparse.Namespace) -> int:
     from operations.migrate import migrate, planned
     from operations.retention import apply_settings
 
     # Only a version to go to can lead downwards.
-    undone = [] if given.to is None else [step for step in planned(given.clickhouse_url, given.to) if step.undo]
-    if undone and not _may_undo(given, undone):
+    undone = [] if args.to is None else [step for step in planned(args.clickhouse_url, args.to) if step.undo]
+    if undone and not _may_undo(args, undone):
         print("Nothing was changed.")
         return 1
-    steps = migrate(given.clickhouse_url, given.to)
-    changed = [] if given.to is not None else apply_settings(given.clickhouse_url, os.environ)
+    steps = migrate(args.clickhouse_url, args.to)
+    changed = [] if args.to is not None else apply_settings(args.clickhouse_url, os.environ)
     for line in (*steps, *changed):
         print(line)
     if not steps and not changed:
-        print(f"ClickHouse at {without_password(given.clickhouse_url)} is already there: nothing to do.")
+        print(f"ClickHouse at {without_password(args.clickhouse_url)} is already there: nothing to do.")
     return 0
 
 
-def _may_undo(given: argparse.Namespace, undone: "list[Step]") -> bool:
+def _may_undo(args: argparse.Namespace, undone: "list[Step]") -> bool:
     """Print what undoing these removes, refuse while programs may write, and ask."""
     from operations.connections import clickhouse
     from operations.consumer_groups import refuse_members
     from operations.migrate import removed
 
-    with clickhouse(given.clickhouse_url) as client:
+    with clickhouse(args.clickhouse_url) as client:
         for step in undone:
             print(f"would undo {step.name}: {'; '.join(removed(client, step)) or 'removes no rows'}")
-    if not given.without_kafka:
-        refuse_members(given.bootstrap, given.group, options.rollup_group())
-    return options.confirmed(given, "What is removed cannot be brought back but from a backup. Undo all of it?")
+    if not args.without_kafka:
+        refuse_members(args.bootstrap, args.group, options.rollup_group())
+    return options.confirm(args, "What is removed cannot be brought back but from a backup. Undo all of it?")

@@ -20,6 +20,6 @@ ORDER BY min(hours), count() DESC
 COLUMNS = ["age", "environment", "organisation", "pending", "orphaned", "oldest", "its trace id"]
 
 
-def report(client: Client, workspace: str) -> list[list[Any]]:
+def orphan_counts(client: Client, workspace: str) -> list[list[Any]]:
     """Rows of COLUMNS, youngest first."""
     return [list(row) for row in client.query(_AGES, {"workspace": workspace}).result_rows]

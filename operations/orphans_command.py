@@ -10,18 +10,18 @@ from operations.connections import clickhouse, table
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     orphans = commands.add_parser("orphans", help="feedback that no request has joined, by age")
-    options.engines(orphans)
+    options.add_engines(orphans)
     orphans.add_argument("--workspace", default="default", help="whose feedback (%(default)s)")
     orphans.set_defaults(run=_orphans)
 
 
-def _orphans(given: argparse.Namespace) -> int:
+def _orphans(args: argparse.Namespace) -> int:
     from operations import workspaces
-    from operations.orphans import COLUMNS, report
+    from operations.orphans import COLUMNS, orphan_counts
 
-    with clickhouse(given.clickhouse_url) as client:
-        workspaces.require(client, given.workspace)
-        rows = report(client, given.workspace)
+    with clickhouse(args.clickhouse_url) as client:
+        workspaces.require(client, args.workspace)
+        rows = orphan_counts(client, args.workspace)
     if not rows:
         print("Every feedback has been joined.")
         return 0

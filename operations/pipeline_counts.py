@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from operations.audit import PartitionLog, nowhere
+from operations.audit import PartitionLog, count_unstored
 from operations.connections import kafka, offset_base
-from operations.lost_records import merged, noted
-from operations.pipeline_progress import GroupPartition, Look, Offsets
+from operations.lost_records import merge_ranges, read_losses
+from operations.pipeline_progress import GroupOffsets, GroupPartition, Offsets
 from runtime.concurrent_calls import answers_of
 from runtime.kafka_offsets import committed_offsets, end_offsets, start_offsets
 
@@ -29,12 +29,12 @@ class Counts(NamedTuple):
     acknowledged: int
 
 
-def look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
+def read_offsets(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> GroupOffsets:
     """The offsets of the topics that each group reads. CommandError where Kafka does not answer."""
-    return kafka(bootstrap, _look(bootstrap, groups))
+    return kafka(bootstrap, _read_offsets(bootstrap, groups))
 
 
-async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
+async def _read_offsets(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> GroupOffsets:
     topics = sorted({topic for read in groups.values() for topic in read})
     # Commits are read first, so that they lie below the ends, which are read later.
     committed = await answers_of(*[committed_offsets(bootstrap, group, read) for group, read in groups.items()])
@@ -49,7 +49,7 @@ async def _look(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> Look:
     }
 
 
-def counts(client: Client, given_base: int | None) -> Counts:
+def read_counts(client: Client, given_base: int | None) -> Counts:
     """The counts of all workspaces together. Raises what the client raises."""
     base = offset_base(client, given_base)
     of_this_log = f" WHERE sequence >= {base}" if base else ""
@@ -58,8 +58,8 @@ def counts(client: Client, given_base: int | None) -> Counts:
     rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{t}{of_this_log})' for t in tables)}")
     *stored, dead, erased = map(int, rows.result_rows[0])
     lost = acknowledged = 0
-    for (topic, partition), losses in noted(client).items():
+    for (topic, partition), losses in read_losses(client).items():
         log = PartitionLog(topic, partition, 0, 0, 0)
-        lost += nowhere(client, log, losses.open)
-        acknowledged += nowhere(client, log, merged(losses.acknowledged))
+        lost += count_unstored(client, log, losses.open)
+        acknowledged += count_unstored(client, log, merge_ranges(losses.acknowledged))
     return Counts(sum(stored), dead, erased, lost, acknowledged)

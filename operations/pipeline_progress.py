@@ -38,7 +38,7 @@ class Offsets(NamedTuple):
         return max(0, self.end - self.done)
 
 
-Look = dict[GroupPartition, Offsets]
+GroupOffsets = dict[GroupPartition, Offsets]
 
 
 class Rates(NamedTuple):
@@ -53,20 +53,20 @@ class PipelineProgress:
     """The offsets as this process has read them over time."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, Look]] = deque()
+        self._readings: deque[tuple[float, GroupOffsets]] = deque()
         self._unmoved_since: dict[GroupPartition, tuple[int, float]] = {}
 
-    def see(self, at_s: float, look: Look) -> None:
+    def record(self, at_s: float, offsets_read: GroupOffsets) -> None:
         """Record the offsets that were read at this time of a steady clock."""
-        before = self._looks[-1][1] if self._looks else {}
-        if any(place in before and look[place].end < before[place].end for place in look):
+        before = self._readings[-1][1] if self._readings else {}
+        if any(place in before and offsets_read[place].end < before[place].end for place in offsets_read):
             # The topics were created again: earlier offsets mean nothing now.
-            self._looks.clear()
+            self._readings.clear()
             self._unmoved_since.clear()
-        while self._looks and at_s - self._looks[0][0] > LOOK_BACK_S:
-            self._looks.popleft()
-        self._looks.append((at_s, look))
-        for place, offsets in look.items():
+        while self._readings and at_s - self._readings[0][0] > LOOK_BACK_S:
+            self._readings.popleft()
+        self._readings.append((at_s, offsets_read))
+        for place, offsets in offsets_read.items():
             known = self._unmoved_since.get(place)
             if not offsets.lag:
                 self._unmoved_since.pop(place, None)
@@ -76,16 +76,16 @@ class PipelineProgress:
     def stalled_s(self, place: GroupPartition) -> float:
         """For how long the group has stalled in this partition; 0 where it is not known to have stalled."""
         known = self._unmoved_since.get(place)
-        return self._looks[-1][0] - known[1] if known and self._looks else 0.0
+        return self._readings[-1][0] - known[1] if known and self._readings else 0.0
 
     def rates(self, group: str) -> Rates | None:
         """The rates of what this group reads; None until offsets of two times are known."""
-        if not self._looks or (seconds := self._looks[-1][0] - self._looks[0][0]) < _LEAST_S:
+        if not self._readings or (seconds := self._readings[-1][0] - self._readings[0][0]) < _LEAST_S:
             return None
-        first, last = (_sums(look, group) for look in (self._looks[0][1], self._looks[-1][1]))
+        first, last = (_sums(offsets_read, group) for offsets_read in (self._readings[0][1], self._readings[-1][1]))
         return Rates((last[0] - first[0]) / seconds, (last[1] - first[1]) / seconds, seconds)
 
 
-def _sums(look: Look, group: str) -> tuple[int, int]:
-    of_group: Iterable[Offsets] = [offsets for place, offsets in look.items() if place.group == group]
+def _sums(offsets_read: GroupOffsets, group: str) -> tuple[int, int]:
+    of_group: Iterable[Offsets] = [offsets for place, offsets in offsets_read.items() if place.group == group]
     return sum(each.end for each in of_group), sum(each.done for each in of_group)

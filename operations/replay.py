@@ -33,7 +33,7 @@ class ReplayStep:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReplayRequest:
     """What to read again: from an offset or a time on, of these topics, and of one partition or all."""
 
     since: int | datetime
@@ -52,18 +52,20 @@ def plan(wanted: Mapping[tuple[str, int], int], starts: Offsets, committed: Offs
     return steps
 
 
-def expired(wanted: Mapping[tuple[str, int], int], starts: Offsets) -> dict[tuple[str, int], int]:
+def deleted_records(wanted: Mapping[tuple[str, int], int], starts: Offsets) -> dict[tuple[str, int], int]:
     """How many of the wanted records Kafka has deleted, by partition."""
     return {place: starts[place] - offset for place, offset in wanted.items() if offset < starts[place]}
 
 
-def steps_back(bootstrap: str, group: str, wanted: Wanted) -> tuple[list[ReplayStep], dict[tuple[str, int], int]]:
+def steps_back(
+    bootstrap: str, group: str, wanted: ReplayRequest
+) -> tuple[list[ReplayStep], dict[tuple[str, int], int]]:
     """The steps, and how many of the wanted records Kafka has deleted. CommandError where Kafka does not answer."""
     return kafka(bootstrap, _steps_back(bootstrap, group, wanted))
 
 
 async def _steps_back(
-    bootstrap: str, group: str, wanted: Wanted
+    bootstrap: str, group: str, wanted: ReplayRequest
 ) -> tuple[list[ReplayStep], dict[tuple[str, int], int]]:
     starts = await start_offsets(bootstrap, wanted.topics)
     ends = await end_offsets(bootstrap, wanted.topics)
@@ -80,7 +82,7 @@ async def _steps_back(
         offsets = await _offsets_at(bootstrap, wanted.since, {place: ends[place] for place in places})
         return plan(offsets, starts, committed), {}
     offsets = dict.fromkeys(places, wanted.since)
-    return plan(offsets, starts, committed), expired(offsets, starts)
+    return plan(offsets, starts, committed), deleted_records(offsets, starts)
 
 
 async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets:

@@ -17,7 +17,7 @@ _ABOUT = (
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     replay = commands.add_parser("replay", help="have the workers read records again", description=_ABOUT)
-    options.kafka(replay)
+    options.add_kafka(replay)
     since = replay.add_mutually_exclusive_group(required=True)
     since.add_argument("--from-time", type=options.time, metavar="TIME", help="accepted since, as 2026-01-31T12:00Z")
     since.add_argument(
@@ -25,42 +25,42 @@ def add_to(commands: Any) -> None:
     )
     replay.add_argument("--topic", choices=INPUTS, help=f"{' or '.join(INPUTS)} (both)")
     replay.add_argument("--partition", type=_partition, metavar="N", help="its number, or all (all, with --from-time)")
-    options.group(replay)
+    options.add_group(replay)
     replay.add_argument("--dry-run", action="store_true", help="only show what would be read again")
-    options.yes(replay)
+    options.add_yes(replay)
     replay.set_defaults(run=_replay)
 
 
-def _replay(given: argparse.Namespace) -> int:
+def _replay(args: argparse.Namespace) -> int:
     from operations.consumer_groups import refuse_members
-    from operations.replay import Wanted, set_back, steps_back
+    from operations.replay import ReplayRequest, set_back, steps_back
 
-    if given.from_offset is not None and (given.partition is None or given.topic is None):
+    if args.from_offset is not None and (args.partition is None or args.topic is None):
         raise CommandError("--from-offset goes with --topic and --partition: offsets count within one partition.")
-    since = given.from_offset if given.from_time is None else given.from_time
-    topics = (given.topic,) if given.topic else INPUTS
-    partition = None if given.partition in (None, "all") else given.partition
-    steps, expired = steps_back(given.bootstrap, given.group, Wanted(since, topics, partition))
-    for (topic, number), count in sorted(expired.items()):
+    since = args.from_offset if args.from_time is None else args.from_time
+    topics = (args.topic,) if args.topic else INPUTS
+    partition = None if args.partition in (None, "all") else args.partition
+    steps, deleted_records = steps_back(args.bootstrap, args.group, ReplayRequest(since, topics, partition))
+    for (topic, number), count in sorted(deleted_records.items()):
         print(f"{topic}/{number}: {count} records from there on are gone from Kafka, so it begins at the first it has")
     if not steps:
-        print(f"Nothing to read again: the group {given.group} has not read anything from there on.")
+        print(f"Nothing to read again: the group {args.group} has not read anything from there on.")
         return 0
     rows: list[list[Any]] = [[s.topic, str(s.partition), s.committed, s.target, s.records] for s in steps]
     total = sum(s.records for s in steps)
     rows.append(["all", "", "", "", total])
     for line in table(["topic", "partition", "committed", "from offset", "records"], rows):
         print(line)
-    if given.dry_run:
+    if args.dry_run:
         print("This was a dry run: nothing was changed.")
         return 0
-    refuse_members(given.bootstrap, given.group)
-    if not options.confirmed(given, f"Have the workers read {total:,} records again?"):
+    refuse_members(args.bootstrap, args.group)
+    if not options.confirm(args, f"Have the workers read {total:,} records again?"):
         print("Nothing was changed.")
         return 1
-    set_back(given.bootstrap, given.group, steps)
+    set_back(args.bootstrap, args.group, steps)
     print(
-        f"The group {given.group} is set back. Start the workers: they read {total:,} records again. What was erased is"
+        f"The group {args.group} is set back. Start the workers: they read {total:,} records again. What was erased is"
         " stored again by this: `feedback audit` counts it, and the same `feedback erase` removes it."
     )
     return 0

@@ -83,7 +83,7 @@ POLICIES = (
 )
 SETTINGS = (_TRACES, *dict.fromkeys(each.setting for each in POLICIES))
 # Tables with parts of traces. In data of earlier versions they may have a time to live.
-OF_TRACES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
+TRACE_TABLES = ("journal", "feedback_rows", "trace_aggregate_rows", "request_log_rows")
 
 
 _IN_FORCE = """
@@ -93,11 +93,11 @@ FROM system.tables WHERE database = 'feedback'
 
 
 @dataclass(frozen=True)
-class _InForce:
-    """What ClickHouse keeps now: engine and statement of each table, and the numbers that were noted, by name."""
+class _AppliedPolicies:
+    """What ClickHouse keeps now: engine and statement of each table, and the stored numbers, by name."""
 
     tables: Mapping[str, tuple[str, str]]
-    noted: Mapping[str, int]
+    settings: Mapping[str, int]
 
     def days(self, kept: RetentionPolicy) -> int | None:
         """For how many days the data of this policy are kept; None: for ever."""
@@ -143,59 +143,63 @@ def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
     require_valid(environment)
     hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
     with clickhouse(url) as client:
-        now = _in_force(client)
-        changed = [sentence for table in OF_TRACES if (sentence := _keep_rows(client, table, now.days_of_table(table)))]
-        _show_rollups(client, now, rollups)
+        applied = _read_applied(client)
+        changed = [
+            sentence for table in TRACE_TABLES if (sentence := _keep_rows(client, table, applied.days_of_table(table)))
+        ]
+        _show_rollups(client, applied, rollups)
         for each in POLICIES:
             days = each.setting.days(environment)
             wanted = None if days is None else days + each.days_more
-            if now.days(each) != wanted:
+            if applied.days(each) != wanted:
                 changed.append(_apply(client, each, wanted))
-        if now.noted.get("orphan_after_hours", DEFAULT_ORPHAN_AFTER_HOURS) != hours:
-            note(client, "orphan_after_hours", hours)
+        if applied.settings.get("orphan_after_hours", DEFAULT_ORPHAN_AFTER_HOURS) != hours:
+            store_setting(client, "orphan_after_hours", hours)
             changed.append(f"feedback without a request counts as orphaned after {hours} hours")
     return changed
 
 
-def _show_rollups(client: Client, now: _InForce, days: int) -> None:
+def _show_rollups(client: Client, applied: _AppliedPolicies, days: int) -> None:
     """Hide days before their rows may be deleted, and never show a day again whose rows may be incomplete."""
-    before = now.noted.get("keep_rollups_days", 0)
+    before = applied.settings.get("keep_rollups_days", 0)
     if before and (days == 0 or days > before):
         today = int(time.time()) // _DAY * _DAY
-        note(client, "rollups_gone_before", max(today - before * _DAY, now.noted.get("rollups_gone_before", 0)))
+        store_setting(
+            client, "rollups_gone_before", max(today - before * _DAY, applied.settings.get("rollups_gone_before", 0))
+        )
     if days != before:
-        note(client, "keep_rollups_days", days)
+        store_setting(client, "keep_rollups_days", days)
 
 
-def note_offset_base(url: str, base: int) -> None:
+def store_offset_base(url: str, base: int) -> None:
     """Note in ClickHouse what the workers of this machine add to offsets. CommandError."""
     with clickhouse(url) as client:
-        note(client, "offset_base", base)
+        store_setting(client, "offset_base", base)
 
 
-def note(client: Client, name: str, value: int | str) -> None:
+def store_setting(client: Client, name: str, value: int | str) -> None:
     """Store a value in ClickHouse for other programs and commands."""
     row = (name, str(value))
     client.insert("feedback.settings", [row], column_names=["name", "value"], settings={"async_insert": 0})
 
 
-def noted(client: Client, name: str, default: int) -> int:
+def read_setting(client: Client, name: str, default: int) -> int:
     """The number that was stored last under this name."""
     query = "SELECT value FROM feedback.settings FINAL WHERE name = {name:String}"
     rows = client.query(query, {"name": name}).result_rows
     return int(rows[0][0]) if rows else default
 
 
-def days_in_force(client: Client, kept: RetentionPolicy) -> int | None:
+def applied_days(client: Client, kept: RetentionPolicy) -> int | None:
     """For how many days ClickHouse keeps the data of this policy; None: for ever."""
-    return _in_force(client).days(kept)
+    return _read_applied(client).days(kept)
 
 
-def _in_force(client: Client) -> _InForce:
+def _read_applied(client: Client) -> _AppliedPolicies:
     """What ClickHouse keeps now, by one query."""
     found = client.query(_IN_FORCE).result_rows
     numbers = dict(found[0][3]) if found else {}
-    return _InForce(
+    return _AppliedPolicies(
         {name: (engine, made) for name, engine, made, _ in found},
         {name: int(value) for name, value in numbers.items() if value.isdecimal()},
     )

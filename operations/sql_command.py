@@ -24,22 +24,22 @@ def add_to(commands: Any) -> None:
     )
     sql.add_argument("statement", metavar="STATEMENT", help="the statement; - reads it from stdin")
     sql.add_argument("--format", metavar="F", help="any of ClickHouse's, as CSVWithNames, JSONEachRow or Vertical")
-    options.clickhouse(sql)
+    options.add_clickhouse(sql)
     sql.set_defaults(run=_sql)
 
 
-def _sql(given: argparse.Namespace) -> int:
+def _sql(args: argparse.Namespace) -> int:
     from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-    statement = sys.stdin.read() if given.statement == "-" else given.statement
+    statement = sys.stdin.read() if args.statement == "-" else args.statement
     if not statement.strip():
         raise CommandError(
             'There is no statement: give one, as in `feedback sql "SELECT count() FROM feedback.feedback"`.'
         )
-    form = given.format or ("PrettyCompact" if sys.stdout.isatty() else "TabSeparated")
-    client = connect(given.clickhouse_url)
+    form = args.format or ("PrettyCompact" if sys.stdout.isatty() else "TabSeparated")
+    client = connect(args.clickhouse_url)
     try:
-        with as_command_errors(given.clickhouse_url):
+        with as_command_errors(args.clickhouse_url):
             _print(client, statement, form)
     except CommandError as error:
         refused = error.__cause__

@@ -24,8 +24,8 @@ _LEAST_REQUESTS, _MOST_REQUESTS = 10, 100_000
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     demo = commands.add_parser("demo", help="fill a workspace with a week to look at", description=_ABOUT)
-    options.engines(demo, with_kafka=True)
-    options.group(demo)
+    options.add_engines(demo, with_kafka=True)
+    options.add_group(demo)
     demo.add_argument("--workspace", default="default", help="which is filled (%(default)s)")
     demo.add_argument(
         "--requests",
@@ -45,42 +45,42 @@ def add_to(commands: Any) -> None:
     demo.set_defaults(run=_demo)
 
 
-def _demo(given: argparse.Namespace) -> int:
+def _demo(args: argparse.Namespace) -> int:
     from operations import workspaces
     from operations.consumer_groups import require_members
 
-    with clickhouse(given.clickhouse_url) as client:
-        workspaces.require(client, given.workspace)
-    require_members(given.bootstrap, given.group, options.rollup_group())
-    return _remove(given) if given.remove else _fill(given)
+    with clickhouse(args.clickhouse_url) as client:
+        workspaces.require(client, args.workspace)
+    require_members(args.bootstrap, args.group, options.rollup_group())
+    return _remove(args) if args.remove else _fill(args)
 
 
-def _fill(given: argparse.Namespace) -> int:
+def _fill(args: argparse.Namespace) -> int:
     from deploy.demo.removal import is_there
     from operations.connections import kafka
     from operations.produce import send
     from operations.progress import Progress
 
-    elsewhere = "" if given.workspace == "default" else f" --workspace {given.workspace}"
+    elsewhere = "" if args.workspace == "default" else f" --workspace {args.workspace}"
     how_to_remove = f"`feedback demo --remove{elsewhere}`"
     progress = Progress()
     # An interrupted run may have left events that no worker has stored yet.
-    _wait(given, progress)
-    with clickhouse(given.clickhouse_url) as client:
-        if is_there(client, given.workspace):
+    _wait(args, progress)
+    with clickhouse(args.clickhouse_url) as client:
+        if is_there(client, args.workspace):
             raise CommandError(
-                f"There is a demo in the workspace {given.workspace!r} already. To have another, take it away first:"
+                f"There is a demo in the workspace {args.workspace!r} already. To have another, take it away first:"
                 f" {how_to_remove}."
             )
-    records, feedback, address = _made(given)
-    kafka(given.bootstrap, send(given.bootstrap, records, "events sent", progress))
-    _wait(given, progress)
-    print(f"{given.requests:,} requests and {feedback:,} feedbacks of a week are in the workspace {given.workspace!r}.")
+    records, feedback, address = _made(args)
+    kafka(args.bootstrap, send(args.bootstrap, records, "events sent", progress))
+    _wait(args, progress)
+    print(f"{args.requests:,} requests and {feedback:,} feedbacks of a week are in the workspace {args.workspace!r}.")
     print(f"Look at {address}/ and take them away with {how_to_remove}.")
     return 0
 
 
-def _made(given: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
+def _made(args: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
     """The events of the week, the number of feedbacks, and the address of the API."""
     from deploy.demo.events import records_of
     from deploy.demo.week import week
@@ -96,29 +96,27 @@ def _made(given: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
         raise CommandError(str(fault)) from None
     is_set = {"public_url", "host", "port"} & queries.model_fields_set
     address = queries.address if is_set else api_address(queries.address)
-    calls = week(given.seed, given.requests, datetime.now(UTC))
+    calls = week(args.seed, args.requests, datetime.now(UTC))
     try:
-        records = records_of(calls, given.workspace, limits)
+        records = records_of(calls, args.workspace, limits)
     except ApiError as refusal:
         raise CommandError(f"With these settings the API would refuse the demo: {refusal.message}.") from None
     return records, sum(call.kind == "create" for call in calls), address
 
 
-def _remove(given: argparse.Namespace) -> int:
+def _remove(args: argparse.Namespace) -> int:
     from deploy.demo.removal import demo_in
     from operations.connections import table
     from operations.erase.erasure import erase
     from operations.progress import Progress
 
     progress = Progress()
-    _wait(given, progress)
-    before, after = erase(
-        given.clickhouse_url, given.bootstrap, given.group, demo_in(given.workspace), progress=progress
-    )
+    _wait(args, progress)
+    before, after = erase(args.clickhouse_url, args.bootstrap, args.group, demo_in(args.workspace), progress=progress)
     if not any(before.values()):
-        print(f"There is no demo in the workspace {given.workspace!r}.")
+        print(f"There is no demo in the workspace {args.workspace!r}.")
         return 0
-    _wait(given, progress)
+    _wait(args, progress)
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())
@@ -126,11 +124,11 @@ def _remove(given: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _wait(given: argparse.Namespace, progress: "Progress") -> None:
+def _wait(args: argparse.Namespace, progress: "Progress") -> None:
     """Return when workers have stored all events, and the rollups are computed."""
     from operations.connections import kafka
-    from operations.erase.events import until_committed
+    from operations.erase.events import wait_until_committed
     from schemas.topics import INPUTS, ROLLUP_INVALIDATIONS
 
-    for group, topics in ((given.group, INPUTS), (options.rollup_group(), (ROLLUP_INVALIDATIONS,))):
-        kafka(given.bootstrap, until_committed(given.bootstrap, group, _PATIENCE_S, progress, topics))
+    for group, topics in ((args.group, INPUTS), (options.rollup_group(), (ROLLUP_INVALIDATIONS,))):
+        kafka(args.bootstrap, wait_until_committed(args.bootstrap, group, _PATIENCE_S, progress, topics))

@@ -5,16 +5,16 @@ again without them.
 from clickhouse_connect.driver.client import Client
 
 from deploy.demo.trace_ids import sql_is_demo
-from operations.erase.conditions import ENTRY_OF, EVENTS, Subject, is_noted, letters
+from operations.erase.conditions import ENTRY_IN_WORKSPACE, EVENTS, Subject, dead_letter_condition, is_noted
 
 # The name for the notes of this erasure; no person has an empty name.
 _NOBODY = ""
 _STANDS = "workspace = {workspace:String} AND " + sql_is_demo("trace_id")
 _TRACE_OF_ENTRY = "JSONExtractString(entry, 'trace_id')"
-_IN_JOURNAL = f"position(entry, 'demo-') > 0 AND {ENTRY_OF} AND {sql_is_demo(_TRACE_OF_ENTRY)}"
+_IN_JOURNAL = f"position(entry, 'demo-') > 0 AND {ENTRY_IN_WORKSPACE} AND {sql_is_demo(_TRACE_OF_ENTRY)}"
 _GONE_FROM_JOURNAL = f"{EVENTS} OR kind = 'request' AND {is_noted('request', 'id')}"
 
-_FOUND = {
+_ID_QUERIES = {
     "feedback": f"""
         SELECT toString(feedback_id) AS id FROM feedback.feedback_rows WHERE {_STANDS}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'feedback' AND {_IN_JOURNAL}""",
@@ -33,7 +33,7 @@ _THEIRS = {
     "feedback_hour_rows": is_noted("feedback", "feedback_id"),
     "request_log_rows": is_noted("request", "request_id"),
     "journal": _GONE_FROM_JOURNAL,
-    "dead_letters": letters(sql_is_demo("JSONExtractString(value, 'trace_id')")),
+    "dead_letters": dead_letter_condition(sql_is_demo("JSONExtractString(value, 'trace_id')")),
 }
 _STANDS_SOMEWHERE = f"""
 SELECT count() FROM (
@@ -45,7 +45,7 @@ SELECT count() FROM (
 
 def demo_in(workspace: str) -> Subject:
     """All demos in a workspace, whatever their seeds."""
-    return Subject(workspace, _NOBODY, _FOUND, _THEIRS, f"DELETE WHERE {_GONE_FROM_JOURNAL}")
+    return Subject(workspace, _NOBODY, _ID_QUERIES, _THEIRS, f"DELETE WHERE {_GONE_FROM_JOURNAL}")
 
 
 def is_there(client: Client, workspace: str) -> bool:

@@ -16,9 +16,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.up.readiness import text_at
-from operations.audit import PartitionLog, nowhere
+from operations.audit import PartitionLog, count_unstored
 from operations.connections import CommandError, connect
-from operations.lost_records import SequenceRange, note
+from operations.lost_records import SequenceRange, store_losses
 from runtime.kafka_offsets import Offsets
 from runtime.metrics import RECORDS_ACKNOWLEDGED
 
@@ -95,14 +95,14 @@ def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
         found = [
             each for place, end in ends.items() if (each := _lost_of(client, *place, SequenceRange(base, base + end)))
         ]
-        note(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
+        store_losses(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
     return sum(count for *_, count in found)
 
 
 def _lost_of(
     client: Client, topic: str, partition: int, log: SequenceRange
 ) -> tuple[str, int, SequenceRange, int] | None:
-    count = nowhere(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
+    count = count_unstored(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
     if not count:
         return None
     # Most often they are the end of the log; then a range has exactly these.

@@ -30,7 +30,7 @@ from deploy.up.setup import LOOPBACK
 from deploy.up.system import System
 from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings
-from operations.api_keys.stored_keys import valid
+from operations.api_keys.stored_keys import active_keys
 from operations.retention import RetentionError, require_valid
 from query_api.settings import QuerySettings
 from runtime.addresses import without_password
@@ -183,7 +183,7 @@ def _announce(system: System) -> None:
 def _who_may_call(system: System) -> str:
     keys = [key for key in system.keys if not key.reopened_at]
     if keys:
-        count = len(valid(keys, datetime.now(UTC)))
+        count = len(active_keys(keys, datetime.now(UTC)))
         return f"{count} of {len(keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
     if system.setup.requires_keys:
         return "every call needs an API key, and there is none: make one with `feedback keys create`."

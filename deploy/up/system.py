@@ -24,9 +24,9 @@ from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
 from deploy.up.supervisor import Command, Program
 from deploy.up.watch import HealthWatch
-from operations.api_keys.stored_keys import make_same_when_they_answer
+from operations.api_keys.stored_keys import synchronize_when_engines_answer
 from operations.broker_offsets import (
-    base_of_lasting_log,
+    base_of_durable_log,
     drain,
     end_offsets_or_none,
     offset_base,
@@ -35,7 +35,7 @@ from operations.broker_offsets import (
 from operations.command_options import GROUP
 from operations.connections import CommandError
 from operations.migrate import migrate
-from operations.retention import apply_settings, days_of_traces, note_offset_base
+from operations.retention import apply_settings, days_of_traces, store_offset_base
 from operations.topics import TopicError, create_topics
 from schemas.api_keys import ApiKey
 
@@ -173,7 +173,7 @@ class System:
         await create_topics(self.setup.bootstrap, self.options.partitions)
         await self._tables_exist.wait()
         # Before the edge serves: if it finds no keys in the log, it takes the server for open.
-        found = await make_same_when_they_answer(self.setup.clickhouse_url, self.setup.bootstrap)
+        found = await synchronize_when_engines_answer(self.setup.clickhouse_url, self.setup.bootstrap)
         self.keys = found.keys
         if found.lacking_in_clickhouse:
             self._say(f"{len(found.lacking_in_clickhouse)} API keys were in Kafka alone and are in ClickHouse again.")
@@ -186,9 +186,9 @@ class System:
             self._offset_base = offset_base(highest, self._offset_base)
         elif self.setup.runs_kafka:
             kept = self.options.data_dir / "kafka" / "offset_base"
-            self._offset_base = await base_of_lasting_log(kept, self.setup.clickhouse_url)
+            self._offset_base = await base_of_durable_log(kept, self.setup.clickhouse_url)
         if self._offset_base is not None:
-            await asyncio.to_thread(note_offset_base, self.setup.clickhouse_url, self._offset_base)
+            await asyncio.to_thread(store_offset_base, self.setup.clickhouse_url, self._offset_base)
         for each in self._of_the_log:
             each.start()
 

@@ -28,7 +28,7 @@ from operations.admin_api.dead_letter_models import (
 from operations.admin_api.run_command import AWAY, BODY_REFUSED, Commands, body_of, read_body
 from operations.command_options import place as place_of
 from operations.dead_letters.letters import WHAT_TO_DO, Filter, Letter, Position, letters, reasons, redrive
-from operations.dead_letters.redrive import choose
+from operations.dead_letters.selection import select
 from query_api.auth import REFUSALS, AdminCaller, Caller
 from query_api.errors import example
 from query_api.filters.cursors import only, openapi_page_parameters, page_size_in
@@ -109,7 +109,7 @@ def _redrive(
     if sum(letter.value_bytes for each in filters for letter in letters(client, each, 1, 1)) > _MOST_BYTES:
         raise ApiError(f"the letters have more than {_MOST_BYTES} bytes together: send fewer at once", "places")
     found = [letter for each in filters for letter in letters(client, each, 1)]
-    chosen, left = choose(client, commands.workers, found, again=order.again, force=order.force)
+    chosen, left = select(client, commands.workers, found, again=order.again, force=order.force)
     redrive(client, commands.workers.bootstrap, chosen)
     known = {(each.topic, each.partition, each.sequence) for each in found}
     not_sent = [

@@ -9,12 +9,12 @@ from clickhouse_connect.driver.client import Client
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from operations import orphans
 from operations.admin_api.run_command import AWAY, Commands
-from operations.audit import audit, faults_of, is_of_no_workers
-from operations.check_results import CheckResult, keep, last_results, result_of
-from operations.pipeline_counts import Counts, counts, look
-from operations.pipeline_progress import Look, PipelineProgress
+from operations.audit import audit, faults_of, is_foreign_group
+from operations.check_results import CheckResult, last_results, result_of, store_result
+from operations.orphans import orphan_counts
+from operations.pipeline_counts import Counts, read_counts, read_offsets
+from operations.pipeline_progress import GroupOffsets, PipelineProgress
 from query_api.auth import REFUSALS, AdminCaller
 from query_api.errors import example
 from runtime.http_errors import ApiError
@@ -131,7 +131,7 @@ def create_router(commands: Commands) -> APIRouter:
         description="What `feedback orphans` tells of the caller's workspace.",
     )
     async def get_orphans(caller: AdminCaller) -> Orphans:
-        rows = await commands.run("what waits is not known", lambda client: orphans.report(client, caller.workspace))
+        rows = await commands.run("what waits is not known", lambda client: orphan_counts(client, caller.workspace))
         found = [
             WaitingFeedback(
                 age=age,
@@ -154,14 +154,14 @@ def create_router(commands: Commands) -> APIRouter:
 def _audit(client: Client, commands: Commands) -> CheckResult:
     began = datetime.now(UTC)
     accounts = audit(commands.clickhouse_url, *commands.workers)
-    if is_of_no_workers(accounts):
+    if is_foreign_group(accounts):
         raise ApiError(
             f"the group {commands.workers.group} has committed nothing although records are stored: is"
             " FEEDBACK_CONSUMER_GROUP of the API that of the workers?",
             status=409,
         )
     result = result_of(began, faults_of(accounts))
-    keep(client, "audit", result)
+    store_result(client, "audit", result)
     return result
 
 
@@ -190,20 +190,22 @@ class _Status:
     def _measure(self, client: Client) -> PipelineStatus:
         commands = self._commands
         groups = {commands.workers.group: INPUTS, commands.rollup_group: (ROLLUP_INVALIDATIONS,)}
-        seen = look(commands.workers.bootstrap, groups)
-        self._progress.see(time.monotonic(), seen)
+        seen = read_offsets(commands.workers.bootstrap, groups)
+        self._progress.record(time.monotonic(), seen)
         checks = last_results(client)
         return _status(
             seen,
-            counts(client, commands.workers.offset_base),
+            read_counts(client, commands.workers.offset_base),
             self._progress,
             commands.workers.group,
             Checks(audit=checks.get("audit"), reconcile=checks.get("reconcile")),
         )
 
 
-def _status(seen: Look, found: Counts, progress: PipelineProgress, group: str, checks: Checks) -> PipelineStatus:
-    inputs = [offsets for place, offsets in seen.items() if place.group == group]
+def _status(
+    offsets_read: GroupOffsets, found: Counts, progress: PipelineProgress, group: str, checks: Checks
+) -> PipelineStatus:
+    inputs = [offsets for place, offsets in offsets_read.items() if place.group == group]
     rates = progress.rates(group)
     return PipelineStatus(
         measured_at=datetime.now(UTC),
@@ -224,7 +226,7 @@ def _status(seen: Look, found: Counts, progress: PipelineProgress, group: str, c
                 lag=offsets.lag,
                 stalled_s=round(progress.stalled_s(place), 1),
             )
-            for place, offsets in seen.items()
+            for place, offsets in offsets_read.items()
         ],
         checks=checks,
     )

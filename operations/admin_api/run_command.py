@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from operations.admin_api.settings import AdminSettings
 from operations.connections import CommandError, EngineError, clickhouse
-from operations.dead_letters.redrive import Workers
+from operations.dead_letters.selection import WorkerGroup
 from query_api.errors import example
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError, retry_after
@@ -40,7 +40,7 @@ class Commands:
 
     def __init__(self, settings: QuerySettings, admin: AdminSettings) -> None:
         self.clickhouse_url = settings.clickhouse_url
-        self.workers = Workers(settings.kafka_bootstrap, settings.consumer_group, admin.offset_base)
+        self.workers = WorkerGroup(settings.kafka_bootstrap, settings.consumer_group, admin.offset_base)
         self.rollup_group = admin.rollup_group
         self._free = asyncio.Semaphore(_AT_ONCE)
 

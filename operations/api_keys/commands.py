@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from operations.api_keys.arguments import expiry, key_id, name, now, rate, workspace
-from operations.command_options import engines as add_engines
+from operations.command_options import add_engines
 from operations.connections import CommandError, clickhouse, kafka, table
 from runtime.times import to_the_minute
 from schemas.api_keys import SCOPES, ApiKey, new_key
@@ -74,45 +74,45 @@ def add_to(commands: Any) -> None:
     opening = actions.add_parser("open", help="let everybody in again, and revoke all keys")
     add_engines(opening, with_kafka=True)
     opening.add_argument("--yes", action="store_true", help="do it, and do not only say what it would do")
-    opening.set_defaults(run=_open)
+    opening.set_defaults(run=_reopen)
 
 
-def _create(options: argparse.Namespace) -> int:
+def _create(args: argparse.Namespace) -> int:
     from operations.api_keys.stored_keys import store
 
     secret, key = new_key(
-        options.workspace,
-        options.scope,
+        args.workspace,
+        args.scope,
         now(),
-        options.name,
-        options.expires,
-        options.rate_limit,
-        options.read_rate_limit,
+        args.name,
+        args.expires,
+        args.rate_limit,
+        args.read_rate_limit,
     )
-    with clickhouse(options.clickhouse_url) as client:
+    with clickhouse(args.clickhouse_url) as client:
         store(client, key)
     print(
-        f"API key {key.key_id} for workspace {key.workspace}: {', '.join(key.scopes)}; {_expires(key)}.\n"
+        f"API key {key.key_id} for workspace {key.workspace}: {', '.join(key.scopes)}; {_expiry_text(key)}.\n"
         "This is the key. It is shown this once and kept nowhere:\n\n"
         f"    {secret}\n",
         flush=True,
     )
-    _send(options, [key], "it is stored, and no edge knows it yet: run `feedback keys sync` when Kafka is back")
+    _send(args, [key], "it is stored, and no edge knows it yet: run `feedback keys sync` when Kafka is back")
     return 0
 
 
-def _list(options: argparse.Namespace) -> int:
-    from operations.api_keys.stored_keys import both, stored_keys
+def _list(args: argparse.Namespace) -> int:
+    from operations.api_keys.stored_keys import stored_keys, union_of
 
-    with clickhouse(options.clickhouse_url) as client:
+    with clickhouse(args.clickhouse_url) as client:
         stored = stored_keys(client)
     unknown = ""
     try:
-        published = _published(options)
+        published = _read_published(args)
     except CommandError as error:
         published, unknown = stored, f"{error} So it is not known whether the edges have these keys."
-    found = both(stored, published)
-    _print(found.keys)
+    found = union_of(stored, published)
+    _print_keys(found.keys)
     for lacking, place, other in (
         (found.lacking_in_clickhouse, "ClickHouse", "Kafka"),
         (found.lacking_in_kafka, "Kafka", "ClickHouse"),
@@ -125,12 +125,12 @@ def _list(options: argparse.Namespace) -> int:
     return int(bool(found.lacking_in_clickhouse or found.lacking_in_kafka))
 
 
-def _print(keys: Sequence[ApiKey]) -> None:
+def _print_keys(keys: Sequence[ApiKey]) -> None:
     at = now()
     rows = [
         [
-            *(key.key_id, key.workspace, ",".join(key.scopes), _state(key, at)),
-            *(key.rate_limit_per_s or "", key.read_rate_limit_per_s or "", _at(key.created_at), key.name),
+            *(key.key_id, key.workspace, ",".join(key.scopes), _state_text(key, at)),
+            *(key.rate_limit_per_s or "", key.read_rate_limit_per_s or "", _time_text(key.created_at), key.name),
         ]
         for key in keys
     ]
@@ -144,44 +144,44 @@ def _print(keys: Sequence[ApiKey]) -> None:
         )
 
 
-def _revoke(options: argparse.Namespace) -> int:
+def _revoke(args: argparse.Namespace) -> int:
     from operations.api_keys.changes import find, revoke
 
-    with clickhouse(options.clickhouse_url) as client:
-        key = revoke(client, find(client, options.bootstrap, options.key_id))
-    _send(options, [key], "it is revoked, and edges still take it: run `feedback keys sync` when Kafka is back")
+    with clickhouse(args.clickhouse_url) as client:
+        key = revoke(client, find(client, args.bootstrap, args.key_id))
+    _send(args, [key], "it is revoked, and edges still take it: run `feedback keys sync` when Kafka is back")
     assert key.revoked_at is not None
-    print(f"API key {key.key_id} is revoked since {_at(key.revoked_at)}; edges refuse it within seconds.")
+    print(f"API key {key.key_id} is revoked since {_time_text(key.revoked_at)}; edges refuse it within seconds.")
     return 0
 
 
-def _sync(options: argparse.Namespace) -> int:
-    from operations.api_keys.stored_keys import make_same
+def _sync(args: argparse.Namespace) -> int:
+    from operations.api_keys.stored_keys import synchronize
 
-    with clickhouse(options.clickhouse_url) as client:
-        found = kafka(options.bootstrap, make_same(client, options.bootstrap))
+    with clickhouse(args.clickhouse_url) as client:
+        found = kafka(args.bootstrap, synchronize(client, args.bootstrap))
     print(
-        f"{len(found.keys)} API keys are in Kafka at {options.bootstrap} and in ClickHouse:"
+        f"{len(found.keys)} API keys are in Kafka at {args.bootstrap} and in ClickHouse:"
         f" {len(found.lacking_in_kafka)} were brought up to date in Kafka,"
         f" {len(found.lacking_in_clickhouse)} in ClickHouse."
     )
     return 0
 
 
-def _open(options: argparse.Namespace) -> int:
-    from operations.api_keys.stored_keys import both, make_same, opened, store, stored_keys
+def _reopen(args: argparse.Namespace) -> int:
+    from operations.api_keys.stored_keys import reopening_records, store, stored_keys, synchronize, union_of
 
-    with clickhouse(options.clickhouse_url) as client:
-        keys = both(stored_keys(client), _published(options)).keys
+    with clickhouse(args.clickhouse_url) as client:
+        keys = union_of(stored_keys(client), _read_published(args)).keys
         last = len([key for key in keys if not key.revoked_at])
-        if not options.yes:
+        if not args.yes:
             raise CommandError(
                 f"This would open the HTTP API to whoever reaches it and revoke {last} API keys for good:"
                 " give --yes if that is meant."
             )
-        changed = opened(kafka(options.bootstrap, make_same(client, options.bootstrap)).keys, now())
+        changed = reopening_records(kafka(args.bootstrap, synchronize(client, args.bootstrap)).keys, now())
         store(client, *changed)
-    _send(options, changed, "edges stay closed: run `feedback keys sync` when Kafka is back")
+    _send(args, changed, "edges stay closed: run `feedback keys sync` when Kafka is back")
     print(
         f"The HTTP API is open to whoever reaches it, and {last} API keys are revoked. The next key closes it again."
         " Processes with FEEDBACK_REQUIRE_KEYS=true stay closed."
@@ -189,34 +189,34 @@ def _open(options: argparse.Namespace) -> int:
     return 0
 
 
-def _published(options: argparse.Namespace) -> list[ApiKey]:
+def _read_published(args: argparse.Namespace) -> list[ApiKey]:
     from operations.api_keys.stored_keys import published_keys
 
-    return kafka(options.bootstrap, published_keys(options.bootstrap))
+    return kafka(args.bootstrap, published_keys(args.bootstrap))
 
 
-def _send(options: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> None:
+def _send(args: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> None:
     from operations.api_keys.changes import send
 
     try:
-        send(options.bootstrap, keys)
+        send(args.bootstrap, keys)
     except CommandError as error:
         raise CommandError(f"{error} As to the key: {otherwise}.") from error
 
 
-def _state(key: ApiKey, now: datetime) -> str:
+def _state_text(key: ApiKey, now: datetime) -> str:
     if key.reopened_at:
-        return f"left behind {_at(key.reopened_at)}"
+        return f"left behind {_time_text(key.reopened_at)}"
     if key.revoked_at:
-        return f"revoked {_at(key.revoked_at)}"
+        return f"revoked {_time_text(key.revoked_at)}"
     if key.expires_at and key.expires_at <= now:
-        return f"expired {_at(key.expires_at)}"
-    return _expires(key)
+        return f"expired {_time_text(key.expires_at)}"
+    return _expiry_text(key)
 
 
-def _expires(key: ApiKey) -> str:
-    return f"expires {_at(key.expires_at)}" if key.expires_at else "never expires"
+def _expiry_text(key: ApiKey) -> str:
+    return f"expires {_time_text(key.expires_at)}" if key.expires_at else "never expires"
 
 
-def _at(at: datetime) -> str:
+def _time_text(at: datetime) -> str:
     return to_the_minute(at)

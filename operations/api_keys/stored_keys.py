@@ -32,7 +32,7 @@ _READ_S = 20.0
 log = logging.getLogger(__name__)
 
 
-class Both(NamedTuple):
+class KeyUnion(NamedTuple):
     """The union of both places, the oldest key first, and what each of them lacks."""
 
     keys: list[ApiKey]
@@ -40,18 +40,18 @@ class Both(NamedTuple):
     lacking_in_kafka: list[ApiKey]
 
 
-def both(in_clickhouse: Iterable[ApiKey], in_kafka: Iterable[ApiKey]) -> Both:
+def union_of(in_clickhouse: Iterable[ApiKey], in_kafka: Iterable[ApiKey]) -> KeyUnion:
     """The union: the furthest record of each key. Pure."""
-    places = [_furthest(in_clickhouse), _furthest(in_kafka)]
-    known = _furthest(key for place in places for key in place.values())
+    places = [_latest_stages(in_clickhouse), _latest_stages(in_kafka)]
+    known = _latest_stages(key for place in places for key in place.values())
     lacking = [
         [key for key_id, key in known.items() if key_id not in place or place[key_id].stage < key.stage]
         for place in places
     ]
-    return Both(sorted(known.values(), key=lambda key: (key.created_at, key.key_id)), *lacking)
+    return KeyUnion(sorted(known.values(), key=lambda key: (key.created_at, key.key_id)), *lacking)
 
 
-def opened(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
+def reopening_records(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
     """The records to write so that these keys no longer close the server. Pure but for a random id.
 
     One of them is a new key that nobody has. It marks this opening as a new one, even if there are no other keys.
@@ -123,33 +123,33 @@ async def publish(bootstrap: str, keys: Sequence[ApiKey]) -> None:
         await producer.stop()
 
 
-async def make_same(client: Client, bootstrap: str) -> Both:
+async def synchronize(client: Client, bootstrap: str) -> KeyUnion:
     """Write what each place lacks; what that was. Raises what either raises."""
-    found = both(await asyncio.to_thread(stored_keys, client), await published_keys(bootstrap))
+    found = union_of(await asyncio.to_thread(stored_keys, client), await published_keys(bootstrap))
     await asyncio.to_thread(store, client, *found.lacking_in_clickhouse)
     await publish(bootstrap, found.lacking_in_kafka)
     return found
 
 
-async def make_same_when_they_answer(clickhouse_url: str, bootstrap: str) -> Both:
-    """`make_same`, as soon as both places answer."""
+async def synchronize_when_engines_answer(clickhouse_url: str, bootstrap: str) -> KeyUnion:
+    """`synchronize`, as soon as both places answer."""
     while True:
         try:
             client = await asyncio.to_thread(
                 clickhouse_connect.get_client, **dsn(clickhouse_url), autogenerate_session_id=False
             )
             with closing(client):
-                return await make_same(client, bootstrap)
+                return await synchronize(client, bootstrap)
         except (ClickHouseError, KafkaError, TimeoutError, OSError):
             await asyncio.sleep(0.2)
 
 
-def valid(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
+def active_keys(keys: Iterable[ApiKey], at: datetime) -> list[ApiKey]:
     """The keys that are neither revoked nor expired."""
     return [key for key in keys if not key.revoked_at and (key.expires_at is None or key.expires_at > at)]
 
 
-def _furthest(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
+def _latest_stages(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
     known: dict[str, ApiKey] = {}
     for key in keys:
         if key.key_id not in known or known[key.key_id].stage < key.stage:

@@ -28,7 +28,7 @@ WHERE kind = 'feedback' AND trace_hash IN {hashes:Array(UInt32)} AND id IN {ids:
 _AT_ONCE = 1000
 
 
-def changed_by(letter: Letter) -> str | None:
+def changed_feedback_id(letter: Letter) -> str | None:
     """The id of the feedback that the letter may change; None where redriving it changes nothing that is stored."""
     if letter.topic != FEEDBACK_EVENTS:
         return None
@@ -40,9 +40,9 @@ def changed_by(letter: Letter) -> str | None:
     return None if changes_nothing else event.feedback_id
 
 
-def overtaken(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:
+def outdated_letters(letters: Iterable[Letter], latest: Mapping[str, int]) -> dict[Letter, str]:
     """The letters that would undo a later event, and the feedback ids. `latest`: the sequence of its last event."""
-    changes = {each: feedback for each in letters if (feedback := changed_by(each))}
+    changes = {each: feedback for each in letters if (feedback := changed_feedback_id(each))}
     return {each: feedback for each, feedback in changes.items() if latest.get(feedback, -1) > each.sequence}
 
 
@@ -50,7 +50,7 @@ def latest_events(
     client: Client, bootstrap: str, group: str, given_base: int | None, letters: Sequence[Letter]
 ) -> dict[str, int]:
     """The sequence of the last event of each feedback that these letters may change. CommandError if Kafka is away."""
-    changes = {each: feedback for each in letters if (feedback := changed_by(each))}
+    changes = {each: feedback for each in letters if (feedback := changed_feedback_id(each))}
     if not changes:
         return {}
     base = offset_base(client, given_base)
@@ -61,12 +61,12 @@ def latest_events(
     wanted = set(changes.values())
     # Waiting records are read first: those that a worker stores meanwhile are then found in the journal.
     latest = kafka(bootstrap, _latest_pending(bootstrap, group, after, base, wanted))
-    for feedback, sequence in _stored(client, sorted(wanted)):
+    for feedback, sequence in _latest_stored(client, sorted(wanted)):
         latest[feedback] = max(latest.get(feedback, 0), sequence)
     return latest
 
 
-def _stored(client: Client, feedback: Sequence[str]) -> Iterable[tuple[str, int]]:
+def _latest_stored(client: Client, feedback: Sequence[str]) -> Iterable[tuple[str, int]]:
     for start in range(0, len(feedback), _AT_ONCE):
         ids = feedback[start : start + _AT_ONCE]
         rows = client.query(_LATEST, {"ids": ids, "hashes": [int(each[24:32], 16) for each in ids]}).result_rows

@@ -26,14 +26,14 @@ FROM feedback.dead_letters FINAL
 WHERE {{condition}}
 ORDER BY {", ".join(f"{each} DESC" for each in _ORDER)} LIMIT {{{{limit:UInt32}}}}
 """
-_SAID = "JSONExtractString(value, 'workspace')"
+_IN_VALUE = "JSONExtractString(value, 'workspace')"
 # The edge writes keys that begin with a workspace, and writes the same workspace into the value.
 _WORKSPACE = f"""
 if(JSONType(value) = 'Object' AND countEqual(JSONExtractKeys(value), 'workspace') = 1
-    AND match({_SAID}, '{WORKSPACE_PATTERN}') AND NOT endsWith({_SAID}, '\\n')
-    AND (startsWith(key, concat({_SAID}, '/')) OR NOT match(key, '{WORKSPACE_PATTERN[:-1]}/')), {_SAID}, '')
+    AND match({_IN_VALUE}, '{WORKSPACE_PATTERN}') AND NOT endsWith({_IN_VALUE}, '\\n')
+    AND (startsWith(key, concat({_IN_VALUE}, '/')) OR NOT match(key, '{WORKSPACE_PATTERN[:-1]}/')), {_IN_VALUE}, '')
 """
-_WHOLE = 2**32 - 1
+_ALL_BYTES = 2**32 - 1
 _REASONS = """
 SELECT toString(reason), toString(topic), count(), min(recorded_at), max(recorded_at), any(detail)
 FROM feedback.dead_letters FINAL WHERE {condition} GROUP BY reason, topic ORDER BY count() DESC
@@ -61,7 +61,7 @@ class Position(NamedTuple):
     sequence: int
 
 
-_POSITION = (
+_POSITION_PARAMETERS = (
     "(fromUnixTimestamp64Milli({after_at_ms:Int64}, 'UTC'), {after_topic:String}, {after_partition:UInt16},"
     " {after_sequence:UInt64})"
 )
@@ -87,7 +87,7 @@ class Filter:
         parts += ["recorded_at >= {since:DateTime64(3)}"] if self.since else []
         parts += ["kafka_partition = {partition:UInt16} AND sequence = {sequence:UInt64}"] if self.place else []
         parts += [f"{_WORKSPACE} IN {{workspaces:Array(String)}}"] if self.workspaces else []
-        parts += [f"({', '.join(_ORDER)}) < {_POSITION}"] if self.after else []
+        parts += [f"({', '.join(_ORDER)}) < {_POSITION_PARAMETERS}"] if self.after else []
         return " AND ".join(parts)
 
     @property
@@ -131,7 +131,7 @@ class Letter:
         return Position(round(at.timestamp() * 1000), self.topic, self.partition, self.sequence)
 
 
-def letters(client: Client, wanted: Filter, limit: int, most_bytes: int = _WHOLE) -> list[Letter]:
+def letters(client: Client, wanted: Filter, limit: int, most_bytes: int = _ALL_BYTES) -> list[Letter]:
     """The letters, the latest first, each with the first `most_bytes` of its value."""
     query = _LETTERS.format(condition=wanted.condition)
     rows = client.query(query, wanted.parameters | {"limit": limit, "most_bytes": most_bytes}).result_rows
@@ -151,19 +151,19 @@ def reasons(client: Client, wanted: Filter) -> list[list[Any]]:
     return [list(row) for row in rows]
 
 
-def redrive(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
+def redrive(client: Client, bootstrap: str, selected: Sequence[Letter]) -> None:
     """Redrive the letters, oldest first, and note each as redriven. CommandError if Kafka is away."""
-    if not chosen:
+    if not selected:
         return
-    oldest_first = sorted(chosen, key=lambda each: (each.recorded_at, each.topic, each.partition, each.sequence))
-    kafka(bootstrap, _send(client, bootstrap, oldest_first))
+    oldest_first = sorted(selected, key=lambda each: (each.recorded_at, each.topic, each.partition, each.sequence))
+    kafka(bootstrap, _send_and_note(client, bootstrap, oldest_first))
 
 
-async def _send(client: Client, bootstrap: str, chosen: Sequence[Letter]) -> None:
+async def _send_and_note(client: Client, bootstrap: str, selected: Sequence[Letter]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await producer.start()
     try:
-        for letter in chosen:
+        for letter in selected:
             sent = await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
             client.insert(
                 "feedback.redrives",

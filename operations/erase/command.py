@@ -15,34 +15,34 @@ _ABOUT = (
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     erase = commands.add_parser("erase", help="remove a person's rows everywhere", description=_ABOUT)
-    options.engines(erase, with_kafka=True)
+    options.add_engines(erase, with_kafka=True)
     erase.add_argument("--user", required=True, metavar="U", help="the person, as `_user` names them")
     erase.add_argument("--workspace", default="default", help="whose data (%(default)s)")
-    options.group(erase)
+    options.add_group(erase)
     erase.add_argument("--dry-run", action="store_true", help="only say how many rows would go from each table")
     erase.set_defaults(run=_erase)
 
 
-def _erase(given: argparse.Namespace) -> int:
-    from operations.erase.conditions import person
+def _erase(args: argparse.Namespace) -> int:
+    from operations.erase.conditions import subject_of
     from operations.erase.erasure import erase, would_erase
     from operations.progress import Progress
 
-    if not given.user:
+    if not args.user:
         raise CommandError("Name the person: --user must not be empty.")
-    them = person(given.workspace, given.user)
-    if given.dry_run:
-        found = would_erase(given.clickhouse_url, them)
+    them = subject_of(args.workspace, args.user)
+    if args.dry_run:
+        found = would_erase(args.clickhouse_url, them)
         for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
             print(line)
-        print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(given))
+        print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(args))
         return 0
-    before, after = erase(given.clickhouse_url, given.bootstrap, given.group, them, progress=Progress())
+    before, after = erase(args.clickhouse_url, args.bootstrap, args.group, them, progress=Progress())
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
     left = sum(after.values())
     if not any(before.values()):
-        print(_nothing(given))
+        print(_nothing(args))
         return 0
     print(
         f"{left} rows are left: erase again." if left else
@@ -52,9 +52,9 @@ def _erase(given: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _nothing(given: argparse.Namespace) -> str:
+def _nothing(args: argparse.Namespace) -> str:
     from operations import workspaces
 
-    with clickhouse(given.clickhouse_url) as client:
-        workspaces.require(client, given.workspace)
-    return f"Nothing names the user {given.user!r} in the workspace {given.workspace!r}: are both spelt right?"
+    with clickhouse(args.clickhouse_url) as client:
+        workspaces.require(client, args.workspace)
+    return f"Nothing names the user {args.user!r} in the workspace {args.workspace!r}: are both spelt right?"

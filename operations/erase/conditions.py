@@ -16,25 +16,25 @@ from clickhouse_connect.driver.external import ExternalData
 class Subject:
     """What an erasure removes: the rows of a person, or of other traces.
 
-    `user` is the name for its notes. `found` selects the ids of each kind, in order. `theirs` selects the rows of each
-    table that are removed before the rest is recomputed. `journal` is the change of the journal.
+    `user` is the name for its notes. `id_queries` select the ids of each kind, in order. `row_conditions` select the
+    rows of each table that are removed before the rest is recomputed. `journal_change` is the change of the journal.
     """
 
     workspace: str
     user: str
-    found: Mapping[str, str]
-    theirs: Mapping[str, str]
-    journal: str
-    more: Mapping[str, str] = field(default_factory=dict)
+    id_queries: Mapping[str, str]
+    row_conditions: Mapping[str, str]
+    journal_change: str
+    extra_parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters of its statements."""
-        return {"workspace": self.workspace, "user": self.user, **self.more}
+        return {"workspace": self.workspace, "user": self.user, **self.extra_parameters}
 
 
 NOTES = "feedback.erasures_under_way"
-THEIR_NOTES = "workspace = {workspace:String} AND user = {user:String}"
+OWN_NOTES = "workspace = {workspace:String} AND user = {user:String}"
 
 
 def is_noted(kind: str, column: str) -> str:
@@ -43,13 +43,13 @@ def is_noted(kind: str, column: str) -> str:
 
 
 def _noted(kind: str) -> str:
-    return f"(SELECT id FROM {NOTES} WHERE {THEIR_NOTES} AND kind = '{kind}')"
+    return f"(SELECT id FROM {NOTES} WHERE {OWN_NOTES} AND kind = '{kind}')"
 
 
-ENTRY_OF = "JSONExtractString(entry, 'workspace') = {workspace:String}"
+ENTRY_IN_WORKSPACE = "JSONExtractString(entry, 'workspace') = {workspace:String}"
 
 
-def letters(condition: str) -> str:
+def dead_letter_condition(condition: str) -> str:
     """SQL for dead letters whose record meets the condition, or that are about noted feedback."""
     about = f"{condition} OR feedback_id IN {_noted('feedback')}"
     return f"JSONExtractString(value, 'workspace') = {{workspace:String}} AND ({about})"
@@ -66,70 +66,72 @@ SHARED = (
 AGGREGATES = f"{_TRACES} AND trace_id NOT IN ({SHARED})"
 
 # The rows of a person in each table.
-THEIRS = {
+PERSON_ROWS = {
     "feedback_rows": is_noted("feedback", "feedback_id"),
     "feedback_hour_rows": is_noted("feedback", "feedback_id"),
     "request_log_rows": is_noted("request", "request_id"),
     "journal": f"{EVENTS} OR {FACTS}",
-    "dead_letters": letters("JSONExtractString(value, '_user') = {user:String}"),
+    "dead_letters": dead_letter_condition("JSONExtractString(value, '_user') = {user:String}"),
     "rollup_rows": "workspace = {workspace:String} AND dimension = 'user' AND key = {user:String}",
 }
 # The ids of each kind, found by those of the kinds before it.
-_FOUND = {
+_ID_QUERIES = {
     "feedback": f"""
         SELECT toString(feedback_id) AS id FROM feedback.feedback_rows
         WHERE workspace = {{workspace:String}} AND (_user = {{user:String}} OR home_user = {{user:String}})
         UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {ENTRY_OF}""",
+        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {ENTRY_IN_WORKSPACE}""",
     "request": f"""
         SELECT toString(request_id) AS id FROM feedback.request_log_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {ENTRY_OF}""",
+        WHERE kind = 'request' AND JSONExtractString(entry, 'user') = {{user:String}} AND {ENTRY_IN_WORKSPACE}""",
     "trace": f"""
         SELECT DISTINCT trace_id AS id FROM feedback.feedback_rows
         WHERE workspace = {{workspace:String}} AND trace_id IN (
-            SELECT trace_id FROM feedback.feedback_rows WHERE {THEIRS["feedback_rows"]}
-            UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows WHERE {THEIRS["request_log_rows"]}
+            SELECT trace_id FROM feedback.feedback_rows WHERE {PERSON_ROWS["feedback_rows"]}
+            UNION DISTINCT SELECT trace_id FROM feedback.request_log_rows WHERE {PERSON_ROWS["request_log_rows"]}
         )""",
     "hour": f"""
         SELECT toString(toUnixTimestamp(hour)) AS id FROM feedback.feedback_hour_rows
-        WHERE {THEIRS["feedback_hour_rows"]}
+        WHERE {PERSON_ROWS["feedback_hour_rows"]}
         UNION DISTINCT SELECT toString(toUnixTimestamp(start)) FROM feedback.rollup_rows
-        WHERE period = 'hour' AND {THEIRS["rollup_rows"]}""",
+        WHERE period = 'hour' AND {PERSON_ROWS["rollup_rows"]}""",
 }
 
 
-def person(workspace: str, user: str) -> Subject:
+def subject_of(workspace: str, user: str) -> Subject:
     """All data that names this person as its `_user`."""
     fact = ',"user":' + msgspec.json.encode(user).decode()
     forget_them = f"UPDATE line = replaceOne(line, {{fact:String}}, '') WHERE {FACTS}, DELETE WHERE {EVENTS}"
-    return Subject(workspace, user, _FOUND, THEIRS, forget_them, {"fact": fact})
+    return Subject(workspace, user, _ID_QUERIES, PERSON_ROWS, forget_them, {"fact": fact})
 
 
 def count(client: Client, subject: Subject) -> dict[str, int]:
     """How many rows of each table the notes select."""
-    return {table: count_in(client, table, theirs, subject) for table, theirs in _everywhere(subject).items()}
+    return {
+        table: count_in(client, table, condition, subject) for table, condition in _all_row_conditions(subject).items()
+    }
 
 
-def count_in(client: Client, table: str, theirs: str, subject: Subject) -> int:
+def count_in(client: Client, table: str, condition: str, subject: Subject) -> int:
     """How many rows of one table meet the condition."""
-    query = f"SELECT count() FROM feedback.{table} WHERE {theirs}"
+    query = f"SELECT count() FROM feedback.{table} WHERE {condition}"
     return int(client.query(query, subject.parameters).result_rows[0][0])
 
 
-def _everywhere(subject: Subject) -> dict[str, str]:
-    return {**subject.theirs, "trace_aggregate_rows": AGGREGATES}
+def _all_row_conditions(subject: Subject) -> dict[str, str]:
+    return {**subject.row_conditions, "trace_aggregate_rows": AGGREGATES}
 
 
-def count_without_noting(client: Client, subject: Subject) -> dict[str, int]:
+def count_dry_run(client: Client, subject: Subject) -> dict[str, int]:
     """How many rows of each table an erasure would remove. Nothing is written."""
-    columns = f"SELECT workspace, user, kind::String AS kind, id FROM {NOTES} WHERE {THEIR_NOTES}"
+    columns = f"SELECT workspace, user, kind::String AS kind, id FROM {NOTES} WHERE {OWN_NOTES}"
     notes: list[tuple[str, ...]] = [tuple(row) for row in client.query(columns, subject.parameters).result_rows]
 
-    def ask(query: str) -> list[tuple[str, ...]]:
+    def query_with_notes(query: str) -> list[tuple[str, ...]]:
         along = ExternalData(
             file_name="noted",
             data=b"\n".join(map(msgspec.json.encode, notes)),
@@ -139,9 +141,9 @@ def count_without_noting(client: Client, subject: Subject) -> dict[str, int]:
         found = client.query(query.replace(NOTES, "noted"), subject.parameters, external_data=along)
         return [tuple(row) for row in found.result_rows]
 
-    for kind, found in subject.found.items():
-        notes += [(subject.workspace, subject.user, kind, row[0]) for row in ask(found)]
+    for kind, found in subject.id_queries.items():
+        notes += [(subject.workspace, subject.user, kind, row[0]) for row in query_with_notes(found)]
     return {
-        table: int(ask(f"SELECT count() FROM feedback.{table} WHERE {theirs}")[0][0])
-        for table, theirs in _everywhere(subject).items()
+        table: int(query_with_notes(f"SELECT count() FROM feedback.{table} WHERE {condition}")[0][0])
+        for table, condition in _all_row_conditions(subject).items()
     }

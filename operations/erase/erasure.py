@@ -21,15 +21,15 @@ from operations.connections import clickhouse, kafka
 from operations.erase.conditions import (
     AGGREGATES,
     EVENTS,
+    OWN_NOTES,
     SHARED,
-    THEIR_NOTES,
     Subject,
     count,
+    count_dry_run,
     count_in,
-    count_without_noting,
     is_noted,
 )
-from operations.erase.events import delete, invalidate, until_committed
+from operations.erase.events import delete_feedback, invalidate, wait_until_committed
 from operations.progress import Progress
 from operations.removal import mutate
 from runtime.addresses import dsn
@@ -42,7 +42,7 @@ _ROUNDS = 5
 def would_erase(clickhouse_url: str, subject: Subject) -> dict[str, int]:
     """How many rows of each table `erase` would remove."""
     with clickhouse(clickhouse_url) as client:
-        return count_without_noting(client, subject)
+        return count_dry_run(client, subject)
 
 
 def erase(
@@ -56,22 +56,22 @@ def erase(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Erase; how many of their rows each table had before and has after. CommandError where it cannot be completed."""
     with clickhouse(clickhouse_url) as client:
-        _find(client, subject)
+        _note_ids(client, subject)
         before = after = count(client, subject)
-        for _ in range(_ROUNDS if count_in(client, "erasures_under_way", THEIR_NOTES, subject) else 0):
+        for _ in range(_ROUNDS if count_in(client, "erasures_under_way", OWN_NOTES, subject) else 0):
             _delete_through_the_pipeline(client, bootstrap, group, subject, patience_s, progress)
             _remove(client, clickhouse_url, bootstrap, subject, progress)
-            _find(client, subject)
+            _note_ids(client, subject)
             after = count(client, subject)
             if not any(after.values()):
-                mutate(client, {"erasures_under_way": f"DELETE WHERE {THEIR_NOTES}"}, subject.parameters, progress)
+                mutate(client, {"erasures_under_way": f"DELETE WHERE {OWN_NOTES}"}, subject.parameters, progress)
                 break
     return before, after
 
 
-def _find(client: Client, subject: Subject) -> None:
+def _note_ids(client: Client, subject: Subject) -> None:
     """Note their ids, in addition to those that were noted before."""
-    for kind, found in subject.found.items():
+    for kind, found in subject.id_queries.items():
         client.command(
             "INSERT INTO feedback.erasures_under_way (workspace, user, kind, id)"
             f" SELECT {{workspace:String}}, {{user:String}}, '{kind}', id FROM ({found})",
@@ -82,7 +82,7 @@ def _find(client: Client, subject: Subject) -> None:
 def _ids(client: Client, subject: Subject, *kinds: str) -> list[str]:
     """The noted ids of these kinds."""
     listed = ", ".join(f"'{kind}'" for kind in kinds)
-    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {THEIR_NOTES} AND kind IN ({listed})"
+    query = f"SELECT DISTINCT id FROM feedback.erasures_under_way WHERE {OWN_NOTES} AND kind IN ({listed})"
     return [row[0] for row in client.query(query, subject.parameters).result_rows]
 
 
@@ -90,7 +90,7 @@ def _delete_through_the_pipeline(
     client: Client, bootstrap: str, group: str, subject: Subject, patience_s: float, progress: Progress
 ) -> None:
     """Delete their feedback through the pipeline, and wait until workers have processed that and all records before."""
-    standing = [
+    undeleted = [
         row[0]
         for row in client.query(
             f"SELECT DISTINCT toString(id) FROM feedback.journal WHERE {EVENTS} AND id NOT IN (SELECT id"
@@ -98,8 +98,8 @@ def _delete_through_the_pipeline(
             subject.parameters,
         ).result_rows
     ]
-    kafka(bootstrap, delete(bootstrap, subject.workspace, standing, progress))
-    kafka(bootstrap, until_committed(bootstrap, group, patience_s, progress))
+    kafka(bootstrap, delete_feedback(bootstrap, subject.workspace, undeleted, progress))
+    kafka(bootstrap, wait_until_committed(bootstrap, group, patience_s, progress))
 
 
 def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subject, progress: Progress) -> None:
@@ -114,17 +114,17 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subjec
     client.command(
         "INSERT INTO feedback.erased_records (topic, kafka_partition, sequence, erased_at)"
         " SELECT topic, kafka_partition, sequence, now64(3)"
-        f" FROM feedback.dead_letters WHERE {subject.theirs['dead_letters']}",
+        f" FROM feedback.dead_letters WHERE {subject.row_conditions['dead_letters']}",
         parameters=wanted,
     )
     held = {table for table, rows in count(client, subject).items() if rows}
-    theirs = {table: each for table, each in subject.theirs.items() if table in held - {"rollup_rows"}}
-    changes = {table: f"DELETE WHERE {each}" for table, each in theirs.items()}
+    row_conditions = {table: each for table, each in subject.row_conditions.items() if table in held - {"rollup_rows"}}
+    changes = {table: f"DELETE WHERE {each}" for table, each in row_conditions.items()}
     if "journal" in changes:
-        changes["journal"] = subject.journal
+        changes["journal"] = subject.journal_change
     mutate(client, changes, wanted, progress)
     asyncio.run(_roll_up(clickhouse_url, subject.workspace, sorted(map(int, _ids(client, subject, "hour"))), progress))
-    rollups = subject.theirs.get("rollup_rows")
+    rollups = subject.row_conditions.get("rollup_rows")
     if rollups and count_in(client, "rollup_rows", rollups, subject):
         mutate(client, {"rollup_rows": f"DELETE WHERE {rollups}"}, wanted, progress)
     newest = f"SELECT trace_id, max(version) FROM feedback.trace_aggregate_rows WHERE {AGGREGATES} GROUP BY trace_id"

@@ -17,14 +17,14 @@ from schemas.murmur2 import murmur2
 from schemas.topics import AGGREGATES, FEEDBACK_EVENTS, INPUTS
 
 
-async def delete(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
+async def delete_feedback(bootstrap: str, workspace: str, feedback: Iterable[str], progress: Progress) -> None:
     """Send a delete for each feedback, as the API does, to the partition that its id carries."""
     event = {"event": "delete", "workspace": workspace, "deleted_at": rfc3339_of(datetime.now(UTC))}
     records = [_event(each, event) for each in feedback]
     await send(bootstrap, records, "feedbacks deleted", progress)
 
 
-async def until_committed(
+async def wait_until_committed(
     bootstrap: str,
     group: str,
     patience_s: float,

@@ -14,12 +14,12 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import clickhouse, kafka, offset_base
-from operations.erase.events import until_committed
+from operations.erase.events import wait_until_committed
 from operations.expire import statements as statements
 from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from operations.removal import mutate
-from operations.retention import note, noted
+from operations.retention import read_setting, store_setting
 from runtime.kafka_offsets import Offsets, committed_offsets, start_offsets
 from runtime.times import rfc3339_of
 from schemas import ids
@@ -56,21 +56,21 @@ class Positions:
         """The parameters of its statements."""
         return {
             "partitions": self.partitions,
-            "feedback_before": self._of(FEEDBACK_EVENTS, self.committed),
-            "requests_before": self._of(REQUEST_LOGS, self.committed),
-            "feedback_start": self._of(FEEDBACK_EVENTS, self.starts),
-            "requests_start": self._of(REQUEST_LOGS, self.starts),
+            "feedback_before": self._sequences(FEEDBACK_EVENTS, self.committed),
+            "requests_before": self._sequences(REQUEST_LOGS, self.committed),
+            "feedback_start": self._sequences(FEEDBACK_EVENTS, self.starts),
+            "requests_start": self._sequences(REQUEST_LOGS, self.starts),
         }
 
-    def _of(self, topic: str, offsets: Offsets) -> list[int]:
+    def _sequences(self, topic: str, offsets: Offsets) -> list[int]:
         # A partition without a commit has been read up to its start.
         return [self.base + offsets.get((topic, n), self.starts[topic, n]) for n in range(self.partitions)]
 
 
-def due(target: ExpiryTarget, idle_since: int) -> int:
+def count_due_traces(target: ExpiryTarget, idle_since: int) -> int:
     """How many traces are due now."""
     with clickhouse(target.clickhouse_url) as client:
-        return len(_due(client, _positions(client, target), idle_since, MOST_TRACES))
+        return len(_due_traces(client, _positions(client, target), idle_since, MOST_TRACES))
 
 
 def expire(target: ExpiryTarget, idle_since: int | None, progress: Progress) -> int:
@@ -82,7 +82,7 @@ def expire(target: ExpiryTarget, idle_since: int | None, progress: Progress) -> 
     with clickhouse(target.clickhouse_url) as client:
         found = 0 if idle_since is None else _send_expire_events(client, target, idle_since, progress)
         if found:
-            kafka(target.bootstrap, until_committed(target.bootstrap, target.group, target.patience_s, progress))
+            kafka(target.bootstrap, wait_until_committed(target.bootstrap, target.group, target.patience_s, progress))
         _remove(client, _positions(client, target), progress)
         return found
 
@@ -93,21 +93,21 @@ def _positions(client: Client, target: ExpiryTarget) -> Positions:
     return Positions(kafka(target.bootstrap, start_offsets(target.bootstrap, INPUTS)), committed, base)
 
 
-def _due(client: Client, positions: Positions, idle_since: int, most: int) -> list[tuple[int, int]]:
+def _due_traces(client: Client, positions: Positions, idle_since: int, most: int) -> list[tuple[int, int]]:
     """The trace hashes that are due, with their partitions."""
     parameters = {**positions.parameters(), "idle_since": idle_since, "most": most}
-    found = client.query(f"{statements.DUE} LIMIT {{most:UInt64}}", parameters, settings=statements.IN_ORDER)
+    found = client.query(f"{statements.DUE_TRACES} LIMIT {{most:UInt64}}", parameters, settings=statements.IN_ORDER)
     return [(int(trace_hash), int(partition)) for trace_hash, partition in found.result_rows]
 
 
 def _send_expire_events(client: Client, target: ExpiryTarget, idle_since: int, progress: Progress) -> int:
     # Read before the journal, so that the journal has all that is committed.
     positions = _positions(client, target)
-    found = _due(client, positions, idle_since, MOST_TRACES)
+    found = _due_traces(client, positions, idle_since, MOST_TRACES)
     if not found:
         return 0
     # Rollups of hours before this may count removed rows; that is noted before any row is removed.
-    note(client, "expired_before", max(idle_since, noted(client, "expired_before", 0)))
+    store_setting(client, "expired_before", max(idle_since, read_setting(client, "expired_before", 0)))
     parameters, now = positions.parameters(), datetime.now(UTC)
     before = {name: parameters[name] for name in ("feedback_before", "requests_before")}
     records = []
@@ -126,17 +126,19 @@ def _remove(client: Client, positions: Positions, progress: Progress) -> None:
     client.command(statements.NOTE_RECORDS, parameters=parameters)
     client.command(statements.CLEAR_EXPIRING)
     client.command(statements.NOTE_EXPIRING, parameters=parameters)
-    some = bool(client.command("SELECT count() FROM feedback.expiring"))
-    over = bool(client.command(statements.COUNT_OVER, parameters=parameters))
-    if not some and not over:
+    has_expiring = bool(client.command("SELECT count() FROM feedback.expiring"))
+    has_completed = bool(client.command(statements.COUNT_COMPLETED, parameters=parameters))
+    if not has_expiring and not has_completed:
         return
     older = {"feedback_rows": statements.OLDER_FEEDBACK, "trace_aggregate_rows": statements.OLDER_AGGREGATES}
-    _delete(client, older | ({"request_log_rows": statements.REQUEST_ROWS} if some else {}), parameters, progress)
-    if over:
+    if has_expiring:
+        older["request_log_rows"] = statements.REQUEST_ROWS
+    _delete(client, older, parameters, progress)
+    if has_completed:
         last = {"feedback_rows": statements.LAST_FEEDBACK, "trace_aggregate_rows": statements.LAST_AGGREGATES}
         _delete(client, last, parameters, progress)
-    gone = [*[statements.JOURNAL] * some, *[statements.EXPIRE_EVENTS] * over]
-    _delete(client, {"journal": " OR ".join(f"({each})" for each in gone)}, parameters, progress)
+    removed = [*[statements.JOURNAL] * has_expiring, *[statements.EXPIRE_EVENTS] * has_completed]
+    _delete(client, {"journal": " OR ".join(f"({each})" for each in removed)}, parameters, progress)
     client.command(statements.CLEAR_EXPIRING)
 
 

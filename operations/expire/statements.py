@@ -10,7 +10,7 @@ _REQUESTS_BEFORE = "{requests_before:Array(UInt64)}[kafka_partition + 1]"
 
 # Trace hashes without an event since that time, of which the workers have committed all records. A trace in another
 # partition than its hash says was written when topics had other numbers of partitions: no expire event would reach it.
-DUE = f"""
+DUE_TRACES = f"""
 SELECT trace_hash, any(kafka_partition) FROM feedback.journal
 WHERE kafka_partition < {{partitions:UInt16}}
 GROUP BY trace_hash
@@ -21,7 +21,7 @@ HAVING max(if(kind = 'expiry', 0, toUnixTimestamp(recorded_at))) BETWEEN 1 AND {
 IN_ORDER = {"optimize_aggregation_in_order": 1}
 
 # Expire events all of whose covered records Kafka has deleted: no worker can read these again.
-_OVER = """
+_COMPLETED = """
 kind = 'expiry' AND sequence < {feedback_start:Array(UInt64)}[kafka_partition + 1]
     AND JSONExtractUInt(entry, 'requests_before') <= {requests_start:Array(UInt64)}[kafka_partition + 1]
 """
@@ -69,7 +69,7 @@ NOTE_RECORDS = f"""
 INSERT INTO feedback.expired_records (topic, kafka_partition, sequence)
 SELECT topic, kafka_partition, sequence
 FROM ({_entries(_RECORD, f"SELECT trace_hash, at, before FROM ({_COVERED})")})
-UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.journal WHERE {_OVER}
+UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.journal WHERE {_COMPLETED}
 """
 CLEAR_EXPIRING = "TRUNCATE TABLE feedback.expiring"
 NOTE_EXPIRING = f"INSERT INTO feedback.expiring (trace_hash, kafka_partition, sequence, requests_before) {_COVERED}"
@@ -96,16 +96,16 @@ OLDER_FEEDBACK = _older_than_the_last("feedback_rows", "feedback_id", "join_stat
 OLDER_AGGREGATES = _older_than_the_last("trace_aggregate_rows", "workspace, trace_id", "is_expired")
 JOURNAL = f"(trace_hash, kind, sequence) IN ({_entries('trace_hash, kind, journal.sequence', _EXPIRING)})"
 
-COUNT_OVER = f"SELECT count() FROM feedback.journal WHERE {_OVER}"
+COUNT_COMPLETED = f"SELECT count() FROM feedback.journal WHERE {_COMPLETED}"
 _SEQUENCE = "bitShiftRight(version, 16)"
 _HASH_OF_ID = "reinterpretAsUInt32(reverse(unhex(substring(toString(feedback_id), 25, 8))))"
 LAST_FEEDBACK = (
     f"join_state = 'expired' AND ({_HASH_OF_ID}, {_SEQUENCE}) IN"
-    f" (SELECT trace_hash, sequence FROM feedback.journal WHERE {_OVER})"
+    f" (SELECT trace_hash, sequence FROM feedback.journal WHERE {_COMPLETED})"
 )
 # ClickHouse's murmur2 for Kafka drops the first bit, as Kafka's partitioner does.
 LAST_AGGREGATES = (
     f"is_expired AND (kafkaMurmurHash(concat(workspace, '/', trace_id)), {_SEQUENCE}) IN"
-    f" (SELECT bitAnd(trace_hash, 2147483647), sequence FROM feedback.journal WHERE {_OVER})"
+    f" (SELECT bitAnd(trace_hash, 2147483647), sequence FROM feedback.journal WHERE {_COMPLETED})"
 )
-EXPIRE_EVENTS = _OVER
+EXPIRE_EVENTS = _COMPLETED

@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
     reconcile = commands.add_parser(
         "reconcile", help="compute everything again from the journal, and compare", description=_ABOUT
     )
-    options.engines(reconcile)
+    options.add_engines(reconcile)
     reconcile.add_argument("--workspace", help="whose feedback (all)")
     reconcile.add_argument(
         "--since", type=options.time, metavar="TIME", help="created since, as 2026-01-31T12:00Z (ever)"
@@ -50,50 +50,50 @@ def add_to(commands: Any) -> None:
     reconcile.set_defaults(run=_reconcile)
 
 
-def _reconcile(given: argparse.Namespace) -> int:
+def _reconcile(args: argparse.Namespace) -> int:
     from operations import workspaces
-    from operations.check_results import keep, result_of
+    from operations.check_results import result_of, store_result
     from operations.progress import Progress
     from operations.reconcile.differences import Scope
     from operations.reconcile.reconcile import reconcile
 
-    if given.remove and not given.repair:
+    if args.remove and not args.repair:
         raise CommandError("--remove goes with --repair.")
-    if given.since and given.until and given.since >= given.until:
+    if args.since and args.until and args.since >= args.until:
         raise CommandError("--since must be before --until: nothing lies between them.")
     start, end = Scope().since, Scope().until
     scope = Scope(
-        given.workspace,
-        int(given.since.timestamp()) // 3600 * 3600 if given.since else start,
-        -(-int(given.until.timestamp()) // 3600) * 3600 if given.until else end,
+        args.workspace,
+        int(args.since.timestamp()) // 3600 * 3600 if args.since else start,
+        -(-int(args.until.timestamp()) // 3600) * 3600 if args.until else end,
     )
     began = datetime.now(UTC)
-    with clickhouse(given.clickhouse_url) as client:
-        if given.workspace is not None:
-            workspaces.require(client, given.workspace)
-        compare = partial(reconcile, given.clickhouse_url, scope, settle_s=given.settle, progress=Progress())
-        found = compare(repair=given.repair, remove=given.remove)
+    with clickhouse(args.clickhouse_url) as client:
+        if args.workspace is not None:
+            workspaces.require(client, args.workspace)
+        compare = partial(reconcile, args.clickhouse_url, scope, settle_s=args.settle, progress=Progress())
+        found = compare(repair=args.repair, remove=args.remove)
         for each in found:
             print(each)
-        if found and given.repair:
+        if found and args.repair:
             print("Repaired; comparing again.")
             found = compare(repair=False)
             for each in found:
                 print(each)
         kinds = {each.what: each.number for each in found}
         is_whole = scope.workspace is None and scope.is_all_time
-        keep(client, "reconcile", result_of(began, kinds, is_whole=is_whole, is_repaired=given.repair))
-    print(_what_to_do(given, found) if found else "Nothing differs.")
+        store_result(client, "reconcile", result_of(began, kinds, is_whole=is_whole, is_repaired=args.repair))
+    print(_what_to_do(args, found) if found else "Nothing differs.")
     return 1 if found else 0
 
 
-def _what_to_do(given: argparse.Namespace, found: Sequence["RowDifference"]) -> str:
+def _what_to_do(args: argparse.Namespace, found: Sequence["RowDifference"]) -> str:
     from operations.reconcile.verdict import UNKNOWN
 
     lacks = any(UNKNOWN in each.what for each in found)
-    if not given.repair:
+    if not args.repair:
         advice = "There are differences: --repair puts right what is missing or wrong."
         return f"{advice} {_JOURNAL_LACKS}" if lacks else advice
-    if lacks and not given.remove:
+    if lacks and not args.remove:
         return f"{_JOURNAL_LACKS} If the journal is right all the same, add --remove: it is then believed."
     return "These differences remain: see what the logs of ClickHouse and of the workers say."

@@ -19,7 +19,7 @@ from operations.reconcile.bucket_ranges import (
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.snapshot import SETTINGS, partitions, working_table
 from operations.removal import mutate
-from operations.retention import noted
+from operations.retention import read_setting
 from stream_workers.rollup.hour_rows import HOUR_COLUMNS, copied, with_current_flag
 from stream_workers.rollup.rollups import Hour
 
@@ -86,7 +86,7 @@ def _load(client: Client, by_hour: str, scope: Scope, of_hours: str, progress: P
 
 def _expired_before(client: Client) -> int:
     """Rows of removed traces may be gone before this time, in Unix seconds."""
-    return noted(client, "expired_before", 0)
+    return read_setting(client, "expired_before", 0)
 
 
 def _must_have_row(rows: str, expired_before: int, since: int = 0) -> str:

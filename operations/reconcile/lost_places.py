@@ -14,7 +14,7 @@ from itertools import chain
 from clickhouse_connect.driver.client import Client
 
 from operations.broker_offsets import GAP
-from operations.lost_records import Place, SequenceRange, merged, noted, without
+from operations.lost_records import Place, SequenceRange, merge_ranges, read_losses, subtract_ranges
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
 _MOST_HOLES = 1_000_000
@@ -71,9 +71,9 @@ def read_coverage(client: Client) -> JournalCoverage:
         else:
             found[topic, partition].append(SequenceRange(0 if before is None else before + 1, after))
     holes = without_bases(found, ends, {int(row[0]) for row in client.query(_BASE).result_rows})
-    for log, losses in noted(client).items():
+    for log, losses in read_losses(client).items():
         # Records that are acknowledged as lost were never stored.
-        holes[log] = without(holes.get(log, []), merged(losses.acknowledged))
+        holes[log] = subtract_ranges(holes.get(log, []), merge_ranges(losses.acknowledged))
     return JournalCoverage(ends, holes, is_beyond_counting=len(rows) > _MOST_HOLES)
 
 

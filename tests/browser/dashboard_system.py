@@ -17,7 +17,7 @@ import requests
 from deploy.kafka.broker import free_ports
 from operations.api_keys.stored_keys import publish, store
 from operations.command_options import ROLLUP_GROUP
-from operations.erase.events import until_committed
+from operations.erase.events import wait_until_committed
 from operations.produce import OutgoingRecord, send
 from operations.progress import Progress
 from schemas.api_keys import ApiKey, Scope, new_key
@@ -64,7 +64,7 @@ class DashboardSystem(Pipeline):
         """Send events past the edge, and wait until they are stored, and their hours and days computed."""
         apart(asyncio.run, send(self.engines.kafka, records, "events sent", Progress()))
         for group, topics in (("feedback-workers", INPUTS), (ROLLUP_GROUP, (ROLLUP_INVALIDATIONS,))):
-            apart(asyncio.run, until_committed(self.engines.kafka, group, 180, Progress(), topics))
+            apart(asyncio.run, wait_until_committed(self.engines.kafka, group, 180, Progress(), topics))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from deploy import cli
 from operations.audit import audit
 from operations.erase import erasure
-from operations.erase.conditions import THEIRS
+from operations.erase.conditions import PERSON_ROWS
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.stream_workers.test_pipeline import a_trace
@@ -42,7 +42,7 @@ def address(pipeline: Pipeline) -> list[str]:
 
 def rows_by_table(told: str) -> dict[str, list[str]]:
     """The numbers that a command has printed of each table."""
-    rows = [line.split() for line in told.splitlines() if line.startswith((*THEIRS, "trace_aggregate_rows"))]
+    rows = [line.split() for line in told.splitlines() if line.startswith((*PERSON_ROWS, "trace_aggregate_rows"))]
     return {table: numbers for table, *numbers in rows}
 
 

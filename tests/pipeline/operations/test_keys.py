@@ -14,7 +14,7 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy import cli
-from operations.api_keys.stored_keys import opened, publish, store, stored_keys
+from operations.api_keys.stored_keys import publish, reopening_records, store, stored_keys
 from schemas.api_keys import new_key
 from schemas.topics import API_KEYS, TOPICS
 from tests.pipeline.engines import Engines, embedded, until
@@ -267,7 +267,7 @@ def test_an_edge_alone_stays_closed_on_a_topic_that_was_emptied(broker: Broker, 
         edge.until_ready()
         for headers in ({}, {"x-portkey-api-key": secret}):
             failed(edge.post("/v1/feedback", ONE, headers), 401, "AB05")
-        asyncio.run(publish(broker.bootstrap, opened([], datetime.now(UTC))))
+        asyncio.run(publish(broker.bootstrap, reopening_records([], datetime.now(UTC))))
         until(lambda: edge.post("/v1/feedback", ONE).status_code == 200, "an operator has opened it")
     finally:
         edge.kill()

@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
 
-from operations.retention import OF_TRACES, POLICIES, SETTINGS, RetentionError, apply_settings, days_in_force
+from operations.retention import POLICIES, SETTINGS, TRACE_TABLES, RetentionError, applied_days, apply_settings
 from tests.pipeline.engines import clickhouse_with_tables
 
 NAMES = [each.name for each in SETTINGS]
@@ -32,7 +32,7 @@ def client(url: str) -> Iterator[Client]:
 
 
 def days_of_all(client: Client) -> dict[str, int | None]:
-    return {each.what: days_in_force(client, each) for each in POLICIES}
+    return {each.what: applied_days(client, each) for each in POLICIES}
 
 
 def with_ttl(client: Client) -> set[str]:
@@ -48,7 +48,7 @@ def test_a_setting_rules_what_it_is_about_and_nothing_else_and_is_taken_back(
     apply_settings(url, {setting: "500"})
     ruled = {each.what: 500 + each.days_more for each in POLICIES if each.setting.name == setting}
     assert days_of_all(client) == DEFAULTS | ruled
-    assert not with_ttl(client) & set(OF_TRACES)
+    assert not with_ttl(client) & set(TRACE_TABLES)
     assert apply_settings(url, {setting: "500"}) == []
     apply_settings(url, {})
     assert days_of_all(client) == DEFAULTS
@@ -87,9 +87,9 @@ def test_a_table_that_dropped_rows_of_a_trace_by_itself_does_so_no_more(url: str
     ages = {"journal": "recorded_at", "feedback_rows": "created_at", "trace_aggregate_rows": "updated_at"}
     for table, column in (ages | {"request_log_rows": "started_at"}).items():
         client.command(f"ALTER TABLE feedback.{table} MODIFY TTL toDateTime({column}) + toIntervalDay(900)")
-    assert with_ttl(client) >= set(OF_TRACES)
-    assert len(apply_settings(url, {})) == len(OF_TRACES)
-    assert not with_ttl(client) & set(OF_TRACES)
+    assert with_ttl(client) >= set(TRACE_TABLES)
+    assert len(apply_settings(url, {})) == len(TRACE_TABLES)
+    assert not with_ttl(client) & set(TRACE_TABLES)
 
 
 def test_bodies_that_are_due_go_and_what_a_request_says_of_its_trace_stays(url: str, client: Client) -> None:

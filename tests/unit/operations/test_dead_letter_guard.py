@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from operations.dead_letters.guard import changed_by, overtaken
+from operations.dead_letters.guard import changed_feedback_id, outdated_letters
 from operations.dead_letters.letters import Letter
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
@@ -57,7 +57,7 @@ def letter(value: bytes | str | dict[str, object], topic: str = FEEDBACK_EVENTS,
     ids=repr,
 )
 def test_what_may_change_its_feedback_is_known_as_that(value: str | dict[str, object]) -> None:
-    assert changed_by(letter(value)) == ID
+    assert changed_feedback_id(letter(value)) == ID
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_what_may_change_its_feedback_is_known_as_that(value: str | dict[str, ob
     ids=repr,
 )
 def test_what_changes_nothing_that_is_there_names_no_feedback(value: bytes | str | dict[str, object]) -> None:
-    assert changed_by(letter(value if not isinstance(value, list) else json.dumps(value))) is None
+    assert changed_feedback_id(letter(value if not isinstance(value, list) else json.dumps(value))) is None
 
 
 def test_a_request_changes_no_feedback_whatever_it_names() -> None:
-    assert changed_by(letter(UPDATE, REQUEST_LOGS)) is None
+    assert changed_feedback_id(letter(UPDATE, REQUEST_LOGS)) is None
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_change_is_late_exactly_when_an_event_of_its_feedback_came_after_it(
     latest: dict[str, int], is_late: bool
 ) -> None:
     change = letter(UPDATE | {"metadata": NAMES_CREATE})
-    assert overtaken([change, letter(CREATE)], latest) == ({change: ID} if is_late else {})
+    assert outdated_letters([change, letter(CREATE)], latest) == ({change: ID} if is_late else {})

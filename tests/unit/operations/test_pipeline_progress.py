@@ -3,12 +3,12 @@
 import pytest
 
 from dashboard.pipeline_view import verdicts
-from operations.pipeline_progress import LOOK_BACK_S, GroupPartition, Look, Offsets, PipelineProgress
+from operations.pipeline_progress import LOOK_BACK_S, GroupOffsets, GroupPartition, Offsets, PipelineProgress
 
 PLACE = GroupPartition("workers", "feedback.events.v1", 0)
 
 
-def seen(end: int, committed: int | None, start: int = 0) -> Look:
+def seen(end: int, committed: int | None, start: int = 0) -> GroupOffsets:
     return {PLACE: Offsets(start, end, committed)}
 
 
@@ -24,10 +24,10 @@ def test_what_a_log_has_dropped_and_what_was_never_committed_is_counted_as_it_is
 def test_rates_are_what_moved_between_the_looks_of_the_last_minute() -> None:
     progress = PipelineProgress()
     assert progress.rates("workers") is None
-    progress.see(0, seen(1000, 0))
+    progress.record(0, seen(1000, 0))
     assert progress.rates("workers") is None, "one look tells no rate"
-    progress.see(100, seen(1100, 50))
-    progress.see(110, seen(1400, 250))
+    progress.record(100, seen(1100, 50))
+    progress.record(110, seen(1400, 250))
     assert progress.rates("workers") == (30, 20, 10), f"what is older than {LOOK_BACK_S:.0f} s counts no more"
     assert progress.rates("others") == (0, 0, 10)
 
@@ -36,14 +36,14 @@ def test_a_group_has_stalled_since_it_was_first_seen_where_it_is_while_records_w
     progress = PipelineProgress()
     looks = [(0, 5, 5, 0), (10, 9, 5, 0), (500, 30, 5, 490), (501, 30, 6, 0), (520, 30, 6, 19), (521, 30, 30, 0)]
     for at, end, committed, stalled in [*looks, (530, 31, 30, 0)]:
-        progress.see(at, seen(end, committed))
+        progress.record(at, seen(end, committed))
         assert progress.stalled_s(PLACE) == stalled, at
 
 
 def test_topics_that_were_made_anew_compare_with_nothing() -> None:
     progress = PipelineProgress()
-    progress.see(0, seen(1000, 10))
-    progress.see(10, seen(3, 0))
+    progress.record(0, seen(1000, 10))
+    progress.record(10, seen(3, 0))
     assert progress.rates("workers") is None
     assert progress.stalled_s(PLACE) == 0
 

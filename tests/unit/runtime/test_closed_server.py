@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.api_keys.stored_keys import both, opened
+from operations.api_keys.stored_keys import reopening_records, union_of
 from runtime.api_key_authentication import OPEN, ApiKeyAuthenticator
 from runtime.api_key_store import ApiKeyStore
 from runtime.closed_server_mark import remember_in
@@ -23,7 +23,7 @@ from schemas.api_keys import ApiKey, new_key
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECRET, KEY = new_key("mine", ["admin"], AT)
-LEFT_BEHIND = opened([KEY], AT)
+LEFT_BEHIND = reopening_records([KEY], AT)
 LATER_SECRET, LATER = new_key("mine", ["admin"], AT)
 
 PLACE: dict[str, list[ApiKey]] = {
@@ -126,20 +126,20 @@ records = st.lists(st.sampled_from([KEY, KEY.revoked(AT), *LEFT_BEHIND, LATER]),
 
 @given(records, records)
 def test_both_places_come_to_the_same_and_lose_nothing(in_clickhouse: list[ApiKey], in_kafka: list[ApiKey]) -> None:
-    found = both(in_clickhouse, in_kafka)
+    found = union_of(in_clickhouse, in_kafka)
     given_keys = in_clickhouse + in_kafka
     wanted = {key.key_id: max(k.stage for k in given_keys if k.key_id == key.key_id) for key in found.keys}
     assert {key.key_id for key in given_keys} == set(wanted)
     for place, lacking in ((in_clickhouse, found.lacking_in_clickhouse), (in_kafka, found.lacking_in_kafka)):
-        after = both([*place, *lacking], [])
+        after = union_of([*place, *lacking], [])
         assert {key.key_id: key.stage for key in after.keys} == wanted
-        assert both(after.keys, found.keys)[1:] == ([], []), "a second time there is nothing to do"
+        assert union_of(after.keys, found.keys)[1:] == ([], []), "a second time there is nothing to do"
         assert all(key.stage > max((k.stage for k in place if k.key_id == key.key_id), default=-1) for key in lacking)
 
 
 def test_an_opening_leaves_all_behind_and_is_told_from_every_other() -> None:
     for keys in ([], [KEY], [KEY.revoked(AT), LATER], LEFT_BEHIND):
-        changed = opened(keys, AT)
+        changed = reopening_records(keys, AT)
         store = ApiKeyStore()
         for key in (*keys, *changed):
             store.upsert(key)
@@ -149,7 +149,7 @@ def test_an_opening_leaves_all_behind_and_is_told_from_every_other() -> None:
 
 
 def test_an_opening_that_was_cut_off_opens_nothing() -> None:
-    changed = opened([KEY, LATER], AT)
+    changed = reopening_records([KEY, LATER], AT)
     for count in range(len(changed)):
         store = ApiKeyStore()
         for key in (KEY, LATER, *(each for each in changed[:count])):
