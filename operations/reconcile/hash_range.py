@@ -16,7 +16,7 @@ from stream_workers.io.arrow_rows import tables
 from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
 from stream_workers.join.changes import Changes
 from stream_workers.join.feedback import FeedbackState
-from stream_workers.join.snapshots import of_feedback, of_traces
+from stream_workers.join.snapshots import feedback_snapshots, trace_snapshots
 from stream_workers.join.trace_state import TraceState
 
 # The columns of rows in Arrow, as the digests of snapshot.py need them.
@@ -214,7 +214,7 @@ def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[S
             hashes[id(trace)] = trace_hash & HASH
             feedback += [(trace, each) for each in trace.feedback() if scope.holds(trace.workspace, each.created_at)]
     traces = list({id(trace): trace for trace, _ in feedback}.values())
-    snapshots = Changes(feedback=of_feedback(feedback), traces=of_traces(traces))
+    snapshots = Changes(feedback=feedback_snapshots(feedback), traces=trace_snapshots(traces))
     rows = tables(snapshots)
     for table, of_rows in ((FEEDBACK, [trace for trace, _ in feedback]), (AGGREGATES, traces)):
         keyed = _digests(client, table, rows[table.name]) if of_rows else []

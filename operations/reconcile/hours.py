@@ -20,7 +20,7 @@ from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.snapshot import SETTINGS, partitions, working_table
 from operations.removal import mutate
 from operations.retention import read_setting
-from stream_workers.rollup.hour_rows import HOUR_COLUMNS, copied, with_current_flag
+from stream_workers.rollup.hour_rows import HOUR_COLUMNS, hour_copies, with_current_flag
 from stream_workers.rollup.rollups import Hour
 
 _HOUR = "toDateTime(toStartOfHour(created_at), 'UTC')"
@@ -50,7 +50,7 @@ def copy_again(client: Client, hours: list[Hour], progress: Progress) -> None:
         not_removed = f"{of_hours} AND join_state != 'expired'"
         for rows in ("feedback.feedback_rows", "feedback.feedback_rows FINAL"):
             client.command(
-                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {copied(rows, not_removed)}",
+                f"INSERT INTO feedback.feedback_hour_rows ({HOUR_COLUMNS}) {hour_copies(rows, not_removed)}",
                 settings=SETTINGS,
             )
 
@@ -77,7 +77,7 @@ def _load(client: Client, by_hour: str, scope: Scope, of_hours: str, progress: P
             of_part = f"_partition_id = '{part}' AND {scope.condition('created_at')} AND {of_hours}"
             client.command(
                 f"INSERT INTO {by_hour} SELECT workspace::String, hour, sum({_CONTENT}), count()"
-                f" FROM ({copied('feedback.feedback_rows FINAL', of_part)}) GROUP BY workspace, hour",
+                f" FROM ({hour_copies('feedback.feedback_rows FINAL', of_part)}) GROUP BY workspace, hour",
                 parameters=scope.parameters,
                 settings=SETTINGS,
             )

@@ -22,7 +22,7 @@ from operations.reconcile.bucket_ranges import (
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from runtime.addresses import dsn
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
-from stream_workers.rollup.statements import KEY, NUMBERS, of_days, of_hours
+from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rollups
 
 _COPIES = "SELECT workspace, hour AS at FROM feedback.feedback_hour_rows"
 _HOURS = "SELECT workspace, toStartOfDay(start) AS at FROM feedback.rollup_rows WHERE period = 'hour'"
@@ -67,9 +67,9 @@ def _comparison(buckets: BucketRange, period: str, condition: str) -> str:
     def within(time: str, column: str, seconds: int = 0) -> str:
         return f"{buckets.condition(time, seconds)} AND {with_time_column(condition, column)}"
 
-    computed = f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS} FROM ("
-    computed += of_hours(within("hour", "hour")) if period == "hour" else of_days(within("start", _DAY, _DAY_S - 1))
-    computed += ")"
+    by_hour, by_day = within("hour", "hour"), within("start", _DAY, _DAY_S - 1)
+    rollups = hour_rollups(by_hour) if period == "hour" else day_rollups(by_day)
+    computed = f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS} FROM ({rollups})"
     stored = (
         f"SELECT workspace, start AS at, dimension::String, environment::String, key, {NUMBERS}, -1"
         f" FROM feedback.rollups WHERE period = '{period}' AND {within('start', 'start')}"

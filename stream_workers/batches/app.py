@@ -125,8 +125,8 @@ def build_app(settings: WorkerSettings) -> faust.App:
         cache.clear()
 
     @app.on_partitions_assigned.connect
-    async def announce(*given: Any, **_: Any) -> None:
-        assigned: set[TP] = given[1]
+    async def log_assignment(*args: Any, **_: Any) -> None:
+        assigned: set[TP] = args[1]
         log.info("worker ready: %d partitions", len(assigned))
 
     return app

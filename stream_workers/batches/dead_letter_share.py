@@ -29,7 +29,7 @@ class DeadShare:
         self._batches: deque[tuple[int, int]] = deque()
         self._records = self._dead = 0
 
-    def take(self, records: int, dead: Collection[str]) -> None:
+    def count_batch(self, records: int, dead: Collection[str]) -> None:
         """Count a batch before anything of it is stored: its records, and the reason of each of its dead letters.
 
         Raises TooManyDeadError if the worker must stop.

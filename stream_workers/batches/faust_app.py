@@ -30,7 +30,7 @@ _execute_task = Service._execute_task
 async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> None:
     """Run a task of a service, and crash the service if the task is cancelled. Faust would continue without it."""
 
-    async def watched() -> None:
+    async def task_or_crash() -> None:
         try:
             await task
         except asyncio.CancelledError:
@@ -38,7 +38,7 @@ async def _execute_task_or_crash(service: Service, task: Awaitable[None]) -> Non
                 raise TaskCancelledError(f"{service.label}: {task!r}") from None
             raise
 
-    await _execute_task(service, watched())
+    await _execute_task(service, task_or_crash())
 
 
 def batch_app(settings: ProgramSettings, group: str, max_poll_records: int) -> faust.App:

@@ -153,7 +153,7 @@ class Processor:
         while result is None:
             result = await self._compute(lambda: next(steps))
             self._require(batch)
-        self._dead_share.take(sum(len(part.records) for part in batch.partitions), _reasons(result.rows))
+        self._dead_share.count_batch(sum(len(part.records) for part in batch.partitions), _reasons(result.rows))
         self._latest.append(result.states)
         self._cache.put(result.states)
         return JoinedBatch(batch, result.rows, result.messages)

@@ -37,7 +37,7 @@ class _NoPandas(MetaPathFinder):
 def _kafka_fault(bootstrap: str) -> str:
     """Why Kafka cannot be used, in one sentence; empty if it answers. Faust would report it as a stack trace."""
 
-    async def ask() -> None:
+    async def reach_kafka() -> None:
         client = AIOKafkaClient(bootstrap_servers=bootstrap)
         try:
             async with asyncio.timeout(_KAFKA_ANSWERS_S):
@@ -51,7 +51,7 @@ def _kafka_fault(bootstrap: str) -> str:
     # Not with asyncio.run, which would leave Faust without a loop.
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(ask())
+        loop.run_until_complete(reach_kafka())
     except TimeoutError:
         return f"Kafka at {bootstrap} does not answer within {_KAFKA_ANSWERS_S:g} s: is it frozen or overloaded?"
     except (KafkaError, OSError):
@@ -63,7 +63,7 @@ def _kafka_fault(bootstrap: str) -> str:
 
 
 # The rollup program is run as a module, whose logger is called so.
-_INFORMING = {"stream_workers": logging.INFO, "__main__": logging.INFO}
+_LOG_LEVELS = {"stream_workers": logging.INFO, "__main__": logging.INFO}
 
 
 def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Callable[[Settings], faust.App]) -> int:
@@ -89,7 +89,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
     worker = faust.Worker(
         build(read),
         loglevel="WARNING",
-        logging_config=config(read.log_format, **_INFORMING),
+        logging_config=config(read.log_format, **_LOG_LEVELS),
         redirect_stdouts=False,
         quiet=True,
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim, Keyed, digest_of
-from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord, given, milliseconds
+from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord, field_json, milliseconds
 from stream_workers.join.request_facts import RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
 
@@ -139,7 +139,7 @@ def _requests(events: Sequence[IncomingEvent]) -> pa.Table:
         return pa.array([getattr(log, name) for log in logs], kind)
 
     def json(name: str) -> "pa.Array[Any]":
-        return pa.array([given(getattr(log, name)) or b"" for log in logs], pa.binary())
+        return pa.array([field_json(getattr(log, name)) or b"" for log in logs], pa.binary())
 
     return pa.table(
         {name: text(name) for name in ("workspace", "request_id", "trace_id", "span_id", "parent_span_id")}

@@ -71,11 +71,6 @@ class _Aggregate(Struct, gc=False):
     version: int
 
 
-class _RollupInvalidation(Struct, gc=False):
-    workspace: str
-    hour: int
-
-
 def messages(changes: Changes) -> list[OutputMessage]:
     """The messages about each feedback and trace that has changed, and the dead letters."""
     made = [_enriched(feedback) for feedback in changes.feedback]
@@ -151,7 +146,7 @@ def rollup_invalidations(hours: Iterable[HourStart]) -> list[OutputMessage]:
 
 def _rollup_invalidation(workspace: str, start: int) -> OutputMessage:
     key = f"{workspace}/{start}".encode()
-    return OutputMessage(topics.ROLLUP_INVALIDATIONS, None, key, _encode(_RollupInvalidation(workspace, start)))
+    return OutputMessage(topics.ROLLUP_INVALIDATIONS, None, key, _encode({"workspace": workspace, "hour": start}))
 
 
 def _dead_letter(rejected: RejectedRecord) -> OutputMessage:

@@ -8,7 +8,7 @@ the latest create counts, and the earliest delete after it. No clock, no engine.
 import msgspec
 
 from stream_workers.join.aggregate import billionths
-from stream_workers.join.incoming_events import Created, Deleted, FeedbackEvent, Updated, given, milliseconds
+from stream_workers.join.incoming_events import Created, Deleted, FeedbackEvent, Updated, field_json, milliseconds
 from stream_workers.join.request_facts import Specials
 
 Content = tuple[int, int, Specials, bytes]
@@ -169,7 +169,7 @@ class FeedbackState(msgspec.Struct, gc=False, array_like=True):
             self.value, edits.value_by, changed = event.value, sequence, True
         if event.weight is not None and sequence > edits.weight_by:
             self.weight, edits.weight_by, changed = billionths(event.weight), sequence, True
-        if (metadata := given(event.metadata)) is not None and sequence > edits.metadata_by:
+        if (metadata := field_json(event.metadata)) is not None and sequence > edits.metadata_by:
             self.metadata, self.specials = metadata, specials_of(event)
             edits.metadata_by, changed = sequence, True
         self.edits = edits

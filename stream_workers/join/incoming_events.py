@@ -38,7 +38,7 @@ Time = Annotated[datetime, Meta(tz=True)]
 ABSENT = Raw(b"")
 
 
-def given(raw: Raw) -> bytes | None:
+def field_json(raw: Raw) -> bytes | None:
     """The JSON text of a field; None if it is absent or null."""
     text = bytes(raw)
     return None if text in (b"", b"null") else text

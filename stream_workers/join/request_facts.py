@@ -42,7 +42,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
     def add(self, request_id: str, fact: RequestFact, sequence: int) -> bool:
         """Add a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
         if not self.requests:
-            self._begin(request_id, fact, sequence)
+            self._add_first(request_id, fact, sequence)
             return True
         if request_id in self.requests:
             return False
@@ -52,7 +52,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
             changed |= self._add_specials((fact.started_at, request_id), fact)
         return changed
 
-    def _begin(self, request_id: str, fact: RequestFact, sequence: int) -> None:
+    def _add_first(self, request_id: str, fact: RequestFact, sequence: int) -> None:
         """Add the first request, without comparing it with others: most traces have only one."""
         self.requests[request_id] = sequence
         if fact.model:

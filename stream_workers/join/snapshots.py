@@ -60,7 +60,7 @@ class TraceSnapshot(Struct, gc=False):
     is_expired: bool = False
 
 
-def of_feedback(changed: Iterable[tuple[TraceState, FeedbackState]]) -> list[FeedbackSnapshot]:
+def feedback_snapshots(changed: Iterable[tuple[TraceState, FeedbackState]]) -> list[FeedbackSnapshot]:
     """Snapshots of these feedbacks, each with its trace."""
     return [_feedback_snapshot(trace, feedback, trace.facts) for trace, feedback in changed]
 
@@ -75,7 +75,7 @@ def _feedback_snapshot(trace: TraceState, feedback: FeedbackState, facts: Facts)
         "joined" if facts.requests else "pending",
         tuple(facts.models),
         tuple(facts.providers),
-        in_force(feedback.specials, facts.specials),
+        effective_specials(feedback.specials, facts.specials),
         feedback.metadata,
         feedback.home,
         feedback.created_at,
@@ -86,7 +86,7 @@ def _feedback_snapshot(trace: TraceState, feedback: FeedbackState, facts: Facts)
     )
 
 
-def of_traces(traces: Iterable[TraceState]) -> list[TraceSnapshot]:
+def trace_snapshots(traces: Iterable[TraceState]) -> list[TraceSnapshot]:
     """Snapshots of these traces."""
     return [_trace_snapshot(trace, trace.totals, trace.last) for trace in traces]
 
@@ -109,7 +109,7 @@ def _trace_snapshot(trace: TraceState, totals: Totals, last: FeedbackState | Non
     )
 
 
-def of_expired(traces: Iterable[tuple[TraceState, int]]) -> tuple[list[FeedbackSnapshot], list[TraceSnapshot]]:
+def expired_snapshots(traces: Iterable[tuple[TraceState, int]]) -> tuple[list[FeedbackSnapshot], list[TraceSnapshot]]:
     """Snapshots of removed traces and their feedback, each trace with the sequence of the expiry that removed it.
 
     Their versions are above all earlier ones, and they hold nothing of what callers sent.
@@ -133,7 +133,7 @@ def of_expired(traces: Iterable[tuple[TraceState, int]]) -> tuple[list[FeedbackS
     return feedback, removed
 
 
-def in_force(own: Specials, found: Specials) -> Specials:
+def effective_specials(own: Specials, found: Specials) -> Specials:
     """The special fields in force: the feedback's own, and where it has none, those of its requests."""
     if found == NO_SPECIALS:
         return own

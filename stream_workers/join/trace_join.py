@@ -26,7 +26,7 @@ from stream_workers.join.incoming_events import (
     milliseconds,
 )
 from stream_workers.join.request_facts import RequestFact
-from stream_workers.join.snapshots import of_expired, of_feedback, of_traces
+from stream_workers.join.snapshots import expired_snapshots, feedback_snapshots, trace_snapshots
 from stream_workers.join.trace_state import Entry, HashBucket, TraceState, fold, latest_expiry
 
 _UNKNOWN = (
@@ -88,12 +88,12 @@ class _Join:
         changes = Changes(
             self._journal,
             self._requests,
-            of_feedback(self._feedback.values()),
-            of_traces(self._traces.values()),
+            feedback_snapshots(self._feedback.values()),
+            trace_snapshots(self._traces.values()),
             rejected,
         )
         if self._removed:
-            changes.feedback[:0], changes.traces[:0] = of_expired(self._removed)
+            changes.feedback[:0], changes.traces[:0] = expired_snapshots(self._removed)
         return changes
 
     def _apply_feedback(self, incoming: IncomingEvent, event: FeedbackEvent) -> None:

@@ -16,15 +16,16 @@ from typing import Any
 
 import clickhouse_connect
 import faust
-import msgspec
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from faust.types import TP, StreamT
+from pydantic import ValidationError
 
 from runtime import rollup_metrics as metrics
 from runtime.addresses import dsn, without_password
 from runtime.background_tasks import BackgroundTask
+from schemas.outputs import RollupInvalidation
 from schemas.topics import ROLLUP_INVALIDATIONS
-from stream_workers.batches.batch_transport import PassThrough, batches_of, consumer_of
+from stream_workers.batches.batch_transport import BatchConsumer, PassThrough, batches_of, consumer_of
 from stream_workers.batches.faust_app import batch_app
 from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.processor import BatchAbandoned
@@ -40,21 +41,13 @@ log = logging.getLogger(__name__)
 _MOST_INVALIDATIONS = 100_000
 
 
-class _Invalidation(msgspec.Struct):
-    workspace: str
-    hour: int
-
-
-_decode = msgspec.json.Decoder(_Invalidation).decode
-
-
-def named_hours(values: Iterable[bytes | None]) -> set[Hour]:
+def invalidated_hours(values: Iterable[bytes | None]) -> set[Hour]:
     """The hours that these invalidations name. A record that is no invalidation is skipped: no worker has sent it."""
     hours = set()
     for value in values:
         try:
-            invalidation = _decode(value or b"")
-        except msgspec.DecodeError:
+            invalidation = RollupInvalidation.model_validate_json(value or b"")
+        except ValidationError:
             log.warning(
                 "a record of %s names no hour and is skipped: %d bytes", ROLLUP_INVALIDATIONS, len(value or b"")
             )
@@ -78,6 +71,57 @@ async def compute_counted(client: AsyncClient, hours: Collection[Hour]) -> None:
     metrics.ROLLUP_BUCKETS.add("day", by=len({hour.day for hour in hours}))
 
 
+async def compute_stale_hours(client: AsyncClient) -> None:
+    """Compute the hours that were changed and never computed."""
+    await compute_counted(client, await stale_hours(client))
+
+
+async def process_batch(client: AsyncClient, consumer: BatchConsumer, batch: ConsumerBatch) -> None:
+    """Compute the hours that a batch names, and acknowledge it. BatchAbandoned if its partitions were reassigned."""
+
+    def require_assignment() -> None:
+        if batch.assignment != consumer.assignment_number:
+            raise BatchAbandoned
+
+    if any(part.lost for part in batch.partitions):
+        log.warning("rollup invalidations were gone from Kafka before they were read: looking for stale hours")
+        await until_done("catching up", lambda: compute_stale_hours(client), Backoff(), require_assignment)
+    hours = invalidated_hours(record.value for part in batch.partitions for record in part.records)
+    await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require_assignment)
+    consumer.acknowledge(batch)
+
+
+async def connect(settings: RollupSettings) -> AsyncClient:
+    """A client of a ClickHouse with the tables of this version, as soon as it answers."""
+    client: AsyncClient = await until_done(
+        f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
+        lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url), autogenerate_session_id=False),
+        Backoff(),
+        lambda: None,
+    )
+    await require_own_tables(client)
+    return client
+
+
+async def keep_rollups(app: faust.App, settings: RollupSettings, stream: StreamT[Any]) -> None:
+    """Compute the stale hours, and then batch by batch those that the stream names."""
+    client = await connect(settings)
+    storage = BackgroundTask("watching ClickHouse's disks", lambda: watch_storage(client))
+    storage.start()
+    try:
+        await until_done("catching up", lambda: compute_stale_hours(client), Backoff(), lambda: None)
+        async for batch in batches_of(stream):
+            began = time.monotonic()
+            with contextlib.suppress(BatchAbandoned):
+                await process_batch(client, consumer_of(app), batch)
+            # A long computation is followed by a long pause: invalidations gather, and each hour is computed once.
+            await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
+            consumer_of(app).request_next(batch)
+    finally:
+        await storage.stop()
+        await client.close()
+
+
 def build_app(settings: RollupSettings) -> faust.App:
     """The program, ready to be run by `faust.Worker`."""
     app = batch_app(settings, settings.rollup_group, _MOST_INVALIDATIONS)
@@ -85,48 +129,11 @@ def build_app(settings: RollupSettings) -> faust.App:
 
     @app.agent(batches, name="roll-up")
     async def roll_up(stream: StreamT[Any]) -> None:
-        client = await until_done(
-            f"connecting to ClickHouse at {without_password(settings.clickhouse_url)}",
-            lambda: clickhouse_connect.get_async_client(**dsn(settings.clickhouse_url), autogenerate_session_id=False),
-            Backoff(),
-            lambda: None,
-        )
-
-        await require_own_tables(client)
-
-        async def process_batch(batch: ConsumerBatch) -> None:
-            def require_assignment() -> None:
-                if batch.assignment != consumer_of(app).assignment_number:
-                    raise BatchAbandoned
-
-            if any(part.lost for part in batch.partitions):
-                log.warning("rollup invalidations were gone from Kafka before they were read: looking for stale hours")
-                await until_done("catching up", catch_up, Backoff(), require_assignment)
-            hours = named_hours(record.value for part in batch.partitions for record in part.records)
-            await until_done("rollup", lambda: compute_counted(client, hours), Backoff(), require_assignment)
-            consumer_of(app).acknowledge(batch)
-
-        async def catch_up() -> None:
-            await compute_counted(client, await stale_hours(client))
-
-        storage = BackgroundTask("watching ClickHouse's disks", lambda: watch_storage(client))
-        storage.start()
-        try:
-            await until_done("catching up", catch_up, Backoff(), lambda: None)
-            async for batch in batches_of(stream):
-                began = time.monotonic()
-                with contextlib.suppress(BatchAbandoned):
-                    await process_batch(batch)
-                # A long computation is followed by a long pause: invalidations gather, and each hour is computed once.
-                await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
-                consumer_of(app).request_next(batch)
-        finally:
-            await storage.stop()
-            await client.close()
+        await keep_rollups(app, settings, stream)
 
     @app.on_partitions_assigned.connect
-    async def announce(*given: Any, **_: Any) -> None:
-        assigned: set[TP] = given[1]
+    async def log_assignment(*args: Any, **_: Any) -> None:
+        assigned: set[TP] = args[1]
         log.info("rollup ready: %d partitions", len(assigned))
 
     return app

@@ -21,7 +21,7 @@ _IS_FULL = f"bitAnd(version, {MOST_REQUESTS}) = {MOST_REQUESTS}"
 _FORM = "(model_count, _environment, _organisation, _prompt, _user)"
 
 
-def copied(source: str, condition: str) -> str:
+def hour_copies(source: str, condition: str) -> str:
     """A query for HOUR_COLUMNS of the feedback that meets the condition, from a table like feedback_rows."""
     return f"""
     SELECT {HOUR_COLUMNS} FROM (
@@ -52,7 +52,7 @@ def with_current_flag(condition: str, feedback: str = "workspace, hour, feedback
     ) AND (
         NOT is_contested OR (workspace, feedback_id, version, {_FORM}, model::String) IN (
             SELECT workspace, feedback_id, version, {_FORM}, model
-            FROM ({copied("feedback.feedback_rows FINAL", condition)})
+            FROM ({hour_copies("feedback.feedback_rows FINAL", condition)})
             WHERE feedback_id IN (SELECT feedback_id FROM ({_contested(rows, feedback)}))
         )
     ) AS is_current

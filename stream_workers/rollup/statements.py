@@ -34,7 +34,7 @@ _GROUPS = """
 """
 
 
-def of_hours(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+def hour_rollups(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
     """A query for workspace, hour, KEY, NUMBERS and version sum of each group, in the hours that meet the condition."""
     # Rows with equal grouping columns are added up before they are expanded into groups.
     alike = "_environment, _organisation, _prompt, _user, model, value"
@@ -92,7 +92,7 @@ def _sums_if(which: str) -> str:
     )
 
 
-def of_days(condition: str) -> str:
+def day_rollups(condition: str) -> str:
     """A query for workspace, day, KEY, NUMBERS and version sum of each group, from hours that meet the condition."""
     return f"""
     SELECT
@@ -140,10 +140,10 @@ def _read(numbers: str, start: str) -> str:
 # `starts`.
 READ = {
     "hour": _read(
-        of_hours(f"workspace = {{workspace:String}} AND hour IN {_STARTS}", feedback="hour, feedback_id"), "hour"
+        hour_rollups(f"workspace = {{workspace:String}} AND hour IN {_STARTS}", feedback="hour, feedback_id"), "hour"
     ),
     "day": _read(
-        of_days(
+        day_rollups(
             "workspace = {workspace:String}"
             f" AND start >= arrayMin({_STARTS}) AND start < arrayMax({_STARTS}) + 86400"
             f" AND toDateTime(toStartOfDay(start), 'UTC') IN {_STARTS}"

@@ -129,24 +129,24 @@ def test_a_missing_table_says_what_to_run() -> None:
 
 def test_a_worker_stops_where_most_records_cannot_be_read() -> None:
     share = DeadShare(0.5)
-    share.take(1000, ["invalid"] * 500)
+    share.count_batch(1000, ["invalid"] * 500)
     with pytest.raises(TooManyDeadError, match=r"1000 of the latest 1500 .*invalid 500.*FEEDBACK_MAX_DEAD_SHARE=0\.5 "):
-        share.take(500, ["invalid"] * 500)
+        share.count_batch(500, ["invalid"] * 500)
 
 
 def test_few_dead_letters_stop_nothing_and_one_more_does() -> None:
     share = DeadShare(0.5)
     for _ in range(LEAST - 1):
-        share.take(1, ["not_json"])
+        share.count_batch(1, ["not_json"])
     with pytest.raises(TooManyDeadError):
-        share.take(1, ["not_json"])
+        share.count_batch(1, ["not_json"])
 
 
 def test_the_share_is_of_the_latest_records() -> None:
     share = DeadShare(0.5)
-    share.take(100_000, [])
+    share.count_batch(100_000, [])
     with pytest.raises(TooManyDeadError):
-        share.take(WINDOW, ["invalid"] * WINDOW)
+        share.count_batch(WINDOW, ["invalid"] * WINDOW)
 
 
 def test_every_reason_of_the_join_but_one_is_one_that_calls_can_cause() -> None:
@@ -159,12 +159,12 @@ def test_every_reason_of_the_join_but_one_is_one_that_calls_can_cause() -> None:
 def test_reasons_that_calls_can_cause_stop_nothing() -> None:
     share = DeadShare(0.5)
     for reason in sorted(CAUSED_BY_CALLS):
-        share.take(10_000, [reason] * 10_000)
+        share.count_batch(10_000, [reason] * 10_000)
 
 
 @pytest.mark.parametrize("off", [0, 1])
 def test_the_setting_turns_it_off(off: float) -> None:
-    DeadShare(off).take(10_000, ["invalid"] * 10_000)
+    DeadShare(off).count_batch(10_000, ["invalid"] * 10_000)
 
 
 def test_a_program_is_unready_until_it_reads_and_again_when_it_reads_nothing() -> None:

@@ -13,7 +13,7 @@ from msgspec import Raw, structs
 from schemas import ids
 from schemas.murmur2 import murmur2
 from stream_workers.join.incoming_events import Created, Deleted, IncomingEvent, Requested, Updated
-from stream_workers.join.snapshots import of_traces
+from stream_workers.join.snapshots import trace_snapshots
 from stream_workers.join.state_codec import encode_state
 from stream_workers.join.trace_join import apply
 from stream_workers.join.trace_state import HashBucket
@@ -144,7 +144,7 @@ def test_what_is_remembered_does_not_grow_with_what_came_again(history: str) -> 
 @pytest.mark.parametrize("again", [created(0), deleted(2)], ids=["create", "delete"])
 def test_what_is_repeated_changes_nothing_but_is_recorded(again: Any) -> None:
     bucket = joined(incoming([created(0), created(1), created(2), deleted(2)]))
-    (before,) = of_traces(bucket.traces)
+    (before,) = trace_snapshots(bucket.traces)
     changes = apply({HASH: bucket}, incoming([again], 9), {})
     assert (len(changes.journal), changes.rejected) == (1, [])
     (after,) = changes.traces
