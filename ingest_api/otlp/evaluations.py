@@ -4,7 +4,7 @@ An evaluation is an event `gen_ai.evaluation.result`, as a log record or within 
 from all that the event says, so an export that is repeated gives the same feedback.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ingest_api.access.idempotency import digest
@@ -16,7 +16,7 @@ from ingest_api.records import EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext, created_records
 from ingest_api.validation.feedback_item import FeedbackItem, feedback_of
-from ingest_api.validation.fields import metadata_json
+from ingest_api.validation.fields import validate_metadata_size
 from runtime.http_errors import ApiError
 from schemas.ids import idempotent_id, trace_key
 from schemas.murmur2 import murmur2_all
@@ -54,8 +54,30 @@ def evaluation_of(subject: Evaluated, attributes: Attributes, shared: Attributes
         metadata.setdefault("comment", explanation)
     if len(subject.span_id) == SPAN_ID_BYTES and any(subject.span_id):
         metadata.setdefault("span_id", subject.span_id.hex())
-    metadata_json(metadata, limits)
+    validate_metadata_size(metadata, limits)
     return Evaluation(feedback_of(trace_id, value, None, metadata, limits), identity)
+
+
+def valid_evaluations(
+    made: Iterable[tuple[Evaluated, Attributes]],
+    shared: Attributes,
+    limits: BodyLimits,
+    rejections: Rejections,
+    *,
+    may_give_feedback: bool,
+    whole: bool,
+) -> list[Evaluation]:
+    """The evaluations that can be stored, from what each is about and says. `whole`: each that is rejected counts as an
+    item of the export."""
+    valid = []
+    for subject, attributes in made:
+        try:
+            if not may_give_feedback:
+                raise ApiError("the API key lacks the scope feedback.write, which evaluations need", reason="forbidden")
+            valid.append(evaluation_of(subject, attributes, shared, limits))
+        except ApiError as fault:
+            rejections.add(fault, whole=whole)
+    return valid
 
 
 def evaluation_records(

@@ -5,13 +5,12 @@ Pure; the time is given.
 
 from collections.abc import Iterable
 
-from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_of, evaluation_records
+from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_records, valid_evaluations
 from ingest_api.otlp.rejections import Rejections
-from ingest_api.otlp.span_export import ExportOutcome, forbidden_feedback
+from ingest_api.otlp.span_export import ExportOutcome
 from ingest_api.otlp.telemetry_data import LogRecord, LogsOfScope
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext
-from runtime.http_errors import ApiError
 
 _OLDER_NAME = "event.name"
 """The attribute that had the name of an event before log records had a field for it."""
@@ -25,17 +24,13 @@ def evaluations_of(
     found: list[Evaluation] = []
     not_kept = 0
     for shared, records in scopes:
+        made = []
         for record in records:
-            if not _is_evaluation(record):
+            if _is_evaluation(record):
+                made.append((Evaluated(record.trace_id, record.span_id, record.at_ns), record.attributes))
+            else:
                 not_kept += 1
-                continue
-            try:
-                if not may_give_feedback:
-                    raise forbidden_feedback()
-                subject = Evaluated(record.trace_id, record.span_id, record.at_ns)
-                found.append(evaluation_of(subject, record.attributes, shared, limits))
-            except ApiError as fault:
-                rejections.add(fault)
+        found += valid_evaluations(made, shared, limits, rejections, may_give_feedback=may_give_feedback, whole=True)
     feedback = evaluation_records(found, call, limits, rejections, whole=True)
     return ExportOutcome(feedback, rejections, not_kept, len(feedback))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ingest_api.otlp.attribute_names import is_model_call
-from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_of, evaluation_records
+from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_records, valid_evaluations
 from ingest_api.otlp.record_ids import SPAN_ID_BYTES, TRACE_ID_BYTES, check_storable, id_text
 from ingest_api.otlp.rejections import Rejections
 from ingest_api.otlp.span_requests import request_of
@@ -73,22 +73,12 @@ def requests_of(
 def _evaluated(
     span: FinishedSpan, shared: Attributes, limits: BodyLimits, rejections: Rejections, may_give_feedback: bool
 ) -> list[Evaluation]:
-    found = []
-    for event in span.events:
-        if event.name == EVALUATION:
-            try:
-                if not may_give_feedback:
-                    raise forbidden_feedback()
-                subject = Evaluated(span.trace_id, span.span_id, event.at_ns)
-                found.append(evaluation_of(subject, event.attributes, shared, limits))
-            except ApiError as fault:
-                rejections.add(fault, whole=False)
-    return found
-
-
-def forbidden_feedback() -> ApiError:
-    """Why an evaluation of a key that may only log requests is rejected."""
-    return ApiError("the API key lacks the scope feedback.write, which evaluations need", reason="forbidden")
+    made = (
+        (Evaluated(span.trace_id, span.span_id, event.at_ns), event.attributes)
+        for event in span.events
+        if event.name == EVALUATION
+    )
+    return valid_evaluations(made, shared, limits, rejections, may_give_feedback=may_give_feedback, whole=False)
 
 
 def _placed(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> _Placed | None:

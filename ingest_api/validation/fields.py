@@ -95,8 +95,13 @@ def metadata_json(metadata: dict[str, Any], limits: BodyLimits) -> bytes:
     return text
 
 
+def validate_metadata_size(metadata: dict[str, Any], limits: BodyLimits) -> None:
+    """ApiError where metadata is too large as JSON."""
+    metadata_json(metadata, limits)
+
+
 def specials_of(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The special fields that metadata carries, as text."""
+    """The special fields that metadata carries, as text. ApiError for one that has no text or too long a one."""
     found = {}
     for name in SPECIALS:
         value = metadata.get(name)
@@ -106,6 +111,11 @@ def specials_of(metadata: Mapping[str, Any]) -> dict[str, str]:
         if text is not None:
             found[name] = text
     return found
+
+
+def validate_specials(metadata: Mapping[str, Any]) -> None:
+    """ApiError for the first special field that has no text or too long a one."""
+    specials_of(metadata)
 
 
 def special_text(value: Any, name: str) -> str | None:

@@ -7,7 +7,7 @@ Promises that a call is wholly valid, or refused with the field at fault. The ty
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.fast_parser import read_plain
 from ingest_api.validation.feedback_item import FeedbackItem, feedback_of
-from ingest_api.validation.fields import for_each_item, items_of, metadata_json, metadata_object, validated
+from ingest_api.validation.fields import for_each_item, items_of, metadata_object, validate_metadata_size, validated
 from ingest_api.validation.json_limits import parse
 from ingest_api.validation.models import FEEDBACK, FEEDBACK_RULES, FeedbackIn
 
@@ -28,7 +28,7 @@ def read_by_rules(body: bytes, fallback: str | None, limits: BodyLimits) -> list
     def decide(_: int, item: FeedbackIn) -> None:
         trace_id = item.get("trace_id") or fallback
         metadata = metadata_object(item.get("metadata"))
-        metadata_json(metadata, limits)
+        validate_metadata_size(metadata, limits)
         read.append(feedback_of(trace_id, item["value"], item.get("weight"), metadata, limits))
 
     for_each_item(

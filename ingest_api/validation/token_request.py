@@ -4,10 +4,10 @@ from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback_item import rounded
 from ingest_api.validation.fields import (
     checked_trace_id,
-    metadata_json,
     metadata_object,
     special_text,
-    specials_of,
+    validate_metadata_size,
+    validate_specials,
     validated,
 )
 from ingest_api.validation.json_limits import parse
@@ -28,8 +28,8 @@ def claims_asked_for(body: bytes, now_s: int, nonce: str, limits: BodyLimits) ->
         raise ApiError("trace_id is required", "trace_id")
     trace_id = checked_trace_id(trace_id, "trace_id", limits)
     metadata = metadata_object(asked.get("metadata"))
-    metadata_json(metadata, limits)
-    specials_of(metadata)
+    validate_metadata_size(metadata, limits)
+    validate_specials(metadata)
     weight = asked.get("weight")
     return VoteClaims(
         trace_id=trace_id,

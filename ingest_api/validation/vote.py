@@ -13,7 +13,7 @@ from ingest_api.settings import BodyLimits
 from ingest_api.validation import feedback
 from ingest_api.validation.feedback import CallContext, created_event
 from ingest_api.validation.feedback_item import FeedbackItem, feedback_of
-from ingest_api.validation.fields import metadata_json, validated
+from ingest_api.validation.fields import validate_metadata_size, validated
 from ingest_api.validation.json_limits import dump, parse, shown
 from ingest_api.validation.models import VOTE, VOTE_RULES
 from runtime.http_errors import ApiError
@@ -58,7 +58,7 @@ def _item(sent: Mapping[str, Any], claims: VoteClaims, limits: BodyLimits) -> Fe
     # Whoever made the token in a process of its own may have put in what cannot be stored.
     fixed = parse(dump(claims.metadata), "the token's metadata", "metadata")
     metadata = {**fixed, **({COMMENT: comment} if comment else {})}
-    metadata_json(metadata, limits)
+    validate_metadata_size(metadata, limits)
     return feedback_of(claims.trace_id, sent["value"], claims.weight, metadata, limits)
 
 

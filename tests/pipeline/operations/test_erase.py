@@ -170,7 +170,7 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
         with monkeypatch.context() as patched:
             for owner, name in (
                 (HttpClient, "command"), (HttpClient, "insert"),
-                (erasure, "delete"), (erasure, "invalidate"), (erasure, "_roll_up"),
+                (erasure, "delete_feedback"), (erasure, "invalidate"), (erasure, "_roll_up"),
             ):  # fmt: skip
                 patched.setattr(owner, name, killed_in_time(getattr(owner, name)))
             for writes in range(40):
