@@ -4,7 +4,6 @@ It stores nothing and has no secret: each call of the API has the key of the vie
 """
 
 import logging
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +11,6 @@ from contextlib import asynccontextmanager
 from logging.config import dictConfig
 from secrets import token_hex
 
-import uvicorn
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,8 +22,8 @@ from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
 from dashboard.settings import DashboardSettings
 from runtime.addresses import url_host, without_password
-from runtime.background_tasks import exit_code
 from runtime.http_errors import ApiError
+from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
@@ -34,7 +32,6 @@ from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 
 _MOST_CONNECTIONS = 500
-_KEEP_ALIVE_S = 75
 _STOPS_WITHIN_S = 10
 
 log = logging.getLogger("dashboard")
@@ -50,27 +47,12 @@ def serve(api: str, host: str, port: int) -> int:
         return 2
     dictConfig(config(settings.log_format, dashboard=logging.INFO))
     log_what_nobody_catches()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: sys.exit(exit_code()))
+    exit_on_signals()
     shown = f"http://{url_host(host)}:{port}"
     log.info("Dashboard at %s, over the API at %s.", shown, without_password(api))
-    uvicorn.Server(
-        uvicorn.Config(
-            standalone(api, frozenset((*settings.allowed_hosts, host.lower())), settings.public_url),
-            host=host,
-            port=port,
-            loop="uvloop",
-            http=Connections(_MOST_CONNECTIONS, settings.receive_timeout_s).protocol,  # type: ignore[arg-type]
-            ws="none",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_STOPS_WITHIN_S,
-        )
-    ).run()
-    return exit_code()
+    app = standalone(api, frozenset((*settings.allowed_hosts, host.lower())), settings.public_url)
+    connections = Connections(_MOST_CONNECTIONS, settings.receive_timeout_s)
+    return serve_http(app, host, port, connections, stop_within_s=_STOPS_WITHIN_S)
 
 
 def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASGIApp:

@@ -2,11 +2,8 @@
 
 import logging
 import resource
-import signal
 import sys
 from logging.config import dictConfig
-
-import uvicorn
 
 from feedback_client import Client
 from gateway.app import GatewayApp
@@ -17,16 +14,15 @@ from gateway.protocol import GatewayProtocol
 from gateway.request_log import LogRules
 from gateway.settings import GatewaySettings
 from runtime import gateway_metrics as metrics
-from runtime.background_tasks import exit_code
 from runtime.harmless_names import harmless_with
 from runtime.health_server import serve_health
+from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen, not_to_be_had
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 
-_KEEP_ALIVE_S = 75
 _CALLS_END_WITHIN_S = 30
 # A thread that writes logs lets the event loop go on after this time, and not after Python's 5 ms.
 _SWITCH_INTERVAL_S = 0.0005
@@ -61,13 +57,11 @@ def main() -> int:
         except OSError as error:
             place = not_to_be_had(settings.metrics_host, settings.metrics_port, error)
             return _refused(f"FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.")
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: sys.exit(exit_code()))
+    exit_on_signals()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_many_connections()
     log.info("Feedback gateway at %s, to %s.", settings.address, settings.places)
-    _serve(app, settings)
-    return exit_code()
+    return _serve(app, settings)
 
 
 def _app(settings: GatewaySettings, client: Client, health: LoopHealth) -> GatewayApp:
@@ -81,27 +75,17 @@ def _app(settings: GatewaySettings, client: Client, health: LoopHealth) -> Gatew
     return app
 
 
-def _serve(app: GatewayApp, settings: GatewaySettings) -> None:
+def _serve(app: GatewayApp, settings: GatewaySettings) -> int:
     # A caller may be as slow as an upstream: large bodies come over slow lines.
     connections = Connections(settings.max_connections, settings.gateway_timeout_s, GatewayProtocol)
-    uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.gateway_host,
-            port=settings.gateway_port,
-            loop="uvloop",
-            http=connections.protocol,  # type: ignore[arg-type]
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_CALLS_END_WITHIN_S,
-        )
-    ).run()
+    return serve_http(
+        app,
+        settings.gateway_host,
+        settings.gateway_port,
+        connections,
+        stop_within_s=_CALLS_END_WITHIN_S,
+        date_header=False,  # the answers of upstreams have theirs
+    )
 
 
 def _allow_many_connections() -> None:

@@ -2,28 +2,23 @@
 
 import logging
 import resource
-import signal
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from logging.config import dictConfig
-
-import uvicorn
 
 from ingest_api.app import create_app
 from ingest_api.http.edge_app import EdgeApp
 from ingest_api.http.edge_protocol import EdgeProtocol
 from ingest_api.settings import Settings
 from runtime.addresses import url_host
-from runtime.background_tasks import exit_code
 from runtime.garbage_collection import configure_gc
+from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
 from runtime.log_setup import config, log_what_nobody_catches
 from runtime.settings_errors import load_or_print
 
-# Longer than clients keep idle connections, so that it is never the edge that closes one under a new request.
-_KEEP_ALIVE_S = 75
 # Files beside client connections: connections to Kafka, logs, libraries.
 _OTHER_FILES = 150
 
@@ -44,33 +39,13 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
     # aiokafka logs every failed attempt; the producer connection logs their outcome.
     dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))
     log_what_nobody_catches()
-    # A signal before uvicorn handles signals ends the edge at once; uvicorn raises it again after its graceful stop.
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: sys.exit(exit_code()))
+    exit_on_signals()
     app = create_app(settings)
     _log_start(settings, app.api_keys.is_closed)
     extend(app)
     configure_gc(by_count=True)
     connections = Connections(_allowed(settings.max_connections), settings.receive_timeout_s, EdgeProtocol)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http=connections.protocol,  # type: ignore[arg-type]
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(settings.produce_timeout_s) + 5,
-        )
-    )
-    server.run()
-    return exit_code()
+    return serve_http(app, settings.host, settings.port, connections, stop_within_s=int(settings.produce_timeout_s) + 5)
 
 
 def _log_start(settings: Settings, is_closed: bool) -> None:
