@@ -12,7 +12,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from runtime.asgi_extensions import ExtensionsProtocol
 
 FULL_RESPONSE = "feedback.full_response"
 """The ASGI extension whose value is a `WriteFullResponse`."""
@@ -26,24 +28,16 @@ HEAD.
 """
 
 
-class CoalescedWriteProtocol(HttpToolsProtocol):
+class CoalescedWriteProtocol(ExtensionsProtocol):
     """The HTTP protocol of one connection, with coalesced writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection and wrap its transport."""
         super().connection_made(CoalescedWriteTransport(transport, self.loop))  # type: ignore[arg-type]
-        # One dictionary for all requests, outside uvicorn's request cycle: inside, the cycle would refer to itself.
-        self._extensions: Any = {FULL_RESPONSE: self._write_full}
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Break the reference of the protocol to itself."""
-        self._extensions.clear()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
+    def asgi_extensions(self) -> dict[str, Any]:
         """Offer the app to pass a full response."""
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions
+        return {FULL_RESPONSE: self._write_full}
 
     def _write_full(self, scope: Any, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         """Write a full response, with all that uvicorn's own `send` does."""
