@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.upstreams import Upstream, upstream_of
 from runtime.addresses import url_host
+from runtime.comma_lists import CommaList
 from runtime.harmless_names import KeptNames
 from runtime.log_setup import Format
 from runtime.request_origin import host_names
@@ -14,13 +15,6 @@ from runtime.request_origin import host_names
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Request and answer of one call must fit into one log, of at most 4.9 MB.
 _MOST_BODY_BYTES = 2_000_000
-
-
-def _listed(value: object) -> object:
-    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
-
-
-Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class GatewaySettings(BaseSettings):
@@ -31,7 +25,7 @@ class GatewaySettings(BaseSettings):
     gateway_host: str = Field("127.0.0.1", min_length=1)
     gateway_port: int = Field(8789, ge=1, le=65535)
     gateway_upstream: str = ""
-    gateway_allowed_upstreams: Addresses = ()
+    gateway_allowed_upstreams: CommaList = ()
     gateway_timeout_s: float = Field(600, gt=0, le=86_400, allow_inf_nan=False)
     gateway_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     max_connections: int = Field(2000, ge=10, le=1_000_000)
@@ -52,7 +46,7 @@ class GatewaySettings(BaseSettings):
     @classmethod
     def _is_upstream(cls, given: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
         own = {str(info.data.get("gateway_host", "")).lower(), *_LOOPBACK}
-        for text in filter(None, (given,) if isinstance(given, str) else given):
+        for text in given if isinstance(given, tuple) else filter(None, (given,)):
             upstream = upstream_of(text)
             if upstream.port == info.data.get("gateway_port") and upstream.host in own:
                 raise ValueError(f"must name another server: {upstream} is the gateway itself")

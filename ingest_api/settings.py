@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingest_api.otlp.evaluation_scores import ScoreScales, scales_in
 from runtime.addresses import Brokers
+from runtime.comma_lists import CommaList
 from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
 from runtime.request_origin import Origin, host_names, origins_in
@@ -24,8 +25,6 @@ PREFIX = "FEEDBACK_"
 _LARGEST_BODY = 7_500_000
 _LARGEST_UNPACKED = 100_000_000
 _ENVIRONMENT = re.compile(rf"\S{{1,{MOST_ENVIRONMENT_CHARS}}}")
-
-Names = Annotated[tuple[str, ...], NoDecode]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Settings(BaseSettings):
     max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
     keep_headers: KeptNames = ()
     keep_url_parameters: KeptNames = ()
-    environments: Names = ("production", "staging", "development", "test")
+    environments: CommaList = ("production", "staging", "development", "test")
     evaluation_scores: str = ""
     produce_timeout_s: float = Field(5, gt=0, le=300, allow_inf_nan=False)
     max_in_flight_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
@@ -84,11 +83,6 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: object) -> object:
         return origins_in(value) if isinstance(value, str) else value
-
-    @field_validator("environments", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
 
     @field_validator("evaluation_scores")
     @classmethod

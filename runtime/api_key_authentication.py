@@ -13,7 +13,7 @@ from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, retry_after
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
 from runtime.times import to_the_minute
-from schemas.api_keys import ADMIN, SCOPES, Scope, presented
+from schemas.api_keys import ADMIN, SCOPES, ApiKey, Scope, presented
 
 STALE_AFTER_MS = 60_000
 
@@ -108,10 +108,8 @@ class ApiKeyAuthenticator:
         key = self.store.get(given.key_id)
         if key is None or not key.fits(given.secret):
             raise _unauthenticated(f"no API key {given.key_id} with this secret is known here", param)
-        if key.revoked_at:
-            raise _unauthenticated(f"the API key {key.key_id} was revoked at {to_the_minute(key.revoked_at)}", param)
-        if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
-            raise _unauthenticated(f"the API key {key.key_id} expired at {to_the_minute(key.expires_at)}", param)
+        if ended := how_ended(key, now_ms):
+            raise _unauthenticated(f"the API key {key.key_id} {ended}", param)
         caller = Caller(
             key.workspace,
             frozenset(SCOPES if ADMIN in key.scopes else key.scopes),
@@ -124,6 +122,15 @@ class ApiKeyAuthenticator:
             self._verified = {}
         self._verified[value] = caller
         return caller
+
+
+def how_ended(key: ApiKey, now_ms: int) -> str:
+    """How a key has ended, as in `was revoked at 2026-01-31T12:00Z`; empty while it is valid."""
+    if key.revoked_at:
+        return f"was revoked at {to_the_minute(key.revoked_at)}"
+    if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
+        return f"expired at {to_the_minute(key.expires_at)}"
+    return ""
 
 
 def _refuse_unknown_key(store: ApiKeyStore, value: bytes | None) -> None:

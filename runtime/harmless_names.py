@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator
+
+from runtime.comma_lists import CommaList
 
 _CONTENT = (
     *("content-type", "content-length", "content-encoding", "content-language", "content-range", "content-disposition"),
@@ -92,17 +93,13 @@ def normalized(name: str) -> str:
 _KEPT = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
-def _listed(value: object) -> object:
-    return [each.strip() for each in value.split(",") if value] if isinstance(value, str) else value
-
-
 def _kept(names: tuple[str, ...]) -> tuple[str, ...]:
     if not all(_KEPT.fullmatch(name) for name in names) or len(names) > 200:
         raise ValueError("must be up to 200 names with commas between them, each of up to 64 of A-Z a-z 0-9 - _ .")
     return names
 
 
-KeptNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_kept)]
+KeptNames = Annotated[CommaList, AfterValidator(_kept)]
 """A setting that adds names, separated by commas."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
+from runtime.comma_lists import parts_of
 from runtime.http_errors import ApiError
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?")
@@ -29,7 +30,7 @@ Origin = tuple[str, str, int]
 
 def host_names(text: str) -> tuple[str, ...]:
     """The host names of a comma-separated list, in lower case. ValueError where one is not valid."""
-    names = tuple(each.strip().lower().removesuffix(".") for each in text.split(",")) if text.strip() else ()
+    names = tuple(each.lower().removesuffix(".") for each in parts_of(text))
     if not all(_NAME.fullmatch(name) for name in names):
         raise ValueError(
             "must be host names with commas between them, without scheme or port, as in feedback.example.com"
@@ -39,7 +40,7 @@ def host_names(text: str) -> tuple[str, ...]:
 
 def origins_in(text: str) -> tuple[Origin, ...]:
     """The origins of a comma-separated list. ValueError where one is not valid."""
-    found = tuple(parsed_origin(each.strip().encode()) for each in text.split(",")) if text.strip() else ()
+    found = tuple(parsed_origin(each.encode()) for each in parts_of(text))
     origins = tuple(each for each in found if each is not None)
     if len(origins) < len(found):
         raise ValueError(

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingest_api.access.access_control import AccessControl, Headers
-from runtime.api_key_authentication import Caller
+from runtime.api_key_authentication import Caller, how_ended
 from runtime.http_errors import ApiError
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
-from runtime.times import to_the_minute
 from schemas.api_keys import ADMIN, ApiKey, Scope
 from schemas.vote_tokens import MOST_DAYS, SignedToken, VoteClaims, claims_of, is_signed_by, token_in
 
@@ -49,12 +48,8 @@ class VoteAccess(AccessControl):
 
 
 def _voter(key: ApiKey, claims: VoteClaims, name: str, now_ms: int) -> Voter:
-    if key.revoked_at:
-        at = to_the_minute(key.revoked_at)
-        raise _refused(f"the API key {key.key_id} that made the token was revoked at {at}", name)
-    if key.expires_at and now_ms >= key.expires_at.timestamp() * 1000:
-        at = to_the_minute(key.expires_at)
-        raise _refused(f"the API key {key.key_id} that made the token expired at {at}", name)
+    if ended := how_ended(key, now_ms):
+        raise _refused(f"the API key {key.key_id} that made the token {ended}", name)
     if TOKEN_SCOPE not in key.scopes and ADMIN not in key.scopes:
         raise ApiError(
             f"the API key {key.key_id} that made the token lacks the scope {TOKEN_SCOPE}: it has"
