@@ -9,6 +9,7 @@ import aiohttp
 from gateway.call_record import CallOutcome, CallRecord, HeldBytes
 from gateway.call_trace import trace_of
 from gateway.forward import Call, Receive, Scope, Send, refuse
+from gateway.header_bytes import write_byte_for_byte
 from gateway.log_queue import LogQueue
 from gateway.request_log import PROVIDER, provider_of
 from gateway.settings import GatewaySettings
@@ -113,6 +114,7 @@ class GatewayApp:
 
 def _session(settings: GatewaySettings) -> aiohttp.ClientSession:
     """The HTTP client. It adds nothing to a call, follows nothing, and keeps no cookie for the next caller."""
+    write_byte_for_byte()
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPS_IDLE_S),
         timeout=aiohttp.ClientTimeout(

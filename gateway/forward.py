@@ -12,7 +12,8 @@ import aiohttp
 from yarl import URL
 
 from gateway.call_record import CallOutcome, CallRecord
-from gateway.passed_headers import Pairs, to_caller, to_upstream
+from gateway.header_bytes import text_of_headers
+from gateway.passed_headers import to_caller, to_upstream
 from gateway.protocol import BREAK_OFF
 from runtime.http_errors import ApiError, error_body
 from runtime.trace_headers import TRACE_ID
@@ -53,7 +54,7 @@ class Call:
             response = await session.request(
                 self._record.method,
                 URL(self._record.url, encoded=True),
-                headers=_decoded_headers(to_upstream(self._record.request_headers)),
+                headers=text_of_headers(to_upstream(self._record.request_headers)),
                 data=await self._body(),
                 allow_redirects=False,
             )
@@ -151,15 +152,3 @@ async def refuse(send: Send, error: ApiError, trace_id: str) -> None:
     headers.append((TRACE_ID, trace_id.encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _decoded_headers(headers: Pairs) -> list[tuple[str, str]]:
-    """Headers as the HTTP client takes them: it writes text as UTF-8."""
-    return [(name.decode("latin-1"), _decoded_value(value)) for name, value in headers]
-
-
-def _decoded_value(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

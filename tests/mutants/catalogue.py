@@ -400,8 +400,8 @@ MUTANTS = (
     Mutant(
         "a token ends with the key that made it",
         "ingest_api/access/vote_access.py",
-        "if key.revoked_at:",
-        "if False:",
+        "if ended := how_ended(key, now_ms):",
+        'if ended := "":',
         "tests/unit/ingest_api/test_votes.py::test_a_token_ends_with_the_key_that_made_it",
     ),
     Mutant(

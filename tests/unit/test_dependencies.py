@@ -37,6 +37,7 @@ INTERNALS = {
         "aiokafka.producer.message_accumulator:MessageAccumulator._append_batch",
         "aiokafka.producer.sender:Sender.sender_task",
     ],
+    "aiohttp": ["aiohttp.http_writer:StreamWriter.write_headers", "aiohttp.http_writer:_serialize_headers"],
     "chdb": ["chdb:_chdb.connect"],
     "faust-streaming": [
         "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer",
@@ -62,7 +63,8 @@ INTERNALS = {
 ATTRIBUTES = {
     "_append_batch", "_builder", "_buffered_partitions", "_client", "_closed", "_committed_offset", "_consumer",
     "_execute_task", "_exception", "_fetch_max_wait_ms", "_fetcher", "_message_accumulator", "_position",
-    "_read_offset", "_relative_offset", "_sender", "_start_asgi_task", "_subscription", "_thread", "_wait_next_records",
+    "_read_offset", "_relative_offset", "_sender", "_serialize_headers", "_start_asgi_task", "_subscription",
+    "_thread", "_wait_next_records",
 }  # fmt: skip
 STANDARD = {"_asdict", "_exit", "_replace"}
 

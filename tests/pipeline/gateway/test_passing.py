@@ -190,6 +190,16 @@ def raw_answer(gateway: Gateway, request: bytes) -> bytes:
         return connection.recv(100_000)
 
 
+def test_headers_of_a_request_pass_byte_for_byte_in_whatever_charset(gateway: Gateway) -> None:
+    head = b"x-latin: gr\xf6\xdfe\r\nx-utf-8: gr\xc3\xb6\xc3\x9fe\r\nx-neither: \xc3\xff"
+    request = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n" + head
+    assert raw_answer(gateway, request + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+    (seen,) = gateway.seen()["requests"]
+    values = {name: value.encode("latin-1") for name, value in names(seen).items()}
+    assert (values["x-latin"], values["x-utf-8"]) == (b"gr\xf6\xdfe", b"gr\xc3\xb6\xc3\x9fe")
+    assert values["x-neither"] == b"\xc3\xff"
+
+
 @pytest.mark.parametrize(
     ("request_line", "status"),
     [
