@@ -17,7 +17,7 @@ _VARY = (b"vary", b"origin")
 _SHOWN = b"retry-after, x-request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset"
 _HEADERS = b"authorization, content-type, x-feedback-vote, x-portkey-api-key, x-request-id"
 _REMEMBERED_S = b"7200"
-_PREFLIGHT = "OPTIONS"
+_PREFLIGHT, _ASKED_METHOD = "OPTIONS", b"access-control-request-method"
 
 
 class CrossOrigin:
@@ -34,7 +34,10 @@ class CrossOrigin:
         is_named = origin is not None and parsed_origin(origin) in self._origins
         shared = [_VARY, *_readable_by(origin if is_named else None)]
         if origin is not None and not is_named and headers.get(b"sec-fetch-site") != b"same-origin":
-            await self._refuse(scope, send, origin)
+            await self._refuse(scope, send, _foreign(origin), [_VARY])
+        elif scope["method"] == _PREFLIGHT and _ASKED_METHOD not in headers:
+            error = ApiError(f"{_PREFLIGHT} is not possible at {self._path}", status=405)
+            await self._refuse(scope, send, error, [*shared, (b"allow", self._methods)])
         elif scope["method"] == _PREFLIGHT:
             allowed = [
                 (b"access-control-allow-methods", self._methods),
@@ -52,16 +55,12 @@ class CrossOrigin:
             # Without extensions: a full response would pass by the headers that are added here.
             await self._app({**scope, "extensions": {}}, receive, send_readable)
 
-    async def _refuse(self, scope: AsgiScope, send: Send, origin: bytes) -> None:
-        error = ApiError(
-            f"web pages of {_shown(origin)} may not call this route: name the origin in FEEDBACK_BROWSER_ORIGINS",
-            "Origin",
-            403,
-            reason="cross_site",
-        )
-        REQUESTS_REFUSED.add(403, error.reason)
-        log_refusal(scope["method"], self._path, 403, error.reason)
-        await self._answer(scope, send, 403, [_VARY, (b"content-type", b"application/json")], error_body(error))
+    async def _refuse(self, scope: AsgiScope, send: Send, error: ApiError, headers: Headers) -> None:
+        if error.reason:
+            REQUESTS_REFUSED.add(error.status, error.reason)
+        log_refusal(scope["method"], self._path, error.status, error.reason)
+        content = [(b"content-type", b"application/json")]
+        await self._answer(scope, send, error.status, [*headers, *content], error_body(error))
 
     async def _answer(self, scope: AsgiScope, send: Send, status: int, headers: Headers, body: bytes) -> None:
         length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
@@ -69,6 +68,15 @@ class CrossOrigin:
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": body})
         count_response(scope["method"], self._path, status, 0)
+
+
+def _foreign(origin: bytes) -> ApiError:
+    return ApiError(
+        f"web pages of {_shown(origin)} may not call this route: name the origin in FEEDBACK_BROWSER_ORIGINS",
+        "Origin",
+        403,
+        reason="cross_site",
+    )
 
 
 def _readable_by(origin: bytes | None) -> Headers:

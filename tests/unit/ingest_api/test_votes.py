@@ -279,6 +279,13 @@ def test_our_own_pages_may_vote_without_being_named(edge: Edge) -> None:
     assert (status, "access-control-allow-origin" in headers) == (200, False)
 
 
+@pytest.mark.parametrize("headers", [{}, {"origin": NAMED}])
+def test_options_that_ask_for_no_method_are_no_preflight(edge: Edge, headers: dict[str, str]) -> None:
+    answer = edge.ask("OPTIONS", VOTE, **headers)
+    refused(answer, 405, "OPTIONS is not possible at /v1/feedback/vote")
+    assert answer[1]["allow"] == "POST, PUT, DELETE"
+
+
 def test_no_other_route_is_open_to_pages_of_a_named_origin(edge: Edge) -> None:
     for method, path in (("POST", "/v1/feedback"), ("GET", "/v1/feedback"), ("POST", TOKENS), ("POST", "/v1/logs"),
                          ("GET", "/healthz"), ("GET", "/v1/admin/keys"), ("GET", "/docs")):  # fmt: skip
