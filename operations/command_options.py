@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from operations.connections import CommandError
 from runtime.clickhouse_address import clickhouse_url
 from runtime.times import parse_time
+from runtime.up_addresses import kafka_address
 from schemas.topics import INPUTS
 
 KAFKA = "127.0.0.1:9092"
@@ -40,9 +41,9 @@ def add_kafka(parser: argparse.ArgumentParser) -> None:
     """Add --bootstrap."""
     parser.add_argument(
         "--bootstrap",
-        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP", KAFKA),
+        default=os.environ.get("FEEDBACK_KAFKA_BOOTSTRAP") or kafka_address(KAFKA),
         metavar="HOST:PORT",
-        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else this machine)",
+        help="brokers, comma-separated (FEEDBACK_KAFKA_BOOTSTRAP, else those of `feedback up` in this folder)",
     )
 
 

@@ -86,9 +86,9 @@ def _made(args: argparse.Namespace) -> "tuple[list[OutgoingRecord], int, str]":
     from deploy.demo.week import week
     from ingest_api.settings import Settings
     from query_api.settings import QuerySettings
-    from runtime.api_address import api_address
     from runtime.http_errors import ApiError
     from runtime.settings_errors import SettingsError, load
+    from runtime.up_addresses import api_address
 
     try:
         limits, queries = load(Settings).limits, load(QuerySettings)

@@ -34,8 +34,8 @@ from operations.api_keys.stored_keys import active_keys
 from operations.retention import RetentionError, require_valid
 from query_api.settings import QuerySettings
 from runtime.addresses import without_password
-from runtime.api_address import ADDRESS_FILE
 from runtime.settings_errors import SettingsError, load
+from runtime.up_addresses import API_ADDRESS_FILE, KAFKA_ADDRESS_FILE
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 __all__ = ["Options", "up"]
@@ -103,7 +103,8 @@ async def _run(options: Options) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: insisted.set() if asked.is_set() else asked.set())
     system = System(options, os.environ, _say)
     trouble = system.trouble
-    unfinished, address_file = options.data_dir / "unfinished", options.data_dir / ADDRESS_FILE
+    unfinished = options.data_dir / "unfinished"
+    api_file, kafka_file = options.data_dir / API_ADDRESS_FILE, options.data_dir / KAFKA_ADDRESS_FILE
     if system.setup.is_broker_embedded:
         if unfinished.exists():
             _say(
@@ -116,7 +117,8 @@ async def _run(options: Options) -> int:
         ready = asyncio.create_task(system.wait_until_ready())
         await _first(ready, asked.wait(), trouble)
         if ready.done() and not ready.cancelled():
-            address_file.write_text(f"{_api_address(system)}\n")
+            api_file.write_text(f"{_api_address(system)}\n")
+            kafka_file.write_text(f"{system.setup.bootstrap}\n")
             _announce(system)
             await _first(asked.wait(), trouble)
         troubled = trouble.done()
@@ -128,7 +130,8 @@ async def _run(options: Options) -> int:
         stopping = asyncio.create_task(system.stop())
         await _first(stopping, insisted.wait())
     finally:
-        address_file.unlink(missing_ok=True)
+        for file in (api_file, kafka_file):
+            file.unlink(missing_ok=True)
         await system.kill()
     if insisted.is_set():
         _say("stopped at once.")

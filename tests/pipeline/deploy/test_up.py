@@ -46,6 +46,7 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     pasted = subprocess.run(["bash", "-c", "\n".join(example)], capture_output=True, text=True, check=True)
     assert json.loads(pasted.stdout)["status"] == "success"
     assert (running.data_dir / "api_address").read_text() == f"{running.url}\n"
+    assert (running.data_dir / "kafka_address").read_text() == f"127.0.0.1:{running.kafka_port}\n"
     trace = json.loads(shlex.split(example[0])[-1])["trace_id"]
     until(lambda: running.stored(trace) == 1, "the example is stored")
 

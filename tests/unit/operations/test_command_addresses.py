@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -194,3 +195,18 @@ def test_brokers_lose_the_spaces_between_them() -> None:
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize("command", [["demo"], ["dead", "redrive"], ["keys", "list"], ["topics"]])
+def test_a_command_finds_the_kafka_of_feedback_up_in_this_folder_unless_it_is_told_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEEDBACK_KAFKA_BOOTSTRAP", raising=False)
+    assert cli._parser().parse_args(command).bootstrap == "127.0.0.1:9092"
+    (tmp_path / ".feedback").mkdir()
+    (tmp_path / ".feedback" / "kafka_address").write_text("127.0.0.1:19092\n")
+    assert cli._parser().parse_args(command).bootstrap == "127.0.0.1:19092"
+    monkeypatch.setenv("FEEDBACK_KAFKA_BOOTSTRAP", "kafka:9092")
+    assert cli._parser().parse_args(command).bootstrap == "kafka:9092"
+    assert cli._parser().parse_args([*command, "--bootstrap", "other:1"]).bootstrap == "other:1"
