@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from feedback_client import Client, Counts
-from feedback_client.answers import Answer, pause_after, seconds_in
+from feedback_client.answers import MOST_FAILURES, Answer, pause_after, seconds_in
 from feedback_client.items import feedback_item
 from feedback_client.rare_log import RareLog
 from tests.clients.conftest import MakeClient
@@ -66,6 +66,31 @@ def test_a_call_is_repeated_under_its_key_until_it_is_taken_and_is_stored_once(
     assert [least <= wait <= most for wait, (least, most) in zip(
         clock.waits, [(7.25, 7.5), (40.5, 41), (1, 2), (2, 4)], strict=True
     )] == [True] * 4  # fmt: skip
+
+
+def test_a_call_that_the_server_fails_on_each_time_is_given_up_and_what_is_behind_it_is_sent(
+    receiver: Receiver, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(linger_s=60.0)
+    receiver.failures.extend([Failure(500)] * MOST_FAILURES)
+    give(client, 3)
+    assert client.flush(30)
+    client.feedback(1, trace_id="behind")
+    assert client.flush(30)
+    assert receiver.trace_ids == ["behind"]
+    assert client.counts == Counts(queued=4, sent=1, dropped=3, retried=MOST_FAILURES - 1)
+    assert f"the server failed on a call to /v1/feedback {MOST_FAILURES} times, and it is given up: 500" in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_away_is_tried_for_as_long_as_it_takes(
+    receiver: Receiver, make_client: MakeClient, status: int
+) -> None:
+    client = make_client(linger_s=60.0)
+    receiver.failures.extend([*[Failure(status)] * (2 * MOST_FAILURES), Failure(500)])
+    give(client, 3)
+    assert client.flush(30)
+    assert client.counts == Counts(queued=3, sent=3, retried=2 * MOST_FAILURES + 1)
 
 
 def test_pauses_grow_to_half_a_minute_and_are_spread() -> None:

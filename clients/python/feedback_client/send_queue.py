@@ -18,7 +18,7 @@ class Counts:
     refused: int = 0
     """Refused by the server for good, or faulty in a hook."""
     dropped: int = 0
-    """Lost because the queue was full, or the client was closed before they could be sent."""
+    """Lost because the queue was full, the server failed on them each time, or the client was closed before."""
     retried: int = 0
     """Calls that were repeated."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import random
 from typing import Protocol
 
-from feedback_client.answers import Answer, Verdict, pause_after, verdict
+from feedback_client.answers import MOST_FAILURES, Answer, Verdict, pause_after, verdict
 from feedback_client.clock import Clock
 from feedback_client.items import Item
 from feedback_client.rare_log import RareLog, log
@@ -33,7 +33,7 @@ class Sender:
         self._connect = connect
         self._clock = clock
         self._closing = threading.Event()
-        self._unreachable, self._refused = RareLog(clock), RareLog(clock)
+        self._unreachable, self._refused, self._given_up = RareLog(clock), RareLog(clock), RareLog(clock)
 
     def close(self) -> None:
         """End every wait; what is not sent by then is dropped."""
@@ -58,31 +58,40 @@ class Sender:
         while parts:
             part = parts.pop()
             try:
-                answer = self._answer(posts, part)
+                decision = self._post_until_decided(posts, part)
             except Exception:
                 log.exception("%d items could not be sent", len(part))
-                answer = None
-            if answer is None:
+                decision = None
+            if decision is None:
                 self._queue.settle(part)
                 continue
-            decided = verdict(answer, len(part))
+            decided, answer = decision
             if decided is Verdict.SPLIT:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
                 continue
             if decided is Verdict.REFUSED:
                 self._refused.warn(f"the server refused what was sent to {part[0].path}: {answer.message}", len(part))
+            if decided is Verdict.GIVE_UP:
+                self._given_up.warn(
+                    f"the server failed on a call to {part[0].path} {MOST_FAILURES} times, and it is given up:"
+                    f" {answer.message}",
+                    len(part),
+                )
             self._queue.settle(part, sent=decided is Verdict.ACCEPTED, refused=decided is Verdict.REFUSED)
 
-    def _answer(self, posts: Posts, part: list[Item]) -> Answer | None:
-        """The answer that decides about a call, after as many attempts as it takes; None where the client is closed."""
+    def _post_until_decided(self, posts: Posts, part: list[Item]) -> tuple[Verdict, Answer] | None:
+        """What follows from a call and its last answer, after as many attempts as it takes; None where the client is
+        closed."""
         body = b"[" + b",".join(each.body for each in part) + b"]"
         key = str(uuid.uuid4())
-        attempt = 0
+        attempt = failures = 0
         while not self._closing.is_set():
             answer = posts.post(part[0].path, body, key)
-            if verdict(answer, len(part)) is not Verdict.RETRY:
-                return answer
+            failures += answer.is_failure
+            decided = verdict(answer, len(part), failures)
+            if decided is not Verdict.RETRY:
+                return decided, answer
             self._unreachable.warn(f"the server did not take a call to {part[0].path}, trying again: {answer.message}")
             if self._clock.wait(self._closing, pause_after(attempt, answer, random())):
                 break
