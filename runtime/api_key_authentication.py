@@ -1,4 +1,4 @@
-"""Authenticates callers by the API key in their headers.
+"""Authentication of callers by the API key in their headers.
 
 Pure; the time is a parameter. Nobody is let in while the keys are not known: before their source (Kafka or ClickHouse)
 has been read once, and again when it has not been read for `STALE_AFTER_MS`. Callers need no key only when every source

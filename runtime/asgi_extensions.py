@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with extensions: what an app can do with its connection and ASGI has no message for."""
+"""Extensions of ASGI for uvicorn's HTTP protocol: actions on a connection for which ASGI has no message."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Finds the address of ClickHouse: FEEDBACK_CLICKHOUSE_URL or an option, else the file that `feedback up` writes.
+"""The address of ClickHouse: FEEDBACK_CLICKHOUSE_URL or an option, else the file that `feedback up` writes.
 
 All programs and commands use this, so they find the embedded ClickHouse and its password without configuration.
 """

@@ -1,4 +1,4 @@
-"""Settings that are lists, with commas between their parts."""
+"""The type of a setting that is a list: text with commas between the items."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Questions that are asked at the same time, none of which outlives an error of another."""
+"""Coroutines that run at the same time: the first error cancels the others and is raised."""
 
 import asyncio
 from collections.abc import Coroutine

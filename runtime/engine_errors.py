@@ -1,4 +1,4 @@
-"""Classifies errors of ClickHouse and Kafka: away, overloaded, disk full, wrong tables, no access, or other.
+"""The kinds of errors of ClickHouse and Kafka: away, overloaded, disk full, wrong tables, no access, or other.
 
 Pure. `classify_error` decides by the type of the error and by the engine's own codes. An error counts as temporary only
 if it is known to be: a permanent one that is retried for ever stays hidden.

@@ -1,4 +1,4 @@
-"""Runs the garbage collector when memory has grown, instead of whenever so many objects have been created.
+"""The schedule of the garbage collector: it runs when memory has grown, not when many objects have been created.
 
 Our code creates no reference cycles, and tests hold that, so most collections find nothing. But a library may create
 one, and a cycle of five objects can hold a body of megabytes. The collector counts objects and does not see their

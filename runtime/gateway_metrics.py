@@ -1,4 +1,4 @@
-"""The metrics of the gateway, declared as all others are in `runtime/metrics.py`."""
+"""The metrics of the gateway, with name, kind, unit, labels and meaning of each."""
 
 from runtime.fast_metrics import Counter, Gauge, Histogram
 

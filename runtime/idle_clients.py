@@ -1,4 +1,4 @@
-"""Timeouts and a limit for client connections: stalling, endless sending or not reading holds none for long.
+"""Timeouts and a limit for client connections, so that no client keeps one by stalling, endless sending or not reading.
 
 A request has to arrive completely within a time. The time counts from its first byte, or from the opening of the
 connection for the first request. A response that is not read is dropped after the same time. A connection that is idle

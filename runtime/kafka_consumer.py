@@ -1,4 +1,4 @@
-"""Starts and stops aiokafka consumers. Their own `stop` does not always end them."""
+"""The start and the end of an aiokafka consumer, whose own `stop` does not always end it."""
 
 import asyncio
 import contextlib

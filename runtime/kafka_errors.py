@@ -1,4 +1,4 @@
-"""Classifies errors of Kafka and of the operating system: away, disk full, or other. Pure.
+"""The kinds of errors of Kafka and of the operating system: away, disk full, or other. Pure.
 
 The edge needs no more than this; `runtime.engine_errors` classifies errors of ClickHouse as well.
 """

@@ -1,4 +1,4 @@
-"""Every environment variable that a program or command reads, and the message about one that none reads.
+"""The list of all environment variables that programs and commands read, and the message about any other.
 
 There is one list for all programs because they share an environment: a setting of the worker is no mistake in the
 environment of the edge. A test compares the list with the settings of all programs.

@@ -1,4 +1,4 @@
-"""Checks whether a server can listen on an address, and says why not, before the server starts and fails."""
+"""A check, before a server starts, whether it can listen on an address, and the reason if it cannot."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""All metrics: name, kind, unit, labels and meaning of each.
+"""The metrics of the HTTP API and the workers, with name, kind, unit, labels and meaning of each.
 
 docs/metrics.md has the same as a table, and a test compares the two. Label values are few and known beforehand or
 bounded by a setting: never an id, a trace, a person or a workspace.

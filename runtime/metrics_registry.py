@@ -1,4 +1,4 @@
-"""Which program exports which metrics."""
+"""The list of the metrics of each program, and the registry from which a program exports its own."""
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 

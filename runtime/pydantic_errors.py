@@ -1,4 +1,4 @@
-"""Words for the errors of pydantic."""
+"""Sentences for the validation errors of pydantic."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Limits the head of an HTTP request: answers 414 or 431 beyond the limits, and 400 to what is not HTTP.
+"""Limits on the head of an HTTP request: 414 or 431 beyond them, and 400 if the request is not HTTP.
 
 uvicorn accepts a head of any size. This protocol refuses a target (path and query) or head that is too large before an
 application sees it. After a refusal it reads and discards what the client still sends for two seconds. If it closed the

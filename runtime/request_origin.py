@@ -1,4 +1,4 @@
-"""Refuses HTTP requests that a web page of another origin may have sent, while callers need no secret.
+"""The refusal of HTTP requests that a web page of another origin may have sent, while callers need no secret.
 
 Pure. A browser sends the requests of any page, also to this machine and to the network behind a firewall. It reveals
 the page in Origin, in Sec-Fetch-Site, and in Host: after DNS rebinding, Host is the name of the foreign page. So a Host

@@ -1,4 +1,4 @@
-"""Decides when to start something again that has ended: after growing pauses, and only so often within a minute."""
+"""The restart policy for a program or task that has ended: growing pauses, and a limit on restarts within a minute."""
 
 from collections import deque
 from dataclasses import dataclass, field

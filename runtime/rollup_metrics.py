@@ -1,4 +1,4 @@
-"""The metrics of the rollup program, declared as all others are in `runtime/metrics.py`."""
+"""The metrics of the rollup program, with name, kind, unit, labels and meaning of each."""
 
 from runtime.fast_metrics import Counter, Gauge, Histogram
 from runtime.metrics import SECONDS

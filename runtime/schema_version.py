@@ -1,4 +1,4 @@
-"""Checks that the tables in ClickHouse are those of this version.
+"""The check that the tables in ClickHouse are those of this version.
 
 A version knows the migrations whose SQL files it contains. The table feedback.schema_migrations says which have been
 applied.

@@ -1,4 +1,4 @@
-"""Reads settings from the environment, and words every fault in them as a sentence that names the variable."""
+"""Settings read from the environment; a fault in them is one sentence that names the variable."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Reads a trace, spans and baggage from request headers: those of Portkey and the two of the W3C. Pure.
+"""The trace, spans and baggage in request headers: those of Portkey and the two of the W3C. Pure.
 
 Malformed W3C headers are ignored, as their specifications ask.
 """

@@ -1,4 +1,4 @@
-"""Finds what `feedback up` runs here: it writes the addresses into its data folder while all is ready."""
+"""The addresses of what `feedback up` runs on this machine, which it writes into its data folder while all is ready."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Removes what may be secret from a URL: its user, the values of its parameters, and its fragment. Pure.
+"""The redaction of URLs, which removes the user, the values of parameters, and the fragment. Pure.
 
 Names of parameters are kept, in the query and in the path; values are kept only under names that are known to be
 harmless. A text that is not a URL by these rules is redacted completely.

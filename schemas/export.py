@@ -1,4 +1,4 @@
-"""Writes the JSON Schema and AsyncAPI files in docs/ from the models: `python -m schemas.export`.
+"""The generator of the JSON Schema and AsyncAPI files in docs/: `python -m schemas.export`.
 
 The files are for readers in any language. They are generated and committed; a test fails if they are out of date.
 """

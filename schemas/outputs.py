@@ -24,7 +24,7 @@ Version = Annotated[
 
 
 class EnrichedFeedback(Specials):
-    """One feedback with the data of its trace's requests. The special fields are the effective ones."""
+    """One feedback with the data of its trace's requests. The special fields are those in force."""
 
     workspace: Workspace
     feedback_id: Id
