@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from dashboard import facets
 from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, two_values, with_time_before, without
 from dashboard.group_table import BY, PAGE_SIZE, GroupTable
 from dashboard.interval_bars import scale_of
@@ -24,7 +25,6 @@ from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
-_FACETS = ("ai_model", "prompt_slug", "environment", "organisation", "user")
 _GRAPHS = "/v1/analytics/graphs"
 _MOST_VALUES = "100"
 
@@ -60,6 +60,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
         part("charts", _charts),
         part("groups", _groups),
         part("comparison", _comparison),
+        *facets.facet_routes(pages, "/analytics", facets.FEEDBACK_OF_REQUESTS),
     ]
 
 
@@ -68,20 +69,16 @@ def _table(request: Request) -> GroupTable:
 
 
 async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
-    asked = query.for_api(now)
-    months = [*asked, ("bucket", "month")]
+    months = [*query.for_api(now), ("bucket", "month")]
     with_feedback = [*(each for each in months if each[0] != "has_feedback"), ("has_feedback", "true")]
-    means, requests, judged, facets = await answers_of(
+    means, requests, judged = await answers_of(
         viewer.api.get(f"{_GRAPHS}/feedbacks/weighted", months),
         get_or_none(viewer, f"{_GRAPHS}/requests", months),
         get_or_none(viewer, f"{_GRAPHS}/requests", with_feedback),
-        get_or_none(viewer, "/v1/feedback/facets", [*asked, ("fields", ",".join(_FACETS))]),
     )
     totals = [each["summary"]["total"] if each else None for each in (judged, requests)]
     coverage = totals[0] / totals[1] if totals[1] and totals[0] is not None else None
-    return {
-        "means": means["summary"], "judged": totals[0], "requests": totals[1], "coverage": coverage, "facets": facets
-    }  # fmt: skip
+    return {"means": means["summary"], "judged": totals[0], "requests": totals[1], "coverage": coverage}
 
 
 async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
@@ -95,7 +92,6 @@ async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datet
     return {
         "signs": signs_over_time(counts),
         "mean": mean_over_time(means),
-        "counts": counts["summary"],
         "all": means["summary"],
         "bucket": counts["bucket"],
         "bars": value_bars(scores["data_points"]),

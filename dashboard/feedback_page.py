@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from dashboard import facets
 from dashboard.list_page import get_or_none, list_page
-from dashboard.metadata_facets import NEWEST, keys_route, values_of_keys
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import signs_over_time
 from dashboard.trace_view import opened_trace
@@ -15,9 +15,7 @@ from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 
 _OF_THE_LIST = ("comment", "join_state", "value_min", "value_max", "weight_min", "weight_max")
-"""Filters of lists and facets of feedback that analytics do not have."""
-_FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "organisation", "user")
-_COUNTED = "/v1/feedback/facets"
+"""Filters of lists of feedback that analytics do not have."""
 SIGNS: tuple[tuple[str, dict[str, str | None]], ...] = (
     ("Any value", {"value_min": None, "value_max": None}),
     ("Positive", {"value_min": "1", "value_max": None}),
@@ -38,25 +36,13 @@ def routes(pages: Pages) -> list[BaseRoute]:
         query = query_of(request)
         asked = query.for_api(datetime.now(UTC))
         over_time = [("time_zone", zone_of(request)), *(each for each in asked if each[0] not in _OF_THE_LIST)]
-        graph, facets, of_keys = await answers_of(
-            get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
-            get_or_none(viewer, _COUNTED, [*asked, ("fields", ",".join(_FACETS))]),
-            values_of_keys(viewer, _COUNTED, query, asked),
-        )
+        graph = await get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time)
         chart = signs_over_time(graph) if graph else None
-        return pages.render(
-            request,
-            viewer,
-            "feedback_overview.html",
-            chart=chart,
-            facets=facets,
-            of_keys=of_keys,
-            newest=NEWEST,
-            is_wider=len(over_time) <= len(asked),
-        )
+        is_wider = len(over_time) <= len(asked)
+        return pages.render(request, viewer, "feedback_overview.html", chart=chart, is_wider=is_wider)
 
     return [
         pages.get("/feedback", feedback),
         pages.get("/feedback/overview", overview),
-        keys_route(pages, "/feedback", _COUNTED),
+        *facets.facet_routes(pages, "/feedback", facets.FEEDBACK),
     ]

@@ -6,9 +6,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from dashboard import columns
+from dashboard import columns, facets
 from dashboard.list_page import ListPage, get_or_none, list_page
-from dashboard.metadata_facets import NEWEST, keys_route, values_of_keys
 from dashboard.pages import LIST, SECURITY_HEADERS, Pages, Viewer, query_of
 from dashboard.shared_answers import SharedAnswers
 from dashboard.time_chart import bucket_for, counts_over_time
@@ -16,8 +15,6 @@ from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 
-_FACETS = ("ai_model", "ai_org", "prompt_slug", "environment", "status_code", "organisation", "user")
-_COUNTED = "/v1/logs/facets"
 _SHARED_S = 2.5
 """For how long lists, which refresh every five seconds, share an answer."""
 
@@ -55,17 +52,16 @@ def routes(pages: Pages) -> list[BaseRoute]:
     async def overview(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
         now = datetime.now(UTC)
-        asked = query.for_api(now)
-        over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
-        requests, feedback, facets, of_keys = await answers_of(
+        over_time = [*query.for_api(now), ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
+        requests, feedback = await answers_of(
             get_or_none(viewer, "/v1/analytics/graphs/requests", over_time),
             get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
-            get_or_none(viewer, _COUNTED, [*asked, ("fields", ",".join(_FACETS))]),
-            values_of_keys(viewer, _COUNTED, query, asked),
         )
         chart = counts_over_time({"Requests": requests, "Feedback": feedback})
-        return pages.render(
-            request, viewer, "logs_overview.html", chart=chart, facets=facets, of_keys=of_keys, newest=NEWEST
-        )
+        return pages.render(request, viewer, "logs_overview.html", chart=chart)
 
-    return [pages.get("/logs", logs), pages.get("/logs/overview", overview), keys_route(pages, "/logs", _COUNTED)]
+    return [
+        pages.get("/logs", logs),
+        pages.get("/logs/overview", overview),
+        *facets.facet_routes(pages, "/logs", facets.REQUESTS),
+    ]

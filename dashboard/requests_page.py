@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from dashboard import facets
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.time_chart import fields_over_time
 from runtime.concurrent_calls import answers_of
@@ -71,7 +72,12 @@ def routes(pages: Pages) -> list[BaseRoute]:
             request, viewer, "requests_tables.html", tables=shown, problem=problem, columns=COLUMNS, sort=sort
         )
 
-    return [pages.get(_PATH, requests), pages.get(f"{_PATH}/charts", charts), pages.get(f"{_PATH}/tables", tables)]
+    return [
+        pages.get(_PATH, requests),
+        pages.get(f"{_PATH}/charts", charts),
+        pages.get(f"{_PATH}/tables", tables),
+        *facets.facet_routes(pages, _PATH, facets.REQUESTS),
+    ]
 
 
 async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:

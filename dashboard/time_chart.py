@@ -1,6 +1,7 @@
 """Turns graphs of the API into the data of charts. Pure.
 
-A chart has `times` in seconds since 1970, `series` of `name` and `values`, and `bucket_s`, the width of a bucket.
+A chart has `times` in seconds since 1970, `bucket_s`, the width of a bucket, and `series` of `name`, `values`, and the
+value of the `whole` time.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[st
     series = []
     for name, graph in shown.items():
         at = {point["timestamp"]: point[field] for point in graph["data_points"]}
-        series.append({"name": name, "values": [at.get(each, 0) for each in times]})
+        series.append({"name": name, "values": [at.get(each, 0) for each in times], "whole": graph["summary"][field]})
     return {"times": seconds, "series": series, "bucket_s": _width(next(iter(shown.values())))}
 
 
@@ -46,7 +47,8 @@ def signs_over_time(graph: Mapping[str, Any]) -> dict[str, Any]:
     for name, colour in (("negative", "bad"), ("neutral", "series-1"), ("positive", "good")):
         own = [point[name] for point in points]
         below = [lower + count for lower, count in zip(below, own, strict=True)]
-        series.append({"name": name.capitalize(), "colour": colour, "values": own, "tops": below})
+        whole = graph["summary"][name]
+        series.append({"name": name.capitalize(), "colour": colour, "values": own, "tops": below, "whole": whole})
     return {"times": seconds, "series": series[::-1], "bucket_s": _width(graph)}
 
 
@@ -55,6 +57,9 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
 
     def values(key: str) -> list[float | None]:
         return [point[key] for point in graph["data_points"]]
+
+    def series(label: str, key: str, **look: Any) -> dict[str, Any]:
+        return {"name": label, "values": values(key), "whole": graph["summary"][key], **look}
 
     shown = [number for number in values(name) if number is not None]
     # An interval from two or three feedbacks exceeds the possible values.
@@ -69,10 +74,10 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
     return {
         "times": _seconds(graph),
         "series": [
-            {"name": "95 % from", "faint": True, "values": values(f"{name}_low")},
-            {"name": "to", "faint": True, "values": values(f"{name}_high")},
-            {"name": "Weighted average", "colour": "accent", "values": values(name)},
-            {"name": "n", "faint": True, "scale": "n", "values": values("n")},
+            series("95 % from", f"{name}_low", faint=True),
+            series("to", f"{name}_high", faint=True),
+            series("Weighted average", name, colour="accent"),
+            series("n", "n", faint=True, scale="n"),
         ],
         "bands": [{"series": [2, 1]}],
         "range": [max(low - room, -10), min(high + room, 10)],
@@ -89,7 +94,7 @@ def fields_over_time(
     """
     points = graph["data_points"]
     series = [
-        {"name": name, "values": [point[field] for point in points]}
+        {"name": name, "values": [point[field] for point in points], "whole": graph["summary"][field]}
         | ({"colour": colours[name]} if colours and name in colours else {})
         for name, field in fields.items()
     ]

@@ -28,7 +28,5 @@ document.addEventListener("htmx:after:swap", () => {
 });
 document.addEventListener("formdata", ({ target: form, formData }) => {
   if (form.method !== "get" || !partOf(form) || !isHere(new URL(form.action))) return;
-  const items = followed([...formData], partOf(form).dataset.of);
-  for (const name of new Set(formData.keys())) formData.delete(name);
-  for (const [name, value] of items) formData.append(name, value);
+  fill(formData, followed([...formData], partOf(form).dataset.of));
 });

@@ -51,13 +51,13 @@ class TimeChart extends HTMLElement {
         fill: bars ? stroke : undefined,
         paths: bars ? uPlot.paths.bars({ size: [0.8], align: 1 }) : undefined,
         points: { show: !bars && !each.faint && chart.times.length < 100 },
-        value: (_, top, __, index) => told(index == null ? null : each.values[index]),
+        value: (_, top, __, index) => told(index == null ? each.whole : each.values[index]),
       };
     });
     const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
     this.plot = new uPlot({
-      width: this.clientWidth || 600, height: this.height, series: [{ label: "Time", value: (_, at) => (at == null ? "–" : moment(at)) }, ...series], bands,
-      axes: [{ ...axis, space: 70 * size, values: timesBelow }, { ...axis, size: 56 * size }],
+      width: this.clientWidth || 600, height: this.height, series: [{ label: "Time", value: (_, at) => (at == null ? "all of it" : moment(at)) }, ...series], bands,
+      axes: [{ ...axis, size: 28 * size, space: 70 * size, values: timesBelow }, { ...axis, size: 56 * size }],
       // A bar stands right of the start of its bucket, the last one too.
       scales: { x: { range: (_, first, last) => [first, bars || first === last ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },

@@ -20,6 +20,20 @@ customElements.define("local-time", class extends HTMLElement {
   }
 });
 
+// A time to be typed in the viewer's zone and sent in UTC. One that nobody touches is sent as it was, to the millisecond.
+customElements.define("local-field", class extends HTMLElement {
+  connectedCallback() {
+    const at = new Date(this.getAttribute("datetime"));
+    this.shown = isNaN(at) ? "" : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    this.firstElementChild.value = this.shown;
+  }
+  get isTyped() { return this.firstElementChild.value !== this.shown; }
+  get time() {
+    const { value } = this.firstElementChild;
+    return this.isTyped && value ? new Date(value).toISOString() : value && this.getAttribute("datetime");
+  }
+});
+
 // A button between light and dark. What the system wants needs no choice to be kept.
 customElements.define("theme-switch", class extends HTMLElement {
   connectedCallback() {
@@ -50,10 +64,11 @@ document.addEventListener("htmx:after:swap", () => document.querySelectorAll("li
 let polling = null;
 document.addEventListener("htmx:before:request", (event) => {
   const source = event.detail.ctx.sourceElement;
-  const busy = document.hidden || isPaused() || document.querySelector("#rows details[open]");
   if (!source.hasAttribute("data-live")) return;
-  if (busy) return event.preventDefault();
-  polling = event.detail.ctx;
+  const isList = source.id === "rows";
+  const isInUse = source.querySelector("details[open]") || (!isList && source.matches(":hover, :focus-within"));
+  if (document.hidden || isPaused() || isInUse) return event.preventDefault();
+  if (isList) polling = event.detail.ctx;
 });
 // What is opened in the list stays open: an answer on its way would close it.
 document.addEventListener("toggle", (event) => { if (event.target.open && event.target.closest("#rows")) polling?.request.abort(); }, true);
@@ -66,9 +81,33 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   asked = ctx;
 });
 
-// Forms send no empty fields, so that addresses stay short.
-document.addEventListener("formdata", (event) => {
-  for (const [name, value] of [...event.formData]) if (value === "" && event.target.method === "get") event.formData.delete(name);
+// What is chosen in the bar counts at once, what is typed in a menu when it is applied: there may be more to type.
+document.addEventListener("change", (event) => {
+  const { target } = event;
+  const isOther = target.name === "range" && target.value === "other";
+  if (!isOther && !target.closest(".sheet")) return;
+  event.stopPropagation();
+  if (!isOther) return;
+  for (const each of target.options) target.value = each.defaultSelected ? each.value : target.value;
+  const menu = document.getElementById("more-filters");
+  menu.open = true;
+  menu.querySelector("input").focus();
+}, true);
+
+// Times that are typed take the place of a range, else a range takes that of times.
+document.addEventListener("formdata", ({ target: form, formData }) => {
+  const fields = [...form.querySelectorAll("local-field")];
+  if (fields.some((each) => each.isTyped && each.time)) formData.delete("range");
+  for (const each of fields) formData.set(each.firstElementChild.name, formData.get("range") ? "" : each.time);
+});
+
+// Forms send no empty fields, so that addresses stay short; what else has such a name is sent.
+const fill = (formData, items) => {
+  for (const name of new Set(formData.keys())) formData.delete(name);
+  for (const [name, value] of items) formData.append(name, value);
+};
+document.addEventListener("formdata", ({ target: form, formData }) => {
+  if (form.method === "get") fill(formData, [...formData].filter(([, value]) => value !== ""));
 });
 
 const rows = () => [...document.querySelectorAll("table.rows tbody tr")];

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -90,6 +90,31 @@ def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, vi
     page.get_by_label("Time range").select_option("24h")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
     expect(page.get_by_label("Time range")).to_have_value("24h")
+    assert asked(page) == {"range": ["24h"]}
+
+
+def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled, timezone_id="Asia/Tokyo").page("/logs")
+    page.get_by_label("Time range").select_option("other")
+    since, until = (page.get_by_label(each, exact=True) for each in ("From", "Until"))
+    expect(since).to_be_focused()
+    since.fill("2026-01-02T08:30")
+    until.fill("2026-01-03T09:00")
+    until.press("Enter")
+    expect(page).to_have_url(re.compile("time_of_generation_max"))
+    typed = {
+        "time_of_generation_min": ["2026-01-01T23:30:00.000Z"],
+        "time_of_generation_max": ["2026-01-03T00:00:00.000Z"],
+    }
+    assert asked(page) == typed
+    expect(page.locator(".chosen")).to_contain_text("2 Jan, 08:30")
+    page.goto("/logs?time_of_generation_min=2026-01-01T00:00:00.123Z")
+    expect(since).to_have_value("2026-01-01T09:00")
+    page.locator("select[name=has_feedback]").select_option("true")
+    expect(page).to_have_url(re.compile("has_feedback"))
+    assert asked(page)["time_of_generation_min"] == ["2026-01-01T00:00:00.123Z"]
+    page.locator(".chosen").get_by_text("From").click()
+    expect(page).not_to_have_url(re.compile("time_of_generation"))
 
 
 def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: Visit) -> None:
@@ -100,6 +125,7 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
     facets.get_by_role("link", name=re.compile("^plan")).press("Enter")
     expect(page).to_have_url(re.compile("key=plan"))
     expect(facets.get_by_role("link", name=re.compile("pro *2"))).to_be_visible()
+    expect(facets).to_contain_text("3 requests")
     expect(rows).to_have_count(3)
     facets.get_by_role("link", name=re.compile("free *1")).press("Enter")
     expect(rows).to_have_count(1)
@@ -118,6 +144,12 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
     expect(rows).to_have_count(2)
     page.goto(page.url.replace("/logs", "/feedback"))
     expect(rows).to_have_count(2)
+    for path, part in (("/analytics", "#figures"), ("/requests", "#charts")):
+        page.goto(f"{path}?key=plan")
+        expect(page.locator(f"{part} dd").first).to_have_text("3")
+        facets.get_by_role("link", name=re.compile("pro *2")).click()
+        expect(page.locator(f"{part} dd").first).to_have_text("2")
+        assert asked(page)["meta.plan"] == ["pro"]
 
 
 def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, visitor: Visit) -> None:
@@ -140,6 +172,8 @@ def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, vis
     model.fill("gpt-4o")
     model.press("Enter")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
+    page.get_by_label("Time range").select_option("7d")
+    expect(page).to_have_url(re.compile("range=7d"))
     assert sorted(asked(page)["ai_model"]) == ["claude", "gpt-4o"]
 
 
@@ -162,3 +196,18 @@ def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace
     views.press("Enter")
     expect(page.get_by_label("Name of this view")).to_be_visible()
     assert page.locator("saved-views li").count() == 0
+
+
+def test_each_page_has_views_of_its_own(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page("/feedback?user=user-1&order=worst")
+    for path, chosen in (("/feedback", {"user": ["user-1"], "order": ["worst"]}), ("/requests", {"sort": ["cost"]})):
+        page.goto(f"{path}?{urlencode(chosen, doseq=True)}")
+        page.get_by_text("Views", exact=True).press("Enter")
+        page.get_by_label("Name of this view").fill(f"Mine of {path}")
+        page.get_by_label("Name of this view").press("Enter")
+        page.goto(path)
+        page.get_by_text("Views", exact=True).press("Enter")
+        assert page.locator("saved-views li a").all_inner_texts() == [f"Mine of {path}"]
+        page.locator("saved-views li a").press("Enter")
+        expect(page).to_have_url(re.compile(r"\?"))
+        assert asked(page) == chosen

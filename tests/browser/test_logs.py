@@ -41,6 +41,7 @@ def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visito
     portkey.feedback.create(trace_id="from-the-sdk", value=3)
     expect(page.locator("td.count")).to_have_text("2")
     expect(page.locator("td.pairs .pair")).to_have_count(2)
+    expect(page.locator("td.pairs")).to_contain_text("−7 : 0.5")
     expect(page.locator("td.pairs")).to_contain_text("value −7, weight 0.5")
     expect(page.locator("td.average")).to_have_text("−0.33")
 
@@ -60,6 +61,23 @@ def test_a_paused_list_stands_still(filled: Workspace, visitor: Visit) -> None:
     page.keyboard.press("p")
     page.clock.run_for(10_000)
     rows(page, 7)
+
+
+def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page()
+    page.clock.install()
+    quiet(page, "/analytics")
+    figure, legend = page.locator("#figures dd").first, page.locator("#charts .u-legend").last
+    expect(figure).to_have_text("1")
+    expect(legend).to_contain_text("Positive1")
+    page.locator("#charts time-chart").last.focus()
+    filled.rate("trace-1", 4)
+    page.clock.run_for(61_000)
+    expect(figure).to_have_text("2")
+    expect(legend).to_contain_text("Positive1")
+    page.locator("#search").focus()
+    page.clock.run_for(61_000)
+    expect(legend).to_contain_text("Positive2")
 
 
 def test_a_filter_is_in_the_address_and_a_copied_address_shows_the_same(filled: Workspace, visitor: Visit) -> None:

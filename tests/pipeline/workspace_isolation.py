@@ -93,21 +93,16 @@ SCOPES = LISTS | BY_ID | ADMIN_LISTS | OF_ALL | WRITES | {Route("GET", "/v1/call
 
 PAGES = _get(
     "/",
-    "/logs",
-    "/logs/overview",
-    "/logs/keys",
-    "/feedback",
-    "/feedback/overview",
-    "/feedback/keys",
-    "/analytics",
-    *(f"/analytics/{part}" for part in ("figures", "charts", "groups", "comparison")),
+    *(f"/logs{part}" for part in ("", "/overview", "/facets", "/keys")),
+    *(f"/feedback{part}" for part in ("", "/overview", "/facets", "/keys")),
+    *(f"/analytics{part}" for part in ("", "/figures", "/charts", "/groups", "/comparison", "/facets", "/keys")),
     "/trace",
     "/exports",
     "/exports/file",
     "/sign-in",
     "/keys",
     *(f"/pipeline{part}" for part in ("", "/status", "/waiting")),
-    *(f"/requests{part}" for part in ("", "/charts", "/tables")),
+    *(f"/requests{part}" for part in ("", "/charts", "/tables", "/facets", "/keys")),
 ) | {
     Route("POST", path)
     for path in ("/sign-in", "/sign-out", "/feedback/add", "/feedback/change", "/feedback/delete", "/keys",

@@ -12,9 +12,10 @@ def test_bars_by_sign_stand_on_each_other_and_tell_their_own_counts() -> None:
         {"timestamp": f"2026-11-01T0{hour}:00:00Z", "total": 6, "positive": 3, "neutral": 2, "negative": hour}
         for hour in (1, 2)
     ]
-    chart = signs_over_time({"data_points": points, "bucket": "hour"})
-    assert [(each["name"], each["values"], each["tops"]) for each in chart["series"]] == [
-        ("Positive", [3, 3], [6, 7]), ("Neutral", [2, 2], [3, 4]), ("Negative", [1, 2], [1, 2])
+    summary = {"total": 13, "positive": 6, "neutral": 4, "negative": 3}
+    chart = signs_over_time({"data_points": points, "bucket": "hour", "summary": summary})
+    assert [(each["name"], each["values"], each["tops"], each["whole"]) for each in chart["series"]] == [
+        ("Positive", [3, 3], [6, 7], 6), ("Neutral", [2, 2], [3, 4], 4), ("Negative", [1, 2], [1, 2], 3)
     ]  # fmt: skip
     assert chart["bucket_s"] == 3600
 
