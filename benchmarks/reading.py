@@ -1,9 +1,9 @@
-"""Every reading endpoint over a month of ten million requests, cold and warm: `python -m benchmarks.reading`.
+"""Every reading endpoint, and the pages, over a month of ten million requests: `python -m benchmarks.reading`.
 
 A question goes through the HTTP API, as users ask, in a process of its own over the embedded ClickHouse. *Cold* is the
 first question after ClickHouse was started with none of its files in memory; *warm* are later ones, each with other
-values. The floor is the best statement that we can write by hand for that answer. What the tables cost whoever writes
-them is measured on empty ones: ClickHouse's CPU for batches as a worker stores them.
+values. The floor is the best statement that we can write by hand for that answer. Pages are looked at in Chromium. What
+the tables cost whoever writes them is measured on empty ones: ClickHouse's CPU for batches as a worker stores them.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from statistics import median
 from benchmarks.options import keep, parser
 from benchmarks.reading_cost import EVENTS_PER_BATCH, Cost, costs, disk_of, no_merges
 from benchmarks.reading_data import fill
+from benchmarks.reading_pages import MOST_CHANGE_MS, MOST_PAINT_MS, PageTimes, chromium, page_times
 from benchmarks.reading_questions import Asking, Question
 from benchmarks.reading_server import Server, server
 from benchmarks.reading_values import Case
@@ -53,6 +54,8 @@ class Size:
 
     times: Mapping[str, Times]
     disk_bytes: int
+    pages: Mapping[str, PageTimes]
+    """Empty where there is no browser."""
 
 
 def load(found: Server, requests: int, days: int, now: datetime) -> Asking:
@@ -108,9 +111,10 @@ def at_size(folder: Path, requests: int, options: Namespace, *, ask_cold: bool) 
             chosen = [each for each in questions if options.only in each.name]
             took = warm(found, chosen, options.rounds, strict=requests >= FEWEST_WITH_ANSWERS)
             disk = disk_of(found.client())
+            pages = page_times(found.url, options.rounds) if chromium() and not options.only else {}
         if ask_cold:
             cold(found, took)
-        return Size(took, disk)
+        return Size(took, disk, pages)
 
 
 def what_it_costs(batches: int) -> dict[str, Cost]:
@@ -138,6 +142,13 @@ def report(
             if options.requests == 10 * options.small == FULL_SIZE:
                 goals += [Goal("× for ten times as much", ms / before_growth, times.question.most_growth, False)]
         figures.append(Figure(name, "ms", times.warm, goals=goals, beside=beside))
+    for path, seen in large.pages.items():
+        for what, measured, bound in (
+            ("first useful paint", seen.paint, MOST_PAINT_MS),
+            ("change of a filter", seen.change, MOST_CHANGE_MS),
+        ):
+            goals = [Goal("ms", median(measured), bound, at_least=False)] if options.requests == FULL_SIZE else []
+            figures.append(Figure(f"page {path}: {what}", "ms", measured, goals=goals))
     for name, each in cost.items():
         figures += [
             Figure(f"ClickHouse's CPU for a stored {name}", "µs", [each.cpu_us]),
@@ -160,7 +171,8 @@ def _notes(options: Namespace, large: Size, small: Size | None) -> list[str]:
         " merged by ClickHouse alone. Milliseconds of whole calls of the HTTP API, the median of warm ones, each with"
         " values of its own; *cold* is the first after ClickHouse was started with none of its files in memory; *floor*"
         " is the best statement that we can write by hand for that answer and these tables, without what makes it"
-        f" exact. {f'Beside them the same with {options.small:,} requests.' if small else ''}",
+        " exact. Pages are those of the last seven days in a Chromium on the same machine, which has been there before."
+        f" {f'Beside them the same with {options.small:,} requests.' if small else ''}",
         f"The tables take {large.disk_bytes / 1e9:.2f} GB."
         f" What they cost whoever writes them: {options.batches} consumer batches of {EVENTS_PER_BATCH:,} requests and"
         " as many of their feedback, as a worker stores them, into empty tables, with the merges that follow.",

@@ -55,8 +55,13 @@ class Server:
             "FEEDBACK_RECEIPT_TIMEOUT_S": "60",
         }
         with running([sys.executable, "-m", "deploy.api"], None, settings) as child:
-            until(lambda: answers(f"http://127.0.0.1:{self.api_port}/readyz"), "the API is ready", child=child)
+            until(lambda: answers(f"{self.url}/readyz"), "the API is ready", child=child)
             yield
+
+    @property
+    def url(self) -> str:
+        """Where the API and the dashboard are."""
+        return f"http://127.0.0.1:{self.api_port}"
 
     def client(self) -> Any:
         return clickhouse_connect.get_client(dsn=self.clickhouse, send_receive_timeout=3600, query_limit=0)
@@ -65,7 +70,7 @@ class Server:
         """Milliseconds until the whole answer is here, and whether it says anything. RuntimeError for a refusal."""
         began = time.perf_counter()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}{case.path}", timeout=120) as reply:
+            with urllib.request.urlopen(f"{self.url}{case.path}", timeout=120) as reply:
                 answer = json.load(reply)
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{case.path}: {error.code} {error.read().decode()[:300]}") from error

@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from feedback_client import vote_token
+from tests.browser.axe import RULES
 from tests.browser.dashboard_system import DashboardSystem, Workspace
-from tests.browser.test_accessibility import RULES
 from tests.browser.voting_page import EXAMPLE, Device, app
 from tests.pipeline.engines import answers, until
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from runtime.addresses import without_password
 from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor
-from tests.pipeline.engines import until
+from tests.pipeline.engines import answers, until
 
 Visit = Callable[..., Visitor]
-TOLD = re.compile("ClickHouse does not answer in time|not been read from ClickHouse")
+TOLD = re.compile("ClickHouse does not answer|not been read from ClickHouse")
 WITH_PARTS = {"/analytics": ("#figures", "#charts", "#comparison", "#groups"), "/requests": ("#charts", "#tables"),
               "/pipeline": ("#status", "#waiting", "#letters")}  # fmt: skip
 """Pages that ask for nothing themselves, with the parts that do."""
@@ -31,7 +32,8 @@ def clickhouse(system: DashboardSystem) -> Iterator[Callable[[], None]]:
 
     yield back
     back()
-    until(lambda: system.workspace(), "ClickHouse is back")
+    until(lambda: answers(f"{without_password(system.engines.clickhouse)}/ping"), "ClickHouse is back")
+    until(lambda: system.workspace(), "the API answers")
 
 
 @pytest.fixture

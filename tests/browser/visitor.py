@@ -14,7 +14,9 @@ PATIENCE_MS = 60_000
 _TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
   event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
-
+_STAY_AWAY = """document.addEventListener("htmx:before:request", event => {
+  if (event.detail.ctx.sourceElement.matches("[hx-trigger^='load,']")) event.preventDefault();
+});"""
 _IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger^='load,']")"""
 
 
@@ -53,6 +55,12 @@ class Visitor:
         """A new page once it has loaded what comes later, too."""
         page = self.context.new_page()
         quiet(page, path)
+        return page
+
+    def page_without_parts(self) -> Page:
+        """A new page that shows what the server gives at once: parts that would come later stay away."""
+        page = self.context.new_page()
+        page.add_init_script(_STAY_AWAY)
         return page
 
     def expect(self, pattern: str) -> None:
