@@ -48,7 +48,7 @@ def evaluation_of(subject: Evaluated, attributes: Attributes, shared: Attributes
     trace_id = id_text(subject.trace_id, TRACE_ID_BYTES, "trace_id")
     value = limits.scores.value_of(str(attributes.get(_NAME, "")), attributes.get(_SCORE))
     identity = digest([trace_id, subject.span_id.hex(), subject.at_ns, attributes])
-    metadata = metadata_of(shared | attributes)
+    metadata = metadata_of(shared | attributes, limits.harmless)
     explanation = attributes.get(_EXPLANATION)
     if isinstance(explanation, str) and explanation:
         metadata.setdefault("comment", explanation)

@@ -13,7 +13,6 @@ _REQUEST = ("http.request.header.", "ai.request.headers.")
 _RESPONSE = ("http.response.header.", "ai.response.headers.")
 _BOTH = _REQUEST + _RESPONSE
 _MOST_PORT_CHARS = 6
-_OF_ADDRESSES = ("url.query", "http.target", "url.original")
 
 
 def take_headers(
@@ -48,11 +47,6 @@ def take_url(attributes: Attributes, harmless: HarmlessNames) -> str | None:
 
     A span that has no whole address may name the server: then it is the server's, without a scheme.
     """
-    for name in _OF_ADDRESSES:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            address = f"?{value}" if name == "url.query" else value
-            attributes[name] = (url_without_secrets(address, harmless) or "").removeprefix("?")
     if url := take_text(attributes, URL):
         return url_without_secrets(url, harmless)
     if not (server := take_text(attributes, ("server.address",))):

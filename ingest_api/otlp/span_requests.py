@@ -31,6 +31,7 @@ from ingest_api.validation.body_retention import retained_body
 from ingest_api.validation.fields import metadata_json, specials_of
 from ingest_api.validation.json_limits import dump
 from ingest_api.validation.request_log_facts import model_of, time_in_range
+from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
 from schemas.limits import HIGHEST_TOKENS
@@ -67,7 +68,7 @@ def request_of(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> di
         "response_body": retained_body(error if answered is None else answered, limits),
     }
     fields |= {name: fact for name, fact in facts.items() if fact is not None}
-    metadata = _metadata(attributes, _object(asked), span)
+    metadata = _metadata(attributes, _object(asked), span, limits.harmless)
     fields |= specials_of(metadata)
     fields["metadata"] = msgspec.Raw(metadata_json(metadata, limits))
     if span.start_ns:
@@ -104,9 +105,9 @@ def _object(body: Any) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _metadata(attributes: Attributes, asked: dict[str, Any], span: FinishedSpan) -> Attributes:
+def _metadata(attributes: Attributes, asked: dict[str, Any], span: FinishedSpan, harmless: HarmlessNames) -> Attributes:
     """What is left of the attributes."""
-    metadata = metadata_of(attributes)
+    metadata = metadata_of(attributes, harmless)
     if "_user" not in metadata and isinstance(user := asked.get("user"), str):
         metadata["_user"] = user
     if span.status_message:

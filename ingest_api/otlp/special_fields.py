@@ -1,19 +1,24 @@
-"""Attributes as metadata, with the special fields under their own names. Pure."""
+"""Attributes as metadata: without secrets, and with the special fields under their own names. Pure."""
 
 from typing import Any
 
 from ingest_api.otlp.attribute_names import SPECIALS
+from ingest_api.otlp.attribute_secrets import attributes_without_secrets
 from ingest_api.otlp.message_parts import value_in_text
 from ingest_api.otlp.telemetry_data import Attributes
+from runtime.harmless_names import HarmlessNames
 
 _METADATA = "metadata"
 
 
-def metadata_of(attributes: Attributes) -> Attributes:
-    """The attributes as metadata. They must be the caller's own: they may be changed."""
-    if _METADATA in attributes and isinstance(inner := value_in_text(attributes[_METADATA]), dict):
-        # OpenInference has what an app adds as the JSON of an object.
-        del attributes[_METADATA]
+def metadata_of(attributes: Attributes, harmless: HarmlessNames) -> Attributes:
+    """The attributes as metadata."""
+    # OpenInference has what an app adds as the JSON of an object.
+    inner = value_in_text(attributes.get(_METADATA))
+    if isinstance(inner, dict):
+        attributes = {name: value for name, value in attributes.items() if name != _METADATA}
+    attributes = attributes_without_secrets(attributes, harmless)
+    if isinstance(inner, dict):
         attributes = inner | attributes
     for special, names in SPECIALS.items():
         if special not in attributes:

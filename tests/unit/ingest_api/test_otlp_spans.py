@@ -128,10 +128,51 @@ def test_each_name_of_an_attribute_leads_to_its_field(attributes: Json, field: s
     assert not {*attributes} - {"_prompt", "gen_ai.prompt.name", "gen_ai.request.model"} & {*one["metadata"]}
 
 
-def test_secrets_in_an_address_are_redacted_in_metadata_too() -> None:
-    one = request(CALL | {"url.query": "key=secret&model=m", "http.target": "/v1?token=secret"})
-    assert "secret" not in json.dumps(one)
-    assert one["metadata"]["url.query"] == "key=[redacted]&model=m"
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("url.query", "key=s3cret&model=m", "key=[redacted]&model=m"),
+        ("url.path", "/a;token=s3cret", "/a;token=[redacted]"),
+        ("http.target", "/v1?token=s3cret", "/v1?token=[redacted]"),
+        ("http.url", "https://h/p?key=s3cret", "https://h/p?key=[redacted]"),
+        ("http.referer", "https://h/?key=s3cret", "https://h/?key=[redacted]"),
+        ("any.name", "wss://u:s3cret@h/p", "wss://[redacted]@h/p"),
+        ("any.name", ["https://h/?key=s3cret", "plain"], ["https://h/?key=[redacted]", "plain"]),
+        ("any.name", "jdbc:postgresql://h/db?password=s3cret", "[redacted]"),
+        ("HTTP.Request.Header.Authorization", "Bearer s3cret", "[redacted]"),
+        ("http.request.headers.x-key", ["s3cret"], "[redacted]"),
+        ("rpc.request.metadata.x-key", ["s3cret"], "[redacted]"),
+        ("messaging.header.x-key", "s3cret", "[redacted]"),
+        ("messaging.header.content-type", "text/plain", "text/plain"),
+        ("gen_ai.request.headers", '{"x-key": "s3cret", "accept": "a/b"}', {"x-key": "[redacted]", "accept": "a/b"}),
+        ("gen_ai.request.headers", '{"x-key": "s3cret', {"[redacted]": "[redacted]"}),
+        ("llm.invocation_parameters", '{"extra_headers": {"x": "s3cret"}, "n": [{"api_key": "s3cret"}], "t": 1}',
+         '{"extra_headers":{"x":"[redacted]"},"n":[{"api_key":"[redacted]"}],"t":1}'),
+        ("llm.invocation_parameters", '{"temperature": 1}', '{"temperature": 1}'),
+        ("llm.api_key", "s3cret", "[redacted]"),
+        ("db.connection_string", "s3cret", "[redacted]"),
+        ("note", "see https://h/ for headers", "see https://h/ for headers"),
+    ],
+)  # fmt: skip
+def test_secrets_in_any_attribute_are_redacted_in_metadata_too(name: str, value: Any, kept: Any) -> None:
+    one = request(CALL | {"url.full": "https://h/", name: value})
+    assert SECRET not in json.dumps(one)
+    assert one["metadata"][name] == kept
+
+
+def test_secrets_in_attributes_of_the_resource_and_in_nested_ones_are_redacted() -> None:
+    nested = {"outer": {"headers": {"x-key": SECRET}, "url": f"https://h/?key={SECRET}"}}
+    (one,) = requests(export(span(CALL | nested), resource={"service.url": f"https://h/?key={SECRET}"}))
+    assert SECRET not in json.dumps(one)
+
+
+def test_what_an_app_writes_into_metadata_is_its_own() -> None:
+    one = request(CALL | {"metadata": '{"page": "https://h/?ref=7", "token": "seven"}'})
+    assert one["metadata"]["page"] == "https://h/?ref=7"
+    assert one["metadata"]["token"] == "seven"
 
 
 @pytest.mark.parametrize(
