@@ -4,7 +4,6 @@ Side by side in one run on one core, load and broker on the other: ours with one
 with a body model and `send_and_wait`; and the limit, bare ASGI on the same server.
 """
 
-import shutil
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from benchmarks.edge_load import bodies, closed_loop, open_loop
 from benchmarks.engines import MEASURED_CORE, Child, answers, engines, running, stand_aside, until
 from benchmarks.options import keep, parser
 from benchmarks.report import Benchmark, Figure, Goal
+from benchmarks.wrk import require_wrk
 from deploy.kafka.broker import free_ports
 
 SERVER = ["--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
@@ -125,8 +125,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--seconds", type=int, default=5, help="of each measurement (default: 5)")
     given = options.parse_args()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not installed: apt-get install wrk")
+    require_wrk()
     stand_aside()
     keep(given, report(measure(given)))
 

@@ -6,7 +6,6 @@ while the API is down, and LiteLLM's proxy, which logs each call as well.
 
 import json
 import re
-import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from benchmarks.engines import MEASURED_CORE, OTHER_CORE, REPOSITORY, Child, ans
 from benchmarks.gateway_load import calls, closed_loop, first_bytes
 from benchmarks.options import keep, parser
 from benchmarks.report import Benchmark, Figure, Goal
+from benchmarks.wrk import require_wrk
 from deploy.kafka.broker import free_ports
 
 LITELLM = REPOSITORY / ".venv" / "litellm" / "bin" / "litellm"
@@ -180,8 +180,7 @@ def main() -> None:
     options.add_argument("--streams", type=int, default=40, help="one after the other in a round (default: 40)")
     options.add_argument("--seconds", type=int, default=4, help="of 16 connections at once (default: 4)")
     given = options.parse_args()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not installed: apt-get install wrk")
+    require_wrk()
     stand_aside()
     keep(given, report(measure(given)))
 

@@ -1,10 +1,18 @@
 """Runs `wrk`, a load generator, beside the measured core."""
 
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 
 from benchmarks.engines import OTHER_CORE
+
+
+def require_wrk() -> None:
+    """End the program with a sentence where there is no `wrk`."""
+    if not shutil.which("wrk"):
+        sys.exit("wrk is not installed: apt-get install wrk")
 
 
 def run_wrk(script: str, url: str, connections: int, seconds: int) -> tuple[float, int]:

@@ -1,16 +1,13 @@
 """The settings of the gateway, from the environment: FEEDBACK_ and the name."""
 
-from typing import Annotated
-
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.upstreams import Upstream, upstream_of
 from runtime.addresses import url_host
-from runtime.comma_lists import CommaList
 from runtime.harmless_names import KeptNames
 from runtime.log_setup import Format
-from runtime.request_origin import host_names
+from runtime.setting_lists import CommaList, HostNames
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Request and answer of one call must fit into one log, of at most 4.9 MB.
@@ -29,18 +26,13 @@ class GatewaySettings(BaseSettings):
     gateway_timeout_s: float = Field(600, gt=0, le=86_400, allow_inf_nan=False)
     gateway_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1_000_000)
     max_connections: int = Field(2000, ge=10, le=1_000_000)
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: HostNames = ()
     max_logged_body_bytes: int = Field(1_000_000, ge=4_096)
     keep_headers: KeptNames = ()
     keep_url_parameters: KeptNames = ()
     metrics_host: str = Field("127.0.0.1", min_length=1)
     metrics_port: int = Field(0, ge=0, le=65535)
     log_format: Format = "text"
-
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _hosts(cls, value: object) -> object:
-        return host_names(value) if isinstance(value, str) else value
 
     @field_validator("gateway_upstream", "gateway_allowed_upstreams")
     @classmethod

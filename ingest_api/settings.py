@@ -6,17 +6,15 @@ holds the settings that decide whether a body is valid.
 
 import re
 from dataclasses import dataclass, field
-from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest_api.otlp.evaluation_scores import ScoreScales, scales_in
 from runtime.addresses import Brokers
-from runtime.comma_lists import CommaList
 from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
-from runtime.request_origin import Origin, host_names, origins_in
+from runtime.setting_lists import CommaList, HostNames, Origins
 from schemas.limits import MOST_ENVIRONMENT_CHARS, MOST_TRACE_ID_CHARS
 
 PREFIX = "FEEDBACK_"
@@ -48,8 +46,8 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8787, ge=1, le=65535)
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    browser_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    allowed_hosts: HostNames = ()
+    browser_origins: Origins = ()
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
@@ -73,16 +71,6 @@ class Settings(BaseSettings):
     max_connections: int = Field(2000, ge=10, le=1_000_000)
     rate_limit_per_s: int = Field(0, ge=0, le=10_000_000)
     log_format: Format = "text"
-
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _hosts(cls, value: object) -> object:
-        return host_names(value) if isinstance(value, str) else value
-
-    @field_validator("browser_origins", mode="before")
-    @classmethod
-    def _origins(cls, value: object) -> object:
-        return origins_in(value) if isinstance(value, str) else value
 
     @field_validator("evaluation_scores")
     @classmethod

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from runtime.comma_lists import CommaList
+from runtime.setting_lists import CommaList
 
 _CONTENT = (
     *("content-type", "content-length", "content-encoding", "content-language", "content-range", "content-disposition"),

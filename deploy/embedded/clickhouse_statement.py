@@ -5,7 +5,7 @@ may be split between `query=` and the body. The engine runs the statement and ch
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -57,20 +57,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
 
     Raises BadRequestError for a malformed form, and for what is not supported.
     """
-    given = dict(parse_qsl(query_string.decode(), keep_blank_values=True))
-    content_type = headers.get("content-type", "")
-    files: dict[str, bytes] = {}
-    if content_type.lower().startswith("multipart/form-data"):
-        for name, is_file, value in form_parts(content_type, body):
-            if is_file:
-                files[name] = value
-            else:
-                given[name] = value.decode()
-        body = b""
-    elif content_type.startswith("application/x-www-form-urlencoded") and body.startswith((b"query=", b"param_")):
-        # curl declares every body as a form; it is one only if it starts like one.
-        given.update(parse_qsl(body.decode(), keep_blank_values=True))
-        body = b""
+    given, files, body = _read_form(query_string, headers.get("content-type", ""), body)
     if given.get("compress", "0") == "1" or given.get("decompress", "0") == "1":
         raise BadRequestError(
             "compress=1 and decompress=1 (ClickHouse's own block framing) are not spoken here; use Accept-Encoding and"
@@ -78,7 +65,6 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
             *(48, "NOT_IMPLEMENTED"),
         )
     external = tuple(external_table(name, data, given) for name, data in files.items())
-    external_keys = {f"{table.name}_{part}" for table in external for part in ("format", "structure", "types")}
     sql, insert_format, data = split_insert(given.get("query", "").encode(), body)
     trailing = trailing_format(sql)
     default_format = headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
@@ -91,15 +77,7 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
         data=data,
         output_format=trailing[1].decode() if trailing else default_format,
         database=given.get("database") or headers.get("x-clickhouse-database"),
-        settings={
-            name: value
-            for name, value in given.items()
-            if name
-            and name != "readonly"
-            and name not in _TRANSPORT_PARAMETERS
-            and name not in external_keys
-            and not name.startswith("param_")
-        },
+        settings=_engine_settings(given, external),
         parameters={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
         external_tables=external,
         query_id=given.get("query_id") or str(uuid4()),
@@ -107,6 +85,31 @@ def read_statement(method: str, query_string: bytes, headers: Mapping[str, str],
         compress_answer=given.get("enable_http_compression") in ("1", "true"),
         streamed=given.get("wait_end_of_query") == "0" and _SELECTS.match(sql) is not None,
     )
+
+
+def _read_form(query_string: bytes, content_type: str, body: bytes) -> tuple[dict[str, str], dict[str, bytes], bytes]:
+    """The parameters and files of a request, and what of its body is no form."""
+    given = dict(parse_qsl(query_string.decode(), keep_blank_values=True))
+    files: dict[str, bytes] = {}
+    if content_type.lower().startswith("multipart/form-data"):
+        for name, is_file, value in form_parts(content_type, body):
+            if is_file:
+                files[name] = value
+            else:
+                given[name] = value.decode()
+        return given, files, b""
+    if content_type.startswith("application/x-www-form-urlencoded") and body.startswith((b"query=", b"param_")):
+        # curl declares every body as a form; it is one only if it starts like one.
+        given.update(parse_qsl(body.decode(), keep_blank_values=True))
+        return given, files, b""
+    return given, files, body
+
+
+def _engine_settings(given: Mapping[str, str], external: Iterable[ExternalTable]) -> dict[str, str]:
+    """The parameters that are settings for the engine."""
+    of_tables = {f"{table.name}_{part}" for table in external for part in ("format", "structure", "types")}
+    others = _TRANSPORT_PARAMETERS | of_tables | {"", "readonly"}
+    return {name: value for name, value in given.items() if name not in others and not name.startswith("param_")}
 
 
 def _readonly(method: str, given: str) -> int:

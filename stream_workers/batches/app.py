@@ -76,49 +76,57 @@ class RealEngines:
         await self.publisher.publish(messages)
 
 
-def build_app(settings: WorkerSettings) -> faust.App:
-    """A worker, ready to be run by `faust.Worker`."""
-    app = batch_app(settings, settings.consumer_group, settings.max_poll_records)
-    batches = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
-    cache = TraceCache(settings.cache_mb * 1_000_000)
+async def join_batches(app: faust.App, settings: WorkerSettings, cache: TraceCache, stream: StreamT[Any]) -> None:
+    """Process the batches of the stream, several at a time, until it ends."""
+    engines = await RealEngines.open(settings)
     # One thread: several would compete for the interpreter's lock, with each other and with the event loop.
     thread = ThreadPoolExecutor(1, "compute")
 
     def compute(work: Callable[[], Result]) -> Awaitable[Result]:
         return asyncio.get_running_loop().run_in_executor(thread, work)
 
+    processor = Processor(
+        InstrumentedEngines(engines),
+        cache,
+        lambda batch: bool(batch.assignment != consumer_of(app).assignment_number),
+        offset_base=settings.offset_base,
+        compute=compute,
+        dead_share=DeadShare(settings.max_dead_share),
+    )
+    pipeline = StagePipeline(
+        processor,
+        lambda batch: consumer_of(app).request_next(batch),
+        lambda batch: consumer_of(app).acknowledge(batch),
+        lambda error: crash(app, error),
+    )
+    memory = BackgroundTask("watching memory", watch_memory)
+    memory.start()
+    try:
+        async for batch in batches_of(stream):
+            await pipeline.feed(batch)
+    finally:
+        await memory.stop()
+        await pipeline.stop()
+        await engines.close()
+
+
+def crash(app: faust.App, error: BaseException) -> None:
+    """Stop the worker, because it cannot go on."""
+    # Only the message of a TooManyDeadError is certain to hold nothing that callers have sent.
+    why = str(error) if isinstance(error, TooManyDeadError) else "its records will be read again"
+    log.critical("the worker cannot go on and stops: %s", why, exc_info=error)
+    asyncio.get_running_loop().create_task(app.crash(error))
+
+
+def build_app(settings: WorkerSettings) -> faust.App:
+    """A worker, ready to be run by `faust.Worker`."""
+    app = batch_app(settings, settings.consumer_group, settings.max_poll_records)
+    batches = app.topic(*INPUTS, schema=PassThrough(), key_type=None, value_type=None)
+    cache = TraceCache(settings.cache_mb * 1_000_000)
+
     @app.agent(batches, name="join")
     async def join(stream: StreamT[Any]) -> None:
-        engines = await RealEngines.open(settings)
-        processor = Processor(
-            InstrumentedEngines(engines),
-            cache,
-            lambda batch: bool(batch.assignment != consumer_of(app).assignment_number),
-            offset_base=settings.offset_base,
-            compute=compute,
-            dead_share=DeadShare(settings.max_dead_share),
-        )
-        pipeline = StagePipeline(
-            processor,
-            lambda batch: consumer_of(app).request_next(batch),
-            lambda batch: consumer_of(app).acknowledge(batch),
-            fail,
-        )
-        memory = BackgroundTask("watching memory", watch_memory)
-        memory.start()
-        try:
-            async for batch in batches_of(stream):
-                await pipeline.feed(batch)
-        finally:
-            await memory.stop()
-            await pipeline.stop()
-            await engines.close()
-
-    def fail(error: BaseException) -> None:
-        # Only the message of a TooManyDeadError is certain to hold nothing that callers have sent.
-        why = str(error) if isinstance(error, TooManyDeadError) else "its records will be read again"
-        log.critical("the worker cannot go on and stops: %s", why, exc_info=error)
-        asyncio.get_running_loop().create_task(app.crash(error))
+        await join_batches(app, settings, cache, stream)
 
     @app.on_partitions_revoked.connect
     async def clear_cache(*_: Any, **__: Any) -> None:
