@@ -94,7 +94,7 @@ class Model:
                 self._originals.setdefault(identity, event)
                 self.deleted.pop(identity, None)
                 self.feedback[identity] = {**event, "offset": offset}
-            elif not same(self._originals[identity], event):
+            elif not is_same_create(self._originals[identity], event):
                 return False
         elif kind == "update":
             if not held:
@@ -260,7 +260,7 @@ def of_its_trace(event: Row, identity: str) -> bool:
     return trace_hash_of(UUID(identity)) == murmur2(trace_key(event["workspace"], event["trace_id"]))
 
 
-def same(first: Row, second: Row) -> bool:
+def is_same_create(first: Row, second: Row) -> bool:
     """Whether two creates of one id say the same."""
     compared = ("trace_id", "value", "weight", "metadata", *SPECIALS)
     return all(first.get(name) == second.get(name) for name in compared)

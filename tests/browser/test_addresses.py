@@ -23,7 +23,7 @@ def filled(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def asked(page: Page) -> dict[str, list[str]]:
+def query_of(page: Page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
 
 
@@ -40,7 +40,7 @@ def test_a_choice_in_one_part_of_analytics_is_kept_by_every_other(filled: Worksp
 
     facets.get_by_role("link", name=re.compile("gpt-4o")).click()
     expect(page).to_have_url(re.compile("ai_model=gpt-4o"))
-    assert asked(page) == {"range": ["7d"], "ai_model": ["gpt-4o"], **chosen}
+    assert query_of(page) == {"range": ["7d"], "ai_model": ["gpt-4o"], **chosen}
     expect(groups.get_by_role("link", name="User", exact=True).first).to_have_attribute("aria-current", "true")
 
     # Chosen in a part, then a form beside it, then a pill, and a copied link.
@@ -48,14 +48,14 @@ def test_a_choice_in_one_part_of_analytics_is_kept_by_every_other(filled: Worksp
     expect(page).to_have_url(re.compile("by=ai_model"))
     page.get_by_label("Time range").select_option("30d")
     expect(page).to_have_url(re.compile("range=30d"))
-    assert asked(page) == {"range": ["30d"], "ai_model": ["gpt-4o"], **chosen, "by": ["ai_model"]}
+    assert query_of(page) == {"range": ["30d"], "ai_model": ["gpt-4o"], **chosen, "by": ["ai_model"]}
     groups.get_by_role("link", name="User", exact=True).first.click()
     expect(page).to_have_url(re.compile("by=user"))
     pill = page.get_by_title("Remove this filter")
     assert parse_qs(urlsplit(pill.get_attribute("href") or "").query) == {"range": ["30d"], **chosen}
     pill.click()
     expect(page).not_to_have_url(re.compile("gpt-4o"))
-    assert asked(page) == {"range": ["30d"], **chosen}
+    assert query_of(page) == {"range": ["30d"], **chosen}
     page.go_back()
     expect(page).to_have_url(re.compile("gpt-4o"))
     expect(pill).to_have_count(1)
@@ -77,10 +77,10 @@ def test_what_is_open_stays_beside_the_page_of_the_list_that_it_was_opened_on(
     expect(page.locator("#rows tbody tr")).to_have_count(2)
     page.locator("#rows tbody tr").first.click()
     expect(page).to_have_url(re.compile("open="))
-    assert asked(page)["cursor"] == [first]
+    assert query_of(page)["cursor"] == [first]
     page.keyboard.press("Escape")
     expect(page).not_to_have_url(re.compile("open="))
-    assert asked(page) == {"cursor": [first]}
+    assert query_of(page) == {"cursor": [first]}
 
 
 def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, visitor: Visit) -> None:
@@ -90,7 +90,7 @@ def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, vi
     page.get_by_label("Time range").select_option("24h")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
     expect(page.get_by_label("Time range")).to_have_value("24h")
-    assert asked(page) == {"range": ["24h"]}
+    assert query_of(page) == {"range": ["24h"]}
 
 
 def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled: Workspace, visitor: Visit) -> None:
@@ -106,13 +106,13 @@ def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled:
         "time_of_generation_min": ["2026-01-01T23:30:00.000Z"],
         "time_of_generation_max": ["2026-01-03T00:00:00.000Z"],
     }
-    assert asked(page) == typed
+    assert query_of(page) == typed
     expect(page.locator(".chosen")).to_contain_text("2 Jan, 08:30")
     page.goto("/logs?time_of_generation_min=2026-01-01T00:00:00.123Z")
     expect(since).to_have_value("2026-01-01T09:00")
     page.locator("select[name=has_feedback]").select_option("true")
     expect(page).to_have_url(re.compile("has_feedback"))
-    assert asked(page)["time_of_generation_min"] == ["2026-01-01T00:00:00.123Z"]
+    assert query_of(page)["time_of_generation_min"] == ["2026-01-01T00:00:00.123Z"]
     page.locator(".chosen").get_by_text("From").click()
     expect(page).not_to_have_url(re.compile("time_of_generation"))
 
@@ -149,7 +149,7 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
         expect(page.locator(f"{part} dd").first).to_have_text("3")
         facets.get_by_role("link", name=re.compile("pro *2")).click()
         expect(page.locator(f"{part} dd").first).to_have_text("2")
-        assert asked(page)["meta.plan"] == ["pro"]
+        assert query_of(page)["meta.plan"] == ["pro"]
 
 
 def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, visitor: Visit) -> None:
@@ -166,7 +166,7 @@ def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, vis
     page.get_by_label("Tokens in, at least").fill("7")
     page.get_by_label("Tokens in, at least").press("Enter")
     expect(page.locator("#rows tbody tr")).to_have_count(1)
-    assert asked(page)["ai_model"] == ["claude"]
+    assert query_of(page)["ai_model"] == ["claude"]
     # Sent again, the form keeps what is set, and adds what is typed.
     page.get_by_text("More filters").click()
     model.fill("gpt-4o")
@@ -174,7 +174,7 @@ def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, vis
     expect(page.locator("#rows tbody tr")).to_have_count(3)
     page.get_by_label("Time range").select_option("7d")
     expect(page).to_have_url(re.compile("range=7d"))
-    assert sorted(asked(page)["ai_model"]) == ["claude", "gpt-4o"]
+    assert sorted(query_of(page)["ai_model"]) == ["claude", "gpt-4o"]
 
 
 def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace, visitor: Visit) -> None:
@@ -188,7 +188,7 @@ def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace
     views.press("Enter")
     page.get_by_role("link", name="Claude <b>alone</b>").press("Enter")
     expect(rows).to_have_count(1)
-    assert asked(page) == {"ai_model": ["claude"]}
+    assert query_of(page) == {"ai_model": ["claude"]}
     assert page.locator("#rows th").all_inner_texts() == ["Time", "Trace", "Model"]
     views.press("Enter")
     page.get_by_role("button", name="Forget Claude").press("Enter")
@@ -210,4 +210,4 @@ def test_each_page_has_views_of_its_own(filled: Workspace, visitor: Visit) -> No
         assert page.locator("saved-views li a").all_inner_texts() == [f"Mine of {path}"]
         page.locator("saved-views li a").press("Enter")
         expect(page).to_have_url(re.compile(r"\?"))
-        assert asked(page) == chosen
+        assert query_of(page) == chosen

@@ -12,7 +12,7 @@ from tests.browser.visitor import Visitor
 Visit = Callable[..., Visitor]
 
 
-def kept(context: BrowserContext) -> list[str]:
+def session_cookies(context: BrowserContext) -> list[str]:
     return [each["value"] for each in context.cookies() if each["name"] == COOKIE]
 
 
@@ -26,7 +26,7 @@ def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Work
         page.get_by_label("API key").fill(wrong)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_be_visible()
-        assert kept(somebody.context) == []
+        assert session_cookies(somebody.context) == []
     page.goto("/logs?trace_id=mine")
     page.get_by_label("API key").fill(f" {workspace.key} ")
     page.get_by_role("button", name="Sign in").click()
@@ -39,7 +39,7 @@ def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Work
     assert page.evaluate("document.cookie").count(COOKIE) == 0
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in"))
-    assert kept(somebody.context) == []
+    assert session_cookies(somebody.context) == []
     page.goto("/logs")
     expect(page).to_have_url(re.compile("/sign-in"))
 
@@ -91,7 +91,7 @@ def test_another_site_can_send_no_form_and_frame_no_page(workspace: Workspace, v
         with page.expect_response(lambda answer, action=action: answer.url == url + action) as answered:
             page.get_by_role("button").click()
         assert answered.value.status == 403 or action == "/sign-out"
-    assert kept(victim.context) == [workspace.key]
+    assert session_cookies(victim.context) == [workspace.key]
     assert workspace.call("GET", "/v1/feedback").json()["data"] == []
     for path in ("/logs", "/trace?id=attacked", "/sign-in"):
         page.goto(f"{evil}/")

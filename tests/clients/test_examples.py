@@ -64,7 +64,7 @@ def test_feedback_through_an_example_is_read_back_joined_with_the_call_it_is_abo
     environment = {"FEEDBACK_URL": pipeline.url, "MODEL_URL": model_url, "MODEL_KEY": "sk-secret"}
     app = Process([sys.executable, *SERVED_BY[example], str(port)], tmp_path / "app.log", environment)
 
-    def told(path: str) -> list[dict[str, Any]]:
+    def listed_at(path: str) -> list[dict[str, Any]]:
         answer = requests.get(f"{pipeline.url}{path}", params={"trace_id": trace_id}, timeout=30)
         return list(answer.json()["data"])
 
@@ -77,13 +77,13 @@ def test_feedback_through_an_example_is_read_back_joined_with_the_call_it_is_abo
         vote = {"trace_id": trace_id, "up": False, "text": "not like so"}
         assert requests.post(f"{url}/thumbs", json=vote, timeout=30).status_code == 200
         if example not in TOLD_OF_ITS_END:
-            until(lambda: told("/v1/feedback"), "the feedback is stored")
+            until(lambda: listed_at("/v1/feedback"), "the feedback is stored")
     finally:
         app.stop()
 
-    until(lambda: [each["join_state"] for each in told("/v1/feedback")] == ["joined"], "the feedback is joined")
-    (feedback,) = told("/v1/feedback")
+    until(lambda: [each["join_state"] for each in listed_at("/v1/feedback")] == ["joined"], "the feedback is joined")
+    (feedback,) = listed_at("/v1/feedback")
     assert (feedback["value"], feedback["models"], feedback["metadata"]) == (-1, ["gpt-4o"], {"comment": "not like so"})
-    (log,) = told("/v1/logs")
+    (log,) = listed_at("/v1/logs")
     assert (log["ai_model"], log["total_units"], log["response_status_code"]) == ("gpt-4o", 12, 200)
     assert "sk-secret" not in str(requests.get(f"{pipeline.url}/v1/logs/{log['id']}", timeout=30).json())

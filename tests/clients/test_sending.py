@@ -214,11 +214,11 @@ async def test_an_event_loop_flushes_without_standing_still(receiver: Receiver, 
 def test_many_threads_may_give_feedback_at_once(receiver: Receiver, make_client: MakeClient) -> None:
     client = make_client()
 
-    def some(name: str) -> None:
+    def give_fifty(name: str) -> None:
         for each in range(50):
             client.feedback(1, trace_id=f"{name}-{each}")
 
-    threads = [threading.Thread(target=some, args=(f"thread-{each}",)) for each in range(8)]
+    threads = [threading.Thread(target=give_fifty, args=(f"thread-{each}",)) for each in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

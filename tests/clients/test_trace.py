@@ -29,7 +29,7 @@ HEADERS = [
 Message = MutableMapping[str, Any]
 
 
-async def asked(app: Any, headers: dict[str, str], kind: str = "http") -> list[Message]:
+async def call_app(app: Any, headers: dict[str, str], kind: str = "http") -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -57,7 +57,7 @@ async def test_asgi_gives_the_trace_id_to_the_handler_and_to_the_caller(
         await send({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]})
         await send({"type": "http.response.body", "body": body})
 
-    start, body = await asked(app, headers)
+    start, body = await call_app(app, headers)
     assert is_expected(body["body"].decode(), expected)
     assert start["headers"] == [(b"a", b"b"), (b"x-portkey-trace-id", body["body"])]
 
@@ -72,7 +72,7 @@ async def test_asgi_passes_each_message_at_once_and_keeps_a_header_that_is_there
             await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
             passed.append({"after": number, "headers": head["headers"]})
 
-    sent = await asked(app, {})
+    sent = await call_app(app, {})
     assert [each.get("body") for each in sent] == [None, b"0", b"1", b"2"]
     assert sent[0]["headers"] == [(b"X-Portkey-Trace-Id", b"own")]
     assert len(passed) == 3
@@ -83,7 +83,7 @@ async def test_asgi_leaves_websockets_as_they_are_but_for_the_trace() -> None:
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": trace_id()})
 
-    sent = await asked(app, {"x-portkey-trace-id": "mine"}, "websocket")
+    sent = await call_app(app, {"x-portkey-trace-id": "mine"}, "websocket")
     assert sent == [{"type": "websocket.accept"}, {"type": "websocket.send", "text": "mine"}]
 
 
@@ -97,7 +97,7 @@ async def test_asgi_sends_what_is_queued_before_the_server_ends(receiver: Receiv
         await send({"type": "lifespan.shutdown.complete"})
         seen.append(receiver.trace_ids)
 
-    sent = await asked(app, {}, "lifespan")
+    sent = await call_app(app, {}, "lifespan")
     assert [each["type"] for each in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert seen == [[], ["t"]]
 

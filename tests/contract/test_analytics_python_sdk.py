@@ -17,7 +17,7 @@ def portkey(pipeline: Pipeline) -> Portkey:
 
 
 @pytest.fixture(scope="module")
-def asked(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
+def rated(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
     """The parameters that find three feedbacks, two of them on a trace with a request."""
     prompt = f"prompt-{datetime.now(UTC).timestamp()}"
     trace, specials = f"trace-{prompt}", {"_prompt": prompt}
@@ -38,32 +38,36 @@ def asked(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
     }
 
 
-def test_graphs_of_feedback_are_read(portkey: Portkey, asked: dict[str, Any]) -> None:
+def test_graphs_of_feedback_are_read(portkey: Portkey, rated: dict[str, Any]) -> None:
     graphs = portkey.analytics.graphs
     for graph, summary in (
-        (graphs.feedbacks(**asked), {"total": 3, "positive": 2, "neutral": 0, "negative": 1}),
-        (graphs.feedbacks_scores(**asked), {"total": 3}),
-        (graphs.feedbacks_weighted(**asked), {"avg": 4 / 3, "weighted_mean": 4 / 1.75, "n": 3}),
-        (graphs.feedbacks_ai_models(**asked), {}),
+        (graphs.feedbacks(**rated), {"total": 3, "positive": 2, "neutral": 0, "negative": 1}),
+        (graphs.feedbacks_scores(**rated), {"total": 3}),
+        (graphs.feedbacks_weighted(**rated), {"avg": 4 / 3, "weighted_mean": 4 / 1.75, "n": 3}),
+        (graphs.feedbacks_ai_models(**rated), {}),
     ):
         assert graph.object == "analytics-graph"
         assert graph["summary"] == pytest.approx(summary)
-    points = graphs.feedbacks(**asked)["data_points"]
+    points = graphs.feedbacks(**rated)["data_points"]
     assert sum(point["total"] for point in points) == 3
-    assert graphs.feedbacks_scores(**asked)["data_points"] == [
+    assert graphs.feedbacks_scores(**rated)["data_points"] == [
         {"score": -2, "total": 1}, {"score": 4, "total": 1}, {"score": 10, "total": 1},
     ]  # fmt: skip
-    models = {point["ai_model"]: point for point in graphs.feedbacks_ai_models(**asked)["data_points"]}
+    models = {point["ai_model"]: point for point in graphs.feedbacks_ai_models(**rated)["data_points"]}
     assert {model: (point["total"], point["avg_weighted_feedback"]) for model, point in models.items()} == {
         "m-1": (2, 1.5), "": (1, 1.0),
     }  # fmt: skip
 
 
-def test_groups_by_metadata_are_read(portkey: Portkey, asked: dict[str, Any]) -> None:
-    groups = portkey.analytics.groups.metadata(metadata_key="_prompt", **asked, page_size=5, current_page=0)
+def test_groups_by_metadata_are_read(portkey: Portkey, rated: dict[str, Any]) -> None:
+    groups = portkey.analytics.groups.metadata(metadata_key="_prompt", **rated, page_size=5, current_page=0)
     assert (groups.object, groups.total) == ("list", 1)
     (group,) = groups.data or []
-    assert (group["metadata_value"], group["requests"], group["requests_with_feedback"]) == (asked["prompt_slug"], 1, 1)
+    assert (group["metadata_value"], group["requests"], group["requests_with_feedback"]) == (
+        rated["prompt_slug"],
+        1,
+        1,
+    )
     assert (group["avg_tokens"], group["avg_weighted_feedback"], group["object"]) == (10, 1.5, "analytics-group")
 
 
@@ -138,7 +142,7 @@ def test_groups_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -
         assert named in (found.data or [{}])[0]
 
 
-def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: Portkey, asked: dict[str, Any]) -> None:
+def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: Portkey, rated: dict[str, Any]) -> None:
     with pytest.raises(BadRequestError) as refused:
-        portkey.analytics.graphs.feedbacks(**asked, metadata="{")
+        portkey.analytics.graphs.feedbacks(**rated, metadata="{")
     assert refused.value.message == 'Error code: 400 - metadata must be the JSON of an object, got "{"'

@@ -31,7 +31,7 @@ class Model(FakeListLLM):
         return LLMResult(generations=answers, llm_output={"token_usage": usage, "model_name": "offline-1-2026"})
 
 
-def asked(pipeline: Pipeline, runnable: Runnable[Any, str], given: Any, **metadata: Any) -> None:
+def invoke_logged(pipeline: Pipeline, runnable: Runnable[Any, str], given: Any, **metadata: Any) -> None:
     handler = LangchainCallbackHandler(api_key="any", base_url=f"{pipeline.url}/v1", metadata=metadata)
     assert runnable.invoke(given, config={"callbacks": [handler]}) == "4"
 
@@ -47,7 +47,7 @@ def test_a_chain_is_stored_as_the_spans_of_a_trace_that_feedback_joins(
     pipeline: Pipeline, stored: RowOf, trace: str
 ) -> None:
     chain = ChatPromptTemplate.from_messages([("human", "{question}")]) | Model(responses=["4"])
-    asked(pipeline, chain, {"question": "2+2?"}, traceId=trace, _user=trace, _prompt="sums")
+    invoke_logged(pipeline, chain, {"question": "2+2?"}, traceId=trace, _user=trace, _prompt="sums")
     found = spans(pipeline, trace, 3)
     assert set(found) == {"RunnableSequence", "ChatPromptTemplate", "Model"}
     whole, model = found["RunnableSequence"], found["Model"]
@@ -67,6 +67,6 @@ def test_a_chain_is_stored_as_the_spans_of_a_trace_that_feedback_joins(
 
 
 def test_a_model_alone_is_stored_too(pipeline: Pipeline, trace: str) -> None:
-    asked(pipeline, Model(responses=["4"]), "Human: 2+2?", traceId=trace, _user=trace)
+    invoke_logged(pipeline, Model(responses=["4"]), "Human: 2+2?", traceId=trace, _user=trace)
     (row,) = spans(pipeline, trace, 1).values()
     assert (row["trace_id"], row["parent_span_id"], row["model"]) == (trace, "", "offline-1")

@@ -265,10 +265,10 @@ def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, call: Call, lo
     pipeline.feedback(trace, 4, 0.5)
     until(lambda: pipeline.aggregate(trace).get("feedback_count") == 1, "the feedback is stored")
 
-    def answered(method: str, **given: Any) -> Any:
+    def export_answer(method: str, **given: Any) -> Any:
         return call(f"logs.exports.{method}", given)["answer"]
 
-    created = answered(
+    created = export_answer(
         "create",
         filters={"trace_id": "another"},
         workspaceId="default",
@@ -277,18 +277,18 @@ def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, call: Call, lo
     )
     assert (created["total"], created["object"]) == (0, "export")
     export_id = created["id"]
-    draft = answered("retrieve", exportId=export_id)
+    draft = export_answer("retrieve", exportId=export_id)
     assert (draft["status"], draft["description"]) == ("draft", "for the contract")
     assert draft["requested_data"] == ["id", "trace_id", "ai_model", "metadata"]
-    updated = answered("update", exportId=export_id, filters={"trace_id": trace}, workspaceId="default")
+    updated = export_answer("update", exportId=export_id, filters={"trace_id": trace}, workspaceId="default")
     assert (updated["id"], updated["total"]) == (export_id, 1)
-    assert answered("start", exportId=export_id)["message"]
-    until(lambda: answered("retrieve", exportId=export_id)["status"] == "success", "the export is complete")
-    assert answered("retrieve", exportId=export_id)["total_records"] == 1
-    listed = answered("list", workspaceId="default")
+    assert export_answer("start", exportId=export_id)["message"]
+    until(lambda: export_answer("retrieve", exportId=export_id)["status"] == "success", "the export is complete")
+    assert export_answer("retrieve", exportId=export_id)["total_records"] == 1
+    listed = export_answer("list", workspaceId="default")
     assert (listed["object"], listed["data"][0]["id"]) == ("list", export_id)
 
-    url = answered("download", exportId=export_id)["signed_url"]
+    url = export_answer("download", exportId=export_id)["signed_url"]
     (row,) = map(json.loads, requests.get(url, timeout=30).text.splitlines())
     assert (row["id"], row["trace_id"], row["ai_model"]) == (request_id, trace, "gpt-4o")
     assert (row["metadata"]["_user"], row["feedback"]) == ("fef653", [{"value": 4, "weight": 0.5}])

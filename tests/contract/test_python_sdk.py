@@ -120,13 +120,13 @@ def test_a_change_of_an_id_that_was_never_given_is_told_as_dead_by_its_receipt(
     else:
         requests.delete(url, timeout=30).raise_for_status()
 
-    def told() -> dict[str, Any]:
+    def read_receipt() -> dict[str, Any]:
         answer: dict[str, Any] = requests.get(url, timeout=30).json()
         return answer
 
-    until(lambda: told()["status"] == "dead", "the change is dead")
-    assert (told()["reason"], told().get("feedback")) == ("unknown_feedback", None)
-    assert told()["detail"]
+    until(lambda: read_receipt()["status"] == "dead", "the change is dead")
+    assert (read_receipt()["reason"], read_receipt().get("feedback")) == ("unknown_feedback", None)
+    assert read_receipt()["detail"]
     assert pipeline.stored(never) == {}
 
 

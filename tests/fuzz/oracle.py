@@ -422,7 +422,7 @@ def _tokens(body: Any) -> dict[str, int | None]:
     usage = answered.get("usage") if isinstance(answered, dict) else None
     usage = usage if isinstance(usage, dict) else {}
 
-    def told(*names: str) -> int | None:
+    def token_count(*names: str) -> int | None:
         for name in names:
             value = usage.get(name)
             if type(value) in (int, float) and value >= 0 and value == int(value):
@@ -430,9 +430,9 @@ def _tokens(body: Any) -> dict[str, int | None]:
         return None
 
     counts = {
-        "prompt_tokens": told("prompt_tokens", "input_tokens"),
-        "completion_tokens": told("completion_tokens", "output_tokens"),
-        "total_tokens": told("total_tokens"),
+        "prompt_tokens": token_count("prompt_tokens", "input_tokens"),
+        "completion_tokens": token_count("completion_tokens", "output_tokens"),
+        "total_tokens": token_count("total_tokens"),
     }
     parts = [count for count in counts.values() if count is not None]
     if counts["total_tokens"] is None and parts:

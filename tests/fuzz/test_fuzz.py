@@ -24,7 +24,7 @@ SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
 AT_A_TIME = 10_000
 
 
-def same(expected: Any, found: Any) -> bool:
+def is_same_json(expected: Any, found: Any) -> bool:
     """Whether two values are the same JSON: 1 is not 1.0, and not true."""
     return json.dumps(expected, sort_keys=True) == json.dumps(found, sort_keys=True)
 
@@ -55,7 +55,7 @@ def check_event(its_id: str, event: Event, wanted: Event) -> None:
     for name, value in wanted.items():
         if value is not ...:
             found = event.get(name)
-            assert same(value, float(found) if isinstance(value, float) and found is not None else found), (
+            assert is_same_json(value, float(found) if isinstance(value, float) and found is not None else found), (
                 f"{name}: {found!r}, not {value!r}"
             )
     specials = {name for name in event if name.startswith("_")}

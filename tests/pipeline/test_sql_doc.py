@@ -25,7 +25,7 @@ QUERIES = dict(re.findall(r"^### (.+\?)\n\n.+\n\n```sql\n((?:.+\n)+)```$", DOCUM
 Row = dict[str, Any]
 
 
-def only(tag: str, query: str) -> str:
+def own_traces_only(tag: str, query: str) -> str:
     """The query over this test's traces and nothing else."""
     return narrowed(query, f"startsWith(trace_id, '{tag}-')")
 
@@ -34,7 +34,7 @@ def shows(pipeline: Pipeline, data: DataSet) -> bool:
     """Whether the views have all that was sent, in its last form."""
 
     def rows(query: str) -> set[tuple[Any, ...]]:
-        return set(map(tuple, pipeline.sql_client.query(only(data.tag, query)).result_rows))
+        return set(map(tuple, pipeline.sql_client.query(own_traces_only(data.tag, query)).result_rows))
 
     sums = {trace: (len(group), total(group)) for trace, group in data.by_trace().items()}
     feedback = {
@@ -234,7 +234,7 @@ def test_the_document_has_ten_queries_each_under_the_question_it_answers() -> No
 
 @pytest.mark.parametrize("question", EXPECTED)
 def test_a_query_of_the_document_answers_its_question(pipeline: Pipeline, data: DataSet, question: str) -> None:
-    answer = pipeline.sql_client.query(only(data.tag, QUERIES[question]), query_tz="UTC")
+    answer = pipeline.sql_client.query(own_traces_only(data.tag, QUERIES[question]), query_tz="UTC")
     expected = EXPECTED[question](data)
     assert len(expected) > 1, "the data set does not try this query"
     assert list(answer.column_names) == list(expected[0])

@@ -54,18 +54,18 @@ from tests.pipeline.workspace_isolation import (
     Route,
     Workspace,
     questions,
-    two,
+    two_workspaces,
     unknown_routes,
 )
 
-Told = tuple[int, str, str]
+Comparable = tuple[int, str, str]
 """Status, headers and body of an answer, without what is new in each."""
 
 TRACES = "/v1/traces"
 """Its refusals are those of OTLP."""
 
 
-def told(reply: requests.Response) -> Told:
+def comparable(reply: requests.Response) -> Comparable:
     headers = {name: value for name, value in reply.headers.items() if name not in ("date", "x-request-id")}
     body = re.sub(r"expires=\d+&signature=[0-9a-f]+", "…", reply.text)
     if "signed_url" in body:
@@ -79,7 +79,7 @@ class Isolated(Pipeline):
     session: requests.Session
     alpha: Workspace
     beta: Workspace
-    alone: dict[Question, Told]
+    alone: dict[Question, Comparable]
     files_alone: dict[str, list[str]]
 
     def close(self) -> None:
@@ -168,9 +168,9 @@ class Isolated(Pipeline):
         await compute(client, [Hour(**row) for row in hours])
         await client.close()
 
-    def answers_to(self, own: Workspace, *, filtered: bool = True) -> dict[Question, Told]:
+    def answers_to(self, own: Workspace, *, filtered: bool = True) -> dict[Question, Comparable]:
         return {
-            each: told(self.call(own.key, each.route.method, each.path, params=json.loads(each.params)))
+            each: comparable(self.call(own.key, each.route.method, each.path, params=json.loads(each.params)))
             for each in questions(own, filtered=filtered)
         }
 
@@ -181,7 +181,7 @@ class Isolated(Pipeline):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
+def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
     folder = tmp_path_factory.mktemp("isolation")
     with ExitStack() as stack:
         engines = stack.enter_context(embedded(folder))
@@ -189,7 +189,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
         running = stack.enter_context(Isolated(engines, folder))
         running.session = stack.enter_context(requests.Session())
         running.close()
-        running.alpha, running.beta = two()
+        running.alpha, running.beta = two_workspaces()
         running.fill(running.beta)
         running.alone = running.answers_to(running.beta)
         running.files_alone = {each: running.file(running.beta, each) for each in running.beta.exports[:2]}
@@ -197,15 +197,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
         yield running
 
 
-def leaks(both: Isolated, text: str) -> list[str]:
+def leaks(tenants: Isolated, text: str) -> list[str]:
     """What of alpha is in a text."""
-    return [secret for secret in both.alpha.secrets if secret in text]
+    return [secret for secret in tenants.alpha.secrets if secret in text]
 
 
-def test_every_route_is_known_and_a_new_one_is_named(both: Isolated) -> None:
+def test_every_route_is_known_and_a_new_one_is_named(tenants: Isolated) -> None:
     app = create_app(Settings())
     extend(app, QuerySettings())
-    document = requests.get(f"{both.url}/openapi.json", timeout=30).json()
+    document = requests.get(f"{tenants.url}/openapi.json", timeout=30).json()
     assert unknown_routes(app, document) == []
 
     @app.get("/v1/everything", include_in_schema=False)
@@ -215,41 +215,44 @@ def test_every_route_is_known_and_a_new_one_is_named(both: Isolated) -> None:
     assert unknown_routes(app, document) == ["GET /v1/documented", "GET /v1/everything"]
 
 
-def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(both: Isolated) -> None:
-    again = both.answers_to(both.beta)
+def test_whatever_one_asks_is_answered_as_if_the_other_were_not_there(tenants: Isolated) -> None:
+    again = tenants.answers_to(tenants.beta)
     assert {each.route for each in again} == {*LISTS, *BY_ID, *ADMIN_LISTS}
     for question, answer in again.items():
-        assert answer == both.alone[question], question
+        assert answer == tenants.alone[question], question
         # An error may name the filter or id that was asked for.
-        found = [each for each in leaks(both, f"{answer[1:]}") if each not in question.path + question.params]
+        found = [each for each in leaks(tenants, f"{answer[1:]}") if each not in question.path + question.params]
         assert found == [], question
     # None of this says anything unless the other is told something else.
-    others = both.answers_to(both.alpha, filtered=False)
+    others = tenants.answers_to(tenants.alpha, filtered=False)
     unlike = {each.route for each in again if each in others and others[each] != again[each]}
     assert unlike >= {*LISTS, *ADMIN_LISTS}
-    for own, answers in ((both.alpha, others), (both.beta, again)):
+    for own, answers in ((tenants.alpha, others), (tenants.beta, again)):
         telling = {each.route for each, answer in answers.items() if own.mark in answer[2]}
         assert telling >= {*BY_ID, Route("GET", f"{ADMIN}/dead-letters")} - {Route("GET", f"{EXPORT}/download")}
 
 
-def test_exported_files_hold_only_the_rows_of_their_workspace(both: Isolated) -> None:
-    for kind, export_id in zip(("logs", "feedback"), both.beta.exports, strict=False):
-        assert both.file(both.beta, export_id) == both.files_alone[export_id]
-        form = both.must(both.beta.key, "GET", f"{EXPORTS}/{export_id}")["format"]
-        order = {"kind": kind, "format": form, "description": both.beta.mark}
-        created = both.must(both.beta.key, "POST", EXPORTS, order)
+def test_exported_files_hold_only_the_rows_of_their_workspace(tenants: Isolated) -> None:
+    for kind, export_id in zip(("logs", "feedback"), tenants.beta.exports, strict=False):
+        assert tenants.file(tenants.beta, export_id) == tenants.files_alone[export_id]
+        form = tenants.must(tenants.beta.key, "GET", f"{EXPORTS}/{export_id}")["format"]
+        order = {"kind": kind, "format": form, "description": tenants.beta.mark}
+        created = tenants.must(tenants.beta.key, "POST", EXPORTS, order)
         path = f"{EXPORTS}/{created['id']}"
-        both.must(both.beta.key, "POST", f"{path}/start")
-        until(lambda path=path: both.must(both.beta.key, "GET", path)["status"] == "success", "it is exported")  # type: ignore[misc]
-        rows = both.file(both.beta, created["id"])
-        assert rows == both.files_alone[export_id]
+        tenants.must(tenants.beta.key, "POST", f"{path}/start")
+        until(
+            lambda path=path: tenants.must(tenants.beta.key, "GET", path)["status"] == "success",
+            "it is exported",
+        )  # type: ignore[misc]
+        rows = tenants.file(tenants.beta, created["id"])
+        assert rows == tenants.files_alone[export_id]
         assert created["total"] == len(rows) - (form == "csv")
-        assert leaks(both, "\n".join(rows)) == []
-        assert both.beta.mark in "\n".join(rows)
-    for export_id in both.alpha.exports[:2]:
-        rows = both.file(both.alpha, export_id)
-        assert both.alpha.mark in "\n".join(rows)
-        assert both.beta.mark not in "\n".join(rows)
+        assert leaks(tenants, "\n".join(rows)) == []
+        assert tenants.beta.mark in "\n".join(rows)
+    for export_id in tenants.alpha.exports[:2]:
+        rows = tenants.file(tenants.alpha, export_id)
+        assert tenants.alpha.mark in "\n".join(rows)
+        assert tenants.beta.mark not in "\n".join(rows)
 
 
 def never_given(identity: str) -> str:
@@ -257,15 +260,15 @@ def never_given(identity: str) -> str:
     return str(new_id(trace_hash_of(uuid.UUID(identity)), 1_700_000_000_000))
 
 
-def same_but_for(first: Told, identity: str, second: Told, other: str) -> bool:
+def same_but_for(first: Comparable, identity: str, second: Comparable, other: str) -> bool:
     return tuple(str(each).replace(identity, "…") for each in first) == tuple(
         str(each).replace(other, "…") for each in second
     )
 
 
-def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(both: Isolated) -> None:
-    alpha, key = both.alpha, both.beta.key
-    before = both.answers_to(alpha, filtered=False)
+def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(tenants: Isolated) -> None:
+    alpha, key = tenants.alpha, tenants.beta.key
+    before = tenants.answers_to(alpha, filtered=False)
     never = {
         "feedback_id": [(each, never_given(each)) for each in alpha.feedback],
         "log_id": [(each, never_given(each)) for each in alpha.logs],
@@ -282,8 +285,8 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(both
             for pair in pairs:
                 params = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
                 first, second = (
-                    told(
-                        both.call(
+                    comparable(
+                        tenants.call(
                             key,
                             route.method,
                             route.path.replace(f"{{{name}}}", each),
@@ -295,168 +298,175 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(both
                 )
                 assert same_but_for(first, pair[0], second, pair[1]), (route, first, second)
                 assert name in ("feedback_id", "key") or first[0] in (403, 404), (route, first)
-                assert [each for each in leaks(both, f"{first[1:]}") if each not in pair] == []
+                assert [each for each in leaks(tenants, f"{first[1:]}") if each not in pair] == []
             tried.add(route)
     assert tried == {route for route in {*SCOPES, *OPEN} if "{" in route.path}
-    both.settle()
-    for pair in never["feedback_id"]:
-        receipts = [both.call(key, "GET", f"/v1/feedback/{each}").json() for each in pair]
+    tenants.settle()
+    for tenants in never["feedback_id"]:
+        receipts = [tenants.call(key, "GET", f"/v1/feedback/{each}").json() for each in tenants]
         assert receipts[0]["status"] == "dead"
         assert receipts[0]["reason"] == "unknown_feedback"
-        assert [each for each in leaks(both, json.dumps(receipts[0])) if each not in pair] == []
+        assert [each for each in leaks(tenants, json.dumps(receipts[0])) if each not in tenants] == []
         plain = [re.sub(r'"recorded_at": "[^"]+"', "…", json.dumps(each)) for each in receipts]
-        assert plain[0].replace(pair[0], "…") == plain[1].replace(pair[1], "…")
+        assert plain[0].replace(tenants[0], "…") == plain[1].replace(tenants[1], "…")
     # What the others tried has changed nothing, and shows nowhere.
-    assert both.answers_to(alpha, filtered=False) == before
+    assert tenants.answers_to(alpha, filtered=False) == before
 
 
-def test_an_address_of_one_file_opens_no_other(both: Isolated) -> None:
-    url = both.must(both.beta.key, "GET", f"{EXPORTS}/{both.beta.exports[0]}/download")["signed_url"]
-    for other in (both.alpha.exports[0], str(uuid.uuid4())):
-        reply = both.call(both.beta.key, "GET", url.replace(both.beta.exports[0], other))
+def test_an_address_of_one_file_opens_no_other(tenants: Isolated) -> None:
+    url = tenants.must(tenants.beta.key, "GET", f"{EXPORTS}/{tenants.beta.exports[0]}/download")["signed_url"]
+    for other in (tenants.alpha.exports[0], str(uuid.uuid4())):
+        reply = tenants.call(tenants.beta.key, "GET", url.replace(tenants.beta.exports[0], other))
         assert failed(reply, 403, "AB03")["param"] == "signature"
 
 
-def test_a_dead_letter_of_another_workspace_is_sent_as_little_as_one_that_never_was(both: Isolated) -> None:
-    path, key = f"{ADMIN}/dead-letters", both.beta.key
-    theirs = both.must(both.alpha.key, "GET", path)["data"]
+def test_a_dead_letter_of_another_workspace_is_sent_as_little_as_one_that_never_was(tenants: Isolated) -> None:
+    path, key = f"{ADMIN}/dead-letters", tenants.beta.key
+    theirs = tenants.must(tenants.alpha.key, "GET", path)["data"]
     assert len(theirs) >= 2
     places = [theirs[0]["place"], theirs[0]["place"].rpartition("/")[0] + "/4000000000"]
     answers = [
-        both.must(key, "POST", REDRIVE.path, {"places": [each], "again": True, "force": True}) for each in places
+        tenants.must(key, "POST", REDRIVE.path, {"places": [each], "again": True, "force": True}) for each in places
     ]
     for place, answer in zip(places, answers, strict=True):
         assert answer["sent"] == []
         assert answer["left"] == [{"place": place, "why": "unknown", "feedback_id": None}]
-    assert both.must(both.alpha.key, "GET", path)["data"] == theirs
+    assert tenants.must(tenants.alpha.key, "GET", path)["data"] == theirs
     reason, cursor = (
         {"reason": theirs[-1]["reason"]},
-        both.must(both.alpha.key, "GET", f"{path}?page_size=1")["next_cursor"],
+        tenants.must(tenants.alpha.key, "GET", f"{path}?page_size=1")["next_cursor"],
     )
     for params in (reason, {"cursor": cursor}):
-        assert leaks(both, both.call(key, "GET", path, params=params).text) == []
+        assert leaks(tenants, tenants.call(key, "GET", path, params=params).text) == []
 
 
-def test_of_the_pipeline_there_are_numbers_of_all_and_nothing_of_anybody(both: Isolated) -> None:
-    of_all = both.alpha.secrets | both.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+def test_of_the_pipeline_there_are_numbers_of_all_and_nothing_of_anybody(tenants: Isolated) -> None:
+    of_all = tenants.alpha.secrets | tenants.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
     for route in OF_ALL:
-        text = both.call(both.beta.key, route.method, route.path).text
+        text = tenants.call(tenants.beta.key, route.method, route.path).text
         assert [each for each in of_all if each in text] == [], route
-    status = both.must(both.beta.key, "GET", f"{ADMIN}/pipeline")
-    assert status["accepted"] == sum(both.accepted().values())
+    status = tenants.must(tenants.beta.key, "GET", f"{ADMIN}/pipeline")
+    assert status["accepted"] == sum(tenants.accepted().values())
 
 
-def test_another_workspace_cannot_be_named(both: Isolated) -> None:
+def test_another_workspace_cannot_be_named(tenants: Isolated) -> None:
     times = {"time_of_generation_min": "2026-01-01", "time_of_generation_max": "2099-01-01"}
-    for name in (both.alpha.name, "nobodys"):
+    for name in (tenants.alpha.name, "nobodys"):
         for route in LISTS:
             asked = ({} if route.path.startswith(("/v1/feedback", "/v1/logs")) else times) | {"workspace_slug": name}
             asked |= {"baseline_user": "x"} if "comparison" in route.path else {}
-            reply = both.call(both.beta.key, "GET", route.path.replace("{key}", "topic"), params=asked)
+            reply = tenants.call(tenants.beta.key, "GET", route.path.replace("{key}", "topic"), params=asked)
             assert name not in failed(reply, 403, "AB03")["message"]
         for method, body, params in (("GET", None, {"workspace_id": name}), ("POST", {"workspace_id": name}, None)):
-            reply = both.call(both.beta.key, method, EXPORTS, body, params)
+            reply = tenants.call(tenants.beta.key, method, EXPORTS, body, params)
             assert name not in failed(reply, 403, "AB03")["message"]
 
 
-def test_a_cursor_of_another_workspace_shows_nothing_of_it(both: Isolated) -> None:
-    alpha, beta = both.alpha, both.beta
+def test_a_cursor_of_another_workspace_shows_nothing_of_it(tenants: Isolated) -> None:
+    alpha, beta = tenants.alpha, tenants.beta
     for path, ids in (("/v1/feedback", beta.feedback), ("/v1/logs", beta.logs)):
-        theirs = both.must(alpha.key, "GET", f"{path}?page_size=1")
+        theirs = tenants.must(alpha.key, "GET", f"{path}?page_size=1")
         place = theirs["data"][0]["created_at"]
-        reply = both.call(beta.key, "GET", path, params={"cursor": theirs["next_cursor"], "page_size": "100"})
-        mine = both.must(beta.key, "GET", f"{path}?page_size=100")["data"]
+        reply = tenants.call(beta.key, "GET", path, params={"cursor": theirs["next_cursor"], "page_size": "100"})
+        mine = tenants.must(beta.key, "GET", f"{path}?page_size=100")["data"]
         expected = [each for each in mine if each["created_at"] < place]
         seen = reply.json()["data"]
         assert [each for each in seen if each["created_at"] < place] == expected
         assert {each["id"] for each in seen} <= {*ids}
         assert expected or path == "/v1/logs"
-        assert leaks(both, reply.text) == []
-    trace = both.must(alpha.key, "GET", "/v1/traces/joined?page_size=1")
+        assert leaks(tenants, reply.text) == []
+    trace = tenants.must(alpha.key, "GET", "/v1/traces/joined?page_size=1")
     for part, cursor, ids in (("spans", "span_cursor", beta.logs), ("feedback", "feedback_cursor", beta.feedback)):
-        reply = both.call(beta.key, "GET", "/v1/traces/joined", params={cursor: trace[part]["next_cursor"]})
+        reply = tenants.call(beta.key, "GET", "/v1/traces/joined", params={cursor: trace[part]["next_cursor"]})
         assert {each["id"] for each in reply.json()[part]["data"]} <= {*ids}
-        assert leaks(both, reply.text) == []
+        assert leaks(tenants, reply.text) == []
 
 
-def test_an_idempotency_key_stands_for_one_call_in_each_workspace(both: Isolated) -> None:
-    for own in (both.alpha, both.beta):
+def test_an_idempotency_key_stands_for_one_call_in_each_workspace(tenants: Isolated) -> None:
+    for own in (tenants.alpha, tenants.beta):
         body = own.feedback_body("joined", value=own.value - 1)
         headers = {"idempotency-key": "the-same"}
-        (identity,) = both.must(own.key, "POST", "/v1/feedback", body, **headers)["feedback_ids"]
+        (identity,) = tenants.must(own.key, "POST", "/v1/feedback", body, **headers)["feedback_ids"]
         assert identity in own.feedback
-        receipt = both.must(own.key, "GET", f"/v1/feedback/{identity}")
+        receipt = tenants.must(own.key, "GET", f"/v1/feedback/{identity}")
         assert (receipt["status"], receipt["feedback"]["value"]) == ("stored", own.value - 1)
-        failed(both.call(own.key, "POST", "/v1/feedback", body | {"value": 0}, **headers), 409, "AB07")
+        failed(tenants.call(own.key, "POST", "/v1/feedback", body | {"value": 0}, **headers), 409, "AB07")
 
 
-def test_what_needs_no_key_tells_nothing_of_any_workspace(both: Isolated) -> None:
-    of_all = both.alpha.secrets | both.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
+def test_what_needs_no_key_tells_nothing_of_any_workspace(tenants: Isolated) -> None:
+    of_all = tenants.alpha.secrets | tenants.beta.secrets | {*SPECIALS.values(), "alphatrace"} - {"production"}
     for route in OPEN - {Route("GET", f"{EXPORT}/file")}:
-        for key in ("", both.beta.key):
-            reply = both.call(key, "GET", route.path)
+        for key in ("", tenants.beta.key):
+            reply = tenants.call(key, "GET", route.path)
             assert reply.status_code == 200, route
             assert [each for each in of_all if each in f"{reply.headers}{reply.text}"] == [], route
 
 
-def test_without_a_key_or_its_scope_every_route_is_shut(both: Isolated) -> None:
+def test_without_a_key_or_its_scope_every_route_is_shut(tenants: Isolated) -> None:
     scopes = [scope for scope in ALL_SCOPES if scope != "admin"]
-    lacking = {scope: both.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in ALL_SCOPES}
-    known = {"feedback_id": both.beta.feedback[0], "log_id": both.beta.logs[0], "trace_id": "joined",
-             "export_id": both.beta.exports[0], "key": "topic", "key_id": both.beta.key.split("_")[1]}  # fmt: skip
+    lacking = {
+        scope: tenants.make_key("betaworks", *(each for each in scopes if each != scope)) for scope in ALL_SCOPES
+    }
+    beta = tenants.beta
+    known = {"feedback_id": beta.feedback[0], "log_id": beta.logs[0], "trace_id": "joined",
+             "export_id": beta.exports[0], "key": "topic", "key_id": beta.key.split("_")[1]}  # fmt: skip
     for route, needed in SCOPES.items():
         path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
-        for key in ("", "fbk_nonsense", both.beta.key[:-1] + ("0" if both.beta.key[-1] != "0" else "1")):
-            reply = both.call(key, route.method, path, {})
+        for key in (
+            "",
+            "fbk_nonsense",
+            tenants.beta.key[:-1] + ("0" if tenants.beta.key[-1] != "0" else "1"),
+        ):
+            reply = tenants.call(key, route.method, path, {})
             if path == TRACES:
                 assert (reply.status_code, reply.json()["code"]) == (401, 16)
             else:
                 assert failed(reply, 401, "AB05")["param"] == "x-portkey-api-key"
         for scope in needed:
-            reply = both.call(lacking[scope], route.method, path, {})
+            reply = tenants.call(lacking[scope], route.method, path, {})
             message = reply.json()["message"] if path == TRACES else failed(reply, 403, "AB03")["message"]
             assert f"lacks the scope {scope}" in message, route
 
 
-def test_no_scope_but_feedback_read_shows_feedback(both: Isolated) -> None:
-    own, seen = both.beta, 0
+def test_no_scope_but_feedback_read_shows_feedback(tenants: Isolated) -> None:
+    own, seen = tenants.beta, 0
     for scope in ("logs.read", "analytics.read", "feedback.write", "logs.write"):
-        key = both.make_key(own.name, scope)
+        key = tenants.make_key(own.name, scope)
         for each in questions(own, filtered=False):
-            reply = both.call(key, each.route.method, each.path, params=json.loads(each.params))
+            reply = tenants.call(key, each.route.method, each.path, params=json.loads(each.params))
             assert reply.status_code in (200, 403), each
             seen += reply.status_code == 200
             assert [one for one in own.feedback if one in reply.text and one not in each.path] == [], each
     assert seen > 10
-    key = both.make_key(own.name, "logs.read")
+    key = tenants.make_key(own.name, "logs.read")
     hidden = dict.fromkeys(("feedback_count", "mean_value_weight", "weighted_mean", "feedback"))
-    page = both.must(key, "GET", "/v1/logs")["data"]
+    page = tenants.must(key, "GET", "/v1/logs")["data"]
     assert page
-    for log in (*page, both.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
+    for log in (*page, tenants.must(key, "GET", f"/v1/logs/{page[0]['id']}")):
         assert {name: log[name] for name in hidden} == hidden
     for filters in ({"weighted_feedback_min": "0"}, {"weighted_feedback_max": "0"}, {"has_feedback": "true"}):
-        reply = both.call(key, "GET", "/v1/logs", params=filters)
+        reply = tenants.call(key, "GET", "/v1/logs", params=filters)
         assert "lacks the scope feedback.read" in failed(reply, 403, "AB03")["message"]
-        failed(both.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
+        failed(tenants.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
     for refused in ({"kind": "feedback"}, {"requested_data": ["id", "feedback"]}):
-        failed(both.call(key, "POST", EXPORTS, refused), 403, "AB03")
+        failed(tenants.call(key, "POST", EXPORTS, refused), 403, "AB03")
 
 
-def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(both: Isolated) -> None:
-    own = both.beta
-    key = both.make_key(own.name, "logs.read")
-    path = f"{EXPORTS}/{both.must(key, 'POST', EXPORTS, {'description': own.mark})['id']}"
-    failed(both.call(key, "PUT", path, {"kind": "feedback"}), 403, "AB03")
-    both.must(key, "POST", f"{path}/start")
-    until(lambda: both.must(key, "GET", path)["status"] == "success", "it is exported")
-    url = both.must(key, "GET", f"{path}/download")["signed_url"]
-    rows = [json.loads(line) for line in both.call("", "GET", url).text.splitlines()]
+def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(tenants: Isolated) -> None:
+    own = tenants.beta
+    key = tenants.make_key(own.name, "logs.read")
+    path = f"{EXPORTS}/{tenants.must(key, 'POST', EXPORTS, {'description': own.mark})['id']}"
+    failed(tenants.call(key, "PUT", path, {"kind": "feedback"}), 403, "AB03")
+    tenants.must(key, "POST", f"{path}/start")
+    until(lambda: tenants.must(key, "GET", path)["status"] == "success", "it is exported")
+    url = tenants.must(key, "GET", f"{path}/download")["signed_url"]
+    rows = [json.loads(line) for line in tenants.call("", "GET", url).text.splitlines()]
     assert {row["id"] for row in rows} == {*own.logs}
     assert not {"feedback_count", "feedback", "avg_weighted_feedback", "weighted_mean"} & {*rows[0]}
 
 
-def test_the_address_of_a_file_is_never_what_the_request_says(both: Isolated) -> None:
-    path = f"{EXPORTS}/{both.beta.exports[0]}/download"
+def test_the_address_of_a_file_is_never_what_the_request_says(tenants: Isolated) -> None:
+    path = f"{EXPORTS}/{tenants.beta.exports[0]}/download"
     for headers in ({"host": "127.0.0.1:1"}, {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}):
-        url = both.must(both.beta.key, "GET", path, **headers)["signed_url"]
-        assert url.startswith(f"{both.url}/v1/logs/exports/"), headers
+        url = tenants.must(tenants.beta.key, "GET", path, **headers)["signed_url"]
+        assert url.startswith(f"{tenants.url}/v1/logs/exports/"), headers

@@ -189,7 +189,7 @@ class Workspace:
         return {self.name, self.mark, self.key.split("_")[1], *self.feedback, *self.logs, *self.exports}
 
 
-def two() -> tuple[Workspace, Workspace]:
+def two_workspaces() -> tuple[Workspace, Workspace]:
     alpha = Workspace("alphaworks", "alphamark", 9, 0.75, 418, 88.5, 7777, 3, ("joined", "mute"),
                       ("joined", "pending", "quiet", "alphatrace"))  # fmt: skip
     beta = Workspace("betaworks", "betamark", 2, 0.5, 200, 0.25, 11, 1, ("joined", "quiet"),

@@ -12,7 +12,7 @@ PAGES = "\n".join((DOCS / name).read_text() for name in ("api.md", "analytics.md
 PATHS = sorted(described_api().app.openapi()["paths"])
 
 
-def spelt(path: str) -> str:
+def path_in_tables(path: str) -> str:
     """A path as the pages write it: `{id}` for every id, and without what the rows of a table have in common."""
     path = re.sub(r"\{(feedback|log|export)_id\}", "{id}", path)
     return re.sub(r"^/v1/analytics/(graphs|groups)/|^/v1/logs/exports(?=/\{id\})", "", path)
@@ -20,6 +20,6 @@ def spelt(path: str) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_names_the_route(path: str) -> None:
-    named = spelt(path)
+    named = path_in_tables(path)
     before = "" if named.startswith("/") else "[/`]"
     assert re.search(rf"{before}{re.escape(named)}(?![\w/-])", PAGES), f"no page names {path}"

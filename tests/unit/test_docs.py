@@ -25,7 +25,7 @@ PROGRAMS = (EdgeSettings, QuerySettings, WorkerSettings, RollupSettings, Gateway
 RETENTION = {each.name: each.default_days or 0 for each in SETTINGS} | {ORPHAN_SETTING: DEFAULT_ORPHAN_AFTER_HOURS}
 
 
-def shown(default: object) -> str:
+def default_text(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ",".join(default) if isinstance(default, tuple) else str(default)
@@ -34,7 +34,7 @@ def shown(default: object) -> str:
 @pytest.mark.parametrize("settings", PROGRAMS)
 def test_every_setting_is_documented_with_its_default(settings: type[BaseSettings]) -> None:
     for name, field in settings.model_fields.items():
-        assert f"| `FEEDBACK_{name.upper()}` | `{shown(field.default)}` |" in OPERATIONS
+        assert f"| `FEEDBACK_{name.upper()}` | `{default_text(field.default)}` |" in OPERATIONS
 
 
 @pytest.mark.parametrize("setting", RETENTION)

@@ -68,7 +68,7 @@ def grows_too_fast(work: Work) -> str:
     return f"{SHORT} bytes take {short * 1000:.1f} ms, {LONG} bytes {long * 1000:.1f} ms"
 
 
-def hold(works: Iterable[tuple[str, Work]], one_of: int = 4) -> None:
+def assert_linear(works: Iterable[tuple[str, Work]], one_of: int = 4) -> None:
     """One of so many, drawn anew in each run; in a long run all."""
     works = [each for each in works if random.random() < TIMES / one_of]
     gc.disable()
@@ -208,7 +208,7 @@ def test_no_part_of_a_request_takes_more_than_its_share(asked: Callable[..., int
     one = EXAMPLES[method, path]
     assert asked(*one.request()) < 500
 
-    def works() -> Iterator[tuple[str, Work]]:
+    def workloads() -> Iterator[tuple[str, Work]]:
         for told, text in TEXTS.items():
             for name in one.places["path"]:
                 yield f"{name}: {told}", lambda n, name=name, text=text: asked(*one.request(path={name: text(n)}))
@@ -230,14 +230,14 @@ def test_no_part_of_a_request_takes_more_than_its_share(asked: Callable[..., int
         yield "many headers", lambda n: asked(*one.request(headers=[(b"x-%d" % number, b"1") for number in range(n)]))
         yield "one header many times", lambda n: asked(*one.request(headers=[(b"baggage", b"a=1")] * n))
 
-    hold(works())
+    assert_linear(workloads())
 
 
 @pytest.mark.parametrize(("method", "path"), [key for key, one in EXAMPLES.items() if one.body is not None])
 def test_no_field_of_a_body_takes_more_than_its_share(asked: Callable[..., int], method: str, path: str) -> None:
     one = EXAMPLES[method, path]
 
-    def works() -> Iterator[tuple[str, Work]]:
+    def workloads() -> Iterator[tuple[str, Work]]:
         for told, text in TEXTS.items():
             yield f"body: {told}", lambda n, text=text: asked(*one.request(body=text(n).encode()))
             yield f"string: {told}", lambda n, text=text: asked(*one.request(body=b'{"a":"%b' % text(n).encode()))
@@ -255,7 +255,7 @@ def test_no_field_of_a_body_takes_more_than_its_share(asked: Callable[..., int],
         yield "items", lambda n: asked(*one.request(body=json.dumps([one.body] * (n // 300)).encode()))
         yield "empty items", lambda n: asked(*one.request(body=json.dumps([{}] * (n // 3)).encode()))
 
-    hold(works())
+    assert_linear(workloads())
 
 
 @pytest.mark.parametrize("page", sorted(PAGES), ids=" ".join)
@@ -270,7 +270,7 @@ def test_no_part_of_a_page_takes_more_than_its_share(asked: Callable[..., int], 
         body = text.encode()
         return asked(method, path, b"", [*form, (b"content-length", str(len(body)).encode())], body)
 
-    def works() -> Iterator[tuple[str, Work]]:
+    def workloads() -> Iterator[tuple[str, Work]]:
         for told, text in TEXTS.items():
             yield told, lambda n, text=text: sent(quote(text(n), safe="=&;%+"))
             yield f"all: {told}", lambda n, text=text: sent(urlencode({name: text(n // 8) for name in FIELDS}))
@@ -281,7 +281,7 @@ def test_no_part_of_a_page_takes_more_than_its_share(asked: Callable[..., int], 
         yield "many parameters", lambda n: sent("&".join(f"p{number}=1" for number in range(n // 8)))
 
     # A page is rendered whole, and pages are much alike.
-    hold(works(), one_of=16)
+    assert_linear(workloads(), one_of=16)
 
 
 def _nested(size: int, opening: str, closing: str) -> Any:
@@ -312,7 +312,7 @@ def test_no_part_of_a_statement_takes_more_than_its_share() -> None:
     form = "multipart/form-data; boundary=b"
     part = b'--b\r\nContent-Disposition: form-data; name="t"; filename="f"%b\r\n\r\n1\r\n--b--'
 
-    def works() -> Iterator[tuple[str, Work]]:
+    def workloads() -> Iterator[tuple[str, Work]]:
         for told, text in TEXTS.items():
             for before in ("", "SELECT ", "INSERT INTO t ", "INSERT INTO t SELECT ", "SELECT 1 FORMAT CSV ", "'", "/*"):
                 query = lambda n, before=before, text=text: urlencode({"query": before + text(n)}).encode()  # noqa: E731
@@ -338,7 +338,7 @@ def test_no_part_of_a_statement_takes_more_than_its_share() -> None:
         yield "parts", lambda n: statement("POST", b"", {"content-type": form}, part[:-5] % b"" * (n // 60) + b"--b--")
         yield "parameters", lambda n: statement("POST", b"&".join(b"p%d=1" % k for k in range(n // 7)), {}, b"")
 
-    hold(works())
+    assert_linear(workloads())
 
 
 @pytest.mark.parametrize("encoding", ["lz4", "gzip"])
@@ -353,7 +353,7 @@ def test_no_encoded_body_takes_more_than_its_share(encoding: str) -> None:
 
     # Many more, since copying is quick.
     frames = lambda n: decoded(one * (100 * n // len(one)))  # noqa: E731
-    hold([("frames", frames), ("one", lambda n: decoded(encode(b"a" * n, encoding)))])
+    assert_linear([("frames", frames), ("one", lambda n: decoded(encode(b"a" * n, encoding)))])
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

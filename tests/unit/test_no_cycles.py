@@ -342,7 +342,7 @@ def left_behind(world: World, every: Iterator[tuple[str, Outcome, int]]) -> dict
     """What the collector finds after each outcome, by its name."""
     found: dict[str, list[str]] = {}
 
-    async def tried() -> None:
+    async def check_each() -> None:
         gc.collect()
         # What stands is not looked through again and again.
         gc.freeze()
@@ -360,7 +360,7 @@ def left_behind(world: World, every: Iterator[tuple[str, Outcome, int]]) -> dict
 
     gc.disable()
     try:
-        uvloop.run(tried())
+        uvloop.run(check_each())
     finally:
         gc.set_debug(0)
         gc.unfreeze()

@@ -71,7 +71,7 @@ def test_each_row_of_the_feedback_page_is_one_of_the_api(world: World, site: Sit
         assert row[8:] == [each["join_state"], each["trace_id"]]
 
 
-def told(world: World, path: str, **parameters: str) -> Any:
+def api_answer(world: World, path: str, **parameters: str) -> Any:
     return world.get(path, **ALL_TIME, **parameters)
 
 
@@ -97,7 +97,7 @@ def test_charts_draw_the_numbers_of_the_api_in_the_viewers_zone(world: World, si
     html = site.page("/analytics/charts", cookies={"feedback_zone": "Asia%2FKathmandu"})
     means, counts = charts(html)
     zone = {"time_zone": "Asia/Kathmandu"}
-    points = told(world, "graphs/feedbacks/intervals", **zone)["data_points"]
+    points = api_answer(world, "graphs/feedbacks/intervals", **zone)["data_points"]
     assert means["times"] == [datetime.fromisoformat(point["timestamp"]).timestamp() for point in points]
     drawn = {each["name"]: each["values"] for each in means["series"]}
     fields = {
@@ -107,7 +107,7 @@ def test_charts_draw_the_numbers_of_the_api_in_the_viewers_zone(world: World, si
         "n": "n",
     }
     assert drawn == {name: [point[field] for point in points] for name, field in fields.items()}
-    points = told(world, "graphs/feedbacks", **zone)["data_points"]
+    points = api_answer(world, "graphs/feedbacks", **zone)["data_points"]
     assert {each["name"].lower(): each["values"] for each in counts["series"]} == {
         name: [point[name] for point in points] for name in ("positive", "neutral", "negative")
     }
@@ -120,7 +120,7 @@ def test_charts_draw_the_numbers_of_the_api_in_the_viewers_zone(world: World, si
 
 def test_rows_of_groups_are_the_apis_in_its_order_and_lead_to_their_requests(world: World, site: Site) -> None:
     html = site.page("/analytics/groups", by="tier", sort="weighted_mean")
-    groups = told(
+    groups = api_answer(
         world, "groups/feedback", by="metadata.tier", order_by="weighted_mean", order_by_type="asc", page_size="25"
     )["data"]
     shown = cells(html, r"group-\d+")
@@ -136,7 +136,7 @@ def test_rows_of_groups_are_the_apis_in_its_order_and_lead_to_their_requests(wor
 
 def test_the_verdict_is_that_on_the_apis_comparison(world: World, site: Site) -> None:
     shown = text_of(site.page("/analytics/comparison", against="prompt_slug", one="p1", other="p2"))
-    found = told(world, "comparison", prompt_slug="p1", baseline_prompt_slug="p2")
+    found = api_answer(world, "comparison", prompt_slug="p1", baseline_prompt_slug="p2")
     said = verdict(found["current"], found["baseline"], found["difference"]["weighted_mean"])
     assert said.sentence in shown
     for side in ("current", "baseline"):

@@ -22,7 +22,7 @@ def pages(world: World) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
-def shown(world: World, pages: httpx.AsyncClient, path: str, **parameters: str) -> str:
+def page_text(world: World, pages: httpx.AsyncClient, path: str, **parameters: str) -> str:
     reply = world.runner.run(pages.get(path, params=parameters))
     assert reply.status_code == 200, reply.text
     return reply.text
@@ -41,7 +41,7 @@ def links(page: str, name: str) -> list[dict[str, list[str]]]:
 
 
 def test_charts_and_figures_are_the_answers_of_the_api(world: World, pages: httpx.AsyncClient) -> None:
-    page = shown(world, pages, "/requests/charts", **ALL_TIME)
+    page = page_text(world, pages, "/requests/charts", **ALL_TIME)
     rate, latency = (world.get(f"graphs/{name}", **ALL_TIME) for name in ("errors/rate", "latency"))
     found = charts(page)
     assert len(found) == 4
@@ -58,7 +58,7 @@ def test_charts_and_figures_are_the_answers_of_the_api(world: World, pages: http
 
 
 def test_a_row_leads_to_its_requests_with_the_filters_that_are_set(world: World, pages: httpx.AsyncClient) -> None:
-    page = shown(world, pages, "/requests/tables", **ALL_TIME, environment="production", sort="cost")
+    page = page_text(world, pages, "/requests/tables", **ALL_TIME, environment="production", sort="cost")
     parameters = ALL_TIME | {"environment": "production", "order_by": "cost", "columns": "requests,cost"}
     for path, name in (("ai-models", "ai_model"), ("users", "user")):
         groups = world.get(f"groups/{path}", **parameters, page_size="15")["data"]
@@ -69,8 +69,8 @@ def test_a_row_leads_to_its_requests_with_the_filters_that_are_set(world: World,
 
 
 def test_no_requests_and_wrong_filters_are_told(world: World, pages: httpx.AsyncClient) -> None:
-    assert "No requests in this time" in shown(world, pages, "/requests/charts", **NO_TIME)
-    assert "<table" not in shown(world, pages, "/requests/tables", **NO_TIME)
-    wrong = shown(world, pages, "/requests/charts", **ALL_TIME, cost_min="much")
+    assert "No requests in this time" in page_text(world, pages, "/requests/charts", **NO_TIME)
+    assert "<table" not in page_text(world, pages, "/requests/tables", **NO_TIME)
+    wrong = page_text(world, pages, "/requests/charts", **ALL_TIME, cost_min="much")
     assert "cost_min must be a number" in unescape(wrong)
-    assert 'value="nobody&#39;s"' in shown(world, pages, "/requests", user="nobody's")
+    assert 'value="nobody&#39;s"' in page_text(world, pages, "/requests", user="nobody's")

@@ -32,7 +32,7 @@ def pipeline(pipelines: Pipelines) -> Pipeline:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[list[ApiCall]]:
+def made_weeks(monkeypatch: pytest.MonkeyPatch) -> list[list[ApiCall]]:
     """The weeks that commands have made, as they were made."""
     found: list[list[ApiCall]] = []
     make = weeks.week
@@ -53,7 +53,7 @@ def rolls_up(pipeline: Pipeline) -> bool:
     return True
 
 
-def standing(calls: list[ApiCall]) -> dict[int, dict[str, Any]]:
+def final_feedback(calls: list[ApiCall]) -> dict[int, dict[str, Any]]:
     """Feedback as it stands after all calls, by a reading of them that is not the product's."""
     found: dict[int, dict[str, Any]] = {}
     for call in calls:
@@ -80,7 +80,7 @@ def state_of(calls: list[ApiCall]) -> Callable[[int], str]:
 def by_organisation(calls: list[ApiCall]) -> dict[str, list[tuple[int, float]]]:
     of_trace = {c.body["trace_id"]: c.body["metadata"]["_organisation"] for c in calls if c.kind == "log"}
     found = defaultdict(list)
-    for each in standing(calls).values():
+    for each in final_feedback(calls).values():
         organisation = each["metadata"].get("_organisation") or of_trace[each["trace_id"]]
         found[organisation].append((each["value"], each["weight"]))
     return found
@@ -114,7 +114,7 @@ class Asked:
 
 
 def test_a_demo_shows_its_week_and_is_removed_whole(
-    pipeline: Pipeline, made: list[list[ApiCall]], capsys: pytest.CaptureFixture[str]
+    pipeline: Pipeline, made_weeks: list[list[ApiCall]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill = ["demo", "--seed", str(SEED), "--requests", str(REQUESTS), *address(pipeline)]
     remove = ["demo", "--remove", *address(pipeline)]
@@ -127,7 +127,7 @@ def test_a_demo_shows_its_week_and_is_removed_whole(
 
         capsys.readouterr()
         assert cli.main(fill) == 0, capsys.readouterr()
-        (calls,) = made
+        (calls,) = made_weeks
         told = capsys.readouterr().out
         assert f"{REQUESTS} requests and {sum(c.kind == 'create' for c in calls)} feedbacks" in told
         asked = Asked(pipeline, calls)
@@ -144,7 +144,7 @@ def test_a_demo_shows_its_week_and_is_removed_whole(
         states = pipeline.sql(
             f"SELECT join_state, count() AS n FROM feedback.feedback WHERE {IN_DEMO} GROUP BY join_state"
         )
-        assert {row["join_state"]: row["n"] for row in states} == Counter(map(state_of(calls), standing(calls)))
+        assert {row["join_state"]: row["n"] for row in states} == Counter(map(state_of(calls), final_feedback(calls)))
 
         assert cli.main(fill) == 1
         assert "There is a demo in the workspace 'default' already" in capsys.readouterr().err

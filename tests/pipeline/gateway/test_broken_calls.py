@@ -39,7 +39,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Gateway]:
+def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that a test may break."""
     with receiving() as receiver, gateway_in(tmp_path, receiver) as running:
         yield running
@@ -77,25 +77,25 @@ def test_a_half_answer_is_a_half_one_for_the_caller_too(
     assert expected in str(log["response_body"])
 
 
-def test_an_upstream_that_is_killed_in_a_stream_breaks_it_off_and_is_then_unreachable(own: Gateway) -> None:
+def test_an_upstream_that_is_killed_in_a_stream_breaks_it_off_and_is_then_unreachable(own_gateway: Gateway) -> None:
     with (
-        httpx.Client(base_url=own.url, trust_env=False) as client,
+        httpx.Client(base_url=own_gateway.url, trust_env=False) as client,
         client.stream("POST", CHAT, json=WAITING, headers=traced("killed")) as answer,
     ):
         lines = answer.iter_lines()
         while "Hello" not in next(lines):
             pass
-        own.upstream.kill()
+        own_gateway.upstream.kill()
         with pytest.raises(httpx.RemoteProtocolError):
             list(lines)
-    assert own.logged("killed")["metadata"] == {"gateway_outcome": "upstream_broke_off"}
-    answer = httpx.post(f"{own.url}{CHAT}", json=ASKED, headers=traced("away"), trust_env=False)
+    assert own_gateway.logged("killed")["metadata"] == {"gateway_outcome": "upstream_broke_off"}
+    answer = httpx.post(f"{own_gateway.url}{CHAT}", json=ASKED, headers=traced("away"), trust_env=False)
     assert (answer.status_code, answer.headers["x-portkey-trace-id"]) == (502, "away")
-    assert own.upstream_url in answer.json()["error"]["message"]
-    log = own.logged("away")
+    assert own_gateway.upstream_url in answer.json()["error"]["message"]
+    log = own_gateway.logged("away")
     assert (log["status"], log["metadata"]) == (502, {"gateway_outcome": "upstream_unreachable"})
     assert (log["model"], log.get("response_body")) == ("gpt-4o", None)
-    assert own.process.running
+    assert own_gateway.process.running
 
 
 def test_an_upstream_that_closes_without_an_answer_is_told_as_such(gateway: Gateway, client: httpx.Client) -> None:
@@ -144,41 +144,41 @@ def test_a_caller_who_leaves_ends_the_call_at_the_upstream(gateway: Gateway, pat
         assert log["response_body"]["choices"][0]["message"]["content"] == "Hello"
 
 
-def test_a_feed_that_is_down_costs_the_caller_nothing_and_no_log(own: Gateway) -> None:
-    with httpx.Client(base_url=own.url, trust_env=False) as client:
-        own.receiver.stop()
+def test_a_feed_that_is_down_costs_the_caller_nothing_and_no_log(own_gateway: Gateway) -> None:
+    with httpx.Client(base_url=own_gateway.url, trust_env=False) as client:
+        own_gateway.receiver.stop()
         began = time.perf_counter()
         for number in range(100):
             assert client.post(CHAT, json=ASKED, headers=traced(f"down-{number}")).json() == PLAIN
         assert time.perf_counter() - began < 60  # the client's own wait for a server is longer
-        own.receiver.start()
-    until(lambda: len(own.receiver.events) == 100, "all are logged when the API is back")
-    assert sorted(own.receiver.trace_ids) == sorted(f"down-{number}" for number in range(100))
-    assert own.metrics()["feedback_gateway_logs_total", "sent"] == 100
-    assert own.metrics()["feedback_gateway_held_bytes",] == 0
-    assert "trying again" in own.process.log.read_text()
+        own_gateway.receiver.start()
+    until(lambda: len(own_gateway.receiver.events) == 100, "all are logged when the API is back")
+    assert sorted(own_gateway.receiver.trace_ids) == sorted(f"down-{number}" for number in range(100))
+    assert own_gateway.metrics()["feedback_gateway_logs_total", "sent"] == 100
+    assert own_gateway.metrics()["feedback_gateway_held_bytes",] == 0
+    assert "trying again" in own_gateway.process.log.read_text()
 
 
-def test_a_log_that_the_api_refuses_is_counted_and_said(own: Gateway) -> None:
+def test_a_log_that_the_api_refuses_is_counted_and_said(own_gateway: Gateway) -> None:
     refused = {**ASKED, "user": "u" * 600}
-    assert httpx.post(f"{own.url}{CHAT}", json=refused, trust_env=False).json() == PLAIN
-    until(lambda: own.metrics()["feedback_gateway_logs_total", "refused"] == 1, "the refusal is counted")
-    assert "request['body']['user']" in own.process.log.read_text()
+    assert httpx.post(f"{own_gateway.url}{CHAT}", json=refused, trust_env=False).json() == PLAIN
+    until(lambda: own_gateway.metrics()["feedback_gateway_logs_total", "refused"] == 1, "the refusal is counted")
+    assert "request['body']['user']" in own_gateway.process.log.read_text()
 
 
-def test_a_gateway_that_is_stopped_ends_what_passes_and_sends_its_logs(own: Gateway) -> None:
+def test_a_gateway_that_is_stopped_ends_what_passes_and_sends_its_logs(own_gateway: Gateway) -> None:
     with (
-        httpx.Client(base_url=own.url, trust_env=False) as client,
+        httpx.Client(base_url=own_gateway.url, trust_env=False) as client,
         client.stream("POST", CHAT, json=WAITING, headers=traced("last")) as answer,
     ):
         lines = answer.iter_lines()
         while "Hello" not in next(lines):
             pass
-        own.process.terminate()
-        own.go()
+        own_gateway.process.terminate()
+        own_gateway.go()
         assert "data: [DONE]" in list(lines)
-    assert own.process.wait() == 0
-    assert own.receiver.trace_ids == ["last"]
+    assert own_gateway.process.wait() == 0
+    assert own_gateway.receiver.trace_ids == ["last"]
 
 
 def test_callers_who_send_nothing_keep_nobody_out(hasty: Gateway) -> None:

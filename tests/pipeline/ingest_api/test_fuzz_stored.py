@@ -9,7 +9,7 @@ import requests
 
 from tests.fuzz.calls import request
 from tests.fuzz.oracle import Event, Oracle, Rules
-from tests.fuzz.test_fuzz import same
+from tests.fuzz.test_fuzz import is_same_json
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.tries import tries
@@ -61,10 +61,10 @@ def as_sent(event: Event, row: dict[str, Any]) -> list[str]:
             found = json.loads(found)
         elif isinstance(value, float):
             found = float(found)
-        if not same(ABSENT.get(name) if value is None else value, found):
+        if not is_same_json(ABSENT.get(name) if value is None else value, found):
             wrong.append(f"{name}: {found!r}, not {value!r}")
     for name in JSON:
-        if name in event and not same(event[name], json.loads(row[name] or "null")):
+        if name in event and not is_same_json(event[name], json.loads(row[name] or "null")):
             wrong.append(f"{name}: {row[name]!r}, not {event[name]!r}")
     return wrong
 

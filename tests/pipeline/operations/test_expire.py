@@ -160,10 +160,10 @@ def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_sta
         until(lambda: pipeline.aggregate(alive).get("feedback_count") == 3, "the other trace goes on")
         assert pipeline.aggregate(alive)["value_weight_sum"] == 8 + 10 - 10
 
-        def told() -> dict[str, Any]:
+        def read_receipt() -> dict[str, Any]:
             return dict(requests.get(f"{pipeline.url}/v1/feedback/{made[0]}", timeout=30).json())
 
-        until(lambda: told().get("status") == "dead", "an edit of what is gone says so")
-        assert "or its trace was removed after FEEDBACK_KEEP_TRACES_DAYS" in told()["detail"]
+        until(lambda: read_receipt().get("status") == "dead", "an edit of what is gone says so")
+        assert "or its trace was removed after FEEDBACK_KEEP_TRACES_DAYS" in read_receipt()["detail"]
         assert in_hours(pipeline) == 5
         books_are_right(pipeline, capsys)

@@ -53,7 +53,7 @@ def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
 def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def books() -> tuple[int, list[int]]:
+    def audit_numbers() -> tuple[int, list[int]]:
         capsys.readouterr()
         code = cli.main(["audit"])
         numbers = capsys.readouterr().out.splitlines()[-1].split()[1:]
@@ -61,12 +61,12 @@ def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
 
     pipeline.feedback(a_trace(), 1)
     everything_is_accounted_for(pipeline)
-    _, (accepted, stored, *_) = books()
+    _, (accepted, stored, *_) = audit_numbers()
     for worker in pipeline.workers:
         worker.kill()
     try:
         pipeline.post("/v1/feedback", [{"trace_id": a_trace(), "value": 1} for _ in range(30)])
-        code, (now_accepted, now_stored, _, _, waiting, difference) = books()
+        code, (now_accepted, now_stored, _, _, waiting, difference) = audit_numbers()
         assert (code, now_accepted - accepted, now_stored - stored, waiting, difference) == (0, 30, 0, 30, 0)
         assert cli.main(["audit", "--offset-base", "1000000000"]) == 1
         assert "records are nowhere" in capsys.readouterr().out
@@ -75,11 +75,11 @@ def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
     finally:
         pipeline.workers[0].start()
     everything_is_accounted_for(pipeline)
-    assert books()[1][1] - stored == 30
+    assert audit_numbers()[1][1] - stored == 30
 
 
 @contextmanager
-def without(pipeline: Pipeline, table: str, condition: str) -> Iterator[None]:
+def rows_lost(pipeline: Pipeline, table: str, condition: str) -> Iterator[None]:
     """The table as if these rows had been lost."""
     client = pipeline.sql_client
     client.command(f"CREATE TABLE feedback.aside AS feedback.{table}")
@@ -100,7 +100,7 @@ def test_a_lost_row_is_found_with_its_partition_and_offset(
     everything_is_accounted_for(pipeline)
     (row,) = pipeline.sql(f"SELECT kafka_partition, sequence FROM feedback.journal WHERE id = '{feedback}'")
     capsys.readouterr()
-    with without(pipeline, "journal", f"id = '{feedback}'"):
+    with rows_lost(pipeline, "journal", f"id = '{feedback}'"):
         assert cli.main(["audit"]) == 1
     told = f"{FEEDBACK_EVENTS}/{row['kafka_partition']}: 1 records are nowhere, first at offsets [{row['sequence']}]"
     assert told in capsys.readouterr().out

@@ -96,16 +96,16 @@ def test_each_kind_of_damage_is_found_and_put_right(stored: Pipeline, capsys: py
         stored.sql_client.command(damage.format(**row) + synchronously)
     assert stored.sql(everything) != before
 
-    def told(expected: int, *options: str) -> str:
+    def reconcile_output(expected: int, *options: str) -> str:
         capsys.readouterr()
         assert reconcile(stored, *options) == expected
         return capsys.readouterr().out
 
-    found = told(1)
+    found = reconcile_output(1)
     assert [each for each in DAMAGES if each not in found] == []
-    assert "add --remove" in told(1, "--repair")
-    told(0, "--repair", "--remove")
-    assert "Nothing differs." in told(0)
+    assert "add --remove" in reconcile_output(1, "--repair")
+    reconcile_output(0, "--repair", "--remove")
+    assert "Nothing differs." in reconcile_output(0)
     assert stored.sql(everything) == before
 
 

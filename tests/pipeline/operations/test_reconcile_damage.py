@@ -80,7 +80,7 @@ def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[Ro
     return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, progress=Progress())
 
 
-def shown(client: Client) -> dict[str, list[Sequence[Any]]]:
+def visible_rows(client: Client) -> dict[str, list[Sequence[Any]]]:
     """All that stands, as everybody reads it, but for versions: a row that is written again may count more requests."""
     return {
         name: sorted(client.query(f"SELECT * EXCEPT version FROM feedback.{name} ORDER BY {key}").result_rows, key=str)
@@ -97,7 +97,7 @@ def copy(client: Client, table: str, condition: str, replaced: str) -> None:
 
 
 def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: Client, engine: str) -> None:
-    before = shown(client)
+    before = visible_rows(client)
     traces = client.query(TRACES).result_rows
     places = client.query("SELECT kafka_partition, sequence, trace_hash FROM feedback.journal WHERE kind = 'feedback'")
     trace_at = {(partition, sequence): trace_hash for partition, sequence, trace_hash in places.result_rows}
@@ -111,13 +111,13 @@ def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: C
         where = f"feedback_id = '{feedback_id}'" if table == "feedback_rows" else f"trace_id = '{trace_id}'"
         copy(client, table, f"workspace = '{workspace}' AND {where}", replaced)
     assert len(traces) > 2 * len(damages)
-    assert shown(client) != before
+    assert visible_rows(client) != before
     found = compared(engine)
     assert sum(each.number for each in found) > len(damages)
     assert [each.what for each in found if UNKNOWN in each.what] == []
     compared(engine, repair=True)
     assert [str(each) for each in compared(engine)] == []
-    assert shown(client) == before
+    assert visible_rows(client) == before
 
 
 LOST = {
@@ -132,11 +132,11 @@ LOST = {
 
 @pytest.mark.parametrize("lost", LOST)
 def test_what_the_journal_has_lost_makes_nothing_wrong(client: Client, engine: str, lost: str) -> None:
-    before, chance = shown(client), random.Random(lost)
+    before, chance = visible_rows(client), random.Random(lost)
     for share in (6, 2, *([1] if lost == "an invalidation" else [])):  # of which there are few
         chosen = f"{LOST[lost]} AND cityHash64(id, sequence, {chance.randrange(2**32)}) % {share} = 0"
         client.command(f"ALTER TABLE feedback.journal DELETE WHERE {chosen} SETTINGS mutations_sync = 2")
         found = compared(engine, repair=True)
-        assert shown(client) == before
+        assert visible_rows(client) == before
         assert {each.what.split(" ", 1)[1] for each in found} <= {UNKNOWN}
     assert found, "some loss must show"

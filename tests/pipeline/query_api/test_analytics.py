@@ -63,7 +63,7 @@ def some_of(offered: dict[str, list[str]], most: int = 2) -> st.SearchStrategy[d
     )
 
 
-def asked(given: dict[str, str], since: datetime, until: datetime) -> LogFilters:
+def filters_between(given: dict[str, str], since: datetime, until: datetime) -> LogFilters:
     times = {"time_of_generation_min": since.isoformat(), "time_of_generation_max": until.isoformat()}
     return filters_in({**given, **times}, "default")
 
@@ -82,7 +82,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str, by_model: bool,
     age: timedelta,
 ) -> None:  # fmt: skip
-    filters, when = asked(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
+    filters, when = filters_between(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
     chosen = plan(filters, when, "model" if by_model else None, START + age)
 
     def sums(way: Plan) -> dict[tuple[datetime, str], Sums]:
@@ -110,7 +110,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
 def test_filters_choose_the_requests_and_the_feedback_that_plain_python_chooses(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], traces: Amount
 ) -> None:
-    filters = asked(given, *times)
+    filters = filters_between(given, *times)
     for table, conditions, rows in (
         ("request_logs", conditions_on_requests(filters, "r", traces), requests_asked(world.stored, filters)),
         ("feedback", conditions_on_feedback(filters, "r", traces), feedback_asked(world.stored, filters)),
@@ -126,7 +126,7 @@ def test_the_data_try_every_filter(world: World) -> None:
     """Each filter chooses some and leaves out some, so that the properties above can fail."""
     for name, values in ALL.items():
         for value in values:
-            filters = asked({name: value}, START, LATER)
+            filters = filters_between({name: value}, START, LATER)
             for chosen, of in (
                 (requests_asked(world.stored, filters), world.stored.requests),
                 (feedback_asked(world.stored, filters), world.stored.feedback),

@@ -175,7 +175,7 @@ def test_requests_are_grouped_by_any_key_of_their_metadata(
                 "cost": sum(row["cost"] or 0 for row in rows), "avg_tokens": pytest.approx(mean(tokens)),
                 "avg_weighted_feedback": sums.avg, "weighted_mean": sums.weighted_mean, "feedback_count": sums.n,
                 "requests_with_feedback": sum(bool(traces[row["trace_id"]]) for row in rows),
-                "last_seen": shown(max(row["started_at"] for row in rows)),
+                "last_seen": json_time(max(row["started_at"] for row in rows)),
             }
         )  # fmt: skip
     expected.sort(key=lambda group: (-group["requests"], group["metadata_value"]))
@@ -199,7 +199,7 @@ def test_feedback_is_grouped_by_any_key_of_its_metadata(world: World, key: str) 
             {
                 "object": "analytics-group", "metadata_value": value, "feedback_count": sums.n,
                 "avg_weighted_feedback": sums.avg, "weighted_mean": sums.weighted_mean,
-                "last_seen": shown(max(row["created_at"] for row in rows)),
+                "last_seen": json_time(max(row["created_at"] for row in rows)),
             }
         )  # fmt: skip
     expected.sort(key=lambda group: (-group["feedback_count"], group["metadata_value"]))
@@ -285,7 +285,7 @@ def test_each_group_of_feedback_is_what_the_filter_by_its_value_finds(world: Wor
         rows = groups[group["value"]]
         signs = by_sign(rows)
         del signs["total"]
-        last = {"last_seen": shown(max(row["created_at"] for row in rows))}
+        last = {"last_seen": json_time(max(row["created_at"] for row in rows))}
         numbers = {name: group[name] for name in group if name not in ("value", "object", "last_seen")}
         assert numbers == pytest.approx({**signs, **with_errors(rows)})
         assert group["last_seen"] == last["last_seen"]
@@ -392,7 +392,7 @@ def text_of(row: Row, key: str) -> str:
     return value if isinstance(value, str) else str(value).lower()
 
 
-def shown(at: datetime) -> str:
+def json_time(at: datetime) -> str:
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     return at.isoformat().replace("+00:00", "Z")
 

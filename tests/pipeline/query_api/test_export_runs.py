@@ -275,7 +275,7 @@ LIMITS = {"MAX_RUNNING": 1, "MAX_FILES": 2, "MAX_ORDERS": 11, "MAX_WORKSPACE_BYT
 
 
 @pytest.fixture(scope="module")
-def two(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Api]]:
+def two_processes(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Api]]:
     """Two processes with one folder and limits."""
     exports = tmp_path_factory.mktemp("limited")
     settings = {f"FEEDBACK_EXPORT_{name}": str(limit) for name, limit in LIMITS.items()}
@@ -288,11 +288,11 @@ def two(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ap
 
 
 @pytest.fixture
-def limited(two: tuple[Api, Api]) -> tuple[Api, Api]:
+def limited(two_processes: tuple[Api, Api]) -> tuple[Api, Api]:
     """The two, on a ClickHouse that knows of no export."""
-    with clickhouse_connect.get_client(dsn=two[0].clickhouse) as client:
+    with clickhouse_connect.get_client(dsn=two_processes[0].clickhouse) as client:
         client.command("TRUNCATE TABLE feedback.exports")
-    return two
+    return two_processes
 
 
 def too_many(reply: requests.Response, status: int, setting: str) -> None:

@@ -67,7 +67,7 @@ def own_filter_removed(filters: LogFilters, field: str) -> LogFilters:
     )
 
 
-def counted(rows: list[Row], field: str, limit: int, contains: str) -> Row:
+def facet_of(rows: list[Row], field: str, limit: int, contains: str) -> Row:
     counts = Counter(value for row in rows for value in values_in(row, field))
     missing = counts.pop("", 0)
     chosen = sorted((-n, value) for value, n in counts.items() if contains.lower() in value.lower())
@@ -95,7 +95,7 @@ def test_requests_are_counted_by_the_values_of_fields(
     filters = filters_in({**TIMES, **given}, "default")
     assert found["total"] == len(requests_asked(world.stored, filters))
     assert found["facets"] == [
-        counted(requests_asked(world.stored, own_filter_removed(filters, field)), field, limit, contains)
+        facet_of(requests_asked(world.stored, own_filter_removed(filters, field)), field, limit, contains)
         for field in fields
     ]
 
@@ -129,7 +129,7 @@ def test_feedback_is_counted_by_the_values_of_fields(
         return feedback_listed(world.stored, narrowed)
 
     assert found["total"] == len(feedback_listed(world.stored, filters))
-    assert found["facets"] == [counted(rows(field), field, limit, contains) for field in fields]
+    assert found["facets"] == [facet_of(rows(field), field, limit, contains) for field in fields]
 
 
 @pytest.mark.parametrize(("path", "at"), [("logs", "started_at"), ("feedback", "created_at")])
@@ -147,7 +147,7 @@ def test_only_the_newest_are_counted_where_so_many_are_asked_for(world: World, p
     found = facets(world, path, **filters, fields=",".join(fields), limit="100", newest=str(newest))
     assert found["total"] == len(left) >= min(newest, len(rows)) > 0
     # The filter on the model narrows none of these, so that the same are counted.
-    assert found["facets"] == [counted(left, field, 100, "") for field in fields]
+    assert found["facets"] == [facet_of(left, field, 100, "") for field in fields]
 
 
 def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(world: World) -> None:

@@ -23,7 +23,7 @@ HASH = 7
 
 
 @asynccontextmanager
-async def of(broker: Broker) -> AsyncIterator[PendingRecords]:
+async def pending_records_of(broker: Broker) -> AsyncIterator[PendingRecords]:
     made = PendingRecords(broker.bootstrap, "feedback-workers")
     try:
         yield made
@@ -46,7 +46,7 @@ async def send(broker: Broker, count: int) -> list[str]:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def call_counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often clients were started and records taken."""
     counts: Counter[str] = Counter()
 
@@ -67,10 +67,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 async def test_any_number_of_unknown_ids_costs_two_clients_and_one_reading_of_the_backlog(
-    broker: Broker, counted: Counter[str]
+    broker: Broker, call_counts: Counter[str]
 ) -> None:
     known = await send(broker, 300)
-    async with of(broker) as pending:
+    async with pending_records_of(broker) as pending:
         for _ in range(4):
             asked = [str(new_id(HASH, 1_700_000_000_000)) for _ in range(50)]
             found = await asyncio.gather(
@@ -78,15 +78,15 @@ async def test_any_number_of_unknown_ids_costs_two_clients_and_one_reading_of_th
             )
             assert found == [False] * 50 + [True] * 2
         assert not await pending.hold("other", known[0], HASH)
-        assert counted["clients"] == 2
-        assert counted["readings"] <= 2 * 4 + 1
-        assert counted["records"] <= 300 + counted["readings"]
+        assert call_counts["clients"] == 2
+        assert call_counts["readings"] <= 2 * 4 + 1
+        assert call_counts["records"] <= 300 + call_counts["readings"]
         (new,) = await send(broker, 1)
         assert await pending.hold("default", new, HASH), "what was accepted before it was asked for is always found"
 
 
 async def test_too_many_askers_at_once_are_told_to_come_back(broker: Broker) -> None:
-    async with of(broker) as pending:
+    async with pending_records_of(broker) as pending:
         asked = (pending.hold("default", "x", HASH) for _ in range(pending_records.MOST_ASKERS + 10))
         answers = await asyncio.gather(*asked, return_exceptions=True)
         refused = [each for each in answers if isinstance(each, ApiError)]
@@ -101,7 +101,7 @@ async def test_a_backlog_beyond_the_limits_is_a_503_until_it_is_known(
 ) -> None:
     monkeypatch.setattr(pending_records, "MOST_READ", 50)
     known = await send(broker, 120)
-    async with of(broker) as pending:
+    async with pending_records_of(broker) as pending:
         answers: list[Any] = []
         while not answers or isinstance(answers[-1], ApiError):
             answers += await asyncio.gather(pending.hold("default", "never", HASH), return_exceptions=True)
@@ -116,7 +116,7 @@ async def test_a_backlog_beyond_the_limits_is_a_503_until_it_is_known(
 
 async def test_a_broker_that_has_forgotten_is_read_anew(broker: Broker) -> None:
     before = await send(broker, 3)
-    async with of(broker) as pending:
+    async with pending_records_of(broker) as pending:
         assert await pending.hold("default", before[2], HASH)
         broker.kill()
         await asyncio.to_thread(broker.restart)

@@ -66,7 +66,7 @@ def data(pipeline: Pipeline) -> DataSet:
     return sent
 
 
-def of(data: DataSet) -> str:
+def own_traces(data: DataSet) -> str:
     """The filter that leaves out what other tests have sent."""
     return ",".join({each.trace for each in (*data.given, *data.served)})
 
@@ -113,7 +113,7 @@ FEEDBACK_FILTERS: dict[str, tuple[Callable[[DataSet], Item], Callable[[DataSet, 
 def test_feedback_is_listed_by_what_is_asked_of_it_newest_first(pipeline: Pipeline, data: DataSet, name: str) -> None:
     query, holds = FEEDBACK_FILTERS[name]
     wanted = {str(each.id): each for each in data.given if holds(data, each)}
-    items = listed(pipeline, "/v1/feedback", trace_id=of(data), page_size=7, **query(data))
+    items = listed(pipeline, "/v1/feedback", trace_id=own_traces(data), page_size=7, **query(data))
     assert wanted, "the data set does not try this filter"
     assert len(items) == len(wanted)
     assert {item["id"] for item in items} == wanted.keys()
@@ -174,7 +174,7 @@ LOG_FILTERS: dict[str, tuple[Item, Callable[[DataSet, Served], bool]]] = {
 def test_requests_are_listed_with_the_feedback_of_their_traces(pipeline: Pipeline, data: DataSet, name: str) -> None:
     query, holds = LOG_FILTERS[name]
     wanted = [(each.at, each.trace, each.model, each.cost, each.tokens) for each in data.served if holds(data, each)]
-    rows = listed(pipeline, "/v1/logs", trace_id=of(data), page_size=9, **query)
+    rows = listed(pipeline, "/v1/logs", trace_id=own_traces(data), page_size=9, **query)
     assert wanted, "the data set does not try this filter"
     fields = ("trace_id", "ai_model", "cost", "total_units")
     shown = [(datetime.fromisoformat(row["created_at"]), *(row[name] for name in fields)) for row in rows]
@@ -340,17 +340,17 @@ def test_a_repeated_create_or_delete_shows_nowhere_and_stands_in_the_books(pipel
         assert reply.ok
         return str(reply.json()["feedback_ids"][0])
 
-    def shown() -> Item:
+    def settled_item() -> Item:
         until(pipeline.is_settled, "the workers have processed everything")
         return answer(pipeline, on_trace(trace))
 
     kept, _, gone = create(), pipeline.feedback(trace, 7), pipeline.feedback(trace, 3)
     requests.delete(f"{pipeline.url}/v1/feedback/{gone}", timeout=30).raise_for_status()
-    before = shown()
+    before = settled_item()
     assert before["aggregates"]["value_last"] == 7
     assert create() == kept
     requests.delete(f"{pipeline.url}/v1/feedback/{gone}", timeout=30).raise_for_status()
-    assert shown() == before
+    assert settled_item() == before
     assert pipeline.accounted() == pipeline.accepted()
     of_journal = "SELECT count() FROM feedback.journal FINAL WHERE id IN {ids:Array(UUID)}"
     assert pipeline.count(of_journal, ids=[kept, gone]) == 5

@@ -30,7 +30,7 @@ from query_api.filters.parameters import filters_in
 from tests.buckets import coarse_enough
 from tests.pipeline.query_api.analytics_data import START, Row, insert_requests, invented, requests_asked
 from tests.pipeline.query_api.analytics_world import World
-from tests.pipeline.query_api.test_analytics import ALL, RANGES, THREE_HOURS, WHOLE, ZONES, asked, some_of
+from tests.pipeline.query_api.test_analytics import ALL, RANGES, THREE_HOURS, WHOLE, ZONES, filters_between, some_of
 from tests.tries import tries
 
 FIELD_OF = {
@@ -57,7 +57,7 @@ def percent(part: int, whole: int) -> float | None:
     return float(Fraction(100 * part, whole)) if whole else None
 
 
-def told(rows: list[Row], column: str) -> list[Any]:
+def known_values(rows: list[Row], column: str) -> list[Any]:
     return [row[column] for row in rows if row[column] is not None]
 
 
@@ -67,17 +67,17 @@ def is_error(row: Row) -> bool:
 
 def percentile(rows: list[Row], percent_: int) -> float | None:
     """The least time that a larger share took at most; the longest where no share is larger."""
-    times = sorted(told(rows, "response_time_ms"))
+    times = sorted(known_values(rows, "response_time_ms"))
     return next((each for at, each in enumerate(times, 1) if at > percent_ / 100 * len(times)), None)
 
 
 def latency(rows: list[Row]) -> Row:
-    times = told(rows, "response_time_ms")
+    times = known_values(rows, "response_time_ms")
     return {"avg": mean(times), "n": len(times), **{f"p{each}": percentile(rows, each) for each in (50, 90, 95, 99)}}
 
 
 def tokens(rows: list[Row]) -> Row:
-    total, input_, output = (told(rows, f"{kind}_tokens") for kind in ("total", "prompt", "completion"))
+    total, input_, output = (known_values(rows, f"{kind}_tokens") for kind in ("total", "prompt", "completion"))
     return {
         "total": sum(total), "avg": mean(total), "n": len(total), "input": sum(input_), "avg_input": mean(input_),
         "output": sum(output), "avg_output": mean(output),
@@ -100,7 +100,7 @@ def user_requests(rows: list[Row]) -> Row:
 
 
 def cost(rows: list[Row]) -> Row:
-    costs = told(rows, "cost")
+    costs = known_values(rows, "cost")
     return {"total": float(sum(map(Fraction, costs))), "avg": mean(costs), "n": len(costs)}
 
 
@@ -127,7 +127,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str,
     measure: tuple[Measure[Any], Callable[[list[Row]], Row]],
 ) -> None:  # fmt: skip
-    filters, when = asked(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
+    filters, when = filters_between(given, *times), timeline(*times, coarse_enough(bucket, *times), zone_of(zone))
     found = world.runner.run(requests_over_time(world.reader, filters, when, measure[0]))
     rows = requests_asked(world.stored, filters)
     in_buckets = by_bucket(rows, when.starts)
@@ -156,7 +156,7 @@ def test_groups_are_those_of_the_rows_in_any_order_and_any_part(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], grouped_by: Any, columns: list[str],
     order_by: str, order: Any, page: Page,
 ) -> None:  # fmt: skip
-    filters = asked(given, *times)
+    filters = filters_between(given, *times)
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in requests_asked(world.stored, filters):
         groups[row[FIELD_OF[grouped_by]]].append(row)
@@ -206,7 +206,7 @@ def test_the_data_try_what_is_measured(world: World) -> None:
     assert in_table > in_view == len(rows)
     assert {0, 302} < {row["status"] for row in rows}
     for column in ("cost", "total_tokens", "response_time_ms"):
-        assert 0 < len(told(rows, column)) < len(rows)
+        assert 0 < len(known_values(rows, column)) < len(rows)
     assert {"", "u1", "u2"} == {row["_user"] for row in rows}
 
 

@@ -102,7 +102,7 @@ def test_groups_have_their_value_and_the_numbers_asked_for(world: World, path: s
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in world.stored.requests:
         groups[row[column]].append(row)
-    numbers = {value: shown(numbers_of(rows)) for value, rows in groups.items()}
+    numbers = {value: as_json(numbers_of(rows)) for value, rows in groups.items()}
     by_size = sorted(groups, key=lambda value: (-len(groups[value]), value))
     assert world.get(f"groups/{path}", **ALL_TIME) == {
         "object": "list", "total": len(groups),
@@ -160,7 +160,7 @@ def test_clickhouse_away_is_told_as_such(world: World) -> None:
         assert "ClickHouse" in reply.json()["message"]
 
 
-def shown(numbers: Row) -> Row:
+def as_json(numbers: Row) -> Row:
     """Times as JSON has them."""
     return {
         name: number.isoformat().replace("+00:00", "Z") if isinstance(number, datetime) else number

@@ -27,7 +27,7 @@ from stream_workers.join.claims import Claim
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_with_tables
-from tests.pipeline.stream_workers.test_rollups import expected, shown
+from tests.pipeline.stream_workers.test_rollups import expected, stored_rollups
 from tests.tries import tries
 from tests.unit.stream_workers.simulated_world import World, run
 from tests.unit.stream_workers.test_replay import history, records
@@ -139,10 +139,10 @@ async def test_whatever_crashes_clickhouse_ends_as_a_plain_model_does(url: str, 
     finally:
         await world.client.close()
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        assert shown(client, workspace) == expected(given), f"rollups, seed {seed}"
+        assert stored_rollups(client, workspace) == expected(given), f"rollups, seed {seed}"
         ends = {(topic, n): len(logs[topic]) * (n == example) for topic in topics.INPUTS for n in range(EXAMPLES)}
         _remove(client, Positions(dict.fromkeys(ends, 0), ends, 0), Progress())
-        assert shown(client, workspace) == expected(given), f"rollups once traces are removed, seed {seed}"
+        assert stored_rollups(client, workspace) == expected(given), f"rollups once traces are removed, seed {seed}"
     check(model, removed(model, await stored_in(world, url, workspace)))
 
 

@@ -91,7 +91,7 @@ def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
     }  # fmt: skip
 
 
-def shown(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
+def stored_rollups(client: Client, workspace: str) -> dict[Group, tuple[Any, ...]]:
     found = client.query(
         "SELECT period, dimension, start, environment, key, feedback_count, joined_count, weight_sum, value_weight_sum,"
         " weight_value_squared_sum, value_counts, weighted_count, squared_weight_sum, value_squared_weight_sum,"
@@ -173,7 +173,7 @@ class History:
         for computed in self.held_back:
             self._write_late(computed)
         stale = [hour for hour in await stale_hours(self.asynchronous) if hour.workspace == self.workspace]
-        assert shown(self.client, self.workspace) == expected(self.rows)
+        assert stored_rollups(self.client, self.workspace) == expected(self.rows)
         assert stale == []
 
     def _store(self, version: int) -> None:
@@ -235,7 +235,7 @@ def test_an_hour_that_nobody_has_named_is_found(client: Client) -> None:
             return before
 
     assert asyncio.run(found()) == [Hour(workspace, int(START.timestamp()))]
-    assert shown(client, workspace) == expected([row])
+    assert stored_rollups(client, workspace) == expected([row])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -246,7 +246,7 @@ def test_a_reading_during_which_rows_come_is_outdone_by_the_next(client: Client,
     hour = Hour(workspace, int(START.timestamp()))
     condition = f"workspace = '{workspace}' AND hour = toDateTime({hour.start}, 'UTC')"
 
-    def come(versions: range) -> None:
+    def insert_versions(versions: range) -> None:
         for version in versions:
             full = version << 16 | 0xFFFF if chance.random() < 0.5 else version << 16
             for place in chance.sample(places, 3):
@@ -260,12 +260,12 @@ def test_a_reading_during_which_rows_come_is_outdone_by_the_next(client: Client,
         return {row[3:6]: (row[-1], row[6:-1]) for row in found}
 
     asked = {"period": "hour", "workspace": workspace, "starts": [hour.start], "epochs": [0]}
-    come(range(3))
+    insert_versions(range(3))
     client.command("DROP TABLE IF EXISTS feedback.hour_rows_before")
     client.command("CREATE TABLE feedback.hour_rows_before AS feedback.feedback_hour_rows")
     copy = f"SELECT * FROM feedback.feedback_hour_rows WHERE {condition}"
     client.command(f"INSERT INTO feedback.hour_rows_before {copy}")
-    come(range(3, 6))
+    insert_versions(range(3, 6))
     before, now = "feedback.hour_rows_before", "feedback.feedback_hour_rows"
     last = read(now, now)
     for early in (read(before, before), read(before, now), read(now, before)):
@@ -289,7 +289,7 @@ def test_of_several_forms_under_one_version_one_counts(client: Client) -> None:
             return [hour for hour in await stale_hours(asynchronous) if hour.workspace == workspace]
 
     assert asyncio.run(computed()) == []
-    assert shown(client, workspace) == expected([moved])
+    assert stored_rollups(client, workspace) == expected([moved])
 
 
 def test_the_queries_of_the_document_say_what_the_feedback_itself_does(client: Client) -> None:

@@ -42,31 +42,31 @@ def test_a_voter_has_one_vote_that_can_be_changed_taken_back_and_given_again(pip
     trace = f"trace-{uuid.uuid4()}"
     voter = Voter(pipeline, trace)
 
-    def stands(value: int | None) -> bool:
+    def has_value(value: int | None) -> bool:
         row = pipeline.stored(identity)
         return (row.get("value") if row else None) == value
 
-    def told() -> Any:
+    def read_trace() -> Any:
         return requests.get(f"{pipeline.url}/v1/traces/{trace}", timeout=30).json()
 
     identity = voter.vote(b'{"value":1}')
-    until(lambda: stands(1), "the vote is stored")
+    until(lambda: has_value(1), "the vote is stored")
     assert voter.vote(b'{"value":-1,"comment":"on second thoughts"}') == identity
-    until(lambda: stands(-1), "the second vote has taken its place")
+    until(lambda: has_value(-1), "the second vote has taken its place")
     assert pipeline.aggregate(trace)["feedback_count"] == 1
     assert float(pipeline.aggregate(trace)["value_weight_sum"]) == -0.5
     pipeline.request(trace, "m1")
     assert voter.undo() == identity
-    until(lambda: stands(None), "the vote is taken back")
+    until(lambda: has_value(None), "the vote is taken back")
     until(lambda: pipeline.aggregate(trace)["feedback_count"] == 0, "it counts no more")
     voter.undo()
     assert voter.vote(b'{"value":0}') == identity
-    until(lambda: stands(0), "the vote is given again")
+    until(lambda: has_value(0), "the vote is given again")
     row = pipeline.stored(identity)
     assert (row["models"], row["_user"], float(row["weight"])) == (["m1"], "v", 0.5)
     until(lambda: pipeline.aggregate(trace)["value_last"] == 0, "it counts again")
     assert pipeline.aggregate(trace)["feedback_count"] == 1
-    (feedback,) = told()["feedback"]["data"]
+    (feedback,) = read_trace()["feedback"]["data"]
     assert [(each["event"], each["value"]) for each in feedback["history"]] == [
         ("create", 1), ("update", -1), ("delete", None), ("update", 0),
     ]  # fmt: skip

@@ -7,32 +7,32 @@ from dashboard.page_query import PageQuery
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
-def of(text: str) -> PageQuery:
+def query_of(text: str) -> PageQuery:
     return PageQuery.of_text(text)
 
 
 def test_what_changes_a_list_leads_to_its_beginning_with_nothing_open() -> None:
-    query = of("range=7d&cursor=c&open=t&span=s&fresh=1&by=user&ai_model=a")
-    assert query.toggled("ai_model", "b") == of("range=7d&by=user&ai_model=a&ai_model=b")
-    assert query.toggled("ai_model", "a") == of("range=7d&by=user")
-    assert query.with_(range="1h") == of("by=user&ai_model=a&range=1h")
-    assert query.at_page(2) == of("range=7d&by=user&ai_model=a&cursor=2")
+    query = query_of("range=7d&cursor=c&open=t&span=s&fresh=1&by=user&ai_model=a")
+    assert query.toggled("ai_model", "b") == query_of("range=7d&by=user&ai_model=a&ai_model=b")
+    assert query.toggled("ai_model", "a") == query_of("range=7d&by=user")
+    assert query.with_(range="1h") == query_of("by=user&ai_model=a&range=1h")
+    assert query.at_page(2) == query_of("range=7d&by=user&ai_model=a&cursor=2")
 
 
 def test_what_is_opened_and_closed_leaves_the_list_where_it_is() -> None:
-    query = of("range=7d&cursor=c&open=t&span=s")
-    assert query.beside(span="other") == of("range=7d&cursor=c&open=t&span=other")
-    assert query.beside(open=None, span=None) == of("range=7d&cursor=c")
+    query = query_of("range=7d&cursor=c&open=t&span=s")
+    assert query.beside(span="other") == query_of("range=7d&cursor=c&open=t&span=other")
+    assert query.beside(open=None, span=None) == query_of("range=7d&cursor=c")
 
 
 def test_clearing_filters_leaves_the_time_and_how_it_is_shown() -> None:
-    query = of("range=7d&order=worst&ai_model=a&meta.plan=pro&key=plan&cursor=c")
-    assert query.without_filters() == of("range=7d&order=worst&key=plan")
+    query = query_of("range=7d&order=worst&ai_model=a&meta.plan=pro&key=plan&cursor=c")
+    assert query.without_filters() == query_of("range=7d&order=worst&key=plan")
 
 
 def test_a_key_of_metadata_has_one_value_and_is_listed_where_it_is_asked_for_or_filtered_by() -> None:
-    query = of("key=plan&meta.tier=3")
-    assert query.toggled("meta.tier", "4") == of("key=plan&meta.tier=4")
+    query = query_of("key=plan&meta.tier=3")
+    assert query.toggled("meta.tier", "4") == query_of("key=plan&meta.tier=4")
     assert query.keys == ["plan", "tier"]
     assert query.toggled("key", "plan").keys == ["tier"]
     assert ("metadata", '{"tier": "3"}') in query.for_api(NOW)
@@ -40,6 +40,6 @@ def test_a_key_of_metadata_has_one_value_and_is_listed_where_it_is_asked_for_or_
 
 def test_of_a_range_and_two_times_the_range_counts() -> None:
     times = "time_of_generation_min=2020-01-01&time_of_generation_max=2020-01-02"
-    assert of(f"{times}&range=1h").times(NOW)[1].startswith("2026-11-02T12")
-    assert of(times).times(NOW) == ("2020-01-01", "2020-01-02")
-    assert of(times).range_label == "Chosen time"
+    assert query_of(f"{times}&range=1h").times(NOW)[1].startswith("2026-11-02T12")
+    assert query_of(times).times(NOW) == ("2020-01-01", "2020-01-02")
+    assert query_of(times).range_label == "Chosen time"

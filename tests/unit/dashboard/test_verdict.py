@@ -18,10 +18,10 @@ def judged(value: float, error: float, n: int = 100, m: int = 100) -> Comparison
         "value": value, "standard_error": error, "low": value - reach, "high": value + reach,
         "p_value": two_sided_p(value / error, degrees),
     }  # fmt: skip
-    return verdict(side(n), side(m), change)
+    return verdict(sample(n), sample(m), change)
 
 
-def side(n: int) -> dict[str, Any]:
+def sample(n: int) -> dict[str, Any]:
     return {"n": n, "n_with_weight": n}
 
 
@@ -60,13 +60,17 @@ def test_chance_is_never_said_to_be_rarer_than_it_is(p_value: float) -> None:
 
 def test_what_cannot_be_known_is_said_to_be_so() -> None:
     none = dict.fromkeys(("value", "standard_error", "low", "high", "p_value"))
-    assert verdict(side(0), side(5), none).sentence == "Nothing to compare: the first side has no feedback with weight."
     assert (
-        verdict(side(5), side(0), none).sentence == "Nothing to compare: the second side has no feedback with weight."
+        verdict(sample(0), sample(5), none).sentence
+        == "Nothing to compare: the first side has no feedback with weight."
     )
-    assert verdict(side(0), side(0), none).sentence == "Nothing to compare: neither side has feedback with weight."
-    one = verdict(side(1), side(50), none | {"value": 1.5})
+    assert (
+        verdict(sample(5), sample(0), none).sentence
+        == "Nothing to compare: the second side has no feedback with weight."
+    )
+    assert verdict(sample(0), sample(0), none).sentence == "Nothing to compare: neither side has feedback with weight."
+    one = verdict(sample(1), sample(50), none | {"value": 1.5})
     assert one.sentence == "Better by 1.50; one feedback alone does not tell what chance does."
     assert one.caution
-    same = verdict(side(40), side(50), none | {"value": -2.0, "standard_error": 0.0, "low": -2.0, "high": -2.0})
+    same = verdict(sample(40), sample(50), none | {"value": -2.0, "standard_error": 0.0, "low": -2.0, "high": -2.0})
     assert same == ComparisonVerdict("Worse by 2.00; nothing varies within the sides.")

@@ -50,7 +50,7 @@ def of_trace(requests: list[ApiCall]) -> dict[str, list[ApiCall]]:
     return found
 
 
-def said(call: ApiCall) -> Any:
+def metadata_of(call: ApiCall) -> Any:
     return call.body["metadata"]
 
 
@@ -87,7 +87,7 @@ def test_the_edge_takes_every_call_and_workers_every_event(calls: list[ApiCall])
     for call, event in zip(calls, events, strict=True):
         if call.kind == "create":
             known.add(event.feedback_id)
-            assert msgspec.json.decode(event.metadata) == said(call)
+            assert msgspec.json.decode(event.metadata) == metadata_of(call)
         elif call.kind != "log":
             assert event.feedback_id in known, "a change comes after its create"
 
@@ -126,13 +126,13 @@ def test_the_new_version_of_a_prompt_replaces_the_old_one_mid_week_and_is_better
 ) -> None:
     times = defaultdict(list)
     for call in requests:
-        times[said(call)["_prompt"]].append(began(call))
+        times[metadata_of(call)["_prompt"]].append(began(call))
     old, new = times["support-answer-v1"], times["support-answer-v2"]
     assert min(old) < min(new) < max(old) < max(new)
     assert min(len(old), len(new)) > 500
     values = defaultdict(list)
     for request, value in rated(created, of_trace):
-        values[said(request)["_prompt"]].append(value)
+        values[metadata_of(request)["_prompt"]].append(value)
     assert mean(values["support-answer-v2"]) > mean(values["support-answer-v1"]) + 1
 
 
@@ -142,13 +142,15 @@ def test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone(
     schedule = Schedule(END)
 
     def is_bad(call: ApiCall) -> bool:
-        return bool(said(call)["release"] == "r42")
+        return bool(metadata_of(call)["release"] == "r42")
 
     bad = [call for call in answers(requests) if is_bad(call)]
-    assert {said(call)["_environment"] for call in bad} == {"production"}
+    assert {metadata_of(call)["_environment"] for call in bad} == {"production"}
     assert schedule.bad_from <= min(map(began, bad))
     assert max(map(began, bad)) < schedule.bad_until + timedelta(minutes=15)
-    good = [call for call in answers(requests) if not is_bad(call) and said(call)["_environment"] == "production"]
+    good = [
+        call for call in answers(requests) if not is_bad(call) and metadata_of(call)["_environment"] == "production"
+    ]
 
     def of(calls: list[ApiCall]) -> tuple[float, float]:
         bodies = [call.body["response"] for call in calls]
@@ -177,8 +179,8 @@ def test_traces_have_several_turns_with_their_spans_in_a_tree(of_trace: dict[str
 
 
 def test_every_language_is_asked_answered_and_commented_in(requests: list[ApiCall], created: list[ApiCall]) -> None:
-    spoken = {said(call)["language"] for call in answers(requests)}
-    commented = Counter(said(call)["language"] for call in created if ratings.COMMENT in said(call))
+    spoken = {metadata_of(call)["language"] for call in answers(requests)}
+    commented = Counter(metadata_of(call)["language"] for call in created if ratings.COMMENT in metadata_of(call))
     assert spoken == set(LANGUAGES)
     assert all(commented[language] > 20 for language in LANGUAGES)
     assert ratings.COMMENT == feedback_forms.COMMENT, "the dashboard shows them as comments"
@@ -195,7 +197,7 @@ def test_people_of_different_trust_rate_thumb_comment_change_their_minds_and_com
     assert {call.body["weight"] for call in created} == {1.0, 0.8, 0.5, 0.3}
     raters = defaultdict(set)
     for call in created:
-        raters[call.body["trace_id"]].add(said(call)["_user"])
+        raters[call.body["trace_id"]].add(metadata_of(call)["_user"])
     assert max(map(len, raters.values())) >= 3
     assert len({user for users in raters.values() for user in users}) > 200
     kinds = Counter(call.kind for call in calls)
@@ -203,7 +205,7 @@ def test_people_of_different_trust_rate_thumb_comment_change_their_minds_and_com
     assert kinds["delete"] > 30
     late = [c for c in created if (spans := of_trace.get(c.body["trace_id"])) and c.at - spans[-1].at > timedelta(1)]
     assert len(late) > 50
-    assert {said(call)["_environment"] for call in requests} == set(ENVIRONMENTS)
+    assert {metadata_of(call)["_environment"] for call in requests} == set(ENVIRONMENTS)
     assert 0.3 < len(created) / REQUESTS < 0.55
 
 

@@ -19,7 +19,7 @@ JSON = "application/json"
 MOST = 4_096
 
 
-def kept(*chunks: bytes, most: int = MOST, held: HeldBytes | None = None) -> KeptBody:
+def kept_body(*chunks: bytes, most: int = MOST, held: HeldBytes | None = None) -> KeptBody:
     body = KeptBody(held or HeldBytes(10_000_000), most)
     for chunk in chunks:
         body.add(chunk)
@@ -27,7 +27,7 @@ def kept(*chunks: bytes, most: int = MOST, held: HeldBytes | None = None) -> Kep
 
 
 def logged(*chunks: bytes, kind: str = JSON, coding: str = "") -> Any:
-    return logged_body(kept(*chunks), kind, coding, MOST)
+    return logged_body(kept_body(*chunks), kind, coding, MOST)
 
 
 def test_json_is_logged_as_json_whatever_its_type_is_called() -> None:
@@ -67,7 +67,7 @@ def test_compressed_bodies_are_read(coded: tuple[str, Any]) -> None:
 def test_a_body_in_an_unknown_coding_is_bytes_and_a_bomb_is_cut() -> None:
     assert "$binary" in logged(b"\x8b\x02", coding="br")
     bomb = gzip.compress(b'{"model": "m", "x": "' + b"0" * 3_000_000)
-    found = logged_body(kept(bomb), JSON, "gzip", MOST)
+    found = logged_body(kept_body(bomb), JSON, "gzip", MOST)
     assert found["model"] == "m"
     assert found["$truncated"]["prefix"].startswith('{"model": "m"')
 
@@ -106,7 +106,7 @@ def test_of_a_stream_that_is_too_long_the_model_and_the_usage_are_logged(words: 
 
 def test_what_is_kept_of_a_body_is_bounded_and_given_back() -> None:
     held = HeldBytes(1_000_000)
-    body = kept(*[b"x" * 1_000] * 5_000, most=MOST, held=held)
+    body = kept_body(*[b"x" * 1_000] * 5_000, most=MOST, held=held)
     assert (len(body.head), body.tail, body.total) == (MOST, b"x" * TAIL_BYTES, 5_000_000)
     assert held.held == MOST + TAIL_BYTES
     body.release()
@@ -115,7 +115,7 @@ def test_what_is_kept_of_a_body_is_bounded_and_given_back() -> None:
 
 def test_calls_that_find_no_room_keep_nothing_but_their_size() -> None:
     held = HeldBytes(10)
-    body = kept(b"x" * 11, b"y", most=MOST, held=held)
+    body = kept_body(b"x" * 11, b"y", most=MOST, held=held)
     assert (body.head, body.total, body.is_whole) == (b"", 12, False)
     assert held.held == 0
 

@@ -41,7 +41,7 @@ def partial(body: bytes) -> tuple[int, str]:
     return told.rejected_spans, told.error_message
 
 
-def counted() -> dict[str, float]:
+def left_out_counts() -> dict[str, float]:
     (family,) = OTLP_LEFT_OUT.collect()
     return {each.labels["outcome"]: each.value for each in family.samples}
 
@@ -90,14 +90,14 @@ async def test_a_faulty_span_is_rejected_with_a_reason_and_takes_no_other_with_i
 ) -> None:
     edge = OtlpEdge()
     message = export(span(attributes, **fields), span({"plain": 1}), span(span_id=b"12345678"))
-    before = counted()
+    before = left_out_counts()
     status, body = await edge.send(TRACES, message.SerializeToString() if kind == PROTOBUF else in_json(message), kind)
     assert status == 200
     told = partial(body) if kind == PROTOBUF else tuple(json.loads(body)["partialSuccess"].values())
     assert int(told[0]) == 1
     assert says in told[1]
     assert [event["span_id"] for event in edge.events] == [b"12345678".hex()]
-    after = counted()
+    after = left_out_counts()
     assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
         reason: 1,
         "not_kept": 1,

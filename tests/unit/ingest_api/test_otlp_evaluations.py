@@ -25,7 +25,7 @@ from tests.unit.ingest_api.otlp_edge import (
     in_json,
     span,
 )
-from tests.unit.ingest_api.test_otlp_answers import counted, partial
+from tests.unit.ingest_api.test_otlp_answers import left_out_counts, partial
 
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 LOGS, TRACES = "/v1/logs", "/v1/traces"
@@ -112,9 +112,9 @@ async def test_evaluations_that_differ_in_anything_are_several() -> None:
 
 
 async def test_other_log_records_are_accepted_and_not_kept() -> None:
-    before = counted()["not_kept"]
+    before = left_out_counts()["not_kept"]
     assert await feedback(OtlpEdge(), record({}, event_name="gen_ai.choice"), record({}, event_name="")) == []
-    assert counted()["not_kept"] == before + 4
+    assert left_out_counts()["not_kept"] == before + 4
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ async def test_other_log_records_are_accepted_and_not_kept() -> None:
 async def test_an_evaluation_that_does_not_fit_is_rejected_alone_and_counted(
     attributes: Json, fields: Json, reason: str, says: str
 ) -> None:
-    edge, before = OtlpEdge(), counted()[reason]
+    edge, before = OtlpEdge(), left_out_counts()[reason]
     message = logs(record(attributes, **fields), record(GOOD))
     status, body = await edge.send(LOGS, message.SerializeToString())
     told = ExportLogsServiceResponse.FromString(body).partial_success
     assert (status, told.rejected_log_records) == (200, 1)
     assert says in told.error_message
-    assert (len(edge.events), counted()[reason]) == (1, before + 1)
+    assert (len(edge.events), left_out_counts()[reason]) == (1, before + 1)
     if not fields:
         message = export(span(events=[(EVENT, attributes), (EVENT, GOOD)]))
         status, body = await edge.send(TRACES, message.SerializeToString())

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 TURNS = [("system", "be brief"), ("user", "a title?"), ("assistant", "Dawn")]
 
 
-def said(one: Json) -> list[tuple[str, str]]:
+def turns_of(one: Json) -> list[tuple[str, str]]:
     return [(each.role, each.text) for each in conversation(one.get("request_body"), one.get("response_body"))]
 
 
@@ -106,7 +106,7 @@ WAYS: dict[str, tuple[Json, list[tuple[str, Json]]]] = {
 def test_the_conversation_is_the_same_whoever_records_it(way: str) -> None:
     attributes, events = WAYS[way]
     one = request(CALL | attributes, events=events)
-    assert said(one) == TURNS
+    assert turns_of(one) == TURNS
     left = {name for name in one["metadata"] if not name.startswith("openinference.")} - {*CALL}
     assert left == set(), "what the bodies say is not said again"
     assert one["request_body"]["model"] == "m-1"

@@ -22,7 +22,7 @@ def failing(_: str, __: Mapping[bytes, bytes], body: bytes, ___: Caller) -> Acce
     raise KeyError("the secret of " + body.decode())
 
 
-async def answered(*messages: dict[str, Any]) -> list[Message]:
+async def messages_sent(*messages: dict[str, Any]) -> list[Message]:
     """What a faulty endpoint sends for a request that arrives in these messages."""
     authenticator = ApiKeyAuthenticator("nowhere")
     authenticator.mark_fresh(0)
@@ -47,7 +47,7 @@ async def test_an_internal_error_is_a_500_that_only_names_the_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.handler.setFormatter(JsonFormatter())
-    start, body = await answered({"type": "http.request", "body": b"mine", "more_body": False})
+    start, body = await messages_sent({"type": "http.request", "body": b"mine", "more_body": False})
     headers = dict(start["headers"])
     answer = json.loads(body["body"])
     request_id = headers[b"x-portkey-request-id"].decode()
@@ -65,7 +65,7 @@ async def test_every_500_of_a_flood_has_its_line_in_the_log(caplog: pytest.LogCa
     caplog.handler.setFormatter(JsonFormatter())
     caplog.handler.addFilter(flood := FloodFilter())
     try:
-        answers = [await answered({"type": "http.request", "body": b"mine"}) for _ in range(200)]
+        answers = [await messages_sent({"type": "http.request", "body": b"mine"}) for _ in range(200)]
     finally:
         caplog.handler.removeFilter(flood)
     ids = [dict(start["headers"])[b"x-request-id"].decode() for start, _ in answers]
@@ -75,6 +75,6 @@ async def test_every_500_of_a_flood_has_its_line_in_the_log(caplog: pytest.LogCa
 
 
 async def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer() -> None:
-    assert await answered({"type": "http.disconnect"}) == []
+    assert await messages_sent({"type": "http.disconnect"}) == []
     partial = {"type": "http.request", "body": b"x", "more_body": True}
-    assert await answered(partial, {"type": "http.disconnect"}) == []
+    assert await messages_sent(partial, {"type": "http.disconnect"}) == []

@@ -72,7 +72,7 @@ def allowed() -> bytes:
     return b",".join([b"{}"] * (MAX_CONTAINERS - 10)) + b',"%b"' % (b"x" * 4_000_000)
 
 
-def unlike(count: int, member: bytes = b'"%d":1') -> bytes:
+def distinct_members(count: int, member: bytes = b'"%d":1') -> bytes:
     return b",".join(member % n for n in range(count))
 
 
@@ -83,16 +83,16 @@ BODIES: dict[str, Callable[[], bytes]] = {
     "as many as are allowed and a doubled key": lambda: b'[%b,{"a":1,"a":1}]' % allowed(),
     "as many as are allowed and a NUL": lambda: b'[%b,"\\u0000"]' % allowed(),
     "one key doubled": lambda: b"{%b}" % repeated(b'"a":1'),
-    "one key doubled among others": lambda: b'{%b,"1":1}' % unlike(450_000),
-    "a key doubled beside many others": lambda: b'{%b,"":{"a":1,"a":1}}' % unlike(450_000),
+    "one key doubled among others": lambda: b'{%b,"1":1}' % distinct_members(450_000),
+    "a key doubled beside many others": lambda: b'{%b,"":{"a":1,"a":1}}' % distinct_members(450_000),
     "a key doubled beside many objects": lambda: (
-        b'{%b,%b,"":{"a":1,"a":1}}' % (unlike(MAX_CONTAINERS - 10, b'"o%d":{}'), unlike(180_000))
+        b'{%b,%b,"":{"a":1,"a":1}}' % (distinct_members(MAX_CONTAINERS - 10, b'"o%d":{}'), distinct_members(180_000))
     ),
     "a key doubled beside as many as are compared": lambda: (
         b'{%b,"":[%b,{"a":1,"a":1}],"b":"%b"}'
-        % (unlike(MAX_KEYS_COMPARED - 10, b'"%d":{}'), empty()[: 3 * 99_000 - 1], b"x" * 3_000_000)
+        % (distinct_members(MAX_KEYS_COMPARED - 10, b'"%d":{}'), empty()[: 3 * 99_000 - 1], b"x" * 3_000_000)
     ),
-    "an integer beyond 64 bits and many keys": lambda: b'{%b,"":12345678901234567890}' % unlike(450_000),
+    "an integer beyond 64 bits and many keys": lambda: b'{%b,"":12345678901234567890}' % distinct_members(450_000),
     "numbers and the text of an escaped NUL": lambda: b'["\\\\u0000",%b]' % repeated(b"1"),
     "arrays as deep as is allowed": lambda: b"[%b]" % repeated(b"[" * 97 + b"]" * 97),
     "arrays too deep": lambda: b"[%b]" % repeated(b"[" * 1000 + b"]" * 1000),

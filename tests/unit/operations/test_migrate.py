@@ -7,12 +7,12 @@ import pytest
 from operations.migrate import Migration, MigrationError, migrations, plan, statements
 
 
-def known(*versions: int, undoable: bool = True) -> list[Migration]:
+def migrations_of(*versions: int, undoable: bool = True) -> list[Migration]:
     return [Migration(v, "change", Path("up.sql"), Path("down.sql") if undoable else None) for v in versions]
 
 
 def steps(applied: set[int], to: int | None = None) -> list[str]:
-    return [str(step) for step in plan(known(1, 2, 3), applied, to)]
+    return [str(step) for step in plan(migrations_of(1, 2, 3), applied, to)]
 
 
 def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:
@@ -46,9 +46,9 @@ def test_versions_of_a_newer_program_are_left_alone_on_the_way_up() -> None:
 
 def test_what_cannot_be_undone_is_refused_before_anything_is_done() -> None:
     with pytest.raises(MigrationError, match=r"^Migration 9 is applied and there is no file here that undoes it\.$"):
-        plan(known(1, 2), {1, 2, 9}, to=1)
+        plan(migrations_of(1, 2), {1, 2, 9}, to=1)
     with pytest.raises(MigrationError, match="Migration 2"):
-        plan(known(1, 2, undoable=False), {1, 2}, to=1)
+        plan(migrations_of(1, 2, undoable=False), {1, 2}, to=1)
 
 
 def test_an_unknown_target_is_refused_with_the_ones_there_are() -> None:

@@ -88,7 +88,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one:
             for _ in range(2):
                 await one.asked()
@@ -99,11 +99,11 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
             assert not one.is_open
             assert await one.reader.read() == b""
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 def test_the_time_that_the_edge_takes_to_answer_does_not_count() -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one:
             await one.asked()
             before = one._connections.last_activity[one.its]
@@ -114,11 +114,11 @@ def test_the_time_that_the_edge_takes_to_answer_does_not_count() -> None:
             one.check_timeouts(KEEP_ALIVE_S - 1)
             assert one.is_open
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 def test_requests_that_were_sent_together_are_answered_one_after_the_other() -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one:
             one.writer.write(REQUEST * 3)
             for _ in range(3):
@@ -126,7 +126,7 @@ def test_requests_that_were_sent_together_are_answered_one_after_the_other() -> 
             one.check_timeouts(KEEP_ALIVE_S - 1)
             assert one.is_open
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 LONGEST = ClientTimeoutProtocol.most_target_bytes
@@ -159,7 +159,7 @@ def headers(size: int, each: int = 100) -> bytes:
     ],
 )
 def test_a_head_that_cannot_be_is_refused_and_the_client_sees_why(sent: bytes, status: int, about: str) -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one, asyncio.timeout(20):
             one.writer.write(sent)
             answer = await one.reader.read()
@@ -170,22 +170,22 @@ def test_a_head_that_cannot_be_is_refused_and_the_client_sees_why(sent: bytes, s
             assert (error["code"], about in error["message"]) == ("AB01", True)
             await one.writer.drain()
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("sent", [head(LONGEST), head(LONGEST - 100, headers(LARGEST - LONGEST))])
 def test_a_head_within_the_limits_is_taken(sent: bytes) -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one:
             for _ in range(2):
                 one.writer.write(sent)
                 await one.answered()
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 def test_bytes_after_a_large_body_are_not_counted_twice_for_the_next_head() -> None:
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one:
             body = b"a" * 2 * LARGEST
             one.writer.write(head(1, b"content-length: %d\r\n" % len(body)) + body + REQUEST[:20])
@@ -193,7 +193,7 @@ def test_bytes_after_a_large_body_are_not_counted_twice_for_the_next_head() -> N
             one.writer.write(REQUEST[20:])
             await one.answered()
 
-    asyncio.run(tried())
+    asyncio.run(scenario())
 
 
 def test_a_refused_client_that_continues_to_send_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +204,11 @@ def test_a_refused_client_that_continues_to_send_is_disconnected(monkeypatch: py
             one.writer.write(b"a" * 1000)
             await one.writer.drain()
 
-    async def tried() -> None:
+    async def scenario() -> None:
         async with served() as one, asyncio.timeout(20):
             one.writer.write(head(LONGEST + 1))
             await one.reader.read()
             with pytest.raises(ConnectionError):
                 await send_on(one)
 
-    asyncio.run(tried())
+    asyncio.run(scenario())

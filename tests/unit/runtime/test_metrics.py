@@ -19,7 +19,7 @@ from runtime.metrics_registry import PROGRAMS, registry_of
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
 
 
-def shown(*metrics: FastMetric) -> dict[tuple[str, tuple[str, ...]], float]:
+def exported_samples(*metrics: FastMetric) -> dict[tuple[str, tuple[str, ...]], float]:
     """The samples of these as Prometheus reads them: name and label values to number."""
     registry = CollectorRegistry()
     for metric in metrics:
@@ -55,7 +55,7 @@ def test_every_counter_is_there_at_0_from_the_start(program: str) -> None:
         if isinstance(metric, Counter):
             assert metric.known, f"{metric.name}: which values can its labels have?"
             assert all(len(labels) == len(metric.labels) for labels in metric.known if metric.labels)
-            there = {tuple(sorted(labels)) for _, labels in shown(metric)}
+            there = {tuple(sorted(labels)) for _, labels in exported_samples(metric)}
             assert there >= {tuple(sorted(map(str, labels))) for labels in metric.known}
 
 
@@ -82,7 +82,7 @@ def test_a_histogram_counts_every_value_below_each_bound(values: list[float]) ->
     histogram = Histogram("h", "seconds", "about", ["l"], bounds=bounds)
     for value in values:
         histogram.observe(value, "x")
-    found = shown(histogram)
+    found = exported_samples(histogram)
     if values:
         for bound in bounds:
             assert found["h_bucket", ("x", str(float(bound)))] == sum(value <= bound for value in values)
@@ -97,7 +97,7 @@ def test_what_is_known_beforehand_is_shown_before_it_is_counted() -> None:
     counter.add("a", by=3)
     counter.add(7)
     plain = Counter("p_total", "things", "about")
-    assert shown(counter, plain) == {
+    assert exported_samples(counter, plain) == {
         ("c_total", ("a",)): 3,
         ("c_total", ("b",)): 0,
         ("c_total", ("7",)): 1,
@@ -107,10 +107,10 @@ def test_what_is_known_beforehand_is_shown_before_it_is_counted() -> None:
 
 def test_a_gauge_is_read_when_it_is_shown() -> None:
     gauge, now = Gauge("g", "things", "about"), {(): 1.0}
-    assert shown(gauge) == {}
+    assert exported_samples(gauge) == {}
     gauge.set_callback(lambda: now)
     now[()] = 2.0
-    assert shown(gauge) == {("g", ()): 2}
+    assert exported_samples(gauge) == {("g", ()): 2}
 
 
 @pytest.mark.parametrize(

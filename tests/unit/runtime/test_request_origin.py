@@ -20,7 +20,7 @@ from runtime.settings_errors import SettingsError, load
 ALLOWED = frozenset({"feedback.example.com"})
 
 
-def told(*headers: tuple[str, str], version: str = "1.1") -> ApiError | None:
+def refusal_of(*headers: tuple[str, str], version: str = "1.1") -> ApiError | None:
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     return refusal(encoded, scheme="http", http_version=version, allowed=ALLOWED)
 
@@ -42,7 +42,7 @@ def told(*headers: tuple[str, str], version: str = "1.1") -> ApiError | None:
     ],
 )
 def test_a_name_of_this_server_is_taken(host: str) -> None:
-    assert told(("host", host)) is None
+    assert refusal_of(("host", host)) is None
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,21 @@ def test_a_name_of_this_server_is_taken(host: str) -> None:
     ],
 )
 def test_any_other_name_is_refused(host: str) -> None:
-    refused = told(("host", host))
+    refused = refusal_of(("host", host))
     assert refused is not None
     assert refused.reason == "unknown_host"
     assert len(refused.message) < 500
-    forwarded = told(("host", host), ("x-forwarded-host", "localhost"), ("forwarded", "host=localhost"))
+    forwarded = refusal_of(("host", host), ("x-forwarded-host", "localhost"), ("forwarded", "host=localhost"))
     assert forwarded is not None
     assert (forwarded.reason, forwarded.message) == (refused.reason, refused.message)
 
 
 def test_two_hosts_are_refused_and_none_is_only_old_http() -> None:
-    assert told(("host", "localhost"), ("host", "localhost")) is not None
-    assert told(("host", "localhost"), ("host", "evil.example")) is not None
-    assert told() is not None
-    assert told(version="1.0") is None
-    assert told(("origin", "http://localhost"), version="1.0") is not None
+    assert refusal_of(("host", "localhost"), ("host", "localhost")) is not None
+    assert refusal_of(("host", "localhost"), ("host", "evil.example")) is not None
+    assert refusal_of() is not None
+    assert refusal_of(version="1.0") is None
+    assert refusal_of(("origin", "http://localhost"), version="1.0") is not None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_two_hosts_are_refused_and_none_is_only_old_http() -> None:
     ],
 )
 def test_an_own_page_may_call(host: str, origin: str) -> None:
-    assert told(("host", host), ("origin", origin), ("sec-fetch-site", "same-origin")) is None
+    assert refusal_of(("host", host), ("origin", origin), ("sec-fetch-site", "same-origin")) is None
 
 
 @pytest.mark.parametrize(
@@ -127,20 +127,20 @@ def test_an_own_page_may_call(host: str, origin: str) -> None:
     ],
 )
 def test_a_page_of_another_origin_may_not(origin: str) -> None:
-    refused = told(("host", "localhost:8787"), ("origin", origin))
+    refused = refusal_of(("host", "localhost:8787"), ("origin", origin))
     assert refused is not None
     assert refused.reason == "cross_site"
     own = ("origin", "http://localhost:8787")
-    assert told(("host", "localhost:8787"), own, ("origin", origin)) is not None
-    assert told(("host", "localhost:8787"), ("origin", origin), own) is not None
+    assert refusal_of(("host", "localhost:8787"), own, ("origin", origin)) is not None
+    assert refusal_of(("host", "localhost:8787"), ("origin", origin), own) is not None
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", "None", "something-new"])
 def test_a_browser_that_tells_of_another_site_is_believed(site: str) -> None:
     host = ("host", "localhost")
-    assert told(host, ("sec-fetch-site", site)) is not None
-    assert told(host, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", site)) is not None
-    assert told(host, ("sec-fetch-site", "none")) is None
+    assert refusal_of(host, ("sec-fetch-site", site)) is not None
+    assert refusal_of(host, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", site)) is not None
+    assert refusal_of(host, ("sec-fetch-site", "none")) is None
 
 
 def test_names_are_listed_without_scheme_or_port() -> None:
@@ -163,7 +163,7 @@ def whole_api(**settings: Any) -> EdgeApp:
     return app
 
 
-def opened(app: EdgeApp) -> None:
+def open_server(app: EdgeApp) -> None:
     """Have all keys read: there are none."""
     app.api_keys.unread.clear()
 
@@ -195,7 +195,7 @@ def test_the_routes_are_all_there() -> None:
 )
 async def test_no_route_answers_a_foreign_page_while_there_is_no_key(headers: dict[str, str]) -> None:
     app = whole_api()
-    opened(app)
+    open_server(app)
     answered = {(method, path): await status(app, method, path, **headers) for method, path in routes()}
     answered |= {("GET", path): await status(app, "GET", path, **headers) for path in ("/", "/static/x")}
     files = {asked for asked in routes() if asked[1] == FILE}
@@ -204,7 +204,7 @@ async def test_no_route_answers_a_foreign_page_while_there_is_no_key(headers: di
 
 async def test_the_documentation_works_from_its_own_origin() -> None:
     app = whole_api()
-    opened(app)
+    open_server(app)
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert [await status(app, "GET", path, **own) for path in ("/docs", "/openapi.json", "/metrics")] == [200] * 3
 
@@ -213,7 +213,7 @@ async def test_a_key_anywhere_lets_in_who_has_one_from_whatever_page() -> None:
     app = whole_api()
     foreign = {"Host": "evil.example"}
     assert await status(app, "GET", "/healthz", **foreign) == 200  # nobody is let in yet: no keys have been read
-    opened(app)
+    open_server(app)
     assert await status(app, "GET", "/healthz", **foreign) == 403
     app.state.authenticator.store.close()
     assert await status(app, "GET", "/healthz", **foreign) == 200
@@ -221,7 +221,7 @@ async def test_a_key_anywhere_lets_in_who_has_one_from_whatever_page() -> None:
 
 async def test_the_name_to_listen_on_and_listed_names_are_taken() -> None:
     app = whole_api(host="Edge.internal", allowed_hosts=("feedback.example.com",))
-    opened(app)
+    open_server(app)
     answers = [await status(app, "GET", "/healthz", Host=f"{name}:8787") for name in ("edge.internal", *ALLOWED)]
     assert answers == [200, 200]
 
@@ -230,14 +230,14 @@ LINK = (("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-
 
 
 def test_a_link_on_another_site_leads_to_a_page_and_to_nothing_else() -> None:
-    def asked(*headers: tuple[str, str], is_page: bool = True) -> bool:
+    def is_allowed(*headers: tuple[str, str], is_page: bool = True) -> bool:
         encoded = [(name.encode(), value.encode()) for name, value in (("host", "localhost:8787"), *headers)]
         return refusal(encoded, scheme="http", http_version="1.1", allowed=ALLOWED, is_page=is_page) is None
 
-    assert asked(*LINK)
-    assert not asked(*LINK, is_page=False)
-    assert not asked(LINK[0])
-    assert not asked(LINK[0], LINK[1], ("sec-fetch-dest", "iframe"))
-    assert not asked(LINK[0], ("sec-fetch-mode", "no-cors"), LINK[2])
-    assert not asked(*LINK, ("origin", "https://evil.example"))
-    assert not asked(*LINK, ("host", "evil.example"))
+    assert is_allowed(*LINK)
+    assert not is_allowed(*LINK, is_page=False)
+    assert not is_allowed(LINK[0])
+    assert not is_allowed(LINK[0], LINK[1], ("sec-fetch-dest", "iframe"))
+    assert not is_allowed(LINK[0], ("sec-fetch-mode", "no-cors"), LINK[2])
+    assert not is_allowed(*LINK, ("origin", "https://evil.example"))
+    assert not is_allowed(*LINK, ("host", "evil.example"))

@@ -18,7 +18,7 @@ NOW_MS = int(NOW.timestamp() * 1000)
 WRITE: Scope = "feedback.write"
 
 
-def made(*scopes: Scope, workspace: str = "w", **more: Any) -> tuple[bytes, ApiKey]:
+def made_key(*scopes: Scope, workspace: str = "w", **more: Any) -> tuple[bytes, ApiKey]:
     secret, key = new_key(workspace, scopes or (WRITE,), NOW, **more)
     return secret.encode(), key
 
@@ -46,7 +46,7 @@ def refusal(
 
 
 def test_a_key_has_a_prefix_an_id_and_256_random_bits_of_which_a_hash_is_kept() -> None:
-    keys = [made() for _ in range(200)]
+    keys = [made_key() for _ in range(200)]
     for secret, key in keys:
         given = presented(secret)
         assert given is not None
@@ -64,7 +64,7 @@ def test_a_key_has_a_prefix_an_id_and_256_random_bits_of_which_a_hash_is_kept() 
 @pytest.mark.parametrize("header", ["x-portkey-api-key", "authorization"])
 @pytest.mark.parametrize("word", ["", "Bearer ", "bearer  "])
 def test_both_headers_carry_a_key_with_or_without_the_word(header: str, word: str) -> None:
-    secret, key = made(workspace="mine")
+    secret, key = made_key(workspace="mine")
     auth = auth_of(key)
     for _ in range(2):  # the second time it is remembered
         found = auth.authenticate({header.encode(): word.encode() + secret}, WRITE, NOW_MS)
@@ -72,7 +72,7 @@ def test_both_headers_carry_a_key_with_or_without_the_word(header: str, word: st
 
 
 def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
-    secret, key = made()
+    secret, key = made_key()
     auth = auth_of(key)
     headers = {b"x-portkey-api-key": secret, b"authorization": b"Bearer sk-provider"}
     assert auth.authenticate(headers, WRITE, NOW_MS).key_id == key.key_id
@@ -84,7 +84,7 @@ def test_the_header_of_portkey_wins_over_one_that_is_for_the_provider() -> None:
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_two_keys_in_two_headers_are_refused_and_one_key_in_both_is_one(closed: bool) -> None:
-    (secret, key), (other, another) = made(workspace="mine"), made(workspace="theirs")
+    (secret, key), (other, another) = made_key(workspace="mine"), made_key(workspace="theirs")
     auth = auth_of(*[each if closed else each.left_behind(NOW) for each in (key, another)])
     for first, second in ((secret, other), (other, secret), (b"wrong", secret)):
         with pytest.raises(ApiError, match="x-portkey-api-key and Authorization") as refused:
@@ -96,7 +96,7 @@ def test_two_keys_in_two_headers_are_refused_and_one_key_in_both_is_one(closed: 
 
 @given(st.sampled_from(SCOPES), st.sets(st.sampled_from(SCOPES), min_size=1))
 def test_a_scope_is_had_if_it_was_given_and_admin_has_all(wanted: Scope, given_scopes: set[Scope]) -> None:
-    secret, key = made(*given_scopes)
+    secret, key = made_key(*given_scopes)
     auth = auth_of(key)
     if wanted in given_scopes or "admin" in given_scopes:
         assert caller(auth, secret, wanted).key_id == key.key_id
@@ -108,7 +108,7 @@ def test_a_scope_is_had_if_it_was_given_and_admin_has_all(wanted: Scope, given_s
 
 @given(st.binary(max_size=90) | st.from_regex(rb"(Bearer )?fbk_[0-9a-f]{12}_[0-9a-f]{64}", fullmatch=True), st.data())
 def test_nothing_but_the_whole_key_is_let_in(presented_bytes: bytes, data: st.DataObject) -> None:
-    secret, key = made()
+    secret, key = made_key()
     auth = auth_of(key)
     assert refusal(auth, presented_bytes)[0] == 401
     place = data.draw(st.integers(0, len(secret) - 1))
@@ -120,8 +120,8 @@ def test_nothing_but_the_whole_key_is_let_in(presented_bytes: bytes, data: st.Da
 
 
 def test_a_missing_key_an_expired_and_a_revoked_one_are_told_apart() -> None:
-    expiring, first = made(expires_at=NOW + timedelta(hours=1))
-    gone, second = made()
+    expiring, first = made_key(expires_at=NOW + timedelta(hours=1))
+    gone, second = made_key()
     auth = auth_of(first, second.revoked(NOW))
     assert "an API key is needed" in refusal(auth, None)[1]
     assert refusal(auth, b"")[0] == 401
@@ -132,8 +132,8 @@ def test_a_missing_key_an_expired_and_a_revoked_one_are_told_apart() -> None:
 
 
 def test_a_revocation_is_in_force_at_once_and_for_good() -> None:
-    secret, key = made()
-    other_secret, other = made()
+    secret, key = made_key()
+    other_secret, other = made_key()
     auth = auth_of(key, other)
     caller(auth, secret)
     auth.store.upsert(key.revoked(NOW))
@@ -147,7 +147,7 @@ def test_it_is_open_until_a_key_exists_and_never_again() -> None:
     auth = auth_of()
     assert caller(auth, None) == caller(auth, b"whatever") == OPEN
     assert (OPEN.workspace, OPEN.scopes) == ("default", set(SCOPES))
-    _, key = made()
+    _, key = made_key()
     auth.store.upsert(key.revoked(NOW))
     assert refusal(auth, None)[0] == 401
     assert refusal(auth, b"whatever")[0] == 401
@@ -155,7 +155,7 @@ def test_it_is_open_until_a_key_exists_and_never_again() -> None:
 
 def test_a_call_with_the_first_key_is_never_taken_for_one_of_everybody() -> None:
     auth = auth_of()
-    first, key = made()
+    first, key = made_key()
     status, message = refusal(auth, first)
     assert (status, f"no API key {key.key_id} is known here" in message) == (401, True)
     assert caller(auth, None) == OPEN, "who sends no key is still let in"
@@ -164,7 +164,7 @@ def test_a_call_with_the_first_key_is_never_taken_for_one_of_everybody() -> None
 
 
 def test_an_old_key_opens_no_less_than_none_after_an_operator_has_opened_the_server() -> None:
-    secret, key = made()
+    secret, key = made_key()
     auth = auth_of(key.left_behind(NOW))
     assert caller(auth, secret) == caller(auth, None) == OPEN
 
@@ -181,7 +181,7 @@ def test_a_key_that_cannot_be_read_closes_it_too() -> None:
 
 @given(st.booleans(), st.booleans(), st.integers(0, 10 * STALE_AFTER_MS))
 def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: bool, later_ms: int) -> None:
-    secret, key = made()
+    secret, key = made_key()
     auth = ApiKeyAuthenticator("the test")
     if known:
         auth.store.upsert(key)
@@ -202,7 +202,7 @@ def test_nobody_is_let_in_while_the_keys_are_not_known(known: bool, confirmed: b
 
 def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.api_key_authentication._MOST_VERIFIED", 3)
-    secret, key = made()
+    secret, key = made_key()
     auth = auth_of(key)
     for spaces in range(20):
         assert caller(auth, b"Bearer " + b" " * spaces + secret).key_id == key.key_id
@@ -212,4 +212,4 @@ def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("workspace", ["", "a b", "ä", "x" * 65, "w/", "w\n"])
 def test_a_key_of_an_impossible_workspace_cannot_be_made(workspace: str) -> None:
     with pytest.raises(ValidationError):
-        made(workspace=workspace)
+        made_key(workspace=workspace)

@@ -29,13 +29,13 @@ CLAIMS = st.fixed_dictionaries(
 )
 
 
-def made(claims: dict[str, Any]) -> str:
+def signed_token(claims: dict[str, Any]) -> str:
     return sign(KEY.key_id, KEY.hash, json.dumps(claims).encode())
 
 
 @given(CLAIMS)
 def test_a_token_says_what_was_signed(claims: dict[str, Any]) -> None:
-    token = token_in(made(claims))
+    token = token_in(signed_token(claims))
     assert token is not None
     assert is_signed_by(token, KEY.hash)
     assert json.loads(claims_of(token).model_dump_json()) == claims
@@ -43,7 +43,7 @@ def test_a_token_says_what_was_signed(claims: dict[str, Any]) -> None:
 
 @given(CLAIMS, st.data())
 def test_a_token_with_any_byte_changed_is_refused(claims: dict[str, Any], data: st.DataObject) -> None:
-    text = made(claims)
+    text = signed_token(claims)
     place = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(min_codepoint=33, max_codepoint=126).filter(lambda each: each != text[place]))
     token = token_in(text[:place] + other + text[place + 1 :])
@@ -52,7 +52,7 @@ def test_a_token_with_any_byte_changed_is_refused(claims: dict[str, Any], data: 
 
 
 def test_no_byte_of_a_token_can_be_changed_added_or_left_out() -> None:
-    text = made({"trace_id": "t", "expires_at": 1, "values": [0, 1], "voter": "v"})
+    text = signed_token({"trace_id": "t", "expires_at": 1, "values": [0, 1], "voter": "v"})
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n"
     forged = {text[:n] + each + text[n + 1 :] for n in range(len(text)) for each in alphabet}
     forged |= {text[:n] + each + text[n:] for n in range(len(text) + 1) for each in alphabet}
@@ -63,7 +63,7 @@ def test_no_byte_of_a_token_can_be_changed_added_or_left_out() -> None:
 
 
 def test_another_key_has_not_made_it() -> None:
-    token = token_in(made({"trace_id": "t", "expires_at": 1, "values": [1], "voter": "v"}))
+    token = token_in(signed_token({"trace_id": "t", "expires_at": 1, "values": [1], "voter": "v"}))
     assert token is not None
     assert not is_signed_by(token, OTHER.hash)
     assert not is_signed_by(token, None)
@@ -94,7 +94,7 @@ def test_nobody_signs_with_the_key_that_stands_in_for_an_unknown_one() -> None:
     ids=str,
 )
 def test_claims_that_are_not_valid_or_not_known_are_refused(fault: dict[str, Any]) -> None:
-    token = token_in(made({"trace_id": "t", "expires_at": 1, "values": [1], "voter": "v", **fault}))
+    token = token_in(signed_token({"trace_id": "t", "expires_at": 1, "values": [1], "voter": "v", **fault}))
     assert token is not None
     with pytest.raises(ValueError, match="validation error"):
         claims_of(token)

@@ -25,7 +25,7 @@ def rows(table: str) -> list[list[float]]:
     return [numbers(line.partition("|")[2].partition("|")[2]) for line in table.splitlines()]
 
 
-def shown(table: str) -> dict[str, float]:
+def table_numbers(table: str) -> dict[str, float]:
     """Aggregate → number, as a table of the page has them."""
     found = {}
     for line in table.splitlines():
@@ -53,7 +53,7 @@ def test_the_aggregates_of_the_example_are_those_that_a_worker_publishes() -> No
         assert (value * weight, weight * value**2) == pytest.approx((weighted, weighted_square))
         totals.add(int(value), billionths(weight))
     for table in (ALL, WITHOUT_THE_GUEST):
-        told, expected = published(totals), shown(table)
+        told, expected = published(totals), table_numbers(table)
         assert len(expected) == 8
         assert {name: told[name] for name in expected} == pytest.approx(expected)
         (guest,) = [each for each in given if each[0] == GUEST]

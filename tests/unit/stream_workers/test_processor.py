@@ -211,13 +211,15 @@ async def test_an_assignment_that_ends_during_a_successful_call_still_ends_the_b
 async def test_a_computation_that_ends_after_its_assignment_leaves_nothing_to_the_next() -> None:
     release, number, given = asyncio.Event(), batch().assignment, batch()
 
-    async def held(work: Callable[[], Result]) -> Result:
+    async def hold_until_released(work: Callable[[], Result]) -> Result:
         result = work()
         await release.wait()
         return result
 
     engines = Engines()
-    work = Processor(engines, TraceCache(1_000_000), lambda each: each.assignment != number, compute=held)
+    work = Processor(
+        engines, TraceCache(1_000_000), lambda each: each.assignment != number, compute=hold_until_released
+    )
     release.set()
     found = await work.look_up(given, no_earlier_batches)
     release.clear()
