@@ -5,7 +5,7 @@ and LlamaIndex handlers send, and what LiteLLM sends. If a field is in several p
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -44,59 +44,88 @@ _OF_LITELLM = -3
 _TRACE_NAMES = ("trace_id", "traceId", "traceID")
 
 
+class _Shared(NamedTuple):
+    """What all logs of a call have in common: its headers and what they say, and the time it was received."""
+
+    headers: Mapping[bytes, bytes]
+    metadata: dict[str, Any]
+    parent: tuple[str, str] | None
+    key: str | None
+    received_at: str
+
+
+class _Event(NamedTuple):
+    """The event of one log, with the hash and the record key of its trace."""
+
+    trace_hash: int
+    record_key: bytes
+    fields: dict[str, Any]
+
+
 def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: BodyLimits) -> Accepted:
     """The events of a POST; ApiError if any of its items is at fault."""
     items, bulk = items_of(parse(lines_as_array(body)), limits)
     items, identities = _without_dialect(items)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
-    from_headers = header_metadata(headers)
-    parent = sent.traceparent(headers)
-    received_at = rfc3339(call.now_ms)
-    key = key_in(headers)
-    ids: list[str] = []
-    trace_ids: list[str] = []
-    placed: list[tuple[int, bytes, dict[str, Any]]] = []
+    shared = _Shared(
+        headers, header_metadata(headers), sent.traceparent(headers), key_in(headers), rfc3339(call.now_ms)
+    )
+    events: list[_Event] = []
 
     def decide(index: int, item: LogIn) -> None:
-        metadata = from_headers | metadata_object(item.get("metadata"))
-        # Not the request's id, which is made from the hash of the trace id.
-        trace_id = _trace_id(item, metadata, headers, parent, limits) or str(
-            uuid4() if key is None else idempotent_id(0, call.workspace, key, index)
-        )
-        record_key = trace_key(call.workspace, trace_id)
-        trace_hash = murmur2(record_key)
-        if key is not None:
-            request_id = str(idempotent_id(trace_hash, call.workspace, key, index))
-        elif identities[index]:
-            request_id = str(idempotent_id(trace_hash, call.workspace, identities[index], _OF_LITELLM))
-        else:
-            request_id = str(new_id(trace_hash, call.now_ms))
-        event = {
-            "event": "request",
-            "workspace": call.workspace,
-            "request_id": request_id,
-            "trace_id": trace_id,
-            **_span(item, metadata, headers, parent),
-            **_facts(item, metadata, limits),
-            "metadata": msgspec.Raw(metadata_json(metadata, limits)),
-            "started_at": _started_at(item, items[index]) or received_at,
-            "received_at": received_at,
-        }
-        ids.append(request_id)
-        trace_ids.append(trace_id)
-        placed.append((trace_hash, record_key, event))
+        events.append(_event(item, items[index], index, identities[index], shared, call, limits))
 
     for_each_item(logs, bulk, decide)
+    trace_ids = [event.fields["trace_id"] for event in events]
     claim = None
-    if key is not None:
-        claim = Claim(call.workspace, key, digest(["request", items, from_headers, trace_ids]))
-        for *_, event in placed:
-            event |= {"idempotency_key": key, "idempotency_digest": claim.digest}
+    if shared.key is not None:
+        claim = Claim(call.workspace, shared.key, digest(["request", items, shared.metadata, trace_ids]))
+        for event in events:
+            event.fields.update(idempotency_key=shared.key, idempotency_digest=claim.digest)
     records = [
-        EventRecord(REQUEST_LOGS, trace_hash, record_key, dump(event), call.now_ms)
-        for trace_hash, record_key, event in placed
+        EventRecord(REQUEST_LOGS, event.trace_hash, event.record_key, dump(event.fields), call.now_ms)
+        for event in events
     ]
-    return Accepted(ids, records, trace_ids, claim)
+    return Accepted([event.fields["request_id"] for event in events], records, trace_ids, claim)
+
+
+def _event(
+    item: LogIn,
+    given: Mapping[str, Any],
+    index: int,
+    identity: str,
+    shared: _Shared,
+    call: CallContext,
+    limits: BodyLimits,
+) -> _Event:
+    metadata = shared.metadata | metadata_object(item.get("metadata"))
+    # Not the request's id, which is made from the hash of the trace id.
+    trace_id = _trace_id(item, metadata, shared.headers, shared.parent, limits) or str(
+        uuid4() if shared.key is None else idempotent_id(0, call.workspace, shared.key, index)
+    )
+    record_key = trace_key(call.workspace, trace_id)
+    trace_hash = murmur2(record_key)
+    fields = {
+        "event": "request",
+        "workspace": call.workspace,
+        "request_id": _request_id(trace_hash, index, identity, shared.key, call),
+        "trace_id": trace_id,
+        **_span(item, metadata, shared.headers, shared.parent),
+        **_facts(item, metadata, limits),
+        "metadata": msgspec.Raw(metadata_json(metadata, limits)),
+        "started_at": _started_at(item, given) or shared.received_at,
+        "received_at": shared.received_at,
+    }
+    return _Event(trace_hash, record_key, fields)
+
+
+def _request_id(trace_hash: int, index: int, identity: str, key: str | None, call: CallContext) -> str:
+    """The id of a request: of the idempotency key, else of what LiteLLM calls it, else new."""
+    if key is not None:
+        return str(idempotent_id(trace_hash, call.workspace, key, index))
+    if identity:
+        return str(idempotent_id(trace_hash, call.workspace, identity, _OF_LITELLM))
+    return str(new_id(trace_hash, call.now_ms))
 
 
 def _without_dialect(items: list[Any]) -> tuple[list[Any], list[str]]:
