@@ -99,33 +99,30 @@ class Pages:
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            # Calls of the API in this process set other request ids.
-            request_id = REQUEST_ID.get()
-            if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
-                message = f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time"
-                return self._error_page(request, None, ApiError(message))
-            if request.method == "POST" and not session.is_own_page(request):
-                error = ApiError("this form was sent by a page of another site", status=403)
-                return self._error_page(request, None, error)
-            viewer = None
-            try:
-                viewer = await self.viewer(request)
-                if not viewer.is_signed_in and (refused := self._foreign(request)):
-                    return self._error_page(request, None, refused)
-                return await handler(request, viewer)
-            except ApiError as error:
-                if error.status == 401:
-                    return await self._to_sign_in(request)
-                return self._error_page(request, viewer, error)
-            except Exception:
-                REQUEST_ID.set(request_id)
-                log.exception("The page %s failed.", request.url.path)
-                message = (
-                    f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
-                )
-                return self._error_page(request, viewer, ApiError(message, status=500))
+            return await self._answer(request, handler)
 
         return endpoint
+
+    async def _answer(self, request: Request, handler: Handler) -> Response:
+        """The page, the page to sign in, or an error page."""
+        # Calls of the API in this process set other request ids.
+        request_id = REQUEST_ID.get()
+        viewer = None
+        try:
+            _require_own_request(request)
+            viewer = await self.viewer(request)
+            if not viewer.is_signed_in and (refused := self._foreign(request)):
+                return self._error_page(request, None, refused)
+            return await handler(request, viewer)
+        except ApiError as error:
+            if error.status == 401:
+                return await self._to_sign_in(request)
+            return self._error_page(request, viewer, error)
+        except Exception:
+            REQUEST_ID.set(request_id)
+            log.exception("The page %s failed.", request.url.path)
+            message = f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
+            return self._error_page(request, viewer, ApiError(message, status=500))
 
     def _foreign(self, request: Request) -> ApiError | None:
         """The error for a request without a key that another site may have sent; None for any other."""
@@ -144,12 +141,12 @@ class Pages:
         address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         back = address if request.method == "GET" else "/logs"
         is_needless = session.key_of(request) is not None and await self._needs_no_key()
-        where = back if is_needless else f"/sign-in?next={quote(back, safe='')}"
+        location = back if is_needless else f"/sign-in?next={quote(back, safe='')}"
         answer: Response
         if request.headers.get("hx-request"):
-            answer = Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": where})
+            answer = Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": location})
         else:
-            answer = RedirectResponse(where, 303, headers=SECURITY_HEADERS)
+            answer = RedirectResponse(location, 303, headers=SECURITY_HEADERS)
         if is_needless:
             session.sign_out(answer)
         return answer
@@ -182,10 +179,18 @@ class Pages:
         return answer
 
 
+def _require_own_request(request: Request) -> None:
+    """ApiError for a request that no page of the dashboard sends."""
+    if len(request.query_params.multi_items()) > _MOST_PARAMETERS:
+        raise ApiError(f"the address has more than {_MOST_PARAMETERS} parameters: ask for fewer filters at a time")
+    if request.method == "POST" and not session.is_own_page(request):
+        raise ApiError("this form was sent by a page of another site", status=403)
+
+
 def _part_of(request: Request) -> str:
     """The id of the part of a page that a script asks for; empty for a whole page."""
-    asked = _PART.fullmatch(request.headers.get("hx-target", ""))
-    return asked[1] if asked and asked[1] != "page" else ""
+    target = _PART.fullmatch(request.headers.get("hx-target", ""))
+    return target[1] if target and target[1] != "page" else ""
 
 
 def query_of(request: Request) -> PageQuery:

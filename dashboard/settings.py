@@ -9,7 +9,7 @@ from runtime.setting_lists import HostNames
 
 
 class DashboardSettings(BaseSettings):
-    """These settings with their defaults."""
+    """The settings of a dashboard process, with their defaults."""
 
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore")
 

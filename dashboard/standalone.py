@@ -99,14 +99,14 @@ class _Telemetry:
         REQUEST_ID.set(token_hex(8))
         began, status = time.perf_counter(), 500
 
-        async def send_noted(message: Message) -> None:
+        async def send_recorded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noted)
+            await self._app(scope, receive, send_recorded)
         finally:
             route = self._templates.get(id(scope.get("endpoint")), "other")
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"

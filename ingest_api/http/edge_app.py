@@ -12,7 +12,13 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from ingest_api.http.publish_endpoint import AsgiApp, AsgiScope, Message, Receive, Send, internal_error
-from ingest_api.http.telemetry import REQUEST_ID_HEADER, count_response, log_it_as, log_refusal, request_id_of
+from ingest_api.http.telemetry import (
+    REQUEST_ID_HEADER,
+    count_response,
+    log_refusal,
+    log_under_request_id,
+    request_id_of,
+)
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, error_response
 from runtime.metrics import REQUESTS_REFUSED
@@ -85,9 +91,9 @@ class EdgeApp(FastAPI):
         """Refuse a request or let FastAPI answer it, add its request id to the response, and count it."""
         began, status = time.perf_counter(), 500
         request_id = request_id_of(dict(scope["headers"]))
-        log_it_as(request_id)
+        log_under_request_id(request_id)
 
-        async def send_noted(message: Message) -> None:
+        async def send_recorded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -96,9 +102,9 @@ class EdgeApp(FastAPI):
 
         try:
             if refused:
-                await error_response(refused)(scope, receive, send_noted)
+                await error_response(refused)(scope, receive, send_recorded)
             else:
-                await super().__call__(scope, receive, send_noted)
+                await super().__call__(scope, receive, send_recorded)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             count_response(scope["method"], route, status, time.perf_counter() - began)

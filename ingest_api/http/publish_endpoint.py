@@ -14,7 +14,13 @@ from ingest_api.access.access_control import AccessControl
 from ingest_api.errors import OUTCOME_UNKNOWN
 from ingest_api.http.coalesced_write import FULL_RESPONSE
 from ingest_api.http.dialects import Dialect, DialectOf
-from ingest_api.http.telemetry import REQUEST_ID_HEADER, EndpointTelemetry, log_it_as, reason_of, request_id_of
+from ingest_api.http.telemetry import (
+    REQUEST_ID_HEADER,
+    EndpointTelemetry,
+    log_under_request_id,
+    reason_of,
+    request_id_of,
+)
 from ingest_api.kafka.publisher import Publisher
 from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID, promised
@@ -92,7 +98,7 @@ class PublishingEndpoint:
         except _ClientGoneError:
             return
         except Exception as error:
-            log_it_as(request_id)
+            log_under_request_id(request_id)
             status, answer, extra = self._failed(error, dialect)
         if bucket is not None:
             extra = [*extra, *bucket.headers()]

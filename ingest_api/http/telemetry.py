@@ -44,7 +44,7 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
     return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
 
 
-def log_it_as(request_id: bytes) -> None:
+def log_under_request_id(request_id: bytes) -> None:
     """Have every later log line of the current request name it."""
     REQUEST_ID.set(request_id.decode())
 

@@ -3,7 +3,7 @@
 Fields whose own filter is given are counted without it, each by a query of its own; all others by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -127,26 +127,36 @@ async def _facets(
     table: tuple[str, str],
     asked: Asked,
     all_filters: Conditions,
-    narrowing: Callable[[FacetField], Conditions],
+    conditions_of: Callable[[FacetField], Conditions],
 ) -> Facets:
-    """`table` is its name and that of its time. Raises what the client raises."""
-    alike: list[tuple[Conditions, list[FacetField]]] = [(all_filters, [])]
-    for field in asked.fields:
-        conditions = narrowing(field)
-        same = next((fields for known, fields in alike if known == conditions), None)
-        if same is None:
-            alike.append((conditions, [field]))
-        else:
-            same.append(field)
+    """The facets of a table, given its name and that of its time. Raises what the client raises."""
     found: dict[str, Facet] = {}
     total = 0
-    for conditions, fields in alike:
+    for conditions, fields in _by_conditions(asked.fields, all_filters, conditions_of):
         rows = await reader.rows(*facet_query(*table, conditions, fields, asked))
         counted = {row["field"]: row for row in rows}
         if conditions is all_filters:
             total = counted[TOTAL]["missing"] if TOTAL in counted else 0
         found |= {field.name: _facet(field.name, counted.get(number)) for number, field in enumerate(fields)}
     return Facets(total=total, facets=[found[field.name] for field in asked.fields])
+
+
+def _by_conditions(
+    fields: Iterable[FacetField], all_filters: Conditions, conditions_of: Callable[[FacetField], Conditions]
+) -> list[tuple[Conditions, list[FacetField]]]:
+    """The fields by the conditions under which they are counted; first those under all filters, if only for the total.
+
+    One query counts all fields under the same conditions.
+    """
+    groups: list[tuple[Conditions, list[FacetField]]] = [(all_filters, [])]
+    for field in fields:
+        conditions = conditions_of(field)
+        group = next((members for known, members in groups if known == conditions), None)
+        if group is None:
+            groups.append((conditions, [field]))
+        else:
+            group.append(field)
+    return groups
 
 
 def _facet(name: str, row: dict[str, Any] | None) -> Facet:
