@@ -90,6 +90,13 @@ def test_a_command_in_the_same_folder_finds_the_address_by_itself(running: Up, t
     wrong = sql("SELECT nonsense FROM feedback.feedback")
     assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (1, "", 1)
     assert wrong.stderr.startswith("feedback: Code: 47.")
+    for change in ("DROP VIEW feedback.feedback", "CREATE TABLE made (x UInt8) ENGINE = Memory", "SET readonly = 0"):
+        refused = sql(change)
+        assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)
+        assert "give --write" in refused.stderr
+    assert sql("SELECT 1 AS a SETTINGS max_threads = 1").stdout == "1\n"
+    assert sql("CREATE TABLE made (x UInt8) ENGINE = Memory", "--write").returncode == 0
+    assert sql("DROP TABLE made", "--write").returncode == 0
     assert sql(" ").returncode == 1
     assert sql().returncode == 2
 
