@@ -26,7 +26,7 @@ from runtime.http_errors import ApiError
 from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
-from runtime.log_setup import REQUEST_ID, config, log_what_nobody_catches
+from runtime.log_setup import REQUEST_ID, config, log_uncaught_errors
 from runtime.metrics import REQUEST_SECONDS
 from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
@@ -46,7 +46,7 @@ def serve(api: str, host: str, port: int) -> int:
         print(f"--port: {fault}: free it, or give another.", file=sys.stderr)
         return 2
     dictConfig(config(settings.log_format, dashboard=logging.INFO))
-    log_what_nobody_catches()
+    log_uncaught_errors()
     exit_on_signals()
     shown = f"http://{url_host(host)}:{port}"
     log.info("Dashboard at %s, over the API at %s.", shown, without_password(api))

@@ -18,8 +18,8 @@ from runtime.harmless_names import harmless_with
 from runtime.health_server import serve_health
 from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
-from runtime.listen_addresses import cannot_listen, not_to_be_had
-from runtime.log_setup import config, log_what_nobody_catches
+from runtime.listen_addresses import cannot_listen, listen_failure
+from runtime.log_setup import config, log_uncaught_errors
 from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 
@@ -46,7 +46,7 @@ def main() -> int:
     except ValueError as fault:
         return _refused(f"{fault}.")
     dictConfig(config(settings.log_format, gateway=logging.INFO))
-    log_what_nobody_catches()
+    log_uncaught_errors()
     health = LoopHealth()
     app = _app(settings, client, health)
     if settings.metrics_port:
@@ -55,7 +55,7 @@ def main() -> int:
                 settings.metrics_host, settings.metrics_port, registry_of("gateway"), health.liveness, health.readiness
             )
         except OSError as error:
-            place = not_to_be_had(settings.metrics_host, settings.metrics_port, error)
+            place = listen_failure(settings.metrics_host, settings.metrics_port, error)
             return _refused(f"FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.")
     exit_on_signals()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)

@@ -13,7 +13,7 @@ from gateway.header_bytes import write_byte_for_byte
 from gateway.log_queue import LogQueue
 from gateway.request_log import PROVIDER, provider_of
 from gateway.settings import GatewaySettings
-from gateway.upstreams import CUSTOM_HOST, Upstream, chosen
+from gateway.upstreams import CUSTOM_HOST, Upstream, select_upstream
 from runtime.background_tasks import BackgroundTask
 from runtime.gateway_metrics import GATEWAY_CALL_SECONDS
 from runtime.http_errors import ApiError
@@ -93,7 +93,7 @@ class GatewayApp:
             raise refused
         if scope["method"] in _NO_CALLS:
             raise ApiError(f"{scope['method']} does not pass this gateway", status=405)
-        return chosen(self._upstream, self._allowed, headers.get(CUSTOM_HOST))
+        return select_upstream(self._upstream, self._allowed, headers.get(CUSTOM_HOST))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

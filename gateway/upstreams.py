@@ -61,7 +61,7 @@ def upstream_of(text: str) -> Upstream:
     return Upstream(parts.scheme, host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
-def chosen(default: Upstream | None, allowed: Sequence[Upstream], named: bytes | None) -> Upstream:
+def select_upstream(default: Upstream | None, allowed: Sequence[Upstream], named: bytes | None) -> Upstream:
     """The upstream of a call, given the value of its header. ApiError where it may not go there, or nowhere."""
     if named is None:
         if default is None:

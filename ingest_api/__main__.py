@@ -16,7 +16,7 @@ from runtime.garbage_collection import configure_gc
 from runtime.http_server import exit_on_signals, serve_http
 from runtime.idle_clients import Connections
 from runtime.listen_addresses import cannot_listen
-from runtime.log_setup import config, log_what_nobody_catches
+from runtime.log_setup import config, log_uncaught_errors
 from runtime.settings_errors import load_or_print
 
 # Files beside client connections: connections to Kafka, logs, libraries.
@@ -38,7 +38,7 @@ def main(extend: Callable[[EdgeApp], None] = lambda _: None) -> int:
         return 2
     # aiokafka logs every failed attempt; the producer connection logs their outcome.
     dictConfig(config(settings.log_format, ingest_api=logging.INFO, aiokafka=logging.CRITICAL + 1))
-    log_what_nobody_catches()
+    log_uncaught_errors()
     exit_on_signals()
     app = create_app(settings)
     _log_start(settings, app.api_keys.is_closed)

@@ -66,25 +66,25 @@ def add_publishing_endpoints(
 ) -> None:
     """Add the publishing endpoints to an app, for its direct calls and as routes."""
 
-    def spoken(telemetry: EndpointTelemetry, dialect_of: DialectOf, scope: Scope) -> PublishingEndpoint:
+    def dialect_endpoint(telemetry: EndpointTelemetry, dialect_of: DialectOf, scope: Scope) -> PublishingEndpoint:
         return PublishingEndpoint(publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry)
 
     def endpoint(telemetry: EndpointTelemetry, decide: Decide, message: str) -> PublishingEndpoint:
         dialect = Dialect(decide, answer_of(message, "feedback_ids"))
-        return spoken(telemetry, lambda _: dialect, "feedback.write")
+        return dialect_endpoint(telemetry, lambda _: dialect, "feedback.write")
 
     created, logged = EndpointTelemetry("POST", _FEEDBACK, "create"), EndpointTelemetry("POST", _LOGS, "request")
     updated, deleted = EndpointTelemetry("PUT", _ONE, "update"), EndpointTelemetry("DELETE", _ONE, "delete")
     feedback_calls = ByMethod(POST=endpoint(created, calls.create, "Feedback successfully saved"))
     exported = EndpointTelemetry("POST", _TRACES, "request")
     plain_logs = Dialect(calls.log, answer_of("Logs successfully saved", "ids"))
-    log_calls = ByMethod(POST=spoken(logged, calls.otlp.or_of_logs(plain_logs), "logs.write"))
+    log_calls = ByMethod(POST=dialect_endpoint(logged, calls.otlp.or_of_logs(plain_logs), "logs.write"))
     app.publishing = {
         _FEEDBACK: feedback_calls,
         f"{_FEEDBACK}/": feedback_calls,
         _LOGS: log_calls,
         f"{_LOGS}/": log_calls,
-        _TRACES: ByMethod(POST=spoken(exported, calls.otlp.of_spans, "logs.write")),
+        _TRACES: ByMethod(POST=dialect_endpoint(exported, calls.otlp.of_spans, "logs.write")),
     }
     app.one_feedback = ByMethod(
         PUT=endpoint(updated, calls.update, "Feedback successfully updated"),

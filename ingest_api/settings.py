@@ -74,13 +74,13 @@ class Settings(BaseSettings):
 
     @field_validator("evaluation_scores")
     @classmethod
-    def _scaled(cls, text: str) -> str:
+    def _valid_scores(cls, text: str) -> str:
         scales_in(text)
         return text
 
     @field_validator("environments")
     @classmethod
-    def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _valid_environments(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         # Each is a partition of the tables, so their number is the operator's own choice and small.
         if not all(_ENVIRONMENT.fullmatch(name) for name in names) or not 1 <= len(names) <= 50:
             raise ValueError(

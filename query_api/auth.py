@@ -52,7 +52,7 @@ def install_auth(app: FastAPI, authenticator: ApiKeyAuthenticator) -> None:
     app.state.authenticator = authenticator
 
 
-def _with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
+def _caller_with(scope: Scope | None) -> Callable[[Request], Awaitable[Caller]]:
     async def caller(request: Request) -> Caller:
         authenticator: ApiKeyAuthenticator = request.app.state.authenticator
         at_ms = now_ms()
@@ -74,17 +74,17 @@ def require_scope(caller: Caller, scope: Scope, what: str) -> None:
         )
 
 
-FeedbackReader = Annotated[Caller, Depends(_with("feedback.read"))]
+FeedbackReader = Annotated[Caller, Depends(_caller_with("feedback.read"))]
 """A caller who may read feedback (scope feedback.read)."""
 
-LogsReader = Annotated[Caller, Depends(_with("logs.read"))]
+LogsReader = Annotated[Caller, Depends(_caller_with("logs.read"))]
 """A caller who may read request logs (scope logs.read)."""
 
-AnalyticsReader = Annotated[Caller, Depends(_with("analytics.read"))]
+AnalyticsReader = Annotated[Caller, Depends(_caller_with("analytics.read"))]
 """A caller who may read analytics (scope analytics.read)."""
 
-AdminCaller = Annotated[Caller, Depends(_with("admin"))]
+AdminCaller = Annotated[Caller, Depends(_caller_with("admin"))]
 """A caller who may do everything in the workspace (scope admin)."""
 
-AnyCaller = Annotated[Caller, Depends(_with(None))]
+AnyCaller = Annotated[Caller, Depends(_caller_with(None))]
 """A caller with any valid key, or anybody while the server is open."""

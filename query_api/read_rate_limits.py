@@ -39,10 +39,10 @@ class _Telling:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        async def telling(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             bucket = scope.get("state", {}).get(_BUCKET)
             if bucket is not None and message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *bucket.headers()]
             await send(message)
 
-        await self._app(scope, receive, telling)
+        await self._app(scope, receive, send_with_limits)

@@ -13,7 +13,7 @@ from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, retry_after
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
 from runtime.times import to_the_minute
-from schemas.api_keys import ADMIN, SCOPES, ApiKey, Scope, presented
+from schemas.api_keys import ADMIN, SCOPES, ApiKey, Scope, presented_key
 
 STALE_AFTER_MS = 60_000
 
@@ -102,7 +102,7 @@ class ApiKeyAuthenticator:
                 " `feedback keys create` makes one",
                 param,
             )
-        given = presented(value)
+        given = presented_key(value)
         if given is None:
             raise _unauthenticated(_no_key(value), param)
         key = self.store.get(given.key_id)
@@ -136,7 +136,7 @@ def how_ended(key: ApiKey, now_ms: int) -> str:
 def _refuse_unknown_key(store: ApiKeyStore, value: bytes | None) -> None:
     """Refuse a key that an open server does not know. It may be the first key, made a moment ago: it closes the server
     as soon as it is known here, and what it publishes belongs into its own workspace."""
-    given = presented(value) if value and _KEY_PREFIX in value else None
+    given = presented_key(value) if value and _KEY_PREFIX in value else None
     if given is not None and store.get(given.key_id) is None:
         raise _unauthenticated(
             f"no API key {given.key_id} is known here: a new key is known within seconds, and while there is none"
@@ -147,8 +147,8 @@ def _refuse_unknown_key(store: ApiKeyStore, value: bytes | None) -> None:
 
 def _refuse_two_keys(value: bytes, bearer: bytes) -> None:
     # Authorization may carry the key of an AI provider, which is none of this server's.
-    other = presented(bearer)
-    if other is not None and other != presented(value):
+    other = presented_key(bearer)
+    if other is not None and other != presented_key(value):
         raise ApiError(
             "x-portkey-api-key and Authorization hold different API keys: send one of them", KEY_HEADER.decode()
         )

@@ -43,7 +43,7 @@ class MemoryWatch:
         self._resident, self._collect = resident, collect
         self._least = resident()
 
-    def look(self) -> None:
+    def collect_if_grown(self) -> None:
         """Collect if memory has grown that much."""
         now = self._resident()
         if now - self._least > max(_LEAST_GROWTH_BYTES, self._least // 4):
@@ -58,4 +58,4 @@ async def watch_memory() -> None:
     watch = MemoryWatch()
     while True:
         await asyncio.sleep(_EVERY_S)
-        watch.look()
+        watch.collect_if_grown()

@@ -12,7 +12,7 @@ def cannot_listen(host: str, port: int) -> str:
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return not_to_be_had(host, port, error)
+        return listen_failure(host, port, error)
     for family, kind, protocol, _, address in places:
         try:
             with socket.socket(family, kind, protocol) as tried:
@@ -22,9 +22,9 @@ def cannot_listen(host: str, port: int) -> str:
             failed.append(error)
     # A host name may have addresses of a family that this machine does not support.
     refused = [error for error in failed if error.errno in _REFUSED or len(failed) == len(places)]
-    return not_to_be_had(host, port, refused[0]) if refused else ""
+    return listen_failure(host, port, refused[0]) if refused else ""
 
 
-def not_to_be_had(host: str, port: int, error: OSError) -> str:
+def listen_failure(host: str, port: int, error: OSError) -> str:
     """The message about an address that cannot be had, as half a sentence."""
     return f"port {port} on {host} cannot be had ({error.strerror})"

@@ -106,7 +106,7 @@ def fields(**values: Any) -> dict[str, dict[str, Any]]:
     return {"fields": values}
 
 
-def promised(**values: Any) -> dict[str, Any]:
+def promised_fields(**values: Any) -> dict[str, Any]:
     """The same for a line that a caller is told to look for: it is never left out."""
     return fields(**values) | {"promised": True}
 
@@ -131,7 +131,7 @@ def config(format_: Format, **levels: int) -> dict[str, Any]:
     }
 
 
-def log_what_nobody_catches() -> None:
+def log_uncaught_errors() -> None:
     """Log exceptions that end the program or a thread in the same format as everything else."""
 
     def log_it(kind: type[BaseException], error: BaseException | None) -> None:

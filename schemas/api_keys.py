@@ -112,7 +112,7 @@ def new_key(
     return secret, record
 
 
-def presented(header: bytes) -> Presented | None:
+def presented_key(header: bytes) -> Presented | None:
     """The key in the value of a header; None if it does not have the form of a key."""
     match = _PRESENTED.fullmatch(header)
     return Presented(match[2].decode(), match[1]) if match else None

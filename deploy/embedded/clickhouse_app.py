@@ -19,7 +19,7 @@ from deploy.embedded.clickhouse_answers import Answer, BadRequestError, content_
 from deploy.embedded.clickhouse_engine import Engine, StatementFailedError, summary_header
 from deploy.embedded.clickhouse_login import refused_login
 from deploy.embedded.clickhouse_statement import Statement, read_statement
-from deploy.embedded.clickhouse_stream import Receive, Send, send_while_read, unless, until_gone, written_by
+from deploy.embedded.clickhouse_stream import Receive, Send, result_unless_gone, send_while_read, until_gone, written_by
 from runtime.request_origin import refusal
 
 _T = TypeVar("_T")
@@ -127,7 +127,7 @@ class ClickHouseHTTP:
         try:
             async with written_by(write, self._engine.kill_writing_into) as read:
                 assert job is not None
-                first = await unless(gone, read())
+                first = await result_unless_gone(gone, read())
                 error = None if first or gone.done() else (await asyncio.wait([job]) and job.exception())
                 if isinstance(error, StatementFailedError):
                     return await _send(send, failure(error.code, error.name, str(error), common))

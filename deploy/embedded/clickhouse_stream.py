@@ -70,11 +70,11 @@ async def send_while_read(
     chunk: bytes | None = first
     while chunk:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        chunk = await unless(gone, read())
+        chunk = await result_unless_gone(gone, read())
     return chunk is not None
 
 
-async def unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, _T]) -> _T | None:
+async def result_unless_gone(gone: asyncio.Future[None], work: Coroutine[Any, Any, _T]) -> _T | None:
     """The result of the work; None if the client leaves before."""
     task = asyncio.ensure_future(work)
     both: list[asyncio.Future[Any]] = [task, gone]

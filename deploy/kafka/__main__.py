@@ -30,7 +30,7 @@ def main() -> int:
         broker.start()
         print(f"Kafka ready on {broker.bootstrap}", flush=True)
         broker.wait()
-        print(broker.death(), file=sys.stderr)
+        print(broker.why_ended(), file=sys.stderr)
         return 1
     except KafkaError as error:
         print(error, file=sys.stderr)

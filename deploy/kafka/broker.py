@@ -150,7 +150,7 @@ class KafkaBroker:
             self.process = subprocess.Popen(command(self.data_dir, self.heap), stdout=log, stderr=log)
         # In a separate thread, because the caller may run in an event loop.
         with ThreadPoolExecutor(1) as thread:
-            waiting = wait_until_ready(self.bootstrap, self.deadline, self.death)
+            waiting = wait_until_ready(self.bootstrap, self.deadline, self.why_ended)
             try:
                 thread.submit(asyncio.run, waiting).result()
             except BaseException:
@@ -178,7 +178,7 @@ class KafkaBroker:
             self.process.kill()
             self.process.wait()
 
-    def death(self) -> str | None:
+    def why_ended(self) -> str | None:
         """Why the started broker has ended, in one sentence; None while it runs."""
         if self.process is None or self.process.poll() is None:
             return None

@@ -74,7 +74,7 @@ class BrokerLosses:
         """Ask the edge at this address before it sends anything to the next broker."""
         self._sent_before, self._sent = self._sent, await acknowledged(host, port, start)
 
-    async def tell(self, base: int) -> None:
+    async def report(self, base: int) -> None:
         """Note and report the losses of the log with this offset base. Its workers must have ended."""
         lost: int | None = None
         if self._sent is not None and self._sent_before is not None:

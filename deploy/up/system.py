@@ -182,7 +182,7 @@ class System:
         if self.setup.is_broker_embedded:
             highest = await wait_for_highest_sequence(self.setup.clickhouse_url)
             if self._offset_base is not None:
-                await self._losses.tell(self._offset_base)
+                await self._losses.report(self._offset_base)
             self._offset_base = offset_base(highest, self._offset_base)
         elif self.setup.runs_kafka:
             kept = self.options.data_dir / "kafka" / "offset_base"

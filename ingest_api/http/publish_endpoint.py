@@ -23,7 +23,7 @@ from ingest_api.http.telemetry import (
 )
 from ingest_api.kafka.publisher import Publisher
 from runtime.http_errors import ApiError
-from runtime.log_setup import REQUEST_ID, promised
+from runtime.log_setup import REQUEST_ID, promised_fields
 from runtime.request_headers import headers_of
 
 AsgiScope = MutableMapping[str, Any]
@@ -127,7 +127,7 @@ class PublishingEndpoint:
 
 def internal_error() -> ApiError:
     """Log the current exception; returns the 500 that names the request."""
-    log.exception("internal error", extra=promised())
+    log.exception("internal error", extra=promised_fields())
     message = f"internal error: look for {REQUEST_ID.get()} in the edge's log"
     return ApiError(message, status=500, headers=[_not_to_be_repeated()], reason="internal")
 

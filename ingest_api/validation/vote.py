@@ -47,13 +47,15 @@ def undo(headers: Mapping[bytes, bytes], claims: VoteClaims, call: CallContext) 
 def _item(sent: Mapping[str, Any], claims: VoteClaims, limits: BodyLimits) -> FeedbackItem:
     if sent["value"] not in claims.values:
         allowed = ", ".join(map(str, claims.values))
-        raise _widened(f"value must be one of those that the token allows, {allowed}, got {sent['value']}", "value")
+        raise _beyond_token(
+            f"value must be one of those that the token allows, {allowed}, got {sent['value']}", "value"
+        )
     for name in ("trace_id", "weight"):
         given, fixed = sent.get(name), getattr(claims, name)
         if given is not None and given != fixed:
-            raise _widened(f"{name} is {shown(fixed)} in the token, got {shown(given)}: leave it out", name)
+            raise _beyond_token(f"{name} is {shown(fixed)} in the token, got {shown(given)}: leave it out", name)
     if sent.get("metadata"):
-        raise _widened("metadata is fixed by the token: leave it out, and send words as comment", "metadata")
+        raise _beyond_token("metadata is fixed by the token: leave it out, and send words as comment", "metadata")
     comment = sent.get(COMMENT)
     # Whoever made the token in a process of its own may have put in what cannot be stored.
     fixed = parse(dump(claims.metadata), "the token's metadata", "metadata")
@@ -69,7 +71,7 @@ def _place(headers: Mapping[bytes, bytes], claims: VoteClaims, call: CallContext
     if len(name) > MOST_VOTE_NAME_CHARS:
         raise ApiError(f"{field} must have at most {MOST_VOTE_NAME_CHARS} characters, got {len(name)}", field)
     if claims.votes == "one" and name:
-        raise _widened(f"the token allows one vote: leave out {field}, which names one of many", field)
+        raise _beyond_token(f"the token allows one vote: leave out {field}, which names one of many", field)
     if claims.votes == "many" and not name:
         raise ApiError(f"{field} is required, because the token allows many votes: give each vote a name", field)
     trace_id = canonical_trace_id(claims.trace_id)
@@ -77,5 +79,5 @@ def _place(headers: Mapping[bytes, bytes], claims: VoteClaims, call: CallContext
     return trace_hash, str(vote_id(trace_hash, call.workspace, trace_id, claims.voter, name))
 
 
-def _widened(message: str, param: str) -> ApiError:
+def _beyond_token(message: str, param: str) -> ApiError:
     return ApiError(message, param, 403)

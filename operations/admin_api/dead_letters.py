@@ -31,7 +31,7 @@ from operations.dead_letters.letters import WHAT_TO_DO, Filter, Letter, Position
 from operations.dead_letters.selection import select
 from query_api.auth import REFUSALS, AdminCaller, Caller
 from query_api.errors import example
-from query_api.filters.cursors import only, openapi_page_parameters, page_size_in
+from query_api.filters.cursors import openapi_page_parameters, page_size_in, refuse_unknown
 from query_api.filters.parameters import parameter
 from query_api.json_body import json_body
 from runtime.http_errors import ApiError
@@ -63,7 +63,7 @@ def create_router(commands: Commands) -> APIRouter:
     )
     async def list_dead_letters(request: Request, caller: AdminCaller) -> DeadLetterPage:
         query = request.query_params
-        only(query, ("reason", "cursor", "page_size"))
+        refuse_unknown(query, ("reason", "cursor", "page_size"))
         size = page_size_in(query)
         wanted = Filter(reason=query.get("reason", ""), workspaces=_visible_to(caller), after=_position_in(query))
 

@@ -55,7 +55,7 @@ class FoundSums:
     @property
     def all(self) -> Sums:
         """Of everything that was asked for, where models were not."""
-        return together(self.sums.values())
+        return sum_of(self.sums.values())
 
     def points(self) -> list[tuple[datetime, Sums]]:
         """Every bucket's start, in the zone asked for, and its sums."""
@@ -63,7 +63,7 @@ class FoundSums:
         return [(start.astimezone(self.asked.zone), self.sums.get((start, ""), Sums())) for start in starts]
 
 
-def together(parts: Iterable[Sums]) -> Sums:
+def sum_of(parts: Iterable[Sums]) -> Sums:
     """All of them as one group."""
     return reduce(add, parts, Sums())
 

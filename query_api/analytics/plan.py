@@ -62,7 +62,7 @@ def plan(filters: LogFilters, when: Timeline, by: Dimension | None, now: datetim
     """What to read for numbers by bucket, and by one dimension too if so asked."""
     rows = rows_alone(when)
     asked = _asked(filters)
-    if asked is None or any(cut != _hour(cut) for cut in when.starts[1:]):
+    if asked is None or any(cut != _hour_of(cut) for cut in when.starts[1:]):
         return rows
     environments = tuple(values for dimension, values in asked if dimension == "environment")
     dimensions = {dimension for dimension, _ in asked} | ({by} if by else set())
@@ -73,8 +73,8 @@ def plan(filters: LogFilters, when: Timeline, by: Dimension | None, now: datetim
     # A feedback on several models counts once, however many of them are asked for.
     if by != "model" and "model" in dimensions and any(len(values) > 1 for values in keys):
         return rows
-    days = all(cut == _day(cut) for cut in when.starts[1:])
-    pieces = _pieces(when.since, min(when.until, _hour(now - FRESH)), when.until, days)
+    days = all(cut == _day_of(cut) for cut in when.starts[1:])
+    pieces = _pieces(when.since, min(when.until, _hour_of(now - FRESH)), when.until, days)
     return Plan(pieces, next(iter(dimensions), "all"), keys, environments)
 
 
@@ -93,11 +93,11 @@ def _asked(filters: LogFilters) -> list[tuple[Dimension, tuple[str, ...]]] | Non
 
 
 def _pieces(since: datetime, settled: datetime, until: datetime, days: bool) -> tuple[Piece, ...]:
-    first_hour, last_hour = _up(since, HOUR), _hour(settled)
+    first_hour, last_hour = _rounded_up(since, HOUR), _hour_of(settled)
     cuts: list[tuple[Source, datetime]] = [("rows", since)]
     if first_hour < last_hour:
         cuts.append(("hour", first_hour))
-        first_day, last_day = _up(since, DAY), _day(settled)
+        first_day, last_day = _rounded_up(since, DAY), _day_of(settled)
         if days and first_day < last_day:
             cuts += [("day", first_day), ("hour", last_day)]
         cuts.append(("rows", last_hour))
@@ -105,14 +105,14 @@ def _pieces(since: datetime, settled: datetime, until: datetime, days: bool) -> 
     return tuple(Piece(source, start, end) for (source, start), end in zip(cuts, ends, strict=True) if start < end)
 
 
-def _hour(at: datetime) -> datetime:
+def _hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _day(at: datetime) -> datetime:
-    return _hour(at).replace(hour=0)
+def _day_of(at: datetime) -> datetime:
+    return _hour_of(at).replace(hour=0)
 
 
-def _up(at: datetime, unit: timedelta) -> datetime:
-    whole = _hour(at) if unit == HOUR else _day(at)
+def _rounded_up(at: datetime, unit: timedelta) -> datetime:
+    whole = _hour_of(at) if unit == HOUR else _day_of(at)
     return whole if whole == at else whole + unit

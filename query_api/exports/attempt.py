@@ -43,18 +43,18 @@ class Attempt:
             return ExportProgress(self.rows_total, 0)
         return ExportProgress(self.rows_total, self.part.rows_done, self.part.bytes_written)
 
-    async def tell(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
+    async def record_state(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how far it is. Raises what the client raises."""
         content: dict[str, Any] = {"state": state, "error": error, **vars(progress or self.progress)}
         await self.store.note(self.workspace, self.export_id, "run", content, self.attempt, self.runner)
 
-    async def tell_end(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
+    async def record_end(self, state: str, progress: ExportProgress | None = None, error: str | None = None) -> None:
         """Note how it ended, again until ClickHouse takes it; given up after ten minutes."""
         EXPORTS.add(state)
         async with asyncio.timeout(_TOLD_WITHIN_S):
             while True:
                 try:
-                    return await self.tell(state, progress, error)
+                    return await self.record_state(state, progress, error)
                 except (ClickHouseError, ClientError, OSError) as away:
                     log.warning("the end of export %s cannot be stored: %s", self.export_id, away)
                 await asyncio.sleep(_PAUSE_S)
@@ -63,11 +63,11 @@ class Attempt:
         """See what the exports of the workspace take. Raises what the client raises."""
         self.reported_sizes = (await self.store.usage(self.workspace, self.keep))[0].sizes
 
-    async def tell_until_cancelled(self, beat_s: float) -> None:
+    async def record_until_cancelled(self, beat_s: float) -> None:
         """Note how far it is at every beat; return when it was cancelled or deleted, or another attempt has begun."""
         while True:
             with contextlib.suppress(ClickHouseError, ClientError, OSError):
-                await self.tell("running")
+                await self.record_state("running")
                 if self.part is not None:
                     self.part.touch()
                     await self.look_at_others()

@@ -64,7 +64,7 @@ class Order:
         named = self.kind == "feedback" or not set(ALWAYS[self.kind]).isdisjoint(self.columns)
         return named or not ABOUT_FEEDBACK.isdisjoint(self.filters)
 
-    def asked(self, workspace: str) -> LogFilters | FeedbackFilters:
+    def as_filters(self, workspace: str) -> LogFilters | FeedbackFilters:
         """The filters of requests, or of feedback, as a structure without paging. Raises ApiError."""
         given = {name: value for name, value in self.filters.items() if name not in ("page_size", "current_page")}
         return filters_in(given, workspace) if self.kind == "logs" else feedback_filters_in(given, workspace)
@@ -102,7 +102,7 @@ def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = Tru
         with_feedback=with_feedback,
     )
     # Both raise where something is wrong, so that the caller learns it now and not when the export runs.
-    order.asked(workspace)
+    order.as_filters(workspace)
     _ = order.page
     return order
 

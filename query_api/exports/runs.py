@@ -29,7 +29,7 @@ from query_api.filters.conditions import Conditions, conditions_on_requests
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from runtime.background_tasks import BackgroundTask
-from runtime.log_setup import promised
+from runtime.log_setup import promised_fields
 from runtime.metrics import EXPORT_DISK_FREE
 
 _BEATS_A_LEASE = 6
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 def conditions_of(order: Order, workspace: str) -> Conditions:
     """What must hold of a row of the export. Raises ApiError."""
-    filters = order.asked(workspace)
+    filters = order.as_filters(workspace)
     if isinstance(filters, FeedbackFilters):
         return conditions_on_listed_feedback(filters, "r")
     return conditions_on_requests(filters, "r")
@@ -139,7 +139,7 @@ class Runs:
         task.add_done_callback(self._tasks.discard)
 
     async def _see_through(self, run: Attempt, path: Path) -> None:
-        beat = asyncio.create_task(run.tell_until_cancelled(self._beat_s))
+        beat = asyncio.create_task(run.record_until_cancelled(self._beat_s))
         work = asyncio.create_task(self._write(run, path))
         try:
             await asyncio.wait([beat, work], return_when=asyncio.FIRST_COMPLETED)
@@ -147,17 +147,17 @@ class Runs:
                 return beat.result()
             beat.cancel()
             rows, size = await work
-            await run.tell_end("success", progress=ExportProgress(rows, rows, size))
+            await run.record_end("success", progress=ExportProgress(rows, rows, size))
         except asyncio.CancelledError:
             async with asyncio.timeout(2):
-                await run.tell("failed", error="The process that ran it was stopped. Start it again.")
+                await run.record_state("failed", error="The process that ran it was stopped. Start it again.")
             raise
         except (ClickHouseError, ClientError, DamagedFileError, NoRoomError, OSError) as error:
             log.warning("export %s failed: %s", run.export_id, error)
-            await run.tell_end("failed", error=told_of(error))
+            await run.record_end("failed", error=told_of(error))
         except Exception as error:
-            log.exception("export %s failed", run.export_id, extra=promised())
-            await run.tell_end("failed", error=f"An error in the program, see the log of the api: {error!r}")
+            log.exception("export %s failed", run.export_id, extra=promised_fields())
+            await run.record_end("failed", error=f"An error in the program, see the log of the api: {error!r}")
         finally:
             for task in (beat, work):
                 task.cancel()

@@ -59,7 +59,7 @@ def page_size_in(query: QueryParams) -> int:
     return int(size)
 
 
-def only(query: QueryParams, names: tuple[str, ...]) -> None:
+def refuse_unknown(query: QueryParams, names: tuple[str, ...]) -> None:
     """ApiError for a parameter that is none of these."""
     for name in query:
         if name not in names:

@@ -49,7 +49,7 @@ async def feedback_page(
         rows += found
         if len(rows) == count:
             break
-        sought.held(len(found), count - len(rows))
+        sought.adapt_to(len(found), count - len(rows))
     return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
 
 

@@ -12,7 +12,7 @@ from query_api.clickhouse import Engines
 from query_api.errors import example
 from query_api.reading.pending_records import PendingRecords
 from query_api.reading.receipts import Receipt, queued, receipt
-from query_api.reading.stored_feedback import stored
+from query_api.reading.stored_feedback import read_stored
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
@@ -32,13 +32,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
 
     async def find(workspace: str, identity: UUID) -> Receipt | None:
         feedback_id, trace_hash = str(identity), trace_hash_of(identity)
-        found = receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
+        found = receipt(feedback_id, await read_stored(reader, workspace, feedback_id, trace_hash))
         if found is not None:
             return found
         if await pending.hold(workspace, feedback_id, trace_hash):
             return queued(feedback_id)
         # It may have been stored while Kafka was asked.
-        return receipt(feedback_id, await stored(reader, workspace, feedback_id, trace_hash))
+        return receipt(feedback_id, await read_stored(reader, workspace, feedback_id, trace_hash))
 
     @router.get(
         "/v1/feedback/{feedback_id}",

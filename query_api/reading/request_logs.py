@@ -140,7 +140,7 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
         rows += found
         if len(rows) == count:
             break
-        sought.held(len(found), count - len(rows))
+        sought.adapt_to(len(found), count - len(rows))
     return rows
 
 

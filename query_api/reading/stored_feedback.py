@@ -47,7 +47,7 @@ class Stored:
     dead: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
+async def read_stored(reader: Reader, workspace: str, feedback_id: str, trace_hash: int) -> Stored:
     """Read it. Raises what the client raises."""
     asked = {"hash": trace_hash, "id": feedback_id, "workspace": workspace}
     creates, dead = await answers_of(

@@ -41,7 +41,7 @@ class Windows:
             self._until = min(after_place, filters.until) if filters.until else after_place
         self._growth = _GROWTH
 
-    def held(self, found: int, missing: int) -> None:
+    def adapt_to(self, found: int, missing: int) -> None:
         """The latest window held so many rows and so many are missing: the next is as long as it takes for these."""
         self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found)) if found else _GROWTH
 

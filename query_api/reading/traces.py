@@ -15,7 +15,15 @@ from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.current_rows import RANK
 from query_api.errors import example
 from query_api.filters.conditions import conditions_on_requests
-from query_api.filters.cursors import Place, add_place, cursor_of, only, openapi_page_parameters, page_size_in, place_in
+from query_api.filters.cursors import (
+    Place,
+    add_place,
+    cursor_of,
+    openapi_page_parameters,
+    page_size_in,
+    place_in,
+    refuse_unknown,
+)
 from query_api.filters.parameters import LogFilters, parameter
 from query_api.reading.request_log_items import COLUMNS, RequestLogFields, fields_of
 from query_api.reading.span_tree import Span, in_tree_order
@@ -145,7 +153,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         _: FeedbackReader,
     ) -> Trace:
         query, workspace = request.query_params, caller.workspace
-        only(query, _PARAMETERS)
+        refuse_unknown(query, _PARAMETERS)
         trace_id, count = canonical_trace_id(trace_id), page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
         of_trace = {"workspace": workspace, "trace_id": trace_id}

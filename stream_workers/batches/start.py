@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 
 from runtime.background_tasks import exit_code
 from runtime.health_server import serve_health
-from runtime.listen_addresses import not_to_be_had
-from runtime.log_setup import config, log_what_nobody_catches
+from runtime.listen_addresses import listen_failure
+from runtime.log_setup import config, log_uncaught_errors
 from runtime.metrics_registry import registry_of
 from runtime.settings_errors import load_or_print
 from stream_workers.health import HEALTH
@@ -78,13 +78,13 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         try:
             serve_health(read.metrics_host, read.metrics_port, registry_of(name), HEALTH.liveness, HEALTH.readiness)
         except OSError as error:
-            place = not_to_be_had(read.metrics_host, read.metrics_port, error)
+            place = listen_failure(read.metrics_host, read.metrics_port, error)
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)
             return 2
     if fault := _kafka_fault(read.kafka_bootstrap):
         print(f"feedback {name}: {fault}", file=sys.stderr)
         return 1
-    log_what_nobody_catches()
+    log_uncaught_errors()
     sys.meta_path.insert(0, _NoPandas())
     worker = faust.Worker(
         build(read),

@@ -140,9 +140,9 @@ async def test_records_and_committed_offsets_survive_kill_9_and_restarts_on_othe
         assert await consume(again.bootstrap, 2) == [b"c", b"d"]
         before = again.bootstrap
         again.stop()
-        assert again.death() is not None
+        assert again.why_ended() is not None
         again.start()
-        assert (again.bootstrap, again.death()) == (before, None), "a stopped broker starts at the same address"
+        assert (again.bootstrap, again.why_ended()) == (before, None), "a stopped broker starts at the same address"
         assert await committed(again.bootstrap) == 4
     finally:
         again.stop()
@@ -155,7 +155,7 @@ def test_a_formatting_that_was_interrupted_is_done_again_and_what_kafka_itself_r
     identity = crashing.data_dir / "log" / "meta.properties"
     identity.unlink()
     crashing.start()
-    assert crashing.death() is None
+    assert crashing.why_ended() is None
     crashing.kill()
     identity.write_text(identity.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(KafkaError, match="Stored node id 7 doesn't match previous node id 1"):

@@ -13,7 +13,7 @@ from query_api.clickhouse import Engines, Reader
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
 from query_api.reading.feedback_page import feedback_page
-from query_api.reading.stored_feedback import stored
+from query_api.reading.stored_feedback import read_stored
 from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
 from query_api.reading.trace_summaries import summaries_with_pairs
 from query_api.settings import QuerySettings
@@ -76,7 +76,7 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, name
 
 
 async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
-    found = {each: (await stored(reader, WORKSPACE, each, trace_hash_of(UUID(each)))).row for each in ids}
+    found = {each: (await read_stored(reader, WORKSPACE, each, trace_hash_of(UUID(each)))).row for each in ids}
     return {
         each: (row["value"], row["weight"], row["_user"], row["models"])
         for each, row in found.items()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.upstreams import Upstream, chosen, upstream_of
+from gateway.upstreams import Upstream, select_upstream, upstream_of
 from runtime.http_errors import ApiError
 
 OPENAI = upstream_of("https://api.openai.com")
@@ -84,9 +84,9 @@ def test_no_path_leads_out_of_that_of_the_upstream(path: bytes) -> None:
 
 
 def test_a_header_may_name_what_is_allowed_and_the_upstream_itself() -> None:
-    assert chosen(OPENAI, [LOCAL], None) == OPENAI
-    assert chosen(OPENAI, [LOCAL], b"http://127.0.0.1:11434/models/v1/") == LOCAL
-    assert str(chosen(OPENAI, [], b"https://api.openai.com/v1")) == "https://api.openai.com/v1"
+    assert select_upstream(OPENAI, [LOCAL], None) == OPENAI
+    assert select_upstream(OPENAI, [LOCAL], b"http://127.0.0.1:11434/models/v1/") == LOCAL
+    assert str(select_upstream(OPENAI, [], b"https://api.openai.com/v1")) == "https://api.openai.com/v1"
 
 
 @pytest.mark.parametrize(
@@ -107,20 +107,20 @@ def test_a_header_may_name_what_is_allowed_and_the_upstream_itself() -> None:
 )
 def test_any_other_address_is_forbidden(named: bytes) -> None:
     with pytest.raises(ApiError, match="FEEDBACK_GATEWAY_ALLOWED_UPSTREAMS") as refused:
-        chosen(OPENAI, [LOCAL], named)
+        select_upstream(OPENAI, [LOCAL], named)
     assert refused.value.status == 403
 
 
 def test_a_call_with_nowhere_to_go_is_told_so() -> None:
     with pytest.raises(ApiError, match="no upstream of its own"):
-        chosen(None, [LOCAL], None)
+        select_upstream(None, [LOCAL], None)
 
 
 @example(b"https://api.openai.com\x00.evil.example")
 @given(st.binary(max_size=40).map(lambda tail: b"https://api.openai.com" + tail) | st.binary(max_size=60))
 def test_whatever_the_header_says_the_call_stays_at_an_allowed_server(named: bytes) -> None:
     try:
-        found = chosen(None, [OPENAI, LOCAL], named)
+        found = select_upstream(None, [OPENAI, LOCAL], named)
     except ApiError:
         return
     assert found.place in (OPENAI.place, LOCAL.place)

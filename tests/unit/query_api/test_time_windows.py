@@ -32,7 +32,7 @@ def test_each_moment_that_is_asked_for_lies_in_one_window(
     for window in windows:
         found.append(window)
         if len(found) <= len(held):
-            windows.held(*held[len(found) - 1])
+            windows.adapt_to(*held[len(found) - 1])
     assert len(found) < 20
     holding = [each for each in found if _holds(each, at)]
     assert len(holding) == asked
@@ -57,7 +57,7 @@ def test_a_window_is_as_long_as_the_one_before_lets_expect() -> None:
         windows = Windows(LogFilters("w"), None, NOW)
         each = iter(windows)
         first = next(each).since
-        windows.held(found, missing)
+        windows.adapt_to(found, missing)
         since = next(each).since
         assert first
         assert since

@@ -33,7 +33,7 @@ def test_memory_that_stays_as_it_is_is_not_looked_through() -> None:
     watch = watched(memory)
     for used in (100, 160, 101, 161, 99, 160) * 10:
         memory.used = used * MB
-        watch.look()
+        watch.collect_if_grown()
     assert memory.collections == 0
 
 
@@ -44,7 +44,7 @@ def test_garbage_never_becomes_much_more_than_the_growth_that_is_let_pass() -> N
     for _ in range(1000):
         memory.garbage += 10 * MB
         most = max(most, memory.garbage)
-        watch.look()
+        watch.collect_if_grown()
     assert most <= 74 * MB
     assert 100 < memory.collections < 200
 
@@ -54,12 +54,12 @@ def test_memory_that_is_in_use_is_looked_through_once() -> None:
     watch = watched(memory)
     memory.used = 1000 * MB
     for _ in range(10):
-        watch.look()
+        watch.collect_if_grown()
     memory.used = 1200 * MB
-    watch.look()
+    watch.collect_if_grown()
     assert memory.collections == 1, "a quarter more is needed"
     memory.used = 1300 * MB
-    watch.look()
+    watch.collect_if_grown()
     assert memory.collections == 2
 
 
@@ -79,6 +79,6 @@ def test_what_cycles_hold_is_given_back() -> None:
         itself: list[object] = [bytearray(5 * MB)]
         itself.append(itself)
         del itself
-        watch.look()
+        watch.collect_if_grown()
         most = max(most, resident_bytes())
     assert most - before < 150 * MB + before // 4

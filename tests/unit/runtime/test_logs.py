@@ -17,7 +17,7 @@ from runtime.log_setup import (
     TextFormatter,
     config,
     fields,
-    promised,
+    promised_fields,
     safe_error_text,
 )
 
@@ -144,7 +144,7 @@ def test_what_a_caller_was_told_to_look_for_is_never_dropped_and_short_in_a_floo
     error = raised(KeyError(SECRET))
     lines = []
     for number in range(1000):
-        one = record("internal error", error=error, **promised())
+        one = record("internal error", error=error, **promised_fields())
         REQUEST_ID.set(f"r-{number}")
         assert flood.filter(one)
         lines.append(JsonFormatter().format(one))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from runtime.api_key_authentication import OPEN, STALE_AFTER_MS, ApiKeyAuthenticator, Caller
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError
-from schemas.api_keys import SCOPES, ApiKey, Scope, new_key, presented
+from schemas.api_keys import SCOPES, ApiKey, Scope, new_key, presented_key
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -48,7 +48,7 @@ def refusal(
 def test_a_key_has_a_prefix_an_id_and_256_random_bits_of_which_a_hash_is_kept() -> None:
     keys = [made_key() for _ in range(200)]
     for secret, key in keys:
-        given = presented(secret)
+        given = presented_key(secret)
         assert given is not None
         assert secret.startswith(b"fbk_" + given.key_id.encode())
         assert key.key_id == given.key_id
