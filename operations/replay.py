@@ -10,6 +10,7 @@ from datetime import datetime
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndTimestamp
 
 from operations.connections import CommandError, kafka
 from runtime.kafka_consumer import started_consumer
@@ -90,7 +91,15 @@ async def _offsets_at(bootstrap: str, since: datetime, ends: Offsets) -> Offsets
     at_ms = int(since.timestamp() * 1000)
     async with started_consumer(bootstrap) as consumer:
         found = await consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
-    return {place: each.offset if (each := found.get(TopicPartition(*place))) else end for place, end in ends.items()}
+    return {place: _first(found.get(TopicPartition(*place)), end) for place, end in ends.items()}
+
+
+def _first(found: OffsetAndTimestamp | None, end: int) -> int:
+    """The offset that was found; where there is no such record, Kafka finds nothing, and the embedded broker something
+    without a time."""
+    if found is None or found.timestamp is None or found.timestamp < 0:
+        return end
+    return found.offset
 
 
 def set_back(bootstrap: str, group: str, steps: Iterable[ReplayStep]) -> None:

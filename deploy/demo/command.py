@@ -19,6 +19,7 @@ _ABOUT = (
 # Long, because the rollups of a week are committed together.
 _PATIENCE_S = 600
 _LEAST_REQUESTS, _MOST_REQUESTS = 10, 100_000
+_USUAL_REQUESTS, _USUAL_SEED = 6000, 1
 
 
 def add_to(commands: Any) -> None:
@@ -30,18 +31,16 @@ def add_to(commands: Any) -> None:
     demo.add_argument(
         "--requests",
         type=options.number(_LEAST_REQUESTS, _MOST_REQUESTS),
-        default=6000,
         metavar="N",
-        help="how many requests; feedback is about half as much (%(default)s)",
+        help=f"how many requests; feedback is about half as much ({_USUAL_REQUESTS})",
     )
     demo.add_argument(
         "--seed",
         type=options.number(0, 2**31),
-        default=1,
         metavar="N",
-        help="another number, another week (%(default)s)",
+        help=f"another number, another week ({_USUAL_SEED})",
     )
-    demo.add_argument("--remove", action="store_true", help="take the demo away")
+    demo.add_argument("--remove", action="store_true", help="take the demo away, whatever its seed")
     demo.set_defaults(run=_demo)
 
 
@@ -49,6 +48,12 @@ def _demo(args: argparse.Namespace) -> int:
     from operations import workspaces
     from operations.consumer_groups import require_members
 
+    if args.remove and (args.seed, args.requests) != (None, None):
+        raise CommandError(
+            "--remove takes away the demo that is there, whatever its --seed and --requests: leave them out."
+        )
+    args.seed = _USUAL_SEED if args.seed is None else args.seed
+    args.requests = args.requests or _USUAL_REQUESTS
     with clickhouse(args.clickhouse_url) as client:
         workspaces.require(client, args.workspace)
     require_members(args.bootstrap, args.group, options.rollup_group())

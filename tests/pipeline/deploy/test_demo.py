@@ -150,6 +150,10 @@ def test_a_demo_shows_its_week_and_is_removed_whole(
         assert "There is a demo in the workspace 'default' already" in capsys.readouterr().err
         assert asked.everything() == shown, "a second one changes nothing"
 
+        assert cli.main([*remove, "--seed", str(SEED + 1)]) == 1
+        assert "whatever its --seed and --requests: leave them out" in capsys.readouterr().err
+        assert asked.everything() == shown, "nothing is removed"
+
         added = pipeline.feedback(next(c.body["trace_id"] for c in calls if c.kind == "log"), -10, text="mine")
         until(lambda: pipeline.stored(added) != {}, "somebody else rates a trace of the demo")
         assert cli.main(remove) == 0, capsys.readouterr()

@@ -50,6 +50,16 @@ def test_the_books_are_right_with_dead_letters_and_duplicates_in_them(
 
 
 @pytest.mark.each_source
+def test_a_replay_from_a_time_after_all_records_reads_none(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.feedback(a_trace(), 1)
+    everything_is_accounted_for(pipeline)
+    assert cli.main(["replay", "--from-time", "2099-01-01", "--dry-run"]) == 0
+    assert "Nothing to read again" in capsys.readouterr().out
+
+
+@pytest.mark.each_source
 def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
