@@ -15,6 +15,11 @@ from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 
+OPINIONS: tuple[tuple[str, dict[str, str | None]], ...] = (
+    ("All", {"weighted_feedback_min": None, "weighted_feedback_max": None}),
+    ("Liked", {"weighted_feedback_min": "0.01", "weighted_feedback_max": None}),
+    ("Disliked", {"weighted_feedback_min": None, "weighted_feedback_max": "-0.01"}),
+)
 _SHARED_S = 2.5
 """For how long lists, which refresh every five seconds, share an answer."""
 
@@ -47,6 +52,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             all_columns=columns.COLUMNS,
             numeric=columns.NUMERIC,
             opened=opened,
+            opinions=OPINIONS,
         )
 
     async def overview(request: Request, viewer: Viewer) -> Response:

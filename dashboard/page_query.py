@@ -61,6 +61,10 @@ class PageQuery:
         """Whether this filter is set to this value."""
         return (name, value) in self.items
 
+    def agrees(self, settings: dict[str, str | None]) -> bool:
+        """Whether each of these parameters has this value, or is missing where the value is None."""
+        return all(self.get(name) == (value or "") for name, value in settings.items())
+
     @property
     def range(self) -> str:
         """The name of the relative range; empty where times are given."""

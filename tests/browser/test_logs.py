@@ -115,6 +115,16 @@ def test_of_two_clicks_the_second_counts(filled: Workspace, visitor: Visit) -> N
     assert len(held) == 1
 
 
+def test_what_people_disliked_is_one_click_away(filled: Workspace, visitor: Visit) -> None:
+    filled.rate("trace-1", -4)
+    page = visitor(filled).page("/logs?columns=trace&columns=model")
+    for name, shown in (("Disliked", ["trace-1"]), ("Liked", ["trace-0"])):
+        page.get_by_role("link", name=name, exact=True).click()
+        rows(page, 1)
+        expect(page.locator("#rows td.trace")).to_have_text(shown)
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "true")
+
+
 def test_a_filter_that_is_wrong_is_named_and_the_page_stays(filled: Workspace, visitor: Visit) -> None:
     somebody = visitor(filled)
     somebody.expect("status of 400|cannot be parsed")
