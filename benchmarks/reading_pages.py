@@ -17,18 +17,15 @@ PAGES = {
 MOST_PAINT_MS, MOST_CHANGE_MS = 1000, 400
 _RANGE = "?range=7d"
 _FACETS = "#facets ul a"
-# Milliseconds since the page was asked for, once what is useful has been painted.
-_PAINTED = """useful => new Promise(tell => {
-  const look = () => requestAnimationFrame(document.querySelector(useful) ? () => tell(performance.now()) : look);
-  look();
-})"""
-# Milliseconds from a click on a value to filter by until what is useful has been painted anew.
-_CHANGED = """([useful, values, which]) => new Promise(tell => {
-  const before = document.querySelector(useful), began = performance.now();
-  const isNew = () => { const now = document.querySelector(useful + ", .empty"); return now && now !== before; };
-  const look = () => requestAnimationFrame(isNew() ? () => tell(performance.now() - began) : look);
-  const all = document.querySelectorAll(values);
-  all[which % all.length].click();
+# Milliseconds until what is useful has been painted: since the page was asked for; or, as another element, since a
+# click on a value to filter by.
+_PAINTED = """([useful, values, which]) => new Promise((tell, fail) => {
+  const before = values && document.querySelector(useful), began = values ? performance.now() : 0;
+  const isThere = () => { const now = document.querySelector(useful); return now && now !== before; };
+  const look = () => requestAnimationFrame(isThere() ? () => tell(performance.now() - began) : look);
+  const all = document.querySelectorAll(values || "body");
+  if (values) all[which % all.length].click();
+  setTimeout(() => fail(new Error(`nothing of ${useful} was painted`)), 60_000);
   look();
 })"""
 
@@ -64,9 +61,10 @@ def chromium() -> str | None:
 
 
 def _visit(page: Page, path: str, visit: int) -> tuple[float, float]:
+    useful = f"{PAGES[path]}, .empty"
     page.goto(path + _RANGE, wait_until="commit")
-    paint: float = page.evaluate(_PAINTED, PAGES[path])
+    paint: float = page.evaluate(_PAINTED, [useful, None, 0])
     page.wait_for_selector(_FACETS)
     page.wait_for_load_state("networkidle")
-    change: float = page.evaluate(_CHANGED, [PAGES[path], _FACETS, visit])
+    change: float = page.evaluate(_PAINTED, [useful, _FACETS, visit])
     return paint, change

@@ -230,6 +230,13 @@ MUTANTS = (
         "tests/unit/dashboard/test_page_query.py::test_what_changes_a_list_leads_to_its_beginning_with_nothing_open",
     ),
     Mutant(
+        "a choice of filters is marked where all of it is set",
+        "dashboard/page_query.py",
+        'return all(self.get(name) == (value or "")',
+        'return any(self.get(name) == (value or "")',
+        "tests/unit/dashboard/test_page_query.py::test_a_choice_is_marked_where_all_its_filters_are_set_and_no_other_of_them",
+    ),
+    Mutant(
         "a client repeats a call under the key that it came with",
         "clients/python/feedback_client/sender.py",
         "posts.post(part[0].path, body, key)",

@@ -43,3 +43,10 @@ def test_of_a_range_and_two_times_the_range_counts() -> None:
     assert query_of(f"{times}&range=1h").times(NOW)[1].startswith("2026-11-02T12")
     assert query_of(times).times(NOW) == ("2020-01-01", "2020-01-02")
     assert query_of(times).range_label == "Chosen time"
+
+
+def test_a_choice_is_marked_where_all_its_filters_are_set_and_no_other_of_them() -> None:
+    liked = {"weighted_feedback_min": "0.01", "weighted_feedback_max": None}
+    assert query_of("weighted_feedback_min=0.01&user=ada").agrees(liked)
+    assert not query_of("weighted_feedback_min=0.01&weighted_feedback_max=3").agrees(liked)
+    assert not query_of("user=ada").agrees(liked)
