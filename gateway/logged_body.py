@@ -18,7 +18,7 @@ TRUNCATED, BINARY = "$truncated", "$binary"
 
 _PREFIX_CHARS = 1_000
 _LONGEST_MODEL = 200
-# Those of a whole call but for its array, the item, and request or response.
+# Levels of nesting that are left for a body: a log has it within an array, an item, and `request` or `response`.
 _LEVELS = MAX_DEPTH - 3
 _FACTS = ("model", "user", "usage", "error")
 _MODEL = re.compile(rf'"model"\s{{0,8}}:\s{{0,8}}"([^"\\]{{1,{_LONGEST_MODEL}}})"')
@@ -59,16 +59,11 @@ def _of_events(head: bytes, tail: bytes, most: int, total: int) -> Any:
         check_storable(value, "a body", _LEVELS)
     except (ValueError, RecursionError):
         value = text
-    size = len(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    if size <= most and not tail:
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(shown) <= most and not tail:
         return value
     facts = {name: value[name] for name in _FACTS if name in value} if isinstance(value, dict) else {}
-    return {**facts, TRUNCATED: {"bytes": total, "prefix": _beginning(value)}}
-
-
-def _beginning(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text[:_PREFIX_CHARS]
+    return {**facts, TRUNCATED: {"bytes": total, "prefix": shown[:_PREFIX_CHARS]}}
 
 
 def _json_or_text(text: str) -> Any:

@@ -44,8 +44,11 @@ class Hour(NamedTuple):
         return Hour(self.workspace, self.start // _DAY * _DAY)
 
 
-async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None) -> None:
-    """Compute the rollups of these hours and of their days. `done` is called with the number of each part that is done.
+async def compute(
+    client: AsyncClient, hours: Iterable[Hour], on_progress: Callable[[int], object] = lambda _: None
+) -> None:
+    """Compute the rollups of these hours and of their days. `on_progress` is told how many buckets a part had, as it is
+    done.
 
     May be called by any program, at any time and repeatedly: at worst it changes nothing. Raises what the client
     raises.
@@ -61,7 +64,7 @@ async def compute(client: AsyncClient, hours: Iterable[Hour], done: Callable[[in
                 some = starts[at : at + _BUCKETS_AT_ONCE]
                 known = [epochs.get((period, Hour(workspace, start)), 0) for start in some]
                 await compute_buckets(client, period, workspace, some, known)
-                done(len(some))
+                on_progress(len(some))
 
 
 async def compute_buckets(
@@ -78,7 +81,7 @@ async def stale_hours(client: AsyncClient) -> list[Hour]:
 
 
 async def recompute_after_removal(
-    client: AsyncClient, hours: Iterable[Hour], done: Callable[[int], object] = lambda _: None
+    client: AsyncClient, hours: Iterable[Hour], on_progress: Callable[[int], object] = lambda _: None
 ) -> None:
     """Void the rollups of these hours and of their days, compute both again, and delete the void rows.
 
@@ -95,7 +98,7 @@ async def recompute_after_removal(
         column_names=["workspace", "hour", "removal"],
         settings={"async_insert": 0},
     )
-    await compute(client, affected, done)
+    await compute(client, affected, on_progress)
     await client.command(
         DELETE_VOID_ROWS,
         parameters={"workspaces": sorted({hour.workspace for hour in affected})},
