@@ -302,13 +302,13 @@ def test_an_id_of_another_workspace_is_answered_as_one_that_was_never_given(tena
             tried.add(route)
     assert tried == {route for route in {*SCOPES, *OPEN} if "{" in route.path}
     tenants.settle()
-    for tenants in never["feedback_id"]:
-        receipts = [tenants.call(key, "GET", f"/v1/feedback/{each}").json() for each in tenants]
+    for pair in never["feedback_id"]:
+        receipts = [tenants.call(key, "GET", f"/v1/feedback/{each}").json() for each in pair]
         assert receipts[0]["status"] == "dead"
         assert receipts[0]["reason"] == "unknown_feedback"
-        assert [each for each in leaks(tenants, json.dumps(receipts[0])) if each not in tenants] == []
+        assert [each for each in leaks(tenants, json.dumps(receipts[0])) if each not in pair] == []
         plain = [re.sub(r'"recorded_at": "[^"]+"', "…", json.dumps(each)) for each in receipts]
-        assert plain[0].replace(tenants[0], "…") == plain[1].replace(tenants[1], "…")
+        assert plain[0].replace(pair[0], "…") == plain[1].replace(pair[1], "…")
     # What the others tried has changed nothing, and shows nowhere.
     assert tenants.answers_to(alpha, filtered=False) == before
 
