@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from operations import command_options as options
-from operations.connections import CommandError, clickhouse, table
+from operations.connections import CommandError, clickhouse, kafka, table
 
 _ABOUT = (
     "Deletes the person's feedback through the workers, which must run, then removes their rows from every table and"
@@ -26,6 +26,7 @@ def add_to(commands: Any) -> None:
 def _erase(args: argparse.Namespace) -> int:
     from operations.erase.conditions import subject_of
     from operations.erase.erasure import erase, would_erase
+    from operations.erase.events import unread_records
     from operations.progress import Progress
 
     if not args.user:
@@ -36,6 +37,8 @@ def _erase(args: argparse.Namespace) -> int:
         for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
             print(line)
         print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(args))
+        if unread := kafka(args.bootstrap, unread_records(args.bootstrap, args.group)):
+            print(f"The workers have not read {unread:,} records yet, which may name the user too.")
         return 0
     before, after = erase(args.clickhouse_url, args.bootstrap, args.group, them, progress=Progress())
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):

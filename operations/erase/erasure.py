@@ -56,6 +56,8 @@ def erase(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Erase; how many of their rows each table had before and has after. CommandError where it cannot be completed."""
     with clickhouse(clickhouse_url) as client:
+        # What no worker has read yet may name them too.
+        kafka(bootstrap, wait_until_committed(bootstrap, group, patience_s, progress))
         _note_ids(client, subject)
         before = after = count(client, subject)
         for _ in range(_ROUNDS if count_in(client, "erasures_under_way", OWN_NOTES, subject) else 0):

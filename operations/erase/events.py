@@ -24,6 +24,11 @@ async def delete_feedback(bootstrap: str, workspace: str, feedback: Iterable[str
     await send(bootstrap, records, "feedbacks deleted", progress)
 
 
+async def unread_records(bootstrap: str, group: str, topics: Sequence[str] = INPUTS) -> int:
+    """How many present records of the topics the group has not committed yet."""
+    return records_left(await end_offsets(bootstrap, topics), await committed_offsets(bootstrap, group, topics))
+
+
 async def wait_until_committed(
     bootstrap: str,
     group: str,

@@ -4,8 +4,9 @@ The edge checks every event before it accepts it. So if most of the latest recor
 reasons that no call can cause, the version of the worker is wrong, or something else writes to the topic.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
+from typing import NamedTuple
 
 CAUSED_BY_CALLS = frozenset({"unknown_feedback", "deleted_feedback", "id_reused", "idempotency_key_reused"})
 """Reasons that a call can cause although the edge accepts it. They are not counted, because anybody can cause many."""
@@ -15,6 +16,14 @@ WINDOW = 1000
 
 LEAST = 50
 """Fewer dead letters than this stop nothing."""
+
+
+class DeadRecord(NamedTuple):
+    """A record that would become a dead letter: why, in a word and in a sentence, and TOPIC/PARTITION/SEQUENCE."""
+
+    reason: str
+    detail: str
+    place: str
 
 
 class TooManyDeadError(RuntimeError):
@@ -29,16 +38,16 @@ class DeadShare:
         self._batches: deque[tuple[int, int]] = deque()
         self._records = self._dead = 0
 
-    def count_batch(self, records: int, dead: Collection[str]) -> None:
-        """Count a batch before anything of it is stored: its records, and the reason of each of its dead letters.
+    def count_batch(self, records: int, dead: Collection[DeadRecord]) -> None:
+        """Count a batch before anything of it is stored: its records, and those that would become dead letters.
 
         Raises TooManyDeadError if the worker must stop.
         """
-        counted = [reason for reason in dead if reason not in CAUSED_BY_CALLS]
+        counted = [each for each in dead if each.reason not in CAUSED_BY_CALLS]
         self._add(records, len(counted))
         if self._dead >= LEAST and self._dead > self._limit * self._records:
             raise TooManyDeadError(
-                f"{self._dead} of the latest {self._records} records would become dead letters ({_counted(counted)}),"
+                f"{self._dead} of the latest {self._records} records would become dead letters ({_summary(counted)}),"
                 f" more than FEEDBACK_MAX_DEAD_SHARE={self._limit:g} allows; nothing of this batch was stored or"
                 " committed. Most likely this version cannot read what the edge writes: run the version that can."
                 " If these records are to be dead letters, run the worker once with FEEDBACK_MAX_DEAD_SHARE=1;"
@@ -55,5 +64,12 @@ class DeadShare:
             self._dead -= former_dead
 
 
-def _counted(reasons: Collection[str]) -> str:
-    return ", ".join(f"{reason} {list(reasons).count(reason)}" for reason in sorted(set(reasons))) or "earlier ones"
+def _summary(dead: Collection[DeadRecord]) -> str:
+    """How many there are of each reason, and what is wrong with the first."""
+    if not dead:
+        return "earlier ones"
+    numbers = Counter(each.reason for each in dead)
+    first = next(iter(dead))
+    return (
+        f"{', '.join(f'{each} {numbers[each]}' for each in sorted(numbers))}; the first, {first.place}: {first.detail}"
+    )

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from stream_workers.batches.dead_letter_share import DeadShare
+from stream_workers.batches.dead_letter_share import DeadRecord, DeadShare
 from stream_workers.batches.offset_progress import ConsumerBatch
 from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates, process_batch, removed_by
 from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
@@ -153,7 +153,7 @@ class Processor:
         while result is None:
             result = await self._compute(lambda: next(steps))
             self._require(batch)
-        self._dead_share.count_batch(sum(len(part.records) for part in batch.partitions), _reasons(result.rows))
+        self._dead_share.count_batch(sum(len(part.records) for part in batch.partitions), _dead_records(result.rows))
         self._latest.append(result.states)
         self._cache.put(result.states)
         return JoinedBatch(batch, result.rows, result.messages)
@@ -234,6 +234,11 @@ class Processor:
         return await until_done(what, action, self._backoff, lambda: self._require(batch))
 
 
-def _reasons(rows: dict[str, pa.Table]) -> list[str]:
+def _dead_records(rows: dict[str, pa.Table]) -> list[DeadRecord]:
     letters = rows.get("dead_letters")
-    return [] if letters is None else [str(reason) for reason in letters["reason"].to_pylist()]
+    if letters is None:
+        return []
+    columns = letters.select(["reason", "detail", "topic", "kafka_partition", "sequence"]).to_pydict().values()
+    return [
+        DeadRecord(reason, detail, "/".join(map(str, place))) for reason, detail, *place in zip(*columns, strict=True)
+    ]

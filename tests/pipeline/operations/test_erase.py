@@ -10,11 +10,15 @@ from clickhouse_connect.driver.httpclient import HttpClient
 
 from deploy import cli
 from operations.audit import audit
+from operations.connections import CommandError
 from operations.erase import erasure
-from operations.erase.conditions import PERSON_ROWS
+from operations.erase.conditions import PERSON_ROWS, subject_of
+from operations.progress import Progress
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.stream_workers.test_pipeline import a_trace
+
+GROUP = "feedback-workers"
 
 
 def mentions(pipeline: Pipeline, text: str) -> dict[str, int]:
@@ -115,6 +119,29 @@ def test_nothing_of_an_erased_person_is_left_in_any_table(
         engines = pipeline.engines
         accounts = audit(engines.clickhouse, engines.kafka, "feedback-workers", None)
         assert [account for account in accounts if account.missing or account.doubled] == []
+
+
+def test_a_person_whom_no_worker_has_read_of_is_not_said_to_be_unknown(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person = f"person-{uuid.uuid4().hex}"
+    until(pipeline.is_settled, "all is read")
+    for worker in pipeline.workers:
+        worker.kill()
+    try:
+        pipeline.post("/v1/feedback", {"trace_id": a_trace(), "value": 1, "metadata": {"_user": person}})
+        capsys.readouterr()
+        assert cli.main(["erase", "--user", person, "--dry-run", *address(pipeline)]) == 0
+        assert "The workers have not read 1 records yet" in capsys.readouterr().out
+        with pytest.raises(CommandError, match="have made no progress for 0 s, 1 records before the end"):
+            erasure.erase(
+                *address(pipeline)[1::2], GROUP, subject_of("default", person), progress=Progress(), patience_s=0
+            )
+    finally:
+        for worker in pipeline.workers:
+            worker.start()
+    assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+    assert rows_by_table(capsys.readouterr().out)["feedback_rows"] == ["1", "0"]
 
 
 def test_a_person_of_thousands_of_feedbacks_is_erased_like_any_other(pipeline: Pipeline) -> None:

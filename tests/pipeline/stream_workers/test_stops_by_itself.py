@@ -108,7 +108,7 @@ def test_a_worker_that_can_read_nothing_stops_before_it_makes_dead_letters(
 ) -> None:
     asyncio.run(send(engines.kafka, [b'{"event":"of a newer version"}'] * 200))
     log = ends_with_1(program("stream_workers", engines, tmp_path / "worker.log"))
-    assert "200 of the latest 200 records would become dead letters (invalid 200)" in log
+    assert "200 of the latest 200 records would become dead letters (invalid 200; the first, feedback.events.v1/" in log
     assert "FEEDBACK_MAX_DEAD_SHARE=1" in log
     letters = "SELECT count() FROM feedback.dead_letters"
     assert sql.command(letters) == 0

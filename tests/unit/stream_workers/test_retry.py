@@ -19,7 +19,14 @@ from aiokafka.errors import (
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
 from runtime.engine_errors import classify_error
-from stream_workers.batches.dead_letter_share import CAUSED_BY_CALLS, LEAST, WINDOW, DeadShare, TooManyDeadError
+from stream_workers.batches.dead_letter_share import (
+    CAUSED_BY_CALLS,
+    LEAST,
+    WINDOW,
+    DeadRecord,
+    DeadShare,
+    TooManyDeadError,
+)
 from stream_workers.health import ProgramHealth
 from stream_workers.io import retry
 from stream_workers.io.retry import MOST_UNFORESEEN, Backoff, until_done
@@ -127,26 +134,31 @@ def test_a_missing_table_says_what_to_run() -> None:
     assert "run `feedback migrate`" in classify_error(DatabaseError("…", code=60, name="UNKNOWN_TABLE")).summary
 
 
-def test_a_worker_stops_where_most_records_cannot_be_read() -> None:
+def dead(reason: str) -> DeadRecord:
+    return DeadRecord(reason, "no field `workspace`", "feedback.events.v1/3/17")
+
+
+def test_a_worker_stops_where_most_records_cannot_be_read_and_says_why_of_the_first() -> None:
     share = DeadShare(0.5)
-    share.count_batch(1000, ["invalid"] * 500)
-    with pytest.raises(TooManyDeadError, match=r"1000 of the latest 1500 .*invalid 500.*FEEDBACK_MAX_DEAD_SHARE=0\.5 "):
-        share.count_batch(500, ["invalid"] * 500)
+    share.count_batch(1000, [dead("invalid")] * 500)
+    with pytest.raises(TooManyDeadError, match=r"1000 of the latest 1500 .*FEEDBACK_MAX_DEAD_SHARE=0\.5 ") as stopped:
+        share.count_batch(500, [dead("invalid")] * 500)
+    assert "(invalid 500; the first, feedback.events.v1/3/17: no field `workspace`)" in str(stopped.value)
 
 
 def test_few_dead_letters_stop_nothing_and_one_more_does() -> None:
     share = DeadShare(0.5)
     for _ in range(LEAST - 1):
-        share.count_batch(1, ["not_json"])
+        share.count_batch(1, [dead("not_json")])
     with pytest.raises(TooManyDeadError):
-        share.count_batch(1, ["not_json"])
+        share.count_batch(1, [dead("not_json")])
 
 
 def test_the_share_is_of_the_latest_records() -> None:
     share = DeadShare(0.5)
     share.count_batch(100_000, [])
     with pytest.raises(TooManyDeadError):
-        share.count_batch(WINDOW, ["invalid"] * WINDOW)
+        share.count_batch(WINDOW, [dead("invalid")] * WINDOW)
 
 
 def test_every_reason_of_the_join_but_one_is_one_that_calls_can_cause() -> None:
@@ -159,12 +171,12 @@ def test_every_reason_of_the_join_but_one_is_one_that_calls_can_cause() -> None:
 def test_reasons_that_calls_can_cause_stop_nothing() -> None:
     share = DeadShare(0.5)
     for reason in sorted(CAUSED_BY_CALLS):
-        share.count_batch(10_000, [reason] * 10_000)
+        share.count_batch(10_000, [dead(reason)] * 10_000)
 
 
 @pytest.mark.parametrize("off", [0, 1])
 def test_the_setting_turns_it_off(off: float) -> None:
-    DeadShare(off).count_batch(10_000, ["invalid"] * 10_000)
+    DeadShare(off).count_batch(10_000, [dead("invalid")] * 10_000)
 
 
 def test_a_program_is_unready_until_it_reads_and_again_when_it_reads_nothing() -> None:
