@@ -20,15 +20,14 @@ VALUES = range(-10, 11)
 BY_MODEL = GroupedBy("f.models", "model", "ai_model")
 """Feedback counts under each model of its trace."""
 
-_COUNTS_OF_ROWS = ", ".join(f"countIf(f.value = {value})" for value in VALUES)
 _NUMBERS = {
     "n": Number("toUInt64(count())", "sum(r.feedback_count)"),
     "weight": Number("sum(f.weight)", "sum(r.weight_sum)"),
     "value_weight": Number("sum(f.value * f.weight)", "sum(r.value_weight_sum)"),
     "value_counts": Number(
-        f"CAST([{_COUNTS_OF_ROWS}], 'Array(UInt64)')", "sumForEach(r.value_counts)", "sumForEach"
+        f"countResample({VALUES.start}, {VALUES.stop}, 1)(f.value)", "sumForEach(r.value_counts)", "sumForEach"
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

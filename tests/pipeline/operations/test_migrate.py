@@ -138,6 +138,30 @@ def test_requests_written_anew_are_those_of_before(url: str, client: Client) -> 
     assert client.query(rows).result_rows == before
 
 
+def test_the_policy_of_one_look_is_that_of_three(url: str, client: Client) -> None:
+    moments = (
+        "SELECT toUnixTimestamp(rollups_since), dateDiff('second', orphaned_before, now64(3)) FROM feedback.policy"
+    )
+
+    def found(version: int) -> tuple[int, int]:
+        migrate(url, version)
+        ((since, waiting),) = client.query(moments).result_rows
+        return since, round(waiting / 3600)
+
+    migrate(url)
+    for settings in (
+        {},
+        {"orphan_after_hours": "24"},
+        {"keep_rollups_days": "30", "last_audit": "{}"},
+        {"rollups_gone_before": "1900000000", "orphan_after_hours": "1", "keep_rollups_days": "31"},
+        {"keep_rollups_days": "nonsense"},
+    ):
+        for name, value in settings.items():
+            client.insert("feedback.settings", [(name, value)], column_names=["name", "value"])
+        assert found(129) == found(128), settings
+    assert found(129) == (1_900_000_000, 1)
+
+
 @pytest.mark.parametrize("files", [1, 13, 25])
 def test_a_new_database_whose_making_was_cut_off_is_made_whole(url: str, client: Client, files: int) -> None:
     migrate(url)
