@@ -9,21 +9,21 @@ from pydantic import Field
 from query_api.clickhouse import Reader
 from query_api.filters.conditions import Amount, is_found_by_metadata_of_requests
 from query_api.filters.cursors import Place, add_place
-from query_api.filters.feedback_conditions import JOIN_STATE, ORPHANED_BEFORE, conditions_on_listed_feedback
+from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.reading.orphans import named_by_age, orphaned_before
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import Windows
 from query_api.trace_rows import feedback_of_traces, hashes_of
 
-COLUMNS = f"""
+COLUMNS = """
     f.workspace AS workspace, toString(f.feedback_id) AS id, f.trace_id AS trace_id, f.value AS value,
-    toFloat64(f.weight) AS weight, f.metadata AS metadata,
-    {JOIN_STATE.format(row="f")} AS join_state,
+    toFloat64(f.weight) AS weight, f.metadata AS metadata, f.join_state AS join_state,
     f.models AS models, f.providers AS providers, f._user AS _user, f._organisation AS _organisation,
     f._prompt AS _prompt, f._environment AS _environment, f.created_at AS created_at, f.updated_at AS updated_at,
     f.is_deleted AS is_deleted
 """
-"""A row of feedback.feedback_rows called `f`, as `receipts.current_of` takes it."""
+"""A row of feedback.feedback_rows called `f`, as `orphans.named_by_age` and then `receipts.current_of` take it."""
 
 
 class ListedFeedback(CurrentFeedback):
@@ -39,8 +39,8 @@ async def feedback_page(
     rows: list[dict[str, Any]] = []
     shared = filters.shared
     if filters.join_state == "orphaned":
-        (policy,) = await reader.rows(f"SELECT {ORPHANED_BEFORE} AS before")
-        shared = replace(shared, until=min(shared.until or policy["before"], policy["before"]))
+        before = await orphaned_before(reader)
+        shared = replace(shared, until=min(shared.until or before, before))
     by_traces = shared.ask_about_feedback or is_found_by_metadata_of_requests(shared)
     sought = Windows(shared, place, datetime.now(UTC), by_traces=by_traces)
     for window in sought:
@@ -50,7 +50,16 @@ async def feedback_page(
         if len(rows) == count:
             break
         sought.adapt_to(len(found), count - len(rows))
-    return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
+    return await listed(reader, filters, rows)
+
+
+async def listed(reader: Reader, filters: FeedbackFilters, rows: list[dict[str, Any]]) -> list[ListedFeedback]:
+    """What these filters have found. Raises what the client raises."""
+    if filters.join_state:
+        named = [row | {"join_state": filters.join_state} for row in rows]
+    else:
+        named = await named_by_age(reader, rows)
+    return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in named]
 
 
 def feedback_query(

@@ -15,8 +15,7 @@ from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import parameter
-from query_api.reading.feedback_page import COLUMNS, ListedFeedback
-from query_api.reading.receipts import current_of
+from query_api.reading.feedback_page import COLUMNS, ListedFeedback, listed
 from runtime.http_errors import ApiError
 
 Order = Literal["newest", "worst", "best"]
@@ -75,7 +74,7 @@ async def ranked_page(
         LIMIT {{count:UInt32}}
     """
     rows = await reader.rows(query, conditions.parameters | {"count": count})
-    return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in rows]
+    return await listed(reader, filters, rows)
 
 
 def _add_value_place(conditions: Conditions, ranking: Ranking, value: int, place: Place) -> None:

@@ -77,6 +77,6 @@ def queued(feedback_id: str, refused: Iterable[Refused] = ()) -> Receipt:
 
 
 def current_of(row: dict[str, Any]) -> CurrentFeedback:
-    """A feedback as a row of `feedback_rows` has it, its `join_state` as the view tells it."""
+    """A feedback as a row of `feedback_rows` has it, its `join_state` as `orphans` names it."""
     specials = {name: row[name] or None for name in ("_user", "_organisation", "_prompt", "_environment")}
     return CurrentFeedback(**{**row, **specials, "metadata": msgspec.json.decode(row["metadata"])})

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.errors import example
-from query_api.filters.conditions import Amount, conditions_on_requests
+from query_api.filters.conditions import Amount, conditions_on_requests, milliseconds
 from query_api.filters.cursors import (
     PARAMETERS,
     Place,
@@ -136,7 +137,7 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
     rows: list[dict[str, Any]] = []
     sought = Windows(filters, place, datetime.now(UTC), by_traces=filters.ask_about_feedback)
     for window in sought:
-        found = await reader.rows(*log_query(window, place, count - len(rows), sought.traces))
+        found = await _different_rows(reader, window, place, count - len(rows), sought.traces)
         rows += found
         if len(rows) == count:
             break
@@ -144,24 +145,34 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
     return rows
 
 
+async def _different_rows(
+    reader: Reader, window: LogFilters, place: Place | None, count: int, traces: Amount
+) -> list[dict[str, Any]]:
+    """The newest `count` of a window: a request that is stored twice is the same row twice."""
+    rows: dict[tuple[datetime, str], dict[str, Any]] = {}
+    while missing := count - len(rows):
+        found = await reader.rows(*log_query(window, place, missing, traces))
+        rows |= {(row["created_at"], row["id"]): row for row in found}
+        if len(found) < missing:
+            break
+        place = Place(milliseconds(found[-1]["created_at"]), UUID(found[-1]["id"]))
+    return list(rows.values())
+
+
 def log_query(
     filters: LogFilters, place: Place | None, count: int, traces: Amount = "many"
 ) -> tuple[str, dict[str, Any]]:
-    """The query of the newest `count` with its parameters.
+    """The query of the newest `count` with its parameters, each request as often as it is stored.
 
-    Their places first, for which few columns are read. A request that is stored twice is the same row twice.
+    ClickHouse reads the columns that are only shown of these rows alone, which it cannot do beside LIMIT BY.
     """
     conditions = conditions_on_requests(filters, "l", traces)
     if "trace_id" in filters.texts:
         conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
     query = f"""
-        SELECT {COLUMNS} FROM feedback.request_log_rows AS l
-        WHERE l.workspace = {{workspace:String}} AND (l.started_at, l.request_id) IN (
-            SELECT DISTINCT l.started_at, l.request_id FROM feedback.request_log_rows AS l WHERE {conditions.text}
-            ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
-        )
-        ORDER BY l.started_at DESC, l.request_id DESC LIMIT 1 BY l.started_at, l.request_id
+        SELECT {COLUMNS} FROM feedback.request_log_rows AS l WHERE {conditions.text}
+        ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}
 

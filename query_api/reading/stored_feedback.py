@@ -11,6 +11,7 @@ import msgspec
 
 from query_api.clickhouse import Reader
 from query_api.current_rows import RANK
+from query_api.reading.orphans import named_by_age
 from runtime.concurrent_calls import answers_of
 
 _CREATE = """
@@ -20,9 +21,8 @@ ORDER BY sequence LIMIT 1
 """
 _ROW = f"""
 SELECT workspace, toString(feedback_id) AS id, trace_id, value, toFloat64(weight) AS weight, metadata,
-    if(join_state = 'pending' AND created_at < (SELECT orphaned_before FROM feedback.policy),
-        'orphaned', join_state) AS join_state, models, providers,
-    _user, _organisation, _prompt, _environment, created_at, updated_at, is_deleted
+    join_state, models, providers, _user, _organisation, _prompt, _environment,
+    created_at, updated_at, is_deleted
 FROM feedback.feedback_rows
 WHERE feedback_id = {{id:UUID}} AND workspace = {{workspace:String}}
     AND created_at BETWEEN parseDateTime64BestEffort({{created_at:String}}, 3, 'UTC') - INTERVAL 1 MILLISECOND
@@ -68,4 +68,4 @@ async def _row(reader: Reader, create: dict[str, Any]) -> dict[str, Any] | None:
         "environment": create.get("home_environment", "other"),
         **{name: create.get(f"_{name}") or "" for name in ("organisation", "prompt", "user")},
     }
-    return next(iter(await reader.rows(_ROW, place)), None)
+    return next(iter(await named_by_age(reader, await reader.rows(_ROW, place))), None)

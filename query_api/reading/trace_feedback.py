@@ -13,6 +13,7 @@ from query_api.current_rows import PLACE, RANK
 from query_api.filters.conditions import Conditions
 from query_api.filters.cursors import Place, add_place
 from query_api.reading.feedback_page import COLUMNS
+from query_api.reading.orphans import named_by_age
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.trace_rows import feedback_of_traces, hashes_of
 from schemas.ids import trace_key
@@ -96,18 +97,15 @@ async def feedback_with_history(
     )
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     # Time and trace of a feedback never change, so its place is found in whatever version.
-    rows = await reader.rows(
+    found = await reader.rows(
         f"""
-        SELECT {COLUMNS} FROM feedback.feedback_rows AS f
-        WHERE f.workspace = {{workspace:String}} AND ({PLACE}, {RANK}) IN (
-            SELECT {PLACE}, max({RANK}) FROM feedback.feedback_rows AS f WHERE {conditions.text}
-            GROUP BY {PLACE} HAVING argMax(join_state, {RANK}) != 'expired'
-            ORDER BY created_at DESC, feedback_id DESC LIMIT {{count:UInt32}}
-        )
-        ORDER BY f.created_at DESC, f.feedback_id DESC
+        SELECT {COLUMNS} FROM feedback.feedback_rows AS f WHERE {conditions.text}
+        QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND f.join_state != 'expired'
+        ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
         """,
         conditions.parameters,
     )
+    rows = await named_by_age(reader, found)
     histories = await _histories(reader, workspace, trace_id, [row["id"] for row in rows])
     return [(row["created_at"], _with_history(row, *histories.get(row["id"], (0, [])))) for row in rows]
 

@@ -13,25 +13,18 @@ MOST_PAIRS = 20
 
 # All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
 _NUMBERS = f"""
-SELECT trace_id, last.1 AS feedback_count, toFloat64(last.3) / last.1 AS mean_value_weight,
-    if(last.2 = 0, NULL, toFloat64(last.3) / toFloat64(last.2)) AS weighted_mean
-FROM (
-    SELECT trace_id, argMax((feedback_count, weight_sum, value_weight_sum, is_expired), {RANK}) AS last
-    FROM feedback.trace_aggregate_rows
-    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} GROUP BY trace_id
-)
-WHERE last.1 > 0 AND NOT last.4
+SELECT trace_id, feedback_count, toFloat64(value_weight_sum) / feedback_count AS mean_value_weight,
+    if(weight_sum = 0, NULL, toFloat64(value_weight_sum) / toFloat64(weight_sum)) AS weighted_mean
+FROM feedback.trace_aggregate_rows
+WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}}
+QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY {RANK} DESC) = 1 AND feedback_count > 0 AND NOT is_expired
 """
 _PAIRS = f"""
-SELECT trace_id, toString(feedback_id) AS id, last.1 AS value, toFloat64(last.2) AS weight
-FROM (
-    SELECT trace_id, feedback_id, created_at AS at, argMax((value, weight, is_deleted), {RANK}) AS last
-    FROM feedback.feedback_rows AS f
-    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
-    GROUP BY trace_id, {PLACE}
-)
-WHERE last.3 = 0
-ORDER BY at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
+SELECT trace_id, toString(feedback_id) AS id, value, toFloat64(weight) AS weight
+FROM feedback.feedback_rows AS f
+WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
+QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND NOT is_deleted
+ORDER BY created_at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
 """
 
 

@@ -196,6 +196,21 @@ def test_sums_of_decimal_costs_and_times_do_not_drift(world: World) -> None:
     )
 
 
+def test_a_request_that_is_stored_twice_is_listed_once(world: World) -> None:
+    listed: list[Any] = []
+    page: dict[str, Any] = {"next_cursor": ""}
+    while (cursor := page["next_cursor"]) is not None:
+        asked_for = {"page_size": 7} | ({"cursor": cursor} if cursor else {})
+        reply = world.runner.run(world.api.get("/v1/logs", params=asked_for))
+        page = reply.json()
+        listed += page["data"]
+        assert len(page["data"]) == 7 or page["next_cursor"] is None
+    times = [datetime.fromisoformat(row["created_at"]) for row in listed]
+    assert times == sorted(times, reverse=True)
+    stored = [(row["started_at"], str(row["request_id"])) for row in world.stored.requests]
+    assert sorted(zip(times, (row["id"] for row in listed), strict=True)) == sorted(stored)
+
+
 def test_the_data_try_what_is_measured(world: World) -> None:
     """Second copies, errors, and rows that tell nothing: each is there, so that the properties above can fail."""
     count = "SELECT count() FROM feedback.{} WHERE workspace = 'default'"
