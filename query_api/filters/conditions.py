@@ -95,7 +95,7 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
         left = f"SELECT {at}feedback_id FROM feedback.feedback_rows AS {alias or 'asked'} WHERE {conditions.text}"
         beside = f" AND {requests_beside(left)}"
     asked = said_of_requests(filters)
-    if len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK:
+    if asked and not is_found_by_a_request(filters):
         (name,) = asked
         conditions.add(
             f"hasAny({at}{_LISTS_OF_FEEDBACK[name]}, {{{name}:Array(String)}})", **{name: list(filters.texts[name])}
@@ -124,6 +124,12 @@ def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
     names += ["status_code"] * bool(filters.statuses) + ["ai_org_model"] * bool(filters.provider_models)
     names += ["request_id"] * bool(filters.request_ids)
     return tuple(names)
+
+
+def is_found_by_a_request(filters: LogFilters) -> bool:
+    """Whether feedback is chosen by what a request on its trace says of itself and the feedback's row does not."""
+    asked = said_of_requests(filters)
+    return bool(asked) and not (len(asked) == 1 and asked[0] in _LISTS_OF_FEEDBACK)
 
 
 def is_found_by_metadata_of_requests(filters: LogFilters) -> bool:

@@ -1,19 +1,20 @@
 """One page of feedback that stands, newest first, from ClickHouse."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import Field
 
 from query_api.clickhouse import Reader
-from query_api.filters.conditions import Amount, is_found_by_metadata_of_requests
+from query_api.filters.conditions import Amount, is_found_by_a_request, is_found_by_metadata_of_requests
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
+from query_api.filters.parameters import LogFilters
 from query_api.reading.orphans import named_by_age, orphaned_before
 from query_api.reading.receipts import CurrentFeedback, current_of
-from query_api.reading.time_windows import Windows
+from query_api.reading.time_windows import FIRST, FIRST_BESIDE_ALL, FIRST_OF_TRACES, Windows
 from query_api.trace_rows import feedback_of_traces, hashes_of
 
 COLUMNS = """
@@ -41,8 +42,7 @@ async def feedback_page(
     if filters.join_state == "orphaned":
         before = await orphaned_before(reader)
         shared = replace(shared, until=min(shared.until or before, before))
-    by_traces = shared.ask_about_feedback or is_found_by_metadata_of_requests(shared)
-    sought = Windows(shared, place, datetime.now(UTC), by_traces=by_traces)
+    sought = Windows(shared, place, datetime.now(UTC), _first_window(shared))
     for window in sought:
         asked = replace(filters, shared=window)
         found = await reader.rows(*feedback_query(asked, place, count - len(rows), sought.traces))
@@ -51,6 +51,12 @@ async def feedback_page(
             break
         sought.adapt_to(len(found), count - len(rows))
     return await listed(reader, filters, rows)
+
+
+def _first_window(filters: LogFilters) -> timedelta:
+    if filters.ask_about_feedback or is_found_by_metadata_of_requests(filters):
+        return FIRST_OF_TRACES
+    return FIRST_BESIDE_ALL if is_found_by_a_request(filters) else FIRST
 
 
 async def listed(reader: Reader, filters: FeedbackFilters, rows: list[dict[str, Any]]) -> list[ListedFeedback]:

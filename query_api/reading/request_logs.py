@@ -32,7 +32,7 @@ from query_api.reading.request_log_items import (
     fields_of,
     parts_of,
 )
-from query_api.reading.time_windows import Windows
+from query_api.reading.time_windows import FIRST, FIRST_OF_TRACES, Windows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
 from query_api.trace_rows import hashes_of, requests_of_traces
@@ -135,7 +135,8 @@ async def _detail(reader: Reader, caller: Caller, row: dict[str, Any]) -> Reques
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
     """The newest `count` after a place. Raises what the client raises."""
     rows: list[dict[str, Any]] = []
-    sought = Windows(filters, place, datetime.now(UTC), by_traces=filters.ask_about_feedback)
+    first = FIRST_OF_TRACES if filters.ask_about_feedback else FIRST
+    sought = Windows(filters, place, datetime.now(UTC), first)
     for window in sought:
         found = await _different_rows(reader, window, place, count - len(rows), sought.traces)
         rows += found

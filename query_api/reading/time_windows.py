@@ -12,9 +12,12 @@ from query_api.filters.conditions import Amount
 from query_api.filters.cursors import Place
 from query_api.filters.parameters import LogFilters
 
-_FIRST = timedelta(minutes=20)
-# The traces of a window are looked up one by one where a filter is about them.
-_FIRST_OF_TRACES = timedelta(minutes=2)
+FIRST = timedelta(minutes=20)
+"""How long the first window is, which fills nearly every page."""
+FIRST_OF_TRACES = timedelta(minutes=2)
+"""The same where the traces of a window are looked up one by one."""
+FIRST_BESIDE_ALL = timedelta(days=1)
+"""The same where something is read whole for each window, however short."""
 _FEW_TRACES, _SOME_TRACES = timedelta(minutes=30), timedelta(days=1)
 _LEAST_GROWTH, _GROWTH, _MOST_GROWTH = 2.0, 12.0, 40.0
 _MARGIN = 1.5
@@ -31,10 +34,9 @@ class Windows:
     traces: Amount = "many"
     """How many the latest window may hold."""
 
-    def __init__(self, filters: LogFilters, place: Place | None, now: datetime, *, by_traces: bool = False) -> None:
-        """`by_traces`: the filters are about something that is looked up by trace."""
+    def __init__(self, filters: LogFilters, place: Place | None, now: datetime, first: timedelta = FIRST) -> None:
         self._filters, self._now = filters, now
-        self._first = _FIRST_OF_TRACES if by_traces else _FIRST
+        self._first = first
         self._until = filters.until
         if place:
             after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND

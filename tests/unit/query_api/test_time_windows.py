@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from query_api.filters.conditions import milliseconds
 from query_api.filters.cursors import Place
 from query_api.filters.parameters import LogFilters
-from query_api.reading.time_windows import Windows
+from query_api.reading.time_windows import FIRST_OF_TRACES, Windows
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 123_000, UTC)
 TIMES = st.one_of(st.none(), st.integers(-70 * 86_400_000, 3_600_000).map(lambda ms: NOW + timedelta(milliseconds=ms)))
@@ -71,7 +71,7 @@ def test_a_window_is_as_long_as_the_one_before_lets_expect() -> None:
 
 def test_what_is_looked_up_by_trace_begins_with_few_traces() -> None:
     def amounts(since: timedelta | None = None) -> list[str]:
-        windows = Windows(LogFilters("w", since=NOW - since if since else None), None, NOW, by_traces=True)
+        windows = Windows(LogFilters("w", since=NOW - since if since else None), None, NOW, FIRST_OF_TRACES)
         return [windows.traces for _ in windows]
 
     assert amounts() == ["few", "few", "some", "many", "many", "many"]
