@@ -25,13 +25,15 @@ def test_pages_with_a_little_fit(workspace: Workspace, visitor: Visit) -> None:
 
 
 def test_menus_open_inside_the_window(furnished: Workspace, visitor: Visit) -> None:
-    page = visitor(furnished).page("/logs?range=7d")
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        for name in ("More filters", "Columns"):
-            menu = page.locator("details.menu").filter(has_text=name).first
-            menu.locator("summary").click()
-            box = menu.locator(".sheet").bounding_box()
-            assert box is not None
-            assert 0 <= box["x"] <= width - box["width"], (name, width)
-            menu.locator("summary").click()
+    page = visitor(furnished).page_without_parts()
+    for path, menus in (("/logs?range=7d", ("More filters", "Columns")), ("/requests", ("More filters", "Views"))):
+        page.goto(path)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            for name in menus:
+                menu = page.locator("details.menu").filter(has_text=name).first
+                menu.locator("summary").click()
+                box = menu.locator(".sheet").bounding_box()
+                assert box is not None
+                assert 0 <= box["x"] <= width - box["width"], (path, name, width)
+                menu.locator("summary").click()

@@ -15,9 +15,9 @@ _TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
   event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
 _STAY_AWAY = """document.addEventListener("htmx:before:request", event => {
-  if (event.detail.ctx.sourceElement.matches("[hx-trigger^='load,']")) event.preventDefault();
+  if (event.detail.ctx.sourceElement.matches("[hx-trigger^='load']")) event.preventDefault();
 });"""
-_IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger^='load,']")"""
+_IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger^='load']")"""
 
 
 class Visitor:
