@@ -13,6 +13,7 @@ _EXPIRE = (
     "Removes every trace on which nothing has happened for FEEDBACK_KEEP_TRACES_DAYS days, whole: its feedback,"
     " requests, numbers and journal. Hours and days stay. The workers must run. `feedback up` does this by itself."
 )
+_LONGEST_PAUSE_S = 31 * 86_400
 
 
 def add_to(commands: Any) -> None:
@@ -23,7 +24,7 @@ def add_to(commands: Any) -> None:
     options.add_offset_base(expire)
     how = expire.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only say how many traces are due")
-    how.add_argument("--every", type=options.whole, metavar="S", help="go on for ever, every so many seconds")
+    how.add_argument("--every", type=options.number(1, _LONGEST_PAUSE_S), metavar="S", help="go on for ever, every so many seconds")
     expire.set_defaults(run=_expire)
 
 
