@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from operations.audit import Account
 
 _ABOUT = (
-    "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits 1 where a record is"
-    " missing, doubled, back although it was erased, unknown to its log, or was gone from Kafka before a worker read"
-    " it; that until it is acknowledged."
+    "Counts every record of the input topics: accepted = stored + dead + erased + waiting. Exits with 1 if a record is"
+    " missing, or stored twice, or stored again after it was erased, or does not belong to its log. A record that Kafka"
+    " dropped before a worker read it counts as lost until it is acknowledged."
 )
 
 
@@ -27,9 +27,9 @@ def add_to(commands: Any) -> None:
     audit.add_argument(
         "--acknowledge",
         action="store_true",
-        help="count no longer what is lost now, because somebody knows of it",
+        help="acknowledge the records that are lost now: they count no more",
     )
-    audit.add_argument("--note", default="", metavar="TEXT", help="with --acknowledge: what to remember of it")
+    audit.add_argument("--note", default="", metavar="TEXT", help="with --acknowledge: a note that is kept with them")
     audit.set_defaults(run=_audit)
 
 
@@ -79,8 +79,8 @@ def _tell_accounts(accounts: "Sequence[Account]") -> int:
             print(f"{where}: {a.doubled} records are both stored and dead")
         if a.returned:
             print(
-                f"{where}: {a.returned} records stand again that were erased: run the same `feedback erase` again, or"
-                " `feedback demo --remove`"
+                f"{where}: {a.returned} records that were erased are stored again: run the same `feedback erase` again,"
+                " or `feedback demo --remove`"
             )
         if a.strangers:
             print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")

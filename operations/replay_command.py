@@ -8,9 +8,9 @@ from operations.connections import CommandError, table
 from schemas.topics import INPUTS
 
 _ABOUT = (
-    "Sets the workers' group back, so that they read and store again what they have read; that changes nothing which is"
-    " right, and brings back what ClickHouse has lost while Kafka has the records. Workers must be stopped. Shows first"
-    " what would be read, and asks. It never skips a record."
+    "Sets the workers' group back, so that the workers read and store records again. Rows that are right do not change,"
+    " and rows that ClickHouse has lost come back, as long as Kafka has their records. Stop the workers first. The"
+    " command shows what would be read, and asks. It never skips a record."
 )
 
 

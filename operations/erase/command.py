@@ -8,7 +8,7 @@ from operations.connections import CommandError, clickhouse, kafka, table
 
 _ABOUT = (
     "Deletes the person's feedback through the workers, which must run, then removes their rows from every table and"
-    " leaves tombstones on the topics that keep the latest. For good. Exits 1 where something is left."
+    " leaves tombstones on the compacted topics. This cannot be undone. Exits with 1 if a row is left."
 )
 
 

@@ -10,8 +10,8 @@ from operations import command_options as options
 from operations.connections import CommandError
 
 _EXPIRE = (
-    "Removes every trace on which nothing has happened for FEEDBACK_KEEP_TRACES_DAYS days, whole: its feedback,"
-    " requests, numbers and journal. Hours and days stay. The workers must run. `feedback up` does this by itself."
+    "Removes every trace on which nothing has happened for FEEDBACK_KEEP_TRACES_DAYS days, with its feedback, requests,"
+    " numbers and journal. Rollups stay. The workers must run. `feedback up` runs this once a day."
 )
 _LONGEST_PAUSE_S = 31 * 86_400
 
@@ -24,7 +24,9 @@ def add_to(commands: Any) -> None:
     options.add_offset_base(expire)
     how = expire.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only say how many traces are due")
-    how.add_argument("--every", type=options.number(1, _LONGEST_PAUSE_S), metavar="S", help="go on for ever, every so many seconds")
+    how.add_argument(
+        "--every", type=options.number(1, _LONGEST_PAUSE_S), metavar="S", help="go on for ever, every so many seconds"
+    )
     expire.set_defaults(run=_expire)
 
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from operations.reconcile.differences import RowDifference
 
 _ABOUT = (
-    "Computes all rows, aggregates and rollups again from the journal and compares. Exits 1 where they differ, and with"
-    " --repair where they still do afterwards. Workers may go on working: what differs is looked at again later"
-    " (--settle), and counts only if it has not moved. So a trace or an hour that is never at rest is compared in vain:"
-    " compare it later, or stop what sends."
+    "Computes all rows, aggregates and rollups from the journal again, and compares them with the stored ones. Exits"
+    " with 1 if they differ, or with --repair if they still differ afterwards. Workers may run meanwhile: a difference"
+    " counts only if it is the same --settle seconds later. A trace or an hour that changes all the time cannot be"
+    " compared: compare it later, or stop what sends."
 )
 _JOURNAL_LACKS = (
     "What the journal does not account for is left alone, and whatever rests on it: the journal may have lost"

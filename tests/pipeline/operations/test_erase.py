@@ -242,7 +242,7 @@ def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_the
         assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
         until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
         assert pipeline.stored(feedback) == {}
-        returned = "records stand again that were erased: run the same `feedback erase` again"
+        returned = "records that were erased are stored again: run the same `feedback erase` again"
         # Of the request alone, its row or what it said of its trace; then of the feedback as well.
         for late in (["request_log_rows"], ["journal WHERE kind = 'request'"], tables):
             for each in late:
