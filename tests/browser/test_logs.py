@@ -74,6 +74,7 @@ def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(filled: W
     filled.rate("trace-1", 4)
     page.clock.run_for(61_000)
     expect(figure).to_have_text("2")
+    expect(page.locator(".htmx-request")).to_have_count(0)
     expect(legend).to_contain_text("Positive1")
     page.locator("#search").focus()
     page.clock.run_for(61_000)
