@@ -57,6 +57,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
     return [
         pages.get("/analytics", analytics),
         part("figures", _figures),
+        part("coverage", _coverage),
         part("charts", _charts),
         part("groups", _groups),
         part("comparison", _comparison),
@@ -69,16 +70,24 @@ def _table(request: Request) -> GroupTable:
 
 
 async def _figures(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
-    months = [*query.for_api(now), ("bucket", "month")]
-    with_feedback = [*(each for each in months if each[0] != "has_feedback"), ("has_feedback", "true")]
-    means, requests, judged = await answers_of(
-        viewer.api.get(f"{_GRAPHS}/feedbacks/weighted", months),
-        get_or_none(viewer, f"{_GRAPHS}/requests", months),
-        get_or_none(viewer, f"{_GRAPHS}/requests", with_feedback),
+    return {"means": (await viewer.api.get(f"{_GRAPHS}/feedbacks/weighted", _in_all(query, now)))["summary"]}
+
+
+async def _coverage(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+    """The share of requests with feedback. It looks at every request, so the other figures do not wait for it."""
+    asked = _in_all(query, now)
+    with_feedback = [*(each for each in asked if each[0] != "has_feedback"), ("has_feedback", "true")]
+    answers = await answers_of(
+        get_or_none(viewer, f"{_GRAPHS}/requests", asked), get_or_none(viewer, f"{_GRAPHS}/requests", with_feedback)
     )
-    totals = [each["summary"]["total"] if each else None for each in (judged, requests)]
-    coverage = totals[0] / totals[1] if totals[1] and totals[0] is not None else None
-    return {"means": means["summary"], "judged": totals[0], "requests": totals[1], "coverage": coverage}
+    requests, judged = (each["summary"]["total"] if each else None for each in answers)
+    coverage = judged / requests if requests and judged is not None else None
+    return {"judged": judged, "requests": requests, "coverage": coverage}
+
+
+def _in_all(query: PageQuery, now: datetime) -> Asked:
+    """What asks for the numbers of the whole time, by the longest steps that there are."""
+    return [*query.for_api(now), ("bucket", "month")]
 
 
 async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:

@@ -70,10 +70,13 @@ def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(filled: W
     figure, legend = page.locator("#figures dd").first, page.locator("#charts .u-legend").last
     expect(figure).to_have_text("1")
     expect(legend).to_contain_text("Positive1")
+    coverage = page.locator("#coverage")
+    expect(coverage).to_contain_text("1 of 6 requests have feedback")
     page.locator("#charts time-chart").last.focus()
     filled.rate("trace-1", 4)
     page.clock.run_for(61_000)
     expect(figure).to_have_text("2")
+    assert "of 6 requests" in coverage.inner_text(), "it stays until its own answer comes"
     expect(page.locator(".htmx-request")).to_have_count(0)
     expect(legend).to_contain_text("Positive1")
     page.locator("#search").focus()

@@ -156,7 +156,7 @@ class System:
         for each in self.programs():
             each.thaw()
             each.come_back()
-        if self.broker.death():
+        if self.broker.why_ended():
             self.broker.start()
         until(lambda: answers(f"{without_password(self.clickhouse_url)}/ping"), "ClickHouse answers")
 

@@ -90,6 +90,7 @@ def test_the_figures_are_those_of_the_rows(world: World, site: Site) -> None:
     assert f"Feedback Count {len(rows)} Weighted average {signed(sums.weighted_mean)}" in shown
     assert f"Mean of value × weight {signed(sums.avg)}" in shown
     share = f"{100 * with_feedback / len(requests):.1f} %"
+    shown = text_of(site.page("/analytics/coverage", prompt_slug="p1"))
     assert f"Coverage {share} {with_feedback} of {len(requests)} requests have feedback" in shown
 
 
