@@ -35,9 +35,9 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def test_an_order_has_the_filters_of_the_list_beside_it(text: str) -> None:
     query = PageQuery.of_text(text)
     order = order_in(order_of("logs", "csv", query, NOW), "w", Order.at(NOW))
-    assert order.asked("w") == filters_in_query(_sent(query), "w")
+    assert order.as_filters("w") == filters_in_query(_sent(query), "w")
     order = order_in(order_of("feedback", "jsonl", query, NOW), "w", Order.at(NOW))
-    assert order.asked("w") == feedback_filters_in_query(_sent(query), "w")
+    assert order.as_filters("w") == feedback_filters_in_query(_sent(query), "w")
 
 
 def test_bodies_are_in_the_file_where_they_are_asked_for() -> None:
@@ -93,7 +93,7 @@ async def test_a_refusal_is_told_and_leaves_no_export(status: int, message: str)
 )
 async def test_exports_are_listed_however_their_order_was_written(filters: dict[str, str], told: str) -> None:
     ordered = order_in({"filters": filters}, "w", Order.at(NOW))
-    ordered.asked("w")
+    ordered.as_filters("w")
 
     async def caller(_: Request) -> JSONResponse:
         return JSONResponse({"workspace": "w", "scopes": ["logs.read"], "key_id": "abc"})
