@@ -1,6 +1,7 @@
 """`feedback dashboard`: the same pages by a process of their own, beside an API or without one."""
 
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,14 @@ def dashboard(api: str, log: Path) -> Iterator[str]:
         yield url
     finally:
         process.stop()
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """An address at which nothing listens, and nothing else can."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -67,9 +76,8 @@ def test_it_signs_in_lists_and_adds_feedback_over_an_api_elsewhere(
     assert workspace.key not in (tmp_path / "dashboard.log").read_text()
 
 
-def test_it_says_that_the_api_is_away(somebody: Callable[[str], Visitor], tmp_path: Path) -> None:
-    (nowhere,) = free_ports(1)
-    with dashboard(f"http://127.0.0.1:{nowhere}", tmp_path / "dashboard.log") as url:
+def test_it_says_that_the_api_is_away(somebody: Callable[[str], Visitor], nowhere: str, tmp_path: Path) -> None:
+    with dashboard(nowhere, tmp_path / "dashboard.log") as url:
         ready = requests.get(f"{url}/readyz", timeout=30)
         assert (ready.status_code, ready.json()["waits_for"]) == (503, "api")
         viewer = somebody(url)
@@ -80,7 +88,6 @@ def test_it_says_that_the_api_is_away(somebody: Callable[[str], Visitor], tmp_pa
         page.close()
 
 
-def test_an_address_beyond_its_limit_is_refused(tmp_path: Path) -> None:
-    (nowhere,) = free_ports(1)
-    with dashboard(f"http://127.0.0.1:{nowhere}", tmp_path / "dashboard.log") as url:
+def test_an_address_beyond_its_limit_is_refused(nowhere: str, tmp_path: Path) -> None:
+    with dashboard(nowhere, tmp_path / "dashboard.log") as url:
         assert requests.get(f"{url}/healthz?{'a' * 20_000}", timeout=30).status_code == 414
