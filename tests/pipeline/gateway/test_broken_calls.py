@@ -151,12 +151,12 @@ def test_a_feed_that_is_down_costs_the_caller_nothing_and_no_log(own_gateway: Ga
         for number in range(100):
             assert client.post(CHAT, json=ASKED, headers=traced(f"down-{number}")).json() == PLAIN
         assert time.perf_counter() - began < 60  # the client's own wait for a server is longer
+        until(lambda: "trying again" in own_gateway.process.log.read_text(), "the log says that the API is away")
         own_gateway.receiver.start()
     until(lambda: len(own_gateway.receiver.events) == 100, "all are logged when the API is back")
     assert sorted(own_gateway.receiver.trace_ids) == sorted(f"down-{number}" for number in range(100))
     assert own_gateway.metrics()["feedback_gateway_logs_total", "sent"] == 100
     assert own_gateway.metrics()["feedback_gateway_held_bytes",] == 0
-    assert "trying again" in own_gateway.process.log.read_text()
 
 
 def test_a_log_that_the_api_refuses_is_counted_and_said(own_gateway: Gateway) -> None:
