@@ -77,7 +77,7 @@ def test_feedback_through_an_example_is_read_back_joined_with_the_call_it_is_abo
         vote = {"trace_id": trace_id, "up": False, "text": "not like so"}
         assert requests.post(f"{url}/thumbs", json=vote, timeout=30).status_code == 200
         if example not in TOLD_OF_ITS_END:
-            until(lambda: listed_at("/v1/feedback"), "the feedback is stored")
+            until(lambda: listed_at("/v1/feedback") and listed_at("/v1/logs"), "what it has queued is stored")
     finally:
         app.stop()
 
