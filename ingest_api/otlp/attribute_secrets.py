@@ -18,7 +18,7 @@ from runtime.url_redaction import REDACTED, url_without_secrets
 _HEADERS = re.compile(r"(?:^|[._-])(?:headers?|(?:rpc|grpc)\.(?:request|response)\.metadata)(?:$|\.)", re.I)
 """The part of a name that says that headers follow: their names, or, at the end of it, all of them in the value."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]{0,60}//\S*", re.I)
-_PARTS = {"url.path": ("path", ""), "http.target": ("path", ""), "url.query": ("query", "")}
+_PARTS = {**dict.fromkeys(("url.path", "url.original", "http.target"), ("path", "")), "url.query": ("query", "")}
 """Attributes that hold a part of an address."""
 _LONGEST_REMEMBERED = 128
 _KEYS = frozenset(

@@ -137,6 +137,7 @@ SECRET = "s3cret"
         ("url.query", "key=s3cret&model=m", "key=[redacted]&model=m"),
         ("url.path", "/a;token=s3cret", "/a;token=[redacted]"),
         ("http.target", "/v1?token=s3cret", "/v1?token=[redacted]"),
+        ("url.original", "/v1?token=s3cret", "/v1?token=[redacted]"),
         ("http.url", "https://h/p?key=s3cret", "https://h/p?key=[redacted]"),
         ("http.referer", "https://h/?key=s3cret", "https://h/?key=[redacted]"),
         ("any.name", "wss://u:s3cret@h/p", "wss://[redacted]@h/p"),
