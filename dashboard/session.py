@@ -7,13 +7,14 @@ anything. A cookie without the key would have to be signed with a secret, whose 
 from starlette.requests import Request
 from starlette.responses import Response
 
-COOKIE = "feedback_key"
+from runtime.request_headers import SESSION_COOKIE
+
 _LONGEST_KEY = 200
 
 
 def key_of(request: Request) -> str | None:
     """The API key of the viewer; None if they have not signed in."""
-    key = request.cookies.get(COOKIE, "")
+    key = request.cookies.get(SESSION_COOKIE, "")
     return key if could_be_key(key) else None
 
 
@@ -24,12 +25,12 @@ def could_be_key(text: str) -> bool:
 
 def sign_in(request: Request, response: Response, key: str) -> None:
     """Set the cookie with this key, until the browser is closed."""
-    response.set_cookie(COOKIE, key, httponly=True, samesite="lax", secure=_is_https(request), path="/")
+    response.set_cookie(SESSION_COOKIE, key, httponly=True, samesite="lax", secure=_is_https(request), path="/")
 
 
 def sign_out(response: Response) -> None:
     """Delete the cookie."""
-    response.delete_cookie(COOKIE, path="/")
+    response.delete_cookie(SESSION_COOKIE, path="/")
 
 
 def is_own_page(request: Request) -> bool:

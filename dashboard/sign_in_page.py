@@ -1,7 +1,5 @@
 """The pages to sign in with an API key, and to sign out."""
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -48,7 +46,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
 def own_path(text: str | None) -> str:
     """The page to go to after signing in: always a path of this server."""
-    parts = urlsplit(text or "")
-    # Browsers read a backslash as a slash, and two slashes as another server.
-    is_own = parts.path.startswith("/") and not parts.path.startswith("//") and "\\" not in (text or "")
-    return text if text and is_own and not parts.scheme and not parts.netloc and text.isprintable() else "/logs"
+    # Browsers read a backslash as a slash, two slashes as another server, and leave out what is not printable.
+    if text and text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable():
+        return text
+    return "/logs"

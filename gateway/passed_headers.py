@@ -1,11 +1,13 @@
 """Decides which headers of a call pass to the upstream, and which of the answer to the caller. Pure.
 
 Headers of one connection stay on it (RFC 9110, 7.6.1). Those of the gateway itself, `x-portkey-…`, stay here: they hold
-the key of this API and data about users, which no provider needs.
+the key of this API and data about users, which no provider needs. So does the cookie of the dashboard's session, which
+is such a key: a browser sends it to every port of a host.
 """
 
 from collections.abc import Iterable
 
+from runtime.request_headers import SESSION_COOKIE
 from runtime.trace_headers import TRACE_ID
 
 Pairs = list[tuple[bytes, bytes]]
@@ -20,6 +22,7 @@ _OF_A_CONNECTION = frozenset(
     )
 )
 _OWN = b"x-portkey-"
+_SESSION = SESSION_COOKIE.encode()
 
 
 def to_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
@@ -28,18 +31,20 @@ def to_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
     dropped = {*_OF_A_CONNECTION, *_named_by_connection(given), b"host", b"expect"}
     if any(name == b"transfer-encoding" for name, _ in given):
         dropped.add(b"content-length")
-    return [
-        (name, _readable(value) if name == b"accept-encoding" else value)
+    passed = (
+        (name, _CHANGED[name](value) if name in _CHANGED else value)
         for name, value in given
         if name not in dropped and not name.startswith(_OWN)
-    ]
+    )
+    return [(name, value) for name, value in passed if value or name != b"cookie"]
 
 
 def to_caller(headers: Iterable[tuple[bytes, bytes]], trace_id: bytes) -> Pairs:
     """The headers of an answer that pass on, and the trace id."""
     given = [(name.lower(), value) for name, value in headers]
     dropped = {*_OF_A_CONNECTION, *_named_by_connection(given), TRACE_ID}
-    return [*((name, value) for name, value in given if name not in dropped), (TRACE_ID, trace_id)]
+    passed = ((name, value) for name, value in given if name not in dropped and not _sets_session(name, value))
+    return [*passed, (TRACE_ID, trace_id)]
 
 
 def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
@@ -52,3 +57,24 @@ def _readable(value: bytes) -> bytes:
     members = [each.strip() for each in value.split(b",")]
     kept = [each for each in members if each.split(b";")[0].strip().lower() in READABLE_CODINGS]
     return b", ".join(kept) or b"identity"
+
+
+def _without_session(cookies: bytes) -> bytes:
+    """The cookies of a `Cookie` header but for the session of the dashboard; unchanged where it is not among them."""
+    if _SESSION not in cookies:
+        return cookies
+    members = cookies.split(b";")
+    kept = [each for each in members if _name_of(each) != _SESSION]
+    return cookies if len(kept) == len(members) else b";".join(kept).strip()
+
+
+def _sets_session(name: bytes, value: bytes) -> bool:
+    return name == b"set-cookie" and _name_of(value) == _SESSION
+
+
+def _name_of(cookie: bytes) -> bytes:
+    return cookie.partition(b"=")[0].strip()
+
+
+_CHANGED = {b"accept-encoding": _readable, b"cookie": _without_session}
+"""Headers of which a part may stay here."""

@@ -10,6 +10,8 @@ from runtime.http_errors import ApiError
 
 KEY_HEADER = b"x-portkey-api-key"
 BEARER_HEADER = b"authorization"
+SESSION_COOKIE = "feedback_key"
+"""The cookie in which a browser holds the API key of whoever looks at the dashboard."""
 
 _SINGLE = frozenset({BEARER_HEADER, b"idempotency-key", b"content-type", b"content-encoding"})
 _ALL_SINGLE = b"x-portkey-"

@@ -12,30 +12,25 @@ from ingest_api.otlp.message_parts import value_in_text
 from ingest_api.otlp.telemetry_data import Attributes
 from ingest_api.validation.json_limits import dump
 from ingest_api.validation.redaction import headers_without_secrets
-from runtime.harmless_names import HarmlessNames, normalized
+from ingest_api.validation.text_redaction import is_secret_name, text_without_secrets, words_of
+from runtime.harmless_names import HarmlessNames
 from runtime.url_redaction import REDACTED, url_without_secrets
 
-_HEADERS = re.compile(r"(?:^|[._-])(?:headers?|(?:rpc|grpc)\.(?:request|response)\.metadata)(?:$|\.)", re.I)
+_HEADERS = re.compile(r"(?:^|[._-])(?:headers?|(?:rpc|grpc)\.(?:request|response)\.metadata)(?:$|[.[_-][\"']?)")
 """The part of a name that says that headers follow: their names, or, at the end of it, all of them in the value."""
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]{0,60}//\S*", re.I)
-_PARTS = {**dict.fromkeys(("url.path", "url.original", "http.target"), ("path", "")), "url.query": ("query", "")}
-"""Attributes that hold a part of an address."""
-_LONGEST_REMEMBERED = 128
-_KEYS = frozenset(
-    {
-        *("api-key", "apikey", "authorization", "connection-string", "cookie", "credential", "credentials"),
-        *("password", "passwd", "private-key", "secret", "secret-key", "access-token", "auth-token", "token"),
-    }
+_QUERY = re.compile(
+    r"(?:^|[._-])(?:(?:url|http|extra|default)[.-](?:query|params)|query-?(?:string|params)|search-params)$"
 )
-"""Last parts of names whose values are secrets."""
+_PATHS = ("url.path", "url.original", "http.target")
+"""Attributes that hold a part of an address."""
+_COMMANDS = ("process.command", "process.environment", "container.command")
+"""Beginnings of names whose values hold the options of a program, or its environment."""
+_LONGEST_REMEMBERED = 128
 
 
 def attributes_without_secrets(attributes: Attributes, harmless: HarmlessNames) -> Attributes:
     """The same attributes with `[redacted]` in place of what may be secret."""
-    return {
-        name: value if isinstance(value, int | float) else _without_secrets(name, value, harmless)
-        for name, value in attributes.items()
-    }
+    return {name: _without_secrets(name, value, harmless) for name, value in attributes.items()}
 
 
 def _without_secrets(name: str, value: Any, harmless: HarmlessNames) -> Any:
@@ -54,12 +49,15 @@ def _without_secrets(name: str, value: Any, harmless: HarmlessNames) -> Any:
 @lru_cache(maxsize=4096)
 def _kind(name: str) -> tuple[str, str] | None:
     """What an attribute of this name holds, and of which header; None if only its value can tell."""
-    if found := _HEADERS.search(name):
-        header = name[found.end() :]
+    words = words_of(name)
+    if found := _HEADERS.search(words):
+        header = words[found.end() :].rstrip("]\"'")
         return ("header" if header else "headers"), header
-    if normalized(name.rpartition(".")[2]) in _KEYS:
-        return "key", ""
-    return _PARTS.get(name)
+    if words.startswith(_COMMANDS) or is_secret_name(words):
+        return ("number" if words.endswith("token") else "secret"), ""
+    if name in _PATHS:
+        return "path", ""
+    return ("query", "") if _QUERY.search(words) else None
 
 
 def _of_kind(kind: tuple[str, str], value: Any, harmless: HarmlessNames) -> Any:
@@ -71,16 +69,26 @@ def _of_kind(kind: tuple[str, str], value: Any, harmless: HarmlessNames) -> Any:
             return kept
         case "path", _ if isinstance(value, str):
             return url_without_secrets(value, harmless)
-        case "query", _ if isinstance(value, str):
-            return (url_without_secrets(f"?{value}", harmless) or "").removeprefix("?")
+        case "query", _:
+            return _query(value, harmless)
+        case "number", _ if isinstance(value, int | float):
+            return value
         case _:
-            return REDACTED
+            return None if value is None else REDACTED
+
+
+def _query(value: Any, harmless: HarmlessNames) -> Any:
+    """The parameters of an address, as the text of a query or as names with values."""
+    if isinstance(value, str) and not isinstance(inner := value_in_text(value), dict | list):
+        return (url_without_secrets(f"?{value.removeprefix('?')}", harmless) or "").removeprefix("?")
+    value = inner if isinstance(value, str) else value
+    if isinstance(value, dict):
+        return {name: held if harmless.has_parameter(name) else REDACTED for name, held in value.items()}
+    return REDACTED
 
 
 def _text(name: str, text: str, harmless: HarmlessNames) -> Any:
-    if "//" in text and _ADDRESS.fullmatch(text):
-        return url_without_secrets(text, harmless)
     if isinstance(inner := value_in_text(text), dict | list):
         kept = _without_secrets(name, inner, harmless)
         return text if kept == inner else dump(kept).decode()
-    return text
+    return text_without_secrets(text, harmless)

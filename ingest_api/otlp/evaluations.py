@@ -49,7 +49,7 @@ def evaluation_of(subject: Evaluated, attributes: Attributes, shared: Attributes
     value = limits.scores.value_of(str(attributes.get(_NAME, "")), attributes.get(_SCORE))
     identity = digest([trace_id, subject.span_id.hex(), subject.at_ns, attributes])
     metadata = metadata_of(shared | attributes, limits.harmless)
-    explanation = attributes.get(_EXPLANATION)
+    explanation = metadata.get(_EXPLANATION)
     if isinstance(explanation, str) and explanation:
         metadata.setdefault("comment", explanation)
     if len(subject.span_id) == SPAN_ID_BYTES and any(subject.span_id):

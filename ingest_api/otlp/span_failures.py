@@ -9,6 +9,8 @@ from typing import Any
 
 from ingest_api.otlp.attribute_names import take_status
 from ingest_api.otlp.telemetry_data import Attributes, FinishedSpan, TimedEvent
+from ingest_api.validation.text_redaction import text_without_secrets
+from runtime.harmless_names import HarmlessNames
 
 _ERROR_TYPE = "error.type"
 UNKNOWN_FAILURE = 500
@@ -42,7 +44,7 @@ def status_of(span: FinishedSpan, attributes: Attributes) -> int:
     return int(text) if _STATUS.fullmatch(text) else _STATUS_OF.get(text.rpartition(".")[2].lower(), UNKNOWN_FAILURE)
 
 
-def error_body(span: FinishedSpan, attributes: Attributes) -> dict[str, Any] | None:
+def error_body(span: FinishedSpan, attributes: Attributes, harmless: HarmlessNames) -> dict[str, Any] | None:
     """What failed, in the form of an error of OpenAI; None where the span has not failed."""
     raised = _raised(span.events)
     kind = attributes.get(_ERROR_TYPE) or raised.get("exception.type")
@@ -50,7 +52,13 @@ def error_body(span: FinishedSpan, attributes: Attributes) -> dict[str, Any] | N
     if not span.failed and kind is None:
         return None
     error = {"type": kind, "message": message}
-    return {"error": {name: value for name, value in error.items() if value}}
+    return {
+        "error": {
+            name: text_without_secrets(value, harmless) if isinstance(value, str) else value
+            for name, value in error.items()
+            if value
+        }
+    }
 
 
 def _raised(events: Iterable[TimedEvent]) -> Attributes:

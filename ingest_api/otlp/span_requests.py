@@ -31,6 +31,7 @@ from ingest_api.validation.body_retention import retained_body
 from ingest_api.validation.fields import metadata_json, specials_of
 from ingest_api.validation.json_limits import dump
 from ingest_api.validation.request_log_facts import model_of, time_in_range
+from ingest_api.validation.text_redaction import text_without_secrets
 from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
@@ -43,21 +44,23 @@ _NANOSECONDS = 1_000_000
 def request_of(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> dict[str, Any]:
     """The fields of a request log, but for those that tell where it belongs. ApiError if one is at fault."""
     attributes = shared | span.attributes
-    fields: dict[str, Any] = {"span_name": span.name} if span.name else {}
-    request_headers, response_headers = take_headers(attributes, limits.harmless)
-    status, error = status_of(span, attributes), error_body(span, attributes)
+    harmless = limits.harmless
+    fields: dict[str, Any] = {"span_name": text_without_secrets(span.name, harmless)} if span.name else {}
+    request_headers, response_headers = take_headers(attributes, harmless)
+    status, error = status_of(span, attributes), error_body(span, attributes, harmless)
     asked, answered = take_bodies(attributes, span.events)
     model = (
         take_text(attributes, ASKED_MODEL)
         or model_of(_object(asked), _object(value_in_text(attributes.get(_PARAMETERS))))
         or take_text(attributes, ANSWERING_MODEL)
     )
-    method = take_text(attributes, METHOD)
+    model = model and text_without_secrets(model, harmless)
+    method, provider = take_text(attributes, METHOD), take_text(attributes, PROVIDER)
     facts = {
-        "provider": take_text(attributes, PROVIDER),
+        "provider": provider and text_without_secrets(provider, harmless),
         "model": model,
         "method": method.lower() if method else "post",
-        "url": take_url(attributes, limits.harmless),
+        "url": take_url(attributes, harmless),
         "status": status,
         "response_time_ms": _duration_ms(span),
         **_tokens(attributes),
@@ -68,7 +71,7 @@ def request_of(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> di
         "response_body": retained_body(error if answered is None else answered, limits),
     }
     fields |= {name: fact for name, fact in facts.items() if fact is not None}
-    metadata = _metadata(attributes, _object(asked), span, limits.harmless)
+    metadata = _metadata(attributes, _object(asked), span, harmless)
     fields |= specials_of(metadata)
     fields["metadata"] = msgspec.Raw(metadata_json(metadata, limits))
     if span.start_ns:
@@ -111,5 +114,5 @@ def _metadata(attributes: Attributes, asked: dict[str, Any], span: FinishedSpan,
     if "_user" not in metadata and isinstance(user := asked.get("user"), str):
         metadata["_user"] = user
     if span.status_message:
-        metadata["otel.status_description"] = span.status_message
+        metadata["otel.status_description"] = text_without_secrets(span.status_message, harmless)
     return metadata

@@ -61,12 +61,12 @@ class LogsOfScope(NamedTuple):
 
 
 # What describes the program that sends, its process and its SDK, and not the call; command lines may hold secrets.
-_NOT_SHARED = ("telemetry.", "process.")
+_NOT_SHARED = ("telemetry.", "process.", "container.command")
 
 
 def shared_attributes(resource: Attributes, scope_name: str, scope_version: str, scope: Attributes) -> Attributes:
     """What spans and log records of one scope have in common."""
-    shared = {name: value for name, value in resource.items() if not name.startswith(_NOT_SHARED)} | scope
+    shared = {name: value for name, value in (resource | scope).items() if not name.startswith(_NOT_SHARED)}
     if scope_name:
         shared["otel.scope.name"] = scope_name
     if scope_version:

@@ -10,6 +10,8 @@ import msgspec
 
 from ingest_api.validation.json_limits import object_in_text
 from ingest_api.validation.numbers import cents_of
+from ingest_api.validation.text_redaction import text_without_secrets
+from runtime.harmless_names import HarmlessNames
 
 Json = dict[str, Any]
 
@@ -50,14 +52,14 @@ def lines_as_array(body: bytes) -> bytes:
     return b"[" + b",".join(line for line in body.split(b"\n") if line.strip()) + b"]"
 
 
-def as_request_log(payload: Json) -> LiteLlmCall:
+def as_request_log(payload: Json, harmless: HarmlessNames) -> LiteLlmCall:
     """The request log of a payload. Values of the wrong type are left to validation."""
     metadata = _object(payload.get("metadata"))
     headers = {name.lower(): value for name, value in _object(metadata.get("requester_custom_headers")).items()}
     call_id = payload.get("litellm_call_id") or payload.get("id")
     log: Json = {
         "request": _request(payload, headers),
-        "response": _response(payload),
+        "response": _response(payload, harmless),
         "metadata": _metadata(payload, metadata, headers),
         "trace_id": headers.get("x-portkey-trace-id") or payload.get("trace_id") or call_id,
         "span_id": headers.get("x-portkey-span-id") or call_id,
@@ -83,17 +85,18 @@ def _request(payload: Json, headers: Json) -> Json:
     return {name: value for name, value in found.items() if value not in _NOTHING}
 
 
-def _response(payload: Json) -> Json:
+def _response(payload: Json, harmless: HarmlessNames) -> Json:
     began, ended = payload.get("startTime"), payload.get("endTime")
     took = (
         {"response_time": (ended - began) * 1000} if _is_number(began) and _is_number(ended) and ended >= began else {}
     )
     if payload.get("status") == "failure":
         error = _object(payload.get("error_information"))
+        message = error.get("error_message") or payload.get("error_str")
         facts = {
             "type": error.get("error_class"),
             "code": error.get("error_code"),
-            "message": error.get("error_message") or payload.get("error_str"),
+            "message": text_without_secrets(message, harmless) if isinstance(message, str) else message,
         }
         body: Json = {"error": {name: value for name, value in facts.items() if value not in _NOTHING}}
         return {"status": _status(error.get("error_code")), "body": body, **took}

@@ -32,6 +32,7 @@ from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import body_object, model_of, time_of, tokens_of
 from runtime import trace_headers as sent
+from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
 from runtime.url_redaction import url_without_secrets
@@ -65,7 +66,7 @@ class _Event(NamedTuple):
 def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: BodyLimits) -> Accepted:
     """The events of a POST; ApiError if any of its items is at fault."""
     items, bulk = items_of(parse(lines_as_array(body)), limits)
-    items, identities = _without_dialect(items)
+    items, identities = _without_dialect(items, limits.harmless)
     logs = validated(LOGS, items, bulk, LOG_RULES, "a request log must be an object with request and response")
     shared = _Shared(
         headers, header_metadata(headers), sent.traceparent(headers), key_in(headers), rfc3339(call.now_ms)
@@ -128,12 +129,16 @@ def _request_id(trace_hash: int, index: int, identity: str, key: str | None, cal
     return str(new_id(trace_hash, call.now_ms))
 
 
-def _without_dialect(items: list[Any]) -> tuple[list[Any], list[str]]:
+def _without_dialect(items: list[Any], harmless: HarmlessNames) -> tuple[list[Any], list[str]]:
     """The items with LiteLLM's payloads as request logs, and what identifies each of these; empty for all others."""
     if not any(map(is_payload, items)):
         return items, [""] * len(items)
     # LiteLLM may have nothing to say of a call, and says null.
-    calls = [as_request_log(item) if is_payload(item) else LiteLlmCall(item, "") for item in items if item is not None]
+    calls = [
+        as_request_log(item, harmless) if is_payload(item) else LiteLlmCall(item, "")
+        for item in items
+        if item is not None
+    ]
     return [each.log for each in calls], [each.identity for each in calls]
 
 

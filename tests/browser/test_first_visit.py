@@ -8,7 +8,7 @@ import requests
 
 from dashboard.pages import SECURITY_HEADERS
 from dashboard.rendering import STATIC_VERSION
-from dashboard.session import COOKIE
+from runtime.request_headers import SESSION_COOKIE
 from tests.browser.dashboard_system import DashboardSystem, Workspace
 from tests.browser.visitor import Visitor, quiet
 from tests.pipeline.workspace_isolation import PAGES
@@ -68,7 +68,7 @@ def test_every_answer_has_the_strict_policy(system: DashboardSystem, workspace: 
 
 
 def _ask(system: DashboardSystem, method: str, path: str, headers: dict[str, str], key: str) -> Any:
-    cookies = {COOKIE: key} if key else {}
+    cookies = {SESSION_COOKIE: key} if key else {}
     return requests.request(
         method, system.url + path, headers=headers, cookies=cookies, allow_redirects=False, timeout=60
     )

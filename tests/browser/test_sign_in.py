@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, expect
 
-from dashboard.session import COOKIE
+from runtime.request_headers import SESSION_COOKIE
 from tests.browser.dashboard_system import Workspace, request_log
 from tests.browser.visitor import Visitor
 
@@ -13,7 +13,7 @@ Visit = Callable[..., Visitor]
 
 
 def session_cookies(context: BrowserContext) -> list[str]:
-    return [each["value"] for each in context.cookies() if each["name"] == COOKIE]
+    return [each["value"] for each in context.cookies() if each["name"] == SESSION_COOKIE]
 
 
 def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Workspace, visitor: Visit) -> None:
@@ -33,10 +33,10 @@ def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Work
     expect(page).to_have_url(re.compile(r"/logs\?trace_id=mine"))
     expect(page.locator("#rows tbody tr")).to_have_count(1)
     expect(page.locator(".workspace")).to_have_text(workspace.name)
-    (cookie,) = [each for each in somebody.context.cookies() if each["name"] == COOKIE]
+    (cookie,) = [each for each in somebody.context.cookies() if each["name"] == SESSION_COOKIE]
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["expires"]) == (True, "Lax", -1)
     assert workspace.key not in page.content()
-    assert page.evaluate("document.cookie").count(COOKIE) == 0
+    assert page.evaluate("document.cookie").count(SESSION_COOKIE) == 0
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in"))
     assert session_cookies(somebody.context) == []

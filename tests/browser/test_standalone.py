@@ -11,8 +11,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from dashboard.session import COOKIE
 from deploy.kafka.broker import free_ports
+from runtime.request_headers import SESSION_COOKIE
 from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor
 from tests.pipeline.engines import Process, answers, until
@@ -70,7 +70,7 @@ def test_it_signs_in_lists_and_adds_feedback_over_an_api_elsewhere(
         form.get_by_label("Value").fill("3")
         form.get_by_role("button", name="Add").click()
         expect(page.locator("td.count")).to_have_text("1")
-        (cookie,) = [each for each in viewer.context.cookies() if each["name"] == COOKIE]
+        (cookie,) = [each for each in viewer.context.cookies() if each["name"] == SESSION_COOKIE]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
         page.close()
     assert workspace.key not in (tmp_path / "dashboard.log").read_text()

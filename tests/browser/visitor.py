@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
 
-from dashboard.session import COOKIE
+from runtime.request_headers import SESSION_COOKIE
 
 WIDTH, HEIGHT = 1440, 900
 PATIENCE_MS = 60_000
@@ -36,7 +36,9 @@ class Visitor:
         self.troubles: list[str] = []
         self.expected: list[str] = []
         if key:
-            self.context.add_cookies([{"name": COOKIE, "value": key, "url": url, "httpOnly": True, "sameSite": "Lax"}])
+            self.context.add_cookies(
+                [{"name": SESSION_COOKIE, "value": key, "url": url, "httpOnly": True, "sameSite": "Lax"}]
+            )
 
     def page(self, path: str = "") -> Page:
         """A new page, at a path of the server."""

@@ -167,6 +167,13 @@ MUTANTS = (
         "tests/unit/ingest_api/test_redaction.py::test_no_shape_of_headers_brings_a_value_in_under_a_name_that_is_not_known",
     ),
     Mutant(
+        "JSON that was cut off brings no secret in",
+        "ingest_api/validation/text_redaction.py",
+        'if text.lstrip()[:1] in ("{", "[") and',
+        'if text.lstrip()[:1] == "[" and',
+        "tests/unit/ingest_api/test_otlp_spans.py::test_secrets_in_any_attribute_are_redacted_in_metadata_too",
+    ),
+    Mutant(
         "over time no more events pass than a key's limit allows",
         "runtime/rate_limit.py",
         "        self._tokens -= events\n",
@@ -333,6 +340,13 @@ MUTANTS = (
         "if name not in dropped and not name.startswith(_OWN)",
         "if name not in dropped",
         "tests/pipeline/gateway/test_passing.py::test_the_upstream_sees_the_request_of_a_direct_call_but_for_what_is_the_gateways",
+    ),
+    Mutant(
+        "the session of the dashboard stays with the gateway",
+        "gateway/passed_headers.py",
+        "    kept = [each for each in members if _name_of(each) != _SESSION]\n",
+        "    kept = members\n",
+        "tests/unit/gateway/test_passed_headers.py::test_the_session_of_the_dashboard_does_not_pass",
     ),
     Mutant(
         "no credential leaves the gateway with a log",

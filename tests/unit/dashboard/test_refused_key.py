@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse
 
 from dashboard.api_client import ApiClient
 from dashboard.pages import Pages
-from dashboard.session import COOKIE
 from runtime.http_errors import error_content
+from runtime.request_headers import SESSION_COOKIE
 
 
 def site(*, is_open: bool) -> httpx.AsyncClient:
@@ -32,7 +32,7 @@ def site(*, is_open: bool) -> httpx.AsyncClient:
 
 
 async def test_on_a_closed_server_they_are_asked_to_sign_in() -> None:
-    reply = await site(is_open=False).get("/page?a=b", headers={"cookie": f"{COOKIE}=old"})
+    reply = await site(is_open=False).get("/page?a=b", headers={"cookie": f"{SESSION_COOKIE}=old"})
     assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?next=%2Fpage%3Fa%3Db")
     assert "set-cookie" not in reply.headers
 
@@ -41,7 +41,7 @@ async def test_on_a_closed_server_they_are_asked_to_sign_in() -> None:
 async def test_on_an_open_server_they_go_on_without_the_key(name: str) -> None:
     asked = {"hx-request": "true"} if name == "hx-redirect" else {}
     client = site(is_open=True)
-    reply = await client.get("/page?a=b", headers={"cookie": f"{COOKIE}=old", **asked})
+    reply = await client.get("/page?a=b", headers={"cookie": f"{SESSION_COOKIE}=old", **asked})
     assert reply.headers[name] == "/page?a=b"
-    assert reply.headers["set-cookie"].startswith(f'{COOKIE}="";')
+    assert reply.headers["set-cookie"].startswith(f'{SESSION_COOKIE}="";')
     assert (await client.get("/page")).json() == "the page"

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 
 from dashboard import standalone as program
 from dashboard.api_client import ApiClient
-from dashboard.session import COOKIE
 from deploy import cli
 from deploy.kafka.broker import free_ports
+from runtime.request_headers import SESSION_COOKIE
 from tests.pipeline.engines import answers, until
 
 OWN = frozenset({"feedback.example.com"})
@@ -60,7 +60,7 @@ async def test_a_page_of_another_site_gets_nothing_while_no_key_is_asked_for(
 
 
 async def test_with_a_key_any_name_leads_here_and_no_other_page_can_send_a_form(site: httpx.AsyncClient) -> None:
-    headers = {"host": "behind-a-proxy.example", "cookie": f"{COOKIE}=fbk_abc"}
+    headers = {"host": "behind-a-proxy.example", "cookie": f"{SESSION_COOKIE}=fbk_abc"}
     assert (await site.get("/logs", headers=headers)).status_code == 200
     form = {"trace_id": "a", "value": "1"}
     reply = await site.post("/feedback/add", data=form, headers=headers | {"sec-fetch-site": "cross-site"})

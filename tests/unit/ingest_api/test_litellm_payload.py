@@ -160,6 +160,13 @@ async def test_a_failed_call_has_its_status_and_its_error() -> None:
     assert (one["status"], one["response_body"]["error"]["message"]) == (500, FAILED["error_str"])
 
 
+async def test_an_error_is_logged_without_the_secrets_that_it_quotes() -> None:
+    quoted = {"error_message": "400 for url 'https://h/v1:generate?key=s3cret', api_key=s3cret"}
+    (one,) = await logged(json.dumps(FAILED | {"error_information": NO_ERROR | quoted}))
+    said = "400 for url 'https://h/v1:generate?key=[redacted]', api_key=[redacted]"
+    assert one["response_body"]["error"]["message"] == said
+
+
 BATCH = [payload(), FAILED, payload(id="chatcmpl-2", litellm_call_id="other")]
 
 

@@ -129,6 +129,11 @@ def test_each_name_of_an_attribute_leads_to_its_field(attributes: Json, field: s
 
 
 SECRET = "s3cret"
+SECRET_NAMES = (
+    *("openai_api_key", "clientSecret", "aws.secret_access_key", "x-api-key", "accessToken", "db.user_password"),
+    *("cookies", "auth", "llm.api_key.value", 'http.headers["Authorization"]', "process.environment_variable.A_KEY"),
+    *("process.command_line", "container.command_args"),
+)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +160,27 @@ SECRET = "s3cret"
         ("llm.invocation_parameters", '{"temperature": 1}', '{"temperature": 1}'),
         ("llm.api_key", "s3cret", "[redacted]"),
         ("db.connection_string", "s3cret", "[redacted]"),
+        *((name, "s3cret", "[redacted]") for name in SECRET_NAMES),
+        ("account.password", 5301, "[redacted]"),
+        ("auth.token", 5301, 5301),
+        ("llm.max_tokens", "100", "100"),
+        ("llm.invocation_parameters", '{"clientSecret":"s3cret"}', '{"clientSecret":"[redacted]"}'),
+        ("llm.invocation_parameters", '{"defaultHeaders":{"x":"s3cret"}}', '{"defaultHeaders":{"x":"[redacted]"}}'),
+        ("llm.invocation_parameters", '{"extra_query":{"key":"s3cret"}}', '{"extra_query":{"key":"[redacted]"}}'),
+        ("llm.invocation_parameters", '{"top_p": NaN, "api_key": "s3cret"}', "[redacted]"),
+        ("llm.invocation_parameters", '{"extra_headers": {"x-own": "s3cr', "[redacted]"),
+        ("llm.invocation_parameters", "{'api_key': 's3cret'}", "[redacted]"),
+        ("llm.client", "Options(api_key='s3cret', timeout=3)", "Options(api_key=[redacted], timeout=3)"),
+        ("llm.client", "Options(headers={'x-own': 's3cret'})", "Options(headers=[redacted]"),
+        ("http.path", "/v1?key=s3cret", "/v1?key=[redacted]"),
+        ("http.query_string", "key=s3cret&model=m", "key=[redacted]&model=m"),
+        ("any.name", " https://h/?key=s3cret", "https://h/?key=[redacted]"),
+        ("any.name", "GET /a?key=s3cret failed", "GET /a?key=[redacted] failed"),
+        ("any.name", "no answer (https://u:s3cret@h:80/a).", "no answer (https://[redacted]@h:80/a)."),
+        ("any.name", "host=h password=s3cret", "host=h password=[redacted]"),
+        ("any.name", "Bearer s3cret00", "Bearer [redacted]"),
+        ("any.name", "curl -H 'Authorization: Basic s3cret'", "curl -H 'Authorization: [redacted]'"),
+        ("note", "is it 5 or 6? max_tokens: 7", "is it 5 or 6? max_tokens: 7"),
         ("note", "see https://h/ for headers", "see https://h/ for headers"),
     ],
 )  # fmt: skip
@@ -168,6 +194,24 @@ def test_secrets_in_attributes_of_the_resource_and_in_nested_ones_are_redacted()
     nested = {"outer": {"headers": {"x-key": SECRET}, "url": f"https://h/?key={SECRET}"}}
     (one,) = requests(export(span(CALL | nested), resource={"service.url": f"https://h/?key={SECRET}"}))
     assert SECRET not in json.dumps(one)
+
+
+def test_secrets_in_what_a_span_says_of_itself_are_redacted() -> None:
+    """Exceptions and names of spans quote the address that was called."""
+    address = f"https://h/?key={SECRET}"
+    said = {"exception.type": f"E {address}", "exception.message": f"400 for url '{address}'"}
+    for fields in ({"status": {"code": 2, "message": address}}, {"events": [("exception", said)]}):
+        one = request(CALL | {"error.type": "E"}, name=f"chat {address}", **fields)
+        assert SECRET not in json.dumps(one)
+        assert one["span_name"] == "chat https://h/?key=[redacted]"
+    for name in ("gen_ai.system", "gen_ai.request.model", "error.type"):
+        assert SECRET not in json.dumps(request(CALL | {name: address}))
+
+
+def test_a_command_line_of_the_resource_or_the_scope_is_not_stored() -> None:
+    commands = {"container.command_line": f"run --key {SECRET}", "process.command_args": [SECRET]}
+    (one,) = requests(export(span(CALL), resource=commands))
+    assert not {*commands} & {*one["metadata"]}
 
 
 def test_what_an_app_writes_into_metadata_is_its_own() -> None:

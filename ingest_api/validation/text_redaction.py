@@ -1,0 +1,70 @@
+"""The redaction of names and texts that a program wrote, as in the message of an error. Pure.
+
+Such a text may quote the address that was called, with its key, or the options of a client. What is a secret is told by
+how its name ends: the values of `openai_api_key` and `clientSecret` are as secret as that of `api_key`.
+"""
+
+import re
+
+from runtime.harmless_names import HarmlessNames, normalized
+from runtime.url_redaction import REDACTED, url_without_secrets
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SECRET_END = re.compile(
+    r"(?:(?:(?:api|access|account|encryption|private|secret|shared|signing|subscription)-?key|secret|password|passwd"
+    r"|passphrase|authorization|credential|cookie|connection-?string|(?<![a-z])(?:auth|bearer|dsn|jwt|pwd))s?|token)"
+    r"(?:[.-](?:value|[0-9]{1,4}))?[\]\"']{0,2}\Z"
+)
+_MOST_CHARS = 128
+"""Of a longer name, its end decides."""
+
+_WORD = re.compile(r"[^\s\"'<>`]+")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]{0,60}//\S*", re.I)
+_AFTER_ADDRESS = ").,;:]}!"
+_HEADERS = re.compile(r"(headers?[\"']?\s{0,4}[:=]\s{0,4})[\[{(].*", re.I | re.DOTALL)
+_LINE = re.compile(r"((?:authorization|cookie)s?[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"']+", re.I)
+_NAMED = re.compile(
+    r"((?:(?:(?:api|access|account|encryption|private|secret|shared|signing|subscription)[ _-]?key|secret|password|pwd"
+    r"|passwd|passphrase|credential|connection[ _-]?string)s?|token)(?: provided)?[\"']?\s{0,4}[:=]\s{0,4})"
+    r"(?:\"[^\"]*\"?|'[^']*'?|[^\s\"',;&)\]}]+)",
+    re.I,
+)
+_BEARER = re.compile(r"\b(bearer\s{1,4})[\w.~+/=-]{8,}", re.I)
+_NAMES_SECRET = re.compile(
+    r"(?:headers?|key|secret|passw(?:or)?d|passphrase|token|authorization|cookies?|credentials?)[\"'\\]", re.I
+)
+
+
+def words_of(name: str) -> str:
+    """A name in the form in which names are compared: in lower case, with hyphens between its words."""
+    return normalized(_CAMEL.sub("-", name))
+
+
+def is_secret_name(words: str) -> bool:
+    """Whether the value under a name, which is in the form of `words_of`, is a secret."""
+    return _SECRET_END.search(words[-_MOST_CHARS:]) is not None
+
+
+def text_without_secrets(text: str, harmless: HarmlessNames) -> str:
+    """The text with `[redacted]` in place of what may be secret in addresses, and after the names of secrets."""
+    if text.lstrip()[:1] in ("{", "[") and _NAMES_SECRET.search(text):
+        # What is no JSON, or was cut off, does not tell where a value ends.
+        return REDACTED
+    if "//" in text and _ADDRESS.fullmatch(text.strip()):
+        return url_without_secrets(text.strip(), harmless) or ""
+    if "//" in text or "?" in text:
+        text = _WORD.sub(lambda found: _word(found[0], harmless), text)
+    if ":" in text or "=" in text:
+        for pattern in (_HEADERS, _LINE, _NAMED):
+            text = pattern.sub(rf"\1{REDACTED}", text)
+    return _BEARER.sub(rf"\1{REDACTED}", text)
+
+
+def _word(word: str, harmless: HarmlessNames) -> str:
+    """A word in which an address may begin: one with a host, or a path with a query."""
+    found = _ADDRESS.search(word) if "//" in word else None
+    begin = found.start() if found else 0
+    if not found and not (word[0] in "/?" and ("=" in word or word.startswith("//"))):
+        return word
+    address = word[begin:].rstrip(_AFTER_ADDRESS)
+    return word[:begin] + (url_without_secrets(address, harmless) or "") + word[begin + len(address) :]
