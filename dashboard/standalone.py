@@ -81,7 +81,10 @@ def standalone(api: str, own_hosts: frozenset[str], public_url: str = "") -> ASG
 
     pages = dashboard_routes(client, public_url.rstrip("/") or without_password(api).rstrip("/"), own_hosts)
     probes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return _Telemetry(Starlette(routes=[*probes, *pages], lifespan=lifespan), [*probes, *pages])
+    app = Starlette(routes=[*probes, *pages], lifespan=lifespan)
+    # A redirect from a path with a slash at its end would lead to whatever the Host header names.
+    app.router.redirect_slashes = False
+    return _Telemetry(app, [*probes, *pages])
 
 
 class _Telemetry:

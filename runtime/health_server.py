@@ -4,8 +4,10 @@ So it still answers when the event loop of the program is blocked, and reports t
 process is halted or gone.
 """
 
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +17,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from runtime.background_tasks import end_program
+
+MOST_CONNECTIONS = 32
+_CLIENT_WAITS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,30 @@ class Health:
 
 
 class _Server(ThreadingHTTPServer):
+    """Each connection has a thread. One too many takes the place of the oldest, so no client keeps the others out."""
+
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own."""
+        with self._lock:
+            self._open.append(request)
+            if len(self._open) > MOST_CONNECTIONS:
+                with suppress(OSError):  # its client is gone
+                    self._open.pop(0).shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        with self._lock, suppress(ValueError):  # it made room
+            self._open.remove(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Do not log clients that close before they have their answer."""
@@ -38,6 +66,11 @@ def serve_health(
     """Start the server; OSError where the address is taken. `alive` and `ready` are called from its threads."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = _CLIENT_WAITS_S
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/metrics":
@@ -55,7 +88,8 @@ def serve_health(
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             """Log no requests: a probe every few seconds would fill the log."""

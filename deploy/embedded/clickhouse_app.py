@@ -7,6 +7,7 @@ clickhouse_engine runs it.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ _Arguments = TypeVarTuple("_Arguments")
 _COMPRESS_FROM_BYTES = 4096
 _SEND_BYTES = 1 << 20
 _READERS, _WRITERS = 8, 4
+_NO_HEADER = re.compile(r"[^\x20-\x7e\x80-\xff]")
 
 
 class ClickHouseHTTP:
@@ -47,8 +49,8 @@ class ClickHouseHTTP:
             raise NotImplementedError(f"{scope['type']} is not served")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         # Before the body is read, which may be large and from an unknown caller.
-        if refused := self._refused(scope, headers):
-            return await _send(send, refused)
+        if answer := self._refused(scope, headers) or _without_body(scope["path"]):
+            return await _send(send, answer)
         chunks = await _chunks_of_body(receive)
         if isinstance(chunks, Answer):
             return await _send(send, chunks)
@@ -82,10 +84,6 @@ class ClickHouseHTTP:
         self, scope: MutableMapping[str, Any], headers: dict[str, str], chunks: list[bytes]
     ) -> Statement | Answer:
         """The statement of a request, or the answer if there is none to run."""
-        if scope["path"] in ("/ping", "/replicas_status"):
-            return text(200, "Ok.\n")
-        if scope["path"] != "/":
-            return text(404, f"There is nothing at {scope['path']}; statements go to / and health checks to /ping.\n")
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return text(405, "Use GET to read and POST to write.\n")
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -173,8 +171,20 @@ def _result_headers(statement: Statement, common: dict[str, str]) -> dict[str, s
     return {**common, "Content-Type": content_type(form), "X-ClickHouse-Format": form}
 
 
+def _without_body(path: str) -> Answer | None:
+    """The answer to a request that no body changes; None for a statement. Anybody may ask /ping."""
+    if path in ("/ping", "/replicas_status"):
+        return text(200, "Ok.\n")
+    if path != "/":
+        return text(404, f"There is nothing at {path}; statements go to / and health checks to /ping.\n")
+    return None
+
+
 async def _send(send: Send, answer: Answer) -> None:
-    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    # A caller chooses the id of a statement and its time zone, which may have any characters.
+    headers = [
+        (name.lower().encode(), _NO_HEADER.sub("?", value).encode("latin-1")) for name, value in answer.headers.items()
+    ]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     view = memoryview(answer.body)

@@ -76,6 +76,8 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
         access_log=False,
         lifespan="off",
         http=FrontProtocol,
+        ws="none",
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )

@@ -121,6 +121,14 @@ def test_the_password_is_kept_for_its_owner_alone_and_stays(server: Server, data
     assert [each for each in commands if each.exists() and server.password.encode() in each.read_bytes()] == []
 
 
+def test_every_request_has_an_answer_whatever_it_asks_to_be_or_to_be_called(server: Server) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "a"}
+    assert login(server, upgrade) == 401
+    own = basic(f"default:{server.password}")
+    assert login(server, own, "query=SELECT+1&query_id=a%0d%0ab%01") == 200
+    assert login(server, own, "query=SELECT+1&session_timezone=UTC%0d%0ab") >= 400
+
+
 # What a statement may reach.
 
 

@@ -43,6 +43,11 @@ async def test_it_answers_by_its_own_names(site: httpx.AsyncClient, host: str) -
     assert "http://api.example:8787/v1/logs" in reply.text
 
 
+async def test_no_path_leads_to_another_server(site: httpx.AsyncClient) -> None:
+    reply = await site.get("/logs/", headers={"host": "evil.example"})
+    assert (reply.status_code, reply.headers.get("location")) == (404, None)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
