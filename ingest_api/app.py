@@ -97,9 +97,11 @@ def _lifespan(publisher: Publisher, feed: ApiKeyFeed) -> Callable[[FastAPI], Abs
 
 def _add_health(app: FastAPI, fault: Callable[[], str]) -> None:
     @app.get("/healthz", summary="Is the process alive?", tags=["health"])
+    @app.head("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head(PROBE, include_in_schema=False)
     @app.get(
         PROBE,
         summary="Can events be published now?",

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ingest_api.http.publish_endpoint import AsgiApp, AsgiScope, Message, Receive, Send, internal_error
 from ingest_api.http.telemetry import (
@@ -26,6 +27,7 @@ from runtime.request_origin import refusal
 
 ONE_FEEDBACK = "/v1/feedback/"
 PROBE = "/readyz"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 _NO_PAGE = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -126,9 +128,17 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {request.url.path}: /docs lists what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }.get(error.status_code, str(error.detail))
-    headers = {**(error.headers or {}), **_NO_PAGE}.items()
+    allowed = {"allow": ", ".join(_methods_of(request))} if error.status_code == 405 else {}
+    headers = {**(error.headers or {}), **_NO_PAGE, **allowed}.items()
     encoded = [(name.encode(), value.encode()) for name, value in headers]
     return error_response(ApiError(message, status=error.status_code, headers=encoded))
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that a path has. One path may have several routes, of which the framework would name the first."""
+    routes = request.app.router.routes
+    asked = {each: {**request.scope, "method": each} for each in _METHODS}
+    return [each for each in _METHODS if any(route.matches(asked[each])[0] is Match.FULL for route in routes)]
 
 
 async def answer_internal_error(_: Request, __: Exception) -> Response:
