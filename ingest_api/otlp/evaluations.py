@@ -11,7 +11,7 @@ from ingest_api.access.idempotency import digest
 from ingest_api.otlp.record_ids import SPAN_ID_BYTES, TRACE_ID_BYTES, check_storable, id_text
 from ingest_api.otlp.rejections import Rejections
 from ingest_api.otlp.special_fields import metadata_of
-from ingest_api.otlp.telemetry_data import Attributes
+from ingest_api.otlp.telemetry_data import Attributes, SharedAttributes
 from ingest_api.records import EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext, created_records
@@ -60,7 +60,7 @@ def evaluation_of(subject: Evaluated, attributes: Attributes, shared: Attributes
 
 def valid_evaluations(
     made: Iterable[tuple[Evaluated, Attributes]],
-    shared: Attributes,
+    shared: SharedAttributes,
     limits: BodyLimits,
     rejections: Rejections,
     *,
@@ -74,7 +74,7 @@ def valid_evaluations(
         try:
             if not may_give_feedback:
                 raise ApiError("the API key lacks the scope feedback.write, which evaluations need", reason="forbidden")
-            valid.append(evaluation_of(subject, attributes, shared, limits))
+            valid.append(evaluation_of(subject, attributes, shared.for_one_item(), limits))
         except ApiError as fault:
             rejections.add(fault, whole=whole)
     return valid

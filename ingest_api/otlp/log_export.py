@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evaluation_records, valid_evaluations
 from ingest_api.otlp.rejections import Rejections
 from ingest_api.otlp.span_export import ExportOutcome
-from ingest_api.otlp.telemetry_data import LogRecord, LogsOfScope
+from ingest_api.otlp.telemetry_data import LogRecord, LogsOfScope, SharedAttributes
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext
+from ingest_api.validation.shared_data import SharedRoom
 
 _OLDER_NAME = "event.name"
 """The attribute that had the name of an event before log records had a field for it."""
@@ -22,10 +23,11 @@ def evaluations_of(
     """The feedback of an export of log records."""
     rejections = Rejections()
     found: list[Evaluation] = []
-    not_kept = 0
-    for shared, records in scopes:
+    not_kept, room = 0, SharedRoom()
+    for scope in scopes:
+        shared = SharedAttributes(scope.shared, room)
         made = []
-        for record in records:
+        for record in scope.records:
             if _is_evaluation(record):
                 made.append((Evaluated(record.trace_id, record.span_id, record.at_ns), record.attributes))
             else:

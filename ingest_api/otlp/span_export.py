@@ -12,12 +12,13 @@ from ingest_api.otlp.evaluations import EVALUATION, Evaluated, Evaluation, evalu
 from ingest_api.otlp.record_ids import SPAN_ID_BYTES, TRACE_ID_BYTES, check_storable, id_text
 from ingest_api.otlp.rejections import Rejections
 from ingest_api.otlp.span_requests import request_of
-from ingest_api.otlp.telemetry_data import Attributes, FinishedSpan, SpansOfScope
+from ingest_api.otlp.telemetry_data import FinishedSpan, SharedAttributes, SpansOfScope
 from ingest_api.records import EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation.feedback import CallContext
 from ingest_api.validation.fields import checked_trace_id
 from ingest_api.validation.json_limits import dump
+from ingest_api.validation.shared_data import SharedRoom
 from runtime.http_errors import ApiError
 from runtime.times import rfc3339
 from schemas.ids import idempotent_id, trace_key
@@ -53,9 +54,10 @@ def requests_of(
     rejections = Rejections()
     placed: list[_Placed] = []
     evaluated: list[Evaluation] = []
-    not_kept = 0
-    for shared, spans in scopes:
-        for span in spans:
+    not_kept, room = 0, SharedRoom()
+    for scope in scopes:
+        shared = SharedAttributes(scope.shared, room)
+        for span in scope.spans:
             try:
                 one = _placed(span, shared, limits)
             except ApiError as fault:
@@ -71,7 +73,7 @@ def requests_of(
 
 
 def _evaluated(
-    span: FinishedSpan, shared: Attributes, limits: BodyLimits, rejections: Rejections, may_give_feedback: bool
+    span: FinishedSpan, shared: SharedAttributes, limits: BodyLimits, rejections: Rejections, may_give_feedback: bool
 ) -> list[Evaluation]:
     made = (
         (Evaluated(span.trace_id, span.span_id, event.at_ns), event.attributes)
@@ -81,13 +83,13 @@ def _evaluated(
     return valid_evaluations(made, shared, limits, rejections, may_give_feedback=may_give_feedback, whole=False)
 
 
-def _placed(span: FinishedSpan, shared: Attributes, limits: BodyLimits) -> _Placed | None:
+def _placed(span: FinishedSpan, shared: SharedAttributes, limits: BodyLimits) -> _Placed | None:
     trace_id = id_text(span.trace_id, TRACE_ID_BYTES, "trace_id")
     span_id = id_text(span.span_id, SPAN_ID_BYTES, "span_id")
     if not is_model_call(span.attributes):
         return None
     checked_trace_id(trace_id, "trace_id", limits)
-    fields = request_of(span, shared, limits)
+    fields = request_of(span, shared.for_one_item(), limits)
     if any(span.parent_span_id):
         fields["parent_span_id"] = span.parent_span_id.hex()
     return _Placed(trace_id, span_id, fields)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ingest_api.validation.shared_data import SharedRoom, size_of
+
 Attributes = dict[str, Any]
 """Attributes by name. Where a name came twice, the last value counts."""
 
@@ -44,6 +46,19 @@ class LogRecord(msgspec.Struct, gc=False):
     event_name: str
     at_ns: int
     attributes: Attributes
+
+
+class SharedAttributes:
+    """What the spans or log records of one scope share, within the room that all scopes of an export have together."""
+
+    def __init__(self, attributes: Attributes, room: SharedRoom) -> None:
+        self._attributes, self._room = attributes, room
+        self._size = size_of(attributes)
+
+    def for_one_item(self) -> Attributes:
+        """The attributes, for one more span or log record. ApiError where too many are stored with too much."""
+        self._room.take(self._size)
+        return self._attributes
 
 
 class SpansOfScope(NamedTuple):

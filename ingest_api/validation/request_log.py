@@ -31,6 +31,7 @@ from ingest_api.validation.litellm_payload import LiteLlmCall, as_request_log, i
 from ingest_api.validation.models import LOG_RULES, LOGS, TIME_NAMES, LogIn
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.request_log_facts import body_object, model_of, time_of, tokens_of
+from ingest_api.validation.shared_data import SharedRoom, size_of
 from runtime import trace_headers as sent
 from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
@@ -72,8 +73,10 @@ def log(body: bytes, headers: Mapping[bytes, bytes], call: CallContext, limits: 
         headers, header_metadata(headers), sent.traceparent(headers), key_in(headers), rfc3339(call.now_ms)
     )
     events: list[_Event] = []
+    room, shared_bytes = SharedRoom(), size_of(shared.metadata)
 
     def decide(index: int, item: LogIn) -> None:
+        room.take(shared_bytes)
         events.append(_event(item, items[index], index, identities[index], shared, call, limits))
 
     for_each_item(logs, bulk, decide)
