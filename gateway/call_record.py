@@ -60,14 +60,15 @@ class KeptBody:
         self.most = most
         self._held = held
         self._taken = 0
-        self._chunks: list[bytes] = []
-        self._is_full = False
+        # In one piece: many small ones would take many times the bytes that are counted.
+        self._head = bytearray()
+        self._is_full = self._has_tail = False
         self._tail = b""
 
     @property
     def head(self) -> bytes:
         """The beginning."""
-        return b"".join(self._chunks)
+        return bytes(self._head)
 
     @property
     def tail(self) -> bytes:
@@ -85,21 +86,21 @@ class KeptBody:
         self.total += size
         if not self._is_full:
             if self.total <= self.most and self._take(size):
-                self._chunks.append(chunk)
+                self._head += chunk
                 return
             self._is_full = True
             room = max(0, self.most - (self.total - size))
             if room and self._take(room):
-                self._chunks.append(chunk[:room])
+                self._head += chunk[:room]
                 chunk = chunk[room:]
-            # For the tail, once.
-            self._take(TAIL_BYTES)
-        self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+            self._has_tail = self._take(TAIL_BYTES)
+        if self._has_tail:
+            self._tail = (self._tail + chunk)[-TAIL_BYTES:]
 
     def release(self) -> None:
         """Keep nothing any more."""
         self._held.release(self._taken)
-        self._taken, self._chunks, self._tail = 0, [], b""
+        self._taken, self._head, self._tail = 0, bytearray(), b""
 
     def _take(self, number: int) -> bool:
         if self._held.take(number):

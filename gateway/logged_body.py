@@ -22,6 +22,7 @@ _LONGEST_MODEL = 200
 _LEVELS = MAX_DEPTH - 3
 _FACTS = ("model", "user", "usage", "error")
 _MODEL = re.compile(rf'"model"\s{{0,8}}:\s{{0,8}}"([^"\\]{{1,{_LONGEST_MODEL}}})"')
+_MOST_USAGES = 10
 _USAGE = re.compile(r'"usage"\s{0,8}:\s{0,8}\{')
 _decode = json.JSONDecoder().raw_decode
 
@@ -36,7 +37,7 @@ def logged_body(kept: KeptBody, content_type: str, coding: str, most: int) -> An
     is_whole = is_whole and kept.is_whole
     tail = kept.tail if coding in ("", "identity") else b""
     if is_events(content_type):
-        return _of_events(head, tail, most, kept.total)
+        return _of_events(head, tail, most, kept)
     try:
         text = head.decode()
     except UnicodeDecodeError:
@@ -49,7 +50,7 @@ def logged_body(kept: KeptBody, content_type: str, coding: str, most: int) -> An
     return {**_facts_in(text, tail), TRUNCATED: {"bytes": kept.total, "prefix": text[:_PREFIX_CHARS]}}
 
 
-def _of_events(head: bytes, tail: bytes, most: int, total: int) -> Any:
+def _of_events(head: bytes, tail: bytes, most: int, kept: KeptBody) -> Any:
     text = head.decode(errors="replace").replace("\0", "\ufffd")
     if tail:
         # The first line of the tail is the end of one.
@@ -60,10 +61,10 @@ def _of_events(head: bytes, tail: bytes, most: int, total: int) -> Any:
     except (ValueError, RecursionError):
         value = text
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if len(shown) <= most and not tail:
+    if len(shown) <= most and kept.is_whole:
         return value
     facts = {name: value[name] for name in _FACTS if name in value} if isinstance(value, dict) else {}
-    return {**facts, TRUNCATED: {"bytes": total, "prefix": shown[:_PREFIX_CHARS]}}
+    return {**facts, TRUNCATED: {"bytes": kept.total, "prefix": shown[:_PREFIX_CHARS]}}
 
 
 def _json_or_text(text: str) -> Any:
@@ -81,12 +82,14 @@ def _facts_in(text: str, tail: bytes) -> Mapping[str, Any]:
     if model := _MODEL.search(text, 0, 65_536):
         facts["model"] = model[1]
     end = (text[-65_536:] if not tail else "") + tail.decode(errors="replace")
-    for place in _USAGE.finditer(end):
+    # The last one counts. A text full of them has each begin another that is read to its end in vain.
+    for place in reversed([*_USAGE.finditer(end)][-_MOST_USAGES:]):
         try:
-            facts["usage"], _ = _decode(end, place.end() - 1)
-            check_storable(facts["usage"], "a body", _LEVELS - 1)
+            usage, _ = _decode(end, place.end() - 1)
+            check_storable(usage, "a body", _LEVELS - 1)
         except (ValueError, RecursionError):
-            facts.pop("usage", None)
+            continue
+        return facts | {"usage": usage}
     return facts
 
 

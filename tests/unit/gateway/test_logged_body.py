@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -127,3 +128,34 @@ def test_calls_that_find_no_room_keep_nothing_but_their_size() -> None:
 )
 def test_whatever_passes_can_be_stored(chunks: list[bytes], kind: str, coding: str) -> None:
     check_storable(logged(*chunks, kind=kind, coding=coding), "a body", MAX_DEPTH - 3)
+
+
+def test_no_more_is_kept_of_all_bodies_than_the_bound_however_they_come() -> None:
+    held = HeldBytes(100_000)
+    tracemalloc.start()
+    bodies = [kept_body(*(b"ab" for _ in range(5_000)), bytes(TAIL_BYTES), held=held) for _ in range(40)]
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2 * 100_000
+    for each in bodies:
+        each.release()
+    assert held.held == 0
+
+
+def test_a_stream_of_which_the_end_is_not_kept_is_not_logged_as_whole() -> None:
+    events = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+    body = kept_body(*[events] * 100, held=HeldBytes(2_000))
+    answer = logged_body(body, "text/event-stream", "", MOST)
+    assert answer["$truncated"]["bytes"] == 100 * len(events)
+
+
+def test_of_a_text_full_of_usages_few_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def decode(text: str, place: int) -> Any:
+        tried.append(place)
+        return json.JSONDecoder().raw_decode(text, place)
+
+    monkeypatch.setattr("gateway.logged_body._decode", decode)
+    assert "usage" not in logged(b'"usage":{' * 20_000)
+    assert len(tried) <= 10
