@@ -99,12 +99,12 @@ def values_of(value: Any, name: str) -> tuple[str, ...]:
 def texts_of(value: Any, name: str) -> tuple[str, ...]:
     """The texts asked for; ApiError naming the parameter.
 
-    A text with commas may also be one value: nothing forbids a comma in an id.
+    A text may also be one value as it is: nothing forbids commas in an id, or blanks at its ends.
     """
     if isinstance(value, bool | dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
         raise ApiError(f"{name} must be text, or a list of it, got {shown(value)}", name)
-    values = values_of(value, name)
-    return values if len(values) == 1 or isinstance(value, list) else (*values, str(value))
+    as_sent = value if isinstance(value, list) else [str(value)]
+    return tuple(dict.fromkeys((*values_of(value, name), *as_sent)))
 
 
 def truth_of(value: Any, name: str) -> bool:

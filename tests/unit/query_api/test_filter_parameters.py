@@ -88,6 +88,13 @@ def test_a_json_body_may_say_the_same_with_numbers_lists_and_objects() -> None:
     assert filters_in({"cost_min": None, "user": None}, "w") == LogFilters("w")
 
 
+@pytest.mark.parametrize("name", ["trace_id", "user", "ai_model"])
+def test_a_text_with_blanks_at_its_ends_is_asked_for_as_it_is_stored(name: str) -> None:
+    assert filters_in({name: " a"}, "w").texts[name] == ("a", " a")
+    assert filters_in({name: "a, b "}, "w").texts[name] == ("a", "b", "a, b ")
+    assert filters_in({name: ["a ", "b"]}, "w").texts[name] == ("a", "b", "a ")
+
+
 @pytest.mark.parametrize(
     ("text", "hour"),
     [
