@@ -24,10 +24,11 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import broker as embedded_broker
-from deploy.embedded.clickhouse_address import ADDRESS_FILE, keep_address
+from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import KafkaBroker, free_ports
 from operations.migrate import migrate
 from operations.topics import create_topics
+from runtime.clickhouse_address import ADDRESS_FILE
 
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = 4

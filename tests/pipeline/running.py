@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 import clickhouse_connect
 import requests
@@ -51,7 +51,7 @@ class Pipeline:
         self.metrics_urls: dict[Process, str] = {}
         self.sql_client = clickhouse_connect.get_client(dsn=engines.clickhouse)
 
-    def __enter__(self) -> "Pipeline":
+    def __enter__(self) -> Self:
         environment = {
             **self.engines.environment,
             "FEEDBACK_PORT": str(self.port),

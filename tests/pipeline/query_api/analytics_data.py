@@ -68,7 +68,7 @@ def _request(chance: random.Random, stored: Stored, trace_id: str) -> Row:
     # The largest are of a time before the edge refused them: two of them are more than 64 bits hold.
     tokens = chance.choice([None, chance.randint(0, 20), 2**61])
     metadata = _metadata(chance)
-    row = {
+    row: dict[str, Any] = {
         "workspace": stored.workspace, "request_id": _id(chance, stored.workspace, trace_id), "trace_id": trace_id,
         "span_id": chance.choice(["", "s1"]), "started_at": _time(chance),
         "provider": chance.choice(["openai", "google"]), "model": chance.choice(["m1", "m2", "m__3"]),

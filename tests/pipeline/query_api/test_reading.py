@@ -68,7 +68,7 @@ def data(pipeline: Pipeline) -> DataSet:
 
 def own_traces(data: DataSet) -> str:
     """The filter that leaves out what other tests have sent."""
-    return ",".join({each.trace for each in (*data.given, *data.served)})
+    return ",".join({*(each.trace for each in data.given), *(each.trace for each in data.served)})
 
 
 def state(data: DataSet, given: Given) -> str:

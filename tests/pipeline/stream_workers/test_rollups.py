@@ -31,15 +31,15 @@ Row = dict[str, Any]
 Group = tuple[str, str, datetime, str, str]
 
 
-ADDRESSES: dict[str, str] = {}
-"""With its password, by the address that a client knows of itself."""
+ADDRESSES: dict[Client, str] = {}
+"""With its password, by the client that has it."""
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with clickhouse_with_tables(tmp_path_factory.mktemp("rollups") / "clickhouse") as url:
         client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
-        ADDRESSES[client.url] = url
+        ADDRESSES[client] = url
         yield client
 
 
@@ -105,7 +105,7 @@ def stored_rollups(client: Client, workspace: str) -> dict[Group, tuple[Any, ...
 
 
 async def connected(client: Client) -> AsyncClient:
-    return await clickhouse_connect.get_async_client(dsn=ADDRESSES[client.url], autogenerate_session_id=False)
+    return await clickhouse_connect.get_async_client(dsn=ADDRESSES[client], autogenerate_session_id=False)
 
 
 @settings(max_examples=tries(6), suppress_health_check=list(HealthCheck), phases=[Phase.generate])

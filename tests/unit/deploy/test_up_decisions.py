@@ -11,7 +11,8 @@ from deploy.up.disk import shortage
 from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
 from deploy.up.losses import AcknowledgedRecords
 from deploy.up.options import metrics_port, metrics_ports
-from operations.broker_offsets import GAP, offset_base, records_left
+from operations.broker_offsets import GAP, offset_base
+from runtime.kafka_offsets import records_left
 from runtime.restart_backoff import Restarts
 from stream_workers.settings import WorkerSettings
 

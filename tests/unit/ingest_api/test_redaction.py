@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest_api.validation.redaction import MAX_HEADERS, MAX_VALUES, REDACTED, headers_without_secrets
+from ingest_api.validation.redaction import MAX_HEADERS, MAX_VALUES, headers_without_secrets
 from runtime.harmless_names import HEADER_FAMILIES, HEADER_KINDS, HEADERS, HarmlessNames
-from runtime.url_redaction import MAX_CHARS, url_without_secrets
+from runtime.url_redaction import MAX_CHARS, REDACTED, url_without_secrets
 from tests.unit.ingest_api.test_request_log import posted
 
 SECRET = "s3cret-Value"

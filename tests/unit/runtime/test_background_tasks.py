@@ -3,7 +3,10 @@
 import ast
 import asyncio
 import logging
+import os
 import re
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -173,14 +176,14 @@ async def test_what_ends_too_often_ends_the_program(monkeypatch: pytest.MonkeyPa
 
 def test_a_program_that_is_to_end_gets_a_sigterm_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(background_tasks.os, "kill", lambda pid, number: sent.append((pid, number)))
-    monkeypatch.setattr(background_tasks.threading.Timer, "start", lambda self: None)
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(threading.Timer, "start", lambda self: None)
     monkeypatch.setattr(background_tasks, "_reasons", [])
     assert background_tasks.exit_code() == 0
     background_tasks.end_program("counting sheep failed")
     background_tasks.end_program("and again")
     assert background_tasks.exit_code() == 1
-    assert sent == [(background_tasks.os.getpid(), background_tasks.signal.SIGTERM)]
+    assert sent == [(os.getpid(), signal.SIGTERM)]
 
 
 class Away:
