@@ -83,7 +83,10 @@ def _tell_accounts(accounts: "Sequence[Account]") -> int:
                 " or `feedback demo --remove`"
             )
         if a.strangers:
-            print(f"{where}: {a.strangers} rows are of no record of this log: is the offset base right?")
+            print(
+                f"{where}: {a.strangers} rows are of no record of this log: is the offset base right, and is Kafka not"
+                " older than ClickHouse?"
+            )
         if a.lost:
             among = ", ".join(f"{each.first} to {each.end - 1}" for each in a.lost_ranges[:5])
             print(f"{where}: {a.lost} records were gone from Kafka before a worker read them, among sequences {among}")

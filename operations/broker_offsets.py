@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from operations.connections import CommandError, clickhouse
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, records_left
+from runtime.log_age import HIGHEST_SEQUENCES, require_later_end, within_the_log
 from schemas.topics import INPUTS
 
 # More records than a worker can have in flight for a partition. So the rows of a killed worker's last insert, which may
@@ -45,12 +46,19 @@ async def wait_for_highest_sequence(clickhouse_url: str) -> int | None:
 
 
 def _highest_sequence(clickhouse_url: str) -> int | None:
+    return max(_highest_sequences(clickhouse_url).values(), default=None)
+
+
+def _highest_sequences(clickhouse_url: str) -> Offsets:
     with clickhouse(clickhouse_url) as client:
-        rows = client.query(
-            "SELECT maxOrNull(sequence) FROM feedback.journal"
-            " UNION ALL SELECT maxOrNull(sequence) FROM feedback.dead_letters"
-        ).result_rows
-    return max((int(row[0]) for row in rows if row[0] is not None), default=None)
+        found = client.query(HIGHEST_SEQUENCES).result_rows
+    return {(topic, int(partition)): int(highest) for topic, partition, highest in found}
+
+
+async def require_newest_log(bootstrap: str, clickhouse_url: str, base: int) -> None:
+    """OlderLogError where the log ends before records that ClickHouse has stored of it. KafkaError, CommandError."""
+    if highest := within_the_log(await asyncio.to_thread(_highest_sequences, clickhouse_url), base):
+        require_later_end(highest, await end_offsets(bootstrap, INPUTS), base)
 
 
 def _read(file: Path) -> int | None:

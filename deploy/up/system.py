@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from deploy.up import engines
 from deploy.up.disk import say_shortage
 from deploy.up.health import Check
+from deploy.up.lasting_log import base_of_lasting_log
 from deploy.up.losses import BrokerLosses, note_lost
 from deploy.up.options import Options, python
 from deploy.up.program_factory import NEVER_GIVEN_UP, ProgramFactory
@@ -25,13 +26,7 @@ from deploy.up.stream_ports import StreamPorts
 from deploy.up.supervisor import Command, Program
 from deploy.up.watch import HealthWatch
 from operations.api_keys.stored_keys import synchronize_when_engines_answer
-from operations.broker_offsets import (
-    base_of_durable_log,
-    drain,
-    end_offsets_or_none,
-    offset_base,
-    wait_for_highest_sequence,
-)
+from operations.broker_offsets import drain, end_offsets_or_none, offset_base, wait_for_highest_sequence
 from operations.command_options import GROUP
 from operations.connections import CommandError
 from operations.migrate import migrate
@@ -172,6 +167,8 @@ class System:
     async def _start_workers(self) -> None:
         await create_topics(self.setup.bootstrap, self.options.partitions)
         await self._tables_exist.wait()
+        if not self.setup.is_broker_embedded:
+            self._offset_base = await base_of_lasting_log(self.setup)
         # Before the edge serves: if it finds no keys in the log, it takes the server for open.
         found = await synchronize_when_engines_answer(self.setup.clickhouse_url, self.setup.bootstrap)
         self.keys = found.keys
@@ -184,9 +181,6 @@ class System:
             if self._offset_base is not None:
                 await self._losses.report(self._offset_base)
             self._offset_base = offset_base(highest, self._offset_base)
-        elif self.setup.runs_kafka:
-            kept = self.options.data_dir / "kafka" / "offset_base"
-            self._offset_base = await base_of_durable_log(kept, self.setup.clickhouse_url)
         if self._offset_base is not None:
             await asyncio.to_thread(store_offset_base, self.setup.clickhouse_url, self._offset_base)
         for each in self._of_the_log:

@@ -24,6 +24,7 @@ from stream_workers.batches.processor import Processor, Result
 from stream_workers.batches.stage_pipeline import StagePipeline
 from stream_workers.batches.telemetry import InstrumentedEngines
 from stream_workers.io.clickhouse_sink import store
+from stream_workers.io.log_check import require_newest_log
 from stream_workers.io.lookup import JournalStates, fetch_claims, fetch_entries, last_stored
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.output_producer import OutputProducer
@@ -52,6 +53,7 @@ class RealEngines:
             lambda: None,
         )
         await require_own_tables(clickhouse)
+        await require_newest_log(clickhouse, settings)
         publisher = OutputProducer(settings.kafka_bootstrap, idempotent=settings.kafka_idempotence)
         await publisher.start()
         return cls(clickhouse, publisher)

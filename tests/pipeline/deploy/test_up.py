@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import clickhouse_connect
 import pytest
 import requests
 
@@ -277,3 +278,8 @@ def test_engines_from_the_environment_are_used_and_not_started(up: Starter, tmp_
         assert environment_of(mine.child("stream_workers"))["FEEDBACK_OFFSET_BASE"] == "77"
         assert mine.end() == 0, mine.errors.read_text()
         assert migrate(outside.clickhouse) == []
+        with clickhouse_connect.get_client(dsn=outside.clickhouse) as sql:
+            columns = ["topic", "kafka_partition", "sequence"]
+            sql.insert("feedback.erased_records", [("request.logs.v1", 3, 4_999)], column_names=columns)
+        said = up(environment=given).refusal()
+        assert "Kafka is older than ClickHouse: request.logs.v1/3 ends at offset 0, and ClickHouse has stored" in said

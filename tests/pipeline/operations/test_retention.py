@@ -1,5 +1,6 @@
 """ClickHouse keeps what stands for itself as long as the settings say, and drops nothing that a trace is made of."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
 
+from operations.broker_offsets import wait_for_highest_sequence
 from operations.retention import POLICIES, SETTINGS, TRACE_TABLES, RetentionError, applied_days, apply_settings
 from tests.pipeline.engines import clickhouse_with_tables
 
@@ -142,3 +144,18 @@ def test_hours_and_days_are_shown_while_all_of_them_is_there(url: str, client: C
     assert client.query(shown).result_columns == [[29, 29, 30, 30]], (
         "a day of which some may be gone is not shown again"
     )
+
+
+@pytest.mark.parametrize("table", ["dead_letters", "erased_records", "expired_records", "lost_records"])
+def test_the_base_of_the_next_log_is_above_places_whose_rows_have_gone(url: str, client: Client, table: str) -> None:
+    place, columns = ("request.logs.v1", 1), ["topic", "kafka_partition"]
+    if table == "lost_records":
+        client.insert(
+            f"feedback.{table}", [(*place, 70, 80)], column_names=[*columns, "first_sequence", "end_sequence"]
+        )
+    else:
+        client.insert(f"feedback.{table}", [(*place, 79)], column_names=[*columns, "sequence"])
+    try:
+        assert asyncio.run(wait_for_highest_sequence(url)) == 79
+    finally:
+        client.command(f"TRUNCATE TABLE feedback.{table}")

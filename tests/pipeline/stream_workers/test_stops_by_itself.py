@@ -95,6 +95,27 @@ def test_tables_of_another_version_are_named_with_the_command_to_run(
             api.kill()
 
 
+def test_a_log_older_than_what_is_stored_of_it_is_not_read_unless_its_base_is_higher(
+    engines: Engines, sql: Client, tmp_path: Path
+) -> None:
+    columns = ["topic", "kafka_partition", "sequence"]
+    sql.insert("feedback.expired_records", [(FEEDBACK_EVENTS, 0, 4_999)], column_names=columns)
+    (metrics,) = free_ports(1)
+    try:
+        log = ends_with_1(program("stream_workers", engines, tmp_path / "worker.log"))
+        assert f"{FEEDBACK_EVENTS}/0 ends at offset 0, and ClickHouse has stored its offset 4,999" in log
+        assert "with a higher FEEDBACK_OFFSET_BASE" in log
+        given = {"FEEDBACK_OFFSET_BASE": "5000", "FEEDBACK_METRICS_PORT": str(metrics)}
+        higher = program("stream_workers", engines, tmp_path / "higher.log", **given)
+        try:
+            ready = f"http://127.0.0.1:{metrics}/readyz"
+            until(lambda: requests.get(ready, timeout=5).status_code == 200, "a higher base is taken")
+        finally:
+            higher.kill()
+    finally:
+        sql.command("TRUNCATE TABLE feedback.expired_records")
+
+
 async def send(bootstrap: str, values: list[bytes]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
