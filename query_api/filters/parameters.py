@@ -17,7 +17,6 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from query_api.filters.parameter_values import (
-    MAX_VALUES,
     Range,
     ids_of,
     range_of,
@@ -65,6 +64,8 @@ _OTHERS = {
     "metadata": ("JSON of an object: what each key must be, as text, number or boolean.", '{"_user": "user-7"}'),
 }
 NAMES = frozenset([*_TIMES, *(f"{name}_{end}" for name in _RANGES for end in ("min", "max")), *_TEXTS, *_OTHERS])
+MOST_KEYS = 20
+"""Of metadata: each is looked for in the metadata of feedback and of requests, and for each field of facets again."""
 ABOUT_FEEDBACK = frozenset({"weighted_feedback_min", "weighted_feedback_max", "has_feedback"})
 """Filters by which an answer tells something about feedback, whatever it lists."""
 
@@ -206,8 +207,8 @@ def _metadata(given: Any) -> dict[str, str]:
             wanted = None
     if not isinstance(wanted, dict):
         raise ApiError(f"metadata must be the JSON of an object, got {shown(given)}", "metadata")
-    if len(wanted) > MAX_VALUES:
-        raise ApiError(f"metadata must have at most {MAX_VALUES} keys, got {len(wanted)}", "metadata")
+    if len(wanted) > MOST_KEYS:
+        raise ApiError(f"metadata must have at most {MOST_KEYS} keys, got {len(wanted)}", "metadata")
     return {key: _wanted(key, value) for key, value in wanted.items()}
 
 

@@ -145,6 +145,7 @@ def test_a_border_inside_a_millisecond_leaves_out_what_came_before_it() -> None:
         ({"metadata": '{"a": {"b": 1}}'}, "metadata", '"a" must be text, a number or a boolean, got an object'),
         ({"metadata": {"a": None}}, "metadata", '"a" must be text'),
         ({"metadata": {"a": ""}}, "metadata", '"a" must not be empty'),
+        ({"metadata": dict.fromkeys("abcdefghijklmnopqrstu", 1)}, "metadata", "at most 20 keys, got 21"),
         ({"time_of_generation_min": "yesterday"}, "time_of_generation_min", "ISO 8601"),
         ({"time_of_generation_min": 1793491200}, "time_of_generation_min", "ISO 8601"),
         ({"time_of_generation_min": "0001-01-01T00:00:00+23:00"}, "time_of_generation_min", "must be"),
