@@ -27,8 +27,15 @@ _ERRORS = {
         504,
         "the upstream {} sent nothing for the time of FEEDBACK_GATEWAY_TIMEOUT_S",
     ),
-    CallOutcome.UPSTREAM_UNREACHABLE: (502, "the upstream {} did not answer: it cannot be reached, or ended the call"),
+    CallOutcome.UPSTREAM_UNREACHABLE: (
+        502,
+        "the upstream {} did not answer: it cannot be reached, ended the call, or sent no status from 200 to 599",
+    ),
 }
+
+
+class _NoStatusError(aiohttp.ClientError):
+    """What the upstream has sent as its status cannot be the status of an answer."""
 
 
 class _CallerLeftError(Exception):
@@ -106,6 +113,8 @@ class Call:
 
     async def _answer(self, response: aiohttp.ClientResponse) -> None:
         record, send = self._record, self._send
+        if not 200 <= response.status <= 599:
+            raise _NoStatusError
         record.begin_response(response.status, list(response.raw_headers))
         headers = to_caller(response.raw_headers, record.trace.trace_id.encode())
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -5,6 +5,7 @@ the key of this API and data about users, which no provider needs. So does the c
 is such a key: a browser sends it to every port of a host.
 """
 
+import re
 from collections.abc import Iterable
 
 from runtime.request_headers import SESSION_COOKIE
@@ -23,6 +24,7 @@ _OF_A_CONNECTION = frozenset(
 )
 _OWN = b"x-portkey-"
 _SESSION = SESSION_COOKIE.encode()
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def to_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
@@ -43,7 +45,7 @@ def to_caller(headers: Iterable[tuple[bytes, bytes]], trace_id: bytes) -> Pairs:
     """The headers of an answer that pass on, and the trace id."""
     given = [(name.lower(), value) for name, value in headers]
     dropped = {*_OF_A_CONNECTION, *_named_by_connection(given), TRACE_ID}
-    passed = ((name, value) for name, value in given if name not in dropped and not _sets_session(name, value))
+    passed = ((name, value) for name, value in given if name not in dropped and _is_passable(name, value))
     return [*passed, (TRACE_ID, trace_id)]
 
 
@@ -68,8 +70,9 @@ def _without_session(cookies: bytes) -> bytes:
     return cookies if len(kept) == len(members) else b";".join(kept).strip()
 
 
-def _sets_session(name: bytes, value: bytes) -> bool:
-    return name == b"set-cookie" and _name_of(value) == _SESSION
+def _is_passable(name: bytes, value: bytes) -> bool:
+    """Whether a header of an answer may stand in one, and does not set the session of the dashboard."""
+    return not _CONTROL.search(value) and (name != b"set-cookie" or _name_of(value) != _SESSION)
 
 
 def _name_of(cookie: bytes) -> bytes:

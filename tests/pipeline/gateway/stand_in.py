@@ -162,6 +162,7 @@ class StandIn:
             "/away": self.away,
             "/limited": self.limited,
             "/reset": self.reset,
+            "/odd": self.odd,
         }
         first = f"/{path.split('/')[1]}"
         if first in special:
@@ -182,6 +183,10 @@ class StandIn:
     async def piece(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         writer.write(b"%x\r\n%b\r\n" % (len(data), data))
         await writer.drain()
+
+    async def odd(self, writer: asyncio.StreamWriter, body: bytes, _: object) -> None:
+        """The status that the body names, and a header that is none."""
+        await self.write(writer, b"{}", int(body), "X-Odd: a\x01b", "X-Even: a\tb")
 
     async def plain(self, writer: asyncio.StreamWriter, body: bytes, _: object) -> None:
         answer = next((each for name, each in ANSWERS.items() if name in body), PLAIN)

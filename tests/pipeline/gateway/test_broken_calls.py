@@ -103,6 +103,22 @@ def test_an_upstream_that_closes_without_an_answer_is_told_as_such(gateway: Gate
     assert gateway.logged("reset")["metadata"] == {"gateway_outcome": "upstream_unreachable"}
 
 
+@pytest.mark.parametrize("status", [101, 600, 999])
+def test_an_answer_with_no_status_of_http_is_none(gateway: Gateway, client: httpx.Client, status: int) -> None:
+    answer = client.post("/odd", content=str(status), headers=traced(f"odd {status}"))
+    assert (answer.status_code, "from 200 to 599" in answer.text) == (502, True)
+    assert gateway.logged(f"odd {status}")["metadata"] == {"gateway_outcome": "upstream_unreachable"}
+
+
+def test_a_header_that_no_answer_may_have_does_not_pass_and_all_else_does(
+    gateway: Gateway, client: httpx.Client
+) -> None:
+    answer = client.post("/odd", content="599", headers=traced("odd header"))
+    assert (answer.status_code, answer.content, answer.headers.get("x-odd")) == (599, b"{}", None)
+    assert answer.headers["x-even"] == "a\tb"
+    assert gateway.logged("odd header")["status"] == 599
+
+
 def test_an_answer_that_does_not_come_in_time_is_a_504(hasty: Gateway) -> None:
     answer = httpx.post(f"{hasty.url}/slow", json=ASKED, headers=traced("slow"), trust_env=False, timeout=60)
     assert answer.status_code == 504
