@@ -56,9 +56,12 @@ class ViewerApi:
             raise ApiError("this asks for more than an address can hold: ask for less at a time") from error
         except httpx.HTTPError as error:
             raise ApiError("the Feedback API does not answer", status=503) from error
-        if answer.is_success:
+        if not answer.is_success:
+            raise _error(answer)
+        try:
             return answer.json()
-        raise _error(answer)
+        except ValueError:
+            raise ApiError("what answers there is no Feedback API: it sends no JSON", status=502) from None
 
 
 def in_path(text: str) -> str:

@@ -110,9 +110,10 @@ def test_a_refusal_names_the_argument_and_nothing_is_queued(arguments: dict[str,
 
 
 def test_a_faulty_address_or_key_is_refused_by_the_name_of_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEEDBACK_URL", "localhost:8787")
-    with pytest.raises(ValueError, match=r"base_url \(FEEDBACK_URL\) must begin with http"):
+    monkeypatch.setenv("FEEDBACK_URL", "user:secret@localhost:8787")
+    with pytest.raises(ValueError, match=r"base_url \(FEEDBACK_URL\) must begin with http") as fault:
         Client()
+    assert "secret" not in str(fault.value)
     monkeypatch.setenv("FEEDBACK_API_KEY", "a\nb")
     with pytest.raises(ValueError, match=r"api_key \(FEEDBACK_API_KEY\)"):
         Client("http://127.0.0.1:9")

@@ -205,7 +205,9 @@ def _together(tags: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> di
 
 def _checked_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"base_url ({URL_SETTING}) must begin with http:// or https://, got {url!r}")
+        raise ValueError(
+            f"base_url ({URL_SETTING}) must begin with http:// or https://, got {url.rpartition('@')[2]!r}"
+        )
     return url.rstrip("/").removesuffix("/v1")
 
 

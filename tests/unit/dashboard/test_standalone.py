@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from dashboard import standalone as program
 from dashboard.api_client import ApiClient
@@ -41,6 +41,18 @@ async def test_it_answers_by_its_own_names(site: httpx.AsyncClient, host: str) -
     assert reply.status_code == 200
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert "http://api.example:8787/v1/logs" in reply.text
+
+
+async def test_an_address_that_is_no_api_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def other(scope, receive, send):  # type: ignore[no-untyped-def]
+        await PlainTextResponse("<html>")(scope, receive, send)
+
+    monkeypatch.setattr(program, "ApiClient", lambda address: ApiClient(address, other))
+    transport = httpx.ASGITransport(program.standalone("http://other.example", OWN))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8788") as client:
+        page, ready = await client.get("/logs"), await client.get("/readyz")
+    assert (page.status_code, "no Feedback API" in page.text) == (502, True)
+    assert (ready.status_code, ready.json()["waits_for"]) == (503, "api")
 
 
 async def test_no_path_leads_to_another_server(site: httpx.AsyncClient) -> None:
