@@ -18,7 +18,7 @@ from dashboard.interval_bars import scale_of
 from dashboard.list_page import get_or_none
 from dashboard.page_query import PageQuery
 from dashboard.pages import Pages, Viewer, query_of
-from dashboard.time_chart import mean_over_time, signs_over_time
+from dashboard.time_chart import FOR_MEANS, bucket_for, mean_over_time, signs_over_time
 from dashboard.value_bars import value_bars
 from dashboard.verdict import verdict
 from dashboard.viewer_zone import zone_of
@@ -92,7 +92,7 @@ def _in_all(query: PageQuery, now: datetime) -> Asked:
 
 async def _charts(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
     asked = query.for_api(now)
-    over_time = [*asked, ("time_zone", zone_of(request))]
+    over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now), FOR_MEANS)]
     counts, means, scores = await answers_of(
         viewer.api.get(f"{_GRAPHS}/feedbacks", over_time),
         viewer.api.get(f"{_GRAPHS}/feedbacks/intervals", over_time),

@@ -10,6 +10,7 @@ COLUMNS = {
     "time": "Time",
     "trace": "Trace",
     "model": "Model",
+    "path": "Path",
     "prompt": "Prompt",
     "user": "User",
     "organisation": "Organisation",
@@ -22,8 +23,18 @@ COLUMNS = {
     "pairs": "Value : Weight",
     "average": "Weighted average",
 }
+SORTED_BY = {
+    "time": "created_at",
+    "latency": "response_time",
+    "tokens": "total_units",
+    "cost": "cost",
+    "count": "feedback_count",
+    "average": "weighted_mean",
+}
+"""What the API sorts by, by the column that shows it."""
+OF_FEEDBACK = frozenset({"count", "average"})
 NUMERIC = frozenset({"latency", "tokens", "cost", "count", "average"})
-_DEFAULT = tuple(name for name in COLUMNS if name not in ("trace", "organisation"))
+_DEFAULT = tuple(name for name in COLUMNS if name not in ("trace", "path", "organisation"))
 
 
 def columns_of(request: Request) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from dashboard import facets
 from dashboard.list_page import get_or_none, list_page
 from dashboard.pages import Pages, Viewer, query_of
-from dashboard.time_chart import signs_over_time
+from dashboard.time_chart import bucket_for, signs_over_time
 from dashboard.trace_view import opened_trace
 from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
@@ -34,11 +34,13 @@ def routes(pages: Pages) -> list[BaseRoute]:
 
     async def overview(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
-        asked = query.for_api(datetime.now(UTC))
-        over_time = [("time_zone", zone_of(request)), *(each for each in asked if each[0] not in _OF_THE_LIST)]
+        now = datetime.now(UTC)
+        asked = query.for_api(now)
+        kept = [each for each in asked if each[0] not in _OF_THE_LIST]
+        over_time = [*kept, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
         graph = await get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time)
         chart = signs_over_time(graph) if graph else None
-        is_wider = len(over_time) <= len(asked)
+        is_wider = len(kept) < len(asked)
         return pages.render(request, viewer, "feedback_overview.html", chart=chart, is_wider=is_wider)
 
     return [

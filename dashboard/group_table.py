@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.page_query import META, SINCE, UNTIL, PageQuery
+from dashboard.sorting import Sorting
 
 BY = {
     "ai_model": "Model",
@@ -15,7 +16,7 @@ BY = {
 }
 PAGE_SIZE = 25
 _OF_A_KEY = "metadata."
-_DEFAULT_BY, _DEFAULT_SORT = "ai_model", "-n"
+_DEFAULT_BY = "ai_model"
 _RISING_FIRST = ("value",)
 
 
@@ -42,18 +43,16 @@ class GroupTable:
         return "" if self.by in BY else self.by.removeprefix(_OF_A_KEY)
 
     @property
-    def sort(self) -> tuple[str, bool]:
-        """The number by which rows are sorted, and whether the largest comes first."""
-        asked = self.query.get("sort", _DEFAULT_SORT)
-        return asked.removeprefix("-"), asked.startswith("-")
+    def sorting(self) -> Sorting:
+        """How rows are sorted."""
+        return Sorting(self.query, "/analytics", "-n", _RISING_FIRST)
 
     def asked(self) -> list[tuple[str, str]]:
         """The parameters of the API besides filters."""
-        name, falls = self.sort
         return [
             ("by", self.by),
-            ("order_by", name),
-            ("order_by_type", "desc" if falls else "asc"),
+            ("order_by", self.sorting.name),
+            ("order_by_type", self.sorting.direction),
             ("page_size", str(PAGE_SIZE)),
             ("current_page", str(self.page)),
         ]
@@ -63,17 +62,6 @@ class GroupTable:
         """The page number, from 0."""
         asked = self.query.get("cursor", "0")
         return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
-
-    def sorted_by(self, name: str) -> str:
-        """The address that sorts by this number, or reverses the order if the table is sorted by it."""
-        now, falls = self.sort
-        falling = not falls if now == name else name not in _RISING_FIRST
-        return self.query.with_(sort=f"{'-' * falling}{name}").link("/analytics")
-
-    def aria_sort(self, name: str) -> str:
-        """The `aria-sort` of the column."""
-        now, falls = self.sort
-        return "none" if now != name else "descending" if falls else "ascending"
 
     def logs_of(self, group: Mapping[str, Any]) -> str | None:
         """The address of the requests with feedback of this group; None if no filter selects them."""

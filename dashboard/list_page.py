@@ -26,9 +26,9 @@ class ListPage:
         return self.problem.status if self.problem else 200
 
 
-async def list_page(viewer: Viewer, path: str, query: PageQuery, *others: str) -> ListPage:
+async def list_page(viewer: Viewer, path: str, query: PageQuery, *others: str, order: Parameters = ()) -> ListPage:
     """The page of a query; `others` are its parameters besides filters. Raises ApiErrors other than 400."""
-    asked = [*query.for_api(datetime.now(UTC), "cursor", *others), ("page_size", str(PAGE_SIZE))]
+    asked = [*query.for_api(datetime.now(UTC), "cursor", *others), *order, ("page_size", str(PAGE_SIZE))]
     try:
         found = await viewer.api.get(path, asked)
     except ApiError as error:

@@ -6,9 +6,11 @@ the text around it.
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -20,6 +22,7 @@ from runtime.times import parse_time
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+_LEAST_DOLLARS = 1e-6
 _MINUS = "−"
 _NONE = "–"
 
@@ -72,11 +75,16 @@ def milliseconds(number: float | None) -> str:
 
 
 def money(cents: float | None) -> str:
-    """US cents as dollars, with significant digits."""
+    """US cents as dollars: below one dollar three significant digits, as far as there are six decimal places."""
     if cents is None:
         return _NONE
     dollars = cents / 100
-    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}" if dollars >= 1e-4 else "<$0.0001"
+    if dollars >= 1 or not dollars:
+        return f"${dollars:,.2f}"
+    if dollars < _LEAST_DOLLARS:
+        return f"<${_LEAST_DOLLARS:.6f}"
+    whole, _, decimals = f"{float(f'{dollars:.3g}'):.6f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0'):0<2}"
 
 
 def rate(number: float) -> str:
@@ -96,6 +104,14 @@ def utc(text: str) -> str:
         return f"{parse_time(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):
         return text
+
+
+def url_path(url: str) -> str:
+    """The path of an address, which says what was called; the address where it has none."""
+    with suppress(ValueError):
+        if (path := urlsplit(url).path) not in ("", "/"):
+            return path
+    return url
 
 
 def pretty_json(value: Any) -> str:
@@ -125,6 +141,7 @@ def environment() -> Environment:
             rate,
             percent,
             utc,
+            url_path,
             pretty_json,
             in_path,
         )

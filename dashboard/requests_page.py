@@ -9,7 +9,9 @@ from starlette.routing import BaseRoute
 
 from dashboard import facets
 from dashboard.pages import Pages, Viewer, query_of
-from dashboard.time_chart import fields_over_time
+from dashboard.sorting import Sorting
+from dashboard.time_chart import bucket_for, fields_over_time
+from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 
@@ -37,9 +39,12 @@ def routes(pages: Pages) -> list[BaseRoute]:
         return pages.render(request, viewer, "requests.html")
 
     async def charts(request: Request, viewer: Viewer) -> Response:
-        asked = query_of(request).for_api(datetime.now(UTC))
-        names = ("errors/rate", "latency", "tokens", "cost", "users", "errors/status-codes")
-        found, problem = await _all(viewer, [(f"{_GRAPHS}/{name}", asked) for name in names])
+        query, now = query_of(request), datetime.now(UTC)
+        asked = query.for_api(now)
+        over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
+        names = ("errors/rate", "latency", "tokens", "cost", "users")
+        paths = [(f"{_GRAPHS}/{name}", over_time) for name in names]
+        found, problem = await _all(viewer, [*paths, (f"{_GRAPHS}/errors/status-codes", asked)])
         context: dict[str, Any] = {"problem": problem}
         if not problem:
             rate, latency, tokens, cost, users, codes = found
@@ -52,24 +57,25 @@ def routes(pages: Pages) -> list[BaseRoute]:
                                                                      {"Errors": "bad"})),
                     ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"})),
                     ("Tokens", "lines", fields_over_time(tokens, {"Input": "input", "Output": "output"})),
-                    ("Cost in US cents", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"})),
+                    ("Cost in US dollars", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"}, 100)),
                 ),
             }  # fmt: skip
         return pages.render(request, viewer, "requests_charts.html", **context)
 
     async def tables(request: Request, viewer: Viewer) -> Response:
         query = query_of(request)
-        sort = query.get("sort") if query.get("sort") in COLUMNS else "requests"
+        sorting = Sorting(query, _PATH, "-requests")
         asked = [
             *query.for_api(datetime.now(UTC)),
             ("columns", ",".join(COLUMNS)),
-            ("order_by", sort),
+            ("order_by", sorting.name),
+            ("order_by_type", sorting.direction),
             ("page_size", str(_SHOWN_GROUPS)),
         ]
         found, problem = await _all(viewer, [(f"{_GROUPS}/{path}", asked) for _, path, _, _ in _TABLES])
         shown = [] if problem else list(zip(_TABLES, found, strict=True))
         return pages.render(
-            request, viewer, "requests_tables.html", tables=shown, problem=problem, columns=COLUMNS, sort=sort
+            request, viewer, "requests_tables.html", tables=shown, problem=problem, columns=COLUMNS, sorting=sorting
         )
 
     return [

@@ -10,17 +10,22 @@ from typing import Any
 
 from runtime.times import parse_time
 
-_FINE = ((timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"))
+Buckets = tuple[tuple[timedelta, str], ...]
 """The buckets for ranges up to a length; for longer ranges the API chooses."""
+FOR_COUNTS: Buckets = (
+    (timedelta(hours=3), "minute"), (timedelta(hours=36), "10_minutes"), (timedelta(days=8), "hour"),
+)  # fmt: skip
+FOR_MEANS: Buckets = ((timedelta(hours=3), "10_minutes"),)
+"""A mean of few says little, so it has wider buckets than a count."""
 
 
-def bucket_for(since: str, until: str) -> list[tuple[str, str]]:
+def bucket_for(since: str, until: str, buckets: Buckets = FOR_COUNTS) -> list[tuple[str, str]]:
     """The parameter for fine enough buckets; none if a time cannot be read."""
     try:
         length = parse_time(until) - parse_time(since)
     except ValueError:
         return []
-    return [("bucket", name) for most, name in _FINE if timedelta(0) < length <= most][:1]
+    return [("bucket", name) for most, name in buckets if timedelta(0) < length <= most][:1]
 
 
 def counts_over_time(graphs: Mapping[str, Any], field: str = "total") -> dict[str, Any] | None:
@@ -86,15 +91,20 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
 
 
 def fields_over_time(
-    graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None
+    graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None, unit: float = 1
 ) -> dict[str, Any]:
     """Several fields of one graph as one chart, like `counts_over_time`. A missing value leaves a gap.
 
-    `fields` are fields of the API by the label of the series, `colours` CSS variables by the same label.
+    `fields` are fields of the API by the label of the series, `colours` CSS variables by the same label. A `unit` of
+    100 makes dollars of cents.
     """
+
+    def shown(number: float | None) -> float | None:
+        return number if number is None or unit == 1 else number / unit
+
     points = graph["data_points"]
     series = [
-        {"name": name, "values": [point[field] for point in points], "whole": graph["summary"][field]}
+        {"name": name, "values": [shown(point[field]) for point in points], "whole": shown(graph["summary"][field])}
         | ({"colour": colours[name]} if colours and name in colours else {})
         for name, field in fields.items()
     ]

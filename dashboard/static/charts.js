@@ -1,7 +1,7 @@
 // Charts over time, drawn by uPlot in the colours of the page. Dragging across one zooms the page into that time.
 "use strict";
 
-const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: 2 }));
+const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 }));
 const inWords = (options) => { const format = new Intl.DateTimeFormat(undefined, options); return (at) => format.format(at * 1000); };
 const clock = inWords({ hour: "2-digit", minute: "2-digit" }), day = inWords({ day: "numeric", month: "short" });
 const moment = inWords({ dateStyle: "medium", timeStyle: "short" });

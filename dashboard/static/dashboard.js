@@ -110,6 +110,18 @@ document.addEventListener("formdata", ({ target: form, formData }) => {
   if (form.method === "get") fill(formData, [...formData].filter(([, value]) => value !== ""));
 });
 
+// What takes the place of what had the focus has it again: by its id, or as the one with the same words in the same region.
+let lost = null;
+const wordsOf = (element) => element.textContent.replace(/[▲▼]/g, "").trim();
+const placeOf = (element) => ({ id: element.id, region: element.parentElement?.closest("[id]")?.id, words: wordsOf(element) });
+const elementAt = ({ id, region, words }) => (id ? document.getElementById(id)
+  : [...(document.getElementById(region)?.querySelectorAll("a[href], button, summary") ?? [])].find((each) => wordsOf(each) === words && each.checkVisibility()));
+document.addEventListener("htmx:before:swap", () => { if (document.activeElement !== document.body) lost = placeOf(document.activeElement); });
+document.addEventListener("focusin", () => { lost = null; });
+document.addEventListener("htmx:after:swap", () => {
+  if (lost && document.activeElement === document.body) elementAt(lost)?.focus({ preventScroll: true });
+});
+
 const rows = () => [...document.querySelectorAll("table.rows tbody tr")];
 let current = null;
 // A key may come sooner than htmx has looked at what it has swapped in: such a link would load the whole page.

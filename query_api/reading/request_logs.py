@@ -32,6 +32,9 @@ from query_api.reading.request_log_items import (
     fields_of,
     parts_of,
 )
+from query_api.reading.request_order import OF_FEEDBACK, RequestOrder, openapi_order_parameters, order_in
+from query_api.reading.request_order import PARAMETERS as ORDER_PARAMETERS
+from query_api.reading.request_ranking import ranked_rows
 from query_api.reading.time_windows import FIRST, FIRST_OF_TRACES, Windows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
@@ -59,17 +62,18 @@ class LogPage(BaseModel):
 
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
-    reader = engines.reader(settings.query_timeout_s)
+    reader, ranking_reader = engines.reader(settings.query_timeout_s), engines.reader(settings.analytics_timeout_s)
     router = APIRouter(tags=["reading"], responses=REFUSALS)
 
     @router.get("/v1/logs/", include_in_schema=False)
     @router.get(
         "/v1/logs",
         summary="List requests",
-        description="Newest first, without headers and bodies. Each has the feedback of its trace: how much, its means,"
-        " and the value : weight pairs of the newest. Without the scope feedback.read they are null, and"
-        " neither weighted_feedback nor has_feedback is a filter. All given filters must hold.",
-        openapi_extra={"parameters": [*openapi_parameters(), *openapi_page_parameters()]},
+        description="Newest first or by `order_by`, without headers and bodies. Each has the feedback of its trace: how"
+        " much, its means, and the value : weight pairs of the newest. Without the scope feedback.read they are null,"
+        " and weighted_feedback and has_feedback are no filters, and numbers of feedback no order. All given filters"
+        " must hold.",
+        openapi_extra={"parameters": [*openapi_parameters(), *openapi_order_parameters(), *openapi_page_parameters()]},
         responses={
             400: {
                 "description": "A parameter is not valid.",
@@ -80,15 +84,23 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     )
     async def list_logs(request: Request, caller: LogsReader) -> LogPage:
         query = request.query_params
-        filters = filters_in_query(query, caller.workspace, PARAMETERS)
+        order, size = order_in(query), page_size_in(query)
+        filters = filters_in_query(
+            query, caller.workspace, (*PARAMETERS, *ORDER_PARAMETERS), time_required=not order.is_newest_first
+        )
         if filters.ask_about_feedback:
             require_scope(caller, "feedback.read", "filters by feedback")
-        place, size = place_in(query, CURSOR), page_size_in(query)
-        async with reader.query_deadline("requests cannot be listed"):
-            rows = await log_rows(reader, filters, place, size + 1)
+        if order.by in OF_FEEDBACK:
+            require_scope(caller, "feedback.read", "orders by feedback")
+        asked = reader if order.is_newest_first else ranking_reader
+        async with asked.query_deadline("requests cannot be listed"):
+            if order.is_newest_first:
+                rows = await log_rows(asked, filters, place_in(query, CURSOR), size + 1)
+            else:
+                rows = await ranked_rows(asked, filters, order, order.place_in(query), size + 1)
             page = rows[:size]
-            shown = await _feedback_beside(reader, caller, page)
-        more = cursor_of(CURSOR, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
+            shown = await _feedback_beside(asked, caller, page)
+        more = _cursor_after(page[-1], order) if len(rows) > size else None
         return LogPage(
             data=[ListedRequestLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
             next_cursor=more,
@@ -116,6 +128,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             return await _detail(reader, caller, rows[0])
 
     return router
+
+
+def _cursor_after(row: dict[str, Any], order: RequestOrder) -> str:
+    return cursor_of(CURSOR, row["created_at"], row["id"]) if order.is_newest_first else order.cursor(row)
 
 
 async def _detail(reader: Reader, caller: Caller, row: dict[str, Any]) -> RequestLogDetail:

@@ -152,6 +152,34 @@ def test_the_columns_that_somebody_chose_are_remembered(filled: Workspace, visit
     assert page.get_by_role("columnheader", name="Trace").count() == 1
 
 
+def test_the_head_of_a_column_sorts_the_list_by_keyboard_and_a_line_sums_it_up(
+    workspace: Workspace, visitor: Visit
+) -> None:
+    logs = [request_log(f"trace-{n}") for n in range(3)]
+    for log, took in zip(logs, (300, 100, 200), strict=True):
+        log["response"]["response_time"] = took
+    workspace.log(*logs)
+    workspace.rate("trace-1", 5)
+    page = visitor(workspace).page("/logs?columns=trace&columns=path&columns=latency&columns=count&has_feedback=")
+    expect(page.locator("#rows td.path").first).to_have_text("/v1/chat/completions")
+    for told in ("Requests3", "p50200 ms", "Tokens60 20 each", "Feedback given1", "average+5.00"):
+        expect(page.locator("#summary")).to_contain_text(told)
+    head, shown = page.get_by_role("columnheader", name="Latency"), page.locator("#rows td.trace")
+    head.get_by_role("link").focus()
+    for direction, order in (("descending", "021"), ("ascending", "120")):
+        page.keyboard.press("Enter")
+        expect(shown).to_have_text([f"trace-{n}" for n in order])
+        expect(head).to_have_attribute("aria-sort", direction)
+        expect(head.get_by_role("link")).to_be_focused()
+    page.reload()
+    expect(shown).to_have_text(["trace-1", "trace-2", "trace-0"])
+    page.get_by_role("link", name="Feedback Count").click()
+    expect(shown.first).to_have_text("trace-1")
+    page.get_by_role("link", name="Newest first").click()
+    expect(page.locator("live-switch")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("sort="))
+
+
 def test_the_drawer_opens_by_click_and_key_and_steps_through_the_list(filled: Workspace, visitor: Visit) -> None:
     page = visitor(filled).page("/logs?columns=trace&columns=model")
     order = traces(page)

@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from dashboard.time_chart import signs_over_time
+from dashboard.time_chart import FOR_MEANS, bucket_for, fields_over_time, signs_over_time
 from dashboard.viewer_zone import zone_of
 
 
@@ -18,6 +18,29 @@ def test_bars_by_sign_stand_on_each_other_and_tell_their_own_counts() -> None:
         ("Positive", [3, 3], [6, 7], 6), ("Neutral", [2, 2], [3, 4], 4), ("Negative", [1, 2], [1, 2], 3)
     ]  # fmt: skip
     assert chart["bucket_s"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("until", "bucket"),
+    [("2026-11-01T03:00:00Z", "minute"), ("2026-11-02T12:00:00Z", "10_minutes"), ("2026-11-08T00:00:01Z", "hour")],
+)
+def test_a_count_has_bars_of_minutes_or_hours_up_to_a_week(until: str, bucket: str) -> None:
+    assert bucket_for("2026-11-01T00:00:00Z", until) == [("bucket", bucket)]
+
+
+def test_for_longer_times_and_for_means_the_api_chooses() -> None:
+    assert bucket_for("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z") == []
+    assert bucket_for("2026-11-01T00:00:00Z", "2026-11-08T00:00:00Z", FOR_MEANS) == []
+    assert bucket_for("yesterday", "2026-12-01T00:00:00Z") == []
+
+
+def test_cents_are_drawn_as_dollars_and_a_missing_value_stays_missing() -> None:
+    points = [{"timestamp": f"2026-11-0{day}T00:00:00Z", "total": cents} for day, cents in ((1, 250), (2, None))]
+    chart = fields_over_time(
+        {"data_points": points, "bucket": "day", "summary": {"total": 250}}, {"Cost": "total"}, {}, 100
+    )
+    assert chart["series"][0]["values"] == [2.5, None]
+    assert chart["series"][0]["whole"] == 2.5
 
 
 @pytest.mark.parametrize(

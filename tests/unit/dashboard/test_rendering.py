@@ -1,0 +1,30 @@
+"""How numbers and addresses are written on pages."""
+
+import pytest
+
+from dashboard.rendering import money, url_path
+
+
+@pytest.mark.parametrize(
+    ("cents", "text"),
+    [
+        (None, "–"), (0, "$0.00"), (123_456, "$1,234.56"), (91.74, "$0.917"), (0.0237, "$0.000237"),
+        (0.00432, "$0.000043"), (0.1, "$0.001"), (50, "$0.50"), (0.00001, "<$0.000001"), (99.99, "$1.00"),
+    ],
+)  # fmt: skip
+def test_cents_are_written_as_dollars_with_the_digits_that_count(cents: float | None, text: str) -> None:
+    assert money(cents) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://provider.example/v1/chat/completions?a=b", "/v1/chat/completions"),
+        ("https://provider.example/", "https://provider.example/"),
+        ("https://provider.example", "https://provider.example"),
+        ("/v1/responses", "/v1/responses"),
+        ("http://[broken/path", "http://[broken/path"),
+    ],
+)
+def test_the_path_of_an_address_says_what_was_called(url: str, path: str) -> None:
+    assert url_path(url) == path
