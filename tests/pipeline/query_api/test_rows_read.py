@@ -79,6 +79,8 @@ def rows_read() -> Iterator[Callable[[], int]]:
         ("logs", {}),
         ("logs", {"weighted_feedback_min": "0"}),
         ("logs", {"has_feedback": "false"}),
+        ("logs", {"order_by": "cost"}),
+        ("logs", {"order_by": "weighted_mean"}),
         ("logs/facets", {"fields": "ai_model,user,metadata,metadata.plan", "user": "u"}),
         ("feedback", {"weighted_feedback_max": "0"}),
         ("feedback", {"order": "worst"}),
