@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
+from starlette.datastructures import QueryParams
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
@@ -85,13 +86,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def list_logs(request: Request, caller: LogsReader) -> LogPage:
         query = request.query_params
         order, size = order_in(query), page_size_in(query)
-        filters = filters_in_query(
-            query, caller.workspace, (*PARAMETERS, *ORDER_PARAMETERS), time_required=not order.is_newest_first
-        )
-        if filters.ask_about_feedback:
-            require_scope(caller, "feedback.read", "filters by feedback")
-        if order.by in OF_FEEDBACK:
-            require_scope(caller, "feedback.read", "orders by feedback")
+        filters = _filters_in(query, caller, order)
         asked = reader if order.is_newest_first else ranking_reader
         async with asked.query_deadline("requests cannot be listed"):
             if order.is_newest_first:
@@ -128,6 +123,17 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
             return await _detail(reader, caller, rows[0])
 
     return router
+
+
+def _filters_in(query: QueryParams, caller: Caller, order: RequestOrder) -> LogFilters:
+    """The filters of a list in this order. ApiError for what the caller may not ask, too."""
+    others = (*PARAMETERS, *ORDER_PARAMETERS)
+    filters = filters_in_query(query, caller.workspace, others, time_required=not order.is_newest_first)
+    if filters.ask_about_feedback:
+        require_scope(caller, "feedback.read", "filters by feedback")
+    if order.by in OF_FEEDBACK:
+        require_scope(caller, "feedback.read", "orders by feedback")
+    return filters
 
 
 def _cursor_after(row: dict[str, Any], order: RequestOrder) -> str:
