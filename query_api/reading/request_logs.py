@@ -89,10 +89,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = _filters_in(query, caller, order)
         asked = reader if order.is_newest_first else ranking_reader
         async with asked.query_deadline("requests cannot be listed"):
-            if order.is_newest_first:
-                rows = await log_rows(asked, filters, place_in(query, CURSOR), size + 1)
-            else:
-                rows = await ranked_rows(asked, filters, order, order.place_in(query), size + 1)
+            rows = await _rows_in(asked, query, filters, order, size + 1)
             page = rows[:size]
             shown = await _feedback_beside(asked, caller, page)
         more = _cursor_after(page[-1], order) if len(rows) > size else None
@@ -134,6 +131,15 @@ def _filters_in(query: QueryParams, caller: Caller, order: RequestOrder) -> LogF
     if order.by in OF_FEEDBACK:
         require_scope(caller, "feedback.read", "orders by feedback")
     return filters
+
+
+async def _rows_in(
+    reader: Reader, query: QueryParams, filters: LogFilters, order: RequestOrder, count: int
+) -> list[dict[str, Any]]:
+    """The first `count` of the page that a query string asks for, in this order."""
+    if order.is_newest_first:
+        return await log_rows(reader, filters, place_in(query, CURSOR), count)
+    return await ranked_rows(reader, filters, order, order.place_in(query), count)
 
 
 def _cursor_after(row: dict[str, Any], order: RequestOrder) -> str:
