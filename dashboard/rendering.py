@@ -45,12 +45,14 @@ def count(number: float | None) -> str:
 
 
 def short_count(number: float | None) -> str:
-    """A count in at most four characters and a unit."""
+    """A count in three digits and a unit, up to a thousand billions."""
     if number is None:
         return _NONE
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{unit}"
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        # What is rounded up to a thousand of a unit is one of the next.
+        if abs(number) >= size * 0.9995:
+            scaled = number / size
+            return f"{scaled:.3g}{unit}" if abs(scaled) < 999.5 else f"{scaled:,.0f}{unit}"
     return f"{number:g}"
 
 

@@ -93,7 +93,7 @@ SCOPES = LISTS | BY_ID | ADMIN_LISTS | OF_ALL | WRITES | {Route("GET", "/v1/call
 
 PAGES = _get(
     "/",
-    *(f"/logs{part}" for part in ("", "/overview", "/facets", "/keys")),
+    *(f"/logs{part}" for part in ("", "/overview", "/summary", "/facets", "/keys")),
     *(f"/feedback{part}" for part in ("", "/overview", "/facets", "/keys")),
     *(f"/analytics{part}" for part in ("", "/figures", "/coverage", "/charts", "/groups", "/comparison")),
     *(f"/analytics{part}" for part in ("/facets", "/keys")),
@@ -270,3 +270,5 @@ def _variants(path: str, filters: Json) -> Iterator[Json]:
         yield filters | TIMES | {"fields": "user,ai_model,metadata,metadata.note,metadata.topic"}
     else:
         yield filters | {"page_size": "100"}
+        if path == "/v1/logs" and not filters:
+            yield TIMES | {"page_size": "100", "order_by": "weighted_mean"}

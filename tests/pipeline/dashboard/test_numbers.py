@@ -1,12 +1,15 @@
 """What the dashboard's pages say is what the API answers, and what plain Python finds in the rows."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
+from itertools import pairwise
 from re import findall, sub
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -14,7 +17,7 @@ from starlette.applications import Starlette
 
 from dashboard.api_client import ApiClient
 from dashboard.app import dashboard_routes
-from dashboard.rendering import signed
+from dashboard.rendering import count, milliseconds, money, short_count, signed
 from dashboard.verdict import verdict
 from tests.pipeline.query_api.analytics_data import sums_of
 from tests.pipeline.query_api.analytics_world import World, queries_over
@@ -92,6 +95,42 @@ def test_the_figures_are_those_of_the_rows(world: World, site: Site) -> None:
     share = f"{100 * with_feedback / len(requests):.1f} %"
     shown = text_of(site.page("/analytics/coverage", prompt_slug="p1"))
     assert f"Coverage {share} {with_feedback} of {len(requests)} requests have feedback" in shown
+
+
+def test_the_summary_of_the_logs_is_that_of_the_rows(world: World, site: Site) -> None:
+    shown = text_of(site.page("/logs/summary", environment="staging", total_units_max="60"))
+    small = [row for row in world.stored.requests if row["total_tokens"] is not None and row["total_tokens"] <= 60]
+    rows = [row for row in small if row["_environment"] == "staging"]
+    errors = sum(not 100 <= row["status"] < 400 for row in rows)
+    took, tokens, costs = (
+        [row[name] for row in rows if row[name] is not None] for name in ("response_time_ms", "total_tokens", "cost")
+    )
+    traces = {row["trace_id"] for row in small}
+    given = [row for row in world.stored.feedback if row["_environment"] == "staging" and row["trace_id"] in traces]
+    assert min(errors, len(costs), len(given)) > 0
+    for told in (
+        f"Requests {len(rows)} Errors {errors} {100 * errors / len(rows):.1f} %",
+        f"Latency p50 {milliseconds(sorted(took)[len(took) // 2])}",
+        f"Tokens {short_count(sum(tokens))} {count(sum(tokens) / len(tokens))} each",
+        f"Cost {money(sum(costs))} {money(sum(costs) / len(costs))} each",
+        f"Feedback given {len(given)} Weighted average {signed(sums_of(given).weighted_mean)}",
+    ):
+        assert told in shown
+
+
+def test_days_of_requests_begin_in_the_viewers_zone_also_if_clocks_change(world: World, site: Site) -> None:
+    html = site.page("/requests/charts", cookies={"feedback_zone": "Europe%2FBerlin"})
+    drawn = charts(html)[0]
+    berlin = ZoneInfo("Europe/Berlin")
+    days = [datetime.fromtimestamp(at, berlin) for at in drawn["times"]]
+    assert {(day.hour, day.minute) for day in days} == {(0, 0)}
+    assert timedelta(hours=25) in {later - day for day, later in pairwise(map(_utc, days))}
+    counted = Counter(row["started_at"].astimezone(berlin).date() for row in world.stored.requests)
+    assert drawn["series"][0]["values"] == [counted[day.date()] for day in days]
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
 
 
 def test_charts_draw_the_numbers_of_the_api_in_the_viewers_zone(world: World, site: Site) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.rendering import money, url_path
+from dashboard.rendering import money, short_count, url_path
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,17 @@ from dashboard.rendering import money, url_path
 )  # fmt: skip
 def test_cents_are_written_as_dollars_with_the_digits_that_count(cents: float | None, text: str) -> None:
     assert money(cents) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (None, "–"), (0, "0"), (999, "999"), (1000, "1k"), (1234, "1.23k"), (999_499, "999k"), (999_600, "1M"),
+        (12_345_678, "12.3M"), (999_999_999, "1B"), (10_400_000_000, "10.4B"), (12_345_678_901_234, "12,346B"),
+    ],
+)  # fmt: skip
+def test_a_large_count_is_short_whatever_its_size(number: float | None, text: str) -> None:
+    assert short_count(number) == text
 
 
 @pytest.mark.parametrize(
