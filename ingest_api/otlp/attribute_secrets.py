@@ -12,7 +12,7 @@ from ingest_api.otlp.message_parts import value_in_text
 from ingest_api.otlp.telemetry_data import Attributes
 from ingest_api.validation.json_limits import dump
 from ingest_api.validation.redaction import headers_without_secrets
-from ingest_api.validation.text_redaction import is_secret_name, text_without_secrets, words_of
+from ingest_api.validation.text_redaction import is_secret_name, may_tell_secret, text_without_secrets, words_of
 from runtime.harmless_names import HarmlessNames
 from runtime.url_redaction import REDACTED, url_without_secrets
 
@@ -38,7 +38,7 @@ def _without_secrets(name: str, value: Any, harmless: HarmlessNames) -> Any:
     if kind is not None:
         return _of_kind(kind, value, harmless)
     if isinstance(value, str):
-        return _text(name, value, harmless)
+        return _text(name, value, harmless) if may_tell_secret(value) else value
     if isinstance(value, dict):
         return attributes_without_secrets(value, harmless)
     if isinstance(value, list):

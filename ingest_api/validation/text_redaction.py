@@ -18,6 +18,10 @@ _SECRET_END = re.compile(
 _MOST_CHARS = 128
 """Of a longer name, its end decides."""
 
+may_tell_secret = re.compile(r"[:=/?\[{]|[Ee][Aa][Rr][Ee][Rr]\s").search
+"""Whether a text may hold a secret: an address, a name with a value, or a structure. Most texts cannot."""
+_MENTION = re.compile("key|secret|pass|pwd|credential|token|authorization|cookie|header|connection[ _-]?string")
+"""What every name of a secret has, in lower case."""
 _WORD = re.compile(r"[^\s\"'<>`]+")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]{0,60}//\S*", re.I)
 _AFTER_ADDRESS = ").,;:]}!"
@@ -47,6 +51,8 @@ def is_secret_name(words: str) -> bool:
 
 def text_without_secrets(text: str, harmless: HarmlessNames) -> str:
     """The text with `[redacted]` in place of what may be secret in addresses, and after the names of secrets."""
+    if not may_tell_secret(text):
+        return text
     if text.lstrip()[:1] in ("{", "[") and _NAMES_SECRET.search(text):
         # What is no JSON, or was cut off, does not tell where a value ends.
         return REDACTED
@@ -54,7 +60,7 @@ def text_without_secrets(text: str, harmless: HarmlessNames) -> str:
         return url_without_secrets(text.strip(), harmless) or ""
     if "//" in text or "?" in text:
         text = _WORD.sub(lambda found: _word(found[0], harmless), text)
-    if ":" in text or "=" in text:
+    if (":" in text or "=" in text) and _MENTION.search(text.lower()):
         for pattern in (_HEADERS, _LINE, _NAMED):
             text = pattern.sub(rf"\1{REDACTED}", text)
     return _BEARER.sub(rf"\1{REDACTED}", text)
