@@ -20,7 +20,7 @@ from runtime.times import rfc3339_of
 _FIELDS = ("filters", "workspace_id", "description", "requested_data", "fields", "format", "kind")
 _IGNORED = ("exportId", "export_id", "id")  # Portkey's Node SDK puts the id of the address into the body, too
 _MAX_DESCRIPTION = 1000
-_MAX_PAGE_SIZE = 10**12
+_MAX_PAGE_SIZE = _MOST_ROWS = 10**12
 _MAX_FILTERS_BYTES = 65_536
 
 
@@ -76,7 +76,11 @@ class Order:
         number = _whole(self.filters.get("current_page"), "current_page", 0)
         if size is None and number is not None:
             raise ApiError("current_page says nothing without page_size", "current_page")
-        return None if size is None else (size, size * (number or 0))
+        if size is None:
+            return None
+        if size * ((number or 0) + 1) > _MOST_ROWS:
+            raise ApiError(f"current_page and page_size ask for rows after the first {_MOST_ROWS:,}", "current_page")
+        return size, size * (number or 0)
 
 
 def order_in(body: Any, workspace: str, before: Order, with_feedback: bool = True) -> Order:

@@ -189,3 +189,11 @@ def test_a_page_size_that_is_none_is_refused_by_its_name(size: Any) -> None:
     with pytest.raises(ApiError, match=r"^page_size must be a whole number") as refused:
         order_in({"filters": {"page_size": size}}, "default", Order.at(START))
     assert (refused.value.status, refused.value.param) == (400, "page_size")
+
+
+def test_a_page_beyond_all_rows_is_refused_when_it_is_ordered() -> None:
+    filters = {"page_size": 10**12, "current_page": 10**12}
+    with pytest.raises(ApiError, match=r"after the first 1,000,000,000,000$") as refused:
+        order_in({"filters": filters}, "default", Order.at(START))
+    assert (refused.value.status, refused.value.param) == (400, "current_page")
+    assert order_in({"filters": {"page_size": 10, "current_page": 5}}, "default", Order.at(START)).page == (10, 50)
