@@ -21,13 +21,16 @@ from deploy.embedded.clickhouse_app import ClickHouseHTTP
 from deploy.embedded.clickhouse_engine import Engine, EngineUnavailableError
 from runtime import log_setup
 from runtime.http_errors import ApiError
-from runtime.request_head_limits import LimitedHeadProtocol
+from runtime.idle_clients import ClientTimeoutProtocol, Connections
 from runtime.request_origin import host_names
 
 _DRAIN_SECONDS = 30
+_MOST_CONNECTIONS = 500
+# An insert of a worker may be large, and whoever reads a large answer may be slow.
+_CLIENT_WAITS_S = 300
 
 
-class FrontProtocol(LimitedHeadProtocol):
+class FrontProtocol(ClientTimeoutProtocol):
     """One connection. A GET has its statement in the target, which may be as long as with a ClickHouse server."""
 
     most_target_bytes = 1 << 20
@@ -75,7 +78,7 @@ def serve(host: str, port: int, data_dir: Path, allowed_hosts: frozenset[str]) -
         log_config=None,
         access_log=False,
         lifespan="off",
-        http=FrontProtocol,
+        http=Connections(_MOST_CONNECTIONS, _CLIENT_WAITS_S, FrontProtocol).protocol,  # type: ignore[arg-type]
         ws="none",
         proxy_headers=False,
         server_header=False,

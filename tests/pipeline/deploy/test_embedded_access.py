@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 import stat
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -127,6 +128,16 @@ def test_every_request_has_an_answer_whatever_it_asks_to_be_or_to_be_called(serv
     own = basic(f"default:{server.password}")
     assert login(server, own, "query=SELECT+1&query_id=a%0d%0ab%01") == 200
     assert login(server, own, "query=SELECT+1&session_timezone=UTC%0d%0ab") >= 400
+
+
+def test_clients_that_ask_nothing_keep_no_other_out(server: Server) -> None:
+    idle = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(510)]
+    try:
+        assert login(server, basic(f"default:{server.password}")) == 200
+        assert [each.recv(1) for each in idle[:10]] == [b""] * 10
+    finally:
+        for each in idle:
+            each.close()
 
 
 # What a statement may reach.
