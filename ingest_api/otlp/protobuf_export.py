@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ingest_api.otlp.message_count import Fields, check_messages, fields_of
 from ingest_api.otlp.protobuf_attributes import attribute, attributes_of
 from ingest_api.otlp.protobuf_messages import LOGS, TRACES
 from ingest_api.otlp.telemetry_data import (
@@ -17,6 +19,8 @@ from ingest_api.otlp.telemetry_data import (
     shared_attributes,
 )
 
+# As published, since the attributes of spans are messages there.
+_TRACE_FIELDS, _LOG_FIELDS = fields_of(ExportTraceServiceRequest), fields_of(LOGS)
 _ERROR = 2
 """Of the status codes of a span, the one that says that it failed."""
 
@@ -26,7 +30,7 @@ def spans_in(body: bytes) -> list[SpansOfScope]:
     try:
         return [
             SpansOfScope(_shared(of_resource, of_scope), [_span(each) for each in of_scope.spans])
-            for of_resource in _parsed(TRACES, body).resource_spans
+            for of_resource in _parsed(TRACES, _TRACE_FIELDS, body).resource_spans
             for of_scope in of_resource.scope_spans
         ]
     except (DecodeError, UnicodeDecodeError):
@@ -38,14 +42,15 @@ def records_in(body: bytes) -> list[LogsOfScope]:
     try:
         return [
             LogsOfScope(_shared(of_resource, of_scope), map(_record, of_scope.log_records))
-            for of_resource in _parsed(LOGS, body).resource_logs
+            for of_resource in _parsed(LOGS, _LOG_FIELDS, body).resource_logs
             for of_scope in of_resource.scope_logs
         ]
     except DecodeError:
         raise UnreadableError("the body is no ExportLogsServiceRequest in protobuf") from None
 
 
-def _parsed(message: type[Message], body: bytes) -> Any:
+def _parsed(message: type[Message], fields: Fields, body: bytes) -> Any:
+    check_messages(body, fields)
     return message.FromString(body)
 
 

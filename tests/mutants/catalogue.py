@@ -167,6 +167,20 @@ MUTANTS = (
         "tests/unit/ingest_api/test_redaction.py::test_no_shape_of_headers_brings_a_value_in_under_a_name_that_is_not_known",
     ),
     Mutant(
+        "no body of protobuf holds more messages than may be read",
+        "ingest_api/otlp/message_count.py",
+        "            tag = body[at]\n            at += 1\n            if tag >= _MORE:\n",
+        "            tag = body[at]\n            at += 1\n            if tag > 0x100:\n",
+        "tests/unit/ingest_api/test_message_count.py::test_more_than_the_most_are_refused_wherever_they_are",
+    ),
+    Mutant(
+        "what the items of a call share counts with each of them",
+        "ingest_api/validation/shared_data.py",
+        "        self._left -= size\n",
+        "        self._left -= 0\n",
+        "tests/unit/ingest_api/test_shared_data.py::test_spans_beyond_the_room_are_rejected_and_the_others_stored",
+    ),
+    Mutant(
         "JSON that was cut off brings no secret in",
         "ingest_api/validation/text_redaction.py",
         'if text.lstrip()[:1] in ("{", "[") and',
