@@ -1,14 +1,19 @@
 """Every benchmark runs to its end on a tiny scale, checks its own answers and saves figures, so that none of them rots.
 
-What the figures say at this size means nothing.
+What the figures say at this size means nothing. Each starts engines of its own, so a short run of all tests draws three
+of them anew.
 """
 
 import json
+import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.tries import tries
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
@@ -24,9 +29,14 @@ TINY = {
     ],
 }  # fmt: skip
 
+AMONG_ALL_TESTS = "PYTEST_XDIST_WORKER" in os.environ
+DRAWN = random.sample(sorted(TINY), min(tries(3), len(TINY))) if AMONG_ALL_TESTS else TINY
+
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_tiny_run_saves_its_figures(name: str, tmp_path: Path) -> None:
+    if name not in DRAWN:
+        pytest.skip("not drawn in this run: make test-long tries all")
     if name == "worker" and not (REPOSITORY / ".venv" / "quix").exists():
         pytest.skip("Quix Streams is not installed: make .venv/.quix")
     argv = [sys.executable, "-m", f"benchmarks.{name}", "--rounds", "1", "--results", str(tmp_path), *TINY[name]]
