@@ -17,6 +17,7 @@ _MASK_32 = 0xFFFFFFFF
 
 # For fewer keys, hashing them one by one is faster.
 _WORTH_WHILE = 6
+_MOST_SIDE_BY_SIDE = 1024
 
 
 def murmur2(data: bytes) -> int:
@@ -52,6 +53,9 @@ def murmur2_all(keys: Sequence[bytes]) -> list[int]:
 
 def _side_by_side(keys: Sequence[bytes]) -> list[int]:
     """The hashes of keys of the same length."""
+    if len(keys) > _MOST_SIDE_BY_SIDE:
+        parts = (keys[start : start + _MOST_SIDE_BY_SIDE] for start in range(0, len(keys), _MOST_SIDE_BY_SIDE))
+        return [h for part in parts for h in _side_by_side(part)]
     count, length = len(keys), len(keys[0])
     ones = _ones(count)
     low_32, low_19, low_17, low_8 = (ones * mask for mask in (_MASK_32, _MASK_32 >> 13, _MASK_32 >> 15, 0xFF))

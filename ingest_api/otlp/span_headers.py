@@ -13,6 +13,8 @@ _REQUEST = ("http.request.header.", "ai.request.headers.")
 _RESPONSE = ("http.response.header.", "ai.response.headers.")
 _BOTH = _REQUEST + _RESPONSE
 _MOST_PORT_CHARS = 6
+_MOST_REMEMBERED_CHARS = 255
+"""A host has no more; what is remembered stays in memory."""
 
 
 def take_headers(
@@ -52,7 +54,8 @@ def take_url(attributes: Attributes, harmless: HarmlessNames) -> str | None:
     if not (server := take_text(attributes, ("server.address",))):
         return None
     port = attributes.pop("server.port", "")
-    return _server(server, str(port)[:_MOST_PORT_CHARS])
+    remembered = _server if len(server) <= _MOST_REMEMBERED_CHARS else _server.__wrapped__
+    return remembered(server, str(port)[:_MOST_PORT_CHARS])
 
 
 @lru_cache(maxsize=1024)
