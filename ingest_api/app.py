@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.access.vote_access import TOKEN_SCOPE, VoteAccess
+from ingest_api.http.body_room import BodyRoom
 from ingest_api.http.docs_page import add_docs_page
 from ingest_api.http.edge_app import PROBE, EdgeApp, answer_http_error, answer_internal_error
 from ingest_api.http.feedback_buttons import add_feedback_buttons
@@ -63,7 +64,8 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
     # The name that the edge listens on is allowed as well.
     app.allowed_hosts = frozenset((*settings.allowed_hosts, settings.host.lower()))
     app.registry = registry_of("edge")
-    add_publishing_endpoints(app, settings, publisher, access_control, PublishingCalls(settings, now_ms))
+    room = BodyRoom(settings.max_held_body_bytes)
+    add_publishing_endpoints(app, settings, publisher, access_control, PublishingCalls(settings, now_ms), room)
     add_vote_endpoints(
         app,
         settings,
@@ -71,6 +73,7 @@ def create_app(settings: Settings, now_ms: Callable[[], int] = lambda: time.time
         access_control(TOKEN_SCOPE),
         VoteAccess(authenticator, rate_limits, TOKEN_SCOPE, now_ms, fault),
         VoteCalls(settings, now_ms, api_keys),
+        room,
     )
     _add_health(app, fault)
     add_docs_page(app)

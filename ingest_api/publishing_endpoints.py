@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.access.idempotency import IdempotencyKeyCache
+from ingest_api.http.body_room import BodyRoom
 from ingest_api.http.dialects import Decide, Dialect, DialectOf
 from ingest_api.http.edge_app import ONE_FEEDBACK, ByMethod, EdgeApp, id_in
 from ingest_api.http.publish_endpoint import PublishingEndpoint
@@ -63,11 +64,14 @@ def add_publishing_endpoints(
     publisher: Publisher,
     access_control: Callable[[Scope], AccessControl],
     calls: PublishingCalls,
+    room: BodyRoom,
 ) -> None:
     """Add the publishing endpoints to an app, for its direct calls and as routes."""
 
     def dialect_endpoint(telemetry: EndpointTelemetry, dialect_of: DialectOf, scope: Scope) -> PublishingEndpoint:
-        return PublishingEndpoint(publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry)
+        return PublishingEndpoint(
+            publisher, access_control(scope), settings.max_body_bytes, dialect_of, telemetry, room
+        )
 
     def endpoint(telemetry: EndpointTelemetry, decide: Decide, message: str) -> PublishingEndpoint:
         dialect = Dialect(decide, answer_of(message, "feedback_ids"))

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     kafka_idempotence: bool = True
     max_body_bytes: int = Field(5_000_000, ge=1_000, le=_LARGEST_BODY)
     max_unpacked_bytes: int = Field(20_000_000, ge=1_000, le=_LARGEST_UNPACKED)
+    max_held_body_bytes: int = Field(128 * 1024 * 1024, ge=10_000_000)
     max_trace_id_chars: int = Field(512, ge=1, le=MOST_TRACE_ID_CHARS)
     max_metadata_bytes: int = Field(65_536, ge=2)
     max_bulk: int = Field(1000, ge=1, le=100_000)

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.access.vote_access import TOKEN_SCOPE, VoteAccess, Voter
+from ingest_api.http.body_room import BodyRoom
 from ingest_api.http.cross_origin import CrossOrigin
 from ingest_api.http.dialects import Dialect
 from ingest_api.http.edge_app import ByMethod, EdgeApp
@@ -80,12 +81,13 @@ def add_vote_endpoints(
     token_access: AccessControl,
     vote_access: VoteAccess,
     calls: VoteCalls,
+    room: BodyRoom,
 ) -> None:
     """Add both endpoints to an app that has its publishing endpoints, for its direct calls and as routes."""
     most_bytes = min(_MOST_BODY_BYTES, settings.max_body_bytes)
 
     def endpoint(access: AccessControl, dialect: Dialect, telemetry: EndpointTelemetry) -> PublishingEndpoint:
-        return PublishingEndpoint(publisher, access, most_bytes, lambda _: dialect, telemetry)
+        return PublishingEndpoint(publisher, access, most_bytes, lambda _: dialect, telemetry, room)
 
     saved = answer_of("Feedback successfully saved", "feedback_ids")
     deleted = answer_of("Feedback successfully deleted", "feedback_ids")

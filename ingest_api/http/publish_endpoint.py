@@ -12,6 +12,7 @@ from typing import Any
 
 from ingest_api.access.access_control import AccessControl
 from ingest_api.errors import OUTCOME_UNKNOWN
+from ingest_api.http.body_room import BodyRoom, HeldBody
 from ingest_api.http.coalesced_write import FULL_RESPONSE
 from ingest_api.http.dialects import Dialect, DialectOf
 from ingest_api.http.telemetry import (
@@ -49,7 +50,7 @@ class PublishingEndpoint:
     """One publishing endpoint as an ASGI app.
 
     `access_control` returns the caller or raises ApiError. `dialect_of` says by the headers of a request how its
-    body is read, decided and answered. `telemetry` counts and logs the outcome.
+    body is read, decided and answered. `telemetry` counts and logs the outcome. `room` bounds the bodies of all calls.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class PublishingEndpoint:
         max_body_bytes: int,
         dialect_of: DialectOf,
         telemetry: EndpointTelemetry,
+        room: BodyRoom,
     ) -> None:
         self._publisher = publisher
         self._access_control = access_control
         self._max_body_bytes = max_body_bytes
         self._dialect_of = dialect_of
         self._telemetry = telemetry
+        self._room = room
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -74,11 +77,12 @@ class PublishingEndpoint:
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         dialect = self._dialect_of(headers)
+        held = HeldBody(self._room)
         try:
             if len(headers) < len(scope["headers"]):
                 headers = headers_of(scope["headers"])
             caller, bucket = self._access_control.admit(headers)
-            body = await _body(headers, receive, self._max_body_bytes)
+            body = await _body(headers, receive, self._max_body_bytes, held)
             if dialect.slow and len(body) > _SLOW_FROM_BYTES:
                 body = await asyncio.to_thread(dialect.read, headers, body)
             else:
@@ -100,6 +104,8 @@ class PublishingEndpoint:
         except Exception as error:
             log_under_request_id(request_id)
             status, answer, extra = self._failed(error, dialect)
+        finally:
+            held.release()
         if bucket is not None:
             extra = [*extra, *bucket.headers()]
         head = [
@@ -137,7 +143,7 @@ def _not_to_be_repeated() -> tuple[bytes, bytes]:
     return NOT_TO_BE_REPEATED, REQUEST_ID.get().encode()
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int, held: HeldBody) -> bytes:
     length = headers.get(b"content-length", b"")
     if len(length) > 18 or (length.isdigit() and int(length) > limit):
         raise _too_large(limit)
@@ -150,6 +156,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
         while message.get("more_body"):
             if size > limit:
                 raise _too_large(limit)
+            held.grow_to(size)
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _ClientGoneError
@@ -158,6 +165,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
         body = b"".join(chunks)
     if len(body) > limit:
         raise _too_large(limit)
+    held.grow_to(len(body))
     return body
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ingest_api.access.access_control import AccessControl
+from ingest_api.http.body_room import BodyRoom
 from ingest_api.http.dialects import Dialect
 from ingest_api.http.publish_endpoint import Message, PublishingEndpoint
 from ingest_api.http.telemetry import EndpointTelemetry
@@ -29,7 +30,9 @@ async def messages_sent(*messages: dict[str, Any]) -> list[Message]:
     access_control = AccessControl(authenticator, RateLimits(0), "feedback.write", lambda: 0, lambda: "")
     telemetry = EndpointTelemetry("POST", "/", "create")
     dialect = Dialect(failing, lambda _: b"")
-    endpoint = PublishingEndpoint(Publisher(Settings()), access_control, 100, lambda _: dialect, telemetry)
+    endpoint = PublishingEndpoint(
+        Publisher(Settings()), access_control, 100, lambda _: dialect, telemetry, BodyRoom(100_000)
+    )
     incoming = iter(messages)
     sent: list[Message] = []
 

@@ -63,6 +63,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FEEDBACK_PRODUCE_TIMEOUT_S", "0"),
         ("FEEDBACK_PRODUCE_TIMEOUT_S", "nan"),
         ("FEEDBACK_MAX_IN_FLIGHT_BYTES", "1"),
+        ("FEEDBACK_MAX_HELD_BODY_BYTES", "1"),
         ("FEEDBACK_LINGER_MS", "-1"),
     ],
 )
