@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from dashboard import facets
 from dashboard.pages import Pages, Viewer, query_of
 from dashboard.sorting import Sorting
-from dashboard.time_chart import bucket_for, fields_over_time
+from dashboard.time_chart import bucket_for, fields_over_time, part_of
 from dashboard.viewer_zone import zone_of
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
@@ -18,6 +18,7 @@ from runtime.http_errors import ApiError
 _PATH = "/requests"
 _GRAPHS = "/v1/analytics/graphs"
 _GROUPS = "/v1/analytics/groups"
+_OF_OVERVIEW = ("requests", "latency", "tokens", "cost")
 _SHOWN_GROUPS = 15
 _TABLES = (("By model", "ai-models", "ai_model", "Model"), ("By user", "users", "user", "User"))
 COLUMNS = {
@@ -42,12 +43,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
         query, now = query_of(request), datetime.now(UTC)
         asked = query.for_api(now)
         over_time = [*asked, ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
-        names = ("errors/rate", "latency", "tokens", "cost", "users")
-        paths = [(f"{_GRAPHS}/{name}", over_time) for name in names]
-        found, problem = await _all(viewer, [*paths, (f"{_GRAPHS}/errors/status-codes", asked)])
+        # Only how many users there are in all is shown: the fewer buckets, the sooner they are counted.
+        by_month = [*asked, ("bucket", "month")]
+        graphs = (("requests/overview", over_time), ("users", by_month), ("errors/status-codes", asked))
+        found, problem = await _all(viewer, [(f"{_GRAPHS}/{name}", parameters) for name, parameters in graphs])
         context: dict[str, Any] = {"problem": problem}
         if not problem:
-            rate, latency, tokens, cost, users, codes = found
+            overview, users, codes = found
+            rate, latency, tokens, cost = (part_of(overview, part) for part in _OF_OVERVIEW)
             context |= {
                 "sums": {"rate": rate["summary"], "latency": latency["summary"], "tokens": tokens["summary"],
                          "cost": cost["summary"], "users": users["summary"]},

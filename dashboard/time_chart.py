@@ -90,6 +90,12 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
     }
 
 
+def part_of(graph: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """One part of a graph whose summary and points have several."""
+    points = [{"timestamp": point["timestamp"], **point[part]} for point in graph["data_points"]]
+    return {**graph, "summary": graph["summary"][part], "data_points": points}
+
+
 def fields_over_time(
     graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None, unit: float = 1
 ) -> dict[str, Any]:

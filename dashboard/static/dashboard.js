@@ -61,6 +61,10 @@ customElements.define("live-switch", class extends HTMLElement {
 // An answer that was under way when it was pressed knows nothing of it.
 // And a time that is morphed has the text of the server again, though it is the same time.
 document.addEventListener("htmx:after:swap", () => document.querySelectorAll("live-switch, local-time").forEach((each) => each.show()));
+// Parts that need the server for long come one after the other, those that are looked at first before the others.
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (ctx.target?.id) document.body.dispatchEvent(new Event(`${ctx.target.id}-came`));
+});
 let polling = null;
 document.addEventListener("htmx:before:request", (event) => {
   const source = event.detail.ctx.sourceElement;

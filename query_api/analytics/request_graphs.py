@@ -17,6 +17,7 @@ from query_api.analytics.request_measures import (
     ERROR_RATE,
     ERRORS,
     LATENCY,
+    OVERVIEW,
     REQUESTS,
     TOKENS,
     USER_REQUESTS,
@@ -25,6 +26,7 @@ from query_api.analytics.request_measures import (
     ErrorRate,
     Latency,
     Measure,
+    Overview,
     Tokens,
     UserRequests,
 )
@@ -52,6 +54,10 @@ class TokensAt(Tokens, At):
 
 
 class ErrorRateAt(ErrorRate, At):
+    """Of one bucket."""
+
+
+class OverviewAt(Overview, At):
     """Of one bucket."""
 
 
@@ -109,6 +115,9 @@ _GRAPHS = (
     _TimeGraph("/errors", ERRORS, TimeGraph[Total, TotalAt], "How many errors", _ERROR),
     _TimeGraph("/errors/rate", ERROR_RATE, TimeGraph[ErrorRate, ErrorRateAt], "How many requests in a hundred fail",
                _ERROR, of_node_sdk="/errors-rate"),
+    _TimeGraph("/requests/overview", OVERVIEW, TimeGraph[Overview, OverviewAt],
+               "Requests, errors, latency, tokens and cost at once",
+               f"The same numbers as in the graphs of each, from one reading of the requests. {_ERROR}"),
 )  # fmt: skip
 
 

@@ -80,6 +80,15 @@ class UserRequests(BaseModel):
     avg: float | None = Field(description="Requests of one user; null without users.", examples=[5.0])
 
 
+class Overview(BaseModel):
+    """Requests, what went wrong, and what they took."""
+
+    requests: ErrorRate
+    latency: Latency
+    tokens: Tokens
+    cost: Cost
+
+
 class Seen(BaseModel):
     """When the first and the last request began."""
 
@@ -177,5 +186,9 @@ TOKENS = Measure(
     {f"{kind}_n": f"count(r.{column})" for kind, column in _TOKEN_COLUMNS.items()}
     | {f"{kind}_sum": f"ifNull(sum(toUInt128(r.{column})), 0)" for kind, column in _TOKEN_COLUMNS.items()},
     _tokens,
+)
+OVERVIEW = Measure(
+    {**ERROR_RATE.aggregates, **LATENCY.aggregates, **TOKENS.aggregates, **COST.aggregates},
+    lambda row: Overview(requests=_error_rate(row), latency=_latency(row), tokens=_tokens(row), cost=_cost(row)),
 )
 SEEN = Measure({"first_seen": "min(r.started_at)", "last_seen": "max(r.started_at)"}, _seen)

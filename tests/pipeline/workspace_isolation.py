@@ -22,7 +22,7 @@ ALL_GRAPHS = "/v1/analytics/graphs"
 GRAPHS = f"{ALL_GRAPHS}/feedbacks"
 OF_REQUESTS = ("requests", "cost", "latency", "tokens", "users", "users/requests", "users-requests", "errors",
                "errors/rate", "errors-rate", "errors/stacks", "errors-stack", "errors/status-codes",
-               "errors-status-code")  # fmt: skip
+               "errors-status-code", "requests/overview")  # fmt: skip
 GROUPS = "/v1/analytics/groups"
 FIELDS = ("users", "ai-models", "model", "provider", "ai_service", "prompt", "status_code", "workspaces", "workspace")
 ADMIN = "/v1/admin"

@@ -62,6 +62,20 @@ def test_a_graph_is_the_measure_in_portkeys_envelope(world: World, path: str) ->
     ]  # fmt: skip
 
 
+def test_the_overview_has_the_numbers_of_each_graph(world: World) -> None:
+    parts = {"requests": "errors/rate", "latency": "latency", "tokens": "tokens", "cost": "cost"}
+    for when in (ALL_TIME, NO_TIME, {**ALL_TIME, "ai_model": "gpt-4o"}):
+        asked = {**when, "bucket": "day"}
+        each = {part: world.get(f"graphs/{path}", **asked) for part, path in parts.items()}
+        found = world.get("graphs/requests/overview", **asked)
+        assert found["summary"] == {part: graph["summary"] for part, graph in each.items()}
+        for n, point in enumerate(found["data_points"]):
+            at = point["timestamp"]
+            assert {part: {"timestamp": at, **point[part]} for part in parts} == {
+                part: graph["data_points"][n] for part, graph in each.items()
+            }
+
+
 @pytest.mark.parametrize("path", ["errors/stacks", "errors-stack"])
 def test_errors_are_told_by_status_and_bucket(world: World, path: str) -> None:
     found = world.get(f"graphs/{path}", **ALL_TIME)

@@ -19,7 +19,7 @@ OVER_TIME = {*GRAPH, "bucket", "time_zone"}
 OF_REQUESTS = {*NAMES, "bucket", "time_zone"}
 GROUPS_OF_REQUESTS = {*NAMES, "page_size", "current_page", "columns", "order_by", "order_by_type", "include_total"}
 TIME_GRAPHS = ("requests", "cost", "latency", "tokens", "users", "users/requests", "errors", "errors/rate",
-               "errors/stacks")  # fmt: skip
+               "errors/stacks", "requests/overview")  # fmt: skip
 FIELDS = ("users", "ai-models", "model", "provider", "ai_service", "prompt", "status_code", "workspaces", "workspace")
 EXPORT = "/v1/logs/exports"
 ONE = f"{EXPORT}/{{export_id}}"
