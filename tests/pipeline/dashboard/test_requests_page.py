@@ -58,7 +58,7 @@ def test_charts_and_figures_are_the_answers_of_the_api(world: World, pages: http
 
 
 def test_a_row_leads_to_its_requests_with_the_filters_that_are_set(world: World, pages: httpx.AsyncClient) -> None:
-    page = page_text(world, pages, "/requests/tables", **ALL_TIME, environment="production", sort="cost")
+    page = page_text(world, pages, "/requests/tables", **ALL_TIME, environment="production", sort="-cost")
     parameters = ALL_TIME | {"environment": "production", "order_by": "cost", "columns": "requests,cost"}
     for path, name in (("ai-models", "ai_model"), ("users", "user")):
         groups = world.get(f"groups/{path}", **parameters, page_size="15")["data"]
