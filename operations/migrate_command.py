@@ -46,11 +46,14 @@ def _migrate(args: argparse.Namespace) -> int:
 
 def _may_undo(args: argparse.Namespace, undone: "list[Step]") -> bool:
     """Print what undoing these removes, refuse while programs may write, and ask."""
-    from operations.connections import clickhouse
+    from contextlib import closing
+
+    from operations.connections import as_command_errors, connect
     from operations.consumer_groups import refuse_members
     from operations.migrate import removed
 
-    with clickhouse(args.clickhouse_url) as client:
+    # Tables of any version: an earlier way down may have ended half-way.
+    with closing(connect(args.clickhouse_url)) as client, as_command_errors(args.clickhouse_url):
         for step in undone:
             print(f"would undo {step.name}: {'; '.join(removed(client, step)) or 'removes no rows'}")
     if not args.without_kafka:
