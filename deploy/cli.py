@@ -90,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
     topics = commands.add_parser("topics", help="create the topics in Kafka and keep their settings")
     command_options.add_kafka(topics)
-    topics.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
-    topics.add_argument("--replication", type=_count, default=1, help="replicas of each partition (%(default)s)")
+    topics.add_argument("--partitions", type=_PARTITIONS, default=8, help="partitions of each topic (%(default)s)")
+    topics.add_argument("--replication", type=_REPLICAS, default=1, help="replicas of each partition (%(default)s)")
     topics.set_defaults(run=_topics)
 
     commands.add_parser("api", help="run the whole HTTP API: the edge and the queries").set_defaults(
@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_PARTITIONS, _REPLICAS = command_options.number(1, 1000), command_options.number(1, 1000)
 _UP = (
     "Runs the API, the stream workers, Kafka and ClickHouse as one, restarts what dies, and on Ctrl-C finishes what it"
     " has accepted. An engine whose address is in the environment (FEEDBACK_KAFKA_BOOTSTRAP, FEEDBACK_CLICKHOUSE_URL)"
@@ -134,14 +135,14 @@ def _add_up(commands: Any) -> None:
     up.add_argument("--port", type=_port, default=8787, help="where the API listens (%(default)s)")
     up.add_argument("--clickhouse-port", type=_port, default=8123, help="where ClickHouse listens (%(default)s)")
     up.add_argument("--kafka-port", type=_port, default=9092, help="where Kafka listens (%(default)s)")
-    up.add_argument("--data-dir", type=Path, default=Path(".feedback"), help="where data and logs go (%(default)s)")
+    up.add_argument("--data-dir", type=_folder, default=Path(".feedback"), help="where data and logs go (%(default)s)")
     up.add_argument(
         "--workers",
         type=command_options.number(0, 1000),
         default=1,
         help="stream workers; none while `feedback replay` sets them back (%(default)s)",
     )
-    up.add_argument("--partitions", type=_count, default=8, help="partitions of each topic (%(default)s)")
+    up.add_argument("--partitions", type=_PARTITIONS, default=8, help="partitions of each topic (%(default)s)")
     up.add_argument(
         "--broker",
         choices=("embedded", "kafka"),
@@ -202,10 +203,11 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count: expected a whole number from 1")
-    return int(text)
+def _folder(text: str) -> Path:
+    # An empty path would be the folder that the command is run in, as with an unset variable of a shell.
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder: give its path, or leave the option out")
+    return Path(text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
     migrate = commands.add_parser("migrate", help="create or change the tables in ClickHouse")
-    migrate.add_argument("--to", type=int, metavar="N", help="the version to go to, up or down (the newest)")
+    migrate.add_argument(
+        "--to", type=options.number(0, 9999), metavar="N", help="the version to go to, up or down (the newest)"
+    )
     options.add_engines(migrate, with_kafka=True)
     options.add_group(migrate)
     options.add_yes(migrate)

@@ -45,7 +45,7 @@ class Setting:
             return None
         if not text.isdecimal() or not self.least_days <= int(text) <= 36_500:
             raise RetentionError(
-                f"{self.name} must be {self.least_days} to 36500 days, or 0 to keep for ever, got {text}."
+                f"{self.name} must be {self.least_days} to 36500 days, or 0 to keep for ever, got {text!r}."
             )
         return int(text)
 
@@ -134,7 +134,7 @@ def orphan_after_hours(environment: Mapping[str, str]) -> int:
     """Hours after which pending feedback counts as orphaned. RetentionError where the setting is not valid."""
     text = environment.get(ORPHAN_SETTING, "") or str(DEFAULT_ORPHAN_AFTER_HOURS)
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text}.")
+        raise RetentionError(f"{ORPHAN_SETTING} must be 1 to 1000000 hours, got {text!r}.")
     return int(text)
 
 
