@@ -5,9 +5,7 @@ joins then has nothing to read until it asks again, which Kafka's clients do eve
 """
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable
-from pathlib import Path
 
 import faust
 from mode import Service
@@ -22,6 +20,13 @@ _TOPICS_MAX_AGE_MS = 3_000
 
 class TaskCancelledError(RuntimeError):
     """A task of a Faust service was cancelled although the service was not stopping."""
+
+
+class _App(faust.App):
+    """A Faust app without folders. Nothing would be kept in them, and any user may have one of that name first."""
+
+    def _create_directories(self) -> None:
+        pass
 
 
 _execute_task = Service._execute_task
@@ -45,10 +50,9 @@ def batch_app(settings: ProgramSettings, group: str, max_poll_records: int) -> f
     """An app of this consumer group; the caller adds topics and agents."""
     Service._execute_task = _execute_task_or_crash  # type: ignore[assignment, method-assign]
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
-    app = faust.App(
+    app = _App(
         group,
         broker=brokers,
-        datadir=Path(tempfile.gettempdir()) / group,  # Faust insists on one; nothing is kept there
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
