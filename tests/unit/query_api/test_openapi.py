@@ -28,7 +28,7 @@ DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
     ("get", "/v1/feedback"): ({*NAMES, *NAMES_OF_FEEDBACK, *PAGE, "order"}, {400, 401, 403, 429, 503}),
     ("get", "/v1/feedback/facets"): ({*NAMES, *NAMES_OF_FEEDBACK, *FACETS}, {400, 401, 403, 429, 503}),
     ("get", "/v1/feedback/{feedback_id}"): ({"feedback_id"}, {400, 401, 403, 429, 404, 503}),
-    ("get", "/v1/logs"): ({*NAMES, *PAGE}, {400, 401, 403, 429, 503}),
+    ("get", "/v1/logs"): ({*NAMES, *PAGE, "order_by", "order_by_type"}, {400, 401, 403, 429, 503}),
     ("get", "/v1/logs/facets"): ({*NAMES, *FACETS}, {400, 401, 403, 429, 503}),
     ("get", "/v1/logs/{log_id}"): ({"log_id"}, {400, 401, 403, 429, 404, 503}),
     ("get", "/v1/traces/{trace_id}"): (
