@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import clickhouse_connect
@@ -21,7 +22,7 @@ from query_api.settings import QuerySettings
 from runtime.addresses import dsn
 from runtime.engine_errors import classify_error
 from runtime.http_errors import ApiError, retry_after
-from runtime.kafka_errors import EngineFailure
+from runtime.kafka_errors import Engine, EngineFailure
 from runtime.log_setup import safe_error_text
 from runtime.metrics import QUERY_FAILURES
 from runtime.schema_version import APPLIED, TablesError, require_tables
@@ -91,13 +92,18 @@ class Reader:
         return list((await client.query(query, dict(parameters or {}), settings=settings)).named_results())
 
     @asynccontextmanager
-    async def query_deadline(self, what: str) -> AsyncIterator[None]:
-        """Let all that is done inside take this long; ApiError 503 with `what` where an engine does not answer."""
+    async def query_deadline(self, what: str, awaited: Engine = "clickhouse") -> AsyncIterator[None]:
+        """Let all that is done inside take this long; ApiError 503 with `what` where an engine does not answer.
+
+        `awaited` is the engine that is asked inside; empty: both.
+        """
         try:
             async with asyncio.timeout(self._seconds):
                 yield
         except (ClickHouseError, TablesError, KafkaError, TimeoutError, OSError) as error:
             failure = classify_error(error)
+            if isinstance(error, TimeoutError):
+                failure = replace(failure, engine=awaited)
             log.warning("%s: %s: %s", what, failure.summary, safe_error_text(error))
             QUERY_FAILURES.add(failure.engine or "any")
             message = f"{_in_words(failure)}, so {what}"

@@ -23,7 +23,10 @@ Body = TypeVar("Body", bound=BaseModel)
 Responses = dict[int | str, dict[str, Any]]
 
 AWAY: Responses = {
-    503: {"description": "An engine does not answer.", **example(503, "Kafka does not answer, so nothing was sent")}
+    503: {
+        "description": "An engine does not answer.",
+        **example(503, "Kafka does not answer in time, so nothing was sent"),
+    }
 }
 BODY_REFUSED: Responses = {
     400: {"description": "A field is not valid.", **example(400, "places must be a list", "places")},
@@ -52,11 +55,11 @@ class Commands:
             except EngineError as error:
                 log.warning("%s: %s", otherwise, safe_error_text(error.__cause__ or error))
                 QUERY_FAILURES.add(error.engine.lower())
-                raise _unavailable(f"{error.engine} does not answer, so {otherwise}") from None
+                raise _unavailable(f"{error.engine} does not answer in time, so {otherwise}") from None
             except OSError as error:
                 log.warning("%s: %s", otherwise, safe_error_text(error))
                 QUERY_FAILURES.add("any")
-                raise _unavailable(f"Kafka or ClickHouse does not answer, so {otherwise}") from None
+                raise _unavailable(f"Kafka or ClickHouse does not answer in time, so {otherwise}") from None
 
     def _with_client(self, work: Callable[[Client], Result]) -> Result:
         try:

@@ -58,7 +58,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         identity = id_in(feedback_id)
         if identity is None or not is_ours(identity):
             raise _none(feedback_id, "ids of feedback are UUIDs of version 8, as the create call answers them")
-        async with reader.query_deadline("what became of it cannot be read"):
+        async with reader.query_deadline("what became of it cannot be read", awaited=""):
             found = await find(caller.workspace, identity)
         if found is None:
             raise _none(feedback_id, "none was accepted under it, or it has been erased")

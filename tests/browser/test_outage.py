@@ -12,7 +12,7 @@ from tests.browser.visitor import Visitor
 from tests.pipeline.engines import answers, until
 
 Visit = Callable[..., Visitor]
-TOLD = re.compile("ClickHouse does not answer|not been read from ClickHouse")
+TOLD = re.compile("ClickHouse does not answer in time|not been read from ClickHouse")
 WITH_PARTS = {"/analytics": ("#figures", "#charts", "#comparison", "#groups"), "/requests": ("#charts", "#tables"),
               "/pipeline": ("#status", "#waiting", "#letters")}  # fmt: skip
 """Pages that ask for nothing themselves, with the parts that do."""
