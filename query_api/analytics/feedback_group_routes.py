@@ -22,6 +22,7 @@ from query_api.analytics.sources import GroupedBy, Number
 from query_api.analytics.sums import BY_MODEL, VALUES
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines
+from query_api.exact_quotients import quotient
 from query_api.facets.fields import OF_A_KEY
 from query_api.filters.parameter_values import shown
 from query_api.filters.parameters import SPECIALS, filters_in_query, openapi_parameters, parameter
@@ -53,8 +54,8 @@ _NUMBERS = MOMENTS | LAST_SEEN | {
 }  # fmt: skip
 _ORDERS = {
     "n": "n",
-    "avg": "toFloat64(vw_sum) / n",
-    "weighted_mean": "if(w_sum = 0, NULL, toFloat64(vw_sum) / toFloat64(w_sum))",
+    "avg": quotient("vw_sum", "n"),
+    "weighted_mean": f"if(w_sum = 0, NULL, {quotient('vw_sum', 'w_sum')})",
     "last_seen": "last_seen",
     "value": "group_value",
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from query_api.exact_quotients import quotient
 from query_api.filters.conditions import Conditions
 
 _PAIRS = "Array(Tuple(value Int8, weight Decimal(18, 9)))"
@@ -117,8 +118,8 @@ SETTINGS: dict[str, Any] = {
 _OF_TRACES = f"""LEFT JOIN
 (
     SELECT trace_id, count() AS feedback_count,
-        toNullable(toFloat64(sum(value * weight)) / count()) AS mean_value_weight,
-        if(sum(weight) = 0, NULL, toFloat64(sum(value * weight)) / toFloat64(sum(weight))) AS weighted_mean,
+        toNullable({quotient("sum(value * weight)", "count()")}) AS mean_value_weight,
+        if(sum(weight) = 0, NULL, {quotient("sum(value * weight)", "sum(weight)")}) AS weighted_mean,
         CAST(arrayMap(each -> (each.3, each.4), arraySort(groupArray((created_at, feedback_id, value, weight)))),
             '{_PAIRS}') AS feedback
     FROM feedback.feedback

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from starlette.datastructures import QueryParams
 
 from query_api.analytics.parameters import Direction, direction_of
+from query_api.exact_quotients import quotient
 from query_api.filters.conditions import Conditions
 from query_api.filters.cursors import Place, add_place, cursor_of, place_in
 from query_api.filters.parameter_values import shown
@@ -30,11 +31,10 @@ OF_REQUESTS: Mapping[str, str] = {
 """Numbers of a row of feedback.request_log_rows called `l`, by the field of an answer."""
 OF_FEEDBACK: Mapping[str, str] = {
     "feedback_count": "toFloat64(feedback_count)",
-    "mean_value_weight": "toNullable(round(toFloat64(value_weight_sum) / feedback_count, 9))",
-    "weighted_mean": "if(weight_sum = 0, NULL, round(toFloat64(value_weight_sum) / toFloat64(weight_sum), 9))",
+    "mean_value_weight": f"toNullable({quotient('value_weight_sum', 'feedback_count')})",
+    "weighted_mean": f"if(weight_sum = 0, NULL, {quotient('value_weight_sum', 'weight_sum')})",
 }
-"""Numbers of a row of feedback.trace_aggregates. Without such a row the count is 0. Quotients that differ only by how
-they are rounded are one number."""
+"""Numbers of a row of feedback.trace_aggregates. Without such a row the count is 0."""
 NAMES = (BY_TIME, *OF_REQUESTS, *OF_FEEDBACK)
 PARAMETERS = ("order_by", "order_by_type")
 

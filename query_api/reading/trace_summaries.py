@@ -6,6 +6,7 @@ from typing import Any
 
 from query_api.clickhouse import Reader
 from query_api.current_rows import PLACE, RANK
+from query_api.exact_quotients import quotient
 from query_api.reading.request_log_items import Pair
 from query_api.trace_rows import feedback_of_traces, hashes_of
 
@@ -13,8 +14,8 @@ MOST_PAIRS = 20
 
 # All versions, of which the last counts: FINAL would read whatever overlaps the few granules that hold these traces.
 _NUMBERS = f"""
-SELECT trace_id, feedback_count, toFloat64(value_weight_sum) / feedback_count AS mean_value_weight,
-    if(weight_sum = 0, NULL, toFloat64(value_weight_sum) / toFloat64(weight_sum)) AS weighted_mean
+SELECT trace_id, feedback_count, {quotient("value_weight_sum", "feedback_count")} AS mean_value_weight,
+    if(weight_sum = 0, NULL, {quotient("value_weight_sum", "weight_sum")}) AS weighted_mean
 FROM feedback.trace_aggregate_rows
 WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}}
 QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY {RANK} DESC) = 1 AND feedback_count > 0 AND NOT is_expired

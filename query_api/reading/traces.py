@@ -14,6 +14,7 @@ from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.current_rows import RANK
 from query_api.errors import example
+from query_api.exact_quotients import quotient
 from query_api.filters.conditions import conditions_on_requests
 from query_api.filters.cursors import (
     Place,
@@ -42,9 +43,10 @@ _NUMBERS = f"""
 SELECT * EXCEPT is_expired FROM (
     SELECT feedback_count, toFloat64(weight_sum) AS weight_sum, toFloat64(value_weight_sum) AS value_weight_sum,
         toFloat64(weight_value_squared_sum) AS weight_value_squared_sum, value_min, value_max, value_last,
-        if(feedback_count = 0, NULL, value_weight_sum / feedback_count) AS mean_value_weight,
-        if(weight_sum = 0, NULL, value_weight_sum / weight_sum) AS weighted_mean, updated_at, is_expired
-    FROM feedback.trace_aggregate_rows WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}}
+        if(feedback_count = 0, NULL, {quotient("a.value_weight_sum", "a.feedback_count")}) AS mean_value_weight,
+        if(weight_sum = 0, NULL, {quotient("a.value_weight_sum", "a.weight_sum")}) AS weighted_mean,
+        updated_at, is_expired
+    FROM feedback.trace_aggregate_rows AS a WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}}
     ORDER BY {RANK} DESC LIMIT 1
 )
 WHERE NOT is_expired

@@ -1,5 +1,6 @@
 """Requests are listed in each order as plain Python sorts them, by pages."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def number_of(stored: Stored, row: Row, by: str) -> float | None:
     if by == "feedback_count":
         return len(group)
     divisor = len(group) if by == "mean_value_weight" else sum(each["weight"] for each in group)
-    return round(float(total(group)) / float(divisor), 9) if divisor else None
+    return float(Fraction(total(group)) / Fraction(divisor)) if divisor else None
 
 
 def sorted_ids(stored: Stored, rows: list[Row], by: str, direction: str) -> list[str]:
@@ -84,6 +85,8 @@ def test_requests_are_listed_in_each_order_as_plain_python_sorts_them(
     wanted = requests_asked(world.stored, filters_in(times | query, "default"))
     found = listed(world, **times, **query, order_by=by, order_by_type=direction, page_size=str(size))
     assert [each["id"] for each in found] == sorted_ids(world.stored, wanted, by, direction)
+    means = {str(row["request_id"]): number_of(world.stored, row, "weighted_mean") for row in wanted}
+    assert {each["id"]: each["weighted_mean"] for each in found} == means
 
 
 @pytest.mark.parametrize(
