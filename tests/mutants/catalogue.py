@@ -223,6 +223,24 @@ MUTANTS = (
         "tests/unit/deploy/test_demo.py::test_the_bad_release_fails_is_slow_and_is_disliked_in_production_alone",
     ),
     Mutant(
+        "the next page of a sorted list begins after the last row, also among rows of one number",
+        "query_api/reading/request_order.py",
+        """        f" OR ({number} = {{place_number:Float64}} AND {older.text})",
+""",
+        """        f" OR false AND {older.text}",
+""",
+        "tests/pipeline/query_api/test_request_order.py"
+        "::test_requests_are_listed_in_each_order_as_plain_python_sorts_them",
+    ),
+    Mutant(
+        "days on /requests begin in the viewer's zone",
+        "dashboard/requests_page.py",
+        'over_time = [*asked, ("time_zone", zone_of(request)), ',
+        "over_time = [*asked, ",
+        "tests/pipeline/dashboard/test_numbers.py"
+        "::test_days_of_requests_begin_in_the_viewers_zone_also_if_clocks_change",
+    ),
+    Mutant(
         "a file holds what the page shows and no more",
         "dashboard/export_order.py",
         "for name, value in query.for_api(now):",
