@@ -198,10 +198,10 @@ def query_of(request: Request) -> PageQuery:
     return PageQuery.of(request.query_params.multi_items())
 
 
-async def form_of(request: Request) -> dict[str, str]:
+async def form_of(request: Request, most_bytes: int = _MOST_FORM_BYTES) -> dict[str, str]:
     """The fields of a form, the last value of each. ApiError 400 if it is too large."""
     length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > _MOST_FORM_BYTES:
-        raise ApiError(f"the form has more than {_MOST_FORM_BYTES:,} bytes")
+    if not length.isdigit() or int(length) > most_bytes:
+        raise ApiError(f"the form has more than {most_bytes:,} bytes")
     body = (await request.body()).decode(errors="replace")
     return dict(parse_qsl(body, keep_blank_values=True))

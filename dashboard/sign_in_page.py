@@ -8,6 +8,9 @@ from dashboard import session
 from dashboard.pages import SECURITY_HEADERS, Pages, form_of
 from runtime.http_errors import ApiError
 
+# A key and the address of a page, of which a form may write each character as three. Anybody may send this form.
+_MOST_FORM_BYTES = 60_000
+
 
 def routes(pages: Pages) -> list[BaseRoute]:
     """The routes. They need no viewer."""
@@ -20,7 +23,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             error = ApiError("this form was sent by a page of another site", status=403)
             return pages.render(request, None, "sign_in.html", 403, error=error, next="/logs")
         try:
-            form = await form_of(request)
+            form = await form_of(request, _MOST_FORM_BYTES)
             key, where = form.get("key", "").strip(), own_path(form.get("next"))
             if not session.could_be_key(key):
                 raise ApiError("this is not an API key of this server, whose keys begin with fbk_", status=401)

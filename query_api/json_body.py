@@ -7,7 +7,8 @@ from fastapi import Request
 
 from runtime.http_errors import ApiError
 
-MAX_BODY_BYTES = 1_000_000
+MAX_BODY_BYTES = 131_072
+"""Twice the filters of an export. As many connections as there may be can hold that much each."""
 
 
 async def json_body(request: Request) -> Any:

@@ -43,6 +43,13 @@ async def test_it_answers_by_its_own_names(site: httpx.AsyncClient, host: str) -
     assert "http://api.example:8787/v1/logs" in reply.text
 
 
+@pytest.mark.parametrize(("size", "status"), [(60_000, 401), (60_001, 400)])
+async def test_a_form_that_anybody_may_send_is_small(site: httpx.AsyncClient, size: int, status: int) -> None:
+    form = b"key=" + b"a" * (size - 4)
+    reply = await site.post("/sign-in", content=form, headers={"sec-fetch-site": "same-origin"})
+    assert (reply.status_code, "more than 60,000 bytes" in reply.text) == (status, status == 400)
+
+
 async def test_an_address_that_is_no_api_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     async def other(scope, receive, send):  # type: ignore[no-untyped-def]
         await PlainTextResponse("<html>")(scope, receive, send)
