@@ -178,6 +178,7 @@ SECRET_NAMES = (
         ("any.name", "GET /a?key=s3cret failed", "GET /a?key=[redacted] failed"),
         ("any.name", "no answer (https://u:s3cret@h:80/a).", "no answer (https://[redacted]@h:80/a)."),
         ("any.name", "host=h password=s3cret", "host=h password=[redacted]"),
+        ("any.name", "\u0130\u0130 PassWord: s3cret", "\u0130\u0130 PassWord: [redacted]"),
         ("any.name", "Bearer s3cret00", "Bearer [redacted]"),
         ("any.name", "curl -H 'Authorization: Basic s3cret'", "curl -H 'Authorization: [redacted]'"),
         ("note", "is it 5 or 6? max_tokens: 7", "is it 5 or 6? max_tokens: 7"),

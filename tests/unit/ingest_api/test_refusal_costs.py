@@ -14,6 +14,7 @@ from ingest_api.settings import BodyLimits
 from ingest_api.validation.json_limits import MAX_CONTAINERS, MAX_KEYS_COMPARED, parse
 from ingest_api.validation.redaction import headers_without_secrets
 from ingest_api.validation.strict_parser import read_feedback
+from ingest_api.validation.text_redaction import text_without_secrets
 from runtime.garbage_collection import configure_gc
 from runtime.harmless_names import HarmlessNames
 from runtime.http_errors import ApiError
@@ -128,3 +129,16 @@ HEADERS: dict[str, Callable[[], Any]] = {
 def test_hostile_headers_cost_little_more_than_an_ordinary_body(name: str) -> None:
     headers = HEADERS[name]()
     assert times_an_ordinary_body(lambda: headers_without_secrets(headers, HarmlessNames())) < MOST
+
+
+@pytest.mark.parametrize("piece", ['"//', "secretabcd: ", "key=a "])
+def test_no_text_of_an_error_takes_much_longer_to_redact(piece: str) -> None:
+    share = 5
+    text = piece * (LARGEST // share // len(piece))
+    assert share * times_an_ordinary_body(lambda: text_without_secrets(text, HarmlessNames())) < 1.5 * MOST
+
+
+def test_a_text_with_more_secrets_than_any_has_is_redacted_whole() -> None:
+    for piece in ("//h?k=s3cret ", "token=s3cret "):
+        assert text_without_secrets(piece * 50, HarmlessNames()).count("[redacted]") == 50
+        assert text_without_secrets(piece * 2_000, HarmlessNames()) == "[redacted]"
