@@ -128,9 +128,9 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {request.url.path}: /docs lists what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }.get(error.status_code, str(error.detail))
-    allowed = {"allow": ", ".join(_methods_of(request))} if error.status_code == 405 else {}
+    allowed = {"Allow": ", ".join(_methods_of(request))} if error.status_code == 405 else {}
     headers = {**(error.headers or {}), **_NO_PAGE, **allowed}.items()
-    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
     return error_response(ApiError(message, status=error.status_code, headers=encoded))
 
 

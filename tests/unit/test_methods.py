@@ -20,7 +20,8 @@ async def asked(method: str, path: str) -> httpx.Response:
 async def test_what_is_not_possible_at_a_path_is_answered_with_all_that_is(path: str) -> None:
     reply = await asked("PATCH", re.sub(r"\{\w+\}", "a", path))
     assert reply.status_code == 405
-    assert {*reply.headers["allow"].split(", ")} >= BY_PATH[path]
+    (allowed,) = reply.headers.get_list("allow")
+    assert {*allowed.split(", ")} >= BY_PATH[path]
 
 
 async def test_a_probe_may_ask_for_the_head_alone() -> None:

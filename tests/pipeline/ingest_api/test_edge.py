@@ -163,7 +163,7 @@ def test_every_refusal_has_the_one_error_body(shared_edge: Edge) -> None:
         ("GET", "/v1/feedback", "POST"),
         ("PUT", "/v1/logs", "POST"),
         ("POST", "/v1/feedback/x", "DELETE, PUT"),
-        ("POST", "/healthz", "GET"),
+        ("POST", "/healthz", "GET, HEAD"),
     ):
         reply = shared_edge.call(method, path)
         failed(reply, 405, "AB01")
