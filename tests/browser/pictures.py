@@ -23,7 +23,7 @@ from tests.pipeline.engines import REPOSITORY, Engines, embedded, until
 from tests.pipeline.running import Pipeline
 
 FOLDER = REPOSITORY / "docs/images"
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT = 1280, 760
 MOST_BYTES = 200_000
 PAGES = {"logs": "/logs?range=7d", "analytics": "/analytics?range=7d"}
 """What is shown, by the name of its picture."""
