@@ -45,7 +45,8 @@ class Program:
 
     `command` is awaited before each start and may delay it. `watch` waits until a running process has to be restarted,
     and returns the reason. `failed` is called once, when the program is given up: its first start failed, or it died
-    more often than `restarts` allows. `note` is added to each message about its death.
+    more often than `restarts` allows. `note` is added to each message about its death; a death with a note has a
+    cause outside the program and does not count.
     """
 
     def __init__(
@@ -121,15 +122,13 @@ class Program:
                         f"{self.name} did not start: {ending.why}.{self._note()}"
                         f" The end of {self.log}:\n{self._last_lines()}"
                     )
-                pause = deaths.pause_after(time.monotonic())
+                note = self._note()
+                pause = deaths.longest if note else deaths.pause_after(time.monotonic())
                 if pause is None:
-                    raise ProgramError(
-                        f"{self.name} died {deaths.most} times within a minute: see {self.log}.{self._note()}"
-                    )
+                    raise ProgramError(f"{self.name} died {deaths.most} times within a minute: see {self.log}.")
                 when = f" in {pause:.0f} s" if pause > 5 else ""
                 self._say(
-                    f"{self.name} {ending.verb} ({ending.why}) and is started again{when};"
-                    f" its log is {self.log}.{self._note()}"
+                    f"{self.name} {ending.verb} ({ending.why}) and is started again{when}; its log is {self.log}.{note}"
                 )
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
