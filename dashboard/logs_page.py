@@ -24,14 +24,6 @@ OPINIONS: tuple[tuple[str, dict[str, str | None]], ...] = (
     ("Disliked", {"weighted_feedback_min": None, "weighted_feedback_max": "-0.01"}),
 )
 _GRAPHS = "/v1/analytics/graphs"
-_SUMS = {
-    "requests": "errors/rate",
-    "feedback": "feedbacks/weighted",
-    "latency": "latency",
-    "tokens": "tokens",
-    "cost": "cost",
-}
-"""The graphs whose whole the summary shows."""
 _SHARED_S = 2.5
 """For how long lists, which refresh every five seconds, share an answer."""
 
@@ -78,8 +70,8 @@ def routes(pages: Pages) -> list[BaseRoute]:
         now = datetime.now(UTC)
         over_time = [*query.for_api(now), ("time_zone", zone_of(request)), *bucket_for(*query.times(now))]
         requests, feedback = await answers_of(
-            get_or_none(viewer, "/v1/analytics/graphs/requests", over_time),
-            get_or_none(viewer, "/v1/analytics/graphs/feedbacks", over_time),
+            get_or_none(viewer, f"{_GRAPHS}/requests", over_time),
+            get_or_none(viewer, f"{_GRAPHS}/feedbacks", over_time),
         )
         chart = counts_over_time({"Requests": requests, "Feedback": feedback})
         return pages.render(request, viewer, "logs_overview.html", chart=chart)
@@ -100,8 +92,11 @@ def _may_sort(viewer: Viewer, column: str) -> bool:
 
 
 async def _sums(viewer: Viewer, query: PageQuery) -> dict[str, Any]:
-    """The numbers of all requests that the list goes through, and of the feedback given in this time. None: unknown."""
+    """The numbers of all requests that the list goes through, and of the feedback given in this time."""
     # The longest buckets that there are, since only the whole is shown.
     asked = [*query.for_api(datetime.now(UTC)), ("bucket", "month")]
-    found = await answers_of(*(get_or_none(viewer, f"{_GRAPHS}/{path}", asked) for path in _SUMS.values()))
-    return {name: graph and graph["summary"] for name, graph in zip(_SUMS, found, strict=True)}
+    overview, feedback = await answers_of(
+        get_or_none(viewer, f"{_GRAPHS}/requests/overview", asked),
+        get_or_none(viewer, f"{_GRAPHS}/feedbacks/weighted", asked),
+    )
+    return {**(overview["summary"] if overview else {}), "feedback": feedback and feedback["summary"]}
