@@ -155,8 +155,10 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
 def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, visitor: Visit) -> None:
     document = filled.call("GET", "/openapi.json").json()
     told = {each["name"] for each in document["paths"]["/v1/logs"]["get"]["parameters"]}
-    # Times are chosen by the range and by dragging, metadata by key and value; the key says which workspace.
+    # Times are chosen by the range and by dragging, metadata by key and value, the order by the heads of columns; the
+    # key says which workspace.
     told -= {"time_of_generation_min", "time_of_generation_max", "metadata", "workspace_slug", "page_size", "cursor"}
+    told -= {"order_by", "order_by_type"}
     page = visitor(filled).page("/logs")
     names = page.locator("#filters").evaluate("form => [...form.elements].map((each) => each.name)")
     assert told <= set(names)
@@ -189,7 +191,8 @@ def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace
     page.get_by_role("link", name="Claude <b>alone</b>").press("Enter")
     expect(rows).to_have_count(1)
     assert query_of(page) == {"ai_model": ["claude"]}
-    assert page.locator("#rows th").all_inner_texts() == ["Time", "Trace", "Model"]
+    heads = page.locator("#rows th").all_inner_texts()
+    assert [head.strip("\n▲▼") for head in heads] == ["Time", "Trace", "Model"]
     views.press("Enter")
     page.get_by_role("button", name="Forget Claude").press("Enter")
     page.reload()

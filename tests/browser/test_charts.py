@@ -23,13 +23,13 @@ def chosen_days(page: Page) -> float:
 
 def test_a_time_on_a_chart_is_chosen_by_keys_and_by_a_click(furnished: Workspace, visitor: Visit) -> None:
     page = visitor(furnished).page()
-    whole(page, "/logs?range=7d")
+    whole(page, "/logs?range=30d")
     page.locator("time-chart").focus()
     for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowLeft"):
         page.keyboard.press(key)
     expect(page.locator("#news")).to_contain_text(re.compile(r"Requests \d+, Feedback \d+"))
     page.keyboard.press("Enter")
     assert chosen_days(page) == 2
-    whole(page, "/logs?range=7d")
+    whole(page, "/logs?range=30d")
     page.locator("time-chart .u-over").click()
     assert chosen_days(page) == 1
