@@ -18,7 +18,7 @@ from tests.pipeline.engines import Process, answers, clickhouse_with_tables, unt
 from tests.pipeline.ingest_api.edge_fixtures import Broker, failed
 from tests.pipeline.query_api.exporting import Exports
 
-ROWS = 180_000
+ROWS = 300_000
 SECRET = "0123456789abcdef0123456789abcdef"
 LEASE_S = 4
 
