@@ -59,6 +59,14 @@ class Attempt:
                     log.warning("the end of export %s cannot be stored: %s", self.export_id, away)
                 await asyncio.sleep(_PAUSE_S)
 
+    async def is_shown(self) -> bool:
+        """Whether the export shows its success; not if it was cancelled or deleted before that was noted."""
+        try:
+            found = await self.store.find(self.export_id)
+        except (ClickHouseError, ClientError, OSError):
+            return True  # its file is removed when its time is over
+        return found is not None and (found[1].status, found[1].runner) == ("success", self.runner)
+
     async def look_at_others(self) -> None:
         """See what the exports of the workspace take. Raises what the client raises."""
         self.reported_sizes = (await self.store.usage(self.workspace, self.keep))[0].sizes

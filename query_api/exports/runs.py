@@ -141,6 +141,7 @@ class Runs:
     async def _see_through(self, run: Attempt, path: Path) -> None:
         beat = asyncio.create_task(run.record_until_cancelled(self._beat_s))
         work = asyncio.create_task(self._write(run, path))
+        is_shown = False
         try:
             await asyncio.wait([beat, work], return_when=asyncio.FIRST_COMPLETED)
             if beat.done():
@@ -148,6 +149,7 @@ class Runs:
             beat.cancel()
             rows, size = await work
             await run.record_end("success", progress=ExportProgress(rows, rows, size))
+            is_shown = await run.is_shown()
         except asyncio.CancelledError:
             async with asyncio.timeout(2):
                 await run.record_state("failed", error="The process that ran it was stopped. Start it again.")
@@ -163,6 +165,8 @@ class Runs:
                 task.cancel()
             await asyncio.gather(beat, work, return_exceptions=True)
             self._room.leave(run)
+            if not is_shown:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _write(self, run: Attempt, path: Path) -> tuple[int, int]:
         async with self._turns.place(run.workspace):

@@ -1,9 +1,13 @@
 """What becomes of an export that is large, cancelled, killed, expired, or somebody else's."""
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -13,7 +17,12 @@ import pytest
 import requests
 
 from deploy.kafka.broker import free_ports
+from query_api.clickhouse import Engines
+from query_api.exports.files import Part
+from query_api.exports.orders import Order
+from query_api.exports.service import ExportService
 from query_api.exports.signing import signature
+from query_api.settings import QuerySettings
 from tests.pipeline.engines import Process, answers, clickhouse_with_tables, until
 from tests.pipeline.ingest_api.edge_fixtures import Broker, failed
 from tests.pipeline.query_api.exporting import Exports
@@ -130,6 +139,31 @@ def test_a_cancelled_export_stops_and_leaves_no_file(api: Api) -> None:
     api.exports.answered("PUT", f"/{export_id}", {"filters": {"trace_id": "trace-2"}})
     api.exports.answered("POST", f"/{export_id}/start")
     assert api.exports.until_status(export_id, "success")["total_records"] == 1
+
+
+@pytest.mark.parametrize("then", ["cancel", "delete"])
+async def test_a_file_that_is_whole_too_late_is_removed(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    settings = QuerySettings(clickhouse_url=api.clickhouse, export_dir=str(tmp_path))
+    engines = Engines(settings)
+    exports = ExportService(settings, engines)
+    export_id, finish = str(uuid4()), Part.finish
+    loop = asyncio.get_running_loop()
+
+    def finish_after_it_was_cancelled(part: Part) -> int:
+        for fact in ("cancel", then):
+            note = exports.store.note("default", export_id, fact, {}, 1)
+            asyncio.run_coroutine_threadsafe(note, loop).result()
+        return finish(part)
+
+    monkeypatch.setattr(Part, "finish", finish_after_it_was_cancelled)
+    order = replace(Order.at(datetime.now(UTC)), filters={"trace_id": "trace-1"})
+    await exports.runs.order("default", export_id, order)
+    await exports.runs.start("default", export_id, order, 1)
+    await asyncio.gather(*exports.runs._tasks)
+    await engines.close()
+    assert list(os.scandir(tmp_path)) == []
 
 
 def test_an_export_whose_process_is_killed_ends_as_failed_and_can_be_started_again(api: Api) -> None:
