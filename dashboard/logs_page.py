@@ -99,4 +99,4 @@ async def _sums(viewer: Viewer, query: PageQuery) -> dict[str, Any]:
         get_or_none(viewer, f"{_GRAPHS}/requests/overview", asked),
         get_or_none(viewer, f"{_GRAPHS}/feedbacks/weighted", asked),
     )
-    return {**(overview["summary"] if overview else {}), "feedback": feedback and feedback["summary"]}
+    return {"overview": overview and overview["summary"], "feedback": feedback and feedback["summary"]}
