@@ -1,8 +1,9 @@
 """What all pages of the dashboard share: the viewer, the frame, security headers, and error pages."""
 
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -35,6 +36,7 @@ SECURITY_HEADERS = {
 LIST = "section#rows"
 """The element that asks, as htmx reports it, when a list refreshes."""
 _OUTAGE = "outage"
+_CLIENT_LEFT = 499
 _PART = re.compile(r"[a-z]+#([a-z-]{1,40})")
 _MOST_FORM_BYTES = 200_000
 # Each filter has a link with all the others, so the size of a page grows with the square of their number.
@@ -99,7 +101,9 @@ class Pages:
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            return await self._answer(request, handler)
+            if request.method != "GET":
+                return await self._answer(request, handler)
+            return await _unless_gone(request, self._answer(request, handler))
 
         return endpoint
 
@@ -205,3 +209,22 @@ async def form_of(request: Request, most_bytes: int = _MOST_FORM_BYTES) -> dict[
         raise ApiError(f"the form has more than {most_bytes:,} bytes")
     body = (await request.body()).decode(errors="replace")
     return dict(parse_qsl(body, keep_blank_values=True))
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """The answer, or none if the viewer has left: what is asked for a page that nobody sees is asked no longer."""
+    gone = asyncio.create_task(_until_gone(request))
+    answering = asyncio.create_task(answer)
+    try:
+        await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            return Response(status_code=_CLIENT_LEFT)
+        return answering.result()
+    finally:
+        gone.cancel()
+        answering.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -29,6 +29,7 @@ _Arguments = TypeVarTuple("_Arguments")
 _COMPRESS_FROM_BYTES = 4096
 _SEND_BYTES = 1 << 20
 _READERS, _WRITERS = 8, 4
+_KILL_AGAIN_S = 1.0
 _NO_HEADER = re.compile(r"[^\x20-\x7e\x80-\xff]")
 
 
@@ -43,6 +44,7 @@ class ClickHouseHTTP:
         # Two pools, so that slow SELECTs never delay the inserts of the workers.
         self._readers = ThreadPoolExecutor(_READERS, "clickhouse-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "clickhouse-write")
+        self._killers = ThreadPoolExecutor(1, "clickhouse-kill")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,8 +65,9 @@ class ClickHouseHTTP:
             await self._stream(asked, receive, send)
         else:
             pool = self._writers if asked.writes_rows else self._readers
-            accepted = headers.get("accept-encoding", "")
-            await _send(send, await asyncio.shield(self._start(pool, self._execute, asked, accepted)))
+            job = self._start(pool, self._execute, asked, headers.get("accept-encoding", ""))
+            if answer := await self._answer_unless_gone(job, asked, receive):
+                await _send(send, answer)
 
     def _refused(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> Answer | None:
         """The answer to a caller who may not use ClickHouse; None for others, and for /ping."""
@@ -137,6 +140,24 @@ class ClickHouseHTTP:
                 await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
+
+    async def _answer_unless_gone(
+        self, job: asyncio.Future[Answer], statement: Statement, receive: Receive
+    ) -> Answer | None:
+        """The answer of a statement. If its client leaves before, None, and a SELECT ends; all others go on."""
+        gone = asyncio.ensure_future(until_gone(receive))
+        both: tuple[asyncio.Future[Any], ...] = (job, gone)
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if job.done():
+            return job.result()
+        while statement.is_select and not job.done():
+            self._start(self._killers, self._engine.kill, statement.mark)
+            # It may wait for a thread, and then runs a moment later.
+            await asyncio.wait([job], timeout=_KILL_AGAIN_S)
+        return None
 
     def _common_headers(self, statement: Statement) -> dict[str, str]:
         return {

@@ -82,7 +82,9 @@ class Engine:
             self._prepare(connection, statement)
             if statement.insert_format is None:
                 self._inspector.check(statement.sql, statement.parameters, reads_only=statement.readonly > 0)
-                result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
+                result = connection.query(
+                    statement.marked_sql, statement.output_format, params=dict(statement.parameters)
+                )
                 buffer = result.get_memview()
                 return Result(buffer.view(), _summary(result), (result, buffer))
             _set(connection, {f"param_{name}": value for name, value in statement.parameters.items()})
@@ -101,9 +103,13 @@ class Engine:
 
     def kill_writing_into(self, pipe: Path) -> None:
         """Kill the SELECT that writes into this pipe."""
+        self.kill(str(pipe))
+
+    def kill(self, mark: str) -> None:
+        """Kill the SELECT whose text has this mark."""
+        quoted = _quoted(mark, "'")
         with self._connection() as connection:
-            path = _quoted(str(pipe), "'")
-            connection.query(f"KILL QUERY WHERE position(query, {path}) > 0 AND query_kind = 'Select'", "Null")
+            connection.query(f"KILL QUERY WHERE position(query, {quoted}) > 0 AND query_kind = 'Select'", "Null")
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:

@@ -182,9 +182,11 @@ class WholeApi:
     ) -> tuple[int, bytes]:
         """Status and body of one request, handed to the app as a server would."""
         sent: list[Message] = []
+        rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            # A client that stays says no more.
+            return rest.pop() if rest else await asyncio.Future()
 
         async def send(message: Message) -> None:
             sent.append(message)

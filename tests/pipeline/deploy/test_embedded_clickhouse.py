@@ -421,6 +421,17 @@ def test_a_table_may_be_named_as_a_keyword_is(server: Server, client: Client, na
     client.command(f"DROP TABLE default.{name}")
 
 
+def test_a_select_ends_when_its_client_leaves(server: Server, client: Client) -> None:
+    slow = "SELECT sum(sleepEachRow(0.1)) FROM numbers(600) SETTINGS max_block_size = 1, log_comment = 'left alone'"
+    running = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'left alone'"
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    access = {"X-ClickHouse-User": "default", "X-ClickHouse-Key": server.password}
+    connection.request("POST", "/", slow.encode(), access)
+    wait_until(lambda: client.command(running) == 1)
+    connection.close()
+    wait_until(lambda: client.command(running) == 0)
+
+
 def test_inserts_and_short_reads_do_not_wait_for_long_ones(server: Server, client: Client, table: str) -> None:
     slow = (
         b"SELECT sleepEachRow(0.25) FROM numbers(12) SETTINGS max_block_size = 1, max_threads = 1, log_comment = 'slow'"
