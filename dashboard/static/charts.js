@@ -110,7 +110,7 @@ class TimeChart extends HTMLElement {
     table.createCaption().textContent = this.getAttribute("aria-label") || "The numbers of the chart";
     const line = (cells) => { const row = table.insertRow(); for (const each of cells) row.insertCell().textContent = each; };
     line(["Time", ...chart.series.map((each) => each.name)]);
-    chart.times.forEach((time, index) => line([new Date(time * 1000).toLocaleString(), ...chart.series.map((each) => each.values[index] ?? "–")]));
+    chart.times.forEach((time, index) => line([moment(time), ...chart.series.map((each) => each.values[index] ?? "–")]));
     this.querySelector("div.sr")?.remove();
     this.append(hidden);
   }

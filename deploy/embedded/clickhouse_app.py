@@ -144,7 +144,7 @@ class ClickHouseHTTP:
     async def _answer_unless_gone(
         self, job: asyncio.Future[Answer], statement: Statement, receive: Receive
     ) -> Answer | None:
-        """The answer of a statement. If its client leaves before, None, and a SELECT ends; all others go on."""
+        """The answer of a statement. If its client leaves before, None, and a SELECT ends; others go on."""
         gone = asyncio.ensure_future(until_gone(receive))
         both: tuple[asyncio.Future[Any], ...] = (job, gone)
         try:
@@ -153,7 +153,7 @@ class ClickHouseHTTP:
             gone.cancel()
         if job.done():
             return job.result()
-        while statement.is_select and not job.done():
+        while not job.done():
             self._start(self._killers, self._engine.kill, statement.mark)
             # It may wait for a thread, and then runs a moment later.
             await asyncio.wait([job], timeout=_KILL_AGAIN_S)

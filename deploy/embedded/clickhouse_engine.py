@@ -82,9 +82,7 @@ class Engine:
             self._prepare(connection, statement)
             if statement.insert_format is None:
                 self._inspector.check(statement.sql, statement.parameters, reads_only=statement.readonly > 0)
-                result = connection.query(
-                    statement.marked_sql, statement.output_format, params=dict(statement.parameters)
-                )
+                result = connection.query(statement.sql, statement.output_format, params=dict(statement.parameters))
                 buffer = result.get_memview()
                 return Result(buffer.view(), _summary(result), (result, buffer))
             _set(connection, {f"param_{name}": value for name, value in statement.parameters.items()})
@@ -103,13 +101,16 @@ class Engine:
 
     def kill_writing_into(self, pipe: Path) -> None:
         """Kill the SELECT that writes into this pipe."""
-        self.kill(str(pipe))
+        path = _quoted(str(pipe), "'")
+        self._kill_select(f"position(query, {path}) > 0")
 
     def kill(self, mark: str) -> None:
-        """Kill the SELECT whose text has this mark."""
-        quoted = _quoted(mark, "'")
+        """Kill the statement of this mark if it is a SELECT."""
+        self._kill_select(f"Settings['log_comment'] = '{mark}'")
+
+    def _kill_select(self, which: str) -> None:
         with self._connection() as connection:
-            connection.query(f"KILL QUERY WHERE position(query, {quoted}) > 0 AND query_kind = 'Select'", "Null")
+            connection.query(f"KILL QUERY WHERE {which} AND query_kind = 'Select'", "Null")
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -133,7 +134,7 @@ class Engine:
     def _prepare(self, connection: Any, statement: Statement) -> None:
         if statement.database and statement.database != "default":
             connection.query(f"USE {_quoted(statement.database, '`')}", "Null")
-        _set(connection, statement.settings)
+        _set(connection, {"log_comment": statement.mark, **statement.settings})
         for table in statement.external_tables:
             name = _quoted(table.name, "`")
             create = f"CREATE TEMPORARY TABLE {name} ({table.structure}\n) ENGINE = Memory".encode()

@@ -47,16 +47,7 @@ class Statement:
     compress_answer: bool = False
     streamed: bool = False
     mark: str = field(default_factory=lambda: uuid4().hex)
-    """What tells a running SELECT from all others."""
-
-    @property
-    def is_select(self) -> bool:
-        return _SELECTS.match(self.sql) is not None
-
-    @property
-    def marked_sql(self) -> bytes:
-        """A SELECT with its mark in a comment at the end; other statements as they are."""
-        return b"%b\n-- %b" % (self.sql, self.mark.encode()) if self.is_select else self.sql
+    """What tells this statement from all others that run: its log_comment, if its caller gives none."""
 
     @property
     def writes_rows(self) -> bool:
