@@ -153,7 +153,7 @@ class ClickHouseHTTP:
             gone.cancel()
         if job.done():
             return job.result()
-        while not job.done():
+        while not job.done() and not statement.writes_rows:
             self._start(self._killers, self._engine.kill, statement.mark)
             # It may wait for a thread, and then runs a moment later.
             await asyncio.wait([job], timeout=_KILL_AGAIN_S)
