@@ -223,6 +223,7 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) 
     finally:
         gone.cancel()
         answering.cancel()
+        await asyncio.gather(gone, answering, return_exceptions=True)
 
 
 async def _until_gone(request: Request) -> None:

@@ -57,6 +57,7 @@ OWNED = {
     "deploy/up/run.py": "awaited where they are started",
     "deploy/up/system.py": "what ends badly ends `feedback up`",
     "deploy/embedded/clickhouse_app.py": "of one request",
+    "dashboard/pages.py": "of one page, which awaits them both",
     "gateway/forward.py": "of one call, which ends it by its own end",
     "gateway/log_queue.py": "no error of a call's log ends the thread",
     "deploy/embedded/clickhouse_stream.py": "of one request",
