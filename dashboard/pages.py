@@ -16,6 +16,7 @@ from dashboard import session
 from dashboard.api_client import ApiClient, ViewerApi
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
+from runtime.client_left import result_unless_gone, until_gone
 from runtime.http_errors import ApiError
 from runtime.log_setup import REQUEST_ID
 from runtime.request_origin import refusal
@@ -213,19 +214,8 @@ async def form_of(request: Request, most_bytes: int = _MOST_FORM_BYTES) -> dict[
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
     """The answer, or none if the viewer has left: what is asked for a page that nobody sees is asked no longer."""
-    gone = asyncio.create_task(_until_gone(request))
-    answering = asyncio.create_task(answer)
+    gone = asyncio.ensure_future(until_gone(request.receive))
     try:
-        await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            return Response(status_code=_CLIENT_LEFT)
-        return answering.result()
+        return await result_unless_gone(gone, answer) or Response(status_code=_CLIENT_LEFT)
     finally:
         gone.cancel()
-        answering.cancel()
-        await asyncio.gather(gone, answering, return_exceptions=True)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from operations.connections import CommandError, clickhouse
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, records_left
-from runtime.log_age import HIGHEST_SEQUENCES, require_later_end, within_the_log
+from runtime.log_age import HIGHEST_SEQUENCES, highest_of, require_later_end, within_the_log
 from schemas.topics import INPUTS
 
 # More records than a worker can have in flight for a partition. So the rows of a killed worker's last insert, which may
@@ -51,8 +51,7 @@ def _highest_sequence(clickhouse_url: str) -> int | None:
 
 def _highest_sequences(clickhouse_url: str) -> Offsets:
     with clickhouse(clickhouse_url) as client:
-        found = client.query(HIGHEST_SEQUENCES).result_rows
-    return {(topic, int(partition)): int(highest) for topic, partition, highest in found}
+        return highest_of(client.query(HIGHEST_SEQUENCES).result_rows)
 
 
 async def require_newest_log(bootstrap: str, clickhouse_url: str, base: int) -> None:

@@ -5,7 +5,8 @@ made anew without a new offset base, the next records get offsets that were give
 older than the stored ones and change nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 
@@ -34,6 +35,11 @@ Place = tuple[str, int]
 
 class OlderLogError(RuntimeError):
     """Kafka's log ends before records that are stored. The message is for a person."""
+
+
+def highest_of(rows: Iterable[Sequence[Any]]) -> dict[Place, int]:
+    """The highest sequences by place, from the rows of HIGHEST_SEQUENCES."""
+    return {(topic, int(partition)): int(highest) for topic, partition, highest in rows}
 
 
 def within_the_log(highest: Mapping[Place, int], base: int) -> dict[Place, int]:

@@ -20,7 +20,8 @@ from deploy.embedded.clickhouse_answers import Answer, BadRequestError, content_
 from deploy.embedded.clickhouse_engine import Engine, StatementFailedError, summary_header
 from deploy.embedded.clickhouse_login import refused_login
 from deploy.embedded.clickhouse_statement import Statement, read_statement
-from deploy.embedded.clickhouse_stream import Receive, Send, result_unless_gone, send_while_read, until_gone, written_by
+from deploy.embedded.clickhouse_stream import Receive, Send, send_while_read, written_by
+from runtime.client_left import result_unless_gone, until_gone
 from runtime.request_origin import refusal
 
 _T = TypeVar("_T")

@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from runtime.client_left import result_unless_gone
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -19,7 +21,6 @@ Read = Callable[[], Coroutine[Any, Any, bytes]]
 
 _READ_BYTES = 1 << 18
 _UNTIL_KILLED_S = 0.2
-_T = TypeVar("_T")
 
 
 @asynccontextmanager
@@ -72,20 +73,3 @@ async def send_while_read(
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         chunk = await result_unless_gone(gone, read())
     return chunk is not None
-
-
-async def result_unless_gone(gone: asyncio.Future[None], work: Coroutine[Any, Any, _T]) -> _T | None:
-    """The result of the work; None if the client leaves before."""
-    task = asyncio.ensure_future(work)
-    both: list[asyncio.Future[Any]] = [task, gone]
-    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    if gone.done():
-        task.cancel()
-        return None
-    return await task
-
-
-async def until_gone(receive: Receive) -> None:
-    """Return when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from query_api.current_rows import RANK
 from query_api.filters.parameters import SPECIALS, LogFilters
-from query_api.trace_rows import requests_beside
+from query_api.trace_rows import hashes_of, requests_beside, requests_of_traces
 
 Amount = Literal["few", "some", "many"]
 """How many traces the time that is asked for may hold: thousands, tens of thousands, or any number. Few and some are
@@ -73,6 +73,14 @@ def conditions_on_requests(filters: LogFilters, alias: str = "", traces: Amount 
     for number, key in enumerate(filters.metadata):
         conditions.add(_request_says(at, number, key), **_metadata_asked(filters, number, key))
     _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias, traces)
+    return conditions
+
+
+def conditions_on_listed_requests(filters: LogFilters, alias: str, traces: Amount = "many") -> Conditions:
+    """The same of rows of feedback.request_log_rows, where requests on given traces are found by their keys."""
+    conditions = conditions_on_requests(filters, alias, traces)
+    if "trace_id" in filters.texts:
+        conditions.add(requests_of_traces(alias), **hashes_of(filters.workspace, filters.texts["trace_id"]))
     return conditions
 
 

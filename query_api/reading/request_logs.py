@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.errors import example
-from query_api.filters.conditions import Amount, conditions_on_requests, milliseconds
+from query_api.filters.conditions import Amount, conditions_on_listed_requests, milliseconds
 from query_api.filters.cursors import (
     PARAMETERS,
     Place,
@@ -39,7 +39,7 @@ from query_api.reading.request_ranking import ranked_rows
 from query_api.reading.time_windows import FIRST, FIRST_OF_TRACES, Windows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
-from query_api.trace_rows import hashes_of, requests_of_traces
+from query_api.trace_rows import requests_of_traces
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours, trace_hash_of
@@ -195,9 +195,7 @@ def log_query(
 
     ClickHouse reads the columns that are only shown of these rows alone, which it cannot do beside LIMIT BY.
     """
-    conditions = conditions_on_requests(filters, "l", traces)
-    if "trace_id" in filters.texts:
-        conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
+    conditions = conditions_on_listed_requests(filters, "l", traces)
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
     query = f"""
         SELECT {COLUMNS} FROM feedback.request_log_rows AS l WHERE {conditions.text}

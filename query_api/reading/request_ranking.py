@@ -11,12 +11,11 @@ from uuid import UUID
 
 from query_api.clickhouse import Reader
 from query_api.current_rows import RANK
-from query_api.filters.conditions import Conditions, conditions_on_requests, milliseconds
+from query_api.filters.conditions import Conditions, conditions_on_listed_requests, milliseconds
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.parameters import LogFilters
 from query_api.reading.request_log_items import COLUMNS
 from query_api.reading.request_order import BY_TIME, OF_FEEDBACK, OF_REQUESTS, RankPlace, RequestOrder, add_rank_place
-from query_api.trace_rows import hashes_of, requests_of_traces
 
 Row = dict[str, Any]
 
@@ -70,9 +69,7 @@ def ranked_query(
     filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int, columns: str
 ) -> tuple[str, dict[str, Any]]:
     """The query of the first `count` with its parameters, each request as often as it is stored."""
-    conditions = conditions_on_requests(filters, "l")
-    if "trace_id" in filters.texts:
-        conditions.add(requests_of_traces("l"), **hashes_of(filters.workspace, filters.texts["trace_id"]))
+    conditions = conditions_on_listed_requests(filters, "l")
     number, join = _number(filters, order, conditions)
     if order.by == BY_TIME:
         newest_first = order.direction == "desc"

@@ -5,7 +5,14 @@ import logging
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from runtime.kafka_offsets import end_offsets
-from runtime.log_age import HIGHEST_SEQUENCES, HOW_TO_GO_ON, OlderLogError, require_later_end, within_the_log
+from runtime.log_age import (
+    HIGHEST_SEQUENCES,
+    HOW_TO_GO_ON,
+    OlderLogError,
+    highest_of,
+    require_later_end,
+    within_the_log,
+)
 from schemas.topics import INPUTS
 from stream_workers.io.retry import Backoff, until_done
 from stream_workers.settings import WorkerSettings
@@ -18,8 +25,7 @@ async def require_newest_log(client: AsyncClient, settings: WorkerSettings) -> N
     found = await until_done(
         "reading the highest stored sequences", lambda: client.query(HIGHEST_SEQUENCES), Backoff(), lambda: None
     )
-    highest = {(topic, int(partition)): int(sequence) for topic, partition, sequence in found.result_rows}
-    highest = within_the_log(highest, settings.offset_base)
+    highest = within_the_log(highest_of(found.result_rows), settings.offset_base)
     if not highest:
         return
     ends = await until_done(

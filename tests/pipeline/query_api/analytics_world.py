@@ -18,7 +18,7 @@ from query_api.settings import QuerySettings
 from runtime.api_key_store import ApiKeyStore
 from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.engines import clickhouse_with_tables
-from tests.pipeline.query_api.analytics_data import Stored, insert, invented
+from tests.pipeline.query_api.analytics_data import Row, Stored, insert, invented
 
 
 class World:
@@ -46,6 +46,24 @@ class World:
     def ask(self, path: str, api: httpx.AsyncClient | None = None, **parameters: Any) -> httpx.Response:
         """The answer, whatever it is."""
         return self.runner.run((api or self.api).get(f"/v1/analytics/{path}", params=parameters))
+
+    def ask_at(self, path: str, **parameters: Any) -> httpx.Response:
+        """The answer at any path, whatever it is."""
+        return self.runner.run(self.api.get(path, params=parameters))
+
+    def listed(self, path: str, **parameters: Any) -> list[Row]:
+        """All items of a list, by its pages, each full but the last."""
+        items: list[Row] = []
+        cursor: dict[str, str] = {}
+        while True:
+            reply = self.ask_at(path, **parameters, **cursor)
+            assert reply.status_code == 200, reply.text
+            page = reply.json()
+            items += page["data"]
+            if page["next_cursor"] is None:
+                return items
+            assert len(page["data"]) == int(parameters["page_size"])
+            cursor = {"cursor": page["next_cursor"]}
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The body of an answer that is no refusal."""

@@ -28,21 +28,11 @@ SHARED = {name: values for name, values in ALL.items() if name != "trace_id"}
 
 
 def ask(world: World, **query: Any) -> Any:
-    return world.runner.run(world.api.get("/v1/feedback", params=query))
+    return world.ask_at("/v1/feedback", **query)
 
 
 def listed(world: World, **query: Any) -> list[Row]:
-    items: list[Row] = []
-    cursor: dict[str, str] = {}
-    while True:
-        reply = ask(world, **query, **cursor)
-        assert reply.status_code == 200, reply.text
-        page = reply.json()
-        items += page["data"]
-        if page["next_cursor"] is None:
-            return items
-        assert len(page["data"]) == int(query["page_size"])
-        cursor = {"cursor": page["next_cursor"]}
+    return world.listed("/v1/feedback", **query)
 
 
 def filters_of(query: dict[str, str]) -> FeedbackFilters:

@@ -22,20 +22,11 @@ FILTERS = {name: values for name, values in ALL.items() if name != "trace_id"}
 
 
 def ask(world: World, **query: Any) -> Any:
-    return world.runner.run(world.api.get("/v1/logs", params=query))
+    return world.ask_at("/v1/logs", **query)
 
 
 def listed(world: World, **query: Any) -> list[Row]:
-    items: list[Row] = []
-    cursor: dict[str, str] = {}
-    while True:
-        reply = ask(world, **query, **cursor)
-        assert reply.status_code == 200, reply.text
-        items += reply.json()["data"]
-        if reply.json()["next_cursor"] is None:
-            return items
-        assert len(reply.json()["data"]) == int(query["page_size"])
-        cursor = {"cursor": reply.json()["next_cursor"]}
+    return world.listed("/v1/logs", **query)
 
 
 def number_of(stored: Stored, row: Row, by: str) -> float | None:
