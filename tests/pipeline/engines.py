@@ -29,6 +29,7 @@ from deploy.kafka.broker import KafkaBroker, free_ports
 from operations.migrate import migrate
 from operations.topics import create_topics
 from runtime.clickhouse_address import ADDRESS_FILE
+from tests.pipeline.forked import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -66,6 +67,10 @@ class Process:
         self.start()
 
     def start(self) -> None:
+        self._process: subprocess.Popen[bytes] | Forked
+        if self._argv[:2] == [sys.executable, "-m"]:
+            self._process = Forked(self._argv, self.log, self._environment, REPOSITORY)
+            return
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._argv, env=self._environment, cwd=REPOSITORY, stdout=output, stderr=output
@@ -73,7 +78,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        return self._process.poll() is None
+        return self.ended_with is None
 
     @property
     def ended_with(self) -> int | None:
@@ -87,11 +92,14 @@ class Process:
     def frozen(self) -> Iterator[None]:
         """A process whose connections stay open and that does and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # it goes on for a moment after the signal
+        until(self._has_stopped, "the process stops")  # it goes on for a moment after the signal
         try:
             yield
         finally:
             self._process.send_signal(signal.SIGCONT)
+
+    def _has_stopped(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

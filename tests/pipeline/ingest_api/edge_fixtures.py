@@ -89,13 +89,6 @@ class Edge(Process):
     def until_ready(self) -> None:
         until(lambda: self.get("/readyz").status_code == 200, "the edge is ready")
 
-    def terminate(self) -> None:
-        """SIGTERM, without waiting."""
-        self._process.terminate()
-
-    def exit_code(self) -> int:
-        return self._process.wait(30)
-
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=10)
 

@@ -186,7 +186,7 @@ def test_a_sigterm_under_load_loses_nothing_that_was_acknowledged(broker: Broker
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(post_until_the_end, range(8)))
-    assert edge.exit_code() == 0
+    assert edge.wait() == 0
     records = broker.records(FEEDBACK_EVENTS, len(acknowledged))
     assert set(acknowledged) <= set(feedback_ids(records))
     assert len(acknowledged) > 4_000
@@ -204,7 +204,7 @@ def test_a_call_that_is_in_flight_at_sigterm_is_still_answered(broker: Broker, e
         until(lambda: refuses_connections(edge), "the edge accepts nothing more")
         call.sendall(body)
         assert call.recv(1000).startswith(b"HTTP/1.1 200 ")
-    assert edge.exit_code() == 0
+    assert edge.wait() == 0
     assert len(broker.records(FEEDBACK_EVENTS, 1)) == 1
 
 
