@@ -20,19 +20,22 @@ $(VENV)/.dev: requirements/dev.txt requirements/uv.txt pyproject.toml
 	./deploy/install.sh dev
 	@touch $@ $(VENV)/.runtime
 
+$(VENV)/kafka.jsa: $(VENV)/.dev deploy/kafka/pom.xml
+	$(PY) -m tests.pipeline.kafka_classes $@
+
 up: $(VENV)/.runtime ## run everything here until Ctrl-C; ARGS="--port 8080 --broker kafka" and the like go along
 	@exec $(VENV)/bin/feedback up $(ARGS)
 
 ##@ Test
 
-test: $(VENV)/.quix $(VENV)/.litellm ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
+test: $(VENV)/.quix $(VENV)/.litellm $(VENV)/kafka.jsa ## check style and types while every test runs; ARGS="-k name" runs fewer, one after the other
 ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
 	@$(MAKE) --no-print-directory -j 2 lint all-tests
 endif
 
-all-tests: $(VENV)/.quix $(VENV)/.litellm
+all-tests: $(VENV)/.quix $(VENV)/.litellm $(VENV)/kafka.jsa
 	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: ## run every test with eight times as many random tries, and over every source of engines

@@ -9,13 +9,13 @@ from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.pipeline.engines import SOURCES
+from tests.pipeline.kafka_classes import java_options
 from tests.pipeline.running import Pipeline
 from tests.tries import tries
 
 Pipelines = Callable[[str], Pipeline]
 
-# Brokers live for minutes here: what Java's second compiler would gain is less than it costs.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+os.environ.setdefault("JAVA_TOOL_OPTIONS", java_options())
 
 # Machines stall: what takes long is held elsewhere.
 settings.register_profile("feedback", max_examples=tries(50), deadline=None)
