@@ -18,6 +18,12 @@ _OF_TRACES = "trace_hash IN {trace_hashes:Array(UInt32)}"
 _CREATED = "toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(entry, 'created_at'), 3, 'UTC'))"
 
 
+def trace_number(alias: str = "") -> str:
+    """A trace as a number of 128 bits, which no two traces share. A table of numbers takes half as long to build and to
+    look into as one of texts."""
+    return f"reinterpretAsUInt128(sipHash128({alias}{'.' * bool(alias)}trace_id))"
+
+
 def feedback_of_traces(alias: str) -> str:
     """That a row of feedback.feedback_rows is where feedback on the traces of `trace_hashes` is."""
     return f"""

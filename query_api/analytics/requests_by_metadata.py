@@ -15,6 +15,7 @@ from query_api.clickhouse import Reader
 from query_api.current_rows import RANK
 from query_api.filters.conditions import MOST_LOOKED_UP, Conditions, conditions_on_requests, milliseconds
 from query_api.filters.parameters import SPECIALS, LogFilters
+from query_api.trace_rows import trace_number
 
 _GROUPS = """
 SELECT
@@ -24,43 +25,43 @@ SELECT
     (SELECT count() FROM feedback.trace_aggregate_rows WHERE workspace = {{workspace:String}}) AS traces
 FROM feedback.request_logs AS r WHERE {asked} GROUP BY metadata_value
 """
-# Requests and what their traces add up to meet in one grouping by trace, which costs half of what a join of both does.
-# A value is identified by its place on the page, so that a trace takes as few bytes as may be.
+# Requests are counted by trace and value first, so that a trace counts once for each of its values. A value is its
+# place on the page, so that a trace takes few bytes. The table of the join is made of what stands on the right.
 _FEEDBACK = """
-SELECT place, count() AS requests_with_feedback, sumIf(trace.feedback_count, nth = 1) AS feedback_count,
-    sumIf(trace.value_weight, nth = 1) AS value_weight, sumIf(trace.weight, nth = 1) AS weight
-FROM (
-    SELECT sum(numbers.1) AS feedback_count, sum(numbers.2) AS value_weight, sum(numbers.3) AS weight,
-        groupArray(place) AS places
-    FROM (
-        SELECT trace_id, (feedback_count, value_weight_sum, weight_sum) AS numbers, 0::UInt16 AS place
-        FROM ({judged}) WHERE feedback_count > 0
-        UNION ALL
-        SELECT r.trace_id, (0, 0, 0),
-            transform({value}, {{page:Array(String)}}, {{places:Array(UInt16)}}, 0::UInt16) AS place
-        FROM feedback.request_logs AS r WHERE {asked} AND place > 0
-    )
-    GROUP BY trace_id HAVING feedback_count > 0
-) AS trace
-ARRAY JOIN places AS place, arrayEnumerateUniq(places) AS nth
-WHERE place > 0 GROUP BY place
+SELECT place, sum(number) AS requests_with_feedback, sum(j.feedback_count) AS feedback_count,
+    sum(j.value_weight_sum) AS value_weight, sum(j.weight_sum) AS weight
+FROM {joined} GROUP BY place
 """
-_OF_ALL_TRACES = """
-SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM feedback.trace_aggregates
-WHERE workspace = {{workspace:String}}
+_REQUESTS = """
+SELECT {trace} AS trace, transform({value}, {{page:Array(String)}}, {{places:Array(UInt16)}}, 0::UInt16) AS place,
+    count() AS number
+FROM feedback.request_log_rows AS r FINAL {chosen} GROUP BY trace, place
 """
-# A request that is stored twice is the same row twice. FINAL would take longer to put together what is left.
-_OF_THESE_TRACES = f"""
-SELECT trace_id, feedback_count, value_weight_sum, weight_sum FROM (
-    SELECT trace_id, feedback_count, value_weight_sum, weight_sum, is_expired FROM feedback.trace_aggregate_rows
-    WHERE workspace = {{{{workspace:String}}}} AND trace_id IN (
-        SELECT r.trace_id FROM feedback.request_log_rows AS r
-        WHERE {{asked}} AND {{value}} IN {{{{page:Array(String)}}}}
+_BESIDE_ALL_TRACES = f"""
+({_REQUESTS}) AS asked INNER JOIN (
+    SELECT {trace_number()} AS trace, feedback_count, value_weight_sum, weight_sum FROM feedback.trace_aggregates
+    WHERE workspace = {{{{workspace:String}}}} AND feedback_count > 0
+) AS j ON j.trace = asked.trace
+"""
+# FINAL would take longer to put together the numbers of all traces, of which few are left.
+_BESIDE_THESE_TRACES = f"""
+(
+    SELECT place, number, feedback_count, value_weight_sum, weight_sum FROM (
+        SELECT asked.place AS place, asked.number AS number, a.* FROM (
+            SELECT {trace_number()} AS trace, feedback_count, value_weight_sum, weight_sum, is_expired, version,
+                _block_number
+            FROM feedback.trace_aggregate_rows WHERE workspace = {{{{workspace:String}}}}{{looked_up}}
+        ) AS a INNER JOIN ({_REQUESTS}) AS asked ON asked.trace = a.trace
+        ORDER BY {RANK} DESC LIMIT 1 BY trace, place
     )
-    ORDER BY {RANK} DESC LIMIT 1 BY trace_id
-    SETTINGS use_index_for_in_with_subqueries_max_values = {MOST_LOOKED_UP}
+    WHERE NOT is_expired AND feedback_count > 0
+) AS j
+"""
+# A request that is stored twice is the same row twice.
+_LOOKED_UP = """
+ AND trace_id IN (
+    SELECT r.trace_id FROM feedback.request_log_rows AS r WHERE {asked} AND {value} IN {{page:Array(String)}}
 )
-WHERE NOT is_expired
 """
 _ALL_TO_THESE = 2
 """From so many times as many traces as a page has requests on, the page's are picked out before they are grouped."""
@@ -95,11 +96,16 @@ async def _feedback(
         **{f"first_{n}": milliseconds(each) for n, (each, _) in enumerate(began)},
         **{f"last_{n}": milliseconds(each) for n, (_, each) in enumerate(began)},
     )
-    judged = _OF_THESE_TRACES if requests * _ALL_TO_THESE < traces else _OF_ALL_TRACES
-    query = _FEEDBACK.format(asked=asked.text, value=value, judged=judged.format(asked=asked.text, value=value))
+    named = {"value": value, "trace": trace_number("r")}
+    if requests * _ALL_TO_THESE < traces:
+        chosen = f"PREWHERE {value} IN {{page:Array(String)}} WHERE {asked.text}"
+        looked_up = _LOOKED_UP.format(asked=asked.text, value=value) if requests <= MOST_LOOKED_UP else ""
+        joined = _BESIDE_THESE_TRACES.format(chosen=chosen, looked_up=looked_up, **named)
+    else:
+        joined = _BESIDE_ALL_TRACES.format(chosen=f"WHERE {asked.text} AND place > 0", **named)
     page = [group["metadata_value"] for group in groups]
     places = list(range(1, len(page) + 1))
-    rows = await reader.rows(query, asked.parameters | {"page": page, "places": places})
+    rows = await reader.rows(_FEEDBACK.format(joined=joined), asked.parameters | {"page": page, "places": places})
     return {page[row.pop("place") - 1]: row for row in rows}
 
 

@@ -158,12 +158,14 @@ def test_one_feedback_is_its_own_mean(world: World) -> None:
     assert found["difference"]["avg"]["low"] is None
 
 
-@pytest.mark.parametrize("read", ["the traces of the page", "all traces"])
+@pytest.mark.parametrize("read", ["the traces of the page", "all traces for these of the page", "all traces"])
 @pytest.mark.parametrize("key", ["_organisation", "tier"])
 def test_requests_are_grouped_by_any_key_of_their_metadata(
     world: World, key: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests_by_metadata, "_ALL_TO_THESE", 10**9 if read == "all traces" else 0)
+    if read == "all traces for these of the page":
+        monkeypatch.setattr(requests_by_metadata, "MOST_LOOKED_UP", -1)
     expected = []
     for value, rows in grouped(world.stored.requests, lambda row: text_of(row, key)).items():
         traces = {row["trace_id"]: world.stored.feedback_of(row["trace_id"]) for row in rows}
