@@ -4,14 +4,13 @@ With t = √ν·tan θ its density becomes proportional to cos^(ν−1) θ, whic
 between two angles: so Simpson's rule finds the probability to nine digits for every ν from 1 on.
 """
 
-from math import atan, cos, erfc, exp, isinf, lgamma, log, pi, sqrt, tan
+from math import atan, cos, erfc, exp, inf, isinf, lgamma, log, pi, sqrt, tan
 from statistics import NormalDist
 
 _PROBABILITY = 0.95
-_BEYOND = 13.0
-"""More than any answer: that for one degree of freedom is 12.7."""
+_NORMAL_REACH = NormalDist().inv_cdf((1 + _PROBABILITY) / 2)
 _INTERVALS = 200
-_HALVINGS = 45
+_CLOSE = 1e-12
 _AS_GOOD_AS_NORMAL = 1e6
 _HEAVY_TAILED = 200
 _TAIL = 30.0
@@ -21,12 +20,14 @@ _TAIL = 30.0
 def reach_of_95_percent(degrees: float) -> float:
     """Standard errors to either side of the middle; `degrees` of freedom from 1 on, or infinity."""
     if isinf(degrees) or degrees > _AS_GOOD_AS_NORMAL:
-        return NormalDist().inv_cdf((1 + _PROBABILITY) / 2)
-    low, high = 0.0, atan(_BEYOND / sqrt(degrees))
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if 2 * _between(0, middle, degrees) < _PROBABILITY else (low, middle)
-    return sqrt(degrees) * tan((low + high) / 2)
+        return _NORMAL_REACH
+    # Newton's method. The density falls to either side: from below, where the normal reach is, no step goes too far.
+    angle, step = atan(_NORMAL_REACH / sqrt(degrees)), inf
+    while step > _CLOSE * angle:
+        missing = _PROBABILITY - 2 * _between(0, angle, degrees)
+        step = missing / (2 * _constant(degrees) * _density(angle, degrees))
+        angle += step
+    return sqrt(degrees) * tan(angle)
 
 
 def two_sided_p(t: float, degrees: float) -> float:
@@ -47,10 +48,18 @@ def _between(start: float, end: float, degrees: float) -> float:
     """The probability of √ν·tan start ≤ t ≤ √ν·tan end."""
     step = (end - start) / _INTERVALS
     total = sum(
-        (1 if number in (0, _INTERVALS) else 4 if number % 2 else 2)
-        # At a right angle the cosine is 0, or less by rounding.
-        * exp((degrees - 1) * log(max(cos(start + step * number), 1e-300)))
+        (1 if number in (0, _INTERVALS) else 4 if number % 2 else 2) * _density(start + step * number, degrees)
         for number in range(_INTERVALS + 1)
     )
-    constant = exp(lgamma((degrees + 1) / 2) - lgamma(degrees / 2)) / sqrt(pi)
-    return constant * total * step / 3
+    return _constant(degrees) * total * step / 3
+
+
+def _density(angle: float, degrees: float) -> float:
+    """In proportion to it."""
+    # At a right angle the cosine is 0, or less by rounding.
+    return exp((degrees - 1) * log(max(cos(angle), 1e-300)))
+
+
+def _constant(degrees: float) -> float:
+    """What makes a probability of it."""
+    return exp(lgamma((degrees + 1) / 2) - lgamma(degrees / 2)) / sqrt(pi)
