@@ -1,6 +1,6 @@
 """Every benchmark runs to its end on a tiny scale, checks its own answers and saves figures, so that none of them rots.
 
-What the figures say at this size means nothing. Each starts engines of its own, so a short run of all tests draws three
+What the figures say at this size means nothing. Each starts engines of its own, so a run of all tests draws two
 of them anew.
 """
 
@@ -21,16 +21,16 @@ TINY = {
     "cold_join": ["--stored", "5000", "--events", "400"],
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
-    "latency": ["--stored", "3000", "--seconds", "1", "--backlog", "2000", "--call-size", "10"],
+    "latency": ["--stored", "1000", "--seconds", "0.5", "--backlog", "1000", "--call-size", "20"],
     "otlp": ["--seconds", "0.5"],
     "reading": ["--requests", "2000", "--small", "0", "--days", "1", "--batches", "1", "--not-cold"],
     "hot_trace": [
-        "--feedback", "1000", "--requests", "100", "--reads", "1", "--case", "requests after all feedback",
+        "--feedback", "400", "--requests", "40", "--reads", "1", "--case", "requests after all feedback",
     ],
 }  # fmt: skip
 
 AMONG_ALL_TESTS = "PYTEST_XDIST_WORKER" in os.environ
-DRAWN = random.sample(sorted(TINY), min(tries(3), len(TINY))) if AMONG_ALL_TESTS else TINY
+DRAWN = random.sample(sorted(TINY), min(tries(2), len(TINY))) if AMONG_ALL_TESTS else TINY
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -17,7 +17,7 @@ from tests.browser.visitor import HEIGHT, WIDTH, Visitor, whole
 
 SIZES = ((320, 640), (768, 1024), (1440, 900), (2560, 1440), (3840, 2160))
 WITH_TAB = ("logs", "feedback with a trace", "trace", "analytics", "requests", "pipeline", "keys")
-MOST_ALIKE = 6
+MOST_ALIKE = 3
 STILL = {"reduced_motion": "reduce"}
 """What fades in has the contrast of neither end."""
 _TRIM = """most => document.querySelectorAll("tbody, .facets ul")

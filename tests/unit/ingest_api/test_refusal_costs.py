@@ -56,7 +56,7 @@ def times_an_ordinary_body(work: Callable[[], object]) -> float:
     for _ in range(5):
         works = min(works, seconds(work))
         ordinary = min(ordinary, seconds(lambda: read_feedback(ORDINARY, None, LIMITS)))
-        if works < ordinary * MOST / 2:
+        if works < ordinary * MOST * 0.75:
             break
     return works / ordinary
 

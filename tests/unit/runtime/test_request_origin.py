@@ -174,9 +174,17 @@ async def status(app: EdgeApp, method: str, path: str, **headers: str) -> int:
 
 
 @cache
+def opened_api() -> EdgeApp:
+    """One for all tests that only ask it."""
+    app = whole_api()
+    open_server(app)
+    return app
+
+
+@cache
 def routes() -> set[tuple[str, str]]:
     """Every method and path, of the document and of what is not in it."""
-    app = whole_api()
+    app = opened_api()
     hidden = {route.path for route in app.routes if isinstance(route, Route)} - {*app.openapi()["paths"]}
     documented = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
     found = documented | {("GET", path) for path in hidden} | {("OPTIONS", path) for _, path in documented}
@@ -194,8 +202,7 @@ def test_the_routes_are_all_there() -> None:
     "headers", [{"Host": "evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}], ids=str
 )
 async def test_no_route_answers_a_foreign_page_while_there_is_no_key(headers: dict[str, str]) -> None:
-    app = whole_api()
-    open_server(app)
+    app = opened_api()
     answered = {(method, path): await status(app, method, path, **headers) for method, path in routes()}
     answered |= {("GET", path): await status(app, "GET", path, **headers) for path in ("/", "/static/x")}
     files = {asked for asked in routes() if asked[1] == FILE}
@@ -203,8 +210,7 @@ async def test_no_route_answers_a_foreign_page_while_there_is_no_key(headers: di
 
 
 async def test_the_documentation_works_from_its_own_origin() -> None:
-    app = whole_api()
-    open_server(app)
+    app = opened_api()
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert [await status(app, "GET", path, **own) for path in ("/docs", "/openapi.json", "/metrics")] == [200] * 3
 
