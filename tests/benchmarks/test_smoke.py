@@ -21,11 +21,11 @@ TINY = {
     "cold_join": ["--stored", "5000", "--events", "400"],
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
-    "latency": ["--stored", "1000", "--seconds", "0.5", "--backlog", "1000", "--call-size", "20"],
+    "latency": ["--stored", "3000", "--seconds", "1", "--backlog", "2000", "--call-size", "10"],
     "otlp": ["--seconds", "0.5"],
     "reading": ["--requests", "2000", "--small", "0", "--days", "1", "--batches", "1", "--not-cold"],
     "hot_trace": [
-        "--feedback", "400", "--requests", "40", "--reads", "1", "--case", "requests after all feedback",
+        "--feedback", "1000", "--requests", "100", "--reads", "1", "--case", "requests after all feedback",
     ],
 }  # fmt: skip
 

@@ -79,7 +79,7 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         (kafka_port, clickhouse_port, self.clickhouse_proxy_port, kafka_proxy_port, *self.edge_ports) = free_ports(6)
-        self.broker = KafkaBroker(folder / "kafka", port=kafka_port, advertised_port=kafka_proxy_port)
+        self.broker = KafkaBroker(folder / "kafka", port=kafka_port, advertised_port=kafka_proxy_port, deadline=180)
         self.kafka_proxy = Proxy(kafka_proxy_port, kafka_port)
         self.clickhouse_proxy = Proxy(self.clickhouse_proxy_port, clickhouse_port)
         self.bootstrap = f"127.0.0.1:{kafka_proxy_port}"
@@ -103,12 +103,12 @@ class System:
                 f":{clickhouse_port}", f":{self.clickhouse_proxy_port}"
             ),
             "FEEDBACK_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
-            "FEEDBACK_ROLLUP_INTERVAL_S": "0.2",
+            "FEEDBACK_ROLLUP_INTERVAL_S": "1",
             "FEEDBACK_MAX_POLL_RECORDS": "2000",
         }
         self._folder = folder
         self.edges = [
-            self._program(f"edge-{n}", "deploy.api", FEEDBACK_PORT=str(p)) for n, p in enumerate(self.edge_ports)
+            self._program(f"edge-{n}", "ingest_api", FEEDBACK_PORT=str(p)) for n, p in enumerate(self.edge_ports)
         ]
         self.workers = [self._program(f"worker-{n}", "stream_workers") for n in range(3)]
         self.rollup = self._program("rollup", "stream_workers.rollup.app")

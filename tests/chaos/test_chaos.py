@@ -2,7 +2,7 @@
 
 `make chaos` runs it long: SEED= chooses the schedule and the load, EVENTS= how many events at least, ROUNDS= how often
 each kind of trouble happens, SCHEDULE= a file with a schedule of one's own (tests/chaos/schedule.py). Without these it
-is short: a third of the kinds, which the seed chooses.
+is short: a quarter of the kinds, which the seed chooses.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from deploy import cli
-from operations.audit import audit
 from operations.expire.expiry import expire
 from operations.progress import Progress
+from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.topics import AGGREGATES, DEAD, ENRICHED, INPUTS, REQUEST_LOGS
 from stream_workers.rollup.statements import STALE
 from tests.chaos.load import Client
@@ -33,8 +33,8 @@ from tests.pipeline.engines import until
 from tests.tries import TIMES, tries
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
-EVENTS = tries(4_000, "EVENTS")
-ROUNDS = float(os.environ.get("ROUNDS") or TIMES / 3)
+EVENTS = tries(3_000, "EVENTS")
+ROUNDS = float(os.environ.get("ROUNDS") or TIMES / 4)
 SCHEDULE = os.environ.get("SCHEDULE")
 CLIENTS = 4
 Published = dict[tuple[str, bytes], tuple[int, bytes | None]]
@@ -94,8 +94,11 @@ def settle(system: System, say: Any) -> None:
 
     def waiting() -> dict[str, int]:
         system.revive()
-        accounts = audit(system.clickhouse_url, system.bootstrap, "feedback-workers", None)
-        return {f"{a.log.topic}/{a.log.partition}": n for a in accounts if (n := a.log.end - a.log.committed)}
+        ends = asyncio.run(end_offsets(system.bootstrap, INPUTS))
+        committed = asyncio.run(committed_offsets(system.bootstrap, "feedback-workers", INPUTS))
+        return {
+            f"{topic}/{n}": left for (topic, n), end in ends.items() if (left := end - committed.get((topic, n), 0))
+        }
 
     try:
         until(lambda: not waiting(), "the workers have taken everything in", 300)

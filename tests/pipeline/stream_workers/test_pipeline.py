@@ -132,7 +132,7 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
 
     def send() -> None:
         for _ in range(60):
-            batch = [(chance.choice(traces), chance.randint(-10, 10), chance.randint(0, 100)) for _ in range(100)]
+            batch = [(chance.choice(traces), chance.randint(-10, 10), chance.randint(0, 100)) for _ in range(50)]
             pipeline.post("/v1/feedback", [{"trace_id": t, "value": v, "weight": w / 100} for t, v, w in batch])
             for trace, value, weight in batch:
                 expected[trace].append((value, Decimal(weight) / 100))
@@ -148,7 +148,7 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
     second.kill()
     pipeline.workers[0].kill()
     pipeline.workers[0].start()
-    pipeline.add_worker()
+    third = pipeline.add_worker()
     sender.join()
 
     until(pipeline.is_settled, "the workers have processed everything")
@@ -169,6 +169,7 @@ def test_nothing_is_lost_or_counted_twice_when_workers_die_in_the_middle(pipelin
     total = sum(map(len, expected.values()))
     assert (stored["rows"], stored["ids"]) == (total, total)
     assert stored["joined"] == sum(len(pairs) for trace, pairs in expected.items() if counted[trace])
+    third.stop()
 
 
 def test_a_worker_never_loads_pandas_which_would_be_in_vain(pipeline: Pipeline) -> None:

@@ -108,7 +108,7 @@ async def connected(client: Client) -> AsyncClient:
     return await clickhouse_connect.get_async_client(dsn=ADDRESSES[client], autogenerate_session_id=False)
 
 
-@settings(max_examples=tries(3), suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=tries(6), suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(seed=st.integers(0, 2**63))
 def test_rollups_equal_a_plain_model_however_late_some_are_written(client: Client, seed: int) -> None:
     asyncio.run(History(client, random.Random(seed)).play())

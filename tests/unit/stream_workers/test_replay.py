@@ -150,7 +150,7 @@ def records(topic: str, events: list[dict[str, Any]], chance: random.Random) -> 
     return [ConsumerRecord(topic, 0, i, START_MS, 0, b"k", v, None, 1, len(v), ()) for i, v in enumerate(values)]
 
 
-EXAMPLES = tries(250, "REPLAY_EXAMPLES")
+EXAMPLES = tries(400, "REPLAY_EXAMPLES")
 SEED = int(os.environ.get("REPLAY_SEED", "0"))
 GIVEN = os.environ.get("REPLAY_HISTORY")
 # A seed is not made simpler by making it smaller.
