@@ -32,7 +32,7 @@ from tests.tries import tries
 from tests.unit.stream_workers.simulated_world import World, run
 from tests.unit.stream_workers.test_replay import history, records
 
-EXAMPLES = max(1, tries(400, "REPLAY_EXAMPLES") // 200)
+EXAMPLES = max(1, tries(200, "REPLAY_EXAMPLES") // 200)
 SEED = int(os.environ.get("REPLAY_SEED") or random.randrange(2**32))
 TRACES, EVENTS, MOST_RECORDS = 250, 2500, 400
 ROWS = """
