@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
 
 def _migrate(args: argparse.Namespace) -> int:
     from operations.migrate import migrate, planned
-    from operations.retention import apply_settings
+    from operations.retention import apply_settings, apply_settings_to_any_version
 
     # Only a version to go to can lead downwards.
     undone = [] if args.to is None else [step for step in planned(args.clickhouse_url, args.to) if step.undo]
@@ -38,7 +38,9 @@ def _migrate(args: argparse.Namespace) -> int:
         print("Nothing was changed.")
         return 1
     steps = migrate(args.clickhouse_url, args.to)
-    changed = [] if args.to is not None else apply_settings(args.clickhouse_url, os.environ)
+    # A migration may write a table anew, without its time to live.
+    apply = apply_settings if args.to is None else apply_settings_to_any_version
+    changed = apply(args.clickhouse_url, os.environ)
     for line in (*steps, *changed):
         print(line)
     if not steps and not changed:

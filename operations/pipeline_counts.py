@@ -16,7 +16,8 @@ _STORED = ("journal", "expired_records")
 
 
 class Counts(NamedTuple):
-    """How many records of the input topics are stored, dead, erased and lost since their log began.
+    """How many records of the input topics are stored, dead, erased and lost since their log began. `earlier` are those
+    that are stored of earlier logs, as of the embedded broker before its last start.
 
     A record that was read twice may count twice as stored until ClickHouse has merged its rows; `feedback audit` counts
     each once.
@@ -27,6 +28,7 @@ class Counts(NamedTuple):
     erased: int
     lost: int
     acknowledged: int
+    earlier: int
 
 
 def read_offsets(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> GroupOffsets:
@@ -57,9 +59,11 @@ def read_counts(client: Client, given_base: int | None) -> Counts:
     # Without a condition, ClickHouse takes each count from the metadata of its parts.
     rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{t}{of_this_log})' for t in tables)}")
     *stored, dead, erased = map(int, rows.result_rows[0])
+    every = f"SELECT {' + '.join(f'(SELECT count() FROM feedback.{table})' for table in _STORED)}"
+    earlier = int(client.query(every).result_rows[0][0]) - sum(stored) if base else 0
     lost = acknowledged = 0
     for (topic, partition), losses in read_losses(client).items():
         log = PartitionLog(topic, partition, 0, 0, 0)
         lost += count_unstored(client, log, losses.open)
         acknowledged += count_unstored(client, log, merge_ranges(losses.acknowledged))
-    return Counts(sum(stored), dead, erased, lost, acknowledged)
+    return Counts(sum(stored), dead, erased, lost, acknowledged, earlier)

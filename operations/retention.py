@@ -8,11 +8,12 @@ merges parts, some time after they are due.
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-from operations.connections import CommandError, clickhouse
+from operations.connections import CommandError, as_command_errors, clickhouse, connect
 
 TRACES_SETTING = "FEEDBACK_KEEP_TRACES_DAYS"
 ROLLUPS_SETTING = "FEEDBACK_KEEP_ROLLUPS_DAYS"
@@ -141,21 +142,37 @@ def orphan_after_hours(environment: Mapping[str, str]) -> int:
 def apply_settings(url: str, environment: Mapping[str, str]) -> list[str]:
     """Apply the settings to a migrated ClickHouse; a sentence for each change. CommandError if that fails."""
     require_valid(environment)
-    hours, rollups = orphan_after_hours(environment), _ROLLUPS.days(environment) or 0
     with clickhouse(url) as client:
-        applied = _read_applied(client)
-        changed = [
-            sentence for table in TRACE_TABLES if (sentence := _keep_rows(client, table, applied.days_of_table(table)))
-        ]
-        _show_rollups(client, applied, rollups)
-        for each in POLICIES:
-            days = each.setting.days(environment)
-            wanted = None if days is None else days + each.days_more
-            if applied.days(each) != wanted:
-                changed.append(_apply(client, each, wanted))
-        if applied.settings.get("orphan_after_hours", DEFAULT_ORPHAN_AFTER_HOURS) != hours:
-            store_setting(client, "orphan_after_hours", hours)
-            changed.append(f"feedback without a request counts as orphaned after {hours} hours")
+        return _apply_all(client, environment)
+
+
+def apply_settings_to_any_version(url: str, environment: Mapping[str, str]) -> list[str]:
+    """The same for tables of another version; nothing where a table with settings is missing. CommandError."""
+    require_valid(environment)
+    with closing(connect(url)) as client, as_command_errors(url):
+        found = {
+            row[0] for row in client.query("SELECT name FROM system.tables WHERE database = 'feedback'").result_rows
+        }
+        ruled = {"settings", *TRACE_TABLES, *(each.table for each in POLICIES)}
+        return _apply_all(client, environment) if ruled <= found else []
+
+
+def _apply_all(client: Client, environment: Mapping[str, str]) -> list[str]:
+    """Apply valid settings; a sentence for each change. Raises what the client raises."""
+    hours = orphan_after_hours(environment)
+    applied = _read_applied(client)
+    changed = [
+        sentence for table in TRACE_TABLES if (sentence := _keep_rows(client, table, applied.days_of_table(table)))
+    ]
+    _show_rollups(client, applied, _ROLLUPS.days(environment) or 0)
+    for each in POLICIES:
+        days = each.setting.days(environment)
+        wanted = None if days is None else days + each.days_more
+        if applied.days(each) != wanted:
+            changed.append(_apply(client, each, wanted))
+    if applied.settings.get("orphan_after_hours", DEFAULT_ORPHAN_AFTER_HOURS) != hours:
+        store_setting(client, "orphan_after_hours", hours)
+        changed.append(f"feedback without a request counts as orphaned after {hours} hours")
     return changed
 
 

@@ -25,6 +25,13 @@ _IN_LOWER_CASE = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRS
 """Those that leave a text as long as it is."""
 _WORD = re.compile(r"[^\s\"'<>`]{4,}")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.:-]{0,60}//\S*", re.I)
+_HOST = re.compile(
+    r"(?!sha256:)(?:\[[0-9a-f:.]+\]|[0-9.-]*[a-z_][\w.-]*|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:[:/?,;)\]}].*)?\Z", re.I
+)
+"""What follows the `@` of a login: a name or a number of a host, and what stands behind it."""
+_OF_PEOPLE = ("mailto", "sip", "sips", "xmpp", "acct")
+"""Schemes whose addresses have an `@` and no password."""
+_BEFORE_USER = re.compile(r".*[=(,\[{;]", re.DOTALL)
 _MOST_ADDRESSES, _MOST_NAMED = 100, 1_000
 """Of one text. A text with more is redacted whole, so that none holds up other calls."""
 _AFTER_ADDRESS = ").,;:]}!"
@@ -68,7 +75,25 @@ def text_without_secrets(text: str, harmless: HarmlessNames) -> str:
             text = _WORD.sub(lambda found: _word(found[0], harmless, addresses), text)
         except StopIteration:
             return REDACTED
+    if "@" in text and ":" in text:
+        logins = iter(range(_MOST_NAMED))
+        try:
+            text = _WORD.sub(lambda found: _without_login(found[0], logins), text)
+        except StopIteration:
+            return REDACTED
     return _without_named(text)
+
+
+def _without_login(word: str, logins: Iterator[int]) -> str:
+    """The word without user and password before the `@` of a host, where no scheme says that it is an address."""
+    before, at, host = word.rpartition("@")
+    user, colon, password = before.partition(":")
+    # After a scheme, what belongs to the address is redacted already.
+    if not colon or not password or password.startswith("//") or user.lower() in _OF_PEOPLE or not _HOST.match(host):
+        return word
+    next(logins)
+    found = _BEFORE_USER.match(user)
+    return user[: found.end() if found else 0] + REDACTED + at + host
 
 
 def _without_named(text: str) -> str:

@@ -63,7 +63,11 @@ class PipelineStatus(BaseModel):
     measured_at: datetime
     accepted: int = Field(description="Records of the input topics.")
     stored: int = Field(
-        description="Records that ClickHouse has; one that was read twice may count twice. An audit is exact."
+        description="Records of these topics that ClickHouse has; one that was read twice may count twice. An audit is"
+        " exact."
+    )
+    stored_earlier: int = Field(
+        description="Records that ClickHouse has of earlier topics, as of the embedded broker before its last start."
     )
     dead: int = Field(description="Records that could not become rows.")
     erased: int = Field(description="Records that an erasure has removed.")
@@ -211,6 +215,7 @@ def _status(
         measured_at=datetime.now(UTC),
         accepted=sum(each.end for each in inputs),
         stored=found.stored,
+        stored_earlier=found.earlier,
         dead=found.dead,
         erased=found.erased,
         waiting=sum(each.lag for each in inputs),

@@ -90,7 +90,9 @@ def _dead_redrive(args: argparse.Namespace) -> int:
     from operations.dead_letters.selection import WorkerGroup, select
 
     by_filter = Filter(args.reason, args.topic, args.since)
-    if bool(args.places) == (by_filter != Filter()):
+    if args.places and by_filter != Filter():
+        raise CommandError("Give the places of letters, or --reason, --topic and --since, and not both.")
+    if not args.places and by_filter == Filter():
         raise CommandError("Say which letters: their places, or --reason, --topic or --since.")
     with clickhouse(args.clickhouse_url) as client:
         require_reason(client, args.reason)

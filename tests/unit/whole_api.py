@@ -116,7 +116,7 @@ _COMMANDS = {
     "operations.admin_api.pipeline._REST": 0,
     "operations.admin_api.api_keys._store": _no_key,
     "operations.admin_api.pipeline.audit": lambda *_: [],
-    "operations.admin_api.pipeline.read_counts": lambda *_: Counts(0, 0, 0, 0, 0),
+    "operations.admin_api.pipeline.read_counts": lambda *_: Counts(0, 0, 0, 0, 0, 0),
     "operations.admin_api.pipeline.read_offsets": lambda *_: {},
     "operations.api_keys.changes.kafka": _kafka,
 }

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from deploy import cli
+from operations.retention import store_setting
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
@@ -132,6 +133,21 @@ def test_the_numbers_of_the_pipeline_are_those_of_its_books(server: Administered
     assert len(status["partitions"]) == 3 * PARTITIONS
     orphans = server.must("GET", "/v1/admin/orphans")
     assert (orphans["pending"], orphans["data"][0]["oldest_trace_id"]) == (1, "joined-later")
+
+
+def test_what_is_stored_of_topics_before_is_told_beside_the_numbers_of_new_ones(server: Administered) -> None:
+    """As after a start of the embedded broker, whose page said that nothing was stored."""
+    before = server.must("GET", "/v1/admin/pipeline")
+    assert before["stored_earlier"] == 0
+    store_setting(server.sql_client, "offset_base", 10**9)
+    try:
+        until(lambda: server.must("GET", "/v1/admin/pipeline")["stored"] == 0, "the next look has the new base")
+        assert server.must("GET", "/v1/admin/pipeline")["stored_earlier"] == before["stored"]
+        said = unescape(server.page("/pipeline/status").text)
+        assert f"ClickHouse has {before['stored']} records of earlier topics as well" in said
+    finally:
+        store_setting(server.sql_client, "offset_base", 0)
+    until(lambda: server.must("GET", "/v1/admin/pipeline")["stored_earlier"] == 0, "the next look has the old base")
 
 
 def test_what_an_audit_finds_is_told_until_the_next_finds_it_no_more(server: Administered) -> None:

@@ -1,5 +1,6 @@
 """Migrations on a real engine: up, down and up again, failures that say where, and two at once."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from deploy import cli
 from deploy.kafka.broker import free_ports
 from operations.connections import CommandError
 from operations.migrate import MigrationError, migrate, migrations, planned, statements
+from operations.retention import POLICIES, applied_days, apply_settings_to_any_version
 from tests.pipeline.engines import clickhouse_front
 
 
@@ -138,6 +140,20 @@ def test_requests_written_anew_are_those_of_before(url: str, client: Client) -> 
     client.command("INSERT INTO feedback.schema_migrations (version, name, is_undone) VALUES (128, 'a_test', 1)")
     migrate(url, 128)
     assert client.query(rows).result_rows == before
+
+
+@pytest.mark.parametrize("version", [127, 128])
+def test_a_migration_to_a_version_leaves_retention_in_force(
+    url: str, client: Client, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migration 128 and its way back write a table anew, whose bodies would then have been kept for ever."""
+    monkeypatch.setenv("FEEDBACK_KEEP_REQUEST_LOGS_DAYS", "30")
+    migrate(url, 127 if version == 128 else None)
+    apply_settings_to_any_version(url, os.environ)
+    command = ["migrate", "--to", str(version), "--yes", "--without-kafka", "--clickhouse-url", url]
+    assert cli.main(command) == 0
+    bodies = next(each for each in POLICIES if each.table == "request_log_rows")
+    assert applied_days(client, bodies) == 30
 
 
 def test_the_policy_of_one_look_is_that_of_three(url: str, client: Client) -> None:

@@ -284,6 +284,8 @@ def test_what_waits_for_long_is_orphaned_reported_and_joins_all_the_same(
         (["erase", "--user", "nobody at all"], 0, "Nothing names the user 'nobody at all' in the workspace 'default'"),
         (["erase", "--user", ""], 1, "--user must not be empty"),
         (["dead", "list", "--reason", "not-json"], 1, "There is no reason 'not-json'. There are: deleted_feedback, "),
+        (["dead", "redrive"], 1, "Say which letters"),
+        (["dead", "redrive", "request.logs.v1/0/1", "--reason", "invalid"], 1, "places of letters, or --reason"),
         (["dead", "redrive", "--reason", "not-json"], 1, "There is no reason 'not-json'"),
         (["dead", "list", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
         (["dead", "redrive", "--topic", "feedback.events"], 2, "invalid choice: 'feedback.events'"),
