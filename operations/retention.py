@@ -72,6 +72,10 @@ _ROLLUPS = Setting(ROLLUPS_SETTING)
 _DEAD = Setting("FEEDBACK_KEEP_DEAD_LETTERS_DAYS", least_days=_LEAST_WITH_REPLAY)
 _KEYS = Setting("FEEDBACK_KEEP_IDEMPOTENCY_KEYS_DAYS", 30, _LEAST_WITH_REPLAY)
 _BODIES = ("request_headers", "request_body", "response_headers", "response_body")
+ANOTHER_RULE = -1
+"""The days of a time to live that is not written as ours are now: it is replaced."""
+# The view policy counts days back from now, and its times begin in 1970.
+_MOST_DAYS_BACK = 20_000
 # A day is shown and recomputed only while all its rows exist, so its rows are deleted days after it is hidden.
 _UNSEEN_DAYS = 2
 
@@ -114,9 +118,12 @@ class _AppliedPolicies:
 
 
 def _days_in(definition: str) -> int | None:
-    """The days of the time to live in the definition of a column or an engine."""
-    found = re.search(r"toIntervalDay\((\d+)\)", definition.partition(" TTL ")[2])
-    return int(found[1]) or None if found else None
+    """The days of the time to live in the definition of a column or an engine; None where it has none."""
+    rule = definition.partition(" TTL ")[2]
+    if not rule:
+        return None
+    found = re.match(r"toDateTime64\(\w+, 0\) \+ toIntervalDay\((\d+)\)", rule)
+    return int(found[1]) if found else ANOTHER_RULE
 
 
 def require_valid(environment: Mapping[str, str]) -> None:
@@ -164,7 +171,7 @@ def _apply_all(client: Client, environment: Mapping[str, str]) -> list[str]:
     changed = [
         sentence for table in TRACE_TABLES if (sentence := _keep_rows(client, table, applied.days_of_table(table)))
     ]
-    _show_rollups(client, applied, _ROLLUPS.days(environment) or 0)
+    _show_rollups(client, applied, min(_ROLLUPS.days(environment) or 0, _MOST_DAYS_BACK))
     for each in POLICIES:
         days = each.setting.days(environment)
         wanted = None if days is None else days + each.days_more
@@ -231,7 +238,8 @@ def _keep_rows(client: Client, table: str, days: int | None) -> str:
 
 
 def _apply(client: Client, kept: RetentionPolicy, days: int | None) -> str:
-    lasts = "REMOVE TTL" if days is None else f"TTL toDateTime({kept.by}) + toIntervalDay({days})"
+    # A DateTime ends in 2106 and begins anew in 1970: beyond that, what is to be kept longest would go at once.
+    lasts = "REMOVE TTL" if days is None else f"TTL toDateTime64({kept.by}, 0) + toIntervalDay({days})"
     changes = [f"MODIFY COLUMN {column} {lasts}" for column in kept.columns]
     changes = changes or [lasts if days is None else f"MODIFY {lasts}"]
     client.command(f"ALTER TABLE feedback.{kept.table} {', '.join(changes)}")

@@ -57,5 +57,5 @@ def _expire(args: argparse.Namespace) -> int:
 
 
 def _days_ago(days: int) -> int:
-    """The Unix seconds of that time."""
-    return int(time.time()) - days * 86_400
+    """The Unix seconds of that time; 0 where it is before 1970."""
+    return max(0, int(time.time()) - days * 86_400)

@@ -1,6 +1,7 @@
 """ClickHouse keeps what stands for itself as long as the settings say, and drops nothing that a trace is made of."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httpclient import HttpClient
 
 from operations.broker_offsets import wait_for_highest_sequence
+from operations.expire.command import _days_ago
 from operations.retention import POLICIES, SETTINGS, TRACE_TABLES, RetentionError, applied_days, apply_settings
 from tests.pipeline.engines import clickhouse_with_tables
 
@@ -144,6 +146,39 @@ def test_hours_and_days_are_shown_while_all_of_them_is_there(url: str, client: C
     assert client.query(shown).result_columns == [[29, 29, 30, 30]], (
         "a day of which some may be gone is not shown again"
     )
+
+
+def test_what_is_kept_for_a_century_stays_and_so_does_what_a_wrong_clock_dated(url: str, client: Client) -> None:
+    """ClickHouse's times of 32 bits end in 2106: what was to be kept for longest went at once."""
+    now, wrong = datetime.now(UTC), datetime(2099, 12, 31, tzinfo=UTC)
+    logged = {"request_id": "01970000-0000-8000-8000-9b11edf90001", "started_at": wrong, "request_body": "{}"}
+    rows: dict[str, dict[str, Any]] = {
+        "dead_letters": {"topic": "request.logs.v1", "kafka_partition": 7, "sequence": 1, "recorded_at": now},
+        "idempotency_keys": {"workspace": "century", "claimed_at": now},
+        "rollup_rows": {"workspace": "century", "period": "day", "dimension": "all", "start": now.replace(hour=0),
+                        "feedback_count": 1, "version": 5},
+        "feedback_hour_rows": {"workspace": "century", "hour": now},
+        "request_log_rows": {"workspace": "century", **logged},
+    }  # fmt: skip
+    for table, row in rows.items():
+        client.insert(f"feedback.{table}", [[*row.values()]], column_names=[*row])
+    for days in ("36500", "2500"):
+        apply_settings(url, dict.fromkeys(NAMES, days))
+        for table in rows:
+            client.command(f"OPTIMIZE TABLE feedback.{table} FINAL")
+            whose = "kafka_partition = 7" if table == "dead_letters" else "workspace = 'century'"
+            found = client.query(f"SELECT * FROM feedback.{table} WHERE {whose}")
+            assert len(found.result_rows) == 1, (table, days)
+            assert table != "request_log_rows" or "{}" in found.result_rows[0], "its body is there"
+        shown = client.query("SELECT feedback_count FROM feedback.rollups WHERE workspace = 'century'").result_rows
+        assert shown == [(1,)]
+    apply_settings(url, {})
+
+
+def test_nothing_is_due_where_traces_are_kept_for_longer_than_since_1970(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_796_000_000.0)
+    assert _days_ago(36_500) == 0
+    assert _days_ago(8) == 1_796_000_000 - 8 * 86_400
 
 
 @pytest.mark.parametrize("table", ["dead_letters", "erased_records", "expired_records", "lost_records"])
