@@ -6,6 +6,8 @@ the workers must have stored every accepted record.
 """
 
 import asyncio
+import os
+import re
 import time
 from pathlib import Path
 
@@ -61,12 +63,23 @@ async def require_newest_log(bootstrap: str, clickhouse_url: str, base: int) -> 
 
 
 def _read(file: Path) -> int | None:
-    return int(file.read_text()) if file.exists() else None
+    if not file.exists():
+        return None
+    text = file.read_text(errors="replace").strip()
+    if not re.fullmatch("[0-9]{1,20}", text):
+        raise CommandError(
+            f"{file} holds no offset base: write into it the number that ClickHouse has in feedback.settings under the"
+            " name offset_base."
+        )
+    return int(text)
 
 
 def _write(file: Path, base: int) -> None:
     draft = file.with_suffix(".new")
-    draft.write_text(f"{base}\n")
+    with draft.open("w") as written:
+        written.write(f"{base}\n")
+        written.flush()
+        os.fsync(written.fileno())  # an empty file after a power failure would leave the log without its base
     draft.replace(file)
 
 

@@ -22,7 +22,7 @@ def clickhouse_url(given: str | None) -> str:
     if given:
         return given
     try:
-        return ADDRESS_PATH.read_text().strip() or DEFAULT
+        return ADDRESS_PATH.read_text(errors="replace").strip() or DEFAULT
     except OSError:
         return DEFAULT
 

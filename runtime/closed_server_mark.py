@@ -21,7 +21,7 @@ def remember_in(path: Path, store: ApiKeyStore) -> None:
         store.close_after(_read(path))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         store.close()
         log.error("%s cannot be read, so every call needs an API key: %s", path, error)
 

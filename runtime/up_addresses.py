@@ -20,6 +20,6 @@ def kafka_address(default: str) -> str:
 
 def _address_in(file: str, default: str) -> str:
     try:
-        return (_FOLDER / file).read_text().strip() or default
+        return (_FOLDER / file).read_text(errors="replace").strip() or default
     except OSError:
         return default

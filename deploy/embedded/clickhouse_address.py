@@ -21,10 +21,21 @@ class AddressFileError(RuntimeError):
 
 def keep_address(data_dir: Path, host: str, port: int) -> str:
     """The address of a server that listens here. It is written into the folder, which is created if it is missing."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_dir / ADDRESS_FILE
-    address = f"http://{USER}:{_password_in(file) or secrets.token_urlsafe(24)}@{url_host(host)}:{port}"
-    if not file.exists() or file.read_text().strip() != address:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _kept(file, f"{url_host(host)}:{port}")
+    except OSError as error:
+        raise AddressFileError(
+            f"{file} cannot hold the address of ClickHouse ({error.strerror}): put right what is there, or use another"
+            " folder."
+        ) from None
+
+
+def _kept(file: Path, place: str) -> str:
+    known = _text_of(file)
+    address = f"http://{USER}:{_password_in(file, known) or secrets.token_urlsafe(24)}@{place}"
+    if known != address:
         draft = file.with_name(f"{ADDRESS_FILE}.{os.getpid()}")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
@@ -39,10 +50,17 @@ def password_of(address: str) -> str:
     return urlsplit(address).password or ""
 
 
-def _password_in(file: Path) -> str | None:
-    if not file.exists():
+def _text_of(file: Path) -> str | None:
+    return file.read_text(errors="replace").strip() if file.exists() else None
+
+
+def _password_in(file: Path, text: str | None) -> str | None:
+    if text is None:
         return None
-    password = password_of(file.read_text().strip())
+    try:
+        password = password_of(text)
+    except ValueError:
+        password = ""
     if not password:
         raise AddressFileError(f"{file} holds no address with a password: remove it, and another one is made.")
     return password

@@ -127,7 +127,7 @@ class ClickHouseHTTP:
         common = self._common_headers(statement)
         gone = asyncio.ensure_future(until_gone(receive))
         try:
-            async with written_by(write, self._engine.kill_writing_into) as read:
+            async with written_by(self._engine.scratch, write, self._engine.kill_writing_into) as read:
                 assert job is not None
                 first = await result_unless_gone(gone, read())
                 error = None if first or gone.done() else (await asyncio.wait([job]) and job.exception())
@@ -139,6 +139,11 @@ class ClickHouseHTTP:
                 # If it raises, the answer has begun; the server then closes the connection before its end.
                 job.result()
                 await send({"type": "http.response.body", "body": b""})
+        except OSError as error:
+            if job is not None:
+                raise
+            failed = self._engine.failure_of(error)
+            await _send(send, failure(failed.code, failed.name, str(failed), common))
         finally:
             gone.cancel()
 

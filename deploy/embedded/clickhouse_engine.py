@@ -2,7 +2,8 @@
 
 Each statement has its own connection, which takes a fifth of a millisecond to open. So its settings, parameters,
 database and external tables end with it, and threads share no connection. There are no sessions: SET and temporary
-tables last for one request. A lock file keeps a second process from the data directory, and is released when this
+tables last for one request. Files that last as long are in the data directory, so that a full or missing /tmp stops
+nothing. A lock file keeps a second process from the data directory, and is released when this
 process ends, however it ends.
 """
 
@@ -10,11 +11,12 @@ import errno
 import fcntl
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from deploy.embedded.clickhouse_inspector import Inspector
@@ -59,10 +61,17 @@ class Engine:
         """Open the directory, and create it if it is missing. Raises EngineUnavailableError."""
         self._lock = _lock(data_dir)
         self._path = str(data_dir.resolve())
+        self.scratch = Path(self._path, "scratch")
         try:
-            self._keeper = open_engine(Path(self._path))
+            # A process that was killed has left its files.
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch.mkdir(mode=0o700)
+            self._keeper = open_engine(Path(self._path), self.scratch)
             self._inspector = Inspector(connect(self._path))
             self.timezone = self._keeper.query("SELECT timezone()", "TSVRaw").bytes().decode().strip()
+        except OSError as error:
+            self._lock.close()
+            raise _cannot_write(data_dir, error) from error
         except RuntimeError as error:
             self._lock.close()
             raise EngineUnavailableError(
@@ -123,13 +132,16 @@ class Engine:
         except StatementFailedError:
             raise
         except OSError as error:
-            # The file through which rows are inserted.
-            message = f"{gettempdir()}: {error.strerror}"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StatementFailedError(f"Code: 243. DB::Exception: {message}. (NOT_ENOUGH_SPACE)") from error
-            raise StatementFailedError(f"Code: 1001. DB::Exception: {message}. (STD_EXCEPTION)") from error
+            raise self.failure_of(error) from error
         except (RuntimeError, ValueError) as error:
             raise StatementFailedError(str(error)) from error
+
+    def failure_of(self, error: OSError) -> StatementFailedError:
+        """The failure of a statement whose own file cannot be made or written."""
+        message = f"{self.scratch}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StatementFailedError(f"Code: 243. DB::Exception: {message}. (NOT_ENOUGH_SPACE)")
+        return StatementFailedError(f"Code: 1001. DB::Exception: {message}. (STD_EXCEPTION)")
 
     def _prepare(self, connection: Any, statement: Statement) -> None:
         if statement.database and statement.database != "default":
@@ -146,7 +158,7 @@ class Engine:
 
     def _insert(self, connection: Any, sql: bytes, data_format: str, data: memoryview) -> Any:
         # Not the streaming insert of the engine, which reports success even if writing the rows has failed.
-        with TemporaryFile() as rows:
+        with TemporaryFile(dir=self.scratch) as rows:
             rows.write(data)
             rows.seek(0)  # flushes
             path = f"/dev/fd/{rows.fileno()}"
@@ -187,14 +199,13 @@ def summary_header(summary: Mapping[str, str], elapsed_ns: int) -> str:
 
 
 def _lock(data_dir: Path) -> IO[str]:
+    if "?" in str(data_dir.absolute()):
+        raise EngineUnavailableError(f"ClickHouse takes no path with a ?, got {data_dir}; choose another directory.")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = (data_dir / "feedback.lock").open("a")
     except OSError as error:
-        raise EngineUnavailableError(
-            f"ClickHouse cannot write to its data directory {data_dir} ({error.strerror}); choose another or grant"
-            " access to it."
-        ) from error
+        raise _cannot_write(data_dir, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -204,3 +215,11 @@ def _lock(data_dir: Path) -> IO[str]:
             " directory."
         ) from error
     return lock
+
+
+def _cannot_write(data_dir: Path, error: OSError) -> EngineUnavailableError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return EngineUnavailableError(
+        f"ClickHouse cannot write to its data directory {data_dir} ({error.strerror});"
+        f" {'make room there' if full else 'choose another or grant access to it'}."
+    )

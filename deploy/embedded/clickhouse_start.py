@@ -4,9 +4,10 @@ By default, chDB makes `default` a database in which every file of this machine 
 rights. Here `default` is an ordinary database, and no database has files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -29,12 +30,13 @@ _SERVER_SETTINGS = {
 _FILES = "_files"
 
 
-def open_engine(path: Path) -> Any:
-    """The first connection of this process. The engine runs while it is open. RuntimeError if it does not start."""
+def open_engine(path: Path, scratch: Path) -> Any:
+    """The first connection of this process. The engine runs while it is open. `scratch` is a folder for its settings,
+    which it reads once. RuntimeError if it does not start, OSError if nothing can be written."""
     types = _setting_types()
     _make_default_ordinary(path / "metadata")
-    with TemporaryDirectory(prefix="feedback-clickhouse-") as folder:
-        keeper = connect(f"{path}?{_arguments(Path(folder), types)}")
+    with _file_of(scratch, "<clickhouse/>") as config, _file_of(scratch, users_xml(types)) as users:
+        keeper = connect(f"{path}?{_arguments(config, users)}")
     keeper.query(f"DROP DATABASE {_FILES}", "Null")
     return keeper
 
@@ -60,10 +62,17 @@ def _make_default_ordinary(metadata: Path) -> None:
         link.unlink()  # the database of files would take this UUID; the engine creates the link again
 
 
-def _arguments(folder: Path, setting_types: Mapping[str, str]) -> str:
+@contextmanager
+def _file_of(scratch: Path, text: str) -> Iterator[str]:
+    """The path of a file with this text. It has no name, because the name of its folder might end the argument."""
+    with TemporaryFile("w+", dir=scratch) as file:
+        file.write(text)
+        file.flush()
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"
+
+
+def _arguments(config: str, users: str) -> str:
     # chDB takes server settings as start arguments, and reads the files once.
-    users, config = folder / "users.xml", folder / "config.xml"
-    users.write_text(users_xml(setting_types))
-    config.write_text("<clickhouse/>")
     arguments = {**_SERVER_SETTINGS, "default_database": _FILES, "config-file": config, "users_config": users}
     return "&".join(f"{name}={value}" for name, value in arguments.items())

@@ -25,12 +25,12 @@ _UNTIL_KILLED_S = 0.2
 
 @asynccontextmanager
 async def written_by(
-    write: Callable[[Path], asyncio.Future[None]], kill: Callable[[Path], None]
+    scratch: Path, write: Callable[[Path], asyncio.Future[None]], kill: Callable[[Path], None]
 ) -> AsyncIterator[Read]:
     """Yields a function that reads what `write` puts into its pipe, piece by piece, and b"" when its future is done.
-    Leaving earlier kills the writer."""
+    Leaving earlier kills the writer. The pipe is made in the folder `scratch`; OSError where it cannot be made."""
     loop = asyncio.get_running_loop()
-    with tempfile.TemporaryDirectory(prefix="feedback-stream-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         pipe = Path(folder, "pipe")
         os.mkfifo(pipe, 0o600)
         # Read without a transport, because that of uvloop closes its file twice, the second time perhaps another file.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.up.disk import NONE_BYTES, free_bytes, is_on_a_disk, shortage
+from deploy.up.disk import NONE_BYTES, existing, free_bytes, is_on_a_disk, shortage
 from runtime.listen_addresses import cannot_listen
 
 
@@ -50,15 +50,10 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 def refuse_full_disk(folder: Path) -> None:
     """CannotStartError where the disk of the folder has too little space for the engines to start."""
-    existing = _existing(folder)
+    there = existing(folder)
     # Where there is no disk, the folder cannot be made, and `locked_folder` says so.
-    if is_on_a_disk(existing) and (free := free_bytes(existing)) < NONE_BYTES:
+    if is_on_a_disk(there) and (free := free_bytes(there)) < NONE_BYTES:
         raise CannotStartError(f"{shortage(free, folder)[:-1]}, or give another folder with --data-dir.")
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or its nearest parent that exists."""
-    return next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK) or each == each.parent)
 
 
 def refuse_taken_ports(ports: Mapping[str, tuple[str, int]]) -> None:

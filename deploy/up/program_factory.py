@@ -1,9 +1,9 @@
 """Makes the programs of one machine: each with its log, its health check, and how often it is started again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from deploy.up.disk import NONE_BYTES, free_bytes, shortage
+from deploy.up.disk import Disk
 from deploy.up.health import Check
 from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
@@ -24,8 +24,9 @@ class ProgramFactory:
         stream_ports: StreamPorts,
         fail: Callable[[Exception], None],
         say: Callable[[str], None],
+        disks: Sequence[Disk],
     ) -> None:
-        self._setup, self._watch, self._stream_ports = setup, watch, stream_ports
+        self._setup, self._watch, self._stream_ports, self._disks = setup, watch, stream_ports, disks
         self._fail, self._say = fail, say
 
     def program(
@@ -58,7 +59,5 @@ class ProgramFactory:
         return self.program(name, command, ready, check, NEVER_GIVEN_UP)
 
     def _why_it_may_be(self) -> str:
-        """A note that the disk is full, which stops every program here."""
-        data_dir = self._setup.options.data_dir
-        free = free_bytes(data_dir)
-        return f" Note: {shortage(free, data_dir)}" if free < NONE_BYTES else ""
+        """A note that a disk is full, which may stop any program here."""
+        return "".join(f" Note: {each.shortage}" for each in self._disks if each.is_full)

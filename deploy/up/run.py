@@ -5,11 +5,12 @@ everything that was accepted; a second Ctrl-C stops at once. `system.py` knows w
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,14 +112,13 @@ async def _run(options: Options) -> int:
                 "it was killed the last time: what its embedded broker held and no worker had stored is lost, most"
                 " often less than a second of events."
             )
-        unfinished.touch()
+        _mark(unfinished)
     system.start()
     try:
         ready = asyncio.create_task(system.wait_until_ready())
         await _first(ready, asked.wait(), trouble)
         if ready.done() and not ready.cancelled():
-            api_file.write_text(f"{_api_address(system)}\n")
-            kafka_file.write_text(f"{system.setup.bootstrap}\n")
+            _write_addresses({api_file: _api_address(system), kafka_file: system.setup.bootstrap})
             _announce(system)
             await _first(asked.wait(), trouble)
         troubled = trouble.done()
@@ -131,7 +131,8 @@ async def _run(options: Options) -> int:
         await _first(stopping, insisted.wait())
     finally:
         for file in (api_file, kafka_file):
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
         await system.kill()
     if insisted.is_set():
         _say("stopped at once.")
@@ -144,6 +145,23 @@ async def _run(options: Options) -> int:
         count = "an unknown number of" if left is None else f"{left:,}"
         _say(f"{count} accepted records were not stored and are lost; {options.data_dir / 'logs'} may say why.")
     return 0 if left == 0 and not troubled else 1
+
+
+def _mark(unfinished: Path) -> None:
+    """Leave a file that stays if this process is killed."""
+    try:
+        unfinished.write_text("")
+    except OSError as error:
+        raise CannotStartError(f"{unfinished} cannot be written ({error.strerror}): remove what is there.") from None
+
+
+def _write_addresses(addresses: Mapping[Path, str]) -> None:
+    """Write addresses for commands. Programs run without these files."""
+    for file, address in addresses.items():
+        try:
+            file.write_text(f"{address}\n")
+        except OSError as error:
+            _say(f"{file} cannot be written ({error.strerror}), so commands have to be told of {address}.")
 
 
 async def _first(*awaitables: Awaitable[Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from deploy.embedded.clickhouse_address import keep_address
+from deploy.up.disk import disks_of
 from deploy.up.options import Options
 from runtime.addresses import url_host
 
@@ -40,6 +41,8 @@ class Setup:
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }
+        engines = ["clickhouse"] * self.runs_clickhouse + ["kafka"] * (self.runs_kafka and not self.is_broker_embedded)
+        self.disks = disks_of(options.data_dir, engines, Path(self.environment["FEEDBACK_EXPORT_DIR"]).absolute())
         if self.is_broker_embedded:
             self.environment["FEEDBACK_KAFKA_IDEMPOTENCE"] = "false"
             # tansu lets a new member of a group wait for half of this time.

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from deploy.up.disk import LEAST_FOR_LOGS, free_bytes
 from runtime.restart_backoff import Restarts
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -142,7 +143,7 @@ class Program:
         """Start the process and wait for its end; how it ended. Leaves nothing running, however this ends."""
         argv, environment = await self._command()
         self.starts += 1
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             self._log_start = log.tell()
             process = self._process = await _spawn(argv, environment, log)
         serving = asyncio.create_task(self._serve(while_up))
@@ -169,6 +170,18 @@ class Program:
             # Wait for all of them: no task may outlive the process.
             await asyncio.wait({serving, exited, unwell})
 
+    def _open_log(self) -> BinaryIO:
+        """The log, or nowhere: what cannot be logged must not keep a program from its work."""
+        try:
+            self.log.parent.mkdir(exist_ok=True)
+            if free_bytes(self.log.parent) >= LEAST_FOR_LOGS:
+                return self.log.open("ab")
+            why = "its disk is full"
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+        self._say(f"{self.name} is started without a log: {self.log} cannot be written ({why}).")
+        return Path(os.devnull).open("ab")
+
     async def _serve(self, while_up: Callable[[], Awaitable[None]] | None) -> None:
         try:
             # At a later start an engine may be away; then `watch` decides whether the process itself is at fault.
@@ -190,9 +203,12 @@ class Program:
 
     def _last_lines(self, count: int = 15) -> str:
         """The last lines that the latest process has written."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        except OSError as error:
+            return f"  (it cannot be read: {error.strerror})"
         return "\n".join(f"  {line}" for line in lines[-count:]) or "  (it wrote nothing)"
 
 

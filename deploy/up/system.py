@@ -14,7 +14,7 @@ from functools import partial
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.up import engines
-from deploy.up.disk import say_shortage
+from deploy.up.disk import say_shortages
 from deploy.up.health import Check
 from deploy.up.lasting_log import base_of_lasting_log
 from deploy.up.losses import BrokerLosses, note_lost
@@ -56,7 +56,7 @@ class System:
         self._background: set[asyncio.Task[None]] = set()
         self._watch = HealthWatch(setup.bootstrap, setup.clickhouse_url, say)
         self._stream_ports = StreamPorts(setup)
-        made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say)
+        made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say, setup.disks)
 
         self.edge = made.program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [
@@ -98,7 +98,7 @@ class System:
             self.clickhouse.start(self._make_tables)
         while_broker_is_up = self._serve_one_log if self.setup.is_broker_embedded else self._serve_lasting_log
         self._alongside(self._watch.engines(self.clickhouse, self.broker))
-        self._alongside(say_shortage(self.options.data_dir, self._say))
+        self._alongside(say_shortages(self.setup.disks, self._say))
         if self.broker is None:
             self._alongside(while_broker_is_up())
         else:

@@ -1,8 +1,11 @@
 """`feedback up` on a disk that is full: at its start, and while it runs."""
 
 import contextlib
+import os
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,15 +14,20 @@ from deploy import cli
 from tests.pipeline.engines import until
 from tests.pipeline.supervised import starter
 
-SIZE_MB = 300
+Disk = Callable[[int], Path]
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of the test's own, in memory."""
-    folder = tmp_path / "disk"
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Makes small disks of the test's own, in memory, of so many megabytes."""
+    with ExitStack() as stack:
+        yield lambda size: stack.enter_context(_mounted(tmp_path / f"disk-{size}", size))
+
+
+@contextmanager
+def _mounted(folder: Path, size: int) -> Iterator[Path]:
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "feedback", folder], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "feedback", folder], check=False)
     if mounted.returncode:
         pytest.skip("this user may not mount a disk")
     yield folder
@@ -36,13 +44,14 @@ def fill(path: Path) -> None:
 
 
 def test_a_full_disk_is_named_at_the_start_and_while_it_runs_and_nothing_accepted_is_lost(
-    disk: Path, tmp_path: Path
+    disk: Disk, tmp_path: Path
 ) -> None:
-    full = disk / "full"
+    data, temporary = disk(300), disk(8)
+    full = data / "full"
     fill(full)
     with starter(tmp_path) as start:
-        up = start()
-        up.data_dir = disk / "data"
+        up = start(environment={"TMPDIR": str(temporary)})
+        up.data_dir = data / "data"
         said = up.refusal()
         assert said.startswith(f"feedback: the disk that holds {up.data_dir} is full (0 MB are left): make room there")
         assert len(said.splitlines()) == 1
@@ -51,6 +60,10 @@ def test_a_full_disk_is_named_at_the_start_and_while_it_runs_and_nothing_accepte
         up.start_and_wait()
         up.post("before")
         until(lambda: up.stored("before") == 1, "feedback is stored")
+        fill(temporary / "full")
+        os.kill(up.child("deploy.embedded.clickhouse_http"), signal.SIGKILL)
+        up.post("beside a full /tmp")
+        until(lambda: up.stored("beside a full /tmp") == 1, "it is stored without /tmp", seconds=60)
         fill(full)
         for number in range(50):
             up.post(f"held {number}")

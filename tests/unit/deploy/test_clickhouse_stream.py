@@ -25,16 +25,18 @@ def in_a_thread(work: Callable[[Path], object]) -> Callable[[Path], asyncio.Futu
     return write
 
 
-async def test_what_is_written_is_read_to_its_end() -> None:
+async def test_what_is_written_is_read_to_its_end(tmp_path: Path) -> None:
     written = bytes(range(256)) * 4096  # more than a pipe holds
     found = b""
-    async with written_by(in_a_thread(lambda pipe: pipe.write_bytes(written)), lambda _: None) as read:
+    async with written_by(tmp_path, in_a_thread(lambda pipe: pipe.write_bytes(written)), lambda _: None) as read:
         while piece := await read():
             found += piece
     assert found == written
 
 
-async def test_a_writer_that_comes_to_its_pipe_after_the_reader_has_left_is_let_in_and_killed() -> None:
+async def test_a_writer_that_comes_to_its_pipe_after_the_reader_has_left_is_let_in_and_killed(
+    tmp_path: Path,
+) -> None:
     first_kill, second_kill = Event(), Event()
 
     def work(pipe: Path) -> None:
@@ -45,6 +47,6 @@ async def test_a_writer_that_comes_to_its_pipe_after_the_reader_has_left_is_let_
     def kill(_: Path) -> None:
         (second_kill if first_kill.is_set() else first_kill).set()
 
-    async with asyncio.timeout(10), written_by(in_a_thread(work), kill):
+    async with asyncio.timeout(10), written_by(tmp_path, in_a_thread(work), kill):
         pass
     assert second_kill.is_set()
