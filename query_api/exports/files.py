@@ -5,22 +5,41 @@ the folder are left alone.
 """
 
 import contextlib
+import logging
 import os
 import re
 import shutil
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from query_api.exports.quota import Disk
 from runtime.fast_metrics import Labels
+from runtime.http_errors import ApiError
+
+log = logging.getLogger(__name__)
 
 _OURS = re.compile(r"[0-9a-f-]{36}-[0-9a-f]{32}\.(jsonl|csv|parquet)(\.part)?")
 _PRIVATE = 0o600
 _ABANDONED_S = 600.0
 """A part that nobody has touched for so long belongs to a process that died."""
+
+
+@contextmanager
+def folder_in_use(folder: Path, what: str) -> Iterator[None]:
+    """Turn errors of the system about this folder into ApiError 507: it is not an engine that does not answer."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s: the folder of exported files %s: %s", what, folder, error)
+        raise ApiError(
+            f"the folder of exported files cannot be used ({error.strerror}), so {what}: whoever runs the server mends"
+            " FEEDBACK_EXPORT_DIR",
+            status=507,
+        ) from error
 
 
 class DamagedFileError(Exception):

@@ -108,7 +108,8 @@ TOO_MANY: Responses = {
 }
 NO_ROOM: Responses = {
     507: {
-        "description": "Files of the workspace, or of all, take as much as they may, or the disk is nearly full.",
+        "description": "Files of the workspace, or of all, take as much as they may, the disk is nearly full, or their"
+        " folder cannot be used.",
         **example(507, "the exported files of this workspace take 10000000000 bytes: delete one"),
     }
 }

@@ -4,6 +4,7 @@ Every route but the file's asks who calls, and another workspace's export is not
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from query_api.clickhouse import Engines
 from query_api.exports import signing
 from query_api.exports.columns import CONTENT_TYPES
 from query_api.exports.export_status import IN_WORDS, expiry, expiry_of_file, status_of
-from query_api.exports.files import path_of, remove
+from query_api.exports.files import folder_in_use, path_of, remove
 from query_api.exports.orders import Order, order_in
 from query_api.exports.responses import (
     BODY,
@@ -156,7 +157,7 @@ def _add_runs(router: APIRouter, exports: ExportService) -> None:
         return Acknowledged(message="Export stopped successfully", id=identity)
 
     @router.delete(
-        "/v1/logs/exports/{export_id}", summary="Delete an export and its file", responses=ITS_OWN | CONFLICT
+        "/v1/logs/exports/{export_id}", summary="Delete an export and its file", responses=ITS_OWN | CONFLICT | NO_ROOM
     )
     async def delete(export_id: ExportId, caller: LogsReader) -> Acknowledged:
         async with exports.reader.query_deadline("it is not known whether the export was deleted"):
@@ -164,7 +165,8 @@ def _add_runs(router: APIRouter, exports: ExportService) -> None:
             if one.status == "in_progress":
                 raise ApiError("the export is in progress: cancel it first", "export_id", status=409)
             await exports.store.note(caller.workspace, identity, "delete", {}, one.attempt)
-            await asyncio.to_thread(remove, exports.folder, identity)
+            with folder_in_use(exports.folder, "the file of the export, which is deleted, may still be there"):
+                await asyncio.to_thread(remove, exports.folder, identity)
         return Acknowledged(message="Export deleted successfully", id=identity)
 
 
@@ -205,10 +207,10 @@ def _add_files(router: APIRouter, exports: ExportService) -> None:
             identity, one = await exports.find(export_id, None)
             expiry_of_file(one, exports.keep, datetime.now(UTC))
         path = path_of(exports.folder, identity, one.runner, one.order.format)
-        if not path.is_file():
+        if not os.access(path, os.R_OK):
             raise ApiError(
-                "the file is not in FEEDBACK_EXPORT_DIR of the process that answers: it was removed by hand, or the"
-                " processes of the API do not share that folder",
+                "the file is not in FEEDBACK_EXPORT_DIR of the process that answers, or may not be read there: it was"
+                " removed by hand, or the processes of the API do not share that folder",
                 "export_id",
                 status=404,
             )

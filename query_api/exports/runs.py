@@ -6,6 +6,7 @@ ClickHouse is away shows by silence.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.clickhouse import Engines, Reader
 from query_api.exports.attempt import Attempt, told_of
 from query_api.exports.columns import FORMATS, SETTINGS, count_sql, rows_sql
-from query_api.exports.files import DamagedFileError, Part, disk, free_bytes, path_of, sweep
+from query_api.exports.files import DamagedFileError, Part, disk, folder_in_use, free_bytes, path_of, sweep
 from query_api.exports.limits import Limits
 from query_api.exports.orders import Order
 from query_api.exports.quota import NoRoomError, check_disk, check_orders, check_start
@@ -100,7 +101,9 @@ class Runs:
         """
         run = Attempt(self._store, self._keep_for, workspace, export_id, order, attempt)
         async with self._calls[workspace]:
-            check_disk(self._limits, await asyncio.to_thread(disk, self._folder))
+            with folder_in_use(self._folder, "the export was not started"):
+                measured = await asyncio.to_thread(disk, self._folder)
+            check_disk(self._limits, measured)
             await self._check_orders(workspace)
             used, now = await self._store.usage(workspace, self._keep_for)
             check_start(self._limits, used, now or datetime.now(UTC))
@@ -166,7 +169,8 @@ class Runs:
             await asyncio.gather(beat, work, return_exceptions=True)
             self._room.leave(run)
             if not is_shown:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+                with contextlib.suppress(OSError):  # what ended it is told already; the sweep tries again
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _write(self, run: Attempt, path: Path) -> tuple[int, int]:
         async with self._turns.place(run.workspace):

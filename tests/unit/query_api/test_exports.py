@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.exports.columns import ALWAYS
-from query_api.exports.files import DamagedFileError, Part, lines_outside_quotes, path_of, sweep
+from query_api.exports.files import DamagedFileError, Part, disk, folder_in_use, lines_outside_quotes, path_of, sweep
 from query_api.exports.orders import Order, order_in
 from query_api.exports.signing import check, signature
 from query_api.exports.state import Export, Fact, export
@@ -197,3 +197,13 @@ def test_a_page_beyond_all_rows_is_refused_when_it_is_ordered() -> None:
         order_in({"filters": filters}, "default", Order.at(START))
     assert (refused.value.status, refused.value.param) == (400, "current_page")
     assert order_in({"filters": {"page_size": 10, "current_page": 5}}, "default", Order.at(START)).page == (10, 50)
+
+
+def test_a_folder_that_cannot_be_used_is_named_and_no_engine_is_blamed(tmp_path: Path) -> None:
+    """A folder of another user was answered with "Kafka or ClickHouse does not answer in time"."""
+    with pytest.raises(ApiError) as refused, folder_in_use(tmp_path, "the export was not started"):
+        disk(tmp_path / ("x" * 300))
+    assert refused.value.status == 507
+    assert refused.value.message.startswith(
+        "the folder of exported files cannot be used (File name too long), so the export was not started: whoever"
+    )

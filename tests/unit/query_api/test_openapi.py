@@ -57,7 +57,7 @@ DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[int]]] = {
     ("get", EXPORT): ({"page_size", "current_page", "workspace_id"}, {400, 401, 403, 429, 503}),
     ("get", ONE): ({"export_id"}, {400, 401, 403, 429, 404, 503}),
     ("put", ONE): ({"export_id"}, {400, 401, 403, 429, 404, 408, 409, 413, 503}),
-    ("delete", ONE): ({"export_id"}, {400, 401, 403, 429, 404, 409, 503}),
+    ("delete", ONE): ({"export_id"}, {400, 401, 403, 429, 404, 409, 503, 507}),
     ("post", f"{ONE}/start"): ({"export_id"}, {400, 401, 403, 404, 409, 429, 503, 507}),
     ("post", f"{ONE}/cancel"): ({"export_id"}, {400, 401, 403, 429, 404, 409, 503}),
     ("get", f"{ONE}/download"): ({"export_id"}, {400, 401, 403, 429, 404, 409, 410, 503}),
