@@ -10,6 +10,7 @@ Promises:
 - An offset is committed only after `acknowledge(batch)`, and never past records that were not acknowledged. Faust's own
   acknowledgements, which happen even when an agent raises, are ignored.
 - A batch of an earlier assignment cannot move an offset: acknowledging it does nothing.
+- Nothing is read of a log whose commits lie before those of this process.
 - Offsets whose records the log lost before they were read are part of a batch, as lost (see LostOffsets).
 - The next batch is made when the agent asks for it, of everything that has arrived by then. So a busy worker gets a few
   large batches and not many small ones. Reading continues meanwhile, up to half as much again as a batch may hold.
@@ -36,7 +37,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, StreamT
 
 from runtime.metrics import COMMITS
-from stream_workers.batches.offset_progress import AssignmentProgress, ConsumerBatch
+from stream_workers.batches.offset_progress import AssignmentProgress, CommitsWentBackError, ConsumerBatch
 from stream_workers.health import HEALTH
 
 log = logging.getLogger(__name__)
@@ -165,8 +166,14 @@ class BatchConsumer(driver.Consumer):
         starts = await self._log_starts(assigned)
         if self.progress.number != number:
             return
-        for tp in assigned:
-            self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
+        try:
+            for tp in assigned:
+                self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
+        except CommitsWentBackError as fault:
+            # The next start compares the log with what is stored.
+            log.critical("the program cannot go on and stops: %s", str(fault))
+            await self.app.crash(fault)
+            return
         # aiokafka does not move a partition without a commit. It may stand past records that were read in vain.
         without = [_of_aiokafka(tp) for tp in self.assignment() if not self._committed_offset.get(tp)]
         if without:
@@ -192,9 +199,11 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        number = self.progress.number
         done = bool(await super()._commit(offsets))
         if done:
             COMMITS.add()
+            self.progress.note_commits(offsets, number)
         return done
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:

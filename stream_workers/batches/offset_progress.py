@@ -45,6 +45,10 @@ class ConsumerBatch:
     assignment: int
 
 
+class CommitsWentBackError(Exception):
+    """Kafka has a lower commit than this process has made: its log is another one. The message is for a person."""
+
+
 class SkippedRecords(Exception):
     """Records were acknowledged although earlier ones were not: the worker must restart from its commits."""
 
@@ -121,10 +125,28 @@ class AssignmentProgress:
     """Whether the agent has asked for the batch after the one delivered last."""
     gathered: dict[TP, list[ConsumerRecord]] = field(default_factory=dict)
     """Records that were read since that batch."""
+    commits: dict[TP, int] = field(default_factory=dict)
+    """What this process has committed, in every assignment."""
 
     def begin(self, tp: TP, committed: int | None, start: int | None) -> None:
-        """Note where reading a partition begins: its commit and the first offset of its log, None where not known."""
+        """Note where reading a partition begins: its commit and the first offset of its log, None where not known.
+
+        CommitsWentBackError where that is before a commit of this process. Another log gives its offsets anew, so its
+        events would count as older than stored ones and change nothing.
+        """
+        own = self.commits.get(tp, 0)
+        if (committed or 0) < own:
+            found = "no commit" if committed is None else f"{committed:,}"
+            raise CommitsWentBackError(
+                f"this process has committed offset {own:,} of {tp.topic}/{tp.partition}, and Kafka has {found}:"
+                " its log was replaced, or its group was set back"
+            )
         self.partitions.setdefault(tp, PartitionProgress()).begin(committed, start)
+
+    def note_commits(self, offsets: Mapping[TP, int], assignment: int) -> None:
+        """Note what Kafka has taken as commits, under this assignment: of later ones, Faust may have left some out."""
+        if assignment == self.number:
+            self.commits.update(offsets)
 
     def gather(self, records: Mapping[TP, list[ConsumerRecord]]) -> None:
         for tp, read in records.items():

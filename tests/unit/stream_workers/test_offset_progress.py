@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stream_workers.batches.offset_progress import (
     AssignmentProgress,
+    CommitsWentBackError,
     ConsumerBatch,
     LostOffsets,
     SkippedRecords,
@@ -178,3 +179,18 @@ def test_every_offset_from_the_expected_one_on_is_a_record_or_lost(expected: int
     read = records(*sorted(offsets))
     lost = [offset for hole in missing_offsets(expected, read) for offset in range(hole.first or 0, hole.end)]
     assert sorted([*lost, *offsets]) == list(range(min(expected, *offsets), max(offsets) + 1))
+
+
+def test_a_commit_before_one_of_this_process_is_that_of_another_log() -> None:
+    """Kafka was replaced while the worker ran. It went on, and what it stored counted as older than before."""
+    progress = AssignmentProgress()
+    progress.begin(A, None, 0)
+    progress.note_commits({A: 100}, progress.number)
+    progress.note_commits({A: 200}, progress.number - 1)
+    progress.reset()
+    progress.begin(A, 100, 0)
+    progress.begin(A, 150, 120)
+    for committed, found in ((None, "no commit"), (99, "99")):
+        progress.reset()
+        with pytest.raises(CommitsWentBackError, match=f"committed offset 100 of .*, and Kafka has {found}: its log"):
+            progress.begin(A, committed, 0)
