@@ -28,6 +28,7 @@ from runtime.known_settings import unknown_settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; its exit code."""
+    _open_missing_streams()
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -59,6 +60,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except CommandError as error:
         print(f"feedback: {error}", file=sys.stderr)
         return 1
+
+
+def _open_missing_streams() -> None:
+    """Open /dev/null for standard streams that the caller has closed: files and sockets would take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _nobody_reads() -> bool:

@@ -17,6 +17,9 @@ API_KEYS = "api.keys.v1"
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+SEGMENT_MS = _DAY_MS // 2
+"""How long Kafka writes to one segment. It deletes whole segments, once the last record of each is old enough: with its
+default of seven days, a record of a quiet topic stays for fourteen. It compacts no segment that it writes to."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,11 @@ class Topic:
 
     def settings(self) -> dict[str, str]:
         """The settings in the form that Kafka takes."""
-        common = {"max.message.bytes": str(_MAX_MESSAGE_BYTES), "message.timestamp.type": "CreateTime"}
+        common = {
+            "max.message.bytes": str(_MAX_MESSAGE_BYTES),
+            "message.timestamp.type": "CreateTime",
+            "segment.ms": str(SEGMENT_MS),
+        }
         if self.compacted:
             return common | {"cleanup.policy": "compact", "min.compaction.lag.ms": "0"}
         return common | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}

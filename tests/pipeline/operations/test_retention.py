@@ -14,6 +14,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from operations.broker_offsets import wait_for_highest_sequence
 from operations.expire.command import _days_ago
 from operations.retention import POLICIES, SETTINGS, TRACE_TABLES, RetentionError, applied_days, apply_settings
+from schemas.topics import INPUTS, TOPICS
 from tests.pipeline.engines import clickhouse_with_tables
 
 NAMES = [each.name for each in SETTINGS]
@@ -78,6 +79,15 @@ def test_settings_that_are_in_force_already_take_one_query(url: str, monkeypatch
 def test_a_setting_that_is_no_number_of_days_is_refused(url: str, setting: str, days: str) -> None:
     with pytest.raises(RetentionError, match=f"^{setting} must be [18] to 36500 days, or 0 .* got '{days}'"):
         apply_settings(url, {setting: days})
+
+
+def test_kafka_has_no_record_for_longer_than_what_a_replay_rests_on_is_kept() -> None:
+    """Kafka deletes a segment once its last record is old enough. With its default of seven days for one, records
+    stayed for fourteen, and the audit missed dead letters that were dropped after eight."""
+    kept_ms = max(
+        (each.retention_ms or 0) + int(each.settings()["segment.ms"]) for each in TOPICS if each.name in INPUTS
+    )
+    assert kept_ms < min(each.least_days for each in SETTINGS if each.least_days > 1) * 86_400_000
 
 
 @pytest.mark.parametrize("setting", [each.name for each in SETTINGS if each.least_days == 8])

@@ -18,7 +18,7 @@ from deploy.embedded import broker as embedded_broker
 from deploy.kafka.broker import KafkaBroker, free_ports
 from operations.topics import TopicError, altered_settings, create_topics
 from runtime.kafka_offsets import committed_offsets, end_offsets
-from schemas.topics import ENRICHED, FEEDBACK_EVENTS, TOPICS
+from schemas.topics import ENRICHED, FEEDBACK_EVENTS, SEGMENT_MS, TOPICS
 from tests.pipeline.engines import Process
 
 needs_java = [
@@ -143,7 +143,7 @@ async def test_other_settings_are_put_right_and_those_of_the_operator_stay(
     await admin.create_topics([NewTopic(FEEDBACK_EVENTS, 3, 1, topic_configs=own)])
     await eventually(lambda: has_settings(admin, FEEDBACK_EVENTS, own))
     await create_topics(bootstrap, 3)
-    wanted = {"retention.ms": str(7 * 24 * 3600 * 1000), "segment.bytes": "2000000"}
+    wanted = {"retention.ms": str(7 * 24 * 3600 * 1000), "segment.ms": str(SEGMENT_MS), "segment.bytes": "2000000"}
 
     await eventually(lambda: has_settings(admin, FEEDBACK_EVENTS, wanted))
 

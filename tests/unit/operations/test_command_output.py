@@ -45,3 +45,16 @@ def test_what_is_wrong_is_told_although_nobody_reads_the_rest() -> None:
     code, told = run(REFUSED, closed_pipe())
     assert (code, told.count("\n")) == (1, 1)
     assert told.startswith("feedback: ClickHouse's address")
+
+
+@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+def test_streams_that_the_caller_has_closed_are_not_missed(closed: tuple[int, ...]) -> None:
+    """A command ended with a stack trace, and its first files took the numbers of the streams."""
+    argv = [sys.executable, "-m", "deploy.cli", "version"]
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    done = subprocess.run(argv, stderr=subprocess.PIPE, preexec_fn=close, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
