@@ -7,6 +7,7 @@ a statement by itself, for it is not told that nobody waits for the answer any m
 import asyncio
 import logging
 import math
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,10 @@ _SETTINGS = {
     "use_index_for_in_with_subqueries_max_values": 100_000,
 }
 
+_AT_ONCE = 4
+"""Statements of one workspace that run at once, of each process; its further ones wait. The embedded ClickHouse runs
+eight, and exports of this process are two of them: so no workspace keeps another waiting for its own statements."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +55,11 @@ class Engines:
         self._settings = settings
         self._client: AsyncClient | None = None
         self._opening = asyncio.Lock()
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def place(self, workspace: str) -> asyncio.Semaphore:
+        """Holds one of the places of a workspace for a statement."""
+        return self._places[workspace]
 
     async def clickhouse(self) -> AsyncClient:
         """Raises ClickHouseError where it does not answer, TablesError where its tables are of another version."""
@@ -86,10 +96,15 @@ class Reader:
         self._engines, self._seconds = engines, seconds
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """What a query answers, times aware. Raises ClickHouseError where ClickHouse does not answer."""
+        """What a query answers, times aware. Raises ClickHouseError where ClickHouse does not answer.
+
+        It waits while statements of its workspace, which is a parameter, have all their places.
+        """
+        asked = dict(parameters or {})
         client = await self._engines.clickhouse()
         settings = {"max_execution_time": math.ceil(self._seconds), **_SETTINGS}
-        return list((await client.query(query, dict(parameters or {}), settings=settings)).named_results())
+        async with self._engines.place(str(asked.get("workspace", ""))):
+            return list((await client.query(query, asked, settings=settings)).named_results())
 
     @asynccontextmanager
     async def query_deadline(self, what: str, awaited: Engine = "clickhouse") -> AsyncIterator[None]:
