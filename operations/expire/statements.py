@@ -94,7 +94,16 @@ def _older_than_the_last(table: str, key: str, is_last: str) -> str:
 
 OLDER_FEEDBACK = _older_than_the_last("feedback_rows", "feedback_id", "join_state = 'expired'")
 OLDER_AGGREGATES = _older_than_the_last("trace_aggregate_rows", "workspace, trace_id", "is_expired")
-JOURNAL = f"(trace_hash, kind, sequence) IN ({_entries('trace_hash, kind, journal.sequence', _EXPIRING)})"
+# A request whose row is there stays: another pass may have emptied the list of this one before the row was removed, and
+# without the entry no pass would find the row again.
+_ROWS_LEFT = f"""
+    SELECT request_id, sequence FROM feedback.request_log_rows
+    WHERE request_id IN ({_REQUESTS} AND journal.sequence < e.requests_before)
+"""
+JOURNAL = (
+    f"(trace_hash, kind, sequence) IN ({_entries('trace_hash, kind, journal.sequence', _EXPIRING)})"
+    f" AND NOT (kind = 'request' AND (id, sequence) IN ({_ROWS_LEFT}))"
+)
 
 COUNT_COMPLETED = f"SELECT count() FROM feedback.journal WHERE {_COMPLETED}"
 _SEQUENCE = "bitShiftRight(version, 16)"
