@@ -141,6 +141,7 @@ def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_sta
         # A second pass at the same time has emptied the list of the first while that was at the rows of requests.
         with clickhouse(place.clickhouse_url) as client:
             parameters = expiry._positions(client, place).parameters()
+            client.command(statements.NOTE_RECORDS, parameters=parameters)
             client.command(statements.NOTE_EXPIRING, parameters=parameters)
             expiry._delete(client, {"journal": statements.JOURNAL}, parameters, progress)
         assert seen(pipeline, gone) == {**NOTHING, "logs": [0]}
