@@ -50,7 +50,7 @@ def disks_of(data_dir: Path, engines: Iterable[str], export_dir: Path) -> list[D
 
 def shortage(free: int, folder: Path, little: int = LITTLE_BYTES, none: int = NONE_BYTES) -> str:
     """The warning about so many free bytes; empty where they are enough."""
-    left = f"{free / _MEGABYTE:,.0f} MB are left" if free else "no byte or no file is left"
+    left = f"{free / _MEGABYTE:,.0f} MB are left" if free >= 0 else "it takes no more files"
     if free < none:
         return f"the disk that holds {folder} is full ({left}): make room there."
     if free < little:
@@ -59,9 +59,9 @@ def shortage(free: int, folder: Path, little: int = LITTLE_BYTES, none: int = NO
 
 
 def free_bytes(folder: Path) -> int:
-    """How many bytes an ordinary user may still write to the disk of the folder; 0 where it takes no more files."""
+    """How many bytes an ordinary user may still write to the disk of the folder; -1 where it takes no more files."""
     found = os.statvfs(folder)
-    return 0 if found.f_files and not found.f_favail else found.f_bavail * found.f_frsize
+    return -1 if found.f_files and not found.f_favail else found.f_bavail * found.f_frsize
 
 
 def existing(folder: Path) -> Path:

@@ -70,6 +70,6 @@ def test_each_disk_is_watched_once_and_a_small_one_is_enough_for_logs(
 def test_a_disk_that_takes_no_more_files_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = os.statvfs(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*found[:7], 0, *found[8:])))
-    assert free_bytes(tmp_path) == 0
+    assert free_bytes(tmp_path) == -1
     assert Disk(tmp_path).is_full
-    assert "is full (no byte or no file is left)" in Disk(tmp_path).shortage
+    assert "is full (it takes no more files)" in Disk(tmp_path).shortage
