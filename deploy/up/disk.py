@@ -18,7 +18,7 @@ _SAY_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Disk:
+class WatchedDisk:
     """A disk by the folder that is on it, with the bytes below which it is nearly full, and full."""
 
     folder: Path
@@ -40,11 +40,11 @@ class Disk:
         return shortage(self.free, self.folder, self.little, self.none)
 
 
-def disks_of(data_dir: Path, engines: Iterable[str], export_dir: Path) -> list[Disk]:
+def disks_of(data_dir: Path, engines: Iterable[str], export_dir: Path) -> list[WatchedDisk]:
     """The disks below a data folder with these engines, each once."""
-    folders = [Disk(data_dir), *(Disk(data_dir / name) for name in engines)]
+    folders = [WatchedDisk(data_dir), *(WatchedDisk(data_dir / name) for name in engines)]
     # A small disk is enough for these, and stops nobody while it is not full.
-    folders += [Disk(each, LEAST_FOR_LOGS, LEAST_FOR_LOGS) for each in (data_dir / "logs", export_dir)]
+    folders += [WatchedDisk(each, LEAST_FOR_LOGS, LEAST_FOR_LOGS) for each in (data_dir / "logs", export_dir)]
     return list({existing(each.folder).stat().st_dev: each for each in reversed(folders)}.values())[::-1]
 
 
@@ -74,7 +74,7 @@ def is_on_a_disk(folder: Path) -> bool:
     return os.statvfs(folder).f_blocks > 0
 
 
-async def say_shortages(disks: Iterable[Disk], say: Callable[[str], None]) -> None:
+async def say_shortages(disks: Iterable[WatchedDisk], say: Callable[[str], None]) -> None:
     """Say, as long as this runs, which disks are short of space: at once when that changes, and then once a minute."""
     states = dict.fromkeys(disks, (0, 0.0))
     while True:

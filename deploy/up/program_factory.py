@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from deploy.up.disk import Disk
+from deploy.up.disk import WatchedDisk
 from deploy.up.health import Check
 from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
@@ -24,7 +24,7 @@ class ProgramFactory:
         stream_ports: StreamPorts,
         fail: Callable[[Exception], None],
         say: Callable[[str], None],
-        disks: Sequence[Disk],
+        disks: Sequence[WatchedDisk],
     ) -> None:
         self._setup, self._watch, self._stream_ports, self._disks = setup, watch, stream_ports, disks
         self._fail, self._say = fail, say

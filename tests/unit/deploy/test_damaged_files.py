@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.clickhouse_address import AddressFileError, keep_address
-from deploy.up.disk import LEAST_FOR_LOGS, Disk, disks_of, free_bytes
+from deploy.up.disk import LEAST_FOR_LOGS, WatchedDisk, disks_of, free_bytes
 from operations.broker_offsets import base_of_durable_log
 from operations.connections import CommandError
 from runtime.api_key_store import ApiKeyStore
@@ -52,7 +52,7 @@ def test_each_disk_is_watched_once_and_a_small_one_is_enough_for_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
-    assert disks_of(data, ["clickhouse", "kafka"], data / "exports") == [Disk(data)]
+    assert disks_of(data, ["clickhouse", "kafka"], data / "exports") == [WatchedDisk(data)]
     for name in ("clickhouse", "logs", "exports"):
         (data / name).mkdir(parents=True)
     of = {data / "clickhouse": 2, data / "logs": 3, data / "exports": 3}
@@ -63,13 +63,17 @@ def test_each_disk_is_watched_once_and_a_small_one_is_enough_for_logs(
         return os.stat_result((*found[:2], of.get(path, 1), *found[3:]))
 
     monkeypatch.setattr(Path, "stat", stat)
-    small = Disk(data / "logs", LEAST_FOR_LOGS, LEAST_FOR_LOGS)
-    assert disks_of(data, ["clickhouse"], data / "exports") == [Disk(data), Disk(data / "clickhouse"), small]
+    small = WatchedDisk(data / "logs", LEAST_FOR_LOGS, LEAST_FOR_LOGS)
+    assert disks_of(data, ["clickhouse"], data / "exports") == [
+        WatchedDisk(data),
+        WatchedDisk(data / "clickhouse"),
+        small,
+    ]
 
 
 def test_a_disk_that_takes_no_more_files_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = os.statvfs(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*found[:7], 0, *found[8:])))
     assert free_bytes(tmp_path) == -1
-    assert Disk(tmp_path).is_full
-    assert "is full (it takes no more files)" in Disk(tmp_path).shortage
+    assert WatchedDisk(tmp_path).is_full
+    assert "is full (it takes no more files)" in WatchedDisk(tmp_path).shortage
