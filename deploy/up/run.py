@@ -27,7 +27,7 @@ from deploy.up.checks import (
     require_embedded_clickhouse,
 )
 from deploy.up.options import Options, metrics_ports
-from deploy.up.setup import LOOPBACK
+from deploy.up.setup import LOOPBACK, Setup
 from deploy.up.system import System
 from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings
@@ -37,6 +37,7 @@ from query_api.settings import QuerySettings
 from runtime.addresses import without_password
 from runtime.settings_errors import SettingsError, load
 from runtime.up_addresses import API_ADDRESS_FILE, KAFKA_ADDRESS_FILE
+from schemas.api_keys import ApiKey
 from stream_workers.settings import RollupSettings, WorkerSettings
 
 __all__ = ["Options", "up"]
@@ -189,7 +190,7 @@ def _announce(system: System) -> None:
     # The password of the embedded ClickHouse is shown to its user; that of another ClickHouse is not.
     clickhouse = system.setup.clickhouse_url if system.clickhouse else without_password(system.setup.clickhouse_url)
     # Printed before the ready line, so that a reader who waits for that line has everything.
-    _say(_who_may_call(system))
+    _say(who_may_call(system.keys, system.setup))
     if system.gateway is not None:
         gateway = load(GatewaySettings)
         _say(f"calls to {gateway.address} pass to {gateway.places} and are logged.")
@@ -201,16 +202,17 @@ def _announce(system: System) -> None:
     )
 
 
-def _who_may_call(system: System) -> str:
-    keys = [key for key in system.keys if not key.reopened_at]
+def who_may_call(stored: list[ApiKey], setup: Setup) -> str:
+    """A sentence that says whether calls need a key, and how many of those that are stored are valid."""
+    keys = [key for key in stored if not key.reopened_at]
     if keys:
         count = len(active_keys(keys, datetime.now(UTC)))
         return f"{count} of {len(keys)} API keys {'is' if count == 1 else 'are'} valid; every call needs one."
-    if system.setup.requires_keys:
+    if setup.requires_keys:
         return "every call needs an API key, and there is none: make one with `feedback keys create`."
-    if system.setup.closed_mark.exists():
+    if setup.closed_mark.exists():
         return (
-            f"this API was closed by keys that are lost, as {system.setup.closed_mark} says, so every call needs one:"
+            f"this API was closed by keys that are lost, as {setup.closed_mark} says, so every call needs one:"
             " make one with `feedback keys create`, or let everybody in with `feedback keys open --yes`."
         )
     return (

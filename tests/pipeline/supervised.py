@@ -44,6 +44,7 @@ class Up:
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = data_dir.with_name(f"{data_dir.name}-output")
         self.errors = data_dir.with_name(f"{data_dir.name}-errors")
+        self.key = ""
 
     @property
     def where(self) -> list[str]:
@@ -94,7 +95,9 @@ class Up:
 
     def children(self) -> dict[int, str]:
         """Process ids of the supervised programs, and what each runs."""
-        return {pid: line for pid, line in processes() if parent(pid) == self.process.pid}
+        pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+        lines = {pid: command_line(pid) for pid in pids if parent(pid) == self.process.pid}
+        return {pid: line for pid, line in lines.items() if line}
 
     def child(self, words: str) -> int:
         """The process id of the program that runs this module or binary; 0 where there is none."""
@@ -102,11 +105,25 @@ class Up:
         (pid,) = [pid for pid, line in self.children().items() if named.search(line)] or [0]
         return pid
 
-    def post(self, trace: str) -> str:
-        body = {"trace_id": trace, "value": 5}
-        reply = requests.post(f"{self.url}/v1/feedback", json=body, timeout=30)
+    def post(self, trace: str, count: int = 1) -> str:
+        """Send so many feedbacks on this trace and insist on acceptance; the id of the first."""
+        body = [{"trace_id": trace, "value": 5}] * count
+        headers = {"x-portkey-api-key": self.key}
+        reply = requests.post(f"{self.url}/v1/feedback", json=body, headers=headers, timeout=30)
         assert reply.status_code == 200, reply.text
         return str(reply.json()["feedback_ids"][0])
+
+    def status(self, key: str = "") -> int:
+        """What a call with this key is answered; 0 where nobody answers."""
+        try:
+            headers, body = {"x-portkey-api-key": key}, {"trace_id": "status", "value": 1}
+            return requests.post(f"{self.url}/v1/feedback", json=body, headers=headers, timeout=30).status_code
+        except requests.RequestException:
+            return 0
+
+    def read_status(self, key: str = "") -> int:
+        """What a question with this key is answered."""
+        return requests.get(f"{self.url}/v1/feedback", headers={"x-portkey-api-key": key}, timeout=30).status_code
 
     def accepts(self, trace: str) -> bool:
         try:
@@ -140,12 +157,12 @@ def number(clickhouse_url: str, query: str) -> int:
         return int(answer)
 
 
-def processes() -> Iterator[tuple[int, str]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
+def command_line(pid: int) -> str:
+    """What a process runs; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
 
 
 def parent(pid: int) -> int:

@@ -55,13 +55,13 @@ def test_a_large_result_is_streamed_in_flat_memory(front: Front, form: str) -> N
     settings = {"max_block_size": 8192, "max_threads": 1, "output_format_parquet_parallel_encoding": 0}
     settings["output_format_parquet_row_group_size"] = 10_000
     query = f"SELECT number, randomString(1000) AS text FROM numbers({{rows:UInt64}}) FORMAT {form}"
-    front.ask(query, param_rows=100_000, **settings).read()
+    front.ask(query, param_rows=50_000, **settings).read()
     before = front.peak_megabytes()
-    answer = front.ask(query, param_rows=500_000, **settings)
+    answer = front.ask(query, param_rows=250_000, **settings)
     read = 0
     while piece := answer.read(1 << 20):
         read += len(piece)
-    assert read > 500_000_000
+    assert read > 250_000_000
     assert front.peak_megabytes() - before < 150
 
 
@@ -80,7 +80,7 @@ def test_a_streamed_answer_is_one_whole_file_in_the_format_asked_for(front: Fron
 def test_answers_that_are_streamed_side_by_side_are_each_whole(front: Front) -> None:
     whole = "".join(f"{number}\n" for number in range(1000)).encode()
     with ThreadPoolExecutor(4) as threads:
-        answers = threads.map(lambda _: front.ask("SELECT number FROM numbers(1000)").read(), range(600))
+        answers = threads.map(lambda _: front.ask("SELECT number FROM numbers(1000)").read(), range(300))
         assert all(answer == whole for answer in answers)
 
 

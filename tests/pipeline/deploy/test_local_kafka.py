@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.kafka import jars
 from deploy.kafka.broker import KafkaBroker, free_ports, prepare, wait_until_ready
 from deploy.kafka.jars import KafkaError, ensure_jars
+from tests.pipeline.engines import until
 
 runnable = shutil.which("java") is not None and shutil.which("mvn") is not None
 pytestmark = [
@@ -28,15 +31,6 @@ pytestmark = [
 ]
 
 PARTITION = TopicPartition("events", 0)
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """One running broker for the tests that leave it running."""
-    running = KafkaBroker(tmp_path_factory.mktemp("kafka"), deadline=180)
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
@@ -114,52 +108,89 @@ async def committed(bootstrap: str) -> int:
         return int(offset)
 
 
-async def test_an_idempotent_producer_and_a_consumer_group_work(broker: KafkaBroker) -> None:
-    await create_topic(broker.bootstrap, "events")
-    assert await produce(broker.bootstrap, [b"a", b"b", b"c"]) == [0, 1, 2]
-    assert await consume(broker.bootstrap, 2) == [b"a", b"b"]
-    assert await committed(broker.bootstrap) == 2
-    assert await consume(broker.bootstrap, 1) == [b"c"]
+@contextmanager
+def command(data_dir: Path, port: int, signals: dict[int, Any]) -> Iterator[subprocess.Popen[str]]:
+    """`python -m deploy.kafka`, which a shell has started with these signal handlers."""
+    argv = [sys.executable, "-m", "deploy.kafka", "--port", str(port), "--data-dir", str(data_dir)]
+
+    def handle() -> None:
+        for number, handler in signals.items():
+            signal.signal(number, handler)
+
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=handle) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
-async def test_records_and_committed_offsets_survive_kill_9_and_restarts_on_other_ports_and_on_the_same(
-    crashing: KafkaBroker,
-) -> None:
-    crashing.start()
-    await create_topic(crashing.bootstrap, "events")
-    await produce(crashing.bootstrap, [b"a", b"b", b"c"])
-    await consume(crashing.bootstrap, 2)
-    crashing.kill()
-
-    again = KafkaBroker(crashing.data_dir, deadline=180)
-    again.start()
-    try:
-        assert again.port != crashing.port
-        assert await committed(again.bootstrap) == 2
-        assert await produce(again.bootstrap, [b"d"]) == [3]
-        assert await consume(again.bootstrap, 2) == [b"c", b"d"]
-        before = again.bootstrap
-        again.stop()
-        assert again.why_ended() is not None
-        again.start()
-        assert (again.bootstrap, again.why_ended()) == (before, None), "a stopped broker starts at the same address"
-        assert await committed(again.bootstrap) == 4
-    finally:
-        again.stop()
+def nobody_listens_on(port: int) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
-def test_a_formatting_that_was_interrupted_is_done_again_and_what_kafka_itself_refuses_is_quoted(
+async def test_records_and_committed_offsets_survive_an_interrupted_formatting_kill_9_and_restarts_on_any_port(
     crashing: KafkaBroker,
 ) -> None:
     prepare(crashing.data_dir, *free_ports(2))
-    identity = crashing.data_dir / "log" / "meta.properties"
-    identity.unlink()
+    (crashing.data_dir / "log" / "meta.properties").unlink()
     crashing.start()
     assert crashing.why_ended() is None
+    await create_topic(crashing.bootstrap, "events")
+    assert await produce(crashing.bootstrap, [b"a", b"b", b"c"]) == [0, 1, 2]
+    assert await consume(crashing.bootstrap, 2) == [b"a", b"b"]
+    assert await committed(crashing.bootstrap) == 2
+    await a_second_is_refused_and_the_first_goes_on(crashing)
+    first = crashing.bootstrap
     crashing.kill()
+    assert crashing.why_ended() is not None
+
+    [port] = free_ports(1)
+    with command(crashing.data_dir, port, {}) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == f"Kafka ready on 127.0.0.1:{port}\n"
+        assert await committed(f"127.0.0.1:{port}") == 2
+        assert await produce(f"127.0.0.1:{port}", [b"d"]) == [3]
+        assert await consume(f"127.0.0.1:{port}", 2) == [b"c", b"d"]
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0
+    nobody_listens_on(port)
+
+    crashing.start()
+    assert (crashing.bootstrap, crashing.why_ended()) == (first, None), "it starts at the same address"
+    assert await committed(crashing.bootstrap) == 4
+    crashing.stop()
+    nobody_listens_on(crashing.port)
+    a_start_is_ended_by_ctrl_c(crashing.data_dir)
+    what_kafka_itself_refuses_is_quoted(crashing)
+
+
+async def a_second_is_refused_and_the_first_goes_on(broker: KafkaBroker) -> None:
+    configured = (broker.data_dir / "server.properties").read_text()
+    with pytest.raises(KafkaError, match=r"^Another Kafka is running on .*: stop it or choose another directory\.$"):
+        KafkaBroker(broker.data_dir).start()
+    assert (broker.data_dir / "server.properties").read_text() == configured
+    await wait_until_ready(broker.bootstrap, deadline=5)
+
+
+def a_start_is_ended_by_ctrl_c(data_dir: Path) -> None:
+    """Also that of a command in the background, for which a shell ignores SIGINT."""
+    [port] = free_ports(1)
+    log = data_dir / "broker.log"
+    log.unlink()
+    with command(data_dir, port, {signal.SIGINT: signal.SIG_IGN}) as running:
+        until(log.exists, "the JVM is started")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 0
+    nobody_listens_on(port)
+    assert (data_dir / "log" / ".lock").exists()
+
+
+def what_kafka_itself_refuses_is_quoted(broker: KafkaBroker) -> None:
+    identity = broker.data_dir / "log" / "meta.properties"
     identity.write_text(identity.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(KafkaError, match="Stored node id 7 doesn't match previous node id 1"):
-        crashing.start()
+        broker.start()
 
 
 def test_a_port_in_use_is_refused_before_anything_is_written(crashing: KafkaBroker) -> None:
@@ -168,14 +199,6 @@ def test_a_port_in_use_is_refused_before_anything_is_written(crashing: KafkaBrok
         with pytest.raises(KafkaError, match=f"^Port {crashing.port} on 127.0.0.1 is in use: [^.]*\\.$"):
             crashing.start()
     assert not crashing.data_dir.exists()
-
-
-async def test_a_second_broker_on_a_directory_is_refused_and_the_first_goes_on(broker: KafkaBroker) -> None:
-    configured = (broker.data_dir / "server.properties").read_text()
-    with pytest.raises(KafkaError, match=r"^Another Kafka is running on .*: stop it or choose another directory\.$"):
-        KafkaBroker(broker.data_dir).start()
-    assert (broker.data_dir / "server.properties").read_text() == configured
-    await wait_until_ready(broker.bootstrap, deadline=5)
 
 
 def test_a_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
@@ -228,40 +251,21 @@ def test_maven_runs_once_however_many_ask_and_again_after_a_failure_and_for_anot
     counted.mkdir()
     script(counted / "mvn", f'echo run >> {tmp_path}/runs\nexec {shutil.which("mvn")} "$@"')
     monkeypatch.setenv("PATH", f"{counted}{os.pathsep}{os.environ['PATH']}")
-    whole = own_target.read_text()
-    own_target.write_text("<project>")
-    failure = r"^Maven could not fetch Apache Kafka's jars: Non-readable POM .*<project>"
-    with pytest.raises(KafkaError, match=failure):
-        ensure_jars()
-
-    own_target.write_text(whole)
     with ThreadPoolExecutor(3) as threads:
         for asked in [threads.submit(ensure_jars) for _ in range(3)]:
             asked.result()
-    assert (tmp_path / "runs").read_text() == "run\n" * 2
+    assert (tmp_path / "runs").read_text() == "run\n"
     assert list(jars.LIBS.glob("kafka_2.13-4.*.jar"))
 
     (jars.LIBS / "kafka_2.13-3.0.0.jar").write_text("of an earlier version")
-    own_target.write_text(whole + "<!-- changed -->")
-    ensure_jars()
-    assert (tmp_path / "runs").read_text() == "run\n" * 3
-    assert len(list(jars.LIBS.glob("kafka_2.13-*.jar"))) == 1
-
-
-def test_the_command_says_when_it_is_ready_and_takes_kafka_down_with_it(tmp_path: Path) -> None:
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        [port] = free_ports(1)
-        argv = [sys.executable, "-m", "deploy.kafka", "--port", str(port), "--data-dir", str(tmp_path / "data")]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
-            assert running.stdout is not None
-            try:
-                assert running.stdout.readline() == f"Kafka ready on 127.0.0.1:{port}\n"
-                running.send_signal(stop)
-                assert running.wait(30) == 0, stop
-            finally:
-                running.kill()
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port))
+    own_target.write_text("<project>")
+    for runs in (2, 3):
+        with pytest.raises(
+            KafkaError, match=r"^Maven could not fetch Apache Kafka's jars: Non-readable POM .*<project>"
+        ):
+            ensure_jars()
+        assert (tmp_path / "runs").read_text() == "run\n" * runs
+        assert not list(jars.LIBS.glob("*.jar")), "Kafka does not start with jars of two versions"
 
 
 def test_the_command_says_in_one_line_why_it_cannot_start(tmp_path: Path) -> None:

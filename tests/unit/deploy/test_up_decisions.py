@@ -1,5 +1,6 @@
 """What `feedback up` decides without any engine: pauses, offset bases, what is left, which ports will not do."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from deploy.up.checks import CannotStartError, locked_folder, refuse_full_disk, 
 from deploy.up.disk import shortage
 from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
 from deploy.up.losses import AcknowledgedRecords
-from deploy.up.options import metrics_port, metrics_ports
+from deploy.up.options import Options, metrics_port, metrics_ports
+from deploy.up.run import who_may_call
+from deploy.up.setup import Setup
+from operations.api_keys.stored_keys import reopening_records
 from operations.broker_offsets import GAP, offset_base
 from runtime.kafka_offsets import records_left
 from runtime.restart_backoff import Restarts
+from schemas.api_keys import new_key
 from stream_workers.settings import WorkerSettings
 
 
@@ -77,6 +82,21 @@ def test_each_program_serves_metrics_on_a_port_of_its_own_where_any_does() -> No
     assert [metrics_port(given, number)["FEEDBACK_METRICS_PORT"] for number in range(3)] == ["9464", "9465", "9466"]
     for none in ({}, {"FEEDBACK_METRICS_PORT": "0"}, {"FEEDBACK_METRICS_PORT": "http"}):
         assert metrics_port(none, 1) == {}
+
+
+def test_whether_calls_need_a_key_is_said_by_those_that_no_opening_left_behind(tmp_path: Path) -> None:
+    options = Options(8787, 8123, 9092, tmp_path, workers=1, partitions=4, broker="embedded")
+    now = datetime.now(UTC)
+    (_, valid), (_, revoked) = (new_key("default", ["admin"], now) for _ in range(2))
+    keys = [valid, revoked.revoked(now)]
+    setup = Setup(options, {})
+    assert who_may_call(keys, setup) == "1 of 2 API keys is valid; every call needs one."
+    for none in ([], reopening_records(keys, now)):
+        assert who_may_call(none, setup).startswith("there is no API key, so the API is open to every program")
+        must = Setup(options, {"FEEDBACK_REQUIRE_KEYS": "true"})
+        assert who_may_call(none, must).startswith("every call needs an API key, and there is none")
+    setup.closed_mark.touch()
+    assert who_may_call([], setup).startswith("this API was closed by keys that are lost, as ")
 
 
 ALIVE, SILENT, UNREADY = Check(True), Check(False), Check(True, "Kafka has been asked for nothing for 61 s")
