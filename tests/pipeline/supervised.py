@@ -105,6 +105,10 @@ class Up:
         (pid,) = [pid for pid, line in self.children().items() if named.search(line)] or [0]
         return pid
 
+    def until_replaced(self, words: str, former: int) -> None:
+        """Return when another process than the former runs this module or binary."""
+        until(lambda: self.child(words) not in (0, former), f"{words} is another process")
+
     def post(self, trace: str, count: int = 1) -> str:
         """Send so many feedbacks on this trace and insist on acceptance; the id of the first."""
         body = [{"trace_id": trace, "value": 5}] * count

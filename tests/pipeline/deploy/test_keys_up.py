@@ -35,7 +35,7 @@ def kill_broker_and_edge(up: Up) -> None:
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
     for words, pid in killed.items():
-        until(lambda words=words, pid=pid: up.child(words) not in (0, pid), f"{words} is another process")
+        up.until_replaced(words, pid)
 
 
 def halt_worker(up: Up) -> None:

@@ -111,7 +111,7 @@ def test_a_command_in_the_same_folder_finds_the_address_by_itself(
 def test_a_program_that_is_killed_comes_back_and_feedback_is_stored(running: Up, words: str) -> None:
     killed = running.child(words)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: running.child(words) not in (0, killed), f"{words} runs again")
+    running.until_replaced(words, killed)
     trace = f"after {words}"
     until(lambda: running.accepts(trace), "feedback is accepted")
     until(lambda: running.stored(trace) >= 1, "feedback is stored")
@@ -128,7 +128,7 @@ def test_programs_that_are_frozen_are_told_and_replaced_and_the_broker_goes_on_w
     until(lambda: "clickhouse does not answer its health check" in running.errors.read_text(), "it is told", seconds=30)
     until(lambda: "it gets SIGCONT before it is ended" in running.errors.read_text(), "the broker is continued")
     for each, pid in frozen.items():
-        until(lambda each=each, pid=pid: running.child(each) not in (0, pid), f"{each} is another process")
+        running.until_replaced(each, pid)
         assert is_gone(pid)
     until(lambda: running.stored("held by the broker") == 1, "nothing was lost")
     assert running.child("tansu") == broker
@@ -148,8 +148,8 @@ def test_after_the_death_of_the_embedded_broker_losses_are_counted_the_base_is_h
     for trace in ("lost a", "lost b", "lost c"):
         running.post(trace)
     os.kill(broker, signal.SIGKILL)
-    until(lambda: running.child("tansu") not in (0, broker), "the broker runs again")
-    until(lambda: running.child("stream_workers") not in (0, worker), "a new worker runs")
+    running.until_replaced("tansu", broker)
+    running.until_replaced("stream_workers", worker)
     assert is_gone(worker)
     assert running.child("deploy.api") == edge
     assert int(environment_of(running.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > base

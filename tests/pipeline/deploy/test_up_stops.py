@@ -91,7 +91,7 @@ def test_apache_kafka_keeps_its_log_its_keys_and_its_base_through_restarts_and_a
     assert base.read_text() == "0\n"
     kafka, worker = mine.child("kafka.Kafka"), mine.child("stream_workers")
     os.kill(kafka, signal.SIGKILL)
-    until(lambda: mine.child("kafka.Kafka") not in (0, kafka), "Kafka runs again")
+    mine.until_replaced("kafka.Kafka", kafka)
     until(lambda: mine.accepts("afterwards"), "feedback is accepted")
     until(lambda: mine.stored("afterwards") >= 1, "feedback is stored")
     assert mine.child("stream_workers") == worker
