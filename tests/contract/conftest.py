@@ -46,8 +46,9 @@ def stored(pipeline: Pipeline) -> RowOf:
     """The row of a feedback id, as soon as there is one."""
 
     def row(feedback_id: str) -> Row:
-        until(lambda: pipeline.stored(feedback_id), f"feedback {feedback_id} is stored")
-        return pipeline.stored(feedback_id)
+        found: Row = {}
+        until(lambda: found.update(pipeline.stored(feedback_id)) or found, f"feedback {feedback_id} is stored")
+        return found
 
     return row
 
@@ -58,9 +59,10 @@ def logged(pipeline: Pipeline) -> RowOf:
 
     def row(request_id: str) -> Row:
         query = "SELECT * FROM feedback.request_logs WHERE request_id = {id:UUID}"
-        until(lambda: pipeline.sql(query, id=request_id), f"request {request_id} is stored")
-        (found,) = pipeline.sql(query, id=request_id)
-        return found
+        found: list[Row] = []
+        until(lambda: found.extend(pipeline.sql(query, id=request_id)) or found, f"request {request_id} is stored")
+        (one,) = found
+        return one
 
     return row
 

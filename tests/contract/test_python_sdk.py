@@ -25,41 +25,36 @@ def portkey(pipeline: Pipeline) -> Portkey:
     return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
 
 
-@pytest.mark.parametrize(
-    ("sent", "value", "weight", "metadata"),
-    [
-        pytest.param({"value": 5}, 5, "1", {}, id="value alone"),
-        pytest.param({"value": 0}, 0, "1", {}, id="thumbs down"),
-        pytest.param({"value": "7"}, 7, "1", {}, id="value as a numeric string"),
-        pytest.param({"value": -10, "weight": 0}, -10, "0", {}, id="lowest"),
-        pytest.param({"value": 10, "weight": 1}, 10, "1", {}, id="highest"),
-        pytest.param({"value": 1, "weight": 0.123456789}, 1, "0.123456789", {}, id="fine weight"),
-        pytest.param({"value": 1, "weight": "0.25"}, 1, "0.25", {}, id="weight as a numeric string"),
-        pytest.param({"value": 1, "weight": None}, 1, "1", {}, id="weight None"),
-        pytest.param({"value": 1, "metadata": None}, 1, "1", {}, id="metadata None"),
-        pytest.param({"value": 1, "metadata": {}}, 1, "1", {}, id="metadata empty"),
-        pytest.param({"value": -3, "weight": 0.5, "metadata": SPECIALS}, -3, "0.5", SPECIALS, id="special fields"),
-        pytest.param({"value": 1, "metadata": json.dumps(SPECIALS)}, 1, "1", SPECIALS, id="metadata as a JSON string"),
-        pytest.param({"value": 1, "metadata": FREE_TEXT}, 1, "1", FREE_TEXT, id="metadata long and nested"),
-    ],
-)
-def test_what_create_sends_is_stored(
-    portkey: Portkey,
-    stored: RowOf,
-    trace: str,
-    sent: dict[str, Any],
-    value: int,
-    weight: str,
-    metadata: dict[str, Any],
-) -> None:
-    reply = portkey.feedback.create(trace_id=trace, **sent)
-    assert (reply.status, reply.message) == ("success", "Feedback successfully saved")
-    (feedback_id,) = reply.feedback_ids or []
-    row = stored(feedback_id)
-    assert (row["trace_id"], row["value"], row["weight"]) == (trace, value, Decimal(weight))
-    assert json.loads(row["metadata"]) == metadata
-    for special in SPECIALS:
-        assert row[special] == metadata.get(special, "")
+CREATES: dict[str, tuple[dict[str, Any], int, str, dict[str, Any]]] = {
+    "value alone": ({"value": 5}, 5, "1", {}),
+    "thumbs down": ({"value": 0}, 0, "1", {}),
+    "value as a numeric string": ({"value": "7"}, 7, "1", {}),
+    "lowest": ({"value": -10, "weight": 0}, -10, "0", {}),
+    "highest": ({"value": 10, "weight": 1}, 10, "1", {}),
+    "fine weight": ({"value": 1, "weight": 0.123456789}, 1, "0.123456789", {}),
+    "weight as a numeric string": ({"value": 1, "weight": "0.25"}, 1, "0.25", {}),
+    "weight None": ({"value": 1, "weight": None}, 1, "1", {}),
+    "metadata None": ({"value": 1, "metadata": None}, 1, "1", {}),
+    "metadata empty": ({"value": 1, "metadata": {}}, 1, "1", {}),
+    "special fields": ({"value": -3, "weight": 0.5, "metadata": SPECIALS}, -3, "0.5", SPECIALS),
+    "metadata as a JSON string": ({"value": 1, "metadata": json.dumps(SPECIALS)}, 1, "1", SPECIALS),
+    "metadata long and nested": ({"value": 1, "metadata": FREE_TEXT}, 1, "1", FREE_TEXT),
+}
+"""What is sent, and the value, the weight and the metadata that are stored."""
+
+
+def test_what_create_sends_is_stored(portkey: Portkey, stored: RowOf, trace: str) -> None:
+    ids = {}
+    for name, (sent, *_) in CREATES.items():
+        reply = portkey.feedback.create(trace_id=f"{trace} {name}", **sent)
+        assert (reply.status, reply.message) == ("success", "Feedback successfully saved")
+        (ids[name],) = reply.feedback_ids or []
+    for name, (_, value, weight, metadata) in CREATES.items():
+        row = stored(ids[name])
+        assert (row["trace_id"], row["value"], row["weight"]) == (f"{trace} {name}", value, Decimal(weight))
+        assert json.loads(row["metadata"]) == metadata, name
+        for special in SPECIALS:
+            assert row[special] == metadata.get(special, ""), name
 
 
 def test_bulk_create_answers_ids_in_order(portkey: Portkey, stored: RowOf, trace: str) -> None:
@@ -210,32 +205,25 @@ def test_a_refused_create_is_a_typed_error_that_names_the_field(
     assert refused.value.status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("options", "path"),
-    [
-        pytest.param({}, "/v1", id="no key"),
-        pytest.param({"api_key": "any"}, "/v1/", id="slash at the end"),
-        pytest.param({"Authorization": "any"}, "/v1", id="bearer token"),
-        pytest.param(
-            {"api_key": "any", "trace_id": "another", "metadata": {"_user": "other"}}, "/v1", id="traced client"
-        ),
-    ],
-)
-def test_every_way_to_point_the_client_here_stores_feedback(
-    pipeline: Pipeline, stored: RowOf, trace: str, options: dict[str, Any], path: str
-) -> None:
-    portkey = Portkey(base_url=pipeline.url + path, **options)
-    reply = portkey.feedback.create(trace_id=trace, value=1)
-    row = stored((reply.feedback_ids or [])[0])
-    assert (row["trace_id"], row["value"], row["_user"]) == (trace, 1, "")
-
-
-def test_the_trace_id_of_the_client_serves_where_the_call_has_none(
-    pipeline: Pipeline, stored: RowOf, trace: str
-) -> None:
-    portkey = Portkey(api_key="any", base_url=f"{pipeline.url}/v1", trace_id=trace)
-    reply = portkey.feedback.create(value=1)
-    assert stored((reply.feedback_ids or [])[0])["trace_id"] == trace
+def test_every_way_to_point_the_client_here_stores_feedback(pipeline: Pipeline, stored: RowOf, trace: str) -> None:
+    traced = {"api_key": "any", "trace_id": "another", "metadata": {"_user": "other"}}
+    ways: list[tuple[dict[str, Any], str]] = [
+        ({}, "/v1"),
+        ({"api_key": "any"}, "/v1/"),
+        ({"Authorization": "any"}, "/v1"),
+        (traced, "/v1"),
+    ]
+    ids: list[str] = []
+    for options, path in ways:
+        portkey = Portkey(base_url=pipeline.url + path, **options)
+        ids += portkey.feedback.create(trace_id=trace, value=1).feedback_ids or []
+    assert len(ids) == len(ways)
+    # The trace id of the client serves where the call has none.
+    ids += (
+        Portkey(base_url=f"{pipeline.url}/v1", api_key="any", trace_id=trace).feedback.create(value=1).feedback_ids
+        or []
+    )
+    assert [(row["trace_id"], row["value"], row["_user"]) for row in map(stored, ids)] == [(trace, 1, "")] * 5
 
 
 def test_a_client_with_neither_key_nor_address_looks_where_the_edge_listens_by_default() -> None:

@@ -137,38 +137,44 @@ def test_programs_that_are_frozen_are_told_and_replaced_and_the_broker_goes_on_w
     assert "was ended (it has answered no health check for" in running.errors.read_text()
 
 
-def test_after_the_death_of_the_embedded_broker_losses_are_counted_the_base_is_higher_and_what_it_held_can_be_edited(
+def kill_broker(running: Up) -> None:
+    """Return when the next one has topics and the edge writes to them."""
+    broker = running.child("tansu")
+    os.kill(broker, signal.SIGKILL)
+    running.until_replaced("tansu", broker)
+    until(running.is_ready, "the edge is ready again")
+
+
+def test_the_embedded_brokers_next_log_has_a_higher_base_and_former_feedback_can_be_edited_and_what_died_is_counted(
     running: Up, capsys: pytest.CaptureFixture[str]
 ) -> None:
     identity = running.post("edited later")
     until(lambda: running.stored("edited later") == 1, "feedback is stored")
-    broker, worker, edge = running.child("tansu"), running.child("stream_workers"), running.child("deploy.api")
+    worker, edge = running.child("stream_workers"), running.child("deploy.api")
     base = int(environment_of(worker)["FEEDBACK_OFFSET_BASE"])
-    os.kill(worker, signal.SIGSTOP)
-    for trace in ("lost a", "lost b", "lost c"):
-        running.post(trace)
-    os.kill(broker, signal.SIGKILL)
-    running.until_replaced("tansu", broker)
+    kill_broker(running)
     running.until_replaced("stream_workers", worker)
     assert is_gone(worker)
     assert running.child("deploy.api") == edge
-    assert int(environment_of(running.child("stream_workers"))["FEEDBACK_OFFSET_BASE"]) > base
-    until(running.is_ready, "the edge is ready again")
-    said = "3 accepted records died with the broker before a worker had stored them, and are lost"
-    assert said in running.errors.read_text()
-    assert cli.main(["audit", *running.where]) == 1
-    told = capsys.readouterr().out
-    assert sum(map(int, re.findall(r": (\d+) records were gone from Kafka before a worker read them", told))) == 3
-    assert cli.main(["audit", *running.where, "--acknowledge"]) == 0
-
-    running.post("after the broker")
-    until(lambda: running.stored("after the broker") == 1, "feedback is stored")
-    # Had the edge asked tansu for a topic in between, it would be one with other partitions.
-    assert "partitions" not in running.errors.read_text()
+    worker = running.child("stream_workers")
+    assert int(environment_of(worker)["FEEDBACK_OFFSET_BASE"]) > base
     edit = requests.put(f"{running.url}/v1/feedback/{identity}", json={"value": -7}, timeout=30)
     assert edit.status_code == 200, edit.text
     value = "SELECT value FROM feedback.feedback WHERE trace_id = 'edited later'"
     until(lambda: number(running.clickhouse_url, value) == -7, "the edit shows")
+    # Had the edge asked tansu for a topic in between, it would be one with other partitions.
+    assert "partitions" not in running.errors.read_text()
+
+    os.kill(worker, signal.SIGSTOP)
+    for trace in ("lost a", "lost b", "lost c"):
+        running.post(trace)
+    kill_broker(running)
+    said = "3 accepted records died with the broker before a worker had stored them, and are lost"
+    until(lambda: said in running.errors.read_text(), "it is told")
+    assert cli.main(["audit", *running.where]) == 1
+    told = capsys.readouterr().out
+    assert sum(map(int, re.findall(r": (\d+) records were gone from Kafka before a worker read them", told))) == 3
+    assert cli.main(["audit", *running.where, "--acknowledge"]) == 0
 
 
 def test_a_second_one_on_the_same_folder_is_refused(running: Up, up: Starter) -> None:

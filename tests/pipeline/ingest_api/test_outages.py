@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +25,23 @@ from tests.pipeline.ingest_api.edge_fixtures import Broker, Edge, failed, feedba
 ONE = {"trace_id": "t", "value": 1}
 
 
-def test_posts_fail_soon_while_the_broker_is_dead_and_succeed_after_it_is_back(broker: Broker, edge: Edge) -> None:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Edge]]:
+    """A broker and an edge that several tests share, each leaving them ready."""
+    folder = tmp_path_factory.mktemp("shared")
+    broker = Broker(folder)
+    settings = {"FEEDBACK_MAX_IN_FLIGHT_BYTES": "1000000", "FEEDBACK_PRODUCE_TIMEOUT_S": "2"}
+    edge = Edge(folder, broker.bootstrap, **settings)
+    try:
+        edge.until_ready()
+        yield broker, edge
+    finally:
+        edge.kill()
+        broker.kill()
+
+
+def test_posts_fail_soon_while_the_broker_is_dead_and_succeed_after_it_is_back(shared: tuple[Broker, Edge]) -> None:
+    broker, edge = shared
     edge.saved(ONE)
     broker.kill()
     for reply, seconds in edge.together(*[ONE] * 5):
@@ -40,7 +57,8 @@ def test_posts_fail_soon_while_the_broker_is_dead_and_succeed_after_it_is_back(b
     assert set(feedback_ids(records)) == set(ids)
 
 
-def test_a_broker_that_hangs_gives_a_503_in_time_that_asks_not_to_repeat(broker: Broker, edge: Edge) -> None:
+def test_a_broker_that_hangs_gives_a_503_in_time_that_asks_not_to_repeat(shared: tuple[Broker, Edge]) -> None:
+    broker, edge = shared
     edge.saved(ONE)
     with broker.frozen():
         ((reply, seconds),) = edge.together(ONE)
@@ -88,30 +106,27 @@ def test_an_edge_that_was_frozen_while_it_read_its_keys_goes_on_reading_them(bro
         edge.kill()
 
 
-def test_what_is_in_flight_is_bounded(broker: Broker, tmp_path: Path) -> None:
-    edge = Edge(tmp_path, broker.bootstrap, FEEDBACK_MAX_IN_FLIGHT_BYTES="1000000", FEEDBACK_PRODUCE_TIMEOUT_S="2")
-    try:
-        edge.until_ready()
-        edge.saved(ONE)
-        big = {"request": {"body": "x" * 400_000}, "response": {}}
-        with broker.frozen():
-            replies = edge.together(*[big] * 6, path="/v1/logs")
-            until_told(edge, "did not acknowledge")
-        turned_away = [seconds for reply, seconds in replies if "already wait" in failed(reply, 503, "AB04")["message"]]
-        assert len(turned_away) == 4
-        assert max(turned_away) < 1.5
-        edge.until_ready()
-        edge.saved(big, "/v1/logs")
-    finally:
-        edge.kill()
+def test_what_is_in_flight_is_bounded(shared: tuple[Broker, Edge]) -> None:
+    broker, edge = shared
+    edge.saved(ONE)
+    big = {"request": {"body": "x" * 400_000}, "response": {}}
+    with broker.frozen():
+        replies = edge.together(*[big] * 6, path="/v1/logs")
+        until_told(edge, "did not acknowledge")
+    turned_away = [seconds for reply, seconds in replies if "already wait" in failed(reply, 503, "AB04")["message"]]
+    assert len(turned_away) == 4
+    assert max(turned_away) < 1.5
+    edge.until_ready()
+    edge.saved(big, "/v1/logs")
 
 
-def test_an_edge_starts_while_kafka_is_away_and_finds_it_later(tmp_path: Path) -> None:
+def test_an_edge_starts_while_kafka_is_away_and_finds_it_later_and_tells_its_address(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     broker.kill()
     edge = Edge(tmp_path, broker.bootstrap)
     try:
         edge.until_listening()
+        tells_its_address(edge, "127.0.0.1", warned=False)
         assert broker.bootstrap in failed(edge.get("/readyz"), 503, "AB04")["message"]
         assert "retry-after" in edge.post("/v1/feedback", ONE).headers
         assert failed(edge.post("/v1/logs", ONE), 503, "AB04")["message"], "nobody can be told from anybody yet"
@@ -240,15 +255,18 @@ def test_faulty_settings_are_told_one_a_line_and_end_the_start(tmp_path: Path) -
     assert second.startswith("FEEDBACK_KAFKA_BOOTSTRAP must ")
 
 
-@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
-def test_the_start_tells_the_address_and_warns_of_an_open_one(tmp_path: Path, host: str, warned: bool) -> None:
-    edge = Edge(tmp_path, "127.0.0.1:1", FEEDBACK_HOST=host)
+def test_the_start_warns_of_an_open_address(tmp_path: Path) -> None:
+    edge = Edge(tmp_path, "127.0.0.1:1", FEEDBACK_HOST="0.0.0.0")
     try:
         edge.until_listening()
-        told = edge.log.read_text()
-        assert f"http://{host}:{edge.port}" in told
-        assert "open until the first API key is made" in told
-        assert ("0.0.0.0 is not a loopback address" in told) is warned
-        assert "Traceback" not in told
+        tells_its_address(edge, "0.0.0.0", warned=True)
     finally:
         assert edge.stop() == 0
+
+
+def tells_its_address(edge: Edge, host: str, *, warned: bool) -> None:
+    told = edge.log.read_text()
+    assert f"http://{host}:{edge.port}" in told
+    assert "open until the first API key is made" in told
+    assert ("0.0.0.0 is not a loopback address" in told) is warned
+    assert "Traceback" not in told
