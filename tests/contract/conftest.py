@@ -1,5 +1,7 @@
 """One edge, one worker and the embedded engines for all contract tests, and ways to wait for what a client sent."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Pipelines
-from tests.pipeline.engines import until
+from tests.pipeline.engines import REPOSITORY, until
 from tests.pipeline.running import Pipeline
 
 PACKAGE = Path(__file__).parent / "node"
@@ -35,10 +37,29 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("node") / "contract"
     shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    run = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr
+    (folder / "node_modules").symlink_to(_packages())
     return folder
+
+
+def _packages() -> Path:
+    """Where npm has installed the packages of the lock file, once for all test processes. It is named after that."""
+    lock = PACKAGE / "package-lock.json"
+    kept = REPOSITORY / ".pytest_cache" / "node"
+    kept.mkdir(parents=True, exist_ok=True)
+    folder = kept / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    with (kept / "lock").open("w") as one_process:
+        fcntl.flock(one_process, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = kept / "draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            for file in (lock, PACKAGE / "package.json"):
+                shutil.copy(file, draft)
+            install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            run = subprocess.run(install, cwd=draft, capture_output=True, text=True, timeout=300)
+            assert run.returncode == 0, run.stderr
+            draft.rename(folder)
+    return folder / "node_modules"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Portkey's Node SDK, unmodified, by base URL alone. Installed from its lock file into a temporary folder."""
+"""Portkey's Node SDK, unmodified, by base URL alone. Installed from its lock file."""
 
 import json
 import select

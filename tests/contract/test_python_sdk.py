@@ -20,7 +20,7 @@ SPECIALS = {"_user": "fef653", "_organisation": "o9876", "_prompt": "test_prompt
 FREE_TEXT = {"text": "ü" * 300, "nested": {"list": [1, 2.5, None, True], "object": {"deep": "er"}}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def portkey(pipeline: Pipeline) -> Portkey:
     return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
 
