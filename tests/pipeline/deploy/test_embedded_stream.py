@@ -80,7 +80,7 @@ def test_a_streamed_answer_is_one_whole_file_in_the_format_asked_for(front: Fron
 def test_answers_that_are_streamed_side_by_side_are_each_whole(front: Front) -> None:
     whole = "".join(f"{number}\n" for number in range(1000)).encode()
     with ThreadPoolExecutor(4) as threads:
-        answers = threads.map(lambda _: front.ask("SELECT number FROM numbers(1000)").read(), range(300))
+        answers = threads.map(lambda _: front.ask("SELECT number FROM numbers(1000)").read(), range(600))
         assert all(answer == whole for answer in answers)
 
 
