@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.kafka.broker import free_ports
 from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.topics import INPUTS
+from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.engines import Engines, Process, answers, until
 
 Numbers = defaultdict[tuple[str, ...], float]
@@ -34,6 +35,14 @@ def scraped(url: str) -> Numbers:
         for sample in family.samples:
             found[sample.name, *sample.labels.values()] = sample.value
     return found
+
+
+async def roll_up(clickhouse_url: str) -> None:
+    """Compute the rollups of all hours, as the rollup program does."""
+    client = await clickhouse_connect.get_async_client(dsn=clickhouse_url, autogenerate_session_id=False)
+    hours = await client.query("SELECT DISTINCT workspace::String, toUInt32(hour) FROM feedback.feedback_hour_rows")
+    await compute(client, [Hour(*row) for row in hours.result_rows])
+    await client.close()
 
 
 class Pipeline:

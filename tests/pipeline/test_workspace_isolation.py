@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-import clickhouse_connect
 import pytest
 import requests
 from aiokafka import AIOKafkaProducer
@@ -31,10 +30,9 @@ from schemas.events import FeedbackCreated
 from schemas.ids import new_id, partition_of, trace_hash_of, trace_key
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
-from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.engines import PARTITIONS, embedded, until
 from tests.pipeline.ingest_api.edge_fixtures import failed
-from tests.pipeline.running import Pipeline
+from tests.pipeline.running import Pipeline, roll_up
 from tests.pipeline.workspace_isolation import (
     ADMIN,
     ADMIN_LISTS,
@@ -134,7 +132,7 @@ class Isolated(Pipeline):
             body = {"value": own.value, "metadata": own.metadata | {"edit": own.mark}} if method == "PUT" else None
             self.must(own.key, method, f"/v1/feedback/{identity}", body)
         self.settle()
-        asyncio.run(self.compute_rollups())
+        asyncio.run(roll_up(self.engines.clickhouse))
         for kind, form in (("logs", "jsonl"), ("feedback", "csv"), ("logs", "parquet")):
             order = {"kind": kind, "format": form, "description": own.mark}
             own.exports.append(self.must(own.key, "POST", EXPORTS, order)["id"])
@@ -161,12 +159,6 @@ class Isolated(Pipeline):
                 own.feedback.append(identity)
         finally:
             await producer.stop()
-
-    async def compute_rollups(self) -> None:
-        hours = self.sql("SELECT DISTINCT workspace, toUInt32(hour) AS start FROM feedback.feedback_hour_rows")
-        client = await clickhouse_connect.get_async_client(dsn=self.engines.clickhouse, autogenerate_session_id=False)
-        await compute(client, [Hour(**row) for row in hours])
-        await client.close()
 
     def answers_to(self, own: Workspace, *, filtered: bool = True) -> dict[Question, Comparable]:
         return {

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from fastapi.routing import iter_route_contexts
@@ -191,7 +192,7 @@ class Workspace:
 
 
 def two_workspaces() -> tuple[Workspace, Workspace]:
-    alpha = Workspace("alphaworks", "alphamark", 9, 0.75, 418, 88.5, 7777, 3, ("joined", "mute"),
+    alpha = Workspace("alphaworks", "alphamark", 9, 0.75, 418, 88.5, 7777, 2, ("joined", "mute"),
                       ("joined", "pending", "quiet", "alphatrace"))  # fmt: skip
     beta = Workspace("betaworks", "betamark", 2, 0.5, 200, 0.25, 11, 1, ("joined", "quiet"),
                      ("joined", "pending", "mute"))  # fmt: skip
@@ -227,7 +228,9 @@ FILTERS: list[Json] = [
     {"metadata": json.dumps({"of_request": "alphamark"})},
     {"metadata": json.dumps({"alphaworks-only": "alphamark"})},
 ]
-DRAWN = [{}, *random.sample(FILTERS[1:], min(tries(8), len(FILTERS) - 1))]
+DRAWN = [{}, *random.sample(FILTERS[1:], min(tries(3), len(FILTERS) - 1))]
+GROUPED_BY = ("user", "ai_model", "metadata.note", "metadata.of_request")
+DRAWN_FIELD = random.choice(GROUPED_BY)
 """Those of this run."""
 
 
@@ -241,11 +244,12 @@ class Question(NamedTuple):
 
 
 def questions(own: Workspace, *, filtered: bool = True) -> Iterator[Question]:
-    """Everything that a workspace may ask about itself: every route, and with filters where rows are read anew."""
+    """Everything that a workspace may ask about itself: every route in each way, and with filters where rows are read
+    anew; without `filtered` every route in one way."""
     for route in LISTS:
         for number, filters in enumerate(DRAWN if filtered and route.path in WITH_ALL_FILTERS else DRAWN[:1]):
-            for key in KEYS[: 1 if number else len(KEYS)] if "{key}" in route.path else [""]:
-                for params in _variants(route.path, filters):
+            for key in KEYS[: 1 if number or not filtered else len(KEYS)] if "{key}" in route.path else [""]:
+                for params in islice(_variants(route.path, filters), None if filtered else 1):
                     yield Question(route, route.path.replace("{key}", key), json.dumps(params))
     yield from (Question(route, route.path, "{}") for route in ADMIN_LISTS)
     named = {"feedback_id": own.feedback, "log_id": own.logs, "trace_id": TRACES, "export_id": own.exports}
@@ -260,7 +264,7 @@ def _variants(path: str, filters: Json) -> Iterator[Json]:
         baseline = {f"baseline_{name}": value for name, value in (filters or {"user": "x"}).items()}
         yield TIMES | {"user": "isolated-user"} | baseline
     elif path == f"{GROUPS}/feedback":
-        for field in ("user", "ai_model", "metadata.note", "metadata.of_request"):
+        for field in [DRAWN_FIELD] if filters else GROUPED_BY:
             yield filters | TIMES | {"by": field}
     elif path.startswith("/v1/analytics"):
         yield filters | TIMES

@@ -3,6 +3,7 @@
 `schema_0028.sql` is what these migrations left, frozen from the last version that had them.
 """
 
+import asyncio
 import re
 import uuid
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from deploy import cli
 from operations.carry_schema import OLD, OldTablesError
 from operations.migrate import migrate, migrations, statements
 from tests.pipeline.engines import Engines, embedded, until
-from tests.pipeline.running import Pipeline
+from tests.pipeline.running import Pipeline, roll_up
 
 FROZEN = Path(__file__).with_name("schema_0028.sql")
 FILES = [each.version for each in migrations()]
@@ -154,8 +155,9 @@ def test_what_old_tables_hold_is_read_and_written_on(engines: Engines, client: C
         for trace in traces[:20]:
             pipeline.request(trace, "model-a")
         requests.delete(f"{pipeline.url}/v1/feedback/{ids[5]}", timeout=30).raise_for_status()
-        with pipeline.rollup():
-            until(lambda: pipeline.is_settled() and is_rolled_up(client), "all is stored and rolled up")
+        until(pipeline.is_settled, "all is stored")
+        asyncio.run(roll_up(engines.clickhouse))
+        assert is_rolled_up(client)
         pipeline.workers[0].stop()
         record(client, FILES, is_undone=True)  # now it is what the old version would have left
         for table in ("feedback_rows", "feedback_hour_rows", "journal", "request_log_rows"):
@@ -172,8 +174,9 @@ def test_what_old_tables_hold_is_read_and_written_on(engines: Engines, client: C
         requests.delete(f"{pipeline.url}/v1/feedback/{ids[2]}", timeout=30).raise_for_status()
         pipeline.request(traces[25], "model-late")
         new = pipeline.feedback(traces[0], 9, 0.25)
-        with pipeline.rollup():
-            until(lambda: pipeline.is_settled() and is_rolled_up(client), "all is stored and rolled up again")
+        until(pipeline.is_settled, "all is stored")
+        asyncio.run(roll_up(engines.clickhouse))
+        assert is_rolled_up(client)
         assert pipeline.stored(ids[1])["value"] == -7
         assert pipeline.stored(ids[2]) == {}
         assert pipeline.stored(ids[25])["models"] == ["model-late"]

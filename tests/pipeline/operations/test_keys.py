@@ -14,6 +14,7 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy import cli
+from deploy.embedded.broker import wait_until_ready
 from operations.api_keys.stored_keys import publish, reopening_records, store, stored_keys
 from schemas.api_keys import new_key
 from schemas.topics import API_KEYS, TOPICS
@@ -240,16 +241,14 @@ def test_an_edge_that_starts_later_knows_all_keys_before_it_serves(
         late.kill()
 
 
-def test_an_edge_that_must_have_keys_is_closed_from_the_start(tmp_path: Path) -> None:
-    with embedded(tmp_path) as engines:
-        engines.prepare()
-        edge = Edge(tmp_path, engines.kafka, FEEDBACK_REQUIRE_KEYS="true", FEEDBACK_HOST="0.0.0.0")
-        try:
-            edge.until_ready()
-            failed(edge.post("/v1/feedback", ONE), 401, "AB05")
-            assert "is not a loopback address" not in edge.log.read_text()
-        finally:
-            edge.kill()
+def test_an_edge_that_must_have_keys_is_closed_from_the_start(broker: Broker, tmp_path: Path) -> None:
+    edge = Edge(tmp_path, broker.bootstrap, FEEDBACK_REQUIRE_KEYS="true", FEEDBACK_HOST="0.0.0.0")
+    try:
+        edge.until_ready()
+        failed(edge.post("/v1/feedback", ONE), 401, "AB05")
+        assert "is not a loopback address" not in edge.log.read_text()
+    finally:
+        edge.kill()
 
 
 def test_an_edge_alone_stays_closed_on_a_topic_that_was_emptied(broker: Broker, tmp_path: Path) -> None:
@@ -273,28 +272,29 @@ def test_an_edge_alone_stays_closed_on_a_topic_that_was_emptied(broker: Broker, 
         edge.kill()
 
 
-def test_an_edge_without_the_topic_of_keys_says_so_and_lets_in_nobody(tmp_path: Path) -> None:
-    with embedded(tmp_path) as engines:
+def test_an_edge_without_the_topic_of_keys_says_so_and_lets_in_nobody(broker: Broker, tmp_path: Path) -> None:
+    async def all_others() -> None:
+        from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-        async def all_others() -> None:
-            from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+        await wait_until_ready(broker.bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        await admin.start()
+        await admin.create_topics([NewTopic(each.name, 4, 1) for each in TOPICS if each.name != API_KEYS])
+        await admin.close()
 
-            admin = AIOKafkaAdminClient(bootstrap_servers=engines.kafka)
-            await admin.start()
-            await admin.create_topics([NewTopic(each.name, 4, 1) for each in TOPICS if each.name != API_KEYS])
-            await admin.close()
-
-        asyncio.run(all_others())
-        edge = Edge(tmp_path, engines.kafka)
-        try:
-            edge.until_listening()
-            until(lambda: API_KEYS in edge.get("/readyz").text, "readyz says why")
-            assert API_KEYS in failed(edge.post("/v1/feedback", ONE), 503, "AB04")["message"]
-            engines.prepare()  # makes the topic that was missing
-            edge.until_ready()
-            edge.saved(ONE)
-        finally:
-            edge.kill()
+    broker.kill()
+    broker.start()  # without any topic: it keeps nothing
+    asyncio.run(all_others())
+    edge = Edge(tmp_path, broker.bootstrap)
+    try:
+        edge.until_listening()
+        until(lambda: API_KEYS in edge.get("/readyz").text, "readyz says why")
+        assert API_KEYS in failed(edge.post("/v1/feedback", ONE), 503, "AB04")["message"]
+        broker.create_topics()
+        edge.until_ready()
+        edge.saved(ONE)
+    finally:
+        edge.kill()
 
 
 async def _whole_topic(bootstrap: str, topic: str) -> list[Any]:

@@ -108,7 +108,7 @@ def test_the_migrations_that_ship_go_up_down_and_up(url: str, client: Client) ->
     migrate(url)
     after_up = tables(client)
     assert "journal" in after_up
-    for version in [*(each.version for each in reversed(migrations()[:-1])), 0]:
+    for version in (migrations()[-2].version, 0):
         command = ["migrate", "--to", str(version), "--yes", "--without-kafka", "--clickhouse-url", url]
         assert cli.main(command) == 0, version
     assert tables(client) == {}

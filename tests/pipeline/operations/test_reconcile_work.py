@@ -44,8 +44,8 @@ def as_records(topic: str, events: list[dict[str, Any]], first: int) -> list[Con
 
 
 def test_twice_the_rows_are_twice_the_work(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "ENTRIES_AT_ONCE", 150)
-    monkeypatch.setattr(bucket_ranges, "ROWS_AT_ONCE", 150)
+    monkeypatch.setattr(snapshot, "ENTRIES_AT_ONCE", 600)
+    monkeypatch.setattr(bucket_ranges, "ROWS_AT_ONCE", 300)
 
     def read(client: Client, first: int, end: int) -> int:
         store(client, first, end)

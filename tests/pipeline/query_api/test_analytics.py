@@ -68,7 +68,7 @@ def filters_between(given: dict[str, str], since: datetime, until: datetime) -> 
     return filters_in({**given, **times}, "default")
 
 
-@settings(max_examples=tries(30), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(15), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(OF_ROLLUPS) | some_of(ALL),
     times=RANGES,
@@ -100,7 +100,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     assert sums(chosen) == expected
 
 
-@settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(given=some_of(ALL, 3), times=RANGES, traces=st.sampled_from(get_args(Amount)))
 @example({"weighted_feedback_min": "0"}, WHOLE, "many")
 @example({"weighted_feedback_max": "2"}, WHOLE, "many")

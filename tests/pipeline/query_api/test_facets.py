@@ -76,7 +76,7 @@ def facet_of(rows: list[Row], field: str, limit: int, contains: str) -> Row:
     return {"field": field, "values": values, "distinct": len(chosen), "more": more, "missing": missing}
 
 
-@settings(max_examples=tries(12), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(6), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL, 3),
     fields=st.lists(st.sampled_from(OF_REQUESTS), min_size=1, unique=True),
@@ -100,7 +100,7 @@ def test_requests_are_counted_by_the_values_of_fields(
     ]
 
 
-@settings(max_examples=tries(12), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(6), suppress_health_check=list(HealthCheck))
 @given(
     given=st.tuples(some_of(OWN), some_of(ALL)).map(lambda both: both[0] | both[1]),
     fields=st.lists(st.sampled_from(OF_FEEDBACK), min_size=1, unique=True),

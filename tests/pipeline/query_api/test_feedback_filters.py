@@ -39,7 +39,7 @@ def filters_of(query: dict[str, str]) -> FeedbackFilters:
     return feedback_filters_in(query, "default")
 
 
-@settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(
     query=st.one_of(
         some_of(OWN, 3), st.tuples(some_of(OWN), some_of(SHARED)).map(lambda both: both[0] | both[1])

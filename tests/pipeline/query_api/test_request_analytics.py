@@ -116,7 +116,7 @@ EXPECTED: list[tuple[Measure[Any], Callable[[list[Row]], Row]]] = [
 ]
 
 
-@settings(max_examples=tries(25), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(12), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, bucket=st.sampled_from(BUCKETS), zone=st.sampled_from(ZONES),
     measure=st.sampled_from(EXPECTED),
@@ -141,7 +141,7 @@ def test_each_measure_over_time_is_that_of_the_rows(
         assert all(list(counts) == sorted(counts) for _, counts in counted)
 
 
-@settings(max_examples=tries(20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(
     given=some_of(ALL), times=RANGES, grouped_by=st.sampled_from(get_args(GroupedBy)),
     columns=st.lists(st.sampled_from(sorted(COLUMNS)), unique=True, min_size=1, max_size=4),

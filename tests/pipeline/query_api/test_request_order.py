@@ -56,7 +56,7 @@ def sorted_ids(stored: Stored, rows: list[Row], by: str, direction: str) -> list
     return [str(row["request_id"]) for row in rows]
 
 
-@settings(max_examples=tries(24), suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(
     times=st.sampled_from([WEEKS, DAY]),
     query=some_of(FILTERS, 1),
