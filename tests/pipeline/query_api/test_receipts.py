@@ -132,7 +132,6 @@ def post(url: str, body: Any, key: str) -> list[str]:
     return ids
 
 
-@pytest.mark.each_source
 @pytest.mark.parametrize("same_trace", [True, False])
 def test_a_key_reused_at_another_edge_ends_in_the_dead_letters_and_changes_nothing(
     pipeline: Pipeline, other_edge: str, same_trace: bool
