@@ -26,6 +26,11 @@ class WatchedDisk:
     none: int = NONE_BYTES
 
     @property
+    def ends_programs(self) -> bool:
+        """Whether programs may end because it is full: not one that only logs or exports are on."""
+        return self.none == NONE_BYTES and self.is_full
+
+    @property
     def free(self) -> int:
         """How many bytes an ordinary user may still write there."""
         return free_bytes(existing(self.folder))

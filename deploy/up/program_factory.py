@@ -60,4 +60,4 @@ class ProgramFactory:
 
     def _why_it_may_be(self) -> str:
         """A note that a disk is full, which may stop any program here."""
-        return "".join(f" Note: {each.shortage}" for each in self._disks if each.is_full)
+        return "".join(f" Note: {each.shortage}" for each in self._disks if each.ends_programs)

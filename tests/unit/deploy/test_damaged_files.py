@@ -76,4 +76,6 @@ def test_a_disk_that_takes_no_more_files_is_full(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*found[:7], 0, *found[8:])))
     assert free_bytes(tmp_path) == -1
     assert WatchedDisk(tmp_path).is_full
+    assert WatchedDisk(tmp_path).ends_programs
+    assert not WatchedDisk(tmp_path, LEAST_FOR_LOGS, LEAST_FOR_LOGS).ends_programs, "workers start again at once"
     assert "is full (it takes no more files)" in WatchedDisk(tmp_path).shortage
