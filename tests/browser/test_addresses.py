@@ -7,15 +7,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.dashboard_system import Workspace, request_log
+from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture
-def filled(workspace: Workspace) -> Workspace:
-    """Three requests of two models and two plans, and feedback on each trace."""
+@pytest.fixture(scope="module")
+def filled(system: DashboardSystem) -> Workspace:
+    """Three requests of two models and two plans, and feedback on each trace; to be looked at and not changed."""
+    workspace = system.workspace()
     workspace.log(
         *(request_log(f"trace-{n}", model=("gpt-4o", "claude")[n % 2], plan=("pro", "free")[n % 2]) for n in range(3))
     )

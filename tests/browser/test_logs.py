@@ -7,19 +7,30 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from portkey_ai import Portkey
 
-from tests.browser.dashboard_system import Workspace, request_log
+from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor, quiet
 
 Visit = Callable[..., Visitor]
 MODELS = ("gpt-4o", "claude-sonnet")
 
 
-@pytest.fixture
-def filled(workspace: Workspace) -> Workspace:
+def fill(workspace: Workspace) -> Workspace:
     """Six requests of two models, and feedback on the first trace."""
     workspace.log(*(request_log(f"trace-{n}", model=MODELS[n % 2], said=f"Question {n}") for n in range(6)))
     workspace.rate("trace-0", 5, 0.5)
     return workspace
+
+
+@pytest.fixture(scope="module")
+def filled(system: DashboardSystem) -> Workspace:
+    """One for all tests that only look at it."""
+    return fill(system.workspace())
+
+
+@pytest.fixture
+def growing(workspace: Workspace) -> Workspace:
+    """One that gets more."""
+    return fill(workspace)
 
 
 def traces(page: Page) -> list[str]:
@@ -46,13 +57,13 @@ def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visito
     expect(page.locator("td.average")).to_have_text("−0.33")
 
 
-def test_a_paused_list_stands_still(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page()
+def test_a_paused_list_stands_still(growing: Workspace, visitor: Visit) -> None:
+    page = visitor(growing).page()
     page.clock.install()
     quiet(page, "/logs")
     page.keyboard.press("p")
     expect(page.locator("live-switch")).to_have_text("Paused")
-    filled.log(request_log("later"))
+    growing.log(request_log("later"))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(60_000)
@@ -63,8 +74,8 @@ def test_a_paused_list_stands_still(filled: Workspace, visitor: Visit) -> None:
     rows(page, 7)
 
 
-def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page()
+def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(growing: Workspace, visitor: Visit) -> None:
+    page = visitor(growing).page()
     page.clock.install()
     quiet(page, "/analytics")
     figure, legend = page.locator("#figures dd").first, page.locator("#charts .u-legend").last
@@ -73,7 +84,7 @@ def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(filled: W
     coverage = page.locator("#coverage")
     expect(coverage).to_contain_text("1 of 6 requests have feedback")
     page.locator("#charts time-chart").last.focus()
-    filled.rate("trace-1", 4)
+    growing.rate("trace-1", 4)
     page.clock.run_for(61_000)
     expect(figure).to_have_text("2")
     assert "of 6 requests" in coverage.inner_text(), "it stays until its own answer comes"
@@ -121,9 +132,9 @@ def test_of_two_clicks_the_second_counts(filled: Workspace, visitor: Visit) -> N
     assert len(held) == 1
 
 
-def test_what_people_disliked_is_one_click_away(filled: Workspace, visitor: Visit) -> None:
-    filled.rate("trace-1", -4)
-    page = visitor(filled).page("/logs?columns=trace&columns=model")
+def test_what_people_disliked_is_one_click_away(growing: Workspace, visitor: Visit) -> None:
+    growing.rate("trace-1", -4)
+    page = visitor(growing).page("/logs?columns=trace&columns=model")
     for name, shown in (("Disliked", ["trace-1"]), ("Liked", ["trace-0"])):
         page.get_by_role("link", name=name, exact=True).click()
         rows(page, 1)
@@ -240,14 +251,14 @@ def test_keys_lead_to_the_filters_and_to_help(filled: Workspace, visitor: Visit)
     expect(page.locator("#help")).to_be_hidden()
 
 
-def test_times_stay_in_the_viewers_zone_when_the_list_renews_itself(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled, timezone_id="Asia/Tokyo").page()
+def test_times_stay_in_the_viewers_zone_when_the_list_renews_itself(growing: Workspace, visitor: Visit) -> None:
+    page = visitor(growing, timezone_id="Asia/Tokyo").page()
     page.clock.install()
     quiet(page, "/logs")
     time = page.locator("#rows tbody tr").last.locator("local-time")
     shown = time.inner_text()
     assert shown not in (time.get_attribute("title") or "")
-    filled.log(request_log("later"))
+    growing.log(request_log("later"))
     page.clock.run_for(10_000)
     rows(page, 7)
     expect(page.locator("#rows tbody tr").last.locator("local-time")).to_have_text(shown)
