@@ -104,7 +104,7 @@ def no_room(limits: Limits, disk: Disk) -> str | None:
     """Why no file may grow any more; None where it may."""
     if disk.free < limits.free_bytes:
         return (
-            f"the disk of exported files has {disk.free} bytes free, and {limits.free_bytes} must stay so"
+            f"the disk of exported files has {max(disk.free, 0)} bytes free, and {limits.free_bytes} must stay so"
             " (FEEDBACK_EXPORT_MIN_FREE_BYTES): whoever runs the server makes room"
         )
     if disk.used >= limits.all_bytes:

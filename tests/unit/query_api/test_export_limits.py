@@ -99,6 +99,7 @@ def test_a_workspace_orders_no_more_than_it_may_and_is_told_when_it_may_again() 
     [
         (Disk(999, 50), ""),
         (Disk(0, 49), "FEEDBACK_EXPORT_MIN_FREE_BYTES"),
+        (Disk(0, -1), " has 0 bytes free, and 50 must stay so (FEEDBACK_EXPORT_MIN_FREE_BYTES)"),
         (Disk(1000, 10**9), "FEEDBACK_EXPORT_MAX_BYTES"),
     ],
 )
