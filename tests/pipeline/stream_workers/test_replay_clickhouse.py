@@ -34,7 +34,7 @@ from tests.unit.stream_workers.test_replay import history, records
 
 EXAMPLES = max(1, tries(200, "REPLAY_EXAMPLES") // 200)
 SEED = int(os.environ.get("REPLAY_SEED") or random.randrange(2**32))
-TRACES, EVENTS, MOST_RECORDS = 250, 2500, 400
+TRACES, EVENTS, MOST_RECORDS = 125, 1250, 200
 ROWS = """
 SELECT * REPLACE (toString(feedback_id) AS feedback_id) FROM feedback.feedback_rows
 WHERE workspace = {w:String} ORDER BY version DESC LIMIT 1 BY workspace, home_organisation, home_environment,
