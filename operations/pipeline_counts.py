@@ -30,6 +30,10 @@ class Counts(NamedTuple):
     acknowledged: int
     earlier: int
 
+    def beyond(self, accepted: int) -> int:
+        """How many more they are than the accepted records: at least so many rows are of records that were read twice."""
+        return max(0, self.stored + self.dead + self.erased + self.lost + self.acknowledged - accepted)
+
 
 def read_offsets(bootstrap: str, groups: Mapping[str, Sequence[str]]) -> GroupOffsets:
     """The offsets of the topics that each group reads. CommandError where Kafka does not answer."""

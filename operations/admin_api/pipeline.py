@@ -62,9 +62,10 @@ class PipelineStatus(BaseModel):
     object: Literal["pipeline"] = "pipeline"
     measured_at: datetime
     accepted: int = Field(description="Records of the input topics.")
-    stored: int = Field(
-        description="Records of these topics that ClickHouse has; one that was read twice may count twice. An audit is"
-        " exact."
+    stored: int = Field(description="Records of these topics that ClickHouse has. An audit is exact.")
+    stored_twice: int = Field(
+        description="Further rows of records that were read twice, as far as they are more than was accepted, until"
+        " ClickHouse has merged them."
     )
     stored_earlier: int = Field(
         description="Records that ClickHouse has of earlier topics, as of the embedded broker before its last start."
@@ -194,12 +195,14 @@ class _Status:
     def _measure(self, client: Client) -> PipelineStatus:
         commands = self._commands
         groups = {commands.workers.group: INPUTS, commands.rollup_group: (ROLLUP_INVALIDATIONS,)}
+        # Counts first: what comes in meanwhile is accepted, and not stored without having been accepted.
+        found = read_counts(client, commands.workers.offset_base)
         seen = read_offsets(commands.workers.bootstrap, groups)
         self._progress.record(time.monotonic(), seen)
         checks = last_results(client)
         return _status(
             seen,
-            read_counts(client, commands.workers.offset_base),
+            found,
             self._progress,
             commands.workers.group,
             Checks(audit=checks.get("audit"), reconcile=checks.get("reconcile")),
@@ -210,11 +213,13 @@ def _status(
     offsets_read: GroupOffsets, found: Counts, progress: PipelineProgress, group: str, checks: Checks
 ) -> PipelineStatus:
     inputs = [offsets for place, offsets in offsets_read.items() if place.group == group]
-    rates = progress.rates(group)
+    rates, accepted = progress.rates(group), sum(each.end for each in inputs)
+    twice = found.beyond(accepted)
     return PipelineStatus(
         measured_at=datetime.now(UTC),
-        accepted=sum(each.end for each in inputs),
-        stored=found.stored,
+        accepted=accepted,
+        stored=found.stored - twice,
+        stored_twice=twice,
         stored_earlier=found.earlier,
         dead=found.dead,
         erased=found.erased,
