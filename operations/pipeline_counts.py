@@ -31,7 +31,7 @@ class Counts(NamedTuple):
     earlier: int
 
     def beyond(self, accepted: int) -> int:
-        """How many more they are than the accepted records: at least so many rows are of records that were read twice."""
+        """How many more they are than the accepted records: so many rows at least are of records read twice."""
         return max(0, self.stored + self.dead + self.erased + self.lost + self.acknowledged - accepted)
 
 
