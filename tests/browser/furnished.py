@@ -6,15 +6,17 @@ from urllib.parse import quote
 from deploy.demo.events import records_of
 from deploy.demo.week import week
 from ingest_api.settings import Settings
-from tests.browser.dashboard_system import DashboardSystem, Workspace
+from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 
 _SEED, _REQUESTS = 7, 400
 
 
 def week_of_an_app(system: DashboardSystem) -> Workspace:
-    """A workspace with what `feedback demo` makes."""
+    """A workspace with what `feedback demo` makes, and one request with the widest mean there is."""
     workspace = system.workspace()
     system.fill(records_of(week(_SEED, _REQUESTS, datetime.now(UTC)), workspace.name, Settings().limits))
+    workspace.log(request_log("disliked"))
+    workspace.rate("disliked", -10)
     return workspace
 
 
@@ -47,5 +49,5 @@ def empty_addresses() -> dict[str, str]:
 
 def trace_of(workspace: Workspace) -> str:
     """A trace of the week with feedback."""
-    found = workspace.call("GET", "/v1/logs", has_feedback="true", page_size="1").json()
+    found = workspace.call("GET", "/v1/logs", has_feedback="true", environment="production", page_size="1").json()
     return str(found["data"][0]["trace_id"])

@@ -7,18 +7,21 @@ async (root) => {
   const isForEars = (owner) => owner.closest(".sr, .skip, script, option") || getComputedStyle(owner).clipPath !== "none";
   const said = (text) => text.data.trim().slice(0, 60);
 
-  // Where a text may be seen; null where it scrolls or ends with an ellipsis.
+  // Where a text may be seen; null where it scrolls or ends with an ellipsis, which no number may.
   const clipOf = (owner) => {
-    const clip = { left: 0, right: innerWidth, top: -Infinity, bottom: Infinity };
+    const clip = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
+    let isClipped = false;
     for (let each = owner; each && each !== frame; each = each.parentElement) {
       const { overflowX, textOverflow } = getComputedStyle(each);
-      if (overflowX === "auto" || overflowX === "scroll" || textOverflow === "ellipsis") return null;
+      if (overflowX === "auto" || overflowX === "scroll") return isClipped ? clip : null;
+      if (textOverflow === "ellipsis" && !owner.closest(".number")) return null;
       if (overflowX === "visible") continue;
+      isClipped = true;
       const box = each.getBoundingClientRect();
       for (const side of ["left", "top"]) clip[side] = Math.max(clip[side], box[side]);
       for (const side of ["right", "bottom"]) clip[side] = Math.min(clip[side], box[side]);
     }
-    return clip;
+    return { ...clip, left: Math.max(clip.left, 0), right: Math.min(clip.right, innerWidth) };
   };
   const isCut = (box, clip) =>
     box.left < clip.left - 1.5 || box.right > clip.right + 1.5 || box.top < clip.top - 4 || box.bottom > clip.bottom + 4;
