@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+from runtime.utf8 import is_utf8
+
 PREFIX = "FEEDBACK_"
 
 _NAMES = """
@@ -43,14 +45,14 @@ _SLIP_OF_THE_PREFIX = 0.9
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none, sorted by name."""
+    """A sentence for each variable that looks like a setting and is none, or is one without text, sorted by name."""
     return [sentence for name in sorted(environment) if (sentence := _fault(name, environment[name]))]
 
 
 def _fault(given: str, value: str) -> str:
     name = given.upper()
     if name in KNOWN | _OF_CLIENTS | _OF_TESTS or _is_service_link(name, value):
-        return ""
+        return "" if is_utf8(value) else f"{given} must be UTF-8 text, got {value!r}."
     if name in _REPLACED:
         return f"{given} is no longer a setting, {_REPLACED[name]}" if value else ""
     if name.startswith(PREFIX):

@@ -11,7 +11,7 @@ def cannot_listen(host: str, port: int) -> str:
     failed: list[OSError] = []
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         return listen_failure(host, port, error)
     for family, kind, protocol, _, address in places:
         try:
@@ -25,6 +25,7 @@ def cannot_listen(host: str, port: int) -> str:
     return listen_failure(host, port, refused[0]) if refused else ""
 
 
-def listen_failure(host: str, port: int, error: OSError) -> str:
+def listen_failure(host: str, port: int, error: OSError | UnicodeError) -> str:
     """The message about an address that cannot be had, as half a sentence."""
-    return f"port {port} on {host} cannot be had ({error.strerror})"
+    why = error.strerror if isinstance(error, OSError) else "no host has such a name"
+    return f"port {port} on {host} cannot be had ({why})"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from runtime.addresses import url_host
 from runtime.clickhouse_address import ADDRESS_FILE
+from runtime.folder_errors import why_unusable
 
 USER = "default"
 
@@ -27,8 +28,8 @@ def keep_address(data_dir: Path, host: str, port: int) -> str:
         return _kept(file, f"{url_host(host)}:{port}")
     except OSError as error:
         raise AddressFileError(
-            f"{file} cannot hold the address of ClickHouse ({error.strerror}): put right what is there, or use another"
-            " folder."
+            f"{file} cannot hold the address of ClickHouse ({why_unusable(file, error)}): put right what is there,"
+            " or use another folder."
         ) from None
 
 

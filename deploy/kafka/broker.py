@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.kafka.jars import LIBS, KafkaError, ensure_jars, java
+from runtime.folder_errors import why_unusable
 from runtime.kafka_admin import broker_answers
 from runtime.listen_addresses import cannot_listen
 
@@ -80,7 +81,7 @@ def prepare(data_dir: Path, port: int, controller_port: int, advertised_port: in
         data_dir.mkdir(parents=True, exist_ok=True)
         _properties(data_dir).write_text(server_properties(data_dir, port, controller_port, advertised_port))
     except OSError as error:
-        raise KafkaError(f"Kafka cannot keep its data in {data_dir}: {error.strerror}.") from None
+        raise KafkaError(f"Kafka cannot keep its data in {data_dir}: {why_unusable(data_dir, error)}.") from None
     # Kafka writes meta.properties last, so its presence means that formatting was finished.
     if not (_log_dir(data_dir) / "meta.properties").exists():
         _format(data_dir)

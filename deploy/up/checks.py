@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.up.disk import NONE_BYTES, existing, free_bytes, is_on_a_disk, shortage
+from runtime.folder_errors import why_unusable
 from runtime.listen_addresses import cannot_listen
+from runtime.utf8 import is_utf8
 
 
 class CannotStartError(RuntimeError):
@@ -22,6 +24,8 @@ class CannotStartError(RuntimeError):
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Create the folder, readable by its owner alone, and lock it against a second supervisor. CannotStartError."""
+    if not is_utf8(str(folder)):
+        raise CannotStartError(f"{str(folder)!r} is not UTF-8 text: give another folder with --data-dir.")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not folder.stat().st_mode & stat.S_ISVTX:  # a shared folder such as /tmp stays shared
@@ -29,7 +33,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         lock = (folder / "lock").open("a+")
     except OSError as error:
         raise CannotStartError(
-            f"{folder} cannot hold data ({error.strerror}): give another folder with --data-dir."
+            f"{folder} cannot hold data ({why_unusable(folder, error)}): give another folder with --data-dir."
         ) from None
     with lock:
         try:

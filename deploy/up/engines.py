@@ -8,6 +8,7 @@ from deploy.up.options import python
 from deploy.up.readiness import until_http_200
 from deploy.up.setup import LOOPBACK, Setup
 from deploy.up.supervisor import Command
+from runtime.utf8 import is_utf8
 
 _PATIENCE = 600.0  # longer than the deadline of Program, which applies
 
@@ -25,8 +26,9 @@ async def until_clickhouse_ready(setup: Setup) -> None:
 
 
 def embedded_broker_command(setup: Setup) -> Command:
-    """The command of the embedded broker."""
-    return embedded_broker.command(LOOPBACK, setup.options.kafka_port), setup.environment
+    """The command of the embedded broker, which ends at a variable that is not UTF-8."""
+    environment = {name: value for name, value in setup.environment.items() if is_utf8(name + value)}
+    return embedded_broker.command(LOOPBACK, setup.options.kafka_port), environment
 
 
 async def until_embedded_broker_ready(setup: Setup) -> None:

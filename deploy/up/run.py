@@ -35,6 +35,7 @@ from operations.api_keys.stored_keys import active_keys
 from operations.retention import RetentionError, require_valid
 from query_api.settings import QuerySettings
 from runtime.addresses import without_password
+from runtime.folder_errors import why_unusable
 from runtime.settings_errors import SettingsError, load
 from runtime.up_addresses import API_ADDRESS_FILE, KAFKA_ADDRESS_FILE
 from schemas.api_keys import ApiKey
@@ -94,7 +95,9 @@ def _rotate_logs(folder: Path) -> None:
         for log in folder.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))
     except OSError as error:
-        raise CannotStartError(f"{folder} cannot hold logs ({error.strerror}): give another --data-dir.") from None
+        raise CannotStartError(
+            f"{folder} cannot hold logs ({why_unusable(folder, error)}): give another --data-dir."
+        ) from None
 
 
 async def _run(options: Options) -> int:

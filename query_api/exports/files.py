@@ -18,6 +18,7 @@ from types import TracebackType
 
 from query_api.exports.quota import Disk
 from runtime.fast_metrics import Labels
+from runtime.folder_errors import why_unusable
 from runtime.http_errors import ApiError
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def folder_in_use(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        log.warning("%s: the folder of exported files %s: %s", what, folder, error)
+        log.warning("%s: the folder of exported files %s: %s", what, folder, why_unusable(folder, error))
         raise ApiError(
             f"the folder of exported files cannot be used ({error.strerror}), so {what}: whoever runs the server mends"
             " FEEDBACK_EXPORT_DIR",

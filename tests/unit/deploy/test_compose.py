@@ -23,7 +23,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from deploy import cli
+from deploy.command_line import parser
 from gateway.settings import GatewaySettings
 from ingest_api.app import create_app
 from ingest_api.settings import Settings
@@ -116,10 +116,10 @@ def test_each_key_of_a_service_is_one_that_compose_has() -> None:
 
 
 def test_each_command_is_one_that_the_command_line_takes() -> None:
-    parser = cli._parser()
+    commands = parser()
     for name in ("edge", "worker", "rollup", "expire", "gateway"):
         assert "entrypoint" not in services()[name], "the image's entry point is `feedback`"
-        parser.parse_args(services()[name]["command"])
+        commands.parse_args(services()[name]["command"])
     setup = services()["setup"]
     assert setup["entrypoint"] == ["/bin/sh", "-ec"]
     (line,) = setup["command"]
@@ -127,7 +127,7 @@ def test_each_command_is_one_that_the_command_line_takes() -> None:
     for part in line.split("&&"):
         program, *arguments = shlex.split(part)
         assert program == "feedback"
-        parser.parse_args(arguments)
+        commands.parse_args(arguments)
         done.append(arguments[0])
     assert done == ["topics", "migrate", "keys"]
 
@@ -168,7 +168,7 @@ def test_the_setup_job_is_told_where_the_engines_are(monkeypatch: pytest.MonkeyP
         if name in policies or name.startswith("FEEDBACK_KEEP"):
             continue
         monkeypatch.setenv(name, value)
-        options = [vars(cli._parser().parse_args([command])) for command in ("topics", "migrate")]
+        options = [vars(parser().parse_args([command])) for command in ("topics", "migrate")]
         assert any(value in each.values() for each in options), (
             f"{name} tells nothing to `feedback topics` or `migrate`"
         )

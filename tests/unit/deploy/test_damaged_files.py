@@ -25,7 +25,9 @@ def test_an_address_of_clickhouse_without_a_password_is_named(tmp_path: Path, co
 def test_a_folder_that_cannot_hold_the_address_is_named(tmp_path: Path) -> None:
     in_the_way = tmp_path / "clickhouse"
     in_the_way.write_text("")
-    with pytest.raises(AddressFileError, match=f"^{in_the_way}/address cannot hold .* \\(File exists\\): put right"):
+    with pytest.raises(
+        AddressFileError, match=f"^{in_the_way}/address cannot hold .* \\({in_the_way} is not a folder\\): put"
+    ):
         keep_address(in_the_way, "127.0.0.1", 1)
     (tmp_path / "other" / ADDRESS_FILE).mkdir(parents=True)
     with pytest.raises(AddressFileError, match="Is a directory"):

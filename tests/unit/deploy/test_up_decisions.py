@@ -72,6 +72,25 @@ def test_a_folder_where_there_is_no_disk_cannot_be_made_and_is_not_called_full()
         raise AssertionError("not reached")
 
 
+@pytest.mark.parametrize("place", ["link", "link/data", "file", "loop", "\udcff"])
+def test_what_is_in_the_way_of_a_folder_is_said(place: str, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    leads_nowhere = f"{link} is a symbolic link to nowhere, which leads nowhere"
+    told = {
+        "link": leads_nowhere,
+        "link/data": leads_nowhere,
+        "file": f"{tmp_path / 'file'} is not a folder",
+        "loop": f"{tmp_path / 'loop'} is a symbolic link to loop, which leads nowhere",
+        "\udcff": "is not UTF-8 text",
+    }
+    with pytest.raises(CannotStartError) as fault, locked_folder(tmp_path / place):
+        raise AssertionError("not reached")
+    assert told[place] in str(fault.value)
+
+
 def test_the_ports_that_will_be_taken_for_metrics_are_known_before() -> None:
     assert metrics_ports({"FEEDBACK_METRICS_PORT": "9464"}, programs=3) == [9464, 9465, 9466]
     assert metrics_ports({}, programs=3) == []

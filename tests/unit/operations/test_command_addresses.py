@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import cli
+from deploy.command_line import parser
 from operations import connections
 from runtime.addresses import brokers, http_url, without_password
 
@@ -101,7 +102,7 @@ def refusal(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_no_command_is_left_out_here() -> None:
-    (subparsers,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    (subparsers,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     assert {command[0] for command in (*CLICKHOUSE, *KAFKA)} == set(subparsers.choices) - NO_PROGRAMS
 
 
@@ -203,10 +204,10 @@ def test_a_command_finds_the_kafka_of_feedback_up_in_this_folder_unless_it_is_to
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FEEDBACK_KAFKA_BOOTSTRAP", raising=False)
-    assert cli._parser().parse_args(command).bootstrap == "127.0.0.1:9092"
+    assert parser().parse_args(command).bootstrap == "127.0.0.1:9092"
     (tmp_path / ".feedback").mkdir()
     (tmp_path / ".feedback" / "kafka_address").write_text("127.0.0.1:19092\n")
-    assert cli._parser().parse_args(command).bootstrap == "127.0.0.1:19092"
+    assert parser().parse_args(command).bootstrap == "127.0.0.1:19092"
     monkeypatch.setenv("FEEDBACK_KAFKA_BOOTSTRAP", "kafka:9092")
-    assert cli._parser().parse_args(command).bootstrap == "kafka:9092"
-    assert cli._parser().parse_args([*command, "--bootstrap", "other:1"]).bootstrap == "other:1"
+    assert parser().parse_args(command).bootstrap == "kafka:9092"
+    assert parser().parse_args([*command, "--bootstrap", "other:1"]).bootstrap == "other:1"

@@ -14,6 +14,7 @@ from deploy import cli
         (["topics", "--partitions", "²"], "'²' is not a number from 1 to 1000"),
         (["topics", "--replication", "0"], "'0' is not a number from 1 to 1000"),
         (["migrate", "--to", "-1"], "'-1' is not a number from 0 to 9999"),
+        *((each, "is not UTF-8 text") for each in (["erase", "--user", "\udcff"], ["up", "--data-dir", "\udced"])),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(command: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,3 +58,19 @@ def test_streams_that_the_caller_has_closed_are_not_missed(closed: tuple[int, ..
 
     done = subprocess.run(argv, stderr=subprocess.PIPE, preexec_fn=close, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("imported", ["deploy.command_line", "operations.connections"])
+def test_ctrl_c_while_modules_are_imported_ends_a_command_quietly(imported: str) -> None:
+    interrupting = f"""if True:
+        import signal, sys
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "{imported}":
+                    signal.raise_signal(signal.SIGINT)
+        sys.meta_path.insert(0, Interrupt())
+        from deploy.cli import main
+        sys.exit(main(["version"]))
+    """
+    done = subprocess.run([sys.executable, "-c", interrupting], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

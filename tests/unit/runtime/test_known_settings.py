@@ -129,3 +129,9 @@ def test_no_command_runs_with_one(
     monkeypatch.setenv("FEEDBACK_KEEP_FEEDBACK_DAY", "30")
     assert cli.main(command) == 2
     assert "FEEDBACK_KEEP_FEEDBACK_DAY is not a setting" in capsys.readouterr().err
+
+
+def test_a_setting_that_is_not_text_is_named() -> None:
+    assert unknown_settings({"FEEDBACK_CONSUMER_GROUP": "\udcff"}) == [
+        "FEEDBACK_CONSUMER_GROUP must be UTF-8 text, got '\\udcff'."
+    ]

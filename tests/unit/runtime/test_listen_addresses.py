@@ -44,7 +44,12 @@ def test_the_dashboard_names_the_port_that_is_taken(taken: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "why"), [(NOBODYS, "Cannot assign requested address"), ("no such", "Name or service not known")]
+    ("host", "why"),
+    [
+        (NOBODYS, "Cannot assign requested address"),
+        ("no such", "Name or service not known"),
+        *((each, "no host has such a name") for each in ("..", f"{'a' * 64}.example", "\udcff")),
+    ],
 )
 def test_a_host_that_is_not_this_machine_is_named(host: str, why: str) -> None:
     assert cannot_listen(host, 8787) == f"port 8787 on {host} cannot be had ({why})"
