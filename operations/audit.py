@@ -7,69 +7,22 @@ operator acknowledges the loss. Each of these is a fault.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import clickhouse, kafka, offset_base
-from operations.lost_records import Losses, SequenceRange, clip_ranges, merge_ranges, read_losses
+from operations.lost_records import Losses, Place, SequenceRange, clip_ranges, merge_ranges, read_losses
+from operations.record_places import (
+    LAST_SEQUENCE,
+    count_different,
+    count_places,
+    count_unstored,
+    first_absent,
+    highest_stored,
+)
 from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, start_offsets
-from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
-
-# Where a record may be, as bits, so that a record in two places is seen. An erased request stays in the journal without
-# the person; another query finds whether the person is in it again.
-_STORED, _DEAD, _ERASED = 1, 2, 4
-_PLACES = f"""
-    SELECT if(kind = 'request', '{REQUEST_LOGS}', '{FEEDBACK_EVENTS}') AS topic, kafka_partition, sequence,
-        toUInt8({_STORED}) AS place FROM feedback.journal
-    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_STORED}) FROM feedback.expired_records
-    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_DEAD}) FROM feedback.dead_letters
-    UNION ALL SELECT toString(topic), kafka_partition, sequence, toUInt8({_ERASED}) FROM feedback.erased_records
-"""
-_COUNTS = f"""
-SELECT
-    countIf(place = {_STORED}), countIf(place = {_DEAD}), countIf(bitAnd(place, {_ERASED}) != 0),
-    countIf(place = {_STORED | _DEAD}),
-    countIf(place IN ({_ERASED | _DEAD}, {_ERASED | _DEAD | _STORED})
-        OR place = {_ERASED | _STORED} AND {{topic:String}} = '{FEEDBACK_EVENTS}'),
-    countIf(sequence < {{commit:UInt64}}), countIf(sequence >= {{commit:UInt64}})
-FROM (
-    SELECT sequence, groupBitOr(place) AS place FROM ({_PLACES})
-    WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
-        AND sequence >= {{start:UInt64}} AND sequence < {{end:UInt64}}
-    GROUP BY sequence
-)
-"""
-_MISSING = f"""
-SELECT number FROM numbers({{start:UInt64}}, {{count:UInt64}}) WHERE number NOT IN (
-    SELECT sequence FROM ({_PLACES}) WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
-) AND NOT arrayExists((a, b) -> number >= a AND number < b, {{firsts:Array(UInt64)}}, {{ends:Array(UInt64)}}) LIMIT 5
-"""
-_FOUND_WITHIN = f"""
-SELECT uniqExact(sequence) FROM ({_PLACES})
-WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}}
-    AND arrayExists((a, b) -> sequence >= a AND sequence < b, {{firsts:Array(UInt64)}}, {{ends:Array(UInt64)}})
-"""
-_LAST_BELOW = f"""
-SELECT maxOrNull(sequence) FROM ({_PLACES})
-WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence < {{below:UInt64}}
-"""
-_RETURNED_REQUESTS = f"""
-WITH erased AS (
-    SELECT id, entry FROM feedback.journal WHERE kind = 'request' AND kafka_partition = {{partition:UInt16}}
-        AND sequence >= {{start:UInt64}} AND sequence < {{end:UInt64}} AND sequence IN (
-            SELECT sequence FROM feedback.erased_records
-            WHERE topic = '{REQUEST_LOGS}' AND kafka_partition = {{partition:UInt16}}
-        )
-)
-SELECT uniqExactIf(id, JSONHas(entry, 'user') OR id IN (
-    SELECT request_id FROM feedback.request_log_rows WHERE request_id IN (SELECT id FROM erased)
-)) FROM erased
-"""
-_STRANGERS = f"""
-SELECT uniqExact(sequence) FROM ({_PLACES})
-WHERE topic = {{topic:String}} AND kafka_partition = {{partition:UInt16}} AND sequence >= {{end:UInt64}}
-"""
+from schemas.topics import INPUTS
 
 
 @dataclass(frozen=True)
@@ -83,6 +36,11 @@ class PartitionLog:
     end: int
     committed: int
     has_commit: bool = True
+
+    @property
+    def place(self) -> Place:
+        """Its topic and partition."""
+        return self.topic, self.partition
 
 
 FAULTS = ("missing", "doubled", "returned", "strangers", "lost")
@@ -138,10 +96,8 @@ def audit(clickhouse_url: str, bootstrap: str, group: str, base: int | None) -> 
     with clickhouse(clickhouse_url) as client:
         logs = kafka(bootstrap, _logs(bootstrap, group))
         first = offset_base(client, base)
-        known = read_losses(client)
-        accounts = [_account(client, log, first, known.get((log.topic, log.partition), Losses())) for log in logs]
-        ends = kafka(bootstrap, end_offsets(bootstrap, INPUTS))
-        return [_with_strangers(client, each, first, ends) for each in accounts]
+        accounts = _accounts(client, logs, first)
+        return _with_strangers(client, accounts, first, kafka(bootstrap, end_offsets(bootstrap, INPUTS)))
 
 
 async def _logs(bootstrap: str, group: str) -> list[PartitionLog]:
@@ -161,63 +117,60 @@ def logs_of(starts: Offsets, ends: Offsets, committed: Offsets) -> Iterable[Part
         )
 
 
-def _account(client: Client, log: PartitionLog, base: int, losses: Losses) -> Account:
-    commit = max(log.committed, log.start)
-    bounds = {"start": base + log.start, "end": base + log.end, "commit": base + commit}
-    place = {"topic": log.topic, "partition": log.partition}
-    stored, dead, erased, doubled, returned, below, above = client.query(_COUNTS, bounds | place).result_rows[0]
-    if log.topic == REQUEST_LOGS:
-        returned += client.query(_RETURNED_REQUESTS, bounds | place).result_rows[0][0]
-    unread = base + log.committed if log.has_commit else _first_unread_sequence(client, log, base)
-    losses.lost.append(SequenceRange(unread, base + log.start))
-    known_here = clip_ranges(losses.known, base + log.start, base + commit)
-    missing = commit - log.start - below - count_unstored(client, log, known_here)
-    offsets = []
-    if missing:
-        wanted = place | {"start": base + log.start, "count": commit - log.start} | _bounds(known_here)
-        offsets = [row[0] - base for row in client.query(_MISSING, wanted).result_rows]
-    return Account(
-        log,
-        stored=stored + doubled,
-        dead=dead + doubled,
-        erased=erased,
-        waiting=log.end - commit - above,
-        missing=missing,
-        doubled=doubled,
-        returned=returned,
-        strangers=0,
-        lost=count_unstored(client, log, losses.open),
-        acknowledged=count_unstored(client, log, merge_ranges(losses.acknowledged)),
-        missing_offsets=offsets,
-        lost_ranges=losses.open,
-    )
+def _accounts(client: Client, logs: Sequence[PartitionLog], base: int) -> list[Account]:
+    spans = {log.place: SequenceRange(base + log.start, base + log.end) for log in logs}
+    commits = {log.place: base + max(log.committed, log.start) for log in logs}
+    counts = count_places(client, spans, commits)
+    losses = _losses(client, logs, base)
+    known = {place: clip_ranges(losses[place].known, span.first, commits[place]) for place, span in spans.items()}
+    unstored = count_unstored(client, known)
+    lost = count_unstored(client, {place: each.open for place, each in losses.items()})
+    acknowledged = count_unstored(client, {place: merge_ranges(each.acknowledged) for place, each in losses.items()})
+    accounts = []
+    for log in logs:
+        place, count = log.place, counts[log.place]
+        read = SequenceRange(spans[place].first, commits[place])
+        missing = read.end - read.first - count.below - unstored[place]
+        absent = first_absent(client, place, read, known[place]) if missing else []
+        accounts.append(
+            Account(
+                log,
+                stored=count.stored + count.doubled,
+                dead=count.dead + count.doubled,
+                erased=count.erased,
+                waiting=spans[place].end - read.end - count.above,
+                missing=missing,
+                doubled=count.doubled,
+                returned=count.returned,
+                strangers=0,
+                lost=lost[place],
+                acknowledged=acknowledged[place],
+                missing_offsets=[sequence - base for sequence in absent],
+                lost_ranges=losses[place].open,
+            )
+        )
+    return accounts
 
 
-def count_unstored(client: Client, log: PartitionLog, ranges: Sequence[SequenceRange]) -> int:
-    """How many of these sequences have no row anywhere."""
-    if not ranges:
-        return 0
-    query = {"topic": log.topic, "partition": log.partition} | _bounds(ranges)
-    found = int(client.query(_FOUND_WITHIN, query).result_rows[0][0])
-    return sum(each.end - each.first for each in ranges) - found
+def _losses(client: Client, logs: Sequence[PartitionLog], base: int) -> dict[Place, Losses]:
+    """What is noted as lost, and what is gone from the start of a log without a commit behind it.
+
+    Where there is no commit, records are unread from the last stored one on.
+    """
+    noted = read_losses(client)
+    unread = {log.place: base + (log.committed if log.has_commit else 0) for log in logs}
+    cut_off = [log.place for log in logs if not log.has_commit and log.start]
+    starts = {log.place: base + log.start for log in logs}
+    stored = highest_stored(client, {place: SequenceRange(0, starts[place]) for place in cut_off})
+    found = {}
+    for place, start in starts.items():
+        found[place] = noted.get(place, Losses())
+        first = max(unread[place], stored[place] + 1) if place in stored else unread[place]
+        found[place].lost.append(SequenceRange(first, start))
+    return found
 
 
-def _first_unread_sequence(client: Client, log: PartitionLog, base: int) -> int:
-    """The sequence from which on records are unread where there is no commit: after the last stored one."""
-    if log.start == 0:
-        return base
-    query = {"topic": log.topic, "partition": log.partition, "below": base + log.start}
-    last = client.query(_LAST_BELOW, query).result_rows[0][0]
-    return base if last is None else max(base, int(last) + 1)
-
-
-def _bounds(ranges: Sequence[SequenceRange]) -> dict[str, list[int]]:
-    return {"firsts": [each.first for each in ranges], "ends": [each.end for each in ranges]}
-
-
-def _with_strangers(client: Client, account: Account, base: int, ends: Offsets) -> Account:
-    log = account.log
-    end = base + ends[log.topic, log.partition]
-    query = {"topic": log.topic, "partition": log.partition, "end": end}
-    strangers = int(client.query(_STRANGERS, query).result_rows[0][0])
-    return Account(**{**vars(account), "strangers": strangers})
+def _with_strangers(client: Client, accounts: Sequence[Account], base: int, ends: Offsets) -> list[Account]:
+    later = {place: SequenceRange(base + end, LAST_SEQUENCE) for place, end in ends.items()}
+    strangers = count_different(client, later)
+    return [replace(each, strangers=strangers.get(each.log.place, 0)) for each in accounts]

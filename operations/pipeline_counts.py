@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from operations.audit import PartitionLog, count_unstored
 from operations.connections import kafka, offset_base
 from operations.lost_records import merge_ranges, read_losses
 from operations.pipeline_progress import GroupOffsets, GroupPartition, Offsets
+from operations.record_places import count_unstored
 from runtime.concurrent_calls import answers_of
 from runtime.kafka_offsets import committed_offsets, end_offsets, start_offsets
 
@@ -59,15 +59,12 @@ def read_counts(client: Client, given_base: int | None) -> Counts:
     """The counts of all workspaces together. Raises what the client raises."""
     base = offset_base(client, given_base)
     of_this_log = f" WHERE sequence >= {base}" if base else ""
-    tables = (*_STORED, "dead_letters", "erased_records")
     # Without a condition, ClickHouse takes each count from the metadata of its parts.
-    rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{t}{of_this_log})' for t in tables)}")
-    *stored, dead, erased = map(int, rows.result_rows[0])
-    every = f"SELECT {' + '.join(f'(SELECT count() FROM feedback.{table})' for table in _STORED)}"
-    earlier = int(client.query(every).result_rows[0][0]) - sum(stored) if base else 0
-    lost = acknowledged = 0
-    for (topic, partition), losses in read_losses(client).items():
-        log = PartitionLog(topic, partition, 0, 0, 0)
-        lost += count_unstored(client, log, losses.open)
-        acknowledged += count_unstored(client, log, merge_ranges(losses.acknowledged))
-    return Counts(sum(stored), dead, erased, lost, acknowledged, earlier)
+    counted = [f"{table}{of_this_log}" for table in (*_STORED, "dead_letters", "erased_records")] + [*_STORED]
+    rows = client.query(f"SELECT {', '.join(f'(SELECT count() FROM feedback.{rows})' for rows in counted)}").result_rows
+    journal, expired, dead, erased, *ever_stored = map(int, rows[0])
+    stored = journal + expired
+    losses = read_losses(client)
+    lost = count_unstored(client, {place: each.open for place, each in losses.items()})
+    known = count_unstored(client, {place: merge_ranges(each.acknowledged) for place, each in losses.items()})
+    return Counts(stored, dead, erased, sum(lost.values()), sum(known.values()), sum(ever_stored) - stored)

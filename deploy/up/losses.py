@@ -11,23 +11,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.up.readiness import text_at
-from operations.audit import PartitionLog, count_unstored
 from operations.connections import CommandError, connect
 from operations.lost_records import SequenceRange, store_losses
+from operations.record_places import count_unstored, highest_stored
 from runtime.kafka_offsets import Offsets
 from runtime.metrics import RECORDS_ACKNOWLEDGED
-
-_HIGHEST = """
-SELECT max(sequence) FROM (
-    SELECT kafka_partition, sequence FROM feedback.journal WHERE (kind = 'feedback') = {is_feedback:Bool}
-    UNION ALL SELECT kafka_partition, sequence FROM feedback.dead_letters WHERE topic = {topic:String}
-) WHERE kafka_partition = {partition:UInt16} AND sequence >= {first:UInt64} AND sequence < {end:UInt64}
-"""
 
 
 @dataclass(frozen=True)
@@ -91,24 +83,16 @@ class BrokerLosses:
 
 def note_lost(clickhouse_url: str, base: int, ends: Offsets) -> int:
     """Note the records of a lost log that were not stored; how many they are. CommandError, ClickHouseError."""
+    logs = {place: SequenceRange(base, base + end) for place, end in ends.items()}
+    whole = {place: [log] for place, log in logs.items()}
     with closing(connect(clickhouse_url)) as client:
-        found = [
-            each for place, end in ends.items() if (each := _lost_of(client, *place, SequenceRange(base, base + end)))
-        ]
-        store_losses(client, [((topic, partition), lost) for topic, partition, lost, _ in found])
-    return sum(count for *_, count in found)
+        lost = {place: count for place, count in count_unstored(client, whole).items() if count}
+        highest = highest_stored(client, {place: logs[place] for place in lost})
+        store_losses(client, [(place, _end_of(logs[place], highest.get(place), lost[place])) for place in lost])
+    return sum(lost.values())
 
 
-def _lost_of(
-    client: Client, topic: str, partition: int, log: SequenceRange
-) -> tuple[str, int, SequenceRange, int] | None:
-    count = count_unstored(client, PartitionLog(topic, partition, log.first, log.end, log.end), [log])
-    if not count:
-        return None
-    # Most often they are the end of the log; then a range has exactly these.
-    highest = client.query(
-        _HIGHEST,
-        {"is_feedback": topic.startswith("feedback"), "topic": topic, "partition": partition, **log._asdict()},
-    ).result_rows[0][0]
-    first = max(log.first, int(highest) + 1)
-    return topic, partition, SequenceRange(first, log.end) if log.end - first == count else log, count
+def _end_of(log: SequenceRange, highest: int | None, lost: int) -> SequenceRange:
+    """The end of the log where exactly that is lost, which is most often so; else the whole log."""
+    end = SequenceRange(log.first if highest is None else highest + 1, log.end)
+    return end if end.end - end.first == lost else log
