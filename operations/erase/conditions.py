@@ -4,8 +4,9 @@ The rows that identify the person's data are removed on the way. So their ids ar
 or, for a dry run, in a table that is sent with the query, and every condition uses these notes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -111,15 +112,26 @@ def subject_of(workspace: str, user: str) -> Subject:
 
 def count(client: Client, subject: Subject) -> dict[str, int]:
     """How many rows of each table the notes select."""
-    return {
-        table: count_in(client, table, condition, subject) for table, condition in _all_row_conditions(subject).items()
-    }
+    return _in_order(client.query(_count_query(subject), subject.parameters).result_rows, subject)
 
 
 def count_in(client: Client, table: str, condition: str, subject: Subject) -> int:
     """How many rows of one table meet the condition."""
     query = f"SELECT count() FROM feedback.{table} WHERE {condition}"
     return int(client.query(query, subject.parameters).result_rows[0][0])
+
+
+def _count_query(subject: Subject) -> str:
+    # One statement, since planning each takes longer than most of these counts.
+    conditions = _all_row_conditions(subject).items()
+    return " UNION ALL ".join(
+        f"SELECT '{table}', count() FROM feedback.{table} WHERE {condition}" for table, condition in conditions
+    )
+
+
+def _in_order(rows: Iterable[Sequence[Any]], subject: Subject) -> dict[str, int]:
+    counts = {table: int(number) for table, number in rows}
+    return {table: counts[table] for table in _all_row_conditions(subject)}
 
 
 def _all_row_conditions(subject: Subject) -> dict[str, str]:
@@ -143,7 +155,4 @@ def count_dry_run(client: Client, subject: Subject) -> dict[str, int]:
 
     for kind, found in subject.id_queries.items():
         notes += [(subject.workspace, subject.user, kind, row[0]) for row in query_with_notes(found)]
-    return {
-        table: int(query_with_notes(f"SELECT count() FROM feedback.{table} WHERE {condition}")[0][0])
-        for table, condition in _all_row_conditions(subject).items()
-    }
+    return _in_order(query_with_notes(_count_query(subject)), subject)
