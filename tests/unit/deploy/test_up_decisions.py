@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.embedded import broker
+from deploy.embedded.broker import BrokerUnavailableError
 from deploy.up import checks
 from deploy.up.checks import CannotStartError, locked_folder, refuse_full_disk, refuse_taken_ports
 from deploy.up.disk import shortage
@@ -204,3 +206,10 @@ def test_what_was_sent_since_a_crash_counts_from_the_crash_or_from_the_edges_sta
         ("t", 0): 2, ("t", 1): 0, ("t", 2): 1,
     }  # fmt: skip
     assert AcknowledgedRecords(2, {("t", 0): 3}).since(earlier) == {("t", 0): 3}
+
+
+def test_a_broker_that_cannot_be_put_anywhere_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALF_TANSU_BIN", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("/proc"))
+    with pytest.raises(BrokerUnavailableError, match=r"/proc.*set HOME to a folder of this user"):
+        broker.command("127.0.0.1", 9092)
