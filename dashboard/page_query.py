@@ -25,6 +25,8 @@ SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
 KEY = "key"
 """Metadata keys whose values are listed to filter by; may occur several times."""
+_MOST_FILTERED = 10
+"""How many fields the API counts that have a filter of their own."""
 PLACE = frozenset({"cursor", "open", "span", "id", "fresh"})
 """Parameters of the position on a page. A change of what the page shows removes them."""
 _OWN = PLACE | {"range", "columns", "order", "by", "sort", "against", "one", "other", KEY}
@@ -135,9 +137,10 @@ class PageQuery:
 
     @property
     def keys(self) -> list[str]:
-        """Metadata keys whose values are listed: those of the page, and those of filters."""
-        filtered = [name.removeprefix(META) for name, _ in self.filters if name.startswith(META)]
-        return list(dict.fromkeys([*self.all(KEY), *filtered]))
+        """Metadata keys whose values are listed: those of the page, and those of filters, as many as the API counts."""
+        filtered = dict.fromkeys(name.removeprefix(META) for name, _ in self.filters if name.startswith(META))
+        uncounted = set([*filtered][_MOST_FILTERED:])
+        return [key for key in dict.fromkeys([*self.all(KEY), *filtered]) if key not in uncounted]
 
     def link(self, path: str = "") -> str:
         """A link to a page with these parameters."""

@@ -19,6 +19,8 @@ from runtime.http_errors import ApiError
 MOST_FIELDS, MOST_VALUES, MOST_CHARS = 20, 100, 200
 PARAMETERS = ("fields", "limit", "contains", "newest")
 MOST_NEWEST = 99_999_999
+MOST_FILTERED = 10
+"""Fields whose own filter is given: each is a query of its own, under the filters of all others."""
 
 _LIMIT = 10
 OF_A_KEY = "metadata."
@@ -122,7 +124,8 @@ def openapi_facet_parameters(known: Mapping[str, str]) -> list[dict[str, Any]]:
     fields = parameter(
         "fields",
         f"What to count by, at most {MOST_FIELDS}, with commas: {', '.join(known)}, or {OF_A_KEY}KEY for what is said"
-        " under a key. `metadata` counts the keys. A key with a comma goes into a parameter of its own: give it twice.",
+        f" under a key. At most {MOST_FILTERED} of them may have a filter of their own. `metadata` counts the keys."
+        " A key with a comma goes into a parameter of its own: give it twice.",
         f"ai_model,user,{OF_A_KEY}plan",
         required=True,
     )

@@ -14,6 +14,7 @@ from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.errors import example
 from query_api.facets.counts import TOTAL, facet_query
 from query_api.facets.fields import (
+    MOST_FILTERED,
     OF_FEEDBACK,
     OF_REQUESTS,
     PARAMETERS,
@@ -27,6 +28,7 @@ from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import feedback_filters_in_query, openapi_feedback_parameters
 from query_api.filters.parameters import filters_in_query, openapi_parameters
 from query_api.settings import QuerySettings
+from runtime.http_errors import ApiError
 
 
 class ValueCount(BaseModel):
@@ -146,7 +148,7 @@ def _by_conditions(
 ) -> list[tuple[Conditions, list[FacetField]]]:
     """The fields by the conditions under which they are counted; first those under all filters, if only for the total.
 
-    One query counts all fields under the same conditions.
+    One query counts all fields under the same conditions. ApiError where that would be too many queries.
     """
     groups: list[tuple[Conditions, list[FacetField]]] = [(all_filters, [])]
     for field in fields:
@@ -156,6 +158,12 @@ def _by_conditions(
             groups.append((conditions, [field]))
         else:
             group.append(field)
+    if len(groups) > MOST_FILTERED + 1:
+        raise ApiError(
+            f"fields: at most {MOST_FILTERED} of them may have a filter of their own, got {len(groups) - 1}: leave out"
+            " fields, or filters on them",
+            "fields",
+        )
     return groups
 
 

@@ -1,5 +1,6 @@
 """Facets count what plain Python counts in the rows, whatever the filters, and a field's own filter leaves it alone."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -150,6 +151,17 @@ def test_only_the_newest_are_counted_where_so_many_are_asked_for(world: World, p
     assert found["facets"] == [facet_of(left, field, 100, "") for field in fields]
 
 
+def filtered_by_their_own(number: int) -> dict[str, str]:
+    """A query for so many fields, each with a filter."""
+    keys = [f"key{n}" for n in range(number)]
+    return {"fields": ",".join(f"metadata.{key}" for key in keys), "metadata": json.dumps(dict.fromkeys(keys, "x"))}
+
+
+def test_as_many_fields_are_counted_without_their_filters_as_may_have_one(world: World) -> None:
+    found = facets(world, "logs", **TIMES, **filtered_by_their_own(10))
+    assert (found["total"], len(found["facets"])) == (0, 10)
+
+
 def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(world: World) -> None:
     model, status = facets(world, "logs", **TIMES, fields="ai_model,status_code", ai_model="m1")["facets"]
     assert {each["value"] for each in model["values"]} == {"m1", "m2", "m__3"}
@@ -167,6 +179,7 @@ def test_a_chosen_value_leaves_the_others_to_choose_and_narrows_other_fields(wor
         ({"fields": "user", "newest": "0"}, "newest", "from 1 to"),
         ({"fields": "user", "newest": "123456789"}, "newest", "from 1 to"),
         ({"fields": ",".join(f"metadata.{n}" for n in range(21))}, "fields", "at most 20 names, got 21"),
+        (filtered_by_their_own(11), "fields", "at most 10 of them may have a filter of their own, got 11"),
         ({"fields": "user", "limit": "0"}, "limit", "from 1 to 100"),
         ({"fields": "user", "limit": "101"}, "limit", "from 1 to 100"),
         ({"fields": "user", "contains": "x" * 201}, "contains", "at most 200 characters, got 201"),
