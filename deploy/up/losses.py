@@ -1,7 +1,8 @@
 """Finds the records that were lost when the embedded broker died: accepted, but not stored by a worker.
 
-The broker keeps records in memory. After its death only the edge knows how many records each partition had, and it does
-not know the records of commands or of an earlier edge. So more may be lost than is found. The losses are noted in
+The broker keeps records in memory. After its death only the edge knows how many records it had sent to each partition.
+Those that were there before the edge started are asked of the broker at that start. Neither knows what commands have
+sent since, so more may be lost than is found. The losses are noted in
 ClickHouse, and `feedback audit` counts them until an operator acknowledges them.
 """
 
@@ -36,6 +37,11 @@ class AcknowledgedRecords:
         return {place: count - earlier.records.get(place, 0) for place, count in self.records.items()}
 
 
+def ends_of_lost_log(before_edge: Offsets, sent: Offsets) -> Offsets:
+    """The end of each partition: what it had when the last edge started, and what this edge has sent to it."""
+    return {place: before_edge.get(place, 0) + sent.get(place, 0) for place in before_edge.keys() | sent.keys()}
+
+
 NOTHING = AcknowledgedRecords(0, {})
 """The state before the first edge."""
 
@@ -61,16 +67,24 @@ class BrokerLosses:
         self._clickhouse_url, self._say = clickhouse_url, say
         self._sent: AcknowledgedRecords | None = NOTHING
         self._sent_before: AcknowledgedRecords | None = NOTHING
+        self._before_edge: Offsets | None = {}
+        self._before_edge_of_lost: Offsets | None = {}
+
+    def edge_starts(self, ends: Offsets | None) -> None:
+        """Remember the ends of a log that an earlier edge has sent to; None where they are not known."""
+        self._before_edge = ends
 
     async def broker_died(self, host: str, port: int, start: int) -> None:
         """Ask the edge at this address before it sends anything to the next broker."""
         self._sent_before, self._sent = self._sent, await acknowledged(host, port, start)
+        self._before_edge_of_lost, self._before_edge = self._before_edge, {}
 
     async def report(self, base: int) -> None:
         """Note and report the losses of the log with this offset base. Its workers must have ended."""
         lost: int | None = None
-        if self._sent is not None and self._sent_before is not None:
-            ends = self._sent.since(self._sent_before)
+        before_edge = self._before_edge_of_lost
+        if self._sent is not None and self._sent_before is not None and before_edge is not None:
+            ends = ends_of_lost_log(before_edge, self._sent.since(self._sent_before))
             with contextlib.suppress(CommandError, ClickHouseError):
                 lost = await asyncio.to_thread(note_lost, self._clickhouse_url, base, ends)
         if lost == 0:

@@ -188,6 +188,8 @@ class System:
 
     async def _edge_command(self) -> Command:
         await self._log_is_ready.wait()
+        if self.setup.is_broker_embedded and self.edge.starts:
+            self._losses.edge_starts(await end_offsets_or_none(self.setup.bootstrap))
         return python("deploy.api"), self.setup.environment
 
     async def _worker_command(self, number: int) -> Command:

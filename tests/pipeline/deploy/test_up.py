@@ -165,8 +165,16 @@ def test_the_embedded_brokers_next_log_has_a_higher_base_and_former_feedback_can
     # Had the edge asked tansu for a topic in between, it would be one with other partitions.
     assert "partitions" not in running.errors.read_text()
 
+    traces = ("lost a", "lost b", "lost c")
+    for trace in traces:
+        running.post(trace)
+    until(lambda: all(running.stored(trace) == 1 for trace in traces), "feedback is stored")
+    # The next edge does not know what this one has sent.
+    os.kill(edge, signal.SIGKILL)
+    running.until_replaced("deploy.api", edge)
+    until(running.is_ready, "the edge is ready again")
     os.kill(worker, signal.SIGSTOP)
-    for trace in ("lost a", "lost b", "lost c"):
+    for trace in traces:
         running.post(trace)
     kill_broker(running)
     said = "3 accepted records died with the broker before a worker had stored them, and are lost"

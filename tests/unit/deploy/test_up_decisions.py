@@ -12,7 +12,7 @@ from deploy.up import checks
 from deploy.up.checks import CannotStartError, locked_folder, refuse_full_disk, refuse_taken_ports
 from deploy.up.disk import shortage
 from deploy.up.health import FIRST_ANSWER_S, SILENT_S, UNREADY_S, Check, Patience
-from deploy.up.losses import AcknowledgedRecords
+from deploy.up.losses import AcknowledgedRecords, ends_of_lost_log
 from deploy.up.options import Options, metrics_port, metrics_ports
 from deploy.up.run import who_may_call
 from deploy.up.setup import Setup
@@ -206,6 +206,10 @@ def test_what_was_sent_since_a_crash_counts_from_the_crash_or_from_the_edges_sta
         ("t", 0): 2, ("t", 1): 0, ("t", 2): 1,
     }  # fmt: skip
     assert AcknowledgedRecords(2, {("t", 0): 3}).since(earlier) == {("t", 0): 3}
+    # What an earlier edge had sent comes before that.
+    assert ends_of_lost_log({("t", 0): 5, ("t", 1): 2}, {("t", 0): 3, ("t", 2): 1}) == {
+        ("t", 0): 8, ("t", 1): 2, ("t", 2): 1,
+    }  # fmt: skip
 
 
 def test_a_broker_that_cannot_be_put_anywhere_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
