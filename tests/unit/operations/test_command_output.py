@@ -64,6 +64,7 @@ def test_streams_that_the_caller_has_closed_are_not_missed(closed: tuple[int, ..
 def test_ctrl_c_while_modules_are_imported_ends_a_command_quietly(imported: str) -> None:
     interrupting = f"""if True:
         import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
         class Interrupt:
             def find_spec(self, name, path=None, target=None):
                 if name == "{imported}":
