@@ -3,8 +3,8 @@
 Each statement has its own connection, which takes a fifth of a millisecond to open. So its settings, parameters,
 database and external tables end with it, and threads share no connection. There are no sessions: SET and temporary
 tables last for one request. Files that last as long are in the data directory, so that a full or missing /tmp stops
-nothing. A lock file keeps a second process from the data directory, and is released when this
-process ends, however it ends.
+nothing. A lock file keeps a second process from the data directory, and is released when this process ends, however
+it ends.
 """
 
 import errno

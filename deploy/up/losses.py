@@ -2,8 +2,8 @@
 
 The broker keeps records in memory. After its death only the edge knows how many records it had sent to each partition.
 Those that were there before the edge started are asked of the broker at that start. Neither knows what commands have
-sent since, so more may be lost than is found. The losses are noted in
-ClickHouse, and `feedback audit` counts them until an operator acknowledges them.
+sent since, so more may be lost than is found. The losses are noted in ClickHouse, and `feedback audit` counts them
+until an operator acknowledges them.
 """
 
 import asyncio

@@ -1,9 +1,8 @@
 """Makes the programs of one machine: each with its log, its health check, and how often it is started again."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-from deploy.up.disk import WatchedDisk
 from deploy.up.health import Check
 from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
@@ -24,9 +23,8 @@ class ProgramFactory:
         stream_ports: StreamPorts,
         fail: Callable[[Exception], None],
         say: Callable[[str], None],
-        disks: Sequence[WatchedDisk],
     ) -> None:
-        self._setup, self._watch, self._stream_ports, self._disks = setup, watch, stream_ports, disks
+        self._setup, self._watch, self._stream_ports = setup, watch, stream_ports
         self._fail, self._say = fail, say
 
     def program(
@@ -60,4 +58,4 @@ class ProgramFactory:
 
     def _why_it_may_be(self) -> str:
         """A note that a disk is full, which may stop any program here."""
-        return "".join(f" Note: {each.shortage}" for each in self._disks if each.ends_programs)
+        return "".join(f" Note: {each.shortage}" for each in self._setup.disks if each.ends_programs)

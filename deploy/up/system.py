@@ -56,7 +56,7 @@ class System:
         self._background: set[asyncio.Task[None]] = set()
         self._watch = HealthWatch(setup.bootstrap, setup.clickhouse_url, say)
         self._stream_ports = StreamPorts(setup)
-        made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say, setup.disks)
+        made = ProgramFactory(setup, self._watch, self._stream_ports, self._fail, say)
 
         self.edge = made.program("edge", self._edge_command, self._edge_is_ready, self._edge_health)
         self.workers = [

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from dashboard.page_query import PageQuery
+from query_api.facets.fields import MOST_FILTERED
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -35,6 +36,7 @@ def test_a_key_of_metadata_has_one_value_and_is_listed_where_it_is_asked_for_or_
     assert query.toggled("meta.tier", "4") == query_of("key=plan&meta.tier=4")
     assert query.keys == ["plan", "tier"]
     assert query.toggled("key", "plan").keys == ["tier"]
+    assert MOST_FILTERED == 10, "the dashboard asks for as many"
     many = "&".join(f"meta.k{n}=x" for n in range(12))
     assert query_of(f"key=plan&{many}").keys == ["plan", *(f"k{n}" for n in range(10))], "the API refuses more"
     assert ("metadata", '{"tier": "3"}') in query.for_api(NOW)
