@@ -1,5 +1,6 @@
 """What all tests share: `pipelines`, which gives the running pipeline of an engine source, and the order of tests."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,9 @@ from tests.pipeline.running import Pipeline
 from tests.tries import tries
 
 Pipelines = Callable[[str], Pipeline]
+
+# What collecting imports and makes stays until the end: to look through it again and again takes half of the time.
+gc.disable()
 
 os.environ.setdefault("JAVA_TOOL_OPTIONS", java_options())
 
@@ -47,6 +51,11 @@ class FileByFile(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileByFile:
     return FileByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from portkey_ai import Portkey
 
 from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor, quiet
@@ -43,11 +42,13 @@ def rows(page: Page, count: int) -> None:
 
 
 def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visitor: Visit) -> None:
+    import portkey_ai
+
     workspace.log(request_log("from-the-sdk"))
     page = visitor(workspace).page("/logs")
     rows(page, 1)
     expect(page.locator("td.count")).to_have_text("0")
-    portkey = Portkey(api_key=workspace.key, base_url=f"{workspace.system.url}/v1")
+    portkey = portkey_ai.Portkey(api_key=workspace.key, base_url=f"{workspace.system.url}/v1")
     portkey.feedback.create(trace_id="from-the-sdk", value=-7, weight=0.5)
     portkey.feedback.create(trace_id="from-the-sdk", value=3)
     expect(page.locator("td.count")).to_have_text("2")

@@ -1,23 +1,26 @@
 """Portkey's Python SDK reads analytics of what it has given and logged itself."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from portkey_ai import Portkey
-from portkey_ai.api_resources.exceptions import BadRequestError, NotFoundError
 
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+if TYPE_CHECKING:
+    from portkey_ai import Portkey
+
 
 @pytest.fixture(scope="module")
-def portkey(pipeline: Pipeline) -> Portkey:
+def portkey(pipeline: Pipeline) -> "Portkey":
+    from portkey_ai import Portkey
+
     return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
 
 
 @pytest.fixture(scope="module")
-def rated(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
+def rated(pipeline: Pipeline, portkey: "Portkey") -> dict[str, Any]:
     """The parameters that find three feedbacks, two of them on a trace with a request."""
     prompt = f"prompt-{datetime.now(UTC).timestamp()}"
     trace, specials = f"trace-{prompt}", {"_prompt": prompt}
@@ -38,7 +41,7 @@ def rated(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
     }
 
 
-def test_graphs_of_feedback_are_read(portkey: Portkey, rated: dict[str, Any]) -> None:
+def test_graphs_of_feedback_are_read(portkey: "Portkey", rated: dict[str, Any]) -> None:
     graphs = portkey.analytics.graphs
     for graph, summary in (
         (graphs.feedbacks(**rated), {"total": 3, "positive": 2, "neutral": 0, "negative": 1}),
@@ -59,7 +62,7 @@ def test_graphs_of_feedback_are_read(portkey: Portkey, rated: dict[str, Any]) ->
     }  # fmt: skip
 
 
-def test_groups_by_metadata_are_read(portkey: Portkey, rated: dict[str, Any]) -> None:
+def test_groups_by_metadata_are_read(portkey: "Portkey", rated: dict[str, Any]) -> None:
     groups = portkey.analytics.groups.metadata(metadata_key="_prompt", **rated, page_size=5, current_page=0)
     assert (groups.object, groups.total) == ("list", 1)
     (group,) = groups.data or []
@@ -72,7 +75,7 @@ def test_groups_by_metadata_are_read(portkey: Portkey, rated: dict[str, Any]) ->
 
 
 @pytest.fixture(scope="module")
-def served(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
+def served(pipeline: Pipeline, portkey: "Portkey") -> dict[str, Any]:
     """The parameters that find four requests of two users, one of which failed."""
     prompt = f"served-{datetime.now(UTC).timestamp()}"
     for user, status, took in (("ann", 200, 100), ("ann", 429, 20.5), ("ann", 200, 300), ("bob", 200, 200)):
@@ -95,7 +98,9 @@ def served(pipeline: Pipeline, portkey: Portkey) -> dict[str, Any]:
     }
 
 
-def test_graphs_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -> None:
+def test_graphs_of_requests_are_read(portkey: "Portkey", served: dict[str, Any]) -> None:
+    from portkey_ai.api_resources.exceptions import NotFoundError
+
     graphs = portkey.analytics.graphs
     token_means = {"avg": 10, "avg_input": 7, "avg_output": 3}
     for graph, summary in (
@@ -120,7 +125,7 @@ def test_graphs_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -
         graphs.cache_hit_rate(**served)
 
 
-def test_groups_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -> None:
+def test_groups_of_requests_are_read(portkey: "Portkey", served: dict[str, Any]) -> None:
     groups = portkey.analytics.groups
     users = groups.users(**served, page_size=1, current_page=0)
     assert (users.object, users.total) == ("list", 2)
@@ -142,7 +147,9 @@ def test_groups_of_requests_are_read(portkey: Portkey, served: dict[str, Any]) -
         assert named in (found.data or [{}])[0]
 
 
-def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: Portkey, rated: dict[str, Any]) -> None:
+def test_a_faulty_filter_is_a_typed_error_that_names_it(portkey: "Portkey", rated: dict[str, Any]) -> None:
+    from portkey_ai.api_resources.exceptions import BadRequestError
+
     with pytest.raises(BadRequestError) as refused:
         portkey.analytics.graphs.feedbacks(**rated, metadata="{")
     assert refused.value.message == 'Error code: 400 - metadata must be the JSON of an object, got "{"'

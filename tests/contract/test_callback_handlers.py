@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from portkey_ai.api_resources.apis.logger import Logger
 
 from tests.contract.conftest import RowOf
 from tests.pipeline.running import Pipeline
@@ -21,6 +20,8 @@ STARTED_AT = datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 def log(pipeline: Pipeline, events: list[dict[str, Any]]) -> list[str]:
     """Post events as the handlers do and insist on acceptance; the ids."""
+    from portkey_ai.api_resources.apis.logger import Logger
+
     logger: Any = Logger(api_key="any", base_url=f"{pipeline.url}/v1")
     reply = logger.log(events)
     assert reply.status_code == 200, reply.text

@@ -1,37 +1,42 @@
 """Portkey's callback handler for LangChain, unmodified, in a real chain whose model answers without a network."""
 
 import json
-from typing import Any
-
-from langchain_core.language_models import FakeListLLM
-from langchain_core.outputs import Generation, LLMResult
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable
-from portkey_ai.langchain import LangchainCallbackHandler
+from typing import TYPE_CHECKING, Any
 
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
 
-class Model(FakeListLLM):
+
+def offline_model() -> Any:
     """A list of answers that tells its name and tokens as a provider's model does."""
+    from langchain_core.language_models import FakeListLLM
+    from langchain_core.outputs import Generation, LLMResult
 
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        return True
+    class Model(FakeListLLM):
+        @classmethod
+        def is_lc_serializable(cls) -> bool:
+            return True
 
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        return {"model": "offline-1", "temperature": 0.5}
+        @property
+        def _identifying_params(self) -> dict[str, Any]:
+            return {"model": "offline-1", "temperature": 0.5}
 
-    def _generate(self, prompts: list[str], *given: Any, **named: Any) -> LLMResult:
-        answers = [[Generation(text=self._call(each), generation_info={"finish_reason": "stop"})] for each in prompts]
-        usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
-        return LLMResult(generations=answers, llm_output={"token_usage": usage, "model_name": "offline-1-2026"})
+        def _generate(self, prompts: list[str], *given: Any, **named: Any) -> LLMResult:
+            stop = {"finish_reason": "stop"}
+            answers = [[Generation(text=self._call(each), generation_info=stop)] for each in prompts]
+            usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+            return LLMResult(generations=answers, llm_output={"token_usage": usage, "model_name": "offline-1-2026"})
+
+    return Model(responses=["4"])
 
 
-def invoke_logged(pipeline: Pipeline, runnable: Runnable[Any, str], given: Any, **metadata: Any) -> None:
+def invoke_logged(pipeline: Pipeline, runnable: "Runnable[Any, str]", given: Any, **metadata: Any) -> None:
+    from portkey_ai.langchain import LangchainCallbackHandler
+
     handler = LangchainCallbackHandler(api_key="any", base_url=f"{pipeline.url}/v1", metadata=metadata)
     assert runnable.invoke(given, config={"callbacks": [handler]}) == "4"
 
@@ -46,7 +51,9 @@ def spans(pipeline: Pipeline, user: str, count: int) -> dict[str, dict[str, Any]
 def test_a_chain_is_stored_as_the_spans_of_a_trace_that_feedback_joins(
     pipeline: Pipeline, stored: RowOf, trace: str
 ) -> None:
-    chain = ChatPromptTemplate.from_messages([("human", "{question}")]) | Model(responses=["4"])
+    from langchain_core.prompts import ChatPromptTemplate
+
+    chain = ChatPromptTemplate.from_messages([("human", "{question}")]) | offline_model()
     invoke_logged(pipeline, chain, {"question": "2+2?"}, traceId=trace, _user=trace, _prompt="sums")
     found = spans(pipeline, trace, 3)
     assert set(found) == {"RunnableSequence", "ChatPromptTemplate", "Model"}
@@ -67,6 +74,6 @@ def test_a_chain_is_stored_as_the_spans_of_a_trace_that_feedback_joins(
 
 
 def test_a_model_alone_is_stored_too(pipeline: Pipeline, trace: str) -> None:
-    invoke_logged(pipeline, Model(responses=["4"]), "Human: 2+2?", traceId=trace, _user=trace)
+    invoke_logged(pipeline, offline_model(), "Human: 2+2?", traceId=trace, _user=trace)
     (row,) = spans(pipeline, trace, 1).values()
     assert (row["trace_id"], row["parent_span_id"], row["model"]) == (trace, "", "offline-1")

@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
-from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInference
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor as OpenTelemetry
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,6 +20,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
+
+if TYPE_CHECKING:
+    import openai
 
 Row = dict[str, Any]
 USAGE = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
@@ -55,7 +55,9 @@ class Upstream(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[openai.OpenAI]:
+def client() -> Iterator["openai.OpenAI"]:
+    import openai
+
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as upstream:
         Thread(target=upstream.serve_forever, daemon=True).start()
         yield openai.OpenAI(api_key="any", base_url=f"http://127.0.0.1:{upstream.server_port}/v1", max_retries=0)
@@ -89,15 +91,19 @@ def instrumented(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_calls_of_the_openai_package_become_requests_that_feedback_joins(
-    pipeline: Pipeline, client: openai.OpenAI, instrumented: Instrumented
+    pipeline: Pipeline, client: "openai.OpenAI", instrumented: Instrumented
 ) -> None:
+    from openai import RateLimitError
+    from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInference
+    from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor as OpenTelemetry
+
     for instrumentation in (OpenTelemetry(), OpenInference()):
         provider = instrumented(instrumentation)
         with provider.get_tracer("shop").start_as_current_span("POST /titles") as handler:
             trace_id = format(handler.get_span_context().trace_id, "032x")
             parent = format(handler.get_span_context().span_id, "016x")
             client.chat.completions.create(model="m-1", messages=SAID, temperature=0.5)  # type: ignore[arg-type]
-            with pytest.raises(openai.RateLimitError):
+            with pytest.raises(RateLimitError):
                 client.chat.completions.create(model="busy", messages=SAID)  # type: ignore[arg-type]
         assert provider.force_flush()
         provider.shutdown()

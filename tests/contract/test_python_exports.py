@@ -1,23 +1,31 @@
 """Portkey's Python SDK orders, follows and downloads an export, unmodified, by base URL alone."""
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from portkey_ai import AsyncPortkey, Portkey
-from portkey_ai.api_resources.exceptions import ConflictError, NotFoundError
 
 from tests.contract.conftest import RowOf
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+if TYPE_CHECKING:
+    from portkey_ai import Portkey
+
 
 @pytest.fixture
-def portkey(pipeline: Pipeline) -> Portkey:
+def portkey(pipeline: Pipeline) -> "Portkey":
+    from portkey_ai import Portkey
+
     return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
 
 
-def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, portkey: Portkey, logged: RowOf, trace: str) -> None:
+def test_an_export_from_its_order_to_its_rows(
+    pipeline: Pipeline, portkey: "Portkey", logged: RowOf, trace: str
+) -> None:
+    from portkey_ai.api_resources.exceptions import NotFoundError
+
     request_id = pipeline.request(trace, "gpt-4o", "openai", _user="fef653")
     logged(request_id)
     pipeline.feedback(trace, 4, 0.5)
@@ -54,6 +62,9 @@ def test_an_export_from_its_order_to_its_rows(pipeline: Pipeline, portkey: Portk
 
 
 async def test_the_async_client_starts_and_cancels(pipeline: Pipeline) -> None:
+    from portkey_ai import AsyncPortkey
+    from portkey_ai.api_resources.exceptions import ConflictError
+
     exports = AsyncPortkey(api_key="any", base_url=f"{pipeline.url}/v1").logs.exports
     created = await exports.create(filters={})
     await exports.start(export_id=created.id)

@@ -2,12 +2,10 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from portkey_ai import AsyncPortkey, Portkey
-from portkey_ai.api_resources.exceptions import APIStatusError, BadRequestError, NotFoundError
 
 from ingest_api.settings import Settings
 from schemas.ids import new_id, trace_key
@@ -16,12 +14,17 @@ from tests.contract.conftest import RowOf
 from tests.pipeline.engines import until
 from tests.pipeline.running import Pipeline
 
+if TYPE_CHECKING:
+    from portkey_ai import Portkey
+
 SPECIALS = {"_user": "fef653", "_organisation": "o9876", "_prompt": "test_prompt", "_environment": "production"}
 FREE_TEXT = {"text": "ü" * 300, "nested": {"list": [1, 2.5, None, True], "object": {"deep": "er"}}}
 
 
 @pytest.fixture(scope="module")
-def portkey(pipeline: Pipeline) -> Portkey:
+def portkey(pipeline: Pipeline) -> "Portkey":
+    from portkey_ai import Portkey
+
     return Portkey(api_key="any", base_url=f"{pipeline.url}/v1")
 
 
@@ -43,7 +46,7 @@ CREATES: dict[str, tuple[dict[str, Any], int, str, dict[str, Any]]] = {
 """What is sent, and the value, the weight and the metadata that are stored."""
 
 
-def test_what_create_sends_is_stored(portkey: Portkey, stored: RowOf, trace: str) -> None:
+def test_what_create_sends_is_stored(portkey: "Portkey", stored: RowOf, trace: str) -> None:
     ids = {}
     for name, (sent, *_) in CREATES.items():
         reply = portkey.feedback.create(trace_id=f"{trace} {name}", **sent)
@@ -57,7 +60,7 @@ def test_what_create_sends_is_stored(portkey: Portkey, stored: RowOf, trace: str
             assert row[special] == metadata.get(special, ""), name
 
 
-def test_bulk_create_answers_ids_in_order(portkey: Portkey, stored: RowOf, trace: str) -> None:
+def test_bulk_create_answers_ids_in_order(portkey: "Portkey", stored: RowOf, trace: str) -> None:
     feedbacks = [{"trace_id": f"{trace}-{n}", "value": n, "weight": n / 10} for n in range(11)]
     reply = portkey.feedback.bulk_create(feedbacks=feedbacks)
     rows = [stored(feedback_id) for feedback_id in reply.feedback_ids or []]
@@ -67,7 +70,7 @@ def test_bulk_create_answers_ids_in_order(portkey: Portkey, stored: RowOf, trace
 
 
 def test_bulk_create_takes_every_spelling_and_an_object_of_positions(
-    portkey: Portkey, stored: RowOf, trace: str
+    portkey: "Portkey", stored: RowOf, trace: str
 ) -> None:
     feedbacks: list[dict[str, Any]] = [
         {"traceID": f"{trace}-0", "value": "1", "weight": None},
@@ -85,7 +88,7 @@ def test_bulk_create_takes_every_spelling_and_an_object_of_positions(
 
 @pytest.mark.parametrize("metadata", [None, {"_user": "u"}])
 def test_update_with_null_keeps_what_is_stored(
-    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str, metadata: dict[str, str] | None
+    pipeline: Pipeline, portkey: "Portkey", stored: RowOf, trace: str, metadata: dict[str, str] | None
 ) -> None:
     sent: dict[str, Any] = {"weight": 0.25, "metadata": metadata or {"_user": "u"}}
     (feedback_id,) = portkey.feedback.create(trace_id=trace, value=5, **sent).feedback_ids or []
@@ -96,7 +99,9 @@ def test_update_with_null_keeps_what_is_stored(
 
 
 @pytest.mark.parametrize("feedback_id", ["", "undefined", "None", "0b6ff5c2-5a3c-4f0e-9d3f-2f4f6f1d7c11", "a/b", "%00"])
-def test_update_of_an_id_that_cannot_be_is_not_found_at_once(portkey: Portkey, feedback_id: str) -> None:
+def test_update_of_an_id_that_cannot_be_is_not_found_at_once(portkey: "Portkey", feedback_id: str) -> None:
+    from portkey_ai.api_resources.exceptions import APIStatusError, NotFoundError
+
     with pytest.raises((NotFoundError, APIStatusError)) as refused:
         portkey.feedback.update(feedback_id=feedback_id, value=1)
     assert refused.value.status_code in (404, 405)
@@ -104,7 +109,7 @@ def test_update_of_an_id_that_cannot_be_is_not_found_at_once(portkey: Portkey, f
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_a_change_of_an_id_that_was_never_given_is_told_as_dead_by_its_receipt(
-    pipeline: Pipeline, portkey: Portkey, trace: str, method: str
+    pipeline: Pipeline, portkey: "Portkey", trace: str, method: str
 ) -> None:
     """The edge cannot know the id; the worker does, and the receipt says so for good."""
     never = str(new_id(murmur2(trace_key("default", trace)), 1_769_860_800_123))
@@ -126,8 +131,10 @@ def test_a_change_of_an_id_that_was_never_given_is_told_as_dead_by_its_receipt(
 
 
 def test_a_bulk_call_with_one_fault_stores_nothing_and_names_the_item(
-    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str
+    pipeline: Pipeline, portkey: "Portkey", stored: RowOf, trace: str
 ) -> None:
+    from portkey_ai.api_resources.exceptions import BadRequestError
+
     with pytest.raises(BadRequestError) as refused:
         portkey.feedback.bulk_create(feedbacks=[{"trace_id": trace, "value": 1}, {"trace_id": trace, "value": -11}])
     assert refused.value.message == "Error code: 400 - item 1: value must be an integer from -10 to 10, got -11"
@@ -139,7 +146,7 @@ def test_a_bulk_call_with_one_fault_stores_nothing_and_names_the_item(
 
 
 def test_update_changes_what_it_names_and_keeps_the_rest(
-    pipeline: Pipeline, portkey: Portkey, stored: RowOf, trace: str
+    pipeline: Pipeline, portkey: "Portkey", stored: RowOf, trace: str
 ) -> None:
     created = portkey.feedback.create(trace_id=trace, value=5, weight=0.5, metadata={"_user": "fef653"})
     (feedback_id,) = created.feedback_ids or []
@@ -159,6 +166,9 @@ def test_update_changes_what_it_names_and_keeps_the_rest(
 async def test_the_async_client_creates_in_bulk_and_singly_and_updates(
     pipeline: Pipeline, stored: RowOf, trace: str
 ) -> None:
+    from portkey_ai import AsyncPortkey
+    from portkey_ai.api_resources.exceptions import BadRequestError, NotFoundError
+
     portkey = AsyncPortkey(api_key="any", base_url=f"{pipeline.url}/v1")
     single = await portkey.feedback.create(trace_id=trace, value="4", weight=0.5, metadata={"_user": "fef653"})
     bulk = await portkey.feedback.bulk_create(feedbacks=[{"trace_id": trace, "value": n} for n in (1, 2)])
@@ -173,7 +183,9 @@ async def test_the_async_client_creates_in_bulk_and_singly_and_updates(
         await portkey.feedback.create(trace_id=trace, value=11)
 
 
-def test_update_without_an_id_is_a_typed_error_that_says_what_to_pass(portkey: Portkey) -> None:
+def test_update_without_an_id_is_a_typed_error_that_says_what_to_pass(portkey: "Portkey") -> None:
+    from portkey_ai.api_resources.exceptions import NotFoundError
+
     with pytest.raises(NotFoundError) as refused:
         portkey.feedback.update(value=1)
     assert refused.value.message.startswith('Error code: 404 - there is no feedback with the id "NOT_GIVEN": ')
@@ -196,8 +208,10 @@ def test_update_without_an_id_is_a_typed_error_that_says_what_to_pass(portkey: P
     ],
 )
 def test_a_refused_create_is_a_typed_error_that_names_the_field(
-    portkey: Portkey, trace: str, sent: dict[str, Any], message: str
+    portkey: "Portkey", trace: str, sent: dict[str, Any], message: str
 ) -> None:
+    from portkey_ai.api_resources.exceptions import BadRequestError
+
     with pytest.raises(BadRequestError) as refused:
         portkey.feedback.create(**{"trace_id": trace, **sent})
     # The SDK shows the whole body where it does not find the sentence in it.
@@ -206,6 +220,8 @@ def test_a_refused_create_is_a_typed_error_that_names_the_field(
 
 
 def test_every_way_to_point_the_client_here_stores_feedback(pipeline: Pipeline, stored: RowOf, trace: str) -> None:
+    from portkey_ai import Portkey
+
     traced = {"api_key": "any", "trace_id": "another", "metadata": {"_user": "other"}}
     ways: list[tuple[dict[str, Any], str]] = [
         ({}, "/v1"),
@@ -227,11 +243,13 @@ def test_every_way_to_point_the_client_here_stores_feedback(pipeline: Pipeline, 
 
 
 def test_a_client_with_neither_key_nor_address_looks_where_the_edge_listens_by_default() -> None:
+    from portkey_ai import Portkey
+
     assert str(Portkey().base_url) == f"http://localhost:{Settings.model_fields['port'].default}/v1"
 
 
 def test_logs_created_with_the_sdk_join_the_feedback(
-    pipeline: Pipeline, portkey: Portkey, stored: RowOf, logged: RowOf, trace: str
+    pipeline: Pipeline, portkey: "Portkey", stored: RowOf, logged: RowOf, trace: str
 ) -> None:
     reply = portkey.logs.create(
         request={
@@ -254,6 +272,8 @@ def test_logs_created_with_the_sdk_join_the_feedback(
 
 
 async def test_logs_created_with_the_async_client_are_stored(pipeline: Pipeline, logged: RowOf, trace: str) -> None:
+    from portkey_ai import AsyncPortkey
+
     portkey = AsyncPortkey(api_key="any", base_url=f"{pipeline.url}/v1")
     reply = await portkey.logs.create(request={"body": {"model": "m"}}, response={}, metadata={"trace_id": trace})
     row = logged(reply.json()["ids"][0])

@@ -31,7 +31,7 @@ from schemas.vote_tokens import sign
 from tests.fuzz.edge import NOW_MS
 from tests.unit.ingest_api.otlp_edge import export, span
 from tests.unit.ingest_api.test_coalesced_write import Written
-from tests.unit.test_linear_requests import EXAMPLES
+from tests.unit.test_linear_requests import examples
 from tests.unit.whole_api import WholeApi
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +190,7 @@ def outcomes() -> Iterator[tuple[str, Outcome, int]]:
     def sent(*pieces: bytes) -> Outcome:
         return lambda world: world.answered(*pieces)
 
-    for key, one in EXAMPLES.items():
+    for key, one in examples().items():
         yield f"{key}: its example", sent(request(*one.request())), 0
     for name, body in BODIES.items():
         for method, path in (("POST", FEEDBACK), ("POST", LOGS), ("PUT", ONE), ("POST", EXPORTS)):
@@ -262,7 +262,7 @@ def failures() -> Iterator[tuple[str, Outcome, int]]:
     yield "Kafka is away", kafka(lambda: kafka_unavailable("away")), 503
     yield "Kafka may have it", kafka(lambda: outcome_unknown("away")), 503
     yield "a fault of ours", kafka(lambda: KeyError("a")), 500
-    for key, one in EXAMPLES.items():
+    for key, one in examples().items():
         if key[1].startswith("/v1/") and key[1] not in ASKS_NOTHING:
             asked = request(*one.request())
             for name, fails, status in (

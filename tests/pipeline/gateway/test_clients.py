@@ -5,10 +5,7 @@ import subprocess
 from typing import Any
 from uuid import uuid4
 
-import anthropic
-import openai
 import pytest
-from portkey_ai import Portkey
 
 from tests.pipeline.gateway.conftest import Gateway
 from tests.pipeline.gateway.stand_in import MESSAGE, PLAIN, RESPONSE
@@ -38,6 +35,8 @@ def check(gateway: Gateway, trace: str, answer: dict[str, Any], said: str, model
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_openai_chat(gateway: Gateway, trace: str, stream: bool) -> None:
+    import openai
+
     with openai.OpenAI(api_key=KEY, base_url=f"{gateway.url}/v1", max_retries=0) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="gpt-4o", messages=SAID, stream=stream, extra_headers=headers(trace)
@@ -56,6 +55,8 @@ def test_openai_chat(gateway: Gateway, trace: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_openai_responses(gateway: Gateway, trace: str, stream: bool) -> None:
+    import openai
+
     async with openai.AsyncOpenAI(api_key=KEY, base_url=f"{gateway.url}/v1", max_retries=0) as client:
         found: Any = await client.responses.create(
             model="gpt-5", input="Hi", stream=stream, extra_headers=headers(trace)
@@ -71,6 +72,8 @@ async def test_openai_responses(gateway: Gateway, trace: str, stream: bool) -> N
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_anthropic_messages(gateway: Gateway, trace: str, stream: bool) -> None:
+    import anthropic
+
     asked: Any = {"model": "claude-x", "messages": SAID, "max_tokens": 9, "extra_headers": headers(trace)}
     with anthropic.Anthropic(api_key=KEY, base_url=gateway.url, max_retries=0) as client:
         if stream:
@@ -86,6 +89,8 @@ def test_anthropic_messages(gateway: Gateway, trace: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_portkeys_sdk_with_a_trace_id_and_metadata(gateway: Gateway, trace: str, stream: bool) -> None:
+    from portkey_ai import Portkey
+
     client: Any = Portkey(
         api_key=KEY,
         base_url=f"{gateway.url}/v1",
@@ -110,6 +115,8 @@ def test_portkeys_sdk_with_a_trace_id_and_metadata(gateway: Gateway, trace: str,
 
 
 def test_the_errors_of_a_provider_are_those_of_its_client(gateway: Gateway, trace: str) -> None:
+    import openai
+
     with (
         openai.OpenAI(api_key=KEY, base_url=f"{gateway.url}/limited", max_retries=0) as client,
         pytest.raises(openai.RateLimitError, match="slow down"),

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import openai
-
 from tests.pipeline.engines import until
 from tests.pipeline.gateway.conftest import gateway_in
 from tests.pipeline.running import Pipeline
 
 
 def test_a_call_that_passed_is_a_request_with_its_feedback(pipeline: Pipeline, tmp_path: Path) -> None:
+    import openai
+
     with (
         gateway_in(tmp_path, pipeline.url) as gateway,
         openai.OpenAI(api_key="sk-hidden", base_url=f"{gateway.url}/v1") as client,
