@@ -345,9 +345,9 @@ def left_behind(world: World, every: Iterator[tuple[str, Outcome, int]]) -> dict
 
     async def check_each() -> None:
         gc.collect()
-        # What stands is not looked through again and again.
-        gc.freeze()
         for name, outcome, status in every:
+            # What stands is not looked through again and again.
+            gc.freeze()
             got = await outcome(world)
             assert got == status or not status, name
             gc.collect()
