@@ -19,7 +19,10 @@ FIRST_OF_TRACES = timedelta(minutes=2)
 FIRST_BESIDE_ALL = timedelta(days=1)
 """The same where something is read whole for each window, however short."""
 _FEW_TRACES, _SOME_TRACES = timedelta(minutes=30), timedelta(days=1)
-_LEAST_GROWTH, _GROWTH, _MOST_GROWTH = 2.0, 12.0, 40.0
+_LEAST_GROWTH, _MOST_GROWTH = 2.0, 40.0
+# Where a window held nothing, one of fifty times its length hardly holds a page. ClickHouse stops reading once a page
+# of requests is full, so a window too long costs less than one more statement; but not where traces are looked up.
+_GROWTH_AFTER_NONE, _GROWTH_OF_TRACES_AFTER_NONE = 250.0, 12.0
 _MARGIN = 1.5
 _ALL_IN_WINDOWS = timedelta(days=20)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -41,18 +44,22 @@ class Windows:
         if place:
             after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND
             self._until = min(after_place, filters.until) if filters.until else after_place
-        self._growth = _GROWTH
+        self._growth = _GROWTH_AFTER_NONE
 
     def adapt_to(self, found: int, missing: int) -> None:
         """The latest window held so many rows and so many are missing: the next is as long as it takes for these."""
-        self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found)) if found else _GROWTH
+        if found:
+            self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found))
+        else:
+            looked_up = self._first == FIRST_OF_TRACES and self.traces == "few"
+            self._growth = _GROWTH_OF_TRACES_AFTER_NONE if looked_up else _GROWTH_AFTER_NONE
 
     def __iter__(self) -> Iterator[LogFilters]:
         filters, until = self._filters, self._until
         begin = newest = min(until, self._now) if until else self._now
         length = self._first
         is_found_by_key = "trace_id" in filters.texts or filters.request_ids
-        while not is_found_by_key and newest - begin < _ALL_IN_WINDOWS:
+        while not is_found_by_key and max(length, newest - begin) < _ALL_IN_WINDOWS:
             if filters.since and begin - length <= filters.since:
                 self.traces = _amount(begin - filters.since)
                 break

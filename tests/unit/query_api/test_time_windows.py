@@ -66,15 +66,27 @@ def test_a_window_is_as_long_as_the_one_before_lets_expect() -> None:
     assert second(10, 40) == timedelta(minutes=120)
     assert second(50, 1) == timedelta(minutes=40)
     assert second(1, 50) == timedelta(minutes=800)
-    assert second(0, 51) == timedelta(hours=4)
+    assert second(0, 51) == timedelta(minutes=5000), "or it would hold no page either"
+
+
+def test_after_days_without_a_row_all_that_is_left_is_asked_for_at_once() -> None:
+    windows, asked = Windows(LogFilters("w"), None, NOW), []
+    for window in windows:
+        asked.append(window.since)
+        windows.adapt_to(0, 51)
+    assert asked == [NOW - timedelta(minutes=20), NOW - timedelta(minutes=5020), None]
 
 
 def test_what_is_looked_up_by_trace_begins_with_few_traces() -> None:
     def amounts(since: timedelta | None = None) -> list[str]:
         windows = Windows(LogFilters("w", since=NOW - since if since else None), None, NOW, FIRST_OF_TRACES)
-        return [windows.traces for _ in windows]
+        found = []
+        for _ in windows:
+            found.append(windows.traces)
+            windows.adapt_to(0, 51)
+        return found
 
-    assert amounts() == ["few", "few", "some", "many", "many", "many"]
+    assert amounts() == ["few", "few", "some", "many"]
     assert amounts(timedelta(minutes=1)) == ["few"]
     assert amounts(timedelta(hours=1)) == ["few", "few", "some"]
 
