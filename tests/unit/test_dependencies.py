@@ -3,7 +3,6 @@
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
 from functools import reduce
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
@@ -69,26 +68,28 @@ ATTRIBUTES = {
 STANDARD = {"_asdict", "_exit", "_replace"}
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
-    # The client, in a folder of its own, has dependencies of its own.
-    for package in {*PACKAGES} & {*OURS}:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            yield file.relative_to(ROOT), ast.parse(file.read_text())
+Sources = dict[Path, list[ast.AST]]
 
 
-def modules_imported(tree: ast.Module) -> set[str]:
-    nodes = list(ast.walk(tree))
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    """The nodes of each file of the product. The client, in a folder of its own, has dependencies of its own."""
+    files = [file for package in {*PACKAGES} & {*OURS} for file in (ROOT / package).rglob("*.py")]
+    return {file.relative_to(ROOT): [*ast.walk(ast.parse(file.read_text()))] for file in sorted(files)}
+
+
+def modules_imported(nodes: list[ast.AST]) -> set[str]:
     names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     return {name.partition(".")[0] for name in names} - {*OURS} - sys.stdlib_module_names
 
 
-def test_every_package_that_the_product_imports_is_a_declared_dependency() -> None:
+def test_every_package_that_the_product_imports_is_a_declared_dependency(sources: Sources) -> None:
     provided_by = packages_distributions()
     undeclared = {
         f"{file}: {module}"
-        for file, tree in sources()
-        for module in modules_imported(tree)
+        for file, nodes in sources.items()
+        for module in modules_imported(nodes)
         if not {name.lower().replace("_", "-") for name in provided_by.get(module, ())} & DECLARED.keys()
     }
     assert undeclared == set()
@@ -107,12 +108,11 @@ def test_what_the_code_rests_on_is_there(name: str) -> None:
     assert reduce(getattr, path.split("."), import_module(module)) is not None
 
 
-def test_no_other_internals_are_used() -> None:
-    nodes_of = {file: list(ast.walk(tree)) for file, tree in sources()}
-    own_of = {file: names_given_in(nodes) for file, nodes in nodes_of.items()}
+def test_no_other_internals_are_used(sources: Sources) -> None:
+    own_of = {file: names_given_in(nodes) for file, nodes in sources.items()}
     all_own = set().union(*own_of.values())
     found = set()
-    for file, nodes in nodes_of.items():
+    for file, nodes in sources.items():
         used = {n.attr for n in nodes if isinstance(n, ast.Attribute) and not (of_self(n) and n.attr in all_own)}
         private = {name for name in used if name.startswith("_") and not name.startswith("__")}
         found |= {f"{file}: {name}" for name in private - own_of[file] - ATTRIBUTES - STANDARD}
@@ -131,7 +131,7 @@ def of_self(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
 
 
-def test_json_of_data_is_read_and_written_by_one_library() -> None:
+def test_json_of_data_is_read_and_written_by_one_library(sources: Sources) -> None:
     """`docs/design.md` says why it is msgspec, and what these modules need of the standard library's."""
     standard = {
         "ingest_api/validation/json_limits.py",  # keeps a key that appears twice, to name it
@@ -139,17 +139,16 @@ def test_json_of_data_is_read_and_written_by_one_library() -> None:
     }
     rooms = ("schemas", "runtime", "ingest_api", "stream_workers", "query_api", "operations")
     imported = {
-        str(file): {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        for file, tree in sources()
+        str(file): {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        for file, nodes in sources.items()
     }
     assert {file for file, names in imported.items() if "json" in names and file.startswith(rooms)} == standard
     assert not {file for file, names in imported.items() if names & {"orjson", "ujson", "simplejson"}}
 
 
-def test_what_is_derived_from_is_pinned_or_meant_for_it() -> None:
+def test_what_is_derived_from_is_pinned_or_meant_for_it(sources: Sources) -> None:
     provided_by, loose = packages_distributions(), set()
-    for file, tree in sources():
-        nodes = list(ast.walk(tree))
+    for file, nodes in sources.items():
         came_from = {
             each.asname or each.name.partition(".")[0]: (
                 node.module or "" if isinstance(node, ast.ImportFrom) else each.name

@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from typing import Any
 
 import httpx
 import pytest
@@ -157,12 +156,6 @@ def test_a_faulty_list_is_told_at_start(monkeypatch: pytest.MonkeyPatch) -> None
         load(Settings)
 
 
-def whole_api(**settings: Any) -> EdgeApp:
-    app = create_app(Settings(**settings))
-    extend(app, QuerySettings())
-    return app
-
-
 def open_server(app: EdgeApp) -> None:
     """Have all keys read: there are none."""
     app.api_keys.unread.clear()
@@ -175,8 +168,9 @@ async def status(app: EdgeApp, method: str, path: str, **headers: str) -> int:
 
 @cache
 def opened_api() -> EdgeApp:
-    """One for all tests that only ask it."""
-    app = whole_api()
+    """The whole API, one for all tests that only ask it."""
+    app = create_app(Settings())
+    extend(app, QuerySettings())
     open_server(app)
     return app
 
@@ -216,17 +210,17 @@ async def test_the_documentation_works_from_its_own_origin() -> None:
 
 
 async def test_a_key_anywhere_lets_in_who_has_one_from_whatever_page() -> None:
-    app = whole_api()
+    app = create_app(Settings())
     foreign = {"Host": "evil.example"}
     assert await status(app, "GET", "/healthz", **foreign) == 200  # nobody is let in yet: no keys have been read
     open_server(app)
     assert await status(app, "GET", "/healthz", **foreign) == 403
-    app.state.authenticator.store.close()
+    app.api_keys.close()
     assert await status(app, "GET", "/healthz", **foreign) == 200
 
 
 async def test_the_name_to_listen_on_and_listed_names_are_taken() -> None:
-    app = whole_api(host="Edge.internal", allowed_hosts=("feedback.example.com",))
+    app = create_app(Settings(host="Edge.internal", allowed_hosts=("feedback.example.com",)))
     open_server(app)
     answers = [await status(app, "GET", "/healthz", Host=f"{name}:8787") for name in ("edge.internal", *ALLOWED)]
     assert answers == [200, 200]
