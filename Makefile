@@ -99,15 +99,11 @@ bench-gateway: $(VENV)/.dev $(VENV)/.litellm ## measure the gateway beside a dir
 	$(PY) -m benchmarks.gateway $(ARGS)
 
 $(VENV)/.litellm: benchmarks/litellm_requirements.txt $(VENV)/.dev
-	$(PY) -m venv $(VENV)/litellm
-	$(VENV)/bin/uv pip install -q --python $(VENV)/litellm/bin/python --require-hashes -r $< || \
-	  $(VENV)/litellm/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	./deploy/own_venv.sh $(VENV)/litellm $<
 	@touch $@
 
 $(VENV)/.quix: benchmarks/quix_requirements.txt $(VENV)/.dev
-	$(PY) -m venv $(VENV)/quix
-	$(VENV)/bin/uv pip install -q --python $(VENV)/quix/bin/python --require-hashes -r $< || \
-	  $(VENV)/quix/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	./deploy/own_venv.sh $(VENV)/quix $<
 	@touch $@
 
 ##@ Build
@@ -118,8 +114,7 @@ docs: $(VENV)/.docs ## build these documents as a site that needs no network, in
 
 # A venv of its own: nothing of the product needs these packages.
 $(VENV)/.docs: requirements/docs.txt docs/site/fetch_mermaid.py
-	$${PYTHON:-python3} -m venv $(VENV)/docs
-	$(VENV)/docs/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	./deploy/own_venv.sh $(VENV)/docs $<
 	$(VENV)/docs/bin/python docs/site/fetch_mermaid.py $(VENV)/docs/mermaid.js
 	@touch $@
 
