@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from operations.progress import Progress
+from runtime.times import rfc3339_of
 from schemas import ids
+from schemas.topics import FEEDBACK_EVENTS
 
 _AT_ONCE = 500
 
@@ -21,6 +25,14 @@ class OutgoingRecord(NamedTuple):
     key: bytes
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+
+
+def invalidation(workspace: str, trace_hash: int) -> OutgoingRecord:
+    """The event that makes the workers read the state of these traces anew, and write and publish all of it again."""
+    now = datetime.now(UTC)
+    event_id = str(ids.new_id(trace_hash, int(now.timestamp() * 1000)))
+    event = {"event": "forget", "workspace": workspace, "feedback_id": event_id, "forgotten_at": rfc3339_of(now)}
+    return OutgoingRecord(FEEDBACK_EVENTS, trace_hash, event_id.encode(), msgspec.json.encode(event))
 
 
 async def send(bootstrap: str, records: Sequence[OutgoingRecord], what: str, progress: Progress) -> None:

@@ -115,9 +115,9 @@ class FeedbackDeleted(Event):
 
 
 class CachedStateInvalidated(Event):
-    """An operator has changed stored rows of a trace: its numbers have to be read and published again.
+    """An operator has changed stored rows of a trace, or a worker was killed before it had stored all of them.
 
-    The worker of this partition drops its cached state of the trace.
+    The worker of this partition reads the state of the trace anew, and writes and publishes all of it again.
     """
 
     event: Literal["forget"]

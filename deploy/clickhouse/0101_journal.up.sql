@@ -2,8 +2,9 @@
 --
 -- A row is:    one Kafka record, such as the creation of a feedback, its edit, or what a request adds to its trace.
 --              Its content follows from the record alone, so a record that is read again writes the same row again.
--- Written by:  workers, before any other row of the same consumer batch: no view shows what the journal does not
---              know.
+-- Written by:  workers, after the rows of requests and before all other rows of the same consumer batch: no other
+--              view shows what the journal does not know. `feedback up` writes the entries of stored requests where a
+--              worker was killed in between and the embedded broker has died.
 -- Removed by:  `feedback erase` and `feedback expire`.
 -- Read by:     workers (the state of traces that they do not hold in memory), the API (receipts, history, where the
 --              rows of a trace lie), `feedback audit`, `feedback reconcile`.

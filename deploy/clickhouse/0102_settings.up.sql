@@ -2,7 +2,7 @@
 --
 -- A row is:    the value that was last given to a name.
 -- Written by:  `feedback migrate` and `feedback up` (how long rows are kept, when feedback counts as orphaned, the
---              offset base), `feedback audit` and `feedback reconcile` (what the last check came to).
+--              offset base, what is stored whole), `feedback audit` and `feedback reconcile` (what the last check came to).
 -- Read by:     the view policy, commands, the admin API.
 -- Key:         name. The row written last replaces the others.
 -- Partitions:  none; there are a handful of rows.

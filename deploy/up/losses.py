@@ -71,7 +71,7 @@ class BrokerLosses:
         self._before_edge_of_lost: Offsets | None = {}
 
     def edge_starts(self, ends: Offsets | None) -> None:
-        """Remember the ends of a log that an earlier edge has sent to; None where they are not known."""
+        """Remember the ends of a log that others have sent to before this edge; None where they are not known."""
         self._before_edge = ends
 
     async def broker_died(self, host: str, port: int, start: int) -> None:

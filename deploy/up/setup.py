@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from deploy.embedded.clickhouse_address import keep_address
 from deploy.up.disk import disks_of
 from deploy.up.options import Options
+from operations.command_options import GROUP
 from runtime.addresses import url_host
 
 LOOPBACK = "127.0.0.1"
@@ -57,6 +58,11 @@ class Setup:
     def metrics_host(self) -> str:
         """The host by which this machine reaches the stream programs."""
         return _from_here(self.environment.get("FEEDBACK_METRICS_HOST") or LOOPBACK)
+
+    @property
+    def consumer_group(self) -> str:
+        """The Kafka group of the workers."""
+        return self.environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP
 
     @property
     def closed_mark(self) -> Path:

@@ -24,17 +24,17 @@ from deploy.up.readiness import health, until_http_200
 from deploy.up.setup import Setup
 from deploy.up.stream_ports import StreamPorts
 from deploy.up.supervisor import Command, Program
+from deploy.up.unfinished import finish_batches
 from deploy.up.watch import HealthWatch
 from operations.api_keys.stored_keys import synchronize_when_engines_answer
 from operations.broker_offsets import drain, end_offsets_or_none, offset_base, wait_for_highest_sequence
-from operations.command_options import GROUP
 from operations.connections import CommandError
 from operations.migrate import migrate
 from operations.retention import apply_settings, days_of_traces, store_offset_base
 from operations.topics import TopicError, create_topics
 from schemas.api_keys import ApiKey
 
-_EXPIRE_EVERY_S = 86_400
+_EXPIRE_EVERY_S, _EXPIRE_WAITS_S = 86_400, 60
 # Calls that pass may be long answers, and their logs are sent after them.
 _GATEWAY_ENDS_WITHIN_S = 40
 
@@ -119,7 +119,7 @@ class System:
             await self.gateway.stop(grace=_GATEWAY_ENDS_WITHIN_S)
         await self.edge.stop(grace=15)
         if self.setup.is_broker_embedded and self.broker is not None and self.broker.is_ready.is_set():
-            left = await drain(self.setup.bootstrap, self.setup.environment.get("FEEDBACK_CONSUMER_GROUP") or GROUP)
+            left = await drain(self.setup.bootstrap, self.setup.consumer_group)
         ends = await end_offsets_or_none(self.setup.bootstrap) if left else None
         await asyncio.gather(*(each.stop(grace=10) for each in self._of_the_log))
         if ends is not None and self._offset_base is not None:
@@ -174,10 +174,12 @@ class System:
         self.keys = found.keys
         if found.lacking_in_clickhouse:
             self._say(f"{len(found.lacking_in_clickhouse)} API keys were in Kafka alone and are in ClickHouse again.")
+        if self.setup.is_broker_embedded:
+            highest = await wait_for_highest_sequence(self.setup.clickhouse_url)
+            self._losses.edge_starts(await finish_batches(self.setup, self.options.partitions, self._say))
         self._log_is_ready.set()
         self.edge.signal(signal.SIGCONT)
         if self.setup.is_broker_embedded:
-            highest = await wait_for_highest_sequence(self.setup.clickhouse_url)
             if self._offset_base is not None:
                 await self._losses.report(self._offset_base)
             self._offset_base = offset_base(highest, self._offset_base)
@@ -209,6 +211,8 @@ class System:
         return python("gateway"), self.setup.gateway_environment | self._stream_ports.assign("gateway", number)
 
     async def _expire_command(self) -> Command:
+        if self.setup.is_broker_embedded:  # it must not remove what belongs to an expiry that is stored in part
+            await drain(self.setup.bootstrap, self.setup.consumer_group, _EXPIRE_WAITS_S, _EXPIRE_WAITS_S)
         command = [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)]
         return command, self.setup.with_offset_base(self._offset_base)
 

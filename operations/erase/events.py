@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from operations.connections import CommandError
-from operations.produce import OutgoingRecord, send
+from operations.produce import OutgoingRecord, invalidation, send
 from operations.progress import Progress
 from runtime.kafka_offsets import committed_offsets, end_offsets, records_left
 from runtime.times import rfc3339_of
@@ -72,9 +72,7 @@ async def invalidate(
     workers read again the state of these traces, of traces that changed, and of the traces of these ids."""
     hashes = {murmur2(ids.trace_key(workspace, trace)) for trace in (*gone, *changed)}
     hashes |= {_hash(each) for each in identities}
-    event = {"event": "forget", "workspace": workspace, "forgotten_at": rfc3339_of(datetime.now(UTC))}
-    at_ms = time.time_ns() // 1_000_000
-    invalidations = [_event(str(ids.new_id(trace_hash, at_ms)), event) for trace_hash in hashes]
+    invalidations = [invalidation(workspace, trace_hash) for trace_hash in hashes]
     tombstones = [_tombstone(ids.trace_key(workspace, trace), version) for trace, version in gone.items()]
     await send(bootstrap, invalidations + tombstones, "invalidations and tombstones sent", progress)
 

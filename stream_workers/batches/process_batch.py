@@ -16,7 +16,7 @@ from stream_workers.io.arrow_rows import tables
 from stream_workers.io.output_messages import HourStart, OutputMessage, changed_hours, messages, rollup_invalidations
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim
-from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord
+from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord, StateInvalidated
 from stream_workers.join.state_codec import EncodedState, decode_state, encode_state
 from stream_workers.join.trace_join import apply
 from stream_workers.join.trace_state import Entry, HashBucket
@@ -94,7 +94,7 @@ def process_batch(
     builder.messages += messages(gathered)
     for chunk in chunks(events):
         hashes = {incoming.trace_hash for incoming in chunk}
-        entries = {h: stored.entries(h) for h in removed_by(chunk)}
+        entries = {h: stored.entries(h) for h in read_anew_by(chunk)}
         buckets = stored([h for h in hashes if h not in cached])
         buckets |= {h: decode_state(cached[h]) for h in hashes if h in cached}
         changes = apply(buckets, chunk, claimed, entries)
@@ -110,9 +110,9 @@ def process_batch(
     yield builder.result()
 
 
-def removed_by(events: Iterable[IncomingEvent]) -> set[int]:
-    """The trace hashes that are to be removed. Only the journal tells what remains of them."""
-    return {incoming.trace_hash for incoming in events if type(incoming.event) is Expired}
+def read_anew_by(events: Iterable[IncomingEvent]) -> set[int]:
+    """The trace hashes that are invalidated or removed: only the journal tells what is known or remains of them."""
+    return {incoming.trace_hash for incoming in events if type(incoming.event) in (StateInvalidated, Expired)}
 
 
 def chunks(events: Sequence[IncomingEvent]) -> list[list[IncomingEvent]]:

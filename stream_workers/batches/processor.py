@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from stream_workers.batches.dead_letter_share import DeadRecord, DeadShare
 from stream_workers.batches.offset_progress import ConsumerBatch
-from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates, process_batch, removed_by
+from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates, process_batch, read_anew_by
 from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff, until_done
@@ -72,7 +72,7 @@ class LookedUpBatch:
     events: list[IncomingEvent]
     rejected: list[RejectedRecord]
     hashes: set[int]
-    removed: set[int]
+    read_anew: set[int]
     cached: dict[int, EncodedState]
     stored: StoredStates
     claims: dict[Claim, str]
@@ -126,24 +126,24 @@ class Processor:
         if StateInvalidated in {type(incoming.event) for incoming in events}:
             await earlier_completed()
             self.clear_states()
-        removed = removed_by(events)
-        if removed:
+        read_anew = read_anew_by(events)
+        if read_anew:
             await earlier_completed()
         cache_generation, hashes = self._cache_generation, {incoming.trace_hash for incoming in events}
-        cached, stored = await self._find(batch, hashes, removed)
+        cached, stored = await self._find(batch, hashes, read_anew)
         claims = await self._claim(batch, events)
-        return LookedUpBatch(batch, events, rejected, hashes, removed, cached, stored, claims, cache_generation)
+        return LookedUpBatch(batch, events, rejected, hashes, read_anew, cached, stored, claims, cache_generation)
 
     async def join(self, looked_up: LookedUpBatch) -> JoinedBatch:
         """Join a batch; all batches before it have been joined.
 
         Raises BatchAbandoned if its assignment is over, and TooManyDeadError if most of it would become dead letters.
         """
-        batch, hashes, removed = looked_up.batch, looked_up.hashes, looked_up.removed
+        batch, hashes, read_anew = looked_up.batch, looked_up.hashes, looked_up.read_anew
         cached, stored = looked_up.cached, looked_up.stored
         if looked_up.cache_generation != self._cache_generation:
-            cached, stored = await self._find(batch, hashes, removed)
-        cached = cached | self._latest_states_of(hashes - removed)
+            cached, stored = await self._find(batch, hashes, read_anew)
+        cached = cached | self._latest_states_of(hashes - read_anew)
         self._require(batch)
         # In steps: the next batch is decoded in between, so that its look-up runs while this one is joined.
         steps = process_batch(
@@ -170,10 +170,10 @@ class Processor:
         self._cache.clear()
 
     async def _find(
-        self, batch: ConsumerBatch, hashes: set[int], removed: set[int]
+        self, batch: ConsumerBatch, hashes: set[int], read_anew: set[int]
     ) -> tuple[dict[int, EncodedState], StoredStates]:
-        """The cached states of these hashes; of the others, and of those to be removed, the stored states."""
-        known = hashes - removed
+        """The cached states of these hashes; of the others, and of those to be read anew, the stored states."""
+        known = hashes - read_anew
         cached = self._cache.get(known) | self._latest_states_of(known)
         others = hashes - cached.keys()
         if not others:

@@ -36,6 +36,17 @@ class LostRecords(NamedTuple):
     end: int
 
 
+class RequestEntry(NamedTuple):
+    """An entry of the journal for a request whose record is gone; `recorded_at` in Unix seconds."""
+
+    trace_hash: int
+    identity: str
+    sequence: int
+    partition: int
+    recorded_at: int
+    fact: RequestFact
+
+
 def tables(changes: Changes) -> dict[str, pa.Table]:
     """The rows of the changes, by table name."""
     built = {
@@ -69,10 +80,25 @@ def _kind(incoming: IncomingEvent, fact: RequestFact | None) -> str:
     return "expiry" if type(incoming.event) is Expired else "feedback"
 
 
-def _line(incoming: IncomingEvent, fact: RequestFact | None) -> bytes:
+def _line(incoming: IncomingEvent | RequestEntry, fact: RequestFact | None) -> bytes:
     """A journal entry in the form in which a look-up returns it, see lookup.py."""
-    entry: Any = incoming.record.value if fact is None else _encode(fact)  # an event's record has a value
+    entry: Any = incoming.record.value if fact is None else _encode(fact)  # type: ignore[union-attr]  # an event has one
     return b'[%d,"%b",%d,%b]' % (incoming.trace_hash, incoming.identity.encode(), incoming.sequence, entry)
+
+
+def request_entries(entries: Sequence[RequestEntry]) -> pa.Table:
+    """Rows of the journal."""
+    return pa.table(
+        {
+            "trace_hash": pa.array([each.trace_hash for each in entries], pa.uint32()),
+            "kind": pa.array(["request"] * len(entries)),
+            "id": pa.array([each.identity for each in entries]),
+            "sequence": pa.array([each.sequence for each in entries], pa.uint64()),
+            "kafka_partition": pa.array([each.partition for each in entries], pa.uint16()),
+            "recorded_at": pa.array([each.recorded_at for each in entries], pa.uint32()),
+            "line": pa.array([_line(each, each.fact) for each in entries], pa.binary()),
+        }
+    )
 
 
 def claims_table(claims: Mapping[Claim, Keyed]) -> pa.Table:

@@ -1,7 +1,12 @@
-"""Writes the rows of a consumer batch to ClickHouse, the journal before the other tables.
+"""Writes the rows of a consumer batch to ClickHouse, table by table: the next is written when the last is stored.
 
-The journal is written first, so that no row shows an event that the journal does not hold. After a crash, the record of
-a request that is in the journal is read again, and then the feedback that the request changed is written again.
+1. The rows of requests, because nothing else has their bodies.
+2. The journal: no other row shows an event that it does not hold.
+3. Feedback and dead letters.
+4. The aggregates: a trace whose aggregate is as far as the journal is stored whole.
+
+After a crash the records are read again, and everything is written again. Where the broker has lost them,
+`operations/unfinished_batches.py` finds by this order what is missing, and has workers write it.
 
 Inserts are synchronous (`async_insert=0`): when `store` returns, the rows are stored. They have no deduplication token
 and need none. The sort key and the version of every row follow from the events, so a row that is stored twice replaces
@@ -24,12 +29,13 @@ _SETTINGS = {
 }
 
 
+_FIRST, _SECOND, _LAST = "request_log_rows", "journal", "trace_aggregate_rows"
+
+
 async def store(client: AsyncClient, tables: Mapping[str, pa.Table]) -> None:
     """Insert each table's rows. Raises what the client raises; some tables may then be stored and others not."""
-    rest = dict(tables)
-    if (journal := rest.pop("journal", None)) is not None:
-        await _insert(client, "journal", journal)
-    await asyncio.gather(*(_insert(client, name, rows) for name, rows in rest.items()))
+    for names in ({_FIRST}, {_SECOND}, tables.keys() - {_FIRST, _SECOND, _LAST}, {_LAST}):
+        await asyncio.gather(*(_insert(client, name, tables[name]) for name in names & tables.keys()))
 
 
 async def _insert(client: AsyncClient, name: str, rows: pa.Table) -> None:

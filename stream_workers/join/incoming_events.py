@@ -90,7 +90,7 @@ class Deleted(Struct, kw_only=True, tag_field="event", tag="delete", gc=False):
 
 
 class StateInvalidated(Struct, kw_only=True, tag_field="event", tag="forget", gc=False):
-    """The stored state of a trace was changed by an operator, so cached states of it are out of date."""
+    """Rows of a trace were changed by an operator, or not all stored: cached states and rows may be out of date."""
 
     workspace: Workspace
     feedback_id: Id

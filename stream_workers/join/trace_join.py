@@ -44,7 +44,7 @@ def apply(
     """Apply events to `buckets`, which holds the bucket of each trace hash among them, and return what changed.
 
     `claimed` has the digest of the call to which each idempotency key of the events belongs, `entries` the journal's
-    entries of each trace hash that is to be removed.
+    entries of each trace hash that is invalidated or to be removed.
     """
     return _Join(buckets, claimed, entries).apply_all(events)
 
@@ -161,12 +161,17 @@ class _Join:
                 self._rewritten[id(trace)] = trace
 
     def _apply_invalidation(self, incoming: IncomingEvent) -> None:
-        """Publish the totals of these traces again: their stored state was changed from outside."""
+        """Write and publish everything of these traces again, also the last snapshots of removed ones: what is stored
+        was changed from outside, or a worker was killed before it had stored all."""
         self._journal.append((incoming, None))
-        for trace in self._buckets[incoming.trace_hash].traces:
+        bucket = self._buckets[incoming.trace_hash]
+        for trace in bucket.traces:
             trace.advance_sequence(incoming.sequence)
             if trace.feedback_count:
                 self._mark_changed(trace, incoming)
+                self._rewritten[id(trace)] = trace
+        if bucket.expiry:
+            self._add_removed(self._entries[incoming.trace_hash], bucket.expiry.sequence, incoming)
 
     def _apply_expiry(self, incoming: IncomingEvent) -> None:
         """Remove the traces of this hash, unless they were used again.
@@ -190,11 +195,15 @@ class _Join:
             self._traces.pop(id(trace), None)
             self._rewritten.pop(id(trace), None)
             self._feedback = {each: held for each, held in self._feedback.items() if held[0] is not trace}
-        before = [each for each in until_here if not isinstance(each[0], RequestFact) and each[2] < sequence]
+        self._add_removed(until_here, sequence, incoming)
+        self._buckets[trace_hash] = fold(known)
+
+    def _add_removed(self, entries: Sequence[Entry], expired_by: int, incoming: IncomingEvent) -> None:
+        """Write the last snapshots of the traces that the expiry with this sequence has removed."""
+        before = [each for each in entries if not isinstance(each[0], RequestFact) and each[2] < expired_by]
         for trace in fold(before).traces:
             trace.partition = incoming.record.partition
-            self._removed.append((trace, sequence))
-        self._buckets[trace_hash] = fold(known)
+            self._removed.append((trace, expired_by))
 
     def _trace(self, bucket: HashBucket, incoming: IncomingEvent, event: Keyed) -> TraceState:
         """The trace of the event. Raises Conflict for an id with the hash of another trace: it can never be joined."""

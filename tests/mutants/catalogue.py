@@ -22,7 +22,43 @@ KEYS_OF_TWO_WORKERS = (
     "tests/unit/stream_workers/test_replay.py::test_a_key_is_one_calls_however_many_workers_meet_it_at_once"
 )
 
+UNFINISHED = (
+    "tests/pipeline/stream_workers/test_unfinished_batches.py"
+    "::test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_make_them_whole"
+)
+
 MUTANTS = (
+    Mutant(
+        "the row of a request is stored before its entry in the journal",
+        "stream_workers/io/clickhouse_sink.py",
+        "({_FIRST}, {_SECOND}, tables",
+        "({_SECOND}, {_FIRST}, tables",
+        UNFINISHED,
+    ),
+    Mutant(
+        "an aggregate is stored after the feedback of its trace",
+        "stream_workers/io/clickhouse_sink.py",
+        "tables.keys() - {_FIRST, _SECOND, _LAST}, {_LAST})",
+        "{_LAST}, tables.keys() - {_FIRST, _SECOND, _LAST})",
+        UNFINISHED,
+    ),
+    Mutant(
+        "an invalidation writes the feedback of its traces again",
+        "stream_workers/join/trace_join.py",
+        """                self._mark_changed(trace, incoming)
+                self._rewritten[id(trace)] = trace
+        if bucket.expiry""",
+        """                self._mark_changed(trace, incoming)
+        if bucket.expiry""",
+        UNFINISHED,
+    ),
+    Mutant(
+        "of a batch that is stored in part, the traces with a request more are found too",
+        "operations/unfinished_batches.py",
+        'newest < last OR counted < known\n"""',
+        'newest < last\n"""',
+        UNFINISHED,
+    ),
     Mutant(
         "nothing is committed before it is stored and published",
         "stream_workers/batches/stage_pipeline.py",
@@ -64,7 +100,7 @@ MUTANTS = (
     Mutant(
         "what was decided and is not yet stored is seen by what is decided next",
         "stream_workers/batches/processor.py",
-        "cached = cached | self._latest_states_of(hashes - removed)",
+        "cached = cached | self._latest_states_of(hashes - read_anew)",
         "cached = dict(cached)",
         REPLAY,
     ),

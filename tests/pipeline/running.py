@@ -45,6 +45,27 @@ async def roll_up(clickhouse_url: str) -> None:
     await client.close()
 
 
+async def newest_messages(bootstrap: str, topic: str) -> dict[str, dict[str, Any] | None]:
+    """What a consumer that keeps the highest version per key holds; None for a tombstone."""
+    ends = {TopicPartition(*place): end for place, end in (await end_offsets(bootstrap, [topic])).items()}
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    held: dict[str, tuple[int, dict[str, Any] | None]] = {}
+    try:
+        consumer.assign(list(ends))
+        await consumer.seek_to_beginning(*ends)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for record in (record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch):
+                version = int(dict(record.headers).get("version", b"0"))
+                value = json.loads(record.value) if record.value else None
+                key = record.key.decode()
+                if key not in held or version >= held[key][0]:
+                    held[key] = (version, value)
+    finally:
+        await consumer.stop()
+    return {key: value for key, (_, value) in held.items()}
+
+
 class Pipeline:
     """An edge and one worker as processes; more workers on demand."""
 
@@ -195,28 +216,7 @@ class Pipeline:
 
     def topic(self, name: str) -> dict[str, dict[str, Any] | None]:
         """What a consumer that keeps the highest version per key holds; None for a tombstone."""
-        return asyncio.run(self._topic(name))
-
-    async def _topic(self, name: str) -> dict[str, dict[str, Any] | None]:
-        ends = {TopicPartition(*place): end for place, end in (await end_offsets(self.engines.kafka, [name])).items()}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.engines.kafka, auto_offset_reset="earliest")
-        await consumer.start()
-        held: dict[str, tuple[int, dict[str, Any] | None]] = {}
-        try:
-            consumer.assign(list(ends))
-            await consumer.seek_to_beginning(*ends)
-            while any([await consumer.position(place) < end for place, end in ends.items()]):
-                for record in (
-                    record for batch in (await consumer.getmany(timeout_ms=200)).values() for record in batch
-                ):
-                    version = int(dict(record.headers).get("version", b"0"))
-                    value = json.loads(record.value) if record.value else None
-                    key = record.key.decode()
-                    if key not in held or version >= held[key][0]:
-                        held[key] = (version, value)
-        finally:
-            await consumer.stop()
-        return {key: value for key, (_, value) in held.items()}
+        return asyncio.run(newest_messages(self.engines.kafka, name))
 
     def dead(self, value: bytes) -> dict[str, Any] | None:
         """The dead letter with these bytes, as the topic has it."""

@@ -1,5 +1,6 @@
 """`feedback up` as its user meets it: the ready line, and what is started again."""
 
+import asyncio
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from deploy.kafka.broker import free_ports
 from operations.migrate import migrate
 from runtime.addresses import without_password
 from tests.pipeline.engines import embedded, until
+from tests.pipeline.running import newest_messages
 from tests.pipeline.supervised import ENGINES, Starter, Up, environment_of, is_gone, number, starter, stored
 
 
@@ -183,6 +185,42 @@ def test_the_embedded_brokers_next_log_has_a_higher_base_and_former_feedback_can
     told = capsys.readouterr().out
     assert sum(map(int, re.findall(r": (\d+) records were gone from Kafka before a worker read them", told))) == 3
     assert cli.main(["audit", *running.where, "--acknowledge"]) == 0
+
+
+def test_what_a_worker_had_stored_in_part_when_the_broker_died_is_whole_again_without_an_operator(running: Up) -> None:
+    identity = running.post("half stored")
+    until(lambda: running.stored("half stored") == 1, "the feedback is stored")
+    of_trace = "WHERE trace_id = 'half stored'"
+    request = {"request": {"provider": "p", "body": {"model": "m"}}, "response": {"status": 200, "body": {}}}
+
+    def tell(statement: str) -> None:
+        requests.post(running.clickhouse_url, data=statement, timeout=30).raise_for_status()
+
+    def ask(query: str) -> int:
+        return number(running.clickhouse_url, query)
+
+    tell("ALTER TABLE feedback.feedback_rows MODIFY SETTING max_parts_in_total = 1")
+    try:
+        logged = {**request, "metadata": {"trace_id": "half stored"}}
+        (logged_id,) = requests.post(f"{running.url}/v1/logs", json=logged, timeout=30).json()["ids"]
+        until(lambda: ask(f"SELECT count() FROM feedback.journal WHERE id = '{logged_id}'"), "it is in the journal")
+        kill_broker(running)
+    finally:
+        tell("ALTER TABLE feedback.feedback_rows RESET SETTING max_parts_in_total")
+    joined = f"SELECT count() FROM feedback.feedback {of_trace} AND models = ['m']"
+    until(lambda: ask(joined) == 1, "the feedback is joined")
+    assert "killed workers had stored 1 trace in part" in running.errors.read_text()
+    assert ask(f"SELECT count() FROM feedback.request_logs {of_trace}") == 1
+    until(
+        lambda: ask(f"SELECT sum(requests) FROM feedback.trace_aggregates {of_trace}") == 1, "the aggregate counts it"
+    )
+    messages = asyncio.run(newest_messages(f"127.0.0.1:{running.kafka_port}", "feedback.enriched.v1"))
+    message = messages[identity]
+    assert message is not None
+    assert message["models"] == ["m"]
+    by_model = "SELECT sum(feedback_count) FROM feedback.rollups WHERE dimension = 'model' AND key = 'm'"
+    until(lambda: ask(by_model) > 0, "the rollups count it")
+    assert cli.main(["reconcile", "--clickhouse-url", running.clickhouse_url]) == 0
 
 
 def test_a_second_one_on_the_same_folder_is_refused(running: Up, up: Starter) -> None:

@@ -212,8 +212,11 @@ class SimulatedWorker:
         return await self.world.owners_of(claims)
 
     async def store(self, rows: dict[str, pa.Table]) -> None:
-        rest = sorted(rows.keys() - {"journal"})
-        for name in [*(rows.keys() & {"journal"}), *self.chance.sample(rest, len(rest))]:
+        first, last = ("request_log_rows", "journal"), ("trace_aggregate_rows",)
+        between = sorted(rows.keys() - {*first, *last})
+        for name in (*first, *self.chance.sample(between, len(between)), *last):
+            if name not in rows:
+                continue
             await self._engine_call()
             await self.world.put(name, rows[name])
         await self._engine_call()
