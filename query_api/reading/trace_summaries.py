@@ -20,20 +20,12 @@ FROM feedback.trace_aggregate_rows
 WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}}
 QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY {RANK} DESC) = 1 AND feedback_count > 0 AND NOT is_expired
 """
-# Both from the rows, which the pairs need anyway: a second statement would cost more than to add them up.
-_NUMBERS_AND_PAIRS = f"""
-SELECT trace_id, count() AS feedback_count, sum(value * weight) AS value_weight_sum, sum(weight) AS weight_sum,
-    {quotient("value_weight_sum", "feedback_count")} AS mean_value_weight,
-    if(weight_sum = 0, NULL, {quotient("value_weight_sum", "weight_sum")}) AS weighted_mean,
-    arraySlice(
-        arrayReverseSort(groupArray((created_at, feedback_id, value, toFloat64(weight)))), 1, {{most:UInt32}}
-    ) AS newest
-FROM (
-    SELECT trace_id, created_at, feedback_id, value, weight FROM feedback.feedback_rows AS f
-    WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
-    QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND NOT is_deleted
-)
-GROUP BY trace_id
+_PAIRS = f"""
+SELECT trace_id, toString(feedback_id) AS id, value, toFloat64(weight) AS weight
+FROM feedback.feedback_rows AS f
+WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
+QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND NOT is_deleted
+ORDER BY created_at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
 """
 
 
@@ -66,13 +58,9 @@ async def summaries_of(reader: Reader, workspace: str, trace_ids: Collection[str
 
 async def summaries_with_pairs(reader: Reader, workspace: str, trace_ids: Collection[str]) -> dict[str, TraceSummary]:
     """Summaries of the traces that have feedback, each with its newest pairs. Raises what the client raises."""
-    if not trace_ids:
-        return {}
-    sought = {"workspace": workspace, "trace_ids": list(trace_ids), "most": MOST_PAIRS}
-    rows = await reader.rows(_NUMBERS_AND_PAIRS, sought | hashes_of(workspace, trace_ids))
-    return {row["trace_id"]: _with_pairs(row) for row in rows}
-
-
-def _with_pairs(row: dict[str, Any]) -> TraceSummary:
-    pairs = [Pair(id=str(identity), value=value, weight=weight) for _, identity, value, weight in row["newest"]]
-    return TraceSummary(row["feedback_count"], row["mean_value_weight"], row["weighted_mean"], pairs)
+    summaries = await summaries_of(reader, workspace, trace_ids)
+    if summaries:
+        sought = {"workspace": workspace, "trace_ids": list(summaries), "most": MOST_PAIRS}
+        for row in await reader.rows(_PAIRS, sought | hashes_of(workspace, summaries)):
+            summaries[row.pop("trace_id")].pairs.append(Pair(**row))
+    return summaries
