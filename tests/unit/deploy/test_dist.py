@@ -65,7 +65,8 @@ def test_the_installed_wheel_has_every_file_of_the_packages(dist: tuple[Path, Pa
 
 def test_the_source_archive_builds_the_same_wheel(dist: tuple[Path, Path], tmp_path: Path) -> None:
     with tarfile.open(dist[0]) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        archive.extractall(tmp_path / "source")
     (project,) = (tmp_path / "source").iterdir()
     assert contents(built(project, tmp_path / "again")[1]) == contents(dist[1])
     for name in ("LICENSE", "README.md", "CONTRIBUTING.md", "Makefile", "tests/model.py"):
