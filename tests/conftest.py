@@ -64,9 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Even at rest, Apache Kafka takes a twentieth of a core: it stops after the last test over it."""
+    """Even at rest, Apache Kafka takes a twentieth of a core, and the programs of a pipeline another: each stops after
+    the last test over it. Unit tests are the last and use none."""
     if over_kafka(item.nodeid) and (nextitem is None or not over_kafka(nextitem.nodeid)):
         _stop("kafka")
+    if nextitem is not None and nextitem.nodeid.startswith("tests/unit/"):
+        _stop("embedded")
 
 
 def _stop(source: str) -> None:

@@ -171,7 +171,7 @@ def test_a_feed_that_is_down_costs_the_caller_nothing_and_no_log(own_gateway: Ga
         own_gateway.receiver.start()
     until(lambda: len(own_gateway.receiver.events) == 100, "all are logged when the API is back")
     assert sorted(own_gateway.receiver.trace_ids) == sorted(f"down-{number}" for number in range(100))
-    assert own_gateway.metrics()["feedback_gateway_logs_total", "sent"] == 100
+    until(lambda: own_gateway.metrics()["feedback_gateway_logs_total", "sent"] == 100, "it knows that they arrived")
     assert own_gateway.metrics()["feedback_gateway_held_bytes",] == 0
 
 
