@@ -22,7 +22,9 @@ class QuerySettings(BaseSettings):
     port: int = Field(8787, ge=1, le=65535)
     clickhouse_url: ClickHouseUrl = Field("", validate_default=True)
     kafka_bootstrap: Brokers = "127.0.0.1:9092"
-    consumer_group: str = Field("feedback-workers", description="The workers', whose commits say what is stored.")
+    consumer_group: str = Field(
+        "feedback-workers", min_length=1, description="The workers', whose commits say what is stored."
+    )
     read_rate_limit_per_s: int = Field(500, ge=0, le=10_000_000, description="Questions of a key; 0: any number.")
     receipt_timeout_s: float = Field(5.0, gt=0, le=60, allow_inf_nan=False)
     analytics_timeout_s: float = Field(30.0, gt=0, le=600, allow_inf_nan=False)

@@ -15,8 +15,17 @@ class ProgramSettings(BaseSettings):
 
     kafka_bootstrap: Brokers = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
     clickhouse_url: ClickHouseUrl = Field("", validate_default=True, description="ClickHouse's HTTP interface.")
-    commit_interval_s: float = Field(0.5, gt=0, description="Seconds between offset commits.")
-    session_timeout_s: float = Field(10.0, ge=3, description="Seconds until a silent worker loses its partitions.")
+    commit_interval_s: float = Field(
+        0.5, gt=0, le=60, allow_inf_nan=False, description="Seconds between offset commits, at most 60."
+    )
+    # Faust waits 90 s for any answer of a broker, and a session may not be longer.
+    session_timeout_s: float = Field(
+        10.0,
+        ge=3,
+        le=90,
+        allow_inf_nan=False,
+        description="Seconds until a silent worker loses its partitions, 3 to 90.",
+    )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which metrics are served; 0: they are not.")
     log_format: Format = "text"
@@ -26,7 +35,9 @@ class RollupSettings(ProgramSettings):
     """Settings of the program that computes rollups."""
 
     rollup_group: str = Field("feedback-rollups", min_length=1, description="Kafka group that shares the hours.")
-    rollup_interval_s: float = Field(1.0, ge=0, le=3600, description="Seconds between computations.")
+    rollup_interval_s: float = Field(
+        1.0, ge=0, le=3600, allow_inf_nan=False, description="Seconds between computations."
+    )
 
 
 class WorkerSettings(ProgramSettings):

@@ -14,4 +14,6 @@ class AdminSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEEDBACK_", extra="ignore", env_ignore_empty=True)
 
     rollup_group: str = Field(_ROLLUP_GROUP, min_length=1)
-    offset_base: int | None = Field(None, ge=0, description="What workers add to offsets; none: as it is noted.")
+    offset_base: int | None = Field(
+        None, ge=0, lt=2**47, description="What workers add to offsets; none: as it is noted."
+    )

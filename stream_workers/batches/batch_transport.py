@@ -35,8 +35,10 @@ from faust.events import Event
 from faust.streams import Stream
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, StreamT
+from mode import Service
 
 from runtime.metrics import COMMITS
+from stream_workers.batches.group_refusal import end_if_refused
 from stream_workers.batches.offset_progress import AssignmentProgress, CommitsWentBackError, ConsumerBatch
 from stream_workers.health import HEALTH
 
@@ -70,6 +72,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         if fetcher:
             fetcher._fetch_max_wait_ms = milliseconds
 
+    @property
+    def group_error(self) -> KafkaError | None:
+        """What keeps the consumer out of its group. aiokafka waits until somebody reads and is told it."""
+        coordinator = self._consumer and self._consumer._coordinator
+        return coordinator._pending_exception if coordinator else None
+
 
 class BatchConsumer(driver.Consumer):
     """Faust's aiokafka consumer, which delivers consumer batches and commits what the agent has acknowledged."""
@@ -90,6 +98,11 @@ class BatchConsumer(driver.Consumer):
     @property
     def assignment_number(self) -> int:
         return self.progress.number
+
+    # A task of the app would begin only when the group has taken it.
+    @Service.task
+    async def _end_if_refused(self) -> None:
+        await end_if_refused(self.app, lambda: self._thread.group_error)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         HEALTH.note_fetch()

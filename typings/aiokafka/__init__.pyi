@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.sender import Sender
@@ -16,6 +17,7 @@ __all__ = ["AIOKafkaConsumer", "AIOKafkaProducer", "TopicPartition"]
 
 class AIOKafkaConsumer:
     _client: AIOKafkaClient
+    _coordinator: GroupCoordinator
     _fetch_max_wait_ms: int
     _fetcher: Fetcher
     _subscription: SubscriptionState

@@ -10,7 +10,8 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 import requests
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from clickhouse_connect.driver.client import Client
 
 from deploy import cli
@@ -18,6 +19,7 @@ from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
 from runtime.schema_version import known_migrations
 from schemas.topics import FEEDBACK_EVENTS
+from tests.conftest import Pipelines
 from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_process, embedded, put_tables, until
 
 NEWEST = max(known_migrations())
@@ -116,6 +118,34 @@ def test_a_log_older_than_what_is_stored_of_it_is_not_read_unless_its_base_is_hi
             higher.kill()
     finally:
         sql.command("TRUNCATE TABLE feedback.expired_records")
+
+
+@pytest.mark.parametrize("source", [pytest.param("kafka", marks=pytest.mark.kafka)])
+def test_a_program_that_kafka_keeps_out_of_its_group_says_why_and_ends(
+    pipelines: Pipelines, source: str, tmp_path: Path
+) -> None:
+    engines = pipelines(source).engines
+
+    async def beside_another_kind_of_program() -> str:
+        other = AIOKafkaConsumer(
+            FEEDBACK_EVENTS,
+            bootstrap_servers=engines.kafka,
+            group_id="shared",
+            partition_assignment_strategy=[RangePartitionAssignor],
+        )
+        async with other:
+            given = {"FEEDBACK_ROLLUP_GROUP": "shared", "FEEDBACK_SESSION_TIMEOUT_S": "10"}
+            rollup = program("stream_workers.rollup.app", engines, tmp_path / "rollup.log", **given)
+            return await asyncio.to_thread(ends_with_1, rollup)
+
+    worker = program("stream_workers", engines, tmp_path / "worker.log", FEEDBACK_CONSUMER_GROUP="short")
+    assert (
+        "Kafka does not take this program into the consumer group short (InvalidSessionTimeoutError):"
+        " set FEEDBACK_SESSION_TIMEOUT_S"
+    ) in ends_with_1(worker)
+    assert "the consumer group shared (InconsistentGroupProtocolError): another kind of program" in asyncio.run(
+        beside_another_kind_of_program()
+    )
 
 
 async def send(bootstrap: str, values: list[bytes]) -> None:

@@ -1,0 +1,4 @@
+from aiokafka.errors import KafkaError
+
+class GroupCoordinator:
+    _pending_exception: KafkaError | None
