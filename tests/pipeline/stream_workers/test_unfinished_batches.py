@@ -132,7 +132,7 @@ def test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_
     seed = chance.randrange(2**32)
     chance.seed(seed)
     found_any = 0
-    for number in range(6 * TIMES):
+    for number in range(4 * TIMES):
         base = next_base(client)
         for logs in logs_of(chance, f"w{number}"):
             with contextlib.suppress(Killed):
