@@ -11,6 +11,7 @@ from operations.admin_api.routes import add_admin
 from query_api.app import add_queries
 from query_api.settings import ANY_ADDRESS, QuerySettings
 from runtime.metrics_registry import registry_of
+from runtime.no_pandas import hide_pandas
 from runtime.settings_errors import load_or_print
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ def main() -> int:
     settings = load_or_print(QuerySettings)
     if settings is None:
         return 2
+    hide_pandas()
     return serve(lambda app: extend(app, settings))
 
 

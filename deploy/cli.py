@@ -32,8 +32,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     from deploy.command_line import parser
     from operations.connections import CommandError, quiet_drivers
     from runtime.known_settings import unknown_settings
+    from runtime.no_pandas import hide_pandas
     from runtime.utf8 import is_utf8
 
+    if arguments is None:
+        hide_pandas()
     given = sys.argv[1:] if arguments is None else arguments
     try:
         faults = [f"the argument {each!r} is not UTF-8 text." for each in given if not is_utf8(each)]

@@ -4,8 +4,6 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
-from types import ModuleType
 from typing import Literal, TypeVar
 
 import faust
@@ -17,6 +15,7 @@ from runtime.health_server import serve_health
 from runtime.listen_addresses import listen_failure
 from runtime.log_setup import config, log_uncaught_errors
 from runtime.metrics_registry import registry_of
+from runtime.no_pandas import hide_pandas
 from runtime.settings_errors import load_or_print
 from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
@@ -24,14 +23,6 @@ from stream_workers.settings import ProgramSettings
 _KAFKA_ANSWERS_S = 10.0
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
-
-
-class _NoPandas(MetaPathFinder):
-    """Hides pandas: pyarrow would import it at its first array, for a second and 50 MB, and nothing here uses it."""
-
-    def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(f"{name} is not used here", name=name)
 
 
 def _kafka_fault(bootstrap: str) -> str:
@@ -85,7 +76,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         print(f"feedback {name}: {fault}", file=sys.stderr)
         return 1
     log_uncaught_errors()
-    sys.meta_path.insert(0, _NoPandas())
+    hide_pandas()
     worker = faust.Worker(
         build(read),
         loglevel="WARNING",

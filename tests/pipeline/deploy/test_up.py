@@ -54,6 +54,14 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     until(lambda: running.stored(trace) == 1, "the example is stored")
 
 
+def test_it_never_loads_pandas_which_would_be_in_vain(running: Up) -> None:
+    loaded = Path(f"/proc/{running.process.pid}/maps")
+    if not loaded.exists():
+        pytest.skip("this system does not show what a process has loaded")
+    assert "pydantic" in loaded.read_text()
+    assert "pandas" not in loaded.read_text()
+
+
 def test_a_gateway_runs_where_an_upstream_is_set_and_logs_to_the_edge_beside_it(running: Up) -> None:
     at = f"http://127.0.0.1:{running.environment['FEEDBACK_GATEWAY_PORT']}"
     assert f"feedback: calls to {at} pass to " in running.errors.read_text()

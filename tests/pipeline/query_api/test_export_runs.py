@@ -131,6 +131,7 @@ def test_a_large_export_takes_no_memory_to_speak_of(api: Api, small: str, form: 
     assert size == one["progress"]["bytes_written"]
     assert form == "parquet" or size > MANY * 1000
     assert api.peak_megabytes() - before < 40
+    assert "pandas" not in Path(f"/proc/{api.process.pid}/maps").read_text()
 
 
 def test_a_cancelled_export_stops_and_leaves_no_file(api: Api) -> None:
