@@ -42,7 +42,7 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
             yield
         await engines.close()
 
-    router = APIRouter(lifespan=lifespan)
+    app.include_router(APIRouter(lifespan=lifespan))
     # Facets and exports come first: the paths of one feedback or request, /v1/logs/{log_id}, would take theirs.
     for feature in (
         caller_info,
@@ -60,8 +60,8 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         request_graphs,
         request_group_routes,
     ):
-        router.include_router(feature.create_router(settings, engines))
-    app.include_router(router)
+        # Not include_router, by which FastAPI reads the signatures of all routes once more.
+        app.router.routes.extend(feature.create_router(settings, engines).routes)
     answer_refusals(app)
     install_auth(app, authenticator)
     limit_reads(app, settings.read_rate_limit_per_s)

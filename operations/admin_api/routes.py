@@ -21,4 +21,4 @@ def add_admin(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> None:
         dead_letters.create_router(commands),
         api_keys.create_router(commands, keys),
     ):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
