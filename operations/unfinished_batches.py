@@ -23,8 +23,7 @@ from operations.record_places import LAST_SEQUENCE, highest_stored
 from operations.retention import read_setting, store_setting
 from schemas.ids import partition_of, trace_hash_of
 from schemas.topics import REQUEST_LOGS
-from stream_workers.io.arrow_rows import RequestEntry, request_entries
-from stream_workers.join.request_facts import RequestFact
+from stream_workers.join.request_facts import RequestEntry, RequestFact
 
 _HASH = "reinterpretAsUInt32(reverse(unhex(substring(toString(request_id), 25, 8))))"
 _REQUESTS = f"""
@@ -147,6 +146,9 @@ def enter_stored_requests(client: Client, since: int, partitions: int) -> int:
     asked = {"since": first, "partitions": partitions, "known": [number for _, number in highest], "next": following}
     found = [_entry_of(row, partitions) for row in client.query(_REQUESTS, asked).result_rows]
     if found:
+        # With pyarrow, which `feedback up` needs for nothing else.
+        from stream_workers.io.arrow_rows import request_entries
+
         client.insert_arrow("feedback.journal", request_entries(found), settings=_SETTINGS)
     return len(found)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stream_workers.join.changes import Changes
 from stream_workers.join.claims import Claim, Keyed, digest_of
 from stream_workers.join.incoming_events import Expired, IncomingEvent, RejectedRecord, field_json, milliseconds
-from stream_workers.join.request_facts import RequestFact
+from stream_workers.join.request_facts import RequestEntry, RequestFact
 from stream_workers.join.snapshots import FeedbackSnapshot, TraceSnapshot
 
 _encode = msgspec.json.Encoder().encode
@@ -34,17 +34,6 @@ class LostRecords(NamedTuple):
     partition: int
     first: int
     end: int
-
-
-class RequestEntry(NamedTuple):
-    """An entry of the journal for a request whose record is gone; `recorded_at` in Unix seconds."""
-
-    trace_hash: int
-    identity: str
-    sequence: int
-    partition: int
-    recorded_at: int
-    fact: RequestFact
 
 
 def tables(changes: Changes) -> dict[str, pa.Table]:

@@ -5,6 +5,7 @@ for each special field the value of the earliest request that has it.
 """
 
 from bisect import bisect_left
+from typing import NamedTuple
 
 import msgspec
 from msgspec import field
@@ -27,6 +28,17 @@ class RequestFact(msgspec.Struct, omit_defaults=True, tag_field="event", tag="fa
     organisation: str | None = None
     prompt: str | None = None
     environment: str | None = None
+
+
+class RequestEntry(NamedTuple):
+    """An entry of the journal for a request whose record is gone; `recorded_at` in Unix seconds."""
+
+    trace_hash: int
+    identity: str
+    sequence: int
+    partition: int
+    recorded_at: int
+    fact: RequestFact
 
 
 class Facts(msgspec.Struct, gc=False, array_like=True):
