@@ -4,7 +4,7 @@ An engine that is away is a 503 that says which one; an answer is never guessed.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
@@ -36,15 +36,8 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
     engines = Engines(settings)
     authenticator = ApiKeyAuthenticator("ClickHouse", keys)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with refreshing(authenticator, engines):
-            yield
-        await engines.close()
-
-    app.include_router(APIRouter(lifespan=lifespan))
     # Facets and exports come first: the paths of one feedback or request, /v1/logs/{log_id}, would take theirs.
-    for feature in (
+    features = (
         caller_info,
         facets,
         feedback_list,
@@ -59,9 +52,21 @@ def add_queries(app: FastAPI, settings: QuerySettings, keys: ApiKeyStore) -> Non
         comparison,
         request_graphs,
         request_group_routes,
-    ):
+    )
+    routers = [feature.create_router(settings, engines) for feature in features]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with refreshing(authenticator, engines), AsyncExitStack() as opened:
+            for router in routers:
+                await opened.enter_async_context(router.lifespan_context(app))
+            yield
+        await engines.close()
+
+    app.include_router(APIRouter(lifespan=lifespan))
+    for router in routers:
         # Not include_router, by which FastAPI reads the signatures of all routes once more.
-        app.router.routes.extend(feature.create_router(settings, engines).routes)
+        app.router.routes.extend(router.routes)
     answer_refusals(app)
     install_auth(app, authenticator)
     limit_reads(app, settings.read_rate_limit_per_s)
