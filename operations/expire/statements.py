@@ -47,7 +47,7 @@ SELECT trace_hash, kafka_partition, at, before FROM (
     )
     WHERE notEmpty(expiries)
 )
-WHERE at > 0 AND (arrayExists(s -> s < at, feedback) OR arrayExists(s -> s < before, requests))
+WHERE notEmpty(in_force) AND (arrayExists(s -> s < at, feedback) OR arrayExists(s -> s < before, requests))
 """
 
 
@@ -74,17 +74,27 @@ UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.jo
 CLEAR_EXPIRING = "TRUNCATE TABLE feedback.expiring"
 NOTE_EXPIRING = f"INSERT INTO feedback.expiring (trace_hash, kafka_partition, sequence, requests_before) {_COVERED}"
 
-_REQUESTS = (
-    "SELECT id FROM feedback.journal INNER JOIN feedback.expiring AS e USING (trace_hash) WHERE kind = 'request'"
-)
-REQUEST_ROWS = (
-    f"request_id IN ({_REQUESTS} AND journal.sequence < e.requests_before)"
-    f" AND request_id NOT IN ({_REQUESTS} AND journal.sequence >= e.requests_before)"
-)
+_REQUESTS = """
+    SELECT id AS request_id, e.requests_before AS before
+    FROM feedback.journal INNER JOIN feedback.expiring AS e USING (trace_hash) WHERE kind = 'request'
+"""
+_ROWS = f"""
+    SELECT request_id, sequence
+    FROM feedback.request_log_rows INNER JOIN ({_REQUESTS} AND journal.sequence < before) AS covered USING (request_id)
+"""
+# The rows of requests that go. Where a request was sent again later, there are two cases: it has another row by then,
+# or its trace was still there, so that a worker stored no second row. Then the covered row is the request's only one.
+_COVERED_ROWS = f"""
+    {_ROWS} WHERE sequence < before AND (
+        request_id NOT IN (SELECT request_id FROM ({_REQUESTS} AND journal.sequence >= before))
+        OR request_id IN (SELECT request_id FROM ({_ROWS} WHERE sequence >= before))
+    )
+"""
+REQUEST_ROWS = f"(request_id, sequence) IN ({_COVERED_ROWS})"
 
 
 def _older_than_the_last(table: str, key: str, is_last: str) -> str:
-    """SQL for rows that are older than the last row of a removed feedback or request."""
+    """SQL for rows that are older than the last row of a removed feedback or trace."""
     return f"""({key}, version) IN (
         SELECT {key}, version FROM feedback.{table} INNER JOIN (
             SELECT {key}, max(version) AS last FROM feedback.{table} WHERE {is_last} GROUP BY {key}
@@ -94,15 +104,11 @@ def _older_than_the_last(table: str, key: str, is_last: str) -> str:
 
 OLDER_FEEDBACK = _older_than_the_last("feedback_rows", "feedback_id", "join_state = 'expired'")
 OLDER_AGGREGATES = _older_than_the_last("trace_aggregate_rows", "workspace, trace_id", "is_expired")
-# A request whose row is there stays: another pass may have emptied the list of this one before the row was removed, and
-# without the entry no pass would find the row again.
-_ROWS_LEFT = f"""
-    SELECT request_id, sequence FROM feedback.request_log_rows
-    WHERE request_id IN ({_REQUESTS} AND journal.sequence < e.requests_before)
-"""
+# The entry of a request stays while a row that goes is there: another pass may have emptied the list of this one before
+# the row was removed, and without the entry no pass would find the row again.
 JOURNAL = (
     f"(trace_hash, kind, sequence) IN ({_entries('trace_hash, kind, journal.sequence', _EXPIRING)})"
-    f" AND NOT (kind = 'request' AND (id, sequence) IN ({_ROWS_LEFT}))"
+    f" AND NOT (kind = 'request' AND id IN (SELECT request_id FROM ({_COVERED_ROWS})))"
 )
 
 COUNT_COMPLETED = f"SELECT count() FROM feedback.journal WHERE {_COMPLETED}"

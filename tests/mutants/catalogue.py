@@ -27,6 +27,11 @@ UNFINISHED = (
     "::test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_make_them_whole"
 )
 
+RESENT = (
+    "tests/pipeline/stream_workers/test_replay_clickhouse.py"
+    "::test_a_request_that_is_sent_again_keeps_one_row_and_its_later_entries_alone"
+)
+
 MUTANTS = (
     Mutant(
         "the row of a request is stored before its entry in the journal",
@@ -243,6 +248,20 @@ MUTANTS = (
         "return None if changes_nothing else event.feedback_id",
         "return None if b'create' in letter.value else event.feedback_id",
         "tests/unit/operations/test_dead_letter_guard.py::test_what_may_change_its_feedback_is_known_as_that",
+    ),
+    Mutant(
+        "a request that is sent again keeps no row of its removed trace",
+        "operations/expire/statements.py",
+        "        OR request_id IN (SELECT request_id FROM ({_ROWS} WHERE sequence >= before))\n",
+        "",
+        RESENT,
+    ),
+    Mutant(
+        "a request that was read again before the removal of its trace keeps its only row",
+        "operations/expire/statements.py",
+        "request_id NOT IN (SELECT request_id FROM ({_REQUESTS} AND journal.sequence >= before))",
+        "1",
+        RESENT,
     ),
     Mutant(
         "a trace that is only called like one of the demo is none of it",

@@ -37,7 +37,10 @@ def store_histories(client: Client, seed: int, workspaces: int, traces: int, eve
 
 
 def store_records(client: Client, logs: dict[str, list[ConsumerRecord]], batch_records: int = BATCH_RECORDS) -> None:
-    """Join and store the records of one partition's logs, in batches of so many records of each log."""
+    """Join and store the records of one partition's logs, in batches of so many records of each log.
+
+    Nothing is read from the journal, so an expire event removes no feedback from what is shown.
+    """
     buckets: dict[int, HashBucket] = defaultdict(HashBucket)
     claims: dict[Claim, str] = {}
     waiting = dict(logs)
@@ -47,7 +50,8 @@ def store_records(client: Client, logs: dict[str, list[ConsumerRecord]], batch_r
         incoming, rejected = decode(batch, 0)
         for claim, event in first_of_each_key(incoming).items():
             claims.setdefault(claim, digest_of(event))
-        changes = apply({each.trace_hash: buckets[each.trace_hash] for each in incoming}, incoming, claims)
+        of_batch = {each.trace_hash: buckets[each.trace_hash] for each in incoming}
+        changes = apply(of_batch, incoming, claims, defaultdict(tuple))
         changes.rejected += rejected
         for name, rows in tables(changes).items():
             client.insert_arrow(f"feedback.{name}", rows, settings=SETTINGS)

@@ -16,21 +16,27 @@ import clickhouse_connect
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.client import Client
 
 from operations.expire.expiry import Positions, _remove
 from operations.progress import Progress
+from operations.removal import mutate
 from operations.retention import apply_settings
+from runtime.times import rfc3339
 from schemas import topics
+from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.io.clickhouse_sink import store
 from stream_workers.io.lookup import JournalStates, fetch_claims, fetch_entries
 from stream_workers.join.claims import Claim
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.model import Model, Outcome, check
 from tests.pipeline.engines import clickhouse_with_tables
+from tests.pipeline.operations.test_reconcile_work import as_records
+from tests.pipeline.stream_workers.stored_histories import store_records
 from tests.pipeline.stream_workers.test_rollups import expected, stored_rollups
 from tests.tries import tries
 from tests.unit.stream_workers.simulated_world import World, run
-from tests.unit.stream_workers.test_replay import history, records
+from tests.unit.stream_workers.test_replay import START_MS, history, identity, records, requested
 
 EXAMPLES = max(1, tries(200, "REPLAY_EXAMPLES") // 200)
 SEED = int(os.environ.get("REPLAY_SEED") or random.randrange(2**32))
@@ -160,6 +166,77 @@ def removed(model: Model, outcome: Outcome) -> Outcome:
     gone = model.requests.keys() - outcome.requests
     assert gone == model.requests.keys() - model.kept_requests
     return replace(outcome, gone={*model.covered, *(("row", each) for each in gone)})
+
+
+class Resent:
+    """Requests of four traces in a partition of their own, and the removal of these traces."""
+
+    partition = EXAMPLES
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._chance, self._workspace = random.Random(SEED), uuid.uuid4().hex
+        self.events = [requested(self._chance, f"t{n}", n, self._workspace) for n in range(4)]
+        self.later = [{**each, "started_at": rfc3339(START_MS + 9 * 3_600_000)} for each in self.events]
+        """The same requests with another start, so that their rows are never merged with the first ones."""
+
+    def store(self, requests: list[dict[str, Any]], first: int) -> None:
+        """Store them as workers do that start anew."""
+        self._store(REQUEST_LOGS, requests, first)
+
+    def expire(self, first: int, requests_before: int) -> None:
+        """Store an expire event for each of the four traces."""
+        common = {"event": "expire", "expired_at": rfc3339(START_MS), "feedback_before": first}
+        common["requests_before"] = requests_before
+        ids = [identity(self._chance, each["trace_id"], self._workspace) for each in self.events]
+        self._store(FEEDBACK_EVENTS, [{**common, "feedback_id": each} for each in ids], first)
+
+    def remove(self) -> None:
+        """One pass of the removal."""
+        ends = {(topic, n): 99 * (n == self.partition) for topic in topics.INPUTS for n in range(self.partition + 1)}
+        _remove(self._client, Positions(dict.fromkeys(ends, 0), ends, 0), Progress())
+
+    def rows(self) -> set[tuple[int, int]]:
+        """The number of the request and the sequence of each row."""
+        query = "SELECT toString(request_id), sequence FROM feedback.request_log_rows WHERE workspace = {w:String}"
+        numbers = {each["request_id"]: n for n, each in enumerate(self.events)}
+        found = self._client.query(query, {"w": self._workspace}).result_rows
+        return {(numbers[request_id], sequence) for request_id, sequence in found}
+
+    def entries(self) -> set[int]:
+        """The sequences of the requests in the journal."""
+        query = "SELECT sequence FROM feedback.journal WHERE kind = 'request' AND kafka_partition = {n:UInt16}"
+        return {sequence for (sequence,) in self._client.query(query, {"n": self.partition}).result_rows}
+
+    def _store(self, topic: str, events: list[dict[str, Any]], first: int) -> None:
+        of_topic = [record_of(self.partition, each) for each in as_records(topic, events, first)]
+        store_records(self._client, {topic: of_topic})
+
+
+def test_a_request_that_is_sent_again_keeps_one_row_and_its_later_entries_alone(url: str) -> None:
+    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+        sent = Resent(client)
+        # The last is sent again before a worker has read of the removal: it then has no second row.
+        sent.store([*sent.events, sent.events[3]], 0)
+        sent.expire(0, requests_before=4)
+        sent.store([sent.events[0], sent.later[1]], 5)
+        # Of the third one, sent again as well, a worker has just stored the row, and not the entry.
+        sent.store([sent.later[2]], 7)
+        mutate(client, {"journal": "DELETE WHERE kafka_partition = {n:UInt16} AND sequence = 7"}, {"n": sent.partition})
+        # ClickHouse may have merged the two rows of the first one.
+        assert {*sent.rows(), (0, 0)} == {(0, 0), (1, 1), (2, 2), (3, 3), (0, 5), (1, 6), (2, 7)}
+        sent.remove()
+        assert sent.entries() == {4, 5, 6}
+        assert sent.rows() == {(0, 5), (1, 6), (2, 7), (3, 3)}
+
+        made = client.command("SELECT count() FROM system.mutations")
+        sent.remove()
+        assert client.command("SELECT count() FROM system.mutations") == made, "one pass has left work for the next"
+
+        sent.store([sent.later[2]], 7)
+        sent.expire(4, requests_before=8)
+        sent.remove()
+        assert (sent.entries(), sent.rows()) == (set(), set())
 
 
 def record_of(partition: int, record: Any) -> Any:
