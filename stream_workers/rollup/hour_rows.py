@@ -32,15 +32,28 @@ def hour_copies(source: str, condition: str) -> str:
     """
 
 
-def with_current_flag(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+def with_current_flag(
+    condition: str, feedback: str = "workspace, hour, feedback_id", *, may_be_contested: bool = True
+) -> str:
     """A query for the rows of whole hours that meet the condition, and whether each is current (`is_current`).
 
     `feedback` names the columns that identify a feedback. In one hour of one workspace feedback_id is enough, and
-    cheaper.
+    cheaper. `may_be_contested` is false where `contested_copies` has just found none.
     """
     rows = f"feedback.feedback_hour_rows WHERE {condition}"
+    is_contested, counts = "false", ""
+    if may_be_contested:
+        contested = contested_copies(condition, feedback)
+        is_contested = f"({feedback}, version) IN ({contested})"
+        counts = f"""AND (
+            NOT is_contested OR (workspace, feedback_id, version, {_FORM}, model::String) IN (
+                SELECT workspace, feedback_id, version, {_FORM}, model
+                FROM ({hour_copies("feedback.feedback_rows FINAL", condition)})
+                WHERE feedback_id IN (SELECT feedback_id FROM ({contested}))
+            )
+        )"""
     return f"""
-    SELECT *, ({feedback}, version) IN ({_contested(rows, feedback)}) AS is_contested,
+    SELECT *, {is_contested} AS is_contested,
     NOT is_deleted AND ({feedback}, version) NOT IN (
         SELECT {feedback}, arrayJoin(arrayFilter(version -> version < newest, versions)) FROM (
             SELECT {feedback}, groupUniqArray(version) AS versions, max(version) AS newest
@@ -49,22 +62,17 @@ def with_current_flag(condition: str, feedback: str = "workspace, hour, feedback
     ) AND ({feedback}, version, {_FORM}) NOT IN (
         SELECT {feedback}, version, arrayJoin(arrayPopBack(arraySort(groupUniqArray({_FORM}))))
         FROM {rows} AND {_IS_FULL} GROUP BY {feedback}, version
-    ) AND (
-        NOT is_contested OR (workspace, feedback_id, version, {_FORM}, model::String) IN (
-            SELECT workspace, feedback_id, version, {_FORM}, model
-            FROM ({hour_copies("feedback.feedback_rows FINAL", condition)})
-            WHERE feedback_id IN (SELECT feedback_id FROM ({_contested(rows, feedback)}))
-        )
-    ) AS is_current
+    ) {counts} AS is_current
     FROM feedback.feedback_hour_rows FINAL WHERE {condition}
     """
 
 
-def _contested(rows: str, feedback: str) -> str:
+def contested_copies(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
     """A query for feedback and version of copies that cannot all be of one row: they have several forms, or more models
     than one row."""
     return f"""
-    SELECT {feedback}, version FROM {rows} AND NOT {_IS_FULL} GROUP BY {feedback}, version
+    SELECT {feedback}, version FROM feedback.feedback_hour_rows WHERE {condition} AND NOT {_IS_FULL}
+    GROUP BY {feedback}, version
     HAVING min(cityHash64({_FORM}, model_count > 1 ? '' : model::String))
             != max(cityHash64({_FORM}, model_count > 1 ? '' : model::String))
         OR uniqExactIf(model, model_count > 1) > max(model_count)

@@ -19,7 +19,14 @@ from uuid import uuid4
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-from stream_workers.rollup.statements import DELETE_VOID_ROWS, EPOCHS, STALE, WRITE
+from stream_workers.rollup.statements import (
+    DELETE_VOID_ROWS,
+    EPOCHS,
+    FIND_CONTESTED,
+    STALE,
+    WRITE,
+    WRITE_UNCONTESTED,
+)
 
 _DAY = 86_400
 # A statement for several buckets costs little more than for one, and so many busy hours still fit into memory.
@@ -70,9 +77,16 @@ async def compute(
 async def compute_buckets(
     client: AsyncClient, period: str, workspace: str, starts: Collection[int], epochs: Collection[int]
 ) -> None:
-    """Write the groups of some hours or days whose version is not stored yet, under epochs that were read before."""
+    """Write the groups of some hours or days whose version is not stored yet, under epochs that were read before.
+
+    A contested copy that comes after the look for them makes the versions of its groups higher, so that the next
+    computation counts.
+    """
     parameters = {"period": period, "workspace": workspace, "starts": list(starts), "epochs": list(epochs)}
-    await client.command(WRITE[period], parameters=parameters, settings=_SETTINGS)
+    write = WRITE[period]
+    if period == "hour" and not (await client.query(FIND_CONTESTED, parameters=parameters)).result_rows:
+        write = WRITE_UNCONTESTED
+    await client.command(write, parameters=parameters, settings=_SETTINGS)
 
 
 async def stale_hours(client: AsyncClient) -> list[Hour]:

@@ -6,7 +6,7 @@ longer counts, because the feedback was deleted or a later event moved it to oth
 sum of the versions of its hours.
 """
 
-from stream_workers.rollup.hour_rows import with_current_flag
+from stream_workers.rollup.hour_rows import contested_copies, with_current_flag
 
 KEY = "dimension, environment, key"
 NUMBERS = (
@@ -34,7 +34,9 @@ _GROUPS = """
 """
 
 
-def hour_rollups(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+def hour_rollups(
+    condition: str, feedback: str = "workspace, hour, feedback_id", *, may_be_contested: bool = True
+) -> str:
     """A query for workspace, hour, KEY, NUMBERS and version sum of each group, in the hours that meet the condition."""
     # Rows with equal grouping columns are added up before they are expanded into groups.
     alike = "_environment, _organisation, _prompt, _user, model, value"
@@ -71,7 +73,7 @@ def hour_rollups(condition: str, feedback: str = "workspace, hour, feedback_id")
                 sum(toUInt128(version) * 2 + 2 - (is_current AND NOT is_contested)) AS versions
             FROM (
                 SELECT *, join_state = 'joined' AS is_joined, is_current AND model_number = 1 AS counts
-                FROM ({with_current_flag(condition, feedback)})
+                FROM ({with_current_flag(condition, feedback, may_be_contested=may_be_contested)})
             )
             GROUP BY workspace, hour, {alike}
         ) AS alike
@@ -136,12 +138,13 @@ def _read(numbers: str, start: str) -> str:
     """
 
 
+_HOURS = f"workspace = {{workspace:String}} AND hour IN {_STARTS}"
+_FEEDBACK = "hour, feedback_id"
+
 # Queries for COLUMNS of those groups of one workspace that are not stored like that; `epochs` are in the order of
 # `starts`.
 READ = {
-    "hour": _read(
-        hour_rollups(f"workspace = {{workspace:String}} AND hour IN {_STARTS}", feedback="hour, feedback_id"), "hour"
-    ),
+    "hour": _read(hour_rollups(_HOURS, _FEEDBACK), "hour"),
     "day": _read(
         day_rollups(
             "workspace = {workspace:String}"
@@ -151,7 +154,12 @@ READ = {
         "day",
     ),
 }
-WRITE = {period: f"INSERT INTO feedback.rollup_rows ({COLUMNS}) {select}" for period, select in READ.items()}
+_INSERT = f"INSERT INTO feedback.rollup_rows ({COLUMNS})"
+WRITE = {period: f"{_INSERT} {select}" for period, select in READ.items()}
+# Contested copies take half of the statement, and hardly ever occur.
+FIND_CONTESTED = f"SELECT 1 FROM ({contested_copies(_HOURS, _FEEDBACK)}) LIMIT 1"
+READ_UNCONTESTED = _read(hour_rollups(_HOURS, _FEEDBACK, may_be_contested=False), "hour")
+WRITE_UNCONTESTED = f"{_INSERT} {READ_UNCONTESTED}"
 EPOCHS = """
 SELECT workspace, period::String, toUnixTimestamp(start), count() FROM feedback.rollup_void_epochs
 WHERE workspace IN {workspaces:Array(String)}
