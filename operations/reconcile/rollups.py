@@ -21,6 +21,7 @@ from operations.reconcile.bucket_ranges import (
 )
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from runtime.addresses import dsn
+from stream_workers.rollup.hour_rows import contested_copies
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rollups
 
@@ -58,17 +59,27 @@ def _compare(client: Client, scope: Scope, progress: Progress, period: str, cond
     rollups = f"SELECT workspace, start AS at FROM feedback.rollup_rows WHERE period = '{period}'"
     ranges = bucket_ranges(client, f"{sources} UNION ALL {rollups}", condition, scope)
     for buckets in progress.track(f"rollups of {period}s compared", ranges):
-        yield differing_buckets(client, buckets, _comparison(buckets, period, condition))
+        may_be_contested = period == "hour" and _has_contested_copies(client, buckets, condition)
+        comparison = _comparison(buckets, period, condition, may_be_contested=may_be_contested)
+        yield differing_buckets(client, buckets, comparison)
 
 
-def _comparison(buckets: BucketRange, period: str, condition: str) -> str:
+def _has_contested_copies(client: Client, buckets: BucketRange, condition: str) -> bool:
+    copies = contested_copies(_within(buckets, condition, "hour", "hour"))
+    return bool(client.query(f"SELECT 1 FROM ({copies}) LIMIT 1", buckets.parameters).result_rows)
+
+
+def _within(buckets: BucketRange, condition: str, time: str, column: str, seconds: int = 0) -> str:
+    return f"{buckets.condition(time, seconds)} AND {with_time_column(condition, column)}"
+
+
+def _comparison(buckets: BucketRange, period: str, condition: str, *, may_be_contested: bool) -> str:
     """SQL for the buckets whose stored groups differ from the computed ones, each with its fingerprint."""
-
-    def within(time: str, column: str, seconds: int = 0) -> str:
-        return f"{buckets.condition(time, seconds)} AND {with_time_column(condition, column)}"
-
-    by_hour, by_day = within("hour", "hour"), within("start", _DAY, _DAY_S - 1)
-    rollups = hour_rollups(by_hour) if period == "hour" else day_rollups(by_day)
+    within = partial(_within, buckets, condition)
+    if period == "hour":
+        rollups = hour_rollups(within("hour", "hour"), may_be_contested=may_be_contested)
+    else:
+        rollups = day_rollups(within("start", _DAY, _DAY_S - 1))
     computed = f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS} FROM ({rollups})"
     stored = (
         f"SELECT workspace, start AS at, dimension::String, environment::String, key, {NUMBERS}, -1"
