@@ -36,7 +36,7 @@ else
 endif
 
 all-tests: $(VENV)/.quix $(VENV)/.litellm $(VENV)/kafka.jsa
-	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 test-long: ## run every test with eight times as many random tries, and over every source of engines
 	TEST_TIMES=$(or $(TIMES),8) $(MAKE) --no-print-directory all-tests

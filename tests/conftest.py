@@ -22,7 +22,7 @@ gc.disable()
 os.environ.setdefault("JAVA_TOOL_OPTIONS", java_options())
 
 # Machines stall: what takes long is held elsewhere.
-settings.register_profile("feedback", max_examples=tries(50), deadline=None)
+settings.register_profile("feedback", max_examples=tries(30), deadline=None)
 settings.load_profile("feedback")
 
 # Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.

@@ -201,7 +201,7 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
                 (erasure, "delete_feedback"), (erasure, "invalidate"), (erasure, "_roll_up"),
             ):  # fmt: skip
                 patched.setattr(owner, name, killed_in_time(getattr(owner, name)))
-            step = 1 if TIMES > 1 else 3
+            step = 1 if TIMES > 1 else 5
             for writes in range(random.randrange(step), 40, step):
                 left = writes
                 try:

@@ -29,7 +29,7 @@ from tests.pipeline.query_api.exporting import Exports
 
 ROWS = 200_000
 """So many that an export of all is under way for seconds."""
-MANY = 100_000
+MANY = 60_000
 """So many that their file would show in memory."""
 SECRET = "0123456789abcdef0123456789abcdef"
 LEASE_S = 6
