@@ -258,12 +258,12 @@ def test_a_file_whose_time_is_over_is_gone_and_can_be_made_again_and_what_a_stop
         large = [short.exports.started() for _ in range(4)]
         short.exports.until_rows_are_written(large[0])
         assert short.process.stop() == 0
-        ended = [api.exports.get(each) for each in large]
-        left = [each for each in ended if each["status"] != "success"]
-        assert left
-        for one in left:
-            assert (one["status"], one["error"]) == ("failed", "The process that ran it was stopped. Start it again.")
-            assert [name for name in short.files() if name.startswith(one["id"])] == []
+        # What could not be told in time shows once its lease is over.
+        until(lambda: all(api.exports.get(each)["status"] != "in_progress" for each in large), "each has ended")
+        left = [one for one in map(api.exports.get, large) if one["status"] != "success"]
+        assert {one["status"] for one in left} == {"failed"}
+        assert "The process that ran it was stopped. Start it again." in {one["error"] for one in left}
+        assert [name for name in short.files() for one in left if name.startswith(one["id"])] == []
     finally:
         short.process.kill()
 
