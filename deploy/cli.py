@@ -37,11 +37,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     if arguments is None:
         hide_pandas()
-    given = sys.argv[1:] if arguments is None else arguments
+        arguments = sys.argv[1:]
     try:
-        faults = [f"the argument {each!r} is not UTF-8 text." for each in given if not is_utf8(each)]
+        faults = [f"the argument {each!r} is not UTF-8 text." for each in arguments if not is_utf8(each)]
         if not faults:
-            options = parser().parse_args(given)
+            options = parser().parse_args(arguments)
             faults = unknown_settings(os.environ)
         if faults:
             print("\n".join(f"feedback: {sentence}" for sentence in faults), file=sys.stderr)

@@ -21,7 +21,7 @@ from operations.reconcile.bucket_ranges import (
 )
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from runtime.addresses import dsn
-from stream_workers.rollup.hour_rows import contested_copies
+from stream_workers.rollup.hour_rows import find_contested
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rollups
 
@@ -65,8 +65,8 @@ def _compare(client: Client, scope: Scope, progress: Progress, period: str, cond
 
 
 def _has_contested_copies(client: Client, buckets: BucketRange, condition: str) -> bool:
-    copies = contested_copies(_within(buckets, condition, "hour", "hour"))
-    return bool(client.query(f"SELECT 1 FROM ({copies}) LIMIT 1", buckets.parameters).result_rows)
+    query = find_contested(_within(buckets, condition, "hour", "hour"))
+    return bool(client.query(query, buckets.parameters).result_rows)
 
 
 def _within(buckets: BucketRange, condition: str, time: str, column: str, seconds: int = 0) -> str:

@@ -38,7 +38,7 @@ from faust.types import TP, ConsumerMessage, StreamT
 from mode import Service
 
 from runtime.metrics import COMMITS
-from stream_workers.batches.group_refusal import end_if_refused
+from stream_workers.batches.group_refusal import until_refused
 from stream_workers.batches.offset_progress import AssignmentProgress, CommitsWentBackError, ConsumerBatch
 from stream_workers.health import HEALTH
 
@@ -102,7 +102,11 @@ class BatchConsumer(driver.Consumer):
     # A task of the app would begin only when the group has taken it.
     @Service.task
     async def _end_if_refused(self) -> None:
-        await end_if_refused(self.app, lambda: self._thread.group_error)
+        await self._stop_program(await until_refused(self.app.conf.id, lambda: self._thread.group_error))
+
+    async def _stop_program(self, fault: Exception) -> None:
+        log.critical("the program cannot go on and stops: %s", str(fault))
+        await self.app.crash(fault)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         HEALTH.note_fetch()
@@ -184,8 +188,7 @@ class BatchConsumer(driver.Consumer):
                 self.progress.begin(tp, self._read_offset.get(tp), starts.get(tp))
         except CommitsWentBackError as fault:
             # The next start compares the log with what is stored.
-            log.critical("the program cannot go on and stops: %s", str(fault))
-            await self.app.crash(fault)
+            await self._stop_program(fault)
             return
         # aiokafka does not move a partition without a commit. It may stand past records that were read in vain.
         without = [_of_aiokafka(tp) for tp in self.assignment() if not self._committed_offset.get(tp)]

@@ -1,17 +1,13 @@
-"""Ends a program that Kafka does not take into its consumer group, and says why.
+"""Sees that Kafka does not take a program into its consumer group, and says why.
 
 aiokafka keeps such an error for whoever reads next, and joins no group until then. A program without partitions reads
 nothing: it would stand still for good, and say so in one line of its log.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from aiokafka.errors import BrokerResponseError, KafkaError
-from faust.types import AppT
-
-log = logging.getLogger(__name__)
 
 _LOOK_S = 2.0
 _WHAT_TO_DO = {
@@ -27,17 +23,14 @@ class GroupRefusedError(RuntimeError):
     """Kafka does not take this program into its consumer group."""
 
 
-async def end_if_refused(app: AppT, group_error: Callable[[], KafkaError | None]) -> None:
-    """Look every few seconds, for the life of the program; end it if the same error is still there at a second look."""
+async def until_refused(group: str, group_error: Callable[[], KafkaError | None]) -> GroupRefusedError:
+    """Look every few seconds; return when the same error is still there at a second look."""
     former: KafkaError | None = None
     while True:
         await asyncio.sleep(_LOOK_S)
         error = group_error()
         if error is not None and error is former:
-            fault = GroupRefusedError(refusal(app.conf.id, error))
-            log.critical("the program cannot go on and stops: %s", str(fault))
-            await app.crash(fault)
-            return
+            return GroupRefusedError(refusal(group, error))
         former = error
 
 

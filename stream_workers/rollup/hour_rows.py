@@ -38,12 +38,12 @@ def with_current_flag(
     """A query for the rows of whole hours that meet the condition, and whether each is current (`is_current`).
 
     `feedback` names the columns that identify a feedback. In one hour of one workspace feedback_id is enough, and
-    cheaper. `may_be_contested` is false where `contested_copies` has just found none.
+    cheaper. `may_be_contested` is false where `find_contested` has just found none.
     """
     rows = f"feedback.feedback_hour_rows WHERE {condition}"
     is_contested, counts = "false", ""
     if may_be_contested:
-        contested = contested_copies(condition, feedback)
+        contested = _contested(condition, feedback)
         is_contested = f"({feedback}, version) IN ({contested})"
         counts = f"""AND (
             NOT is_contested OR (workspace, feedback_id, version, {_FORM}, model::String) IN (
@@ -67,7 +67,12 @@ def with_current_flag(
     """
 
 
-def contested_copies(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+def find_contested(condition: str, feedback: str = "workspace, hour, feedback_id") -> str:
+    """A query that has a row if there is a contested copy in the hours that meet the condition."""
+    return f"SELECT 1 FROM ({_contested(condition, feedback)}) LIMIT 1"
+
+
+def _contested(condition: str, feedback: str) -> str:
     """A query for feedback and version of copies that cannot all be of one row: they have several forms, or more models
     than one row."""
     return f"""

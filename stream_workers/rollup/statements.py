@@ -6,7 +6,7 @@ longer counts, because the feedback was deleted or a later event moved it to oth
 sum of the versions of its hours.
 """
 
-from stream_workers.rollup.hour_rows import contested_copies, with_current_flag
+from stream_workers.rollup.hour_rows import find_contested, with_current_flag
 
 KEY = "dimension, environment, key"
 NUMBERS = (
@@ -157,7 +157,7 @@ READ = {
 _INSERT = f"INSERT INTO feedback.rollup_rows ({COLUMNS})"
 WRITE = {period: f"{_INSERT} {select}" for period, select in READ.items()}
 # Contested copies take half of the statement, and hardly ever occur.
-FIND_CONTESTED = f"SELECT 1 FROM ({contested_copies(_HOURS, _FEEDBACK)}) LIMIT 1"
+FIND_CONTESTED = find_contested(_HOURS, _FEEDBACK)
 READ_UNCONTESTED = _read(hour_rollups(_HOURS, _FEEDBACK, may_be_contested=False), "hour")
 WRITE_UNCONTESTED = f"{_INSERT} {READ_UNCONTESTED}"
 EPOCHS = """
