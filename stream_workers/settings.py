@@ -1,6 +1,6 @@
 """Settings of the worker and the rollup program, from the environment (`FEEDBACK_…`), checked at the start."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.addresses import Brokers
@@ -26,15 +26,25 @@ class ProgramSettings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds until a silent worker loses its partitions, 3 to 90.",
     )
+    consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
+    rollup_group: str = Field(
+        "feedback-rollups", min_length=1, validate_default=True, description="Kafka group that shares the hours."
+    )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which metrics are served; 0: they are not.")
     log_format: Format = "text"
+
+    @field_validator("rollup_group")
+    @classmethod
+    def _of_its_own(cls, group: str, others: ValidationInfo) -> str:
+        if group == others.data.get("consumer_group"):
+            raise ValueError("must be another group than FEEDBACK_CONSUMER_GROUP, whose programs read other topics")
+        return group
 
 
 class RollupSettings(ProgramSettings):
     """Settings of the program that computes rollups."""
 
-    rollup_group: str = Field("feedback-rollups", min_length=1, description="Kafka group that shares the hours.")
     rollup_interval_s: float = Field(
         1.0, ge=0, le=3600, allow_inf_nan=False, description="Seconds between computations."
     )
@@ -44,7 +54,6 @@ class WorkerSettings(ProgramSettings):
     """Settings of a worker."""
 
     kafka_idempotence: bool = Field(True, description="Idempotent producer; off for the embedded broker.")
-    consumer_group: str = Field("feedback-workers", min_length=1, description="Kafka group that shares the partitions.")
     offset_base: int = Field(0, ge=0, lt=2**47, description="Added to offsets; raise it when topics are made anew.")
     max_poll_records: int = Field(16_000, ge=1, le=200_000, description="Most records in one consumer batch.")
     max_dead_share: float = Field(

@@ -75,12 +75,20 @@ def _claims(token: SignedToken, name: str) -> VoteClaims:
 
 def _presented(headers: Mapping[bytes, bytes]) -> tuple[str, str]:
     """The header that holds the token, and its text."""
-    for header in (BEARER_HEADER, KEY_HEADER):
-        value = headers.get(header, b"").decode("latin-1")
-        if value:
-            is_bearer = value[: len(_BEARER)].lower() == _BEARER
-            return header.decode(), value[len(_BEARER) :].strip() if is_bearer else value
-    raise _refused("a vote token is needed: send it as `Authorization: Bearer TOKEN`", BEARER_HEADER.decode())
+    found = {header: value for header in (BEARER_HEADER, KEY_HEADER) if (value := _text(headers.get(header, b"")))}
+    if not found:
+        raise _refused("a vote token is needed: send it as `Authorization: Bearer TOKEN`", BEARER_HEADER.decode())
+    if len(found) > 1 and len(set(found.values())) > 1 and all(map(token_in, found.values())):
+        message = "Authorization and x-portkey-api-key hold different vote tokens: send one of them"
+        raise ApiError(message, KEY_HEADER.decode())
+    header, text = next(iter(found.items()))
+    return header.decode(), text
+
+
+def _text(value: bytes) -> str:
+    """What a header holds, without the word Bearer."""
+    text = value.decode("latin-1")
+    return text[len(_BEARER) :].strip() if text[: len(_BEARER)].lower() == _BEARER else text
 
 
 def _no_token(value: str) -> str:

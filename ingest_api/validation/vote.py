@@ -12,7 +12,7 @@ from ingest_api.records import Accepted, EventRecord
 from ingest_api.settings import BodyLimits
 from ingest_api.validation import feedback
 from ingest_api.validation.feedback import CallContext, created_event
-from ingest_api.validation.feedback_item import FeedbackItem, feedback_of
+from ingest_api.validation.feedback_item import FeedbackItem, feedback_of, rounded
 from ingest_api.validation.fields import validate_metadata_size, validated
 from ingest_api.validation.json_limits import dump, parse, shown
 from ingest_api.validation.models import VOTE, VOTE_RULES
@@ -50,9 +50,10 @@ def _item(sent: Mapping[str, Any], claims: VoteClaims, limits: BodyLimits) -> Fe
         raise _beyond_token(
             f"value must be one of those that the token allows, {allowed}, got {sent['value']}", "value"
         )
-    for name in ("trace_id", "weight"):
+    # Compared as they are stored, in which an id may have lost its capitals and a weight its last decimals.
+    for name, stored in (("trace_id", canonical_trace_id), ("weight", rounded)):
         given, fixed = sent.get(name), getattr(claims, name)
-        if given is not None and given != fixed:
+        if given is not None and stored(given) != stored(fixed):
             raise _beyond_token(f"{name} is {shown(fixed)} in the token, got {shown(given)}: leave it out", name)
     if sent.get("metadata"):
         raise _beyond_token("metadata is fixed by the token: leave it out, and send words as comment", "metadata")

@@ -38,7 +38,7 @@ from faust.types import TP, ConsumerMessage, StreamT
 from mode import Service
 
 from runtime.metrics import COMMITS
-from stream_workers.batches.group_refusal import until_refused
+from stream_workers.batches.group_refusal import foreign_topics, until_refused
 from stream_workers.batches.offset_progress import AssignmentProgress, CommitsWentBackError, ConsumerBatch
 from stream_workers.health import HEALTH
 
@@ -73,10 +73,18 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             fetcher._fetch_max_wait_ms = milliseconds
 
     @property
-    def group_error(self) -> KafkaError | None:
-        """What keeps the consumer out of its group. aiokafka waits until somebody reads and is told it."""
-        coordinator = self._consumer and self._consumer._coordinator
-        return coordinator._pending_exception if coordinator else None
+    def group_fault(self) -> KafkaError | frozenset[str] | None:
+        """What keeps the consumer out of its group, or topics of the group that it does not read, if there are any.
+
+        aiokafka waits with an error until somebody reads and is told it. The leader of a group knows all its topics.
+        """
+        consumer = self._consumer
+        coordinator = consumer and consumer._coordinator
+        if not (consumer and coordinator):
+            return None
+        return coordinator._pending_exception or foreign_topics(
+            coordinator._group_subscription, consumer.subscription()
+        )
 
 
 class BatchConsumer(driver.Consumer):
@@ -102,7 +110,7 @@ class BatchConsumer(driver.Consumer):
     # A task of the app would begin only when the group has taken it.
     @Service.task
     async def _end_if_refused(self) -> None:
-        await self._stop_program(await until_refused(self.app.conf.id, lambda: self._thread.group_error))
+        await self._stop_program(await until_refused(self.app.conf.id, lambda: self._thread.group_fault))
 
     async def _stop_program(self, fault: Exception) -> None:
         log.critical("the program cannot go on and stops: %s", str(fault))

@@ -62,9 +62,9 @@ INTERNALS = {
 ATTRIBUTES = {
     "_append_batch", "_builder", "_buffered_partitions", "_client", "_closed", "_committed_offset", "_consumer",
     "_coordinator", "_pending_exception",
-    "_execute_task", "_exception", "_fetch_max_wait_ms", "_fetcher", "_message_accumulator", "_position",
-    "_read_offset", "_relative_offset", "_sender", "_serialize_headers", "_start_asgi_task", "_subscription",
-    "_thread", "_wait_next_records",
+    "_execute_task", "_exception", "_fetch_max_wait_ms", "_fetcher", "_group_subscription", "_message_accumulator",
+    "_position", "_read_offset", "_relative_offset", "_sender", "_serialize_headers", "_start_asgi_task",
+    "_subscription", "_thread", "_wait_next_records",
 }  # fmt: skip
 STANDARD = {"_asdict", "_exit", "_replace"}
 

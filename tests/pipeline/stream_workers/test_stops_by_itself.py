@@ -148,6 +148,20 @@ def test_a_program_that_kafka_keeps_out_of_its_group_says_why_and_ends(
     )
 
 
+def test_a_program_that_meets_another_kind_in_its_group_says_so_and_ends(engines: Engines, tmp_path: Path) -> None:
+    worker = program("stream_workers", engines, tmp_path / "worker.log", FEEDBACK_CONSUMER_GROUP="mixed")
+    rollup = program("stream_workers.rollup.app", engines, tmp_path / "rollup.log", FEEDBACK_ROLLUP_GROUP="mixed")
+    try:
+        # Whichever leads the group sees it.
+        until(lambda: not (worker.running and rollup.running), "one of them has ended", seconds=60)
+        log = ends_with_1(rollup if worker.running else worker)
+        assert "others in the consumer group mixed read" in log
+        assert "set FEEDBACK_CONSUMER_GROUP of the workers, or FEEDBACK_ROLLUP_GROUP of the rollup program" in log
+    finally:
+        worker.kill()
+        rollup.kill()
+
+
 async def send(bootstrap: str, values: list[bytes]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()

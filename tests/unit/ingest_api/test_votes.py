@@ -203,6 +203,14 @@ def test_forged_expired_and_foreign_tokens_are_refused_with_the_reason(edge: Edg
     assert edge.events == []
 
 
+def test_two_different_tokens_in_one_call_are_refused(edge: Edge) -> None:
+    one, other = edge.signed(voter="v"), edge.signed(voter="w")
+    status, _, answer = edge.vote(one, {"value": 1}, **{"x-portkey-api-key": other})
+    assert (status, "hold different vote tokens" in answer["message"]) == (400, True), answer
+    assert edge.events == []
+    assert edge.vote(one, {"value": 1}, **{"x-portkey-api-key": one})[0] == 200
+
+
 def test_a_token_ends_with_the_key_that_made_it(edge: Edge) -> None:
     _, short = new_key("acme", ["feedback.token"], NOW - timedelta(days=2), expires_at=NOW)
     edge.api.app.api_keys.upsert(short)

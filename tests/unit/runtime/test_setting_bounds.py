@@ -10,6 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from operations.admin_api.settings import AdminSettings
+from runtime.settings_errors import SettingsError, load
+from stream_workers.settings import RollupSettings, WorkerSettings
 from tests.unit.runtime.test_known_settings import CLASSES
 
 ALL: list[type[BaseSettings]] = [*CLASSES, AdminSettings]
@@ -42,3 +44,21 @@ def test_a_setting_has_the_same_bounds_in_all_programs() -> None:
 def test_every_whole_number_has_a_least_value() -> None:
     whole = [(name, field.metadata) for _, name, field in fields() if field.annotation is int]
     assert [name for name, bounds in whole if not any(isinstance(each, Ge | Gt) for each in bounds)] == []
+
+
+@pytest.mark.parametrize("settings", [WorkerSettings, RollupSettings])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"FEEDBACK_CONSUMER_GROUP": "shared", "FEEDBACK_ROLLUP_GROUP": "shared"},
+        {"FEEDBACK_CONSUMER_GROUP": "feedback-rollups"},
+        {"FEEDBACK_ROLLUP_GROUP": "feedback-workers"},
+    ],
+)
+def test_workers_and_rollup_programs_have_a_group_of_their_own(
+    settings: type[BaseSettings], given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="FEEDBACK_ROLLUP_GROUP must be another group than FEEDBACK_CONSUMER_GROUP"):
+        load(settings)
