@@ -74,20 +74,17 @@ UNION ALL SELECT '{FEEDBACK_EVENTS}', kafka_partition, sequence FROM feedback.jo
 CLEAR_EXPIRING = "TRUNCATE TABLE feedback.expiring"
 NOTE_EXPIRING = f"INSERT INTO feedback.expiring (trace_hash, kafka_partition, sequence, requests_before) {_COVERED}"
 
-_REQUESTS = """
-    SELECT id AS request_id, e.requests_before AS before
-    FROM feedback.journal INNER JOIN feedback.expiring AS e USING (trace_hash) WHERE kind = 'request'
-"""
-_ROWS = f"""
-    SELECT request_id, sequence
-    FROM feedback.request_log_rows INNER JOIN ({_REQUESTS} AND journal.sequence < before) AS covered USING (request_id)
-"""
 # The rows of requests that go. Where a request was sent again later, there are two cases: it has another row by then,
 # or its trace was still there, so that a worker stored no second row. Then the covered row is the request's only one.
-_COVERED_ROWS = f"""
-    {_ROWS} WHERE sequence < before AND (
-        request_id NOT IN (SELECT request_id FROM ({_REQUESTS} AND journal.sequence >= before))
-        OR request_id IN (SELECT request_id FROM ({_ROWS} WHERE sequence >= before))
+_COVERED_ROWS = """
+    SELECT request_id, arrayJoin(arrayFilter(s -> s < before, sequences)) AS sequence FROM (
+        SELECT request_id, any(before) AS before, groupArray(stored.sequence) AS sequences
+        FROM feedback.request_log_rows AS stored INNER JOIN (
+            SELECT id AS request_id, max(e.requests_before) AS before, max(journal.sequence) >= before AS is_sent_later
+            FROM feedback.journal INNER JOIN feedback.expiring AS e USING (trace_hash) WHERE kind = 'request'
+            GROUP BY id HAVING min(journal.sequence) < before
+        ) AS covered USING (request_id)
+        GROUP BY request_id HAVING NOT any(is_sent_later) OR max(stored.sequence) >= before
     )
 """
 REQUEST_ROWS = f"(request_id, sequence) IN ({_COVERED_ROWS})"

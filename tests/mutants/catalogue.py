@@ -252,15 +252,15 @@ MUTANTS = (
     Mutant(
         "a request that is sent again keeps no row of its removed trace",
         "operations/expire/statements.py",
-        "        OR request_id IN (SELECT request_id FROM ({_ROWS} WHERE sequence >= before))\n",
-        "",
+        " OR max(stored.sequence) >= before\n",
+        "\n",
         RESENT,
     ),
     Mutant(
         "a request that was read again before the removal of its trace keeps its only row",
         "operations/expire/statements.py",
-        "request_id NOT IN (SELECT request_id FROM ({_REQUESTS} AND journal.sequence >= before))",
-        "1",
+        "HAVING NOT any(is_sent_later) OR max(stored.sequence) >= before",
+        "",
         RESENT,
     ),
     Mutant(
