@@ -39,6 +39,11 @@ _FIXED = {
     "input_format_values_interpret_expressions": "0",
     "input_format_values_deduce_templates_of_expressions": "0",
 }
+# To compile a statement takes 30 to 120 ms, more than to plan and run most of them. Where sums over millions of rows
+# are asked for again and again, it pays. Callers may change these.
+_DEFAULTS = dict.fromkeys(
+    (f"min_count_to_compile_{what}" for what in ("expression", "aggregate_expression", "sort_description")), "20"
+)
 # Another dialect would be parsed by other rules.
 _CLOSED = ("dialect",)
 
@@ -51,7 +56,7 @@ def fixed_settings(types: Mapping[str, str]) -> list[str]:
 
 def users_xml(types: Mapping[str, str]) -> str:
     """The user and the profile of an engine with these settings."""
-    values = "".join(f"<{name}>{value}</{name}>" for name, value in _FIXED.items())
+    values = "".join(f"<{name}>{value}</{name}>" for name, value in {**_FIXED, **_DEFAULTS}.items())
     fixed = "".join(f"<{escape(name)}><const/></{escape(name)}>" for name in fixed_settings(types))
     return f"""<clickhouse>
   <profiles><default>{values}<constraints>{fixed}</constraints></default></profiles>

@@ -6,6 +6,7 @@ Nothing that a caller sends becomes part of it, except its own `x-request-id` if
 import logging
 import re
 from collections.abc import Mapping
+from functools import cache
 from itertools import count
 from secrets import token_hex
 
@@ -35,13 +36,19 @@ _BY_STATUS = {
 }
 
 log = logging.getLogger(__name__)
-_prefix, _numbers = token_hex(8).encode(), count(1)
+_numbers = count(1)
+
+
+@cache
+def _prefix() -> bytes:
+    """What the ids of this process begin with: made for the first of them, so that forks have others."""
+    return token_hex(8).encode()
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> bytes:
     """The id of the request with these headers: its `x-request-id`, or a new one."""
     given = headers.get(REQUEST_ID_HEADER)
-    return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix, next(_numbers))
+    return given if given and _WELL_FORMED(given) else b"%b-%x" % (_prefix(), next(_numbers))
 
 
 def log_under_request_id(request_id: bytes) -> None:

@@ -337,6 +337,16 @@ def test_the_settings_clients_send_per_query_are_obeyed(client: Client) -> None:
     assert too_long.value.code == 62
 
 
+def test_a_statement_that_is_asked_a_few_times_is_not_compiled(client: Client) -> None:
+    compiled = "SELECT sum(value) FROM system.events WHERE event = 'CompileFunction'"
+    before = client.command(compiled)
+    for _ in range(6):
+        client.query(
+            "SELECT number % 3 AS k, sum(number * 2 + 1), max(number) FROM numbers(1000) GROUP BY k ORDER BY k"
+        )
+    assert client.command(compiled) == before
+
+
 def test_the_database_lasts_for_one_statement(server: Server) -> None:
     server.request("POST", b"CREATE DATABASE IF NOT EXISTS `o'dd`")
     assert server.request("POST", b"SELECT currentDatabase()", database="o'dd")[2] == b"o\\'dd\n"
