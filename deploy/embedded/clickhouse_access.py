@@ -13,6 +13,11 @@ _PRIVILEGES = (
     *("CREATE DATABASE", "CREATE TABLE", "CREATE VIEW", "CREATE TEMPORARY TABLE"),
     *("DROP DATABASE", "DROP TABLE", "DROP VIEW", "ALTER TABLE", "ALTER VIEW"),
 )
+# The engine's own databases: without them it cannot tell what it has and does.
+_READ_ALONE = ("system", "INFORMATION_SCHEMA", "information_schema")
+_CHANGES = "INSERT, TRUNCATE, OPTIMIZE, CREATE, DROP, ALTER"
+# Copies on the disk that no later statement finds, and parts of other tables and places.
+_PARTITIONS = "ALTER FREEZE PARTITION, ALTER FETCH PARTITION, ALTER MOVE PARTITION"
 
 TEXT_SETTINGS = frozenset(
     {
@@ -58,6 +63,12 @@ def users_xml(types: Mapping[str, str]) -> str:
     """The user and the profile of an engine with these settings."""
     values = "".join(f"<{name}>{value}</{name}>" for name, value in {**_FIXED, **_DEFAULTS}.items())
     fixed = "".join(f"<{escape(name)}><const/></{escape(name)}>" for name in fixed_settings(types))
+    grants = (
+        f"GRANT {', '.join(_PRIVILEGES)} ON *.*",
+        f"REVOKE {_PARTITIONS} ON *.*",
+        *(f"REVOKE {_CHANGES} ON {database}.*" for database in _READ_ALONE),
+    )
+    queries = "".join(f"<query>{each}</query>" for each in grants)
     return f"""<clickhouse>
   <profiles><default>{values}<constraints>{fixed}</constraints></default></profiles>
   <quotas><default/></quotas>
@@ -66,7 +77,7 @@ def users_xml(types: Mapping[str, str]) -> str:
     <networks><ip>::/0</ip></networks>
     <profile>default</profile>
     <quota>default</quota>
-    <grants><query>GRANT {", ".join(_PRIVILEGES)} ON *.*</query></grants>
+    <grants>{queries}</grants>
   </default></users>
 </clickhouse>
 """

@@ -398,6 +398,29 @@ def test_get_only_reads_whatever_its_parameters_say(server: Server, client: Clie
     assert server.request("GET", query="SELECT count() FROM stays")[2] == b"0\n"
 
 
+def test_the_engines_own_databases_are_read_and_never_changed(server: Server, client: Client) -> None:
+    for database in ("system", "INFORMATION_SCHEMA", "information_schema"):
+        for statement in (
+            f"DROP DATABASE {database}",
+            f"DROP TABLE {database}.tables",
+            f"CREATE TABLE {database}.made (n UInt8) ENGINE = Memory",
+            f"CREATE VIEW {database}.made AS SELECT 1",
+            f"RENAME TABLE {database}.tables TO tables",
+            f"TRUNCATE TABLE {database}.tables",
+            f"INSERT INTO {database}.tables SELECT * FROM {database}.tables",
+            f"ALTER TABLE {database}.tables ADD COLUMN n UInt8",
+            f"ALTER TABLE {database}.tables DELETE WHERE 1",
+        ):
+            assert refused(server, statement), statement
+    for statement in (
+        "ALTER TABLE t FREEZE",
+        "ALTER TABLE t FREEZE WITH NAME 'a'",
+        "ALTER TABLE t UNFREEZE WITH NAME 'a'",
+    ):
+        assert refused(server, statement), statement
+    assert client.command("SELECT count() > 0 FROM system.tables WHERE database = 'INFORMATION_SCHEMA'")
+
+
 def test_what_feedback_needs_goes_on(server: Server, client: Client) -> None:
     client.command("CREATE DATABASE own")
     client.command(
