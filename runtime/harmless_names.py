@@ -54,6 +54,12 @@ HEADER_FAMILIES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-", "anthropic-rat
 HEADER_KINDS = ("request-id", "correlation-id", "trace-id", "span-id", "-version")
 """Suffixes of names: each provider adds its own prefix."""
 
+_SPEAKS_OF_A_SECRET = re.compile(
+    r"auth|bearer|bypass|cookie|credential|jwt|(?<![a-z])key|(?:access|api|private)key|passw|pwd|secret|session|sign"
+    r"|token(?!s)"
+)
+"""In a name that only its family or kind makes known, such as `x-ratelimit-api-key`."""
+
 PARAMETERS = frozenset(
     (
         *("alt", "api-version", "beta", "format", "lang", "language", "limit", "model", "offset", "order", "page"),
@@ -75,8 +81,10 @@ class HarmlessNames:
         return (
             plain in HEADERS
             or plain in self.more_headers
-            or plain.startswith(HEADER_FAMILIES)
-            or plain.endswith(HEADER_KINDS)
+            or (
+                (plain.startswith(HEADER_FAMILIES) or plain.endswith(HEADER_KINDS))
+                and not _SPEAKS_OF_A_SECRET.search(plain)
+            )
         )
 
     def has_parameter(self, name: str) -> bool:

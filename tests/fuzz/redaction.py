@@ -12,6 +12,7 @@ from urllib.parse import unquote, unquote_plus
 REDACTED = "[redacted]"
 HEADERS = ("content-type", "user-agent", "provider")
 HEADER_ENDS = ("request-id", "correlation-id", "trace-id", "span-id", "-version")
+SECRET_WORDS = ("auth", "bearer", "cookie", "-key", "apikey", "password", "secret", "session", "token")
 PARAMETERS = ("model", "api-version", "page")
 TOKEN = set(string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-:")
 PARAMETER = set(string.ascii_letters + string.digits + "_.$:[]~-é")
@@ -32,7 +33,7 @@ def headers(value: Any) -> dict[str, Any] | None:
             name = REDACTED
         plain = name.lower().replace("_", "-")
         listed = given if isinstance(given, list) else [given]
-        harmless = plain in HEADERS or plain.endswith(HEADER_ENDS)
+        harmless = plain in HEADERS or (plain.endswith(HEADER_ENDS) and not any(word in plain for word in SECRET_WORDS))
         if not harmless or any(isinstance(each, list | dict) or "\n" in str(each) for each in listed):
             given = REDACTED
         if name not in stored:

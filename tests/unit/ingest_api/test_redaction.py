@@ -161,6 +161,23 @@ def test_no_name_that_is_known_speaks_of_a_secret() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "word", ["api-key", "apikey", "token", "secret", "Password", "auth", "session", "bypass", "jwt"]
+)
+def test_a_name_of_a_harmless_family_that_speaks_of_a_secret_is_redacted(word: str) -> None:
+    names = [f"{family}{word}" for family in HEADER_FAMILIES] + [
+        f"x-{word}-{kind.lstrip('-')}" for kind in HEADER_KINDS
+    ]
+    assert headers_without_secrets(dict.fromkeys(names, "v"), KNOWN) == dict.fromkeys(names, REDACTED)
+    kept = {
+        "x-ratelimit-remaining-tokens": "5",
+        "anthropic-ratelimit-input-tokens-reset": "1s",
+        "x-team-request-id": "r",
+    }
+    assert headers_without_secrets(kept, KNOWN) == kept
+    assert HarmlessNames(frozenset({f"ratelimit-{word.lower()}"})).has_header(f"RateLimit_{word}")
+
+
 def test_an_operator_may_add_names() -> None:
     more = HarmlessNames(frozenset({"x-team"}), frozenset({"tier"}))
     assert headers_without_secrets({"X_Team": "a", "x-teams": "b"}, more) == {"X_Team": "a", "x-teams": REDACTED}
