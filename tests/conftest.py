@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,9 +26,12 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", java_options())
 settings.register_profile("feedback", max_examples=tries(30), deadline=None)
 settings.load_profile("feedback")
 
-# Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle.
-ORDER = ("chaos", "benchmarks", "browser", "pipeline", "contract", "clients", "fuzz", "unit")
+# Files with tests that wait for minutes come first, those that take no time last: the last one keeps no core idle. All
+# that shares a running pipeline comes together, because at rest a pipeline takes a twentieth of a core.
+ORDER = ("chaos", "benchmarks", "browser", "over Kafka", "pipeline", "contract", "sharing", "clients", "fuzz", "unit")
 
+_sharing: set[Path] = set()
+"""The files that have tests over a pipeline which is running for all of them."""
 
 _running: dict[str, ExitStack] = {}
 """What must be stopped of the pipeline of a source, by its name."""
@@ -59,16 +63,22 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: [ORDER.index(part) for part in item.path.parts if part in ORDER])
+    _sharing.update(item.path for item in items if "pipelines" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: [ORDER.index(part) for part in _parts(item) if part in ORDER])
+
+
+def _parts(item: pytest.Item) -> tuple[str, ...]:
+    if over_kafka(item.nodeid):
+        return ("over Kafka",)
+    return ("sharing",) if item.path in _sharing else item.path.parts
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Even at rest, Apache Kafka takes a twentieth of a core, and the programs of a pipeline another: each stops after
-    the last test over it. Unit tests are the last and use none."""
+    """Each pipeline stops after the last test over it."""
     if over_kafka(item.nodeid) and (nextitem is None or not over_kafka(nextitem.nodeid)):
         _stop("kafka")
-    if nextitem is not None and nextitem.nodeid.startswith("tests/unit/"):
+    if nextitem is not None and nextitem.path not in _sharing:
         _stop("embedded")
 
 
