@@ -17,6 +17,9 @@ _OF_TRACES = "trace_hash IN {trace_hashes:Array(UInt32)}"
 # A time in an event may have parts of a millisecond, which rows have not.
 _CREATED = "toUnixTimestamp64Milli(parseDateTime64BestEffort(JSONExtractString(entry, 'created_at'), 3, 'UTC'))"
 
+# The one that `schemas.events` gives an event without.
+_ENVIRONMENT = "if(JSONHas(entry, 'home_environment'), JSONExtractString(entry, 'home_environment'), 'other')"
+
 
 def trace_number(alias: str = "") -> str:
     """A trace as a number of 128 bits, which no two traces share. A table of numbers takes half as long to build and to
@@ -25,11 +28,18 @@ def trace_number(alias: str = "") -> str:
 
 
 def feedback_of_traces(alias: str) -> str:
-    """That a row of feedback.feedback_rows is where feedback on the traces of `trace_hashes` is."""
+    """That a row of feedback.feedback_rows is where feedback on the traces of `trace_hashes` is.
+
+    It names the partition too: of all parts that hold a month, few are looked into.
+    """
     return f"""
-    ({alias}.created_at, {alias}.feedback_id) IN (
-        SELECT fromUnixTimestamp64Milli(arrayJoin([ms - 1, ms, ms + 1]), 'UTC'), id FROM (
-            SELECT id, {_CREATED} AS ms FROM feedback.journal
+    (
+        {alias}.home_environment, sipHash64({alias}.home_organisation) % 4, {alias}.created_at, {alias}.feedback_id
+    ) IN (
+        SELECT environment, quarter, fromUnixTimestamp64Milli(arrayJoin([ms - 1, ms, ms + 1]), 'UTC'), id FROM (
+            SELECT id, {_CREATED} AS ms, {_ENVIRONMENT} AS environment,
+                sipHash64(JSONExtractString(entry, '_organisation')) % 4 AS quarter
+            FROM feedback.journal
             PREWHERE {_OF_TRACES} AND kind = 'feedback' WHERE JSONExtractString(entry, 'event') = 'create'
         )
     )

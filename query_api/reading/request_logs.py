@@ -1,5 +1,6 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -49,7 +50,7 @@ MOST_FEEDBACK = 50
 
 _ONE = f"""
 SELECT {COLUMNS}{BODIES} FROM feedback.request_log_rows AS l
-WHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {requests_of_traces("l")} LIMIT 1
+PREWHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {requests_of_traces("l")} LIMIT 1
 """
 
 
@@ -89,13 +90,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = _filters_in(query, caller, order)
         asked = reader if order.is_newest_first else ranking_reader
         async with asked.query_deadline("requests cannot be listed"):
-            rows = await _rows_in(asked, query, filters, order, size + 1)
-            page = rows[:size]
-            shown = await _feedback_beside(asked, caller, page)
-        more = _cursor_after(page[-1], order) if len(rows) > size else None
+            sought = _rows_in(asked, query, filters, order, size + 1)
+            if traces := filters.texts.get("trace_id"):
+                rows, summaries = await answers_of(sought, _summaries(asked, caller, traces))
+            else:
+                rows = await sought
+                summaries = await _summaries(asked, caller, {row["trace_id"] for row in rows[:size]})
+        page = rows[:size]
         return LogPage(
-            data=[ListedRequestLog(**fields_of(row), **of_trace) for row, of_trace in zip(page, shown, strict=True)],
-            next_cursor=more,
+            data=[ListedRequestLog(**fields_of(row), **_feedback_of_trace(row, summaries)) for row in page],
+            next_cursor=_cursor_after(page[-1], order) if len(rows) > size else None,
         )
 
     @router.get(
@@ -204,13 +208,19 @@ def log_query(
     return query, conditions.parameters | {"count": count}
 
 
-async def _feedback_beside(reader: Reader, caller: Caller, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each request of a page what is shown of the feedback on its trace."""
+async def _summaries(reader: Reader, caller: Caller, traces: Collection[str]) -> dict[str, TraceSummary] | None:
+    """The feedback on traces; None where the caller may not read it."""
     if "feedback.read" not in caller.scopes:
-        return [FEEDBACK_NOT_SHOWN] * len(page)
-    summaries = await summaries_with_pairs(reader, caller.workspace, {row["trace_id"] for row in page})
-    of_traces = (summaries.get(row["trace_id"], TraceSummary()) for row in page)
-    return [each.feedback_summary | {"feedback": each.pairs} for each in of_traces]
+        return None
+    return await summaries_with_pairs(reader, caller.workspace, traces)
+
+
+def _feedback_of_trace(row: dict[str, Any], summaries: dict[str, TraceSummary] | None) -> dict[str, Any]:
+    """What a request shows of the feedback on its trace."""
+    if summaries is None:
+        return FEEDBACK_NOT_SHOWN
+    summary = summaries.get(row["trace_id"], TraceSummary())
+    return summary.feedback_summary | {"feedback": summary.pairs}
 
 
 def _none(log_id: str, why: str) -> ApiError:

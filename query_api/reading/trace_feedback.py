@@ -24,7 +24,7 @@ MOST_EVENTS = 20
 _TOTALS = f"""
 SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
     SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows AS f
-    WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {feedback_of_traces("f")}
+    PREWHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {feedback_of_traces("f")}
     GROUP BY {PLACE}
 )
 """
@@ -99,7 +99,7 @@ async def feedback_with_history(
     # Time and trace of a feedback never change, so its place is found in whatever version.
     found = await reader.rows(
         f"""
-        SELECT {COLUMNS} FROM feedback.feedback_rows AS f WHERE {conditions.text}
+        SELECT {COLUMNS} FROM feedback.feedback_rows AS f PREWHERE {conditions.text}
         QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND f.join_state != 'expired'
         ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
         """,

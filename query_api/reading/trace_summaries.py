@@ -23,7 +23,7 @@ QUALIFY row_number() OVER (PARTITION BY trace_id ORDER BY {RANK} DESC) = 1 AND f
 _PAIRS = f"""
 SELECT trace_id, toString(feedback_id) AS id, value, toFloat64(weight) AS weight
 FROM feedback.feedback_rows AS f
-WHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
+PREWHERE workspace = {{workspace:String}} AND trace_id IN {{trace_ids:Array(String)}} AND {feedback_of_traces("f")}
 QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND NOT is_deleted
 ORDER BY created_at DESC, feedback_id DESC LIMIT {{most:UInt32}} BY trace_id
 """

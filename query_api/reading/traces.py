@@ -53,7 +53,7 @@ WHERE NOT is_expired
 """
 _SPAN_TOTAL = f"""
 SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l
-WHERE l.workspace = {{workspace:String}} AND l.trace_id = {{trace_id:String}} AND {requests_of_traces("l")}
+PREWHERE l.workspace = {{workspace:String}} AND l.trace_id = {{trace_id:String}} AND {requests_of_traces("l")}
 """
 
 
@@ -188,7 +188,7 @@ def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) 
     conditions.add(requests_of_traces("l"), **hashes_of(workspace, [trace_id]))
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=False)
     query = f"""
-        SELECT {COLUMNS} FROM feedback.request_log_rows AS l WHERE {conditions.text}
+        SELECT {COLUMNS} FROM feedback.request_log_rows AS l PREWHERE {conditions.text}
         ORDER BY l.started_at, l.request_id LIMIT 1 BY l.started_at, l.request_id LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}
