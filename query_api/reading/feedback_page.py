@@ -12,6 +12,7 @@ from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
+from query_api.reading.newest_row import skip_quiet_time
 from query_api.reading.orphans import named_by_age, orphaned_before
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import FIRST, FIRST_BESIDE_ALL, FIRST_OF_TRACES, Windows
@@ -42,6 +43,7 @@ async def feedback_page(
     if filters.join_state == "orphaned":
         before = await orphaned_before(reader)
         shared = replace(shared, until=min(shared.until or before, before))
+    asks_for_all = filters == FeedbackFilters(LogFilters(shared.workspace, shared.since, shared.until))
     sought = Windows(shared, place, datetime.now(UTC), _first_window(shared))
     for window in sought:
         asked = replace(filters, shared=window)
@@ -50,6 +52,8 @@ async def feedback_page(
         if len(rows) == count:
             break
         sought.adapt_to(len(found), count - len(rows))
+        if not rows and sought.have_just_begun and (sought.look_traces_up or asks_for_all):
+            await skip_quiet_time(reader, "feedback_rows", sought, window)
     return await listed(reader, filters, rows)
 
 

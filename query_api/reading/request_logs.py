@@ -1,6 +1,6 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -25,6 +25,7 @@ from query_api.filters.cursors import (
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
 from query_api.reading.feedback_page import feedback_page
+from query_api.reading.newest_row import skip_quiet_time
 from query_api.reading.request_log_items import (
     BODIES,
     COLUMNS,
@@ -91,15 +92,11 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         asked = reader if order.is_newest_first else ranking_reader
         async with asked.query_deadline("requests cannot be listed"):
             sought = _rows_in(asked, query, filters, order, size + 1)
-            if traces := filters.texts.get("trace_id"):
-                rows, summaries = await answers_of(sought, _summaries(asked, caller, traces))
-            else:
-                rows = await sought
-                summaries = await _summaries(asked, caller, {row["trace_id"] for row in rows[:size]})
-        page = rows[:size]
+            rows, summaries = await _with_feedback(asked, caller, sought, filters.texts.get("trace_id"), size)
+        more = _cursor_after(rows[size - 1], order) if len(rows) > size else None
         return LogPage(
-            data=[ListedRequestLog(**fields_of(row), **_feedback_of_trace(row, summaries)) for row in page],
-            next_cursor=_cursor_after(page[-1], order) if len(rows) > size else None,
+            data=[ListedRequestLog(**fields_of(row), **_feedback_of_trace(row, summaries)) for row in rows[:size]],
+            next_cursor=more,
         )
 
     @router.get(
@@ -175,6 +172,8 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
         if len(rows) == count:
             break
         sought.adapt_to(len(found), count - len(rows))
+        if not rows and sought.have_just_begun and sought.look_traces_up:
+            await skip_quiet_time(reader, "request_log_rows", sought, window)
     return rows
 
 
@@ -206,6 +205,21 @@ def log_query(
         ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}
+
+
+async def _with_feedback(
+    reader: Reader,
+    caller: Caller,
+    sought: Coroutine[Any, Any, list[dict[str, Any]]],
+    traces: Collection[str] | None,
+    size: int,
+) -> tuple[list[dict[str, Any]], dict[str, TraceSummary] | None]:
+    """The rows of a page, and the feedback on their traces: at once where the list is of given traces."""
+    if traces:
+        rows, summaries = await answers_of(sought, _summaries(reader, caller, traces))
+        return rows, summaries
+    rows = await sought
+    return rows, await _summaries(reader, caller, {row["trace_id"] for row in rows[:size]})
 
 
 async def _summaries(reader: Reader, caller: Caller, traces: Collection[str]) -> dict[str, TraceSummary] | None:

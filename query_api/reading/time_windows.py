@@ -45,13 +45,30 @@ class Windows:
             after_place = datetime(1970, 1, 1, tzinfo=UTC) + (place.at_ms + 1) * _MILLISECOND
             self._until = min(after_place, filters.until) if filters.until else after_place
         self._growth = _GROWTH_AFTER_NONE
+        self._adapted = 0
+        self._newest: datetime | None = None
+
+    @property
+    def look_traces_up(self) -> bool:
+        """Whether long windows are much dearer than short ones."""
+        return self._first == FIRST_OF_TRACES
+
+    @property
+    def have_just_begun(self) -> bool:
+        """Whether the latest window was the first."""
+        return self._adapted == 1
+
+    def skip_to(self, newest: datetime) -> None:
+        """Nothing is stored between the latest window and this time: go on from there as from the start."""
+        self._newest = newest
 
     def adapt_to(self, found: int, missing: int) -> None:
         """The latest window held so many rows and so many are missing: the next is as long as it takes for these."""
+        self._adapted += 1
         if found:
             self._growth = min(_MOST_GROWTH, max(_LEAST_GROWTH, _MARGIN * missing / found))
         else:
-            looked_up = self._first == FIRST_OF_TRACES and self.traces == "few"
+            looked_up = self.look_traces_up and self.traces == "few"
             self._growth = _GROWTH_OF_TRACES_AFTER_NONE if looked_up else _GROWTH_AFTER_NONE
 
     def __iter__(self) -> Iterator[LogFilters]:
@@ -68,6 +85,9 @@ class Windows:
             yield replace(filters, since=begin, until=until)
             until, length = begin, length * self._growth
             self.traces = "many"
+            if self._newest:
+                begin = until = newest = self._newest + _MILLISECOND
+                self._newest, length = None, self._first
         yield replace(filters, until=until)
 
 

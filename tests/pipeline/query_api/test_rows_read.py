@@ -94,6 +94,15 @@ def test_an_hour_of_half_a_year_reads_a_small_part_of_it(stored: World, path: st
     assert read() < MOST, f"{read()} rows"
 
 
+def test_after_a_quiet_night_a_page_still_reads_few_traces(stored: World) -> None:
+    """The last request came 21 hours before the end of the time that is asked for."""
+    with rows_read() as read:
+        query = {"weighted_feedback_min": "0", "time_of_generation_max": "2024-07-02T18:00:00Z"}
+        reply = stored.runner.run(stored.api.get("/v1/logs", params=query))
+    assert len(reply.json()["data"]) == 50
+    assert read() < MOST, f"{read()} rows"
+
+
 def test_reading_all_of_it_is_counted(stored: World) -> None:
     half_a_year = {"time_of_generation_min": "2024-01-01", "time_of_generation_max": "2024-08-01"}
     with rows_read() as read:

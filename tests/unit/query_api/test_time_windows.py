@@ -91,5 +91,21 @@ def test_what_is_looked_up_by_trace_begins_with_few_traces() -> None:
     assert amounts(timedelta(hours=1)) == ["few", "few", "some"]
 
 
+def test_time_in_which_nothing_came_is_skipped_and_windows_are_short_again() -> None:
+    windows, newest = Windows(LogFilters("w"), None, NOW, FIRST_OF_TRACES), NOW - timedelta(hours=5)
+    each = iter(windows)
+    next(each)
+    windows.adapt_to(0, 51)
+    assert windows.have_just_begun
+    windows.skip_to(newest)
+    second = next(each)
+    assert _holds(second, newest)
+    assert second.since == newest + timedelta(milliseconds=1) - FIRST_OF_TRACES
+    assert windows.traces == "few"
+    windows.adapt_to(51, 0)
+    assert not windows.have_just_begun
+    assert next(each).until == second.since
+
+
 def _holds(window: LogFilters, at: datetime) -> bool:
     return (window.since is None or at >= window.since) and (window.until is None or at < window.until)
