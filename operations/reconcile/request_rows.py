@@ -1,7 +1,8 @@
 """Compares the rows of requests with the journal: requests without a row, and rows without a request.
 
-A row never changes, so it is right where the journal has its request at its place: under its workspace, trace and
-start. A row elsewhere is wrong if the right one is stored as well. Otherwise the journal may have lost the request.
+A row never changes, so it is right where the journal has its request at its place, which is its workspace, trace and
+start, with its facts. A row at its place with other facts is wrong: it is written again with those of the journal. A
+row elsewhere is wrong if the right one is stored as well. Otherwise the journal may have lost the request.
 """
 
 from collections.abc import Iterator
@@ -13,15 +14,18 @@ from operations.progress import Progress
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.hash_range import Fault, Place
 from operations.reconcile.journal import Repair, stable_faults
-from operations.reconcile.snapshot import HASH, REQUESTS, HashRange, Snapshot, new_snapshot
+from operations.reconcile.snapshot import HASH, REQUESTS, SETTINGS, HashRange, Snapshot, new_snapshot, working_table
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
 from schemas.topics import REQUEST_LOGS
 
-_PLACE = (
-    "cityHash64(JSONExtractString(entry, 'workspace'), JSONExtractString(entry, 'trace_id'),"
-    " JSONExtractInt(entry, 'started_at'))"
-)
-"""The digest of a row's place, as `snapshot.REQUESTS` makes it, from its entry in the journal."""
+_FACTS = {"provider": "provider", "model": "model", "_user": "user", "_organisation": "organisation"}
+_FACTS |= {"_prompt": "prompt", "_environment": "environment"}
+"""The columns of a row that its entry in the journal has as well, and their names there."""
+_TYPES = f"workspace String, trace_id String, started_at Int64, {' String, '.join(_FACTS.values())} String"
+_READ = f"JSONExtract(entry, 'Tuple({_TYPES})')"
+_PLACE = "cityHash64(told.workspace, told.trace_id, told.started_at)"
+_CONTENT = f"cityHash64({', '.join(f'told.{name}' for name in _FACTS.values())})"
+"""The digests of a row's place and facts, as `snapshot.REQUESTS` makes them, from its entry in the journal."""
 
 
 def compare_request_rows(
@@ -44,12 +48,14 @@ def compare_request_rows(
                 yield _requests_without_row(*compared) | _rows_without_request(*compared)
 
     for faults in stable_faults(compare, pause):
-        repaired = Repair(REQUESTS)
+        repaired, of_other_facts = Repair(REQUESTS), []
         for (_, key), fault in faults:
-            kind = fault.verdict.kind
-            found[kind].add([key.partition(" ")[0]])
+            kind, identity = fault.verdict.kind, key.partition(" ")[0]
+            found[kind].add([identity])
             if kind != MISSING and repair and (remove or kind == WRONG):
-                repaired.add(key.partition(" ")[0], fault)
+                repaired.add(identity, fault)
+                of_other_facts += [identity] * fault.verdict.writes
+        _write_with_facts(client, of_other_facts)
         repaired.carry_out(client, progress)
     return list(found.values())
 
@@ -77,27 +83,52 @@ def _requests_without_row(
 def _rows_without_request(
     client: Client, scope: Scope, snapshot: Snapshot, hash_range: HashRange
 ) -> dict[Place, Fault]:
-    """Rows at whose place the journal has no request."""
-    entries = f"FROM feedback.journal WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal}"
-    has_request = f"(key, place) IN (SELECT toString(id), {_PLACE} {entries})"
+    """Rows at whose place the journal has no request with their facts."""
+    entries = (
+        f"FROM (SELECT toString(id) AS key, {_READ} AS told FROM feedback.journal"
+        f" WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal})"
+    )
+    has_request = f"(key, place, content) IN (SELECT key, {_PLACE}, {_CONTENT} {entries})"
     is_expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) {_expiries(snapshot, hash_range)})"
     rows = f"FROM {snapshot.name} WHERE {hash_range.of_snapshot}"
     unexplained = client.query(
-        f"SELECT key, trace_hash, place, version {rows} AND NOT {has_request} AND NOT {is_expired}"
+        f"SELECT key, trace_hash, place, version, content {rows} AND NOT {has_request} AND NOT {is_expired}"
     ).result_rows
     keys = _ids_in_scope(client, scope, {key for key, *_ in unexplained})
-    stored_right = set()
+    stored_right, entered = set(), set()
     if keys:
         stored_right = {row[0] for row in client.query(f"SELECT DISTINCT key {rows} AND {has_request}").result_rows}
-    return {
-        (REQUESTS, f"{key} {place}"): Fault(
-            trace_hash,
-            Verdict(WRONG if key in stored_right else UNKNOWN, (Row(place, version, 0),), writes=False),
-            (Row(place, version, 0),),
-        )
-        for key, trace_hash, place, version in unexplained
-        if key in keys
-    }
+        at_its_place = f"(key, place) IN (SELECT key, {_PLACE} {entries})"
+        entered = {*client.query(f"SELECT key, place {rows} AND NOT {has_request} AND {at_its_place}").result_rows}
+    faults: dict[Place, Fault] = {}
+    for key, trace_hash, place, version, content in unexplained:
+        if key in keys:
+            is_entered = (key, place) in entered
+            kind = WRONG if is_entered or key in stored_right else UNKNOWN
+            rows_here = (Row(place, version, content),)
+            verdict = Verdict(kind, rows_here, writes=is_entered)
+            faults[REQUESTS, f"{key} {place} {content}"] = Fault(trace_hash, verdict, rows_here)
+    return faults
+
+
+def _write_with_facts(client: Client, ids: list[str]) -> None:
+    """Write the rows of these requests again, with the facts that the journal has of them. A merge may have dropped the
+    right row for a wrong one that was stored later."""
+    if not ids:
+        return
+    facts = ", ".join(f"entries.told.{name} AS {column}" for column, name in _FACTS.items())
+    with working_table(client, "id String", "id") as wanted:
+        client.insert(wanted, [[each] for each in ids], column_names=["id"], settings=SETTINGS)
+        query = f"""
+            INSERT INTO feedback.{REQUESTS.name} SELECT rows.* REPLACE ({facts}) FROM feedback.{REQUESTS.name} AS rows
+            INNER JOIN (
+                SELECT id, sequence, {_READ} AS told FROM feedback.journal
+                WHERE kind = 'request' AND toString(id) IN (SELECT id FROM {wanted})
+            ) AS entries ON entries.id = rows.request_id AND entries.sequence = rows.sequence
+            WHERE rows.workspace::String = entries.told.workspace AND rows.trace_id = entries.told.trace_id
+                AND toUnixTimestamp64Milli(rows.started_at) = entries.told.started_at
+            LIMIT 1 BY rows.request_id, rows.sequence"""
+        client.command(query, settings=SETTINGS)
 
 
 def _expiries(snapshot: Snapshot, hash_range: HashRange) -> str:

@@ -20,6 +20,7 @@ from operations.reconcile.bucket_ranges import (
     with_time_column,
 )
 from operations.reconcile.differences import Pause, RowDifference, Scope
+from operations.removal import mutate
 from runtime.addresses import dsn
 from stream_workers.rollup.hour_rows import find_contested
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
@@ -27,13 +28,15 @@ from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rol
 
 _COPIES = "SELECT workspace, hour AS at FROM feedback.feedback_hour_rows"
 _HOURS = "SELECT workspace, toStartOfDay(start) AS at FROM feedback.rollup_rows WHERE period = 'hour'"
+_STRAY = "start != if(period = 'day', toDateTime(toStartOfDay(start), 'UTC'), toDateTime(toStartOfHour(start), 'UTC'))"
 _DAY, _DAY_S = "toDateTime(toStartOfDay(start), 'UTC')", 86_400
 
 
 def compare_rollups(
     client: Client, url: str, scope: Scope, pause: Pause, progress: Progress, *, repair: bool
 ) -> Iterator[RowDifference]:
-    """The hours, then the days, whose rollups differ; `repair` recomputes them."""
+    """Rollups of no hour or day, then the hours and the days whose rollups differ; `repair` recomputes them."""
+    yield _stray_rollups(client, scope, progress, repair=repair)
     for period, name in (("hour", "rows"), ("day", "hours")):
         compare = partial(_compare, client, scope, progress, period)
         wrong = stable_differences(client, compare, pause)
@@ -47,6 +50,20 @@ def compare_rollups(
                 # Wrong numbers may have too high a version: only a new epoch exceeds it.
                 void_and_recompute(url, still_wrong)
         yield difference
+
+
+def _stray_rollups(client: Client, scope: Scope, progress: Progress, *, repair: bool) -> RowDifference:
+    """Rollups that begin within an hour or a day: no bucket is computed for them. `repair` removes them."""
+    difference = RowDifference("rollups that begin within an hour or a day")
+    where = f"{_STRAY} AND {scope.condition('start')}"
+    found = client.query(
+        f"SELECT DISTINCT workspace::String, toUnixTimestamp(start) FROM feedback.rollup_rows WHERE {where}",
+        scope.parameters,
+    ).result_rows
+    difference.add([bucket_name(Hour(*each)) for each in found])
+    if repair and found:
+        mutate(client, {"rollup_rows": f"DELETE WHERE {where}"}, scope.parameters, progress)
+    return difference
 
 
 def void_and_recompute(url: str, hours: list[Hour]) -> None:

@@ -80,7 +80,7 @@ REQUESTS = StoredTable(
     "toString(request_id)",
     _OF_ID.format(id="request_id"),
     "cityHash64(workspace::String, trace_id, toUnixTimestamp64Milli(started_at))",
-    "toUInt64(0)",
+    "cityHash64(provider::String, model::String, _user, _organisation, _prompt, _environment::String)",
     "sequence",
 )
 

@@ -22,6 +22,7 @@ SHOWN = {
     "feedback": "feedback_id",
     "trace_aggregates": "workspace, trace_id",
     "rollups": "workspace, period, dimension, start, environment, key",
+    "request_logs": "workspace, request_id",
 }
 # Kinds of copies of a row under another content, place or version.
 COPIES = {
@@ -118,6 +119,44 @@ def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: C
     found = compared(engine, repair=True)
     assert sum(each.number for each in found) > len(damages)
     assert [each.what for each in found if UNKNOWN in each.what] == []
+    assert [str(each) for each in compared(engine)] == []
+    assert visible_rows(client) == before
+
+
+def test_copies_of_requests_rollups_and_hours_are_put_right_whatever_stands_beside_them(
+    client: Client, engine: str
+) -> None:
+    before = visible_rows(client)
+    ids = [
+        row[0] for row in client.query("SELECT request_id FROM feedback.request_logs ORDER BY request_id").result_rows
+    ]
+    facts = [
+        "'x' AS model",
+        "'x' AS _user, 'x' AS provider",
+        "'x' AS _environment",
+        "'x' AS _prompt, '' AS _organisation",
+    ]
+
+    def damage_requests(begin: int) -> None:
+        for replaced, request_id in zip(facts, ids[begin:], strict=False):
+            client.command(
+                f"INSERT INTO feedback.request_log_rows SELECT * REPLACE ({replaced}) FROM feedback.request_log_rows"
+                f" WHERE request_id = '{request_id}' LIMIT 1",
+                settings=SETTINGS,
+            )
+
+    damage_requests(0)
+    # A merge leaves of each of these the wrong row alone.
+    client.command("OPTIMIZE TABLE feedback.request_log_rows FINAL")
+    damage_requests(len(facts))
+    for period, seconds in (("hour", 1800), ("day", 3600), ("day", 1)):
+        moved = f"start + {seconds} AS start, feedback_count + 1 AS feedback_count"
+        copy(client, "rollup_rows", f"period = '{period}'", moved)
+    copy(client, "feedback_hour_rows", "1", "hour + 1800 AS hour")
+    assert visible_rows(client) != before
+    found = {each.what for each in compared(engine, repair=True)}
+    assert "request_log_rows wrong" in found
+    assert [each for each in found if UNKNOWN in each] == []
     assert [str(each) for each in compared(engine)] == []
     assert visible_rows(client) == before
 
