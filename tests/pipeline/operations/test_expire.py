@@ -17,6 +17,7 @@ from operations.progress import Progress
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
+from stream_workers.rollup.statements import STALE
 from tests.pipeline.engines import PARTITIONS, until
 from tests.pipeline.operations.test_erase import address
 from tests.pipeline.running import Pipeline
@@ -98,6 +99,7 @@ def in_hours(pipeline: Pipeline) -> int:
 
 def books_are_right(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     until(pipeline.is_settled, "everything is committed")
+    until(lambda: not pipeline.sql(STALE), "the rollups have caught up")
     capsys.readouterr()
     assert cli.main(["audit", *address(pipeline)]) == 0, capsys.readouterr()
     assert cli.main(["reconcile", "--settle", "0.5", *address(pipeline)[:2]]) == 0, capsys.readouterr()
