@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.addresses import HttpUrlOrNone
+from runtime.address_settings import HttpUrlOrNone
 from runtime.log_setup import Format
 from runtime.setting_lists import HostNames
 

@@ -4,7 +4,6 @@ import argparse
 import runpy
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +122,8 @@ def _topics(options: argparse.Namespace) -> int:
 
 
 def _version(_: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
     print(f"feedback {version('feedback-api')}")
     return 0
 

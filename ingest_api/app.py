@@ -30,7 +30,7 @@ from runtime.garbage_collection import watch_memory
 from runtime.http_errors import ApiError, Failure, error_response
 from runtime.metrics_registry import registry_of
 from runtime.rate_limit import RateLimits
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 from schemas.topics import API_KEYS
 
 

@@ -19,7 +19,7 @@ from ingest_api.validation import feedback, request_log
 from ingest_api.validation.feedback import CallContext
 from ingest_api.validation.json_limits import dump
 from runtime.api_key_authentication import Caller
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 
 _FEEDBACK, _LOGS, _TRACES, _ONE = "/v1/feedback", "/v1/logs", "/v1/traces", ONE_FEEDBACK + "{feedback_id}"
 

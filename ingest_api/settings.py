@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest_api.otlp.evaluation_scores import ScoreScales, scales_in
-from runtime.addresses import Brokers
+from runtime.address_settings import Brokers
 from runtime.harmless_names import HarmlessNames, KeptNames, harmless_with
 from runtime.log_setup import Format
 from runtime.setting_lists import CommaList, HostNames, Origins

@@ -1,10 +1,9 @@
 """Connections of operators' commands to ClickHouse and Kafka. A failure becomes one sentence that names the engine.
 
 An engine must answer a first small question within seconds; later answers may take long. The drivers are imported only
-where they are used, because importing them takes longer than most commands.
+where they are used, because importing them takes longer than most commands; and so is asyncio.
 """
 
-import asyncio
 import logging
 import re
 from collections.abc import Coroutine, Iterator
@@ -107,6 +106,8 @@ def server_message(error: Exception) -> str:
 
 def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
     """Run work that uses Kafka. CommandError where the broker does not answer."""
+    import asyncio
+
     from aiokafka.errors import KafkaError
 
     try:
@@ -124,6 +125,8 @@ def kafka(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _once_it_answers(bootstrap: str, work: Coroutine[Any, Any, Result]) -> Result:
+    import asyncio
+
     from runtime.kafka_admin import kafka_admin
 
     try:

@@ -11,7 +11,7 @@ from query_api.read_rate_limits import count_question
 from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.http_errors import ApiError
 from runtime.request_headers import KEY_HEADER, headers_of
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 
 __all__ = [
     "REFUSALS",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from query_api.auth import REFUSALS, AnyCaller
 from query_api.clickhouse import Engines
 from query_api.settings import QuerySettings
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 
 
 class CallerInfo(BaseModel):

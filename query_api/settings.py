@@ -4,8 +4,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from query_api.exports.limits import Limits
-from runtime.addresses import Brokers, HttpUrlOrNone, url_host
-from runtime.clickhouse_address import ClickHouseUrl
+from runtime.address_settings import Brokers, ClickHouseUrl, HttpUrlOrNone
+from runtime.addresses import url_host
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What listens on every address of a machine, and where this machine itself reaches that."""

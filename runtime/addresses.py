@@ -1,10 +1,8 @@
 """Addresses of ClickHouse and Kafka in settings and commands, checked before anything connects to them."""
 
 import re
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-from pydantic import AfterValidator
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
@@ -61,13 +59,3 @@ def url_host(host: str) -> str:
 
 def _is_host(name: str) -> bool:
     return bool(_NAME.fullmatch(name) or (":" in name and _IPV6.fullmatch(name)))
-
-
-HttpUrl = Annotated[str, AfterValidator(http_url)]
-"""A setting that is an http or https address."""
-
-HttpUrlOrNone = Annotated[str, AfterValidator(lambda url: url and http_url(url))]
-"""A setting that is such an address, or empty."""
-
-Brokers = Annotated[str, AfterValidator(brokers)]
-"""A setting that is a list of Kafka brokers: host:port, separated by commas."""

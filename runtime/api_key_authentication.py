@@ -13,7 +13,8 @@ from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError, retry_after
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
 from runtime.times import to_the_minute
-from schemas.api_keys import ADMIN, SCOPES, ApiKey, Scope, presented_key
+from schemas.api_keys import ApiKey, presented_key
+from schemas.key_scopes import ADMIN, SCOPES, Scope
 
 STALE_AFTER_MS = 60_000
 

@@ -4,11 +4,6 @@ All programs and commands use this, so they find the embedded ClickHouse and its
 """
 
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator
-
-from runtime.addresses import http_url
 
 ADDRESS_FILE = "address"
 """The name of the file with the address, in the data folder of the embedded ClickHouse."""
@@ -25,7 +20,3 @@ def clickhouse_url(given: str | None) -> str:
         return ADDRESS_PATH.read_text(errors="replace").strip() or DEFAULT
     except OSError:
         return DEFAULT
-
-
-ClickHouseUrl = Annotated[str, AfterValidator(lambda given: http_url(clickhouse_url(given)))]
-"""A setting that is the address of ClickHouse; where it is empty, the address is found as above."""

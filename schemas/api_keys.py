@@ -1,4 +1,4 @@
-"""API keys: their text, their stored record, and their scopes.
+"""API keys: their text and their stored record, whose scopes `schemas.key_scopes` lists.
 
 A key is `fbk_`, 12 hex digits that are its id, `_`, and 256 random bits as hex. A caller who presents the whole text is
 its owner. Only its SHA-256 is stored, which suffices because the secret cannot be guessed. The state of a record only
@@ -11,17 +11,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.events import Workspace
-
-Scope = Literal[
-    "feedback.write", "feedback.read", "logs.write", "logs.read", "analytics.read", "feedback.token", "admin"
-]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-ADMIN: Scope = "admin"
+from schemas.key_scopes import Scope
 
 KEY_ID_PATTERN = r"^[0-9a-f]{12}$"
 HASH_PATTERN = r"^[0-9a-f]{64}$"

@@ -18,11 +18,11 @@ from schemas.limits import (
     MOST_ENVIRONMENT_CHARS,
     MOST_KEY_CHARS,
     MOST_TRACE_ID_CHARS,
+    WORKSPACE_PATTERN,
 )
 
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 DIGEST_PATTERN = r"^[0-9a-f]{32}$"
-WORKSPACE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="A UUID of version 8 that carries its trace key's hash.")]
 Workspace = Annotated[str, Field(pattern=WORKSPACE_PATTERN, description="Whose event this is.")]

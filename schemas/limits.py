@@ -15,6 +15,9 @@ MOST_KEY_CHARS = 255
 MOST_TRACE_ID_CHARS = 4096
 """The highest limit to which the length of trace ids can be set."""
 
+WORKSPACE_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+"""The name of a workspace."""
+
 HIGHEST_STATUS = 65_535
 HIGHEST_AMOUNT = 1e15
 """The largest cost and response time: sums of many are still finite numbers."""

@@ -3,8 +3,7 @@
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.addresses import Brokers
-from runtime.clickhouse_address import ClickHouseUrl
+from runtime.address_settings import Brokers, ClickHouseUrl
 from runtime.log_setup import Format
 
 

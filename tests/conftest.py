@@ -3,7 +3,8 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.pipeline.running import Pipeline
 from tests.tries import tries
 
 Pipelines = Callable[[str], Pipeline]
+TESTS = Path(__file__).parent
 
 # What collecting imports and makes stays until the end: to look through it again and again takes half of the time.
 gc.disable()
@@ -55,6 +57,18 @@ class FileByFile(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileByFile:
     return FileByFile(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Of several processes each imports other files first. What one of them has compiled, the others find on the disk;
+    in one order all of them would compile everything."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    files = sorted(TESTS.rglob("test_*.py")) if processes > 1 else []
+    for file in files[number::processes]:
+        with suppress(Exception, pytest.skip.Exception):  # told where it is collected
+            import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:

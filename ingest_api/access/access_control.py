@@ -6,7 +6,7 @@ from ingest_api.errors import kafka_unavailable
 from runtime.api_key_authentication import ApiKeyAuthenticator, Caller
 from runtime.http_errors import ApiError
 from runtime.rate_limit import Bucket, RateLimits
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 
 Headers = Mapping[bytes, bytes]
 

@@ -11,7 +11,8 @@ from ingest_api.access.access_control import AccessControl, Headers
 from runtime.api_key_authentication import Caller, how_ended
 from runtime.http_errors import ApiError
 from runtime.request_headers import BEARER_HEADER, KEY_HEADER
-from schemas.api_keys import ADMIN, ApiKey, Scope
+from schemas.api_keys import ApiKey
+from schemas.key_scopes import ADMIN, Scope
 from schemas.vote_tokens import MOST_DAYS, SignedToken, VoteClaims, claims_of, is_signed_by, token_in
 
 TOKEN_SCOPE: Scope = "feedback.token"

@@ -24,7 +24,8 @@ from query_api.errors import example
 from query_api.json_body import json_body
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError
-from schemas.api_keys import ADMIN, ApiKey, Scope, new_key
+from schemas.api_keys import ApiKey, new_key
+from schemas.key_scopes import ADMIN, Scope
 
 _NOT_IN_KAFKA = "edges that are not this process do not know of it yet: run `feedback keys sync` when Kafka is back"
 _UNKNOWN: dict[int | str, dict[str, Any]] = {

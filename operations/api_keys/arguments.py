@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from runtime.times import parse_time
-from schemas.events import WORKSPACE_PATTERN
+from schemas.limits import WORKSPACE_PATTERN
 
 _MOST_YEARS = 100
 

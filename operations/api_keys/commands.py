@@ -4,13 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operations.api_keys.arguments import expiry, key_id, name, now, rate, workspace
 from operations.command_options import add_engines
 from operations.connections import CommandError, clickhouse, kafka, table
 from runtime.times import to_the_minute
-from schemas.api_keys import SCOPES, ApiKey, new_key
+from schemas.key_scopes import SCOPES
+
+if TYPE_CHECKING:
+    from schemas.api_keys import ApiKey
 
 _ABOUT = (
     "The HTTP API is open until the first key exists; from then on every call needs one, until `open` says otherwise."
@@ -79,6 +82,7 @@ def add_to(commands: Any) -> None:
 
 def _create(args: argparse.Namespace) -> int:
     from operations.api_keys.stored_keys import store
+    from schemas.api_keys import new_key
 
     secret, key = new_key(
         args.workspace,
@@ -125,7 +129,7 @@ def _list(args: argparse.Namespace) -> int:
     return int(bool(found.lacking_in_clickhouse or found.lacking_in_kafka))
 
 
-def _print_keys(keys: Sequence[ApiKey]) -> None:
+def _print_keys(keys: Sequence["ApiKey"]) -> None:
     at = now()
     rows = [
         [
@@ -189,13 +193,13 @@ def _reopen(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_published(args: argparse.Namespace) -> list[ApiKey]:
+def _read_published(args: argparse.Namespace) -> list["ApiKey"]:
     from operations.api_keys.stored_keys import published_keys
 
     return kafka(args.bootstrap, published_keys(args.bootstrap))
 
 
-def _send(args: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> None:
+def _send(args: argparse.Namespace, keys: Sequence["ApiKey"], otherwise: str) -> None:
     from operations.api_keys.changes import send
 
     try:
@@ -204,7 +208,7 @@ def _send(args: argparse.Namespace, keys: Sequence[ApiKey], otherwise: str) -> N
         raise CommandError(f"{error} As to the key: {otherwise}.") from error
 
 
-def _state_text(key: ApiKey, now: datetime) -> str:
+def _state_text(key: "ApiKey", now: datetime) -> str:
     if key.reopened_at:
         return f"left behind {_time_text(key.reopened_at)}"
     if key.revoked_at:
@@ -214,7 +218,7 @@ def _state_text(key: ApiKey, now: datetime) -> str:
     return _expiry_text(key)
 
 
-def _expiry_text(key: ApiKey) -> str:
+def _expiry_text(key: "ApiKey") -> str:
     return f"expires {_time_text(key.expires_at)}" if key.expires_at else "never expires"
 
 

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
 from operations.connections import CommandError, kafka
-from schemas.events import WORKSPACE_PATTERN
+from schemas.limits import WORKSPACE_PATTERN
 
 _ORDER = ("recorded_at", "toString(topic)", "kafka_partition", "sequence")
 _LETTERS = f"""

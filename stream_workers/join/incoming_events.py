@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from aiokafka.structs import ConsumerRecord
 from msgspec import Meta, Raw, Struct, field
 
-from schemas.events import DIGEST_PATTERN, ID_PATTERN, WORKSPACE_PATTERN
+from schemas.events import DIGEST_PATTERN, ID_PATTERN
 from schemas.limits import (
     HIGHEST_STATUS,
     HIGHEST_VALUE,
@@ -20,6 +20,7 @@ from schemas.limits import (
     MOST_ENVIRONMENT_CHARS,
     MOST_KEY_CHARS,
     MOST_TRACE_ID_CHARS,
+    WORKSPACE_PATTERN,
 )
 
 

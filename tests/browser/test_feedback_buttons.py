@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from feedback_client import vote_token
-from tests.browser.axe import RULES
+from tests.browser.axe import OPTIONS, RULES
 from tests.browser.dashboard_system import DashboardSystem, Workspace
 from tests.browser.voting_page import EXAMPLE, Device, app
 from tests.pipeline.engines import answers, until
@@ -211,7 +211,7 @@ def test_axe_finds_no_fault_in_any_state(answer: Answer) -> None:
     page.evaluate(Axe().axe_script)
 
     def faults() -> list[str]:
-        found = page.evaluate("options => axe.run(options)", {"runOnly": RULES, "resultTypes": ["violations"]})
+        found = page.evaluate("options => axe.run(options)", {**OPTIONS, "runOnly": RULES})
         assert found["passes"], "axe has looked at nothing"
         return [f"{each['id']}: {node['failureSummary']}" for each in found["violations"] for node in each["nodes"]]
 

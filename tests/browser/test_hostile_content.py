@@ -123,15 +123,15 @@ def harm(page: Page) -> list[str]:
     return found
 
 
-_FOUND = """async ([address, selector]) => {
+_FOUND = """async ([address, selectors]) => {
   const answer = await (await fetch(address)).text(), page = new DOMParser().parseFromString(answer, "text/html");
-  return [...page.querySelectorAll(selector)].map(each => each.textContent);
+  return selectors.map(selector => [...page.querySelectorAll(selector)].map(each => each.textContent));
 }"""
 
 
-def found_at(page: Page, address: str, selector: str) -> list[str]:
-    """The texts that the page at this address has there, which is not shown for it."""
-    texts: list[str] = page.evaluate(_FOUND, [address, selector])
+def found_at(page: Page, address: str, *selectors: str) -> list[list[str]]:
+    """The texts that the page at this address has at each of these places. It is not shown for it."""
+    texts: list[list[str]] = page.evaluate(_FOUND, [address, selectors])
     return texts
 
 
@@ -190,8 +190,8 @@ def test_ids_of_any_letters_lead_to_their_own_trace_and_filter(workspace: Worksp
         expect(page.locator("#drawer h1")).to_have_text(each)
         alone = page.get_by_role("link", name="Open as a page").evaluate("link => link.href")
         filtered = page.locator("#facets").get_by_role("link").filter(has=exactly).last.evaluate("link => link.href")
-        assert found_at(page, page.url, "h1.id") == found_at(page, alone, "h1.id") == [each]
-        assert len(found_at(page, filtered, "#rows tbody tr")) == 1
-        assert each in found_at(page, filtered, ".chosen li a")[0]
+        assert found_at(page, page.url, "h1.id") == found_at(page, alone, "h1.id") == [[each]]
+        rows, chosen = found_at(page, filtered, "#rows tbody tr", ".chosen li a")
+        assert (len(rows), each in chosen[0]) == (1, True)
         page.keyboard.press("Escape")
         expect(page.locator("#drawer")).to_be_hidden()

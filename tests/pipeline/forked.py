@@ -52,6 +52,15 @@ class Forked:
         return code
 
 
+def ended(module: str, *arguments: str, log: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code of a program that ends by itself, and what it has printed."""
+    program = Forked([sys.executable, "-m", module, *arguments], log, environment, Path(__file__).parents[2])
+    try:
+        return program.wait(60), log.read_text()
+    finally:
+        program.kill()
+
+
 def _run(argv: list[str], log: Path, environment: dict[str, str], folder: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)

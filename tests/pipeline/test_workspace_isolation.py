@@ -24,10 +24,11 @@ from ingest_api.app import create_app
 from ingest_api.settings import Settings
 from operations.api_keys.stored_keys import publish, store
 from query_api.settings import QuerySettings
-from schemas.api_keys import SCOPES as ALL_SCOPES
-from schemas.api_keys import Scope, new_key
+from schemas.api_keys import new_key
 from schemas.events import FeedbackCreated
 from schemas.ids import new_id, partition_of, trace_hash_of, trace_key
+from schemas.key_scopes import SCOPES as ALL_SCOPES
+from schemas.key_scopes import Scope
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS
 from tests.pipeline.engines import PARTITIONS, embedded, until

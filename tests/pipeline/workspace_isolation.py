@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from fastapi.routing import iter_route_contexts
 
 from ingest_api.http.edge_app import EdgeApp
-from schemas.api_keys import Scope
+from schemas.key_scopes import Scope
 from tests.tries import tries
 
 Json = dict[str, Any]

@@ -1,10 +1,9 @@
 """A dashboard by itself keeps away what the API keeps away: pages of other sites, while no key is asked for."""
 
-import os
 import re
 import socket
-import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ from dashboard.api_client import ApiClient
 from deploy import cli
 from deploy.kafka.broker import free_ports
 from runtime.request_headers import SESSION_COOKIE
-from tests.pipeline.engines import answers, until
+from tests.pipeline.engines import Process, answers, until
 
 OWN = frozenset({"feedback.example.com"})
 
@@ -107,19 +106,18 @@ async def test_its_metrics_count_pages_by_their_routes_and_name_nothing_else(sit
     assert "my-secret" not in reply.text
 
 
-def test_a_client_that_stalls_is_ended_after_the_setting_and_others_are_answered() -> None:
+def test_a_client_that_stalls_is_ended_after_the_setting_and_others_are_answered(tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    environment = {**os.environ, "FEEDBACK_RECEIVE_TIMEOUT_S": "0.5"}
     argv = [sys.executable, "-m", "deploy.cli", "dashboard", "--api", "http://127.0.0.1:1", "--port", str(port)]
-    with subprocess.Popen(argv, env=environment) as process:
-        try:
-            until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the dashboard answers")
-            with socket.create_connection(("127.0.0.1", port), timeout=30) as stalled:
-                stalled.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
-                assert answers(f"http://127.0.0.1:{port}/healthz")
-                assert stalled.recv(100).startswith(b"HTTP/1.1 408 ")
-        finally:
-            process.terminate()
+    process = Process(argv, tmp_path / "log", {"FEEDBACK_RECEIVE_TIMEOUT_S": "0.5"})
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the dashboard answers")
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as stalled:
+            stalled.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
+            assert answers(f"http://127.0.0.1:{port}/healthz")
+            assert stalled.recv(100).startswith(b"HTTP/1.1 408 ")
+    finally:
+        process.stop()
 
 
 async def test_an_address_with_very_many_parameters_is_refused_in_words(site: httpx.AsyncClient) -> None:

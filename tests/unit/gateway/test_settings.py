@@ -1,15 +1,12 @@
 """The gateway says at its start what cannot be, each in one sentence that names the variable."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
-
-ROOT = Path(__file__).parents[3]
+from tests.pipeline.forked import ended
 
 
 @pytest.mark.parametrize(
@@ -55,16 +52,11 @@ def test_what_is_logged_of_a_body_fits_into_a_log() -> None:
         ({"FEEDBACK_GATEWAY_UPSTREAM": "https://h", "FEEDBACK_URL": "nowhere"}, "(FEEDBACK_URL) must begin with http"),
     ],
 )
-def test_a_gateway_that_cannot_run_says_why_in_a_sentence(environment: dict[str, str], said: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "gateway"],
-        env={"PATH": "", **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 2
-    assert said in run.stderr
-    assert "secret" not in run.stderr
-    assert len(run.stderr.splitlines()) == 1
+def test_a_gateway_that_cannot_run_says_why_in_a_sentence(
+    environment: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    code, told = ended("gateway", log=tmp_path / "log", environment={"PATH": "", **environment})
+    assert code == 2
+    assert said in told
+    assert "secret" not in told
+    assert len(told.splitlines()) == 1

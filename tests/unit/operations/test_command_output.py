@@ -47,6 +47,15 @@ def test_what_is_wrong_is_told_although_nobody_reads_the_rest() -> None:
     assert told.startswith("feedback: ClickHouse's address")
 
 
+def test_a_command_line_is_read_without_the_libraries_that_some_commands_need() -> None:
+    """They take four times as long to import as all that the command line itself needs."""
+    reading = "import sys; from deploy.command_line import parser; parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", reading], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "operations.api_keys.commands" in modules
+    assert not modules & {"pydantic", "msgspec", "asyncio", "aiokafka", "clickhouse_connect", "importlib.metadata"}
+
+
 @pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
 def test_streams_that_the_caller_has_closed_are_not_missed(closed: tuple[int, ...]) -> None:
     """A command ended with a stack trace, and its first files took the numbers of the streams."""

@@ -1,8 +1,6 @@
 """A variable that looks like a setting and is none is refused by all that starts, with the nearest that is one."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from operations.retention import ORPHAN_SETTING, SETTINGS
 from query_api.settings import QuerySettings
 from runtime.known_settings import KNOWN, unknown_settings
 from stream_workers.settings import RollupSettings, WorkerSettings
+from tests.pipeline.forked import ended
 
 ROOT = Path(__file__).parents[3]
 CLASSES: list[type[BaseSettings]] = [
@@ -90,20 +89,14 @@ def test_what_others_add_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("module", PROGRAMS)
-def test_no_program_starts_with_one(module: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", module],
-        env={"FEEDBACK_KAFKA_BOOTSTRP": "kafka:9092", "PATH": ""},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 2
-    assert run.stderr.endswith(
+def test_no_program_starts_with_one(module: str, tmp_path: Path) -> None:
+    environment = {"FEEDBACK_KAFKA_BOOTSTRP": "kafka:9092", "PATH": ""}
+    code, told = ended(module, log=tmp_path / "log", environment=environment)
+    assert code == 2
+    assert told.endswith(
         "FEEDBACK_KAFKA_BOOTSTRP is not a setting of this version: did you mean FEEDBACK_KAFKA_BOOTSTRAP?\n"
     )
-    assert len(run.stderr.splitlines()) == 1
+    assert len(told.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from runtime.listen_addresses import cannot_listen
+from tests.pipeline.forked import ended
 
 NOBODYS = "203.0.113.9"
 """An address for documents, which no machine has."""
@@ -20,12 +20,9 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def ended(*argv: str, **environment: str) -> tuple[int, str]:
-    run = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *argv],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return run.returncode, run.stderr.strip().splitlines()[-1]
+def outcome(log: Path, *argv: str, **environment: str) -> tuple[int, str]:
+    code, told = ended("deploy.cli", *argv, log=log, environment={**os.environ, **environment})
+    return code, told.strip().splitlines()[-1]
 
 
 def test_what_can_be_had_is_none_of_it() -> None:
@@ -33,14 +30,14 @@ def test_what_can_be_had_is_none_of_it() -> None:
 
 
 @pytest.mark.parametrize("program", ["edge", "api"])
-def test_the_api_names_the_port_that_is_taken(program: str, taken: int) -> None:
+def test_the_api_names_the_port_that_is_taken(program: str, taken: int, tmp_path: Path) -> None:
     told = f"FEEDBACK_PORT: port {taken} on 127.0.0.1 cannot be had (Address already in use): free it, or give another."
-    assert ended(program, FEEDBACK_PORT=str(taken)) == (2, told)
+    assert outcome(tmp_path / "log", program, FEEDBACK_PORT=str(taken)) == (2, told)
 
 
-def test_the_dashboard_names_the_port_that_is_taken(taken: int) -> None:
+def test_the_dashboard_names_the_port_that_is_taken(taken: int, tmp_path: Path) -> None:
     told = f"--port: port {taken} on 127.0.0.1 cannot be had (Address already in use): free it, or give another."
-    assert ended("dashboard", "--port", str(taken)) == (2, told)
+    assert outcome(tmp_path / "log", "dashboard", "--port", str(taken)) == (2, told)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from runtime.api_key_authentication import OPEN, STALE_AFTER_MS, ApiKeyAuthenticator, Caller
 from runtime.api_key_store import ApiKeyStore
 from runtime.http_errors import ApiError
-from schemas.api_keys import SCOPES, ApiKey, Scope, new_key, presented_key
+from schemas.api_keys import ApiKey, new_key, presented_key
+from schemas.key_scopes import SCOPES, Scope
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
