@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -26,15 +26,18 @@ MAY_IMPORT["clients"] = set()
 CLIENT = "feedback_client"
 
 
-def imports(room: str) -> Iterator[tuple[Path, str]]:
+@cache
+def imports(room: str) -> list[tuple[Path, str]]:
     """Each module of ours that a file of the room imports, wherever in the file."""
+    found = []
     for file in sorted((REPOSITORY / room).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
-            yield from (
+            found += [
                 (file.relative_to(REPOSITORY), name) for name in names if name.split(".")[0] in {*MAY_IMPORT, CLIENT}
-            )
+            ]
+    return found
 
 
 def folder_of(module: str) -> str:

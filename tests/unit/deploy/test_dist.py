@@ -31,13 +31,10 @@ READ_AT_RUN_TIME = {
 }
 
 
-def built(project: Path, target: Path) -> tuple[Path, Path]:
-    """The source archive and the wheel of a project's folder, as `make dist` builds them."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", target], cwd=project, check=True, capture_output=True
-    )
-    (source,), (wheel,) = target.glob("*.tar.gz"), target.glob("*.whl")
-    return source, wheel
+def build(project: Path, target: Path, *options: str) -> None:
+    """Build the source archive and the wheel of a project's folder, as `make dist` does."""
+    argv = [sys.executable, "-m", "hatchling", "build", "-d", target, *options]
+    subprocess.run(argv, cwd=project, check=True, capture_output=True)
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -48,7 +45,10 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return built(ROOT, tmp_path_factory.mktemp("dist"))
+    target = tmp_path_factory.mktemp("dist")
+    build(ROOT, target)
+    (source,), (wheel,) = target.glob("*.tar.gz"), target.glob("*.whl")
+    return source, wheel
 
 
 def test_the_installed_wheel_has_every_file_of_the_packages(dist: tuple[Path, Path], tmp_path: Path) -> None:
@@ -68,6 +68,8 @@ def test_the_source_archive_builds_the_same_wheel(dist: tuple[Path, Path], tmp_p
         archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         archive.extractall(tmp_path / "source")
     (project,) = (tmp_path / "source").iterdir()
-    assert contents(built(project, tmp_path / "again")[1]) == contents(dist[1])
+    build(project, tmp_path / "again", "-t", "wheel")
+    (again,) = (tmp_path / "again").iterdir()
+    assert contents(again) == contents(dist[1])
     for name in ("LICENSE", "README.md", "CONTRIBUTING.md", "Makefile", "tests/model.py"):
         assert (project / name).is_file()
