@@ -103,6 +103,8 @@ _SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
 
 FINISHED_BEFORE = "finished_before"
 """The setting that says before which sequence everything is stored whole."""
+MOST_RECORDS = "most_records_of_a_batch"
+"""The setting that says how many records a worker may have had in a batch since then."""
 
 
 class TraceOfWorkspace(NamedTuple):
@@ -120,16 +122,17 @@ def wait_for_inserts(client: Client, deadline_s: float = 30) -> None:
 
 
 def find_unfinished(client: Client, partitions: int, most_records: int) -> list[TraceOfWorkspace]:
-    """The traces that are stored in part. No worker may run, and none may have had more than `most_records` in a batch.
-
-    What was found finished is not looked at again. Raises what the client raises.
+    """The traces that are stored in part. No worker may run, and none may have more than `most_records` in a batch from
+    now on. What was found finished is not looked at again. Raises what the client raises.
     """
     since = read_setting(client, FINISHED_BEFORE, offset_base(client, None))
     enter_stored_requests(client, since, partitions)
     groups = client.query(_GROUPS, {"since": since}).result_rows
-    found = _unfinished_traces(client, groups, most_records)
+    before = read_setting(client, MOST_RECORDS, most_records)
+    found = _unfinished_traces(client, groups, max(before, most_records))
     if groups and not found:
         store_setting(client, FINISHED_BEFORE, max(last for *_, last in groups) + 1)
+    store_setting(client, MOST_RECORDS, max(before, most_records) if found else most_records)
     return found
 
 

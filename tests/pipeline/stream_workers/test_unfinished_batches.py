@@ -132,12 +132,16 @@ def test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_
     seed = chance.randrange(2**32)
     chance.seed(seed)
     found_any = 0
+    find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS)
     for number in range(4 * TIMES):
         base = next_base(client)
         for logs in logs_of(chance, f"w{number}"):
             with contextlib.suppress(Killed):
                 asyncio.run(work(url, logs, base, chance.choice([None, 0, 1, 2, 3, 4])))
+        # The next start may be told of smaller batches than the killed worker had.
+        of_smaller_batches = find_unfinished(client, PARTITIONS, 1)
         found = find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS)
+        assert sorted(of_smaller_batches) == sorted(found), f"seed {seed}"
         found_any += len(found)
         if chance.random() < 0.4:
             continue  # the broker dies again before the workers read the events
