@@ -23,6 +23,7 @@ TESTS = Path(__file__).parent
 gc.disable()
 
 os.environ.setdefault("JAVA_TOOL_OPTIONS", java_options())
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `feedback up` has it for its programs
 
 # Machines stall: what takes long is held elsewhere.
 settings.register_profile("feedback", max_examples=tries(30), deadline=None)

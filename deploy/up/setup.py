@@ -41,6 +41,8 @@ class Setup:
             "FEEDBACK_CLOSED_MARK": environment.get("FEEDBACK_CLOSED_MARK") or str(options.data_dir / "closed"),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
+            # numpy would start a thread on each core, in vain, for a tenth of a second.
+            "OPENBLAS_NUM_THREADS": environment.get("OPENBLAS_NUM_THREADS") or "1",
         }
         engines = ["clickhouse"] * self.runs_clickhouse + ["kafka"] * (self.runs_kafka and not self.is_broker_embedded)
         self.disks = disks_of(options.data_dir, engines, Path(self.environment["FEEDBACK_EXPORT_DIR"]).absolute())

@@ -11,7 +11,7 @@ import faust
 from mode import Service
 
 from stream_workers.batches.batch_transport import BatchTransport
-from stream_workers.batches.telemetry import add_consumer_telemetry
+from stream_workers.batches.consumer_telemetry import add_consumer_telemetry
 from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
 

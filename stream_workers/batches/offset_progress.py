@@ -49,6 +49,10 @@ class CommitsWentBackError(Exception):
     """Kafka has a lower commit than this process has made: its log is another one. The message is for a person."""
 
 
+class BatchAbandoned(Exception):
+    """The assignment of the batch is over; another process will read its records."""
+
+
 class SkippedRecords(Exception):
     """Records were acknowledged although earlier ones were not: the worker must restart from its commits."""
 

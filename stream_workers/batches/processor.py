@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from stream_workers.batches.dead_letter_share import DeadRecord, DeadShare
-from stream_workers.batches.offset_progress import ConsumerBatch
+from stream_workers.batches.offset_progress import BatchAbandoned, ConsumerBatch
 from stream_workers.batches.process_batch import NO_STORED_STATES, StoredStates, process_batch, read_anew_by
 from stream_workers.io.arrow_rows import CLAIMS, LOST, LostRecords, claims_table, lost_table
 from stream_workers.io.output_messages import OutputMessage
@@ -38,10 +38,6 @@ Result = TypeVar("Result")
 
 BATCHES_IN_FLIGHT = 3
 """Consumer batches that may be in flight at once: one in each stage."""
-
-
-class BatchAbandoned(Exception):
-    """The assignment of the batch is over; another worker will read its records."""
 
 
 class WorkerEngines(Protocol):

@@ -13,8 +13,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from stream_workers.batches.offset_progress import ConsumerBatch
-from stream_workers.batches.processor import BatchAbandoned, Processor
+from stream_workers.batches.offset_progress import BatchAbandoned, ConsumerBatch
+from stream_workers.batches.processor import Processor
 
 log = logging.getLogger(__name__)
 

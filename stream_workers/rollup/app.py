@@ -27,8 +27,7 @@ from schemas.outputs import RollupInvalidation
 from schemas.topics import ROLLUP_INVALIDATIONS
 from stream_workers.batches.batch_transport import BatchConsumer, PassThrough, batches_of, consumer_of
 from stream_workers.batches.faust_app import batch_app
-from stream_workers.batches.offset_progress import ConsumerBatch
-from stream_workers.batches.processor import BatchAbandoned
+from stream_workers.batches.offset_progress import BatchAbandoned, ConsumerBatch
 from stream_workers.batches.start import run
 from stream_workers.io.retry import Backoff, until_done
 from stream_workers.io.schema_check import require_own_tables

@@ -15,9 +15,9 @@ from schemas import ids, topics
 from schemas.murmur2 import murmur2
 from stream_workers.batches import process_batch
 from stream_workers.batches.dead_letter_share import DeadShare, TooManyDeadError
-from stream_workers.batches.offset_progress import AssignmentProgress, ConsumerBatch
+from stream_workers.batches.offset_progress import AssignmentProgress, BatchAbandoned, ConsumerBatch
 from stream_workers.batches.process_batch import StoredStates
-from stream_workers.batches.processor import BatchAbandoned, Processor
+from stream_workers.batches.processor import Processor
 from stream_workers.io.lookup import JournalStates
 from stream_workers.io.output_messages import OutputMessage
 from stream_workers.io.retry import Backoff

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from stream_workers.batches.offset_progress import ConsumerBatch
-from stream_workers.batches.processor import BatchAbandoned, Processor
+from stream_workers.batches.offset_progress import BatchAbandoned, ConsumerBatch
+from stream_workers.batches.processor import Processor
 from stream_workers.batches.stage_pipeline import StagePipeline
 
 BATCHES = [cast(ConsumerBatch, name) for name in "abcdef"]
