@@ -40,7 +40,8 @@ async (root) => {
   }
   lines.sort((one, other) => one.box.top - other.box.top);
   lines.forEach((one, index) => {
-    for (const other of lines.slice(index + 1)) {
+    for (let after = index + 1; after < lines.length; after++) {
+      const other = lines[after];
       if (other.box.top > one.box.bottom - 4) break;
       const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
       if (one.text !== other.text && across > 2) found.push(`covered: ${said(one.text)} | ${said(other.text)}`);
