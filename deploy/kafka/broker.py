@@ -46,6 +46,8 @@ def server_properties(data_dir: Path, port: int, controller_port: int, advertise
         # After a crash the controller refuses the broker until its former session has expired (9 s by default).
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
+        # The controller would write an empty record twice a second, for others to see that it lives: there are none.
+        "metadata.max.idle.interval.ms": "0",
         # Allocated at start; the default, 128 MiB, is a quarter of the heap.
         "log.cleaner.dedupe.buffer.size": str(16 << 20),
         "auto.create.topics.enable": "false",
