@@ -5,11 +5,10 @@ The body has the message in the three places where Portkey's clients look for it
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
 RETRY_AFTER_S = 1
 """Seconds after which a caller should try again when an engine did not answer."""
@@ -37,31 +36,6 @@ class ApiError(Exception):
         self.status = status
         self.headers = headers
         self.reason = reason
-
-
-class ErrorDetail(TypedDict):
-    """The message, its code, and the parameter or field at fault."""
-
-    message: str
-    code: str
-    param: str | None
-
-
-class ErrorData(TypedDict):
-    """The message and code as Portkey's platform has them."""
-
-    message: str
-    errorCode: str
-
-
-class Failure(TypedDict):
-    """A failed request. Nothing was accepted, unless a 503 says that the outcome is not known."""
-
-    status: Literal["failure"]
-    success: Literal[False]
-    message: str
-    error: ErrorDetail
-    data: ErrorData
 
 
 def error_code(status: int) -> str:

@@ -19,7 +19,7 @@ from ingest_api.http.openapi_responses import (
 )
 from ingest_api.settings import Settings
 from ingest_api.validation.models import FeedbackChange, FeedbackIn, LogIn, TokenIn, VoteIn
-from runtime.http_errors import Failure
+from runtime.failure_body import Failure
 from schemas.limits import MOST_KEY_CHARS
 from schemas.vote_tokens import MOST_VOTE_NAME_CHARS
 
