@@ -18,8 +18,6 @@ from tests.browser.visitor import HEIGHT, WIDTH, Visitor, whole
 SIZES = ((320, 640), (768, 1024), (1440, 900), (2560, 1440), (3840, 2160))
 WITH_TAB = ("logs", "feedback with a trace", "trace", "analytics", "requests", "pipeline", "keys")
 MOST_ALIKE = 3
-STILL = {"reduced_motion": "reduce"}
-"""What fades in has the contrast of neither end."""
 _TRIM = """most => document.querySelectorAll("tbody, .facets ul")
   .forEach(all => [...all.children].slice(most).forEach(each => each.remove()))"""
 
@@ -59,7 +57,7 @@ def look(visitor: Visitor, pages: dict[str, str], with_tab: Collection[str] = ()
 @pytest.fixture(scope="module")
 def full(browser: Browser, system: DashboardSystem, furnished: Workspace) -> Faults:
     """Of pages with a lot on them, and of the help."""
-    somebody = Visitor(browser, system.url, furnished.key, **STILL)
+    somebody = Visitor(browser, system.url, furnished.key)
     found, page = look(somebody, addresses(trace_of(furnished)), WITH_TAB)
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
@@ -71,7 +69,7 @@ def full(browser: Browser, system: DashboardSystem, furnished: Workspace) -> Fau
 @pytest.fixture(scope="module")
 def empty(browser: Browser, system: DashboardSystem) -> Faults:
     """Of pages with nothing on them, and of those that tell of an error."""
-    somebody = Visitor(browser, system.url, system.workspace().key, **STILL)
+    somebody = Visitor(browser, system.url, system.workspace().key)
     somebody.expect("status of 40[034]|cannot be parsed")
     found, _ = look(somebody, empty_addresses())
     somebody.close()

@@ -195,7 +195,7 @@ def test_the_head_of_a_column_sorts_the_list_by_keyboard_and_a_line_sums_it_up(
 
 
 def test_the_drawer_opens_by_click_and_key_and_steps_through_the_list(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page("/logs?columns=trace&columns=model")
+    page = visitor(filled, reduced_motion="no-preference").page("/logs?columns=trace&columns=model")
     order = traces(page)
     name = page.locator("#drawer h1")
     page.locator("#rows tbody tr").nth(1).click()
