@@ -15,12 +15,6 @@ PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
 ]
 NOT_OURS = {"__pycache__", "target"}
 NAMES = {Path(package).name for package in PACKAGES}
-FILES = {
-    file.relative_to((ROOT / package).parent).as_posix(): file.read_bytes()
-    for package in PACKAGES
-    for file in (ROOT / package).rglob("*")
-    if file.is_file() and not NOT_OURS & set(file.relative_to(ROOT).parts)
-}
 READ_AT_RUN_TIME = {
     "dashboard/static/dashboard.css",
     "dashboard/static/vendor/htmx.min.js",
@@ -54,10 +48,18 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_installed_wheel_has_every_file_of_the_packages(dist: tuple[Path, Path], tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps"]
     subprocess.run([*pip, "--no-compile", "--target", tmp_path, dist[1]], check=True, capture_output=True)
-    installed = {
-        name for name in FILES if (tmp_path / name).is_file() and (tmp_path / name).read_bytes() == FILES[name]
+    ours = {
+        file.relative_to((ROOT / package).parent): file
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and not NOT_OURS & set(file.relative_to(ROOT).parts)
     }
-    assert installed == FILES.keys()
+    installed = {
+        name.as_posix()
+        for name, file in ours.items()
+        if (tmp_path / name).is_file() and (tmp_path / name).read_bytes() == file.read_bytes()
+    }
+    assert installed == {name.as_posix() for name in ours}
     assert installed >= READ_AT_RUN_TIME
     assert any(name.endswith(".sql") for name in installed)
     assert (tmp_path / "bin/feedback").is_file()
