@@ -54,12 +54,18 @@ def test_the_ready_line_has_the_addresses_and_the_example_pastes(running: Up) ->
     until(lambda: running.stored(trace) == 1, "the example is stored")
 
 
-def test_it_never_loads_pandas_which_would_be_in_vain(running: Up) -> None:
-    loaded = Path(f"/proc/{running.process.pid}/maps")
-    if not loaded.exists():
+def test_it_loads_no_pandas_and_its_rollup_program_no_arrow_which_would_be_in_vain(running: Up) -> None:
+    its, rollup, worker = (
+        Path(f"/proc/{pid}/maps")
+        for pid in (running.process.pid, running.child("stream_workers.rollup.app"), running.child("stream_workers"))
+    )
+    if not its.exists():
         pytest.skip("this system does not show what a process has loaded")
-    assert "pydantic" in loaded.read_text()
-    assert "pandas" not in loaded.read_text()
+    assert "pydantic" in its.read_text()
+    assert "pandas" not in its.read_text()
+    assert "pyarrow" in worker.read_text()
+    assert "pyarrow" not in rollup.read_text()
+    assert "numpy" not in rollup.read_text()
 
 
 def test_a_gateway_runs_where_an_upstream_is_set_and_logs_to_the_edge_beside_it(running: Up) -> None:
