@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
+from query_api.current_rows import RANK_OF_REQUESTS
 from query_api.errors import example
 from query_api.filters.conditions import Amount, conditions_on_listed_requests, milliseconds
 from query_api.filters.cursors import (
@@ -49,9 +50,10 @@ from schemas.ids import id_in, is_ours, trace_hash_of
 CURSOR = "l"
 MOST_FEEDBACK = 50
 
-_ONE = f"""
-SELECT {COLUMNS}{BODIES} FROM feedback.request_log_rows AS l
-PREWHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {requests_of_traces("l")} LIMIT 1
+_CURRENT = f"""
+FROM feedback.request_log_rows AS l
+PREWHERE l.workspace = {{workspace:String}} AND l.request_id IN {{ids:Array(UUID)}} AND {requests_of_traces("l")}
+ORDER BY {RANK_OF_REQUESTS} DESC LIMIT 1 BY l.request_id
 """
 
 
@@ -114,8 +116,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         if identity is None or not is_ours(identity):
             raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
         async with reader.query_deadline("the request cannot be read"):
-            asked = {"workspace": caller.workspace, "id": str(identity), "trace_hashes": [trace_hash_of(identity)]}
-            rows = await reader.rows(_ONE, asked)
+            rows = await current_requests(reader, caller.workspace, [str(identity)], BODIES)
             if not rows:
                 raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
             return await _detail(reader, caller, rows[0])
@@ -180,15 +181,23 @@ async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, cou
 async def _different_rows(
     reader: Reader, window: LogFilters, place: Place | None, count: int, traces: Amount
 ) -> list[dict[str, Any]]:
-    """The newest `count` of a window: a request that is stored twice is the same row twice."""
+    """The newest `count` of a window, each request once. Rows of one request differ only if somebody wrote one."""
     rows: dict[tuple[datetime, str], dict[str, Any]] = {}
     while missing := count - len(rows):
         found = await reader.rows(*log_query(window, place, missing, traces))
         rows |= {(row["created_at"], row["id"]): row for row in found}
+        if differing := [row["id"] for row in found if rows[row["created_at"], row["id"]] != row]:
+            current = await current_requests(reader, window.workspace, differing)
+            rows |= {key: row for row in current if (key := (row["created_at"], row["id"])) in rows}
         if len(found) < missing:
             break
         place = Place(milliseconds(found[-1]["created_at"]), UUID(found[-1]["id"]))
     return list(rows.values())
+
+
+async def current_requests(reader: Reader, workspace: str, ids: list[str], more: str = "") -> list[dict[str, Any]]:
+    asked = {"workspace": workspace, "ids": ids, "trace_hashes": [trace_hash_of(UUID(each)) for each in ids]}
+    return await reader.rows(f"SELECT {COLUMNS}{more} {_CURRENT}", asked)
 
 
 def log_query(

@@ -12,7 +12,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
-from query_api.current_rows import RANK
+from query_api.current_rows import RANK, RANK_OF_REQUESTS
 from query_api.errors import example
 from query_api.exact_quotients import quotient
 from query_api.filters.conditions import conditions_on_requests
@@ -162,7 +162,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         async with reader.query_deadline("the trace cannot be read"):
             numbers, spans, feedback = await answers_of(
                 reader.rows(_NUMBERS, of_trace),
-                _spans(reader, workspace, trace_id, span_place, count),
+                spans_of(reader, workspace, trace_id, span_place, count),
                 _feedback(reader, workspace, trace_id, place, count),
             )
         if not spans.total and not numbers and not feedback.total + feedback.deleted:
@@ -189,12 +189,13 @@ def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) 
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=False)
     query = f"""
         SELECT {COLUMNS} FROM feedback.request_log_rows AS l PREWHERE {conditions.text}
-        ORDER BY l.started_at, l.request_id LIMIT 1 BY l.started_at, l.request_id LIMIT {{count:UInt32}}
+        ORDER BY l.started_at, l.request_id, {RANK_OF_REQUESTS} DESC
+        LIMIT 1 BY l.started_at, l.request_id LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}
 
 
-async def _spans(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> SpanPage:
+async def spans_of(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> SpanPage:
     rows = await reader.rows(*_span_query(workspace, trace_id, place, size + 1))
     total = len(rows)
     if place or total > size:

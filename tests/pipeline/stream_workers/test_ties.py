@@ -12,9 +12,11 @@ from query_api.clickhouse import Engines, Reader
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
 from query_api.reading.feedback_page import feedback_page
+from query_api.reading.request_logs import current_requests, log_rows
 from query_api.reading.stored_feedback import read_stored
 from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
 from query_api.reading.trace_summaries import summaries_with_pairs
+from query_api.reading.traces import spans_of
 from query_api.settings import QuerySettings
 from schemas.ids import trace_hash_of
 from stream_workers.rollup.rollups import Hour, compute
@@ -72,6 +74,32 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str) -> N
         await engines.close()
 
 
+async def test_of_differing_rows_of_one_request_everybody_reads_the_last(url: str) -> None:
+    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+        store_histories(client, 2, workspaces=1, traces=6, events=50)
+        for model in ("first", "second"):
+            client.command(
+                f"INSERT INTO feedback.request_log_rows SELECT * REPLACE ('{model}' AS model)"
+                " FROM (SELECT * FROM feedback.request_log_rows FINAL"
+                f" WHERE workspace = '{WORKSPACE}' AND cityHash64(request_id) % 2)",
+                settings=SETTINGS,
+            )
+        rows = client.query("SELECT toString(request_id), trace_id, model FROM feedback.request_logs").result_rows
+    shown = {request_id: model or None for request_id, _, model in rows}
+    assert {"second"} < set(shown.values())
+    engines = Engines(QuerySettings(clickhouse_url=url))
+    try:
+        reader = engines.reader(30)
+        listed = await log_rows(reader, LogFilters(WORKSPACE), None, 1000)
+        assert {row["id"]: row["ai_model"] or None for row in listed} == shown
+        one = [row for each in shown for row in await current_requests(reader, WORKSPACE, [each])]
+        assert {row["id"]: row["ai_model"] or None for row in one} == shown
+        spans = [await spans_of(reader, WORKSPACE, each, None, 100) for each in {row[1] for row in rows}]
+        assert {span.id: span.ai_model for page in spans for span in page.data} == shown
+    finally:
+        await engines.close()
+
+
 async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
     found = {each: (await read_stored(reader, WORKSPACE, each, trace_hash_of(UUID(each)))).row for each in ids}
     return {
@@ -82,7 +110,7 @@ async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
 
 
 async def on_traces(reader: Reader, traces: set[str]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for trace in traces:
         told = await feedback_with_history(reader, WORKSPACE, trace, None, 1000)
         standing = {each.id: each.feedback for _, each in told if each.feedback}
