@@ -6,8 +6,9 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -143,8 +144,7 @@ class Pages:
 
     async def _to_sign_in(self, request: Request) -> Response:
         """Send the viewer to the page to sign in; or, if the API needs no key, back to the page without their key."""
-        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        back = address if request.method == "GET" else "/logs"
+        back = _page_of(request) if request.method == "GET" else "/logs"
         is_needless = session.key_of(request) is not None and await self._needs_no_key()
         location = back if is_needless else f"/sign-in?next={quote(back, safe='')}"
         answer: Response
@@ -196,6 +196,18 @@ def _part_of(request: Request) -> str:
     """The id of the part of a page that a script asks for; empty for a whole page."""
     target = _PART.fullmatch(request.headers.get("hx-target", ""))
     return target[1] if target and target[1] != "page" else ""
+
+
+def _page_of(request: Request) -> str:
+    """The address of the page that is asked for; of a part, that of the page which shows it."""
+    page: SplitResult | URL = request.url
+    if _part_of(request):
+        try:
+            shown = urlsplit(request.headers.get("hx-current-url", ""))
+        except ValueError:
+            shown = urlsplit("")
+        page = shown if shown.path.startswith("/") and not shown.path.startswith("//") else page
+    return page.path + (f"?{page.query}" if page.query else "")
 
 
 def query_of(request: Request) -> PageQuery:

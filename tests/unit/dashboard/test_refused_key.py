@@ -1,5 +1,7 @@
 """A viewer whose key the API refuses: to the page to sign in, or on without the key where none is needed."""
 
+from urllib.parse import quote
+
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -35,6 +37,20 @@ async def test_on_a_closed_server_they_are_asked_to_sign_in() -> None:
     reply = await site(is_open=False).get("/page?a=b", headers={"cookie": f"{SESSION_COOKIE}=old"})
     assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?next=%2Fpage%3Fa%3Db")
     assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("shown", "back"),
+    [
+        ("http://localhost/logs?a=b#c", "/logs?a=b"),
+        ("http://localhost/feedback", "/feedback"),
+        *((each, "/page?a=b") for each in ("", "http://[", "http://localhost//evil.example")),
+    ],
+)
+async def test_who_has_asked_for_a_part_comes_back_to_the_page_that_shows_it(shown: str, back: str) -> None:
+    asked = {"hx-request": "true", "hx-target": "section#summary", "hx-current-url": shown}
+    reply = await site(is_open=False).get("/page?a=b", headers=asked)
+    assert reply.headers["hx-redirect"] == f"/sign-in?next={quote(back, safe='')}"
 
 
 @pytest.mark.parametrize("name", ["location", "hx-redirect"])
