@@ -11,6 +11,11 @@ _ABOUT = (
     " leaves tombstones on the compacted topics. This cannot be undone. Exits with 1 if a row is left."
 )
 
+_GONE = (
+    "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after they"
+    " were accepted, and dead letters on feedback.dead.v1 for 30."
+)
+
 
 def add_to(commands: Any) -> None:
     """Register the command with the subparsers of `feedback`."""
@@ -34,24 +39,19 @@ def _erase(args: argparse.Namespace) -> int:
     them = subject_of(args.workspace, args.user)
     if args.dry_run:
         found = would_erase(args.clickhouse_url, them)
+        said = "Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(args)
         for line in table(["table", "rows"], [[name, rows] for name, rows in found.items()]):
             print(line)
-        print("Nothing was changed: without --dry-run these rows go." if any(found.values()) else _nothing(args))
+        print(said)
         if unread := kafka(args.bootstrap, unread_records(args.bootstrap, args.group)):
             print(f"The workers have not read {unread:,} records yet, which may name the user too.")
         return 0
     before, after = erase(args.clickhouse_url, args.bootstrap, args.group, them, progress=Progress())
+    left = sum(after.values())
+    said = f"{left} rows are left: erase again." if left else _GONE if any(before.values()) else _nothing(args)
     for line in table(["table", "before", "after"], [[name, before[name], after[name]] for name in before]):
         print(line)
-    left = sum(after.values())
-    if not any(before.values()):
-        print(_nothing(args))
-        return 0
-    print(
-        f"{left} rows are left: erase again." if left else
-        "Nothing is left in ClickHouse. Records in Kafka's input topics stay until their retention ends, 7 days after"
-        " they were accepted, and dead letters on feedback.dead.v1 for 30."
-    )  # fmt: skip
+    print(said)
     return 1 if left else 0
 
 

@@ -325,6 +325,7 @@ def test_a_name_that_is_none_is_said(
     out, err = capsys.readouterr()
     assert output in out + err
     assert "secret" not in out + err
+    assert not (code and out), "a command that is refused says nothing else"
 
 
 def test_an_engine_that_is_away_is_one_sentence_and_exit_1(
