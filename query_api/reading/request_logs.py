@@ -196,6 +196,8 @@ async def _different_rows(
 
 
 async def current_requests(reader: Reader, workspace: str, ids: list[str], more: str = "") -> list[dict[str, Any]]:
+    """The current row of each of these requests; `more` are columns beside those of a list. Raises what the client
+    raises."""
     asked = {"workspace": workspace, "ids": ids, "trace_hashes": [trace_hash_of(UUID(each)) for each in ids]}
     return await reader.rows(f"SELECT {COLUMNS}{more} {_CURRENT}", asked)
 
