@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _parts(item: pytest.Item) -> tuple[str, ...]:
     if over_kafka(item.nodeid):
         return ("over Kafka",)
-    return ("sharing",) if item.path in _sharing else item.path.parts
+    return (*(["sharing"] if item.path in _sharing else []), *item.path.parts)
 
 
 @pytest.hookimpl(trylast=True)
