@@ -25,6 +25,7 @@ from runtime.listen_addresses import cannot_listen
 
 HOST = "127.0.0.1"
 _FREE_PORTS = (15_000, 32_000)
+_HELD: list[socket.socket] = []
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -107,18 +108,25 @@ async def wait_until_ready(
 
 
 def free_ports(count: int) -> list[int]:
-    """Different loopback ports that are free now.
+    """Different loopback ports that are free now, and that are given to nobody else while this process lives.
 
     They lie below the range of outgoing connections, one of which might otherwise take a port before the server does.
+    Each stays bound by a socket that does not listen, beside which a server with SO_REUSEADDR may: only the choice of
+    other processes is kept from it.
     """
     # Tests seed the common random source, with which all processes would choose the same ports.
-    chance, found = random.SystemRandom(), set[int]()
+    chance, found = random.SystemRandom(), list[socket.socket]()
     while len(found) < count:
-        port = chance.randrange(*_FREE_PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            found.add(port)
-    return list(found)
+        held = socket.socket()
+        try:
+            held.bind((HOST, chance.randrange(*_FREE_PORTS)))
+        except OSError:
+            held.close()
+            continue
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.append(held)
+    _HELD.extend(found)
+    return [held.getsockname()[1] for held in found]
 
 
 @dataclass
