@@ -43,7 +43,7 @@ def lag_of(consumer: BatchConsumer) -> dict[Labels, float]:
     for tp, state in _states_of(consumer).items():
         acknowledged = consumer.progress.acknowledged_through(TP(*tp))
         if acknowledged is None:
-            acknowledged = state._position  # nothing has been delivered yet
+            acknowledged = state._position  # nothing has been read yet
         if acknowledged is not None and state.highwater is not None:
             lags[tp.topic, tp.partition] = max(0, state.highwater - acknowledged)
     return lags

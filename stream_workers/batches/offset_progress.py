@@ -189,9 +189,11 @@ class AssignmentProgress:
         return progress.committable if progress else None
 
     def acknowledged_through(self, tp: TP) -> int | None:
-        """The offset before which all records are acknowledged; None if nothing was delivered in this assignment."""
-        progress = self.partitions.get(tp)
-        return (progress.first if progress.committable is None else progress.committable) if progress else None
+        """The offset before which all records are acknowledged; None if nothing was read in this assignment."""
+        if (progress := self.partitions.get(tp)) and progress.first is not None:
+            return progress.first if progress.committable is None else progress.committable
+        waiting = self.gathered.get(tp)
+        return int(waiting[0].offset) if waiting else None
 
     def oldest_ms(self, tp: TP) -> int | None:
         """When the oldest record was written that is read and not acknowledged, Unix milliseconds; None without any."""

@@ -55,6 +55,17 @@ def test_a_batch_of_an_earlier_assignment_moves_nothing() -> None:
     assert progress.committable(A) == 1
 
 
+def test_what_was_read_and_waits_for_the_first_batch_of_its_partition_is_not_acknowledged() -> None:
+    progress = AssignmentProgress()
+    batch_of(progress, {B: records(3)})
+    progress.gather({A: records(7, 8)})
+    progress.gather({A: records(9)})
+    assert progress.acknowledged_through(A) == 7
+    assert progress.acknowledged_through(B) == 3
+    progress.acknowledge(progress.take_batch())
+    assert progress.acknowledged_through(A) == 10
+
+
 def test_the_acknowledged_offset_begins_where_the_assignment_did_and_moves_with_acknowledgements() -> None:
     progress = AssignmentProgress()
     assert progress.acknowledged_through(A) is None
