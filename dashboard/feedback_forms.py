@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from dashboard.api_client import in_path
+from dashboard.own_path import own_path
 from dashboard.page_query import PageQuery
 from dashboard.pages import SECURITY_HEADERS, Pages, Viewer, form_of
-from dashboard.sign_in_page import own_path
 from runtime.http_errors import ApiError
 
 COMMENT = "comment"

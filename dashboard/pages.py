@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from dashboard import session
 from dashboard.api_client import ApiClient, ViewerApi
+from dashboard.own_path import own_path
 from dashboard.page_query import PageQuery
 from dashboard.rendering import environment
 from runtime.client_left import result_unless_gone, until_gone
@@ -200,14 +201,18 @@ def _part_of(request: Request) -> str:
 
 def _page_of(request: Request) -> str:
     """The address of the page that is asked for; of a part, that of the page which shows it."""
-    page: SplitResult | URL = request.url
-    if _part_of(request):
-        try:
-            shown = urlsplit(request.headers.get("hx-current-url", ""))
-        except ValueError:
-            shown = urlsplit("")
-        page = shown if shown.path.startswith("/") and not shown.path.startswith("//") else page
-    return page.path + (f"?{page.query}" if page.query else "")
+    asked = _address(request.url)
+    if not _part_of(request):
+        return asked
+    try:
+        return own_path(_address(urlsplit(request.headers.get("hx-current-url", ""))), asked)
+    except ValueError:
+        return asked
+
+
+def _address(url: SplitResult | URL) -> str:
+    """Path and query."""
+    return url.path + (f"?{url.query}" if url.query else "")
 
 
 def query_of(request: Request) -> PageQuery:

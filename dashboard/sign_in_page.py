@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dashboard import session
+from dashboard.own_path import own_path
 from dashboard.pages import SECURITY_HEADERS, Pages, form_of
 from runtime.http_errors import ApiError
 
@@ -45,11 +46,3 @@ def routes(pages: Pages) -> list[BaseRoute]:
         Route("/sign-in", sign_in, methods=["POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
     ]
-
-
-def own_path(text: str | None) -> str:
-    """The page to go to after signing in: always a path of this server."""
-    # Browsers read a backslash as a slash, two slashes as another server, and leave out what is not printable.
-    if text and text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable():
-        return text
-    return "/logs"

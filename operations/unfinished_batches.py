@@ -128,11 +128,13 @@ def find_unfinished(client: Client, partitions: int, most_records: int) -> list[
     since = read_setting(client, FINISHED_BEFORE, offset_base(client, None))
     enter_stored_requests(client, since, partitions)
     groups = client.query(_GROUPS, {"since": since}).result_rows
-    before = read_setting(client, MOST_RECORDS, most_records)
-    found = _unfinished_traces(client, groups, max(before, most_records))
+    before = read_setting(client, MOST_RECORDS, 0)
+    most_yet = max(before, most_records)
+    found = _unfinished_traces(client, groups, most_yet)
     if groups and not found:
         store_setting(client, FINISHED_BEFORE, max(last for *_, last in groups) + 1)
-    store_setting(client, MOST_RECORDS, max(before, most_records) if found else most_records)
+    if (most := most_yet if found else most_records) != before:
+        store_setting(client, MOST_RECORDS, most)
     return found
 
 

@@ -28,8 +28,8 @@ from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rol
 
 _COPIES = "SELECT workspace, hour AS at FROM feedback.feedback_hour_rows"
 _HOURS = "SELECT workspace, toStartOfDay(start) AS at FROM feedback.rollup_rows WHERE period = 'hour'"
-_STRAY = "start != if(period = 'day', toDateTime(toStartOfDay(start), 'UTC'), toDateTime(toStartOfHour(start), 'UTC'))"
 _DAY, _DAY_S = "toDateTime(toStartOfDay(start), 'UTC')", 86_400
+_STRAY = f"start != if(period = 'day', {_DAY}, toDateTime(toStartOfHour(start), 'UTC'))"
 
 
 def compare_rollups(

@@ -25,11 +25,13 @@ async def skip_quiet_time(
 ) -> None:
     """Have the next window begin at the newest row before the latest one, if that came within a day. Raises what the
     client raises."""
-    if latest.since is None:
-        return
+    begin = sought.filters.since
+    if latest.since in (None, begin):
+        return  # nothing is left to be sought
+    since = latest.since - _FARTHEST
     asked = {
         "workspace": latest.workspace,
-        "since": milliseconds(latest.since - _FARTHEST),
+        "since": milliseconds(max(since, begin) if begin else since),
         "until": milliseconds(latest.since),
     }
     for row in await reader.rows(_NEWEST.format(time=_TIMES[table], table=table), asked):

@@ -38,7 +38,7 @@ class Windows:
     """How many the latest window may hold."""
 
     def __init__(self, filters: LogFilters, place: Place | None, now: datetime, first: timedelta = FIRST) -> None:
-        self._filters, self._now = filters, now
+        self.filters, self._now = filters, now
         self._first = first
         self._until = filters.until
         if place:
@@ -72,7 +72,7 @@ class Windows:
             self._growth = _GROWTH_OF_TRACES_AFTER_NONE if looked_up else _GROWTH_AFTER_NONE
 
     def __iter__(self) -> Iterator[LogFilters]:
-        filters, until = self._filters, self._until
+        filters, until = self.filters, self._until
         begin = newest = min(until, self._now) if until else self._now
         length = self._first
         is_found_by_key = "trace_id" in filters.texts or filters.request_ids

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.sign_in_page import own_path
+from dashboard.own_path import own_path
 
 
 @pytest.mark.parametrize("text", ["/logs", "/trace?id=a//b", "/logs?next=https://other.example", "/a:b", "/é"])
