@@ -1,7 +1,9 @@
-"""The redaction of URLs, which removes the user, the values of parameters, and the fragment. Pure.
+"""The redaction of URLs: of the user, the values of parameters, path segments like tokens, and the fragment. Pure.
 
 Names of parameters are kept, in the query and in the path; values are kept only under names that are known to be
-harmless. A text that is not a URL by these rules is redacted completely.
+harmless. A text that is not a URL by these rules is redacted completely. A segment of the path is like a token, as
+webhooks and bots have it, if it has twenty letters and digits in a row, of both at least one: names of models, versions
+and UUIDs have marks between shorter words.
 """
 
 import re
@@ -25,6 +27,7 @@ _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[\w.-]*)(?::[0-9]{0,5})?", re.I)
 _NAME = re.compile(r"[\w.$:\[\]~-]{1,64}")
 _PLAIN_VALUE = re.compile(r"[\w.:/ +,~-]{0,100}")
 _WITHIN_SEGMENT = re.compile("[;=?#&%]|//")
+_LONG_RUN = re.compile("[0-9A-Za-z]{20,}")
 
 
 def url_without_secrets(url: str | None, harmless: HarmlessNames) -> str | None:
@@ -61,6 +64,8 @@ def _segment(segment: str, before: str | None, harmless: HarmlessNames) -> str:
     first, semicolon, parameters = segment.partition(";")
     if "=" in first:
         first = _parameter(first, harmless)
+    elif any(not run.isalpha() and not run.isdigit() for run in _LONG_RUN.findall(unquote(first))):
+        first = REDACTED
     return first + semicolon + _parameters(parameters, ";", harmless)
 
 

@@ -117,7 +117,14 @@ def _segment(segments: list[str], place: int) -> str:
     if "@" in segment and place > 1 and (segments[place - 1] == "" or segments[place - 1][-1] == ":"):
         return REDACTED
     first, *parameters = segment.split(";")
+    if "=" not in first and _is_like_a_token(unquote(first)):
+        first = REDACTED
     return ";".join([_parameter(first) if "=" in first else first, *map(_parameter, parameters)])
+
+
+def _is_like_a_token(text: str) -> bool:
+    words = "".join(each if each in string.ascii_letters + string.digits else " " for each in text).split()
+    return any(len(word) >= 20 and not word.isalpha() and not word.isdigit() for word in words)
 
 
 def _parameter(text: str) -> str:

@@ -221,6 +221,10 @@ def test_more_headers_than_any_request_has_are_redacted_whole() -> None:
         ("https://proxy/https://me:§@host/a", "https://proxy/https://*/a"),
         ("https://proxy/https:/me:§@host/a", "https://proxy/https:/*/a"),
         ("https://proxy/https%3A%2F%2Fme%3A§%40host/a", "https://proxy/*/a"),
+        # Bots and webhooks have their token in the path.
+        ("https://host/bot12:AAHd§qTcvCH1vGWJxfS9eofS/send", "https://host/*/send"),
+        ("https://host/services/T0/B0/Xy7a§Zk29mQp31LtRvUw8Kd", "https://host/services/T0/B0/*"),
+        ("https://host/a%41a4§a4a4a4%61a4a4a4a4/aa4§a4a4a4aa4a4a4a4;v=§", "https://host/*/*;v=*"),
         # What cannot be a URL, or not surely.
         *((each, "*") for each in ("https://me:§/a", "https://§%40host/", "me:§@host/a", "me@host", "https:me:§@host")),
         *((each, "*") for each in ("ht\ntps://me:§@host", " https://§@host", "https:\\\\me:§@host", "https://me:§\uff20host")),
@@ -228,6 +232,9 @@ def test_more_headers_than_any_request_has_are_redacted_whole() -> None:
         # What stays as it was written.
         *((each, each) for each in ("", "/", "/relative/path:raw?page=2", "u", "HTTPS://host/a//b/@c")),
         ("https://h/models/claude-3@20240620:rawPredict", "https://h/models/claude-3@20240620:rawPredict"),
+        *((each, each) for each in ("/v1beta/streamGenerateContents", "/Llama-3.1-405B-Instruct")),
+        ("/runs/12345678901234567890", "/runs/12345678901234567890"),
+        ("/runs/0197cafe-0000-8000-8000-9b11edf90000", "/runs/0197cafe-0000-8000-8000-9b11edf90000"),
         ("https://provider.example/\u00e9/org%2Fmodel", "https://provider.example/\u00e9/org%2Fmodel"),
     ],
 )  # fmt: skip
