@@ -52,7 +52,12 @@ def main() -> int:
     if settings.metrics_port:
         try:
             serve_health(
-                settings.metrics_host, settings.metrics_port, registry_of("gateway"), health.liveness, health.readiness
+                settings.metrics_host,
+                settings.metrics_port,
+                registry_of("gateway"),
+                health.liveness,
+                health.readiness,
+                settings.allowed_hosts,
             )
         except OSError as error:
             place = listen_failure(settings.metrics_host, settings.metrics_port, error)

@@ -26,9 +26,10 @@ from runtime.api_key_authentication import ApiKeyAuthenticator
 from runtime.api_key_store import ApiKeyStore
 from runtime.background_tasks import BackgroundTask
 from runtime.closed_server_mark import remember_in
+from runtime.error_response import error_response
 from runtime.failure_body import Failure
 from runtime.garbage_collection import watch_memory
-from runtime.http_errors import ApiError, error_response
+from runtime.http_errors import ApiError
 from runtime.metrics_registry import registry_of
 from runtime.rate_limit import RateLimits
 from schemas.key_scopes import Scope

@@ -8,8 +8,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
+from runtime.error_response import error_response
 from runtime.failure_body import Failure
-from runtime.http_errors import ApiError, error_content, error_response
+from runtime.http_errors import ApiError, error_content
 from runtime.pydantic_errors import broken_rule
 
 

@@ -1,15 +1,17 @@
 """The HTTP server of a program that has no other: /metrics, /healthz and /readyz, answered by a separate thread.
 
 So it still answers when the event loop of the program is blocked, and reports that. It stops answering only when the
-process is halted or gone.
+process is halted or gone. While it listens on this machine alone, it refuses what a web page may have sent: a browser
+brings any page's requests here. Beyond this machine, whoever scrapes it calls it by whatever name it has there.
 """
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -17,6 +19,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from runtime.background_tasks import end_program
+from runtime.http_errors import ApiError, error_body
+from runtime.request_origin import refusal
 
 MOST_CONNECTIONS = 32
 _CLIENT_WAITS_S = 10.0
@@ -61,9 +65,19 @@ class _Server(ThreadingHTTPServer):
 
 
 def serve_health(
-    host: str, port: int, registry: CollectorRegistry, alive: Callable[[], Health], ready: Callable[[], Health]
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    alive: Callable[[], Health],
+    ready: Callable[[], Health],
+    allowed_hosts: Collection[str] = (),
 ) -> ThreadingHTTPServer:
-    """Start the server; OSError where the address is taken. `alive` and `ready` are called from its threads."""
+    """Start the server; OSError where the address is taken. `alive` and `ready` are called from its threads.
+
+    `allowed_hosts` are names of this machine beside localhost, in lower case.
+    """
+
+    allowed = frozenset(allowed_hosts)
 
     class Handler(BaseHTTPRequestHandler):
         timeout = _CLIENT_WAITS_S
@@ -73,7 +87,9 @@ def serve_health(
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            if path == "/metrics":
+            if refused := _refusal(self, allowed):
+                self._answer(refused.status, "application/json", error_body(refused))
+            elif path == "/metrics":
                 self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry))
             elif path in ("/healthz", "/readyz"):
                 health = (alive if path == "/healthz" else ready)()
@@ -104,3 +120,11 @@ def serve_health(
 
     threading.Thread(target=serve, name="health", daemon=True).start()
     return server
+
+
+def _refusal(call: BaseHTTPRequestHandler, allowed: frozenset[str]) -> ApiError | None:
+    if not ip_address(call.connection.getsockname()[0]).is_loopback:
+        return None
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in call.headers.items()]
+    version = call.request_version.removeprefix("HTTP/")
+    return refusal(headers, scheme="http", http_version=version, allowed=allowed)

@@ -1,4 +1,4 @@
-"""The error of the HTTP API: the exception that all parts of the programs raise, and its translation to HTTP.
+"""The error of the HTTP API: the exception that all parts of the programs raise, and the body that it becomes.
 
 The body has the message in the three places where Portkey's clients look for it: `error.message` (Python), `message`
 (Node) and `data.message` (its platform).
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
 
 RETRY_AFTER_S = 1
 """Seconds after which a caller should try again when an engine did not answer."""
@@ -58,12 +57,6 @@ def error_content(status: int, message: str, param: str | None = None) -> dict[s
 def error_body(error: ApiError) -> bytes:
     """The body of an error, as JSON."""
     return msgspec.json.encode(error_content(error.status, error.message, error.param))
-
-
-def error_response(error: ApiError) -> Response:
-    """The HTTP response to a request that raised this error."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in error.headers}
-    return Response(error_body(error), error.status, headers, "application/json")
 
 
 def retry_after(seconds: int = RETRY_AFTER_S) -> list[tuple[bytes, bytes]]:

@@ -5,6 +5,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.address_settings import Brokers, ClickHouseUrl
 from runtime.log_setup import Format
+from runtime.setting_lists import HostNames
 
 
 class ProgramSettings(BaseSettings):
@@ -31,6 +32,7 @@ class ProgramSettings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are served.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which metrics are served; 0: they are not.")
+    allowed_hosts: HostNames = ()
     log_format: Format = "text"
 
     @field_validator("rollup_group")

@@ -21,7 +21,8 @@ from ingest_api.http.telemetry import (
     request_id_of,
 )
 from runtime.api_key_store import ApiKeyStore
-from runtime.http_errors import ApiError, error_response
+from runtime.error_response import error_response
+from runtime.http_errors import ApiError
 from runtime.metrics import REQUESTS_REFUSED
 from runtime.request_origin import refusal
 

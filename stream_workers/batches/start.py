@@ -67,7 +67,14 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         return 2
     if read.metrics_port:
         try:
-            serve_health(read.metrics_host, read.metrics_port, registry_of(name), HEALTH.liveness, HEALTH.readiness)
+            serve_health(
+                read.metrics_host,
+                read.metrics_port,
+                registry_of(name),
+                HEALTH.liveness,
+                HEALTH.readiness,
+                read.allowed_hosts,
+            )
         except OSError as error:
             place = listen_failure(read.metrics_host, read.metrics_port, error)
             print(f"feedback {name}: FEEDBACK_METRICS_PORT: {place}: give another, or 0 for none.", file=sys.stderr)

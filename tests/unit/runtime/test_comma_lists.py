@@ -7,6 +7,7 @@ from dashboard.settings import DashboardSettings
 from gateway.settings import GatewaySettings
 from ingest_api.settings import Settings
 from runtime.settings_errors import SettingsError, load
+from stream_workers.settings import WorkerSettings
 
 LISTS: list[tuple[type[BaseSettings], str, str]] = [
     (Settings, "allowed_hosts", "a.example"),
@@ -18,6 +19,7 @@ LISTS: list[tuple[type[BaseSettings], str, str]] = [
     (GatewaySettings, "allowed_hosts", "a.example"),
     (GatewaySettings, "keep_headers", "x-team"),
     (DashboardSettings, "allowed_hosts", "a.example"),
+    (WorkerSettings, "allowed_hosts", "a.example"),
 ]
 
 

@@ -29,3 +29,32 @@ def test_a_probe_may_ask_for_the_head_alone(address: tuple[str, int]) -> None:
     asked, head = (httpx.request(each, "http://{}:{}/readyz".format(*address)) for each in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == asked.headers["content-length"]
+
+
+def _said_to(address: tuple[str, int], **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.get("http://{}:{}/metrics".format(*address), headers=named).status_code
+
+
+def test_a_web_page_reads_nothing_on_this_machine(address: tuple[str, int]) -> None:
+    assert _said_to(address, host="page.example:9464") == 403
+    assert _said_to(address, origin="https://page.example") == 403
+    assert _said_to(address, sec_fetch_site="cross-site") == 403
+    assert _said_to(address) == _said_to(address, host="localhost:9464") == 200
+
+
+def test_a_scraper_calls_by_a_name_that_is_allowed_or_from_another_machine_by_any() -> None:
+    server = serve_health("0.0.0.0", 0, CollectorRegistry(), Health, Health, ("metrics.internal",))
+    assert _said_to(("127.0.0.1", server.server_port), host="metrics.internal") == 200
+    assert _said_to(("127.0.0.1", server.server_port), host="worker:9464") == 403
+    for address in _addresses_beside_loopback():
+        assert _said_to((address, server.server_port), host="worker:9464") == 200
+
+
+def _addresses_beside_loopback() -> list[str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return []
+        return [asking.getsockname()[0]]
