@@ -27,6 +27,7 @@ from query_api.filters.conditions import Conditions, conditions_on_requests
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import feedback_filters_in_query, openapi_feedback_parameters
 from query_api.filters.parameters import filters_in_query, openapi_parameters
+from query_api.filters.readable_filters import readable_filters
 from query_api.settings import QuerySettings
 from runtime.http_errors import ApiError
 
@@ -111,6 +112,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     async def count_feedback(request: Request, caller: FeedbackReader) -> Facets:
         query = request.query_params
         filters = feedback_filters_in_query(query, caller.workspace, PARAMETERS, time_required=True)
+        filters = readable_filters(filters, caller)
         asked = asked_in(query, OF_FEEDBACK)
         async with reader.query_deadline("feedback cannot be counted"):
             return await _facets(

@@ -88,8 +88,8 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
     """Which rows of feedback.feedback are asked for; `alias` is its name in the query. Times are of `created_at`.
 
     Special fields are those in force. Another key of metadata is the feedback's own, and where it has none, that of any
-    request on its trace. What is said of requests (model, provider, status, cost, tokens, span) must all hold of one
-    request on its trace.
+    request on its trace unless `own_metadata_alone`. What is said of requests (model, provider, status, cost, tokens,
+    span) must all hold of one request on its trace.
     """
     at = f"{alias}." if alias else ""
     conditions = _of_workspace(filters, at)
@@ -114,7 +114,7 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
         conditions.add(_on_a_request(at, request.text + beside), **request.parameters)
     for number, key in enumerate(filters.metadata):
         condition = _metadata_is(at, number, key)
-        if key not in SPECIALS:
+        if key not in SPECIALS and not filters.own_metadata_alone:
             says = f"workspace = {{workspace:String}} AND {_request_says('', number, key)}"
             elsewhere = _on_a_request(at, says + beside)
             condition = f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {condition}, {elsewhere})"
@@ -134,6 +134,11 @@ def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
     return tuple(names)
 
 
+def hidden_of_requests(filters: LogFilters) -> tuple[str, ...]:
+    """Which filters tell something of requests that no feedback shows, by parameter."""
+    return tuple(name for name in said_of_requests(filters) if name not in ("ai_model", "ai_org", "ai_org_model"))
+
+
 def is_found_by_a_request(filters: LogFilters) -> bool:
     """Whether feedback is chosen by what a request on its trace says of itself and the feedback's row does not."""
     asked = said_of_requests(filters)
@@ -142,7 +147,7 @@ def is_found_by_a_request(filters: LogFilters) -> bool:
 
 def is_found_by_metadata_of_requests(filters: LogFilters) -> bool:
     """Whether feedback may be chosen by the metadata of the requests on its trace."""
-    return any(key not in SPECIALS for key in filters.metadata)
+    return not filters.own_metadata_alone and any(key not in SPECIALS for key in filters.metadata)
 
 
 def milliseconds(at: datetime) -> int:

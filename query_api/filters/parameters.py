@@ -89,6 +89,8 @@ class LogFilters:
     """Whether the trace has feedback that stands; None where it does not matter."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Each of these keys must be this text; the special fields may be empty, and so ask for what has none."""
+    own_metadata_alone: bool = False
+    """Of feedback: that a request on its trace says so under the key does not count."""
 
     @property
     def ask_about_feedback(self) -> bool:

@@ -11,6 +11,7 @@ from query_api.errors import example
 from query_api.filters.cursors import PARAMETERS, cursor_of, openapi_page_parameters, page_size_in, place_in
 from query_api.filters.feedback_parameters import feedback_filters_in_query, openapi_feedback_parameters
 from query_api.filters.parameters import openapi_parameters
+from query_api.filters.readable_filters import readable_filters
 from query_api.reading.feedback_page import ListedFeedback, feedback_page
 from query_api.reading.feedback_ranking import (
     openapi_order_parameter,
@@ -43,7 +44,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         summary="List feedback",
         description="What stands, newest first or by value. All given filters must hold. Special fields are those in"
         " force; what is said of requests (model, provider, status, cost, tokens, span) must hold of one request on the"
-        " trace; times are those of the feedback.",
+        " trace, and need the scope logs.read too, except model and provider; times are those of the feedback.",
         openapi_extra={
             "parameters": [
                 *openapi_parameters(),
@@ -66,6 +67,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = feedback_filters_in_query(
             query, caller.workspace, (*PARAMETERS, "order"), time_required=order != "newest"
         )
+        filters = readable_filters(filters, caller)
         async with reader.query_deadline("feedback cannot be listed"):
             if order == "newest":
                 found = await feedback_page(reader, filters, place_in(query, CURSOR), size + 1)

@@ -48,6 +48,7 @@ from tests.pipeline.workspace_isolation import (
     REDRIVE,
     SCOPES,
     SPECIALS,
+    TOMORROW,
     Json,
     Question,
     Route,
@@ -443,6 +444,32 @@ def test_no_scope_but_feedback_read_shows_feedback(tenants: Isolated) -> None:
         failed(tenants.call(key, "POST", EXPORTS, {"filters": filters}), 403, "AB03")
     for refused in ({"kind": "feedback"}, {"requested_data": ["id", "feedback"]}):
         failed(tenants.call(key, "POST", EXPORTS, refused), 403, "AB03")
+
+
+def test_without_logs_read_no_filter_of_feedback_tells_what_requests_alone_say(tenants: Isolated) -> None:
+    alone, both = (tenants.make_key("judged", *more, "feedback.read") for more in ((), ("logs.read", "logs.write")))
+    writer = tenants.make_key("judged", "feedback.write")
+    tenants.must(writer, "POST", "/v1/feedback", {"trace_id": "t", "value": 3})
+    log = {"request": {"url": "u"}, "response": {"status": 418}, "metadata": {"trace_id": "t", "plan": "pro"}}
+    (request_id,) = tenants.must(both, "POST", "/v1/logs", log)["ids"]
+
+    def found(key: str, path: str, filters: Json) -> requests.Response:
+        until_tomorrow = {"time_of_generation_min": f"{LONG_AGO:%F}", "time_of_generation_max": f"{TOMORROW:%F}"}
+        of_facets = {"fields": "value", **until_tomorrow}
+        return tenants.call(key, "GET", path, params=filters | (of_facets if path.endswith("facets") else {}))
+
+    by_metadata = {"metadata": json.dumps({"plan": "pro"})}
+    until(lambda: found(both, "/v1/feedback", by_metadata).json()["data"], "the request is joined")
+    for path, told in (("/v1/feedback", "data"), ("/v1/feedback/facets", "total")):
+        for filters in (
+            *({"status_code": "418"}, {"cost_min": "0"}, {"total_units_max": "9"}, {"response_time_min": "0"}),
+            *({"prompt_token_min": "0"}, {"completion_token_max": "9"}, {"span_id": "s"}, {"request_id": request_id}),
+        ):
+            assert "lacks the scope logs.read" in failed(found(alone, path, filters), 403, "AB03")["message"], filters
+            assert found(both, path, filters).status_code == 200, filters
+        assert found(both, path, by_metadata).json()[told]
+        assert not found(alone, path, by_metadata).json()[told]
+        assert found(alone, path, {}).json()[told]
 
 
 def test_an_export_ordered_without_feedback_read_has_none_and_stays_so(tenants: Isolated) -> None:
