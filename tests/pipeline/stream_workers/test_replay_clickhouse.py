@@ -116,58 +116,6 @@ class StoredWorld(World):
         )
 
 
-@pytest.mark.parametrize("example", range(EXAMPLES))
-async def test_whatever_crashes_clickhouse_ends_as_a_plain_model_does(url: str, example: int) -> None:
-    seed = SEED + example
-    print(f"SEED={seed}")
-    chance, workspace = random.Random(seed), uuid.uuid4().hex
-    events = history(chance, workspace, TRACES, EVENTS)
-    # The partition's number tells the examples apart where rows carry no workspace.
-    logs = {
-        topic: [record_of(example, each) for each in records(topic, events[topic], chance)] for topic in topics.INPUTS
-    }
-    world = StoredWorld(chance, logs, most_records=MOST_RECORDS)
-    world.base = example
-    world.client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
-    try:
-        await run(world)
-        outcome = await world.stored(workspace)
-        check(model := Model(logs), outcome)
-        removed_rows = [row for row in await world.copied(workspace) if row["feedback_id"] in model.expired]
-        anew = model.feedback.keys() | model.deleted.keys()
-        given = [row for row in outcome.feedback if row["join_state"] != "expired"]
-        given += [row for row in removed_rows if row["feedback_id"] not in anew]
-        values = {row["feedback_id"]: (row["value"], float(row["weight"])) for row in given}
-        assert all(
-            values[each] == (row["value"], row["weight"]) for each, row in model.expired.items() if each not in anew
-        )
-        await compute(world.client, [hour for hour in await stale_hours(world.client) if hour.workspace == workspace])
-    finally:
-        await world.client.close()
-    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
-        assert stored_rollups(client, workspace) == expected(given), f"rollups, seed {seed}"
-        ends = {(topic, n): len(logs[topic]) * (n == example) for topic in topics.INPUTS for n in range(EXAMPLES)}
-        _remove(client, Positions(dict.fromkeys(ends, 0), ends, 0), Progress())
-        assert stored_rollups(client, workspace) == expected(given), f"rollups once traces are removed, seed {seed}"
-    check(model, removed(model, await stored_in(world, url, workspace)))
-
-
-async def stored_in(world: StoredWorld, url: str, workspace: str) -> Outcome:
-    world.client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
-    try:
-        return await world.stored(workspace)
-    finally:
-        await world.client.close()
-
-
-def removed(model: Model, outcome: Outcome) -> Outcome:
-    """The outcome, where exactly what the model says went with its traces is gone for good."""
-    assert model.journal - outcome.journal == model.covered
-    gone = model.requests.keys() - outcome.requests
-    assert gone == model.requests.keys() - model.kept_requests
-    return replace(outcome, gone={*model.covered, *(("row", each) for each in gone)})
-
-
 class Resent:
     """Requests of four traces in a partition of their own, and the removal of these traces."""
 
@@ -237,6 +185,58 @@ def test_a_request_that_is_sent_again_keeps_one_row_and_its_later_entries_alone(
         sent.expire(4, requests_before=8)
         sent.remove()
         assert (sent.entries(), sent.rows()) == (set(), set())
+
+
+@pytest.mark.parametrize("example", range(EXAMPLES))
+async def test_whatever_crashes_clickhouse_ends_as_a_plain_model_does(url: str, example: int) -> None:
+    seed = SEED + example
+    print(f"SEED={seed}")
+    chance, workspace = random.Random(seed), uuid.uuid4().hex
+    events = history(chance, workspace, TRACES, EVENTS)
+    # The partition's number tells the examples apart where rows carry no workspace.
+    logs = {
+        topic: [record_of(example, each) for each in records(topic, events[topic], chance)] for topic in topics.INPUTS
+    }
+    world = StoredWorld(chance, logs, most_records=MOST_RECORDS)
+    world.base = example
+    world.client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+    try:
+        await run(world)
+        outcome = await world.stored(workspace)
+        check(model := Model(logs), outcome)
+        removed_rows = [row for row in await world.copied(workspace) if row["feedback_id"] in model.expired]
+        anew = model.feedback.keys() | model.deleted.keys()
+        given = [row for row in outcome.feedback if row["join_state"] != "expired"]
+        given += [row for row in removed_rows if row["feedback_id"] not in anew]
+        values = {row["feedback_id"]: (row["value"], float(row["weight"])) for row in given}
+        assert all(
+            values[each] == (row["value"], row["weight"]) for each, row in model.expired.items() if each not in anew
+        )
+        await compute(world.client, [hour for hour in await stale_hours(world.client) if hour.workspace == workspace])
+    finally:
+        await world.client.close()
+    with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
+        assert stored_rollups(client, workspace) == expected(given), f"rollups, seed {seed}"
+        ends = {(topic, n): len(logs[topic]) * (n == example) for topic in topics.INPUTS for n in range(EXAMPLES)}
+        _remove(client, Positions(dict.fromkeys(ends, 0), ends, 0), Progress())
+        assert stored_rollups(client, workspace) == expected(given), f"rollups once traces are removed, seed {seed}"
+    check(model, removed(model, await stored_in(world, url, workspace)))
+
+
+async def stored_in(world: StoredWorld, url: str, workspace: str) -> Outcome:
+    world.client = await clickhouse_connect.get_async_client(dsn=url, autogenerate_session_id=False)
+    try:
+        return await world.stored(workspace)
+    finally:
+        await world.client.close()
+
+
+def removed(model: Model, outcome: Outcome) -> Outcome:
+    """The outcome, where exactly what the model says went with its traces is gone for good."""
+    assert model.journal - outcome.journal == model.covered
+    gone = model.requests.keys() - outcome.requests
+    assert gone == model.requests.keys() - model.kept_requests
+    return replace(outcome, gone={*model.covered, *(("row", each) for each in gone)})
 
 
 def record_of(partition: int, record: Any) -> Any:

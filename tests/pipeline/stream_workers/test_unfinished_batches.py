@@ -125,6 +125,30 @@ def read_by_workers(url: str, events: list[OutgoingRecord], base: int) -> None:
         asyncio.run(work(url, {topics.FEEDBACK_EVENTS: log}, base, None))
 
 
+def test_a_removal_that_was_stored_in_part_is_carried_out_and_nothing_comes_back(url: str, client: Client) -> None:
+    chance, base = random.Random(1), next_base(client)
+    store_setting(client, "expired_before", 2**31)  # as `feedback expire` does first
+    event = created(chance, "removed", 0, "expiring")
+    trace_hash = ids.trace_hash_of(UUID(event["feedback_id"]))
+    expiry = {
+        "event": "expire", "feedback_id": str(ids.new_id(trace_hash, 0)), "expired_at": event["created_at"],
+        "feedback_before": base + 1, "requests_before": base,
+    }  # fmt: skip
+    partition = ids.partition_of(trace_hash, PARTITIONS)
+    log = [replace(r, partition=partition) for r in records(topics.FEEDBACK_EVENTS, [event, expiry], chance)]
+    asyncio.run(work(url, {topics.FEEDBACK_EVENTS: log[:1]}, base, None))
+    shown = "SELECT count() FROM feedback.feedback WHERE workspace = 'expiring'"
+    assert int(str(client.command(shown))) == 1
+    with contextlib.suppress(Killed):
+        asyncio.run(work(url, {topics.FEEDBACK_EVENTS: log[1:]}, base, 1))
+    found = find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS)
+    assert (trace_hash, "expiring") in found
+    read_by_workers(url, [invalidation(each.workspace, each.trace_hash) for each in found], next_base(client))
+    assert int(str(client.command(shown))) == 0
+    assert differences(url) == []
+    assert find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS) == []
+
+
 def test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_make_them_whole(
     url: str, client: Client
 ) -> None:
@@ -149,27 +173,3 @@ def test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_
         assert differences(url) == [], f"seed {seed}"
         assert find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS) == [], f"seed {seed}"
     assert found_any, f"seed {seed}"
-
-
-def test_a_removal_that_was_stored_in_part_is_carried_out_and_nothing_comes_back(url: str, client: Client) -> None:
-    chance, base = random.Random(1), next_base(client)
-    store_setting(client, "expired_before", 2**31)  # as `feedback expire` does first
-    event = created(chance, "removed", 0, "expiring")
-    trace_hash = ids.trace_hash_of(UUID(event["feedback_id"]))
-    expiry = {
-        "event": "expire", "feedback_id": str(ids.new_id(trace_hash, 0)), "expired_at": event["created_at"],
-        "feedback_before": base + 1, "requests_before": base,
-    }  # fmt: skip
-    partition = ids.partition_of(trace_hash, PARTITIONS)
-    log = [replace(r, partition=partition) for r in records(topics.FEEDBACK_EVENTS, [event, expiry], chance)]
-    asyncio.run(work(url, {topics.FEEDBACK_EVENTS: log[:1]}, base, None))
-    shown = "SELECT count() FROM feedback.feedback WHERE workspace = 'expiring'"
-    assert int(str(client.command(shown))) == 1
-    with contextlib.suppress(Killed):
-        asyncio.run(work(url, {topics.FEEDBACK_EVENTS: log[1:]}, base, 1))
-    found = find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS)
-    assert (trace_hash, "expiring") in found
-    read_by_workers(url, [invalidation(each.workspace, each.trace_hash) for each in found], next_base(client))
-    assert int(str(client.command(shown))) == 0
-    assert differences(url) == []
-    assert find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS) == []
