@@ -1,7 +1,7 @@
 """Records that Kafka drops before a worker has read them: told at once, and counted until somebody acknowledges it. And
-what is done with workers stopped: reading records again, and undoing migrations.
+what is done with workers stopped: reading records again, and undoing migrations. First, topics that appear late.
 
-On Apache Kafka alone, which can be told to drop records as it does when their time is over.
+On an Apache Kafka of their own, which is told to drop records as it does when their time is over.
 """
 
 import asyncio
@@ -16,27 +16,35 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy import cli
 from operations.migrate import Migration, Step, migrations, planned, removed
+from operations.topics import create_topics
 from runtime.kafka_offsets import end_offsets, start_offsets
 from schemas import ids
 from schemas.murmur2 import murmur2
 from schemas.topics import FEEDBACK_EVENTS, INPUTS
-from tests.pipeline.engines import PARTITIONS, kafka, until
+from tests.pipeline.engines import PARTITIONS, Engines, kafka, until
 from tests.pipeline.running import Pipeline, scraped
+from tests.pipeline.stream_workers.test_started_early import assigned, programs, read_all
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def lossy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with kafka(tmp_path_factory.mktemp("kafka")) as engines:
-        engines.prepare()
-        with Pipeline(engines, tmp_path_factory.mktemp("pipeline")) as pipeline:
-            yield pipeline
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """Without topics."""
+    with kafka(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lossy(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    engines.prepare()
+    with Pipeline(engines, tmp_path_factory.mktemp("pipeline")) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(autouse=True)
-def environment(lossy: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in lossy.engines.environment.items():
+def environment(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in engines.environment.items():
         monkeypatch.setenv(name, value)
 
 
@@ -77,6 +85,14 @@ def trace_in(partition: int) -> str:
 
 def logged(pipeline: Pipeline) -> str:
     return pipeline.workers[0].log.read_text()
+
+
+def test_programs_read_topics_that_appear_after_they_have_joined(engines: Engines, tmp_path: Path) -> None:
+    # The embedded broker makes a topic when somebody asks for it.
+    with programs(engines, tmp_path) as logs:
+        until(lambda: all(assigned(log) == 0 for log in logs.values()), "all have joined, with nothing to read")
+        asyncio.run(create_topics(engines.kafka, PARTITIONS))
+        until(lambda: read_all(logs), "all partitions are read", 60)
 
 
 def test_what_no_worker_has_ever_read_is_lost_when_it_is_gone(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.embedded import broker as embedded_broker
@@ -17,18 +16,9 @@ from operations.migrate import migrate
 from operations.topics import create_topics
 from runtime.kafka_offsets import committed_offsets
 from schemas.topics import FEEDBACK_EVENTS, ROLLUP_INVALIDATIONS
-from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, kafka, until
+from tests.pipeline.engines import PARTITIONS, Engines, Process, clickhouse_front, until
 
 TOPICS_OF = {"stream_workers": 2, "stream_workers.rollup.app": 1}
-
-
-@pytest.mark.kafka
-def test_programs_read_topics_that_appear_after_they_have_joined(tmp_path: Path) -> None:
-    # The embedded broker makes a topic when somebody asks for it.
-    with kafka(tmp_path) as engines, programs(engines, tmp_path) as logs:
-        until(lambda: all(assigned(log) == 0 for log in logs.values()), "all have joined, with nothing to read")
-        asyncio.run(create_topics(engines.kafka, PARTITIONS))
-        until(lambda: read_all(logs), "all partitions are read", 60)
 
 
 def test_programs_wait_for_a_clickhouse_that_is_not_there_yet(tmp_path: Path) -> None:
@@ -65,6 +55,10 @@ def programs(engines: Engines, folder: Path) -> Iterator[dict[str, Path]]:
     try:
         yield logs
         assert all(program.running for program in started)
+        for program in started:
+            program.terminate()  # so that they leave their groups
+        for program in started:
+            program.wait()
     finally:
         for program in started:
             program.kill()
