@@ -12,6 +12,7 @@ from dashboard import (
     feedback_page,
     keys_page,
     logs_page,
+    no_such_page,
     pipeline_page,
     requests_page,
     sign_in_page,
@@ -44,6 +45,7 @@ def dashboard_routes(api: ApiClient, address: str, own_hosts: frozenset[str] | N
         Route("/", _to_logs, methods=["GET"]),
         *(route for feature in features for route in feature.routes(pages)),
         Mount(f"/static/{STATIC_VERSION}", _KeptFiles(directory=STATIC), name="static"),
+        *no_such_page.routes(pages),
     ]
 
 

@@ -148,3 +148,15 @@ async def test_what_no_address_can_hold_is_refused_in_words(site: httpx.AsyncCli
 def test_a_wrong_option_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dashboard", *arguments]) == 2
     assert told in capsys.readouterr().err
+
+
+async def test_a_person_at_a_wrong_address_gets_a_page_and_a_program_a_plain_refusal(site: httpx.AsyncClient) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for address in ("/traces/a", "/logs/", "/%3Cscript%3E"):
+        page = await site.get(address, headers=browser)
+        assert (page.status_code, 'href="/logs"' in page.text, "<script>" in page.text) == (404, True, False), address
+        plain = await site.get(address)
+        assert (plain.status_code, "<" in plain.text) == (404, False), address
+    for address in ("/v1/nothing", "/static/nothing"):
+        assert "<" not in (await site.get(address, headers=browser)).text, address
+    assert (await site.post("/traces/a", headers=browser)).status_code == 404
