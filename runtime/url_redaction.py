@@ -2,8 +2,9 @@
 
 Names of parameters are kept, in the query and in the path; values are kept only under names that are known to be
 harmless. A text that is not a URL by these rules is redacted completely. A segment of the path is like a token, as
-webhooks and bots have it, if it has twenty letters and digits in a row, of both at least one: names of models, versions
-and UUIDs have marks between shorter words.
+webhooks and bots have it, if it has twenty characters of base64 in a row, of them twenty letters and digits without a
+mark between, of both at least one, or a word that changes between small letters, capitals and digits as names do not.
+Names of models and versions have marks between shorter words; a UUID is none.
 """
 
 import re
@@ -27,7 +28,12 @@ _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[\w.-]*)(?::[0-9]{0,5})?", re.I)
 _NAME = re.compile(r"[\w.$:\[\]~-]{1,64}")
 _PLAIN_VALUE = re.compile(r"[\w.:/ +,~-]{0,100}")
 _WITHIN_SEGMENT = re.compile("[;=?#&%]|//")
-_LONG_RUN = re.compile("[0-9A-Za-z]{20,}")
+_UUID = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])", re.I)
+_TOKEN = re.compile("[0-9A-Za-z_+-]{20,}")
+_WORD = re.compile("[0-9A-Za-z]{8,}")
+_LONG, _CHANGES = 20, 4
+_CHANGE = re.compile("(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+"""Where small letters, capitals and digits change; a capital at the start of a word and the word are one."""
 
 
 def url_without_secrets(url: str | None, harmless: HarmlessNames) -> str | None:
@@ -64,9 +70,19 @@ def _segment(segment: str, before: str | None, harmless: HarmlessNames) -> str:
     first, semicolon, parameters = segment.partition(";")
     if "=" in first:
         first = _parameter(first, harmless)
-    elif any(not run.isalpha() and not run.isdigit() for run in _LONG_RUN.findall(unquote(first))):
+    elif _is_like_a_token(unquote(first)):
         first = REDACTED
     return first + semicolon + _parameters(parameters, ";", harmless)
+
+
+def _is_like_a_token(text: str) -> bool:
+    for run in _TOKEN.findall(_UUID.sub("", text)):
+        for word in _WORD.findall(run):
+            if len(word) >= _LONG and not word.isalpha() and not word.isdigit():
+                return True
+            if len(_CHANGE.findall(word)) >= _CHANGES:
+                return True
+    return False
 
 
 def _parameters(text: str, between: str, harmless: HarmlessNames) -> str:

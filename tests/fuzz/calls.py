@@ -101,6 +101,7 @@ LOGGED_HEADERS = [
 URLS = [
     *('"https://h.example/v1?model=m&key=s"', '"https://u:p@h:8/a;x=s;y/b=c?api-version=a%2Fb&d&page=a;b#f"'),
     '"https://h/bot1:T1b2T1b2%541b2T1b2T1b2/T1b2T1b2T1b2T1b2T1b2;y/12345678901234567890/aaaaaaaaaabbbbbbbbbb"',
+    '"https://h/a-aB1cD2eF_x+aaaaaaaa/aB1cD2eF_x/0197cafe-0000-8000-8000-9b11edf9ab0c/Qwen3-235B-A22B-Instruct-FP8"',
     *('"//u@h?e=&=f&g"', '"/a//u@h/b:c/%3Bd=e"', '"http:/u:p@h"', '"https://h:x/a"', '"a/b?model=%2525"', '"/a@b"'),
 ]
 USAGES = [

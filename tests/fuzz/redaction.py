@@ -6,6 +6,7 @@ Of the names that are known to be harmless only those stand here that the calls 
 import json
 import re
 import string
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -123,8 +124,19 @@ def _segment(segments: list[str], place: int) -> str:
 
 
 def _is_like_a_token(text: str) -> bool:
-    words = "".join(each if each in string.ascii_letters + string.digits else " " for each in text).split()
-    return any(len(word) >= 20 and not word.isalpha() and not word.isdigit() for word in words)
+    letters = string.ascii_letters + string.digits
+    text = re.sub(r"(?i)(^|[^0-9a-z])[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}($|[^0-9a-z])", r"\1\3", text)
+    runs = "".join(each if each in letters + "_+-" else " " for each in text).split()
+    words = [word for run in runs if len(run) >= 20 for word in re.split("[_+-]", run)]
+    return any(
+        (len(word) >= 20 and not word.isalpha() and not word.isdigit()) or (len(word) >= 8 and _changes(word) >= 4)
+        for word in words
+    )
+
+
+def _changes(word: str) -> int:
+    kinds = ["1" if each.isdigit() else "A" if each.isupper() else "a" for each in word]
+    return sum(two != each and (two, each) != ("A", "a") for two, each in pairwise(kinds))
 
 
 def _parameter(text: str) -> str:

@@ -1,6 +1,8 @@
 """Nothing of a header or a URL gets into an event but names, and values that are known to be harmless."""
 
 import json
+import random
+import string
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -225,6 +227,9 @@ def test_more_headers_than_any_request_has_are_redacted_whole() -> None:
         ("https://host/bot12:AAHd§qTcvCH1vGWJxfS9eofS/send", "https://host/*/send"),
         ("https://host/services/T0/B0/Xy7a§Zk29mQp31LtRvUw8Kd", "https://host/services/T0/B0/*"),
         ("https://host/a%41a4§a4a4a4%61a4a4a4a4/aa4§a4a4a4aa4a4a4a4;v=§", "https://host/*/*;v=*"),
+        ("https://host/bot12:AAHd§-TcvCH1vGWJxfS_eofSAs0K5PALDs-w/send", "https://host/*/send"),
+        ("https://host/api/webhooks/1234/Xy7aQ-k29mQp31§_RtvUw", "https://host/api/webhooks/1234/*"),
+        ("https://host/h/XyZaQkMmQp§LRtvUw", "https://host/h/*"),
         # What cannot be a URL, or not surely.
         *((each, "*") for each in ("https://me:§/a", "https://§%40host/", "me:§@host/a", "me@host", "https:me:§@host")),
         *((each, "*") for each in ("ht\ntps://me:§@host", " https://§@host", "https:\\\\me:§@host", "https://me:§\uff20host")),
@@ -233,8 +238,10 @@ def test_more_headers_than_any_request_has_are_redacted_whole() -> None:
         *((each, each) for each in ("", "/", "/relative/path:raw?page=2", "u", "HTTPS://host/a//b/@c")),
         ("https://h/models/claude-3@20240620:rawPredict", "https://h/models/claude-3@20240620:rawPredict"),
         *((each, each) for each in ("/v1beta/streamGenerateContents", "/Llama-3.1-405B-Instruct")),
+        *((each, each) for each in ("/Qwen3-235B-A22B-Instruct-2507-FP8", "/v1beta/m:asyncBatchEmbedContent")),
         ("/runs/12345678901234567890", "/runs/12345678901234567890"),
-        ("/runs/0197cafe-0000-8000-8000-9b11edf90000", "/runs/0197cafe-0000-8000-8000-9b11edf90000"),
+        ("/runs/0197cafe-0000-8000-8000-9b11edf9ab0c", "/runs/0197cafe-0000-8000-8000-9b11edf9ab0c"),
+        ("/run_0197CAFE-00ab-8cd0-8000-9b11edf90000", "/run_0197CAFE-00ab-8cd0-8000-9b11edf90000"),
         ("https://provider.example/\u00e9/org%2Fmodel", "https://provider.example/\u00e9/org%2Fmodel"),
     ],
 )  # fmt: skip
@@ -257,6 +264,18 @@ def test_a_value_without_a_known_name_is_in_no_url(before: str, mark: str, after
         f"https://user:{SECRET}@host/{before}",
     ):
         assert SECRET not in str(url_without_secrets(url, KNOWN))
+
+
+BASE64 = string.ascii_letters + string.digits + "_-"
+TOKENS = {"bot123:AA": 33, "": 43, "wh_": 64}
+
+
+@pytest.mark.parametrize("before", TOKENS)
+def test_random_tokens_of_base64_are_in_no_url(before: str) -> None:
+    drawn = random.Random(7)
+    tokens = ("".join(drawn.choices(BASE64, k=TOKENS[before])) for _ in range(2_000))
+    kept = sum(token in str(url_without_secrets(f"https://host/a/{before}{token}/b", KNOWN)) for token in tokens)
+    assert kept < 20
 
 
 def test_a_url_that_is_too_long_to_be_one_is_redacted_whole() -> None:
