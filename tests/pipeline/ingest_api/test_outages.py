@@ -66,7 +66,7 @@ def test_a_broker_that_hangs_gives_a_503_in_time_that_asks_not_to_repeat(shared:
         assert reply.headers["retry-after"]
         assert reply.headers["x-portkey-request-id"], "the outcome is unknown: an SDK must not repeat at once"
         assert seconds < 4
-        until_told(edge, "did not acknowledge")
+        until_noticed(edge)
         ((reply, seconds),) = edge.together(ONE)
         failed(reply, 503, "AB04")
         assert "x-portkey-request-id" not in reply.headers, "nothing was sent: it may be repeated"
@@ -112,7 +112,7 @@ def test_what_is_in_flight_is_bounded(shared: tuple[Broker, Edge]) -> None:
     big = {"request": {"body": "x" * 400_000}, "response": {}}
     with broker.frozen():
         replies = edge.together(*[big] * 6, path="/v1/logs")
-        until_told(edge, "did not acknowledge")
+        until_noticed(edge)
     turned_away = [seconds for reply, seconds in replies if "already wait" in failed(reply, 503, "AB04")["message"]]
     assert len(turned_away) == 4
     assert max(turned_away) < 1.5
@@ -147,6 +147,11 @@ def test_an_edge_that_wants_an_idempotent_producer_says_what_to_set_where_there_
         until_told(edge, "FEEDBACK_KAFKA_IDEMPOTENCE=false")
     finally:
         edge.kill()
+
+
+def until_noticed(edge: Edge) -> None:
+    """Wait until the edge knows that Kafka hangs: by what is in flight, or by its next look for a broker."""
+    until(lambda: "Kafka" in edge.get("/readyz").text, "/readyz says that Kafka hangs")
 
 
 def until_told(edge: Edge, words: str) -> None:
