@@ -6,22 +6,31 @@ async (root) => {
 
   const isForEars = (owner) => owner.closest(".sr, .skip, script, option") || getComputedStyle(owner).clipPath !== "none";
   const said = (text) => text.data.trim().slice(0, 60);
+  const sidesOf = ({ left, right, top, bottom }) => ({ left, right, top, bottom });
 
-  // Where a text may be seen; null where it scrolls or ends with an ellipsis, which no number may.
+  // Where what is inside an element may be seen; null inside an ellipsis, which no number may end with. What scrolls
+  // hides nothing. Each is found once: many texts are inside the same elements.
+  const clips = { text: new Map(), number: new Map() };
+  const WINDOW = { left: 0, right: innerWidth, top: -Infinity, bottom: Infinity };
+  const SCROLLED = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
+  const clipInside = (element, kind) => {
+    if (!element || element === frame) return WINDOW;
+    if (!clips[kind].has(element)) clips[kind].set(element, clipOfOne(element, kind));
+    return clips[kind].get(element);
+  };
+  const clipOfOne = (element, kind) => {
+    const { overflowX, textOverflow } = getComputedStyle(element);
+    if (overflowX === "auto" || overflowX === "scroll") return SCROLLED;
+    if (textOverflow === "ellipsis" && kind === "text") return null;
+    const outer = clipInside(element.parentElement, kind);
+    if (overflowX === "visible" || !outer) return outer;
+    const box = element.getBoundingClientRect();
+    return { left: Math.max(box.left, outer.left), right: Math.min(box.right, outer.right),
+      top: Math.max(box.top, outer.top), bottom: Math.min(box.bottom, outer.bottom) };
+  };
   const clipOf = (owner) => {
-    const clip = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
-    let isClipped = false;
-    for (let each = owner; each && each !== frame; each = each.parentElement) {
-      const { overflowX, textOverflow } = getComputedStyle(each);
-      if (overflowX === "auto" || overflowX === "scroll") return isClipped ? clip : null;
-      if (textOverflow === "ellipsis" && !owner.closest(".number")) return null;
-      if (overflowX === "visible") continue;
-      isClipped = true;
-      const box = each.getBoundingClientRect();
-      for (const side of ["left", "top"]) clip[side] = Math.max(clip[side], box[side]);
-      for (const side of ["right", "bottom"]) clip[side] = Math.min(clip[side], box[side]);
-    }
-    return { ...clip, left: Math.max(clip.left, 0), right: Math.min(clip.right, innerWidth) };
+    const clip = clipInside(owner, owner.closest(".number") ? "number" : "text");
+    return clip === SCROLLED ? null : clip;
   };
   const isCut = (box, clip) =>
     box.left < clip.left - 1.5 || box.right > clip.right + 1.5 || box.top < clip.top - 4 || box.bottom > clip.bottom + 4;
@@ -32,8 +41,9 @@ async (root) => {
     if (!text.data.trim() || !owner.checkVisibility({ visibilityProperty: true }) || isForEars(owner)) continue;
     const clip = clipOf(owner), range = document.createRange();
     range.selectNodeContents(text);
-    for (const box of clip ? range.getClientRects() : []) {
-      if (box.width < 1) continue;
+    for (const each of clip ? range.getClientRects() : []) {
+      const box = sidesOf(each);
+      if (box.right - box.left < 1) continue;
       if (isCut(box, clip)) found.push(`cut: ${said(text)}`);
       lines.push({ box, text });
     }
