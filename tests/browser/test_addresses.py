@@ -63,7 +63,7 @@ def test_a_choice_in_one_part_of_analytics_is_kept_by_every_other(filled: Worksp
 
 
 def test_a_filter_leads_to_the_first_page_and_closes_what_is_open(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).quiet_page("/logs")
+    page = visitor(filled).page_with("facets", path="/logs")
     page.locator("#rows tbody tr").first.click()
     expect(page.locator("#drawer")).to_be_visible()
     link = page.locator("#facets").get_by_role("link", name=re.compile("claude"))
@@ -74,7 +74,7 @@ def test_what_is_open_stays_beside_the_page_of_the_list_that_it_was_opened_on(
     filled: Workspace, visitor: Visit
 ) -> None:
     first = filled.call("GET", "/v1/logs", page_size="1").json()["next_cursor"]
-    page = visitor(filled).quiet_page(f"/logs?cursor={first}")
+    page = visitor(filled).page_without_parts(f"/logs?cursor={first}")
     expect(page.locator("#rows tbody tr")).to_have_count(2)
     page.locator("#rows tbody tr").first.click()
     expect(page).to_have_url(re.compile("open="))
@@ -86,7 +86,7 @@ def test_what_is_open_stays_beside_the_page_of_the_list_that_it_was_opened_on(
 
 def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, visitor: Visit) -> None:
     times = "time_of_generation_min=2020-01-01T00:00:00Z&time_of_generation_max=2020-01-02T00:00:00Z"
-    page = visitor(filled).quiet_page(f"/logs?{times}")
+    page = visitor(filled).page_without_parts(f"/logs?{times}")
     expect(page.locator("#rows .empty")).to_be_visible()
     page.get_by_label("Time range").select_option("24h")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
@@ -95,7 +95,7 @@ def test_a_range_takes_the_place_of_a_time_that_was_chosen(filled: Workspace, vi
 
 
 def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled, timezone_id="Asia/Tokyo").page("/logs")
+    page = visitor(filled, timezone_id="Asia/Tokyo").page_without_parts("/logs")
     page.get_by_label("Time range").select_option("other")
     since, until = (page.get_by_label(each, exact=True) for each in ("From", "Until"))
     expect(since).to_be_focused()
@@ -120,7 +120,7 @@ def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled:
 
 def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: Visit) -> None:
     somebody = visitor(filled)
-    page = somebody.quiet_page("/logs")
+    page = somebody.page_with("facets", "figures", "charts", path="/logs")
     rows, facets = page.locator("#rows tbody tr"), page.locator("#facets")
     facets.get_by_text("Metadata", exact=True).press("Enter")
     facets.get_by_role("link", name=re.compile("^plan")).press("Enter")
@@ -134,7 +134,7 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
     expect(facets.get_by_role("link", name=re.compile("pro *2"))).to_be_visible()
     page.reload()
     expect(rows).to_have_count(1)
-    copied = somebody.page(page.url)
+    copied = somebody.page_without_parts(page.url)
     expect(copied.locator("#rows tbody tr")).to_have_count(1)
     copied.get_by_title("Remove this filter").click()
     expect(copied.locator("#rows tbody tr")).to_have_count(3)
@@ -160,7 +160,7 @@ def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, vis
     # key says which workspace.
     told -= {"time_of_generation_min", "time_of_generation_max", "metadata", "workspace_slug", "page_size", "cursor"}
     told -= {"order_by", "order_by_type"}
-    page = visitor(filled).page("/logs")
+    page = visitor(filled).page_without_parts("/logs")
     names = page.locator("#filters").evaluate("form => [...form.elements].map((each) => each.name)")
     assert told <= set(names)
     model = page.locator("#filters").get_by_label("Model", exact=True)
@@ -181,7 +181,7 @@ def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, vis
 
 
 def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).quiet_page("/logs?ai_model=claude&columns=trace&columns=model")
+    page = visitor(filled).page_without_parts("/logs?ai_model=claude&columns=trace&columns=model")
     views, rows = page.get_by_text("Views", exact=True), page.locator("#rows tbody tr")
     views.press("Enter")
     page.get_by_label("Name of this view").fill("Claude <b>alone</b>")
@@ -203,7 +203,7 @@ def test_a_view_that_was_saved_brings_filters_and_columns_back(filled: Workspace
 
 
 def test_each_page_has_views_of_its_own(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page("/feedback?user=user-1&order=worst")
+    page = visitor(filled).page_without_parts()
     for path, chosen in (("/feedback", {"user": ["user-1"], "order": ["worst"]}), ("/requests", {"sort": ["cost"]})):
         page.goto(f"{path}?{urlencode(chosen, doseq=True)}")
         page.get_by_text("Views", exact=True).press("Enter")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard_system import Workspace
-from tests.browser.visitor import Visitor, whole
+from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 
@@ -22,14 +22,13 @@ def chosen_days(page: Page) -> float:
 
 
 def test_a_time_on_a_chart_is_chosen_by_keys_and_by_a_click(furnished: Workspace, visitor: Visit) -> None:
-    page = visitor(furnished).page()
-    whole(page, "/logs?range=30d")
+    page = visitor(furnished).page_with("overview", path="/logs?range=30d")
     page.locator("time-chart").focus()
     for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowLeft"):
         page.keyboard.press(key)
     expect(page.locator("#news")).to_contain_text(re.compile(r"Requests \d+, Feedback \d+"))
     page.keyboard.press("Enter")
     assert chosen_days(page) == 2
-    whole(page, "/logs?range=30d")
+    page.goto("/logs?range=30d")
     page.locator("time-chart .u-over").click()
     assert chosen_days(page) == 1

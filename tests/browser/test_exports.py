@@ -31,7 +31,7 @@ def test_a_file_holds_what_the_page_shows_and_nothing_else(
 ) -> None:
     workspace.log(*(request_log(f"trace-{n}", plan=("pro", "free")[n % 2]) for n in range(5)))
     workspace.rate_all(*({"trace_id": f"trace-{n}", "value": n} for n in range(3)))
-    page = visitor(workspace).quiet_page("/logs?range=1h&meta.plan=pro&has_feedback=true")
+    page = visitor(workspace).page_without_parts("/logs?range=1h&meta.plan=pro&has_feedback=true")
     expect(page.locator("#rows tbody tr")).to_have_count(2)
     rows = [json.loads(line) for line in exported(page, "jsonl", tmp_path).read_bytes().splitlines()]
     assert sorted((row["trace_id"], row["feedback_count"]) for row in rows) == [("trace-0", 1), ("trace-2", 1)]
@@ -50,7 +50,7 @@ def test_a_file_holds_what_the_page_shows_and_nothing_else(
 def test_a_filter_that_no_export_takes_is_named_before_anything_is_made(workspace: Workspace, visitor: Visit) -> None:
     somebody = visitor(workspace)
     somebody.expect("status of 400")
-    page = somebody.page("/logs?colour=red")
+    page = somebody.page_without_parts("/logs?colour=red")
     page.get_by_text("Export", exact=True).click()
     page.get_by_role("button", name="Make a file").click()
     expect(page.get_by_role("alert")).to_contain_text("colour")
@@ -59,6 +59,6 @@ def test_a_filter_that_no_export_takes_is_named_before_anything_is_made(workspac
 
 def test_a_key_that_may_not_export_is_told_which_scope_it_lacks(workspace: Workspace, visitor: Visit) -> None:
     reader = workspace.system.key_in(workspace.name, "feedback.read")
-    page = visitor(reader).page("/feedback")
+    page = visitor(reader).page_without_parts("/feedback")
     page.get_by_text("Export", exact=True).click()
     expect(page.get_by_text("lacks the scope logs.read")).to_be_visible()

@@ -45,7 +45,7 @@ def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visito
     import portkey_ai
 
     workspace.log(request_log("from-the-sdk"))
-    page = visitor(workspace).page("/logs")
+    page = visitor(workspace).page_without_parts("/logs")
     rows(page, 1)
     expect(page.locator("td.count")).to_have_text("0")
     portkey = portkey_ai.Portkey(api_key=workspace.key, base_url=f"{workspace.system.url}/v1")
@@ -98,7 +98,7 @@ def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(growing: 
 
 def test_a_filter_is_in_the_address_and_a_copied_address_shows_the_same(filled: Workspace, visitor: Visit) -> None:
     somebody = visitor(filled)
-    page = somebody.page("/logs?columns=trace&columns=model")
+    page = somebody.page_with("facets", path="/logs?columns=trace&columns=model")
     everything = traces(page)
     assert len(everything) == 6
     model = page.locator("#facets").get_by_role("link", name=re.compile("claude-sonnet"))
@@ -110,7 +110,7 @@ def test_a_filter_is_in_the_address_and_a_copied_address_shows_the_same(filled: 
     page.reload()
     assert traces(page) == chosen
     colleague = visitor(filled)
-    copied = colleague.page("/logs?columns=trace&columns=model")
+    copied = colleague.page_without_parts("/logs?columns=trace&columns=model")
     copied.goto(page.url)
     assert traces(copied) == chosen
     page.go_back()
@@ -122,7 +122,7 @@ def test_a_filter_is_in_the_address_and_a_copied_address_shows_the_same(filled: 
 
 
 def test_of_two_clicks_the_second_counts(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).quiet_page("/logs?columns=trace&columns=model")
+    page = visitor(filled).page_with("facets", path="/logs?columns=trace&columns=model")
     held: list[Route] = []
     page.route(re.compile("ai_model=gpt-4o"), lambda route: held.append(route))
     facets = page.locator("#facets")
@@ -135,7 +135,7 @@ def test_of_two_clicks_the_second_counts(filled: Workspace, visitor: Visit) -> N
 
 def test_what_people_disliked_is_one_click_away(growing: Workspace, visitor: Visit) -> None:
     growing.rate("trace-1", -4)
-    page = visitor(growing).page("/logs?columns=trace&columns=model")
+    page = visitor(growing).page_without_parts("/logs?columns=trace&columns=model")
     for name, shown in (("Disliked", ["trace-1"]), ("Liked", ["trace-0"])):
         page.get_by_role("link", name=name, exact=True).click()
         rows(page, 1)
@@ -153,7 +153,7 @@ def test_a_filter_that_is_wrong_is_named_and_the_page_stays(filled: Workspace, v
 
 
 def test_the_columns_that_somebody_chose_are_remembered(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page("/logs?ai_model=gpt-4o")
+    page = visitor(filled).page_without_parts("/logs?ai_model=gpt-4o")
     page.get_by_text("Columns").click()
     page.get_by_role("checkbox", name="Trace").check()
     page.get_by_role("checkbox", name="Prompt").uncheck()
@@ -174,7 +174,8 @@ def test_the_head_of_a_column_sorts_the_list_by_keyboard_and_a_line_sums_it_up(
         log["response"]["response_time"] = took
     workspace.log(*logs)
     workspace.rate("trace-1", 5)
-    page = visitor(workspace).page("/logs?columns=trace&columns=path&columns=latency&columns=count&has_feedback=")
+    shown_columns = "columns=trace&columns=path&columns=latency&columns=count"
+    page = visitor(workspace).page_with("summary", path=f"/logs?{shown_columns}&has_feedback=")
     expect(page.locator("#rows td.path").first).to_have_text("/v1/chat/completions")
     for told in ("Requests3", "p50200 ms", "Tokens60 20 each", "Feedback given1", "average+5.00"):
         expect(page.locator("#summary")).to_contain_text(told)
@@ -195,7 +196,7 @@ def test_the_head_of_a_column_sorts_the_list_by_keyboard_and_a_line_sums_it_up(
 
 
 def test_the_drawer_opens_by_click_and_key_and_steps_through_the_list(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled, reduced_motion="no-preference").page("/logs?columns=trace&columns=model")
+    page = visitor(filled, reduced_motion="no-preference").page_without_parts("/logs?columns=trace&columns=model")
     order = traces(page)
     name = page.locator("#drawer h1")
     page.locator("#rows tbody tr").nth(1).click()
@@ -215,7 +216,7 @@ def test_the_drawer_opens_by_click_and_key_and_steps_through_the_list(filled: Wo
 
 
 def test_the_keyboard_opens_the_drawer_and_comes_back_to_the_row(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page("/logs?columns=trace&columns=model")
+    page = visitor(filled).page_without_parts("/logs?columns=trace&columns=model")
     drawer, links = page.locator("#drawer"), page.locator("#rows a.open")
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -238,7 +239,7 @@ def test_the_keyboard_opens_the_drawer_and_comes_back_to_the_row(filled: Workspa
 
 
 def test_keys_lead_to_the_filters_and_to_help(filled: Workspace, visitor: Visit) -> None:
-    page = visitor(filled).page("/logs")
+    page = visitor(filled).page_without_parts("/logs")
     page.keyboard.press("/")
     expect(page.get_by_placeholder("Trace id")).to_be_focused()
     page.keyboard.type("trace-0?")
@@ -253,7 +254,7 @@ def test_keys_lead_to_the_filters_and_to_help(filled: Workspace, visitor: Visit)
 
 
 def test_times_stay_in_the_viewers_zone_when_the_list_renews_itself(growing: Workspace, visitor: Visit) -> None:
-    page = visitor(growing, timezone_id="Asia/Tokyo").page()
+    page = visitor(growing, timezone_id="Asia/Tokyo").page_without_parts()
     page.clock.install()
     quiet(page, "/logs")
     time = page.locator("#rows tbody tr").last.locator("local-time")

@@ -20,7 +20,7 @@ def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Work
     workspace.log(request_log("mine"))
     somebody = visitor()
     somebody.expect("status of 401")
-    page = somebody.page("/logs?trace_id=mine")
+    page = somebody.page_without_parts("/logs?trace_id=mine")
     expect(page).to_have_url(re.compile("/sign-in"))
     for wrong in ("fbk_nonsense", "ключ", workspace.key[:-1] + "x"):
         page.get_by_label("API key").fill(wrong)
@@ -48,7 +48,7 @@ def test_a_revoked_key_ends_the_session_at_the_next_click_and_poll(workspace: Wo
     workspace.log(*(request_log(f"trace-{n}") for n in range(2)))
     somebody = visitor(workspace)
     # A part that comes later would ask with the revoked key before the click.
-    clicking, looking = somebody.quiet_page("/logs"), somebody.page("/logs")
+    clicking, looking = (somebody.page_without_parts("/logs") for _ in range(2))
     expect(clicking.locator("#rows tbody tr")).to_have_count(2)
     clicking.keyboard.press("p")
     workspace.system.revoke(workspace)
@@ -64,7 +64,7 @@ def test_two_workspaces_see_only_their_own(workspace: Workspace, visitor: Visit)
         own.log(request_log("same-name", said=f"Secret of {own.name}", _user=f"user-of-{own.name}"))
         own.rate("same-name", 5, comment=f"Comment of {own.name}")
     for own, foreign in ((workspace, other), (other, workspace)):
-        page = visitor(own).page("/logs?open=same-name")
+        page = visitor(own).page_with("facets", path="/logs?open=same-name")
         expect(page.locator("#drawer .said").first).to_have_text(f"Secret of {own.name}")
         expect(page.locator("#rows tbody tr")).to_have_count(1)
         expect(page.locator("#drawer blockquote")).to_have_text(f"Comment of {own.name}")

@@ -25,7 +25,7 @@ def figure(page: Page, name: str) -> str:
 
 def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(request_log("rated", said="How do I reset it?"))
-    page = visitor(workspace).page("/logs?open=rated")
+    page = visitor(workspace).page_without_parts("/logs?open=rated")
     drawer = page.locator("#drawer")
     expect(drawer.locator(".said").first).to_have_text("How do I reset it?")
     add(page, "4", "0.5", "Nearly right")
@@ -73,7 +73,7 @@ def test_each_request_of_a_trace_shows_its_own_conversation(workspace: Workspace
         request_log("tree", said="First", span_id="a", span_name="retrieve"),
         request_log("tree", said="Second", span_id="b", parent_span_id="a", span_name="answer"),
     )
-    page = visitor(workspace).page("/logs")
+    page = visitor(workspace).page_without_parts("/logs")
     page.locator("#rows tbody tr").first.click()
     drawer = page.locator("#drawer")
     for name, said in (("answer", "Second"), ("retrieve", "First")):

@@ -1,5 +1,6 @@
 """Somebody with a browser of their own who looks at the dashboard, and all that goes wrong meanwhile."""
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +20,9 @@ _USUAL = {
 _TELL_BREACHES = """document.addEventListener("securitypolicyviolation",
   event => console.error("the policy forbids", event.violatedDirective, event.blockedURI));"""
 
-_STAY_AWAY = """document.addEventListener("htmx:before:request", event => {
-  if (event.detail.ctx.sourceElement.matches("[hx-trigger^='load']")) event.preventDefault();
+_COME_ALONE = """document.addEventListener("htmx:before:request", event => {
+  const { sourceElement } = event.detail.ctx;
+  if (sourceElement.matches("[hx-trigger$=', every 5s']") && !%s.includes(sourceElement.id)) event.preventDefault();
 });"""
 _IS_WHOLE = """() => document.readyState === "complete" && !document.querySelector("[hx-trigger^='load']")"""
 
@@ -64,11 +66,18 @@ class Visitor:
         quiet(page, path)
         return page
 
-    def page_without_parts(self) -> Page:
-        """A new page that shows what the server gives at once: parts that would come later stay away."""
+    def page_with(self, *parts: str, path: str = "") -> Page:
+        """A new page, at a path of the server. Of the parts that come later only those of these ids come: to answer
+        for one takes the server as long as for the page."""
         page = self.context.new_page()
-        page.add_init_script(_STAY_AWAY)
+        page.add_init_script(_COME_ALONE % json.dumps(parts))
+        if path:
+            page.goto(path)
         return page
+
+    def page_without_parts(self, path: str = "") -> Page:
+        """A new page that shows what the server gives at once."""
+        return self.page_with(path=path)
 
     def expect(self, pattern: str) -> None:
         """Take troubles that match for what the test wants."""
