@@ -91,23 +91,28 @@ def _within(buckets: BucketRange, condition: str, time: str, column: str, second
 
 
 def _comparison(buckets: BucketRange, period: str, condition: str, *, may_be_contested: bool) -> str:
-    """SQL for the buckets whose stored groups differ from the computed ones, each with its fingerprint."""
+    """SQL for the buckets whose stored groups differ from the computed ones, each with its fingerprint: how far
+    the sums of their digests are apart."""
     within = partial(_within, buckets, condition)
     if period == "hour":
         rollups = hour_rollups(within("hour", "hour"), may_be_contested=may_be_contested)
     else:
         rollups = day_rollups(within("start", _DAY, _DAY_S - 1))
-    computed = f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS} FROM ({rollups})"
+    computed = (
+        f"SELECT workspace, {period} AS at, {KEY}, {NUMBERS}, true AS is_computed FROM ({rollups})"
+        " WHERE feedback_count > 0"
+    )
     stored = (
-        f"SELECT workspace, start AS at, dimension::String, environment::String, key, {NUMBERS}, -1"
+        f"SELECT workspace, start, dimension::String, environment::String, key, {NUMBERS}, false"
         f" FROM feedback.rollups WHERE period = '{period}' AND {within('start', 'start')}"
     )
+    # The union comes first: it gives both sides the same types, on which the digests depend.
     return (
-        f"SELECT workspace::String, toUnixTimestamp(at), sum(cityHash64({KEY}, {NUMBERS}, number)) FROM ("
-        f"SELECT workspace, at, {KEY}, {NUMBERS}, sum(side) AS number FROM ("
-        f"SELECT workspace, at, {KEY}, {NUMBERS}, 1 AS side FROM ({computed}) WHERE feedback_count > 0"
-        f" UNION ALL {stored}) GROUP BY workspace, at, {KEY}, {NUMBERS} HAVING number != 0)"
-        " GROUP BY workspace, at"
+        "SELECT workspace::String, toUnixTimestamp(at),"
+        " sumIf(content, is_computed) - sumIf(content, NOT is_computed) AS difference FROM ("
+        f"SELECT workspace, at, is_computed, cityHash64({KEY}, {NUMBERS}) AS content"
+        f" FROM ({computed} UNION ALL {stored}))"
+        " GROUP BY workspace, at HAVING difference != 0"
     )
 
 

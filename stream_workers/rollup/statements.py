@@ -30,7 +30,10 @@ IS_VALID = f"""
 # Rows from before rollups had squares: only their older columns are filled.
 _LACKS = "max({row}.feedback_count > 0 AND {row}.last_seen = toDateTime64(0, 3, 'UTC'))"
 _GROUPS = """
-[('all', ''), ('organisation', _organisation), ('prompt', _prompt), ('user', _user), ('model', model::String)]
+ARRAY JOIN
+    ['all', 'organisation', 'prompt', 'user', 'model'] AS dimension,
+    ['', _organisation, _prompt, _user, model::String] AS key,
+    [of_feedback, of_feedback, of_feedback, of_feedback, of_models] AS sums
 """
 
 
@@ -57,13 +60,13 @@ def hour_rollups(
         sum(versions) AS version_sum
     FROM (
         SELECT
-            workspace, hour, group.1 AS dimension, _environment::String AS environment, group.2 AS key, value,
-            sum(dimension = 'model' ? of_models.1 : of_feedback.1) AS number,
-            sum(dimension = 'model' ? of_models.2 : of_feedback.2) AS joined,
-            sum(dimension = 'model' ? of_models.3 : of_feedback.3) AS weights,
-            sum(dimension = 'model' ? of_models.4 : of_feedback.4) AS weighted,
-            sum(dimension = 'model' ? of_models.5 : of_feedback.5) AS squares,
-            max(dimension = 'model' ? of_models.6 : of_feedback.6) AS last,
+            workspace, hour, dimension, _environment::String AS environment, key, value,
+            sum(sums.1) AS number,
+            sum(sums.2) AS joined,
+            sum(sums.3) AS weights,
+            sum(sums.4) AS weighted,
+            sum(sums.5) AS squares,
+            max(sums.6) AS last,
             sum(alike.versions) AS versions
         FROM (
             SELECT
@@ -77,7 +80,7 @@ def hour_rollups(
             )
             GROUP BY workspace, hour, {alike}
         ) AS alike
-        ARRAY JOIN {_GROUPS} AS group
+        {_GROUPS}
         GROUP BY workspace, hour, dimension, environment, key, value
     )
     GROUP BY workspace, hour, dimension, environment, key
