@@ -62,7 +62,8 @@ def erase(
         before = after = count(client, subject)
         for _ in range(_ROUNDS if count_in(client, "erasures_under_way", OWN_NOTES, subject) else 0):
             _delete_through_the_pipeline(client, bootstrap, group, subject, patience_s, progress)
-            _remove(client, clickhouse_url, bootstrap, subject, progress)
+            held = {table for table, rows in after.items() if rows}
+            _remove(client, clickhouse_url, bootstrap, subject, held, progress)
             _note_ids(client, subject)
             after = count(client, subject)
             if not any(after.values()):
@@ -104,8 +105,11 @@ def _delete_through_the_pipeline(
     kafka(bootstrap, wait_until_committed(bootstrap, group, patience_s, progress))
 
 
-def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subject, progress: Progress) -> None:
-    """Remove the rows, note their places in the log, and have everything recomputed that depends on them."""
+def _remove(
+    client: Client, clickhouse_url: str, bootstrap: str, subject: Subject, held: set[str], progress: Progress
+) -> None:
+    """Remove the rows, note their places in the log, and have everything recomputed that depends on them. `held` names
+    the tables that have such rows; what another one gets meanwhile, the next round removes."""
     wanted = subject.parameters
     client.command(
         "INSERT INTO feedback.erased_records (topic, kafka_partition, sequence, erased_at)"
@@ -119,7 +123,6 @@ def _remove(client: Client, clickhouse_url: str, bootstrap: str, subject: Subjec
         f" FROM feedback.dead_letters WHERE {subject.row_conditions['dead_letters']}",
         parameters=wanted,
     )
-    held = {table for table, rows in count(client, subject).items() if rows}
     row_conditions = {table: each for table, each in subject.row_conditions.items() if table in held - {"rollup_rows"}}
     changes = {table: f"DELETE WHERE {each}" for table, each in row_conditions.items()}
     if "journal" in changes:
