@@ -18,6 +18,8 @@ from tests.pipeline.running import roll_up
 from tests.pipeline.stream_workers.stored_histories import SETTINGS, store_histories
 from tests.tries import TIMES
 
+VisibleRows = dict[str, list[Sequence[Any]]]
+
 SHOWN = {
     "feedback": "feedback_id",
     "trace_aggregates": "workspace, trace_id",
@@ -72,6 +74,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def before(engine: str) -> VisibleRows:
+    """All that stands before anything is damaged, and after each test."""
+    with clickhouse_connect.get_client(dsn=engine) as client:
+        return visible_rows(client)
+
+
 @pytest.fixture
 def client(engine: str) -> Iterator[Client]:
     """Its journal is whole again in the end."""
@@ -84,7 +93,7 @@ def compared(url: str, *, repair: bool = False, remove: bool = False) -> list[Ro
     return reconcile(url, Scope(), repair=repair, remove=remove, settle_s=0, progress=Progress())
 
 
-def visible_rows(client: Client) -> dict[str, list[Sequence[Any]]]:
+def visible_rows(client: Client) -> VisibleRows:
     """All that stands, as everybody reads it, but for versions: a row that is written again may count more requests."""
     return {
         name: sorted(client.query(f"SELECT * EXCEPT version FROM feedback.{name} ORDER BY {key}").result_rows, key=str)
@@ -100,8 +109,9 @@ def copy(client: Client, table: str, condition: str, replaced: str) -> None:
     )
 
 
-def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: Client, engine: str) -> None:
-    before = visible_rows(client)
+def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(
+    client: Client, engine: str, before: VisibleRows
+) -> None:
     traces = client.query(TRACES).result_rows
     places = client.query("SELECT kafka_partition, sequence, trace_hash FROM feedback.journal WHERE kind = 'feedback'")
     trace_at = {(partition, sequence): trace_hash for partition, sequence, trace_hash in places.result_rows}
@@ -124,9 +134,8 @@ def test_copies_of_rows_are_put_right_at_once_and_then_nothing_differs(client: C
 
 
 def test_copies_of_requests_rollups_and_hours_are_put_right_whatever_stands_beside_them(
-    client: Client, engine: str
+    client: Client, engine: str, before: VisibleRows
 ) -> None:
-    before = visible_rows(client)
     ids = [
         row[0] for row in client.query("SELECT request_id FROM feedback.request_logs ORDER BY request_id").result_rows
     ]
@@ -172,8 +181,10 @@ LOST = {
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_what_the_journal_has_lost_makes_nothing_wrong(client: Client, engine: str, lost: str) -> None:
-    before, chance = visible_rows(client), random.Random(lost)
+def test_what_the_journal_has_lost_makes_nothing_wrong(
+    client: Client, engine: str, before: VisibleRows, lost: str
+) -> None:
+    chance = random.Random(lost)
     of_many = (6, 2) if TIMES > 1 else (3,)
     for share in (1,) if lost == "an invalidation" else of_many:  # of invalidations there are few
         chosen = f"{LOST[lost]} AND cityHash64(id, sequence, {chance.randrange(2**32)}) % {share} = 0"
