@@ -7,12 +7,11 @@ of them anew.
 import json
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pipeline.forked import ended
 from tests.tries import tries
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,9 +38,9 @@ def test_a_tiny_run_saves_its_figures(name: str, tmp_path: Path) -> None:
         pytest.skip("not drawn in this run: make test-long tries all")
     if name == "worker" and not (REPOSITORY / ".venv" / "quix").exists():
         pytest.skip("Quix Streams is not installed: make .venv/.quix")
-    argv = [sys.executable, "-m", f"benchmarks.{name}", "--rounds", "1", "--results", str(tmp_path), *TINY[name]]
-    run = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=240)
-    assert run.returncode == 0, run.stderr[-3000:]
+    options = ["--rounds", "1", "--results", str(tmp_path), *TINY[name]]
+    code, told = ended(f"benchmarks.{name}", *options, log=tmp_path / "log", environment=os.environ, seconds=240)
+    assert code == 0, told[-3000:]
     kept = json.loads((tmp_path / f"{name}.json").read_text())
     assert all(figure["median"] > 0 for figure in kept["figures"])
     assert kept["title"] in (tmp_path / "benchmarks.md").read_text()

@@ -52,11 +52,13 @@ class Forked:
         return code
 
 
-def ended(module: str, *arguments: str, log: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+def ended(
+    module: str, *arguments: str, log: Path, environment: Mapping[str, str], seconds: float = 60
+) -> tuple[int, str]:
     """The exit code of a program that ends by itself, and what it has printed."""
     program = Forked([sys.executable, "-m", module, *arguments], log, environment, Path(__file__).parents[2])
     try:
-        return program.wait(60), log.read_text()
+        return program.wait(seconds), log.read_text()
     finally:
         program.kill()
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,32 +18,15 @@ from runtime.kafka_offsets import end_offsets
 from runtime.metrics_registry import PROGRAMS
 from schemas.topics import FEEDBACK_EVENTS, INPUTS, REQUEST_LOGS
 from tests.chaos.proxy import Proxy
-from tests.pipeline.engines import PARTITIONS, REPOSITORY, Process, until
+from tests.pipeline.engines import PARTITIONS, Process, until
+from tests.pipeline.forked import ended
 from tests.pipeline.ingest_api.edge_fixtures import Broker, Edge
 from tests.pipeline.query_api.exporting import Exports
 from tests.pipeline.running import Numbers, Pipeline, scraped
 
 SECRET = "hunter2-never-logged"
+FAULTY = "tests.pipeline.stream_workers.faulty_edge"
 HOLDS_SECRET = {"authorization": f"Bearer {SECRET}", "x-portkey-api-key": SECRET, "x-portkey-metadata": SECRET}
-
-# An edge with faults: one endpoint of each kind raises what it was sent.
-FAULTY = """
-import sys
-from ingest_api.__main__ import main
-from ingest_api.http.dialects import Dialect
-
-def extend(app):
-    def decide(path, headers, body, caller):
-        raise KeyError(path, dict(headers), body)
-    faulty = Dialect(decide, lambda accepted: b"")
-    app.publishing["/v1/logs"].by_method["POST"]._dialect_of = lambda headers: faulty
-
-    @app.get("/fault/{name}")
-    async def fault(name: str) -> None:
-        int(name)
-
-sys.exit(main(extend))
-"""
 
 
 def grown(before: Numbers, after: Numbers, name: str) -> dict[tuple[str, ...], float]:
@@ -211,18 +193,12 @@ def test_the_lag_counts_unacknowledged_records_and_failures_are_counted_as_retri
         proxy.close()
 
 
-def test_a_worker_whose_metrics_port_is_taken_says_so(pipeline: Pipeline) -> None:
+def test_a_worker_whose_metrics_port_is_taken_says_so(pipeline: Pipeline, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        run = subprocess.run(
-            [sys.executable, "-m", "stream_workers"],
-            env={**os.environ, **pipeline.engines.environment, "FEEDBACK_METRICS_PORT": port},
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert (run.returncode, run.stderr) == (
+        environment = {**os.environ, **pipeline.engines.environment, "FEEDBACK_METRICS_PORT": port}
+        found = ended("stream_workers", log=tmp_path / "worker.log", environment=environment)
+    assert found == (
         2,
         f"feedback worker: FEEDBACK_METRICS_PORT: port {port} on 127.0.0.1 cannot be had (Address already in use):"
         " give another, or 0 for none.\n",
@@ -310,7 +286,7 @@ def test_no_log_line_holds_what_callers_send(broker: Broker, tmp_path: Path, for
         "FEEDBACK_LOG_FORMAT": format_,
     }
     url = f"http://127.0.0.1:{port}"
-    faulty = Process([sys.executable, "-c", FAULTY], tmp_path / "faulty.log", environment)
+    faulty = Process([sys.executable, "-m", FAULTY], tmp_path / "faulty.log", environment)
     try:
         until(lambda: requests.get(f"{url}/readyz", timeout=5).status_code == 200, "the edge is ready")
         bodies = [
