@@ -4,6 +4,7 @@ import contextvars
 import gzip
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,6 +30,7 @@ CHUNKS = [
 ]
 STREAM = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in CHUNKS] + [b"data: [DONE]\n\n"]
 SECRET = "sk-secret"
+BOMB = gzip.compress(b'"' + b" " * 64_000_000 + b'"')
 
 
 class Provider:
@@ -51,6 +53,10 @@ class Provider:
                 if self.path.startswith("/v1/broken"):
                     self.begin("application/json", ("content-length", "999"))
                     self.wfile.write(b"{")
+                    return
+                if self.path.startswith("/v1/bomb"):
+                    self.begin("application/json", ("content-encoding", "gzip"))
+                    self.wfile.write(BOMB)
                     return
                 coding = self.headers.get("accept-encoding", "")
                 body = json.dumps(ANSWER).encode()
@@ -256,6 +262,23 @@ def test_of_a_body_that_is_too_large_the_beginning_is_logged_and_what_it_tells(
     assert (event["model"], event["_user"]) == ("gpt-4o", "u-7")
     assert event["request_body"]["$truncated"]["bytes"] > 3_000
     assert len(event["request_body"]["$truncated"]["prefix"]) == 1_000
+
+
+def test_an_answer_that_unpacks_to_a_large_one_is_unpacked_no_further_than_it_is_read(
+    make_client: MakeClient, provider: Provider, receiver: Receiver
+) -> None:
+    client = make_client()
+    with httpx.Client(transport=LoggingTransport(client=client)) as http:
+        tracemalloc.start()
+        try:
+            with http.stream("POST", f"http://{provider.host}/v1/bomb/messages", json=ASKED) as answer:
+                assert b"".join(answer.iter_raw()) == BOMB
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    (event,) = logged(client, receiver)
+    assert event["response_body"]["$truncated"]["bytes"] > 1_000_000
+    assert most < len(BOMB) + 16_000_000
 
 
 def test_a_body_that_cannot_be_stored_as_json_is_logged_as_its_text(

@@ -3,7 +3,7 @@
 httpx and its successor httpx2 have the same interface and classes of their own; their transports share this.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -99,8 +99,10 @@ def _begin(logger: CallLogger, request: Any) -> ModelCall | None:
 def _listened(call: ModelCall, response: Any, stream_type: Callable[..., Any]) -> Any:
     coding = response.headers.get("content-encoding")
 
-    def decode(raw: bytes) -> bytes:
-        return httpx.Response(200, headers={"content-encoding": coding}, content=raw).content if coding else raw
+    def decode(pieces: Iterable[bytes]) -> Iterator[bytes]:
+        if not coding:
+            return iter(pieces)
+        return httpx.Response(200, headers={"content-encoding": coding}, content=pieces).iter_bytes()
 
     call.answered(response.status_code, response.headers.get("content-type", ""), decode)
     response.stream = stream_type(response.stream, call)

@@ -44,10 +44,14 @@ NO_ANSWER, TIMED_OUT = 502, 504
 _PREFIX_CHARS = 1_000
 # Of a longer answer neither model nor usage is read: reading it would hold up an event loop.
 _MOST_READ_BYTES = 1_000_000
+_PIECE = 4_096
 # Those of a whole call but for its array, the item, and request or response.
 _BODY_LEVELS = MAX_DEPTH - 3
 # What of a body that is too large to be logged is logged all the same.
 _FACTS = ("model", "user", "usage", "error")
+
+Decode = Callable[[Iterable[bytes]], Iterator[bytes]]
+"""Undoes the coding of an answer, piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -123,21 +127,20 @@ class ModelCall:
         self._logger = logger
         self._began = time.perf_counter()
         self._status, self._content_type = NO_ANSWER, ""
-        self._decode: Callable[[bytes], bytes] = bytes
-        self._kept: list[bytes] = []
-        self._kept_bytes = self._received_bytes = 0
+        self._decode: Decode = iter
+        self._kept = bytearray()
+        self._received_bytes = 0
         self._has_ended = False
 
-    def answered(self, status: int, content_type: str, decode: Callable[[bytes], bytes] = bytes) -> None:
-        """The head of the answer has come. `decode` undoes the coding of the bytes that will be received."""
+    def answered(self, status: int, content_type: str, decode: Decode = iter) -> None:
+        """The head of the answer has come. `decode` undoes the coding of the pieces that will be received."""
         self._status, self._content_type, self._decode = status, content_type, decode
 
     def receive(self, chunk: bytes) -> None:
         """A piece of the answer has come."""
         self._received_bytes += len(chunk)
-        if self._kept_bytes < _MOST_READ_BYTES:
-            self._kept.append(bytes(chunk[: _MOST_READ_BYTES - self._kept_bytes]))
-            self._kept_bytes += len(self._kept[-1])
+        if len(self._kept) < _MOST_READ_BYTES:
+            self._kept += chunk[: _MOST_READ_BYTES - len(self._kept)]
 
     def end(self) -> None:
         """The answer is complete, or nobody reads on: log the call."""
@@ -166,9 +169,14 @@ class ModelCall:
     def _body(self) -> Any:
         if not (_is_json(self._content_type) or self._content_type.startswith("text/")):
             return None
-        decoded = self._decode(b"".join(self._kept))
-        total = len(decoded) if self._received_bytes == self._kept_bytes else self._received_bytes
-        return self._logger.read_body(decoded[:_MOST_READ_BYTES], self._content_type, total)
+        decoded = bytearray()
+        for piece in self._decode(bytes(self._kept[at : at + _PIECE]) for at in range(0, len(self._kept), _PIECE)):
+            decoded += piece
+            # A small answer may unpack to one that fills the memory.
+            if len(decoded) > _MOST_READ_BYTES:
+                break
+        total = max(len(decoded), self._received_bytes if self._received_bytes > len(self._kept) else 0)
+        return self._logger.read_body(bytes(decoded[:_MOST_READ_BYTES]), self._content_type, total)
 
 
 @contextmanager
