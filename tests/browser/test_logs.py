@@ -8,6 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.dashboard_system import DashboardSystem, Workspace, request_log
 from tests.browser.visitor import Visitor, quiet
+from tests.pipeline.engines import until
 
 Visit = Callable[..., Visitor]
 MODELS = ("gpt-4o", "claude-sonnet")
@@ -45,12 +46,17 @@ def test_feedback_that_an_sdk_sends_shows_by_itself(workspace: Workspace, visito
     import portkey_ai
 
     workspace.log(request_log("from-the-sdk"))
-    page = visitor(workspace).page_without_parts("/logs")
+    somebody = visitor(workspace)
+    somebody.context.clock.install()
+    page = somebody.page_without_parts("/logs")
     rows(page, 1)
     expect(page.locator("td.count")).to_have_text("0")
     portkey = portkey_ai.Portkey(api_key=workspace.key, base_url=f"{workspace.system.url}/v1")
     portkey.feedback.create(trace_id="from-the-sdk", value=-7, weight=0.5)
     portkey.feedback.create(trace_id="from-the-sdk", value=3)
+    stored = "SELECT count() FROM feedback.feedback WHERE workspace = {w:String}"
+    until(lambda: workspace.system.count(stored, w=workspace.name) == 2, "the feedback is stored")
+    somebody.skip_an_interval()
     expect(page.locator("td.count")).to_have_text("2")
     expect(page.locator("td.pairs .pair")).to_have_count(2)
     expect(page.locator("td.pairs")).to_contain_text("−7 : 0.5")

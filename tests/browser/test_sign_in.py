@@ -47,6 +47,7 @@ def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(workspace: Work
 def test_a_revoked_key_ends_the_session_at_the_next_click_and_poll(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(*(request_log(f"trace-{n}") for n in range(2)))
     somebody = visitor(workspace)
+    somebody.context.clock.install()
     # A part that comes later would ask with the revoked key before the click.
     clicking, looking = (somebody.page_without_parts("/logs") for _ in range(2))
     expect(clicking.locator("#rows tbody tr")).to_have_count(2)
@@ -55,6 +56,7 @@ def test_a_revoked_key_ends_the_session_at_the_next_click_and_poll(workspace: Wo
     clicking.locator("#rows tbody tr").first.click()
     expect(clicking).to_have_url(re.compile("/sign-in"))
     looking.bring_to_front()
+    somebody.skip_an_interval()
     expect(looking).to_have_url(re.compile("/sign-in.next=%2Flogs$"))
 
 

@@ -62,13 +62,16 @@ def test_it_signs_in_lists_and_adds_feedback_over_an_api_elsewhere(
     with dashboard(system.url, tmp_path / "dashboard.log") as url:
         assert requests.get(f"{url}/readyz", timeout=30).json() == {"status": "ok"}
         viewer = somebody(url)
-        page = viewer.page("/logs")
+        viewer.context.clock.install()
+        page = viewer.page_without_parts("/logs")
         page.get_by_label("API key").fill(workspace.key)
         page.get_by_role("button", name="Sign in").click()
         page.locator("#rows tbody tr").first.click()
         form = page.locator("form.rate")
         form.get_by_label("Value").fill("3")
         form.get_by_role("button", name="Add").click()
+        expect(page.locator("#drawer .opinions .pair")).to_have_count(1)
+        viewer.skip_an_interval()
         expect(page.locator("td.count")).to_have_text("1")
         (cookie,) = [each for each in viewer.context.cookies() if each["name"] == SESSION_COOKIE]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")

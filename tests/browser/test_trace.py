@@ -25,13 +25,16 @@ def figure(page: Page, name: str) -> str:
 
 def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(request_log("rated", said="How do I reset it?"))
-    page = visitor(workspace).page_without_parts("/logs?open=rated")
+    somebody = visitor(workspace)
+    somebody.context.clock.install()
+    page = somebody.page_without_parts("/logs?open=rated")
     drawer = page.locator("#drawer")
     expect(drawer.locator(".said").first).to_have_text("How do I reset it?")
     add(page, "4", "0.5", "Nearly right")
     expect(drawer.locator("blockquote")).to_have_text("Nearly right")
     expect(drawer.locator(".opinions .pair")).to_contain_text("value +4, weight 0.5")
     # The list and the figures follow by themselves.
+    somebody.skip_an_interval()
     expect(page.locator("td.count")).to_have_text("1")
     expect(page.locator(".figures")).to_contain_text("+4.00")
 
@@ -45,6 +48,7 @@ def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Worksp
     drawer.locator(".opinions summary").click()
     drawer.get_by_role("button", name="Delete").click()
     expect(drawer.locator(".opinions")).to_contain_text("Deleted")
+    somebody.skip_an_interval()
     expect(page.locator("td.count")).to_have_text("0")
     assert figure(page, "Feedback Count") == "0"
 

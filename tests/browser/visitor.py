@@ -12,6 +12,7 @@ from runtime.request_headers import SESSION_COOKIE
 WIDTH, HEIGHT = 1440, 900
 PATIENCE_MS = 60_000
 """Long, for machines that stall."""
+_INTERVAL_MS = 5_000
 _USUAL = {
     "viewport": {"width": WIDTH, "height": HEIGHT}, "timezone_id": "Europe/Berlin",
     # To draw what moves takes a quarter of the CPU of a visit; and what fades in has the contrast of neither end.
@@ -78,6 +79,10 @@ class Visitor:
     def page_without_parts(self, path: str = "") -> Page:
         """A new page that shows what the server gives at once."""
         return self.page_with(path=path)
+
+    def skip_an_interval(self) -> None:
+        """Let what renews itself every five seconds do so now. The clock of the pages must be `context.clock`."""
+        self.context.clock.fast_forward(_INTERVAL_MS)
 
     def expect(self, pattern: str) -> None:
         """Take troubles that match for what the test wants."""
