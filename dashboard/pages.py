@@ -79,11 +79,11 @@ class Pages:
 
     def get(self, path: str, handler: Handler) -> Route:
         """The route of a page."""
-        return Route(path, self._endpoint(handler), methods=["GET"])
+        return Route(path, self._endpoint(path, handler), methods=["GET"])
 
     def post(self, path: str, handler: Handler) -> Route:
         """The route of a form that changes something. It is refused if another site may have sent it."""
-        return Route(path, self._endpoint(handler), methods=["POST"])
+        return Route(path, self._endpoint(path, handler), methods=["POST"])
 
     def render(
         self, request: Request, viewer: Viewer | None, template: str, /, status: int = 200, **context: Any
@@ -102,15 +102,15 @@ class Pages:
         caller = await api.get("/v1/caller")
         return Viewer(api, caller["workspace"], frozenset(caller["scopes"]), caller["key_id"] is not None)
 
-    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, path: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             if request.method != "GET":
-                return await self._answer(request, handler)
-            return await _unless_gone(request, self._answer(request, handler))
+                return await self._answer(request, path, handler)
+            return await _unless_gone(request, self._answer(request, path, handler))
 
         return endpoint
 
-    async def _answer(self, request: Request, handler: Handler) -> Response:
+    async def _answer(self, request: Request, path: str, handler: Handler) -> Response:
         """The page, the page to sign in, or an error page."""
         # Calls of the API in this process set other request ids.
         request_id = REQUEST_ID.get()
@@ -127,7 +127,7 @@ class Pages:
             return self._error_page(request, viewer, error)
         except Exception:
             REQUEST_ID.set(request_id)
-            log.exception("The page %s failed.", request.url.path)
+            log.exception("The page %s failed.", path)
             message = f"This page failed. Whoever runs the server finds the reason in its log, by the id {request_id}"
             return self._error_page(request, viewer, ApiError(message, status=500))
 
@@ -201,7 +201,7 @@ def _part_of(request: Request) -> str:
 
 def _page_of(request: Request) -> str:
     """The address of the page that is asked for; of a part, that of the page which shows it."""
-    asked = _address(request.url)
+    asked = own_path(_address(request.url))
     if not _part_of(request):
         return asked
     try:

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from dashboard import no_such_page
 from dashboard.api_client import ApiClient
 from dashboard.pages import Pages
 from runtime.http_errors import error_content
@@ -29,7 +30,7 @@ def site(*, is_open: bool) -> httpx.AsyncClient:
     async def page(*_: object) -> JSONResponse:
         return JSONResponse("the page")
 
-    app = Starlette(routes=[pages.get("/page", page)])
+    app = Starlette(routes=[pages.get("/page", page), *no_such_page.routes(pages)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
@@ -61,3 +62,10 @@ async def test_on_an_open_server_they_go_on_without_the_key(name: str) -> None:
     assert reply.headers[name] == "/page?a=b"
     assert reply.headers["set-cookie"].startswith(f'{SESSION_COOKIE}="";')
     assert (await client.get("/page")).json() == "the page"
+
+
+@pytest.mark.parametrize("address", ["//evil.example/a", "/%2Fevil.example", "/%0A/evil.example"])
+async def test_no_address_leads_them_to_another_server(address: str) -> None:
+    asked = {"accept": "text/html", "cookie": f"{SESSION_COOKIE}=old"}
+    reply = await site(is_open=True).get(f"http://localhost{address}", headers=asked)
+    assert (reply.status_code, reply.headers["location"]) == (303, "/logs")

@@ -160,3 +160,17 @@ async def test_a_person_at_a_wrong_address_gets_a_page_and_a_program_a_plain_ref
     for address in ("/v1/nothing", "/static/nothing"):
         assert "<" not in (await site.get(address, headers=browser)).text, address
     assert (await site.post("/traces/a", headers=browser)).status_code == 404
+
+
+async def test_a_page_that_fails_is_logged_without_the_address_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(*_: object) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(program, "ApiClient", lambda address: ApiClient(address, failing))
+    transport = httpx.ASGITransport(program.standalone("http://api.example:8787", OWN))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8788") as client:
+        page = await client.get("/traces/my-secret-trace", headers={"accept": "text/html"})
+    assert page.status_code == 500
+    assert ("failed" in caplog.text, "my-secret" in caplog.text) == (True, False)
