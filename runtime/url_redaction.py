@@ -8,7 +8,7 @@ Names of models and versions have marks between shorter words; a UUID is none.
 """
 
 import re
-from itertools import repeat
+from itertools import islice, repeat
 from urllib.parse import unquote, unquote_plus
 
 from runtime.harmless_names import HarmlessNames
@@ -70,17 +70,18 @@ def _segment(segment: str, before: str | None, harmless: HarmlessNames) -> str:
     first, semicolon, parameters = segment.partition(";")
     if "=" in first:
         first = _parameter(first, harmless)
-    elif _is_like_a_token(unquote(first)):
+    elif has_token(unquote(first)):
         first = REDACTED
     return first + semicolon + _parameters(parameters, ";", harmless)
 
 
-def _is_like_a_token(text: str) -> bool:
+def has_token(text: str) -> bool:
+    """Whether there is something like a token in a text: see above."""
     for run in _TOKEN.findall(_UUID.sub("", text)):
         for word in _WORD.findall(run):
             if len(word) >= _LONG and not word.isalpha() and not word.isdigit():
                 return True
-            if len(_CHANGE.findall(word)) >= _CHANGES:
+            if sum(1 for _ in islice(_CHANGE.finditer(word), _CHANGES)) == _CHANGES:
                 return True
     return False
 

@@ -21,8 +21,8 @@ _HEADERS = re.compile(r"(?:^|[._-])(?:headers?|(?:rpc|grpc)\.(?:request|response
 _QUERY = re.compile(
     r"(?:^|[._-])(?:(?:url|http|extra|default)[.-](?:query|params)|query-?(?:string|params)|search-params)$"
 )
-_PATHS = ("url.path", "url.original", "http.target")
-"""Attributes that hold a part of an address."""
+_PATH = re.compile(r"(?:^|[._-])(?:url|uri|http|request)[.-](?:path|target|original|uri)$")
+"""Ends of names of attributes that hold a part of an address."""
 _COMMANDS = ("process.command", "process.environment", "container.command")
 """Beginnings of names whose values hold the options of a program, or its environment."""
 _LONGEST_REMEMBERED = 128
@@ -55,7 +55,7 @@ def _kind(name: str) -> tuple[str, str] | None:
         return ("header" if header else "headers"), header
     if words.startswith(_COMMANDS) or is_secret_name(words):
         return ("number" if words.endswith("token") else "secret"), ""
-    if name in _PATHS:
+    if _PATH.search(words):
         return "path", ""
     return ("query", "") if _QUERY.search(words) else None
 

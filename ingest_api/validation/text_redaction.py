@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from runtime.harmless_names import HarmlessNames, normalized
-from runtime.url_redaction import REDACTED, url_without_secrets
+from runtime.url_redaction import REDACTED, has_token, url_without_secrets
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SECRET_END = re.compile(
@@ -69,7 +69,7 @@ def text_without_secrets(text: str, harmless: HarmlessNames) -> str:
         return REDACTED
     if "//" in text and _ADDRESS.fullmatch(text.strip()):
         return url_without_secrets(text.strip(), harmless) or ""
-    if "//" in text or ("?" in text and "=" in text):
+    if "//" in text or ("?" in text and "=" in text) or ("/" in text and has_token(text)):
         addresses = iter(range(_MOST_ADDRESSES))
         try:
             text = _WORD.sub(lambda found: _word(found[0], harmless, addresses), text)
@@ -112,10 +112,10 @@ def _without_named(text: str) -> str:
 
 
 def _word(word: str, harmless: HarmlessNames, addresses: Iterator[int]) -> str:
-    """A word in which an address may begin: one with a host, or a path with a query."""
+    """A word in which an address may begin: one with a host, or a path with a query or with something like a token."""
     found = _ADDRESS.search(word) if "//" in word else None
     begin = found.start() if found else 0
-    if not found and not (word[0] in "/?" and ("=" in word or word.startswith("//"))):
+    if not found and not (word[0] in "/?" and ("=" in word or word.startswith("//") or has_token(word))):
         return word
     next(addresses)
     address = word[begin:].rstrip(_AFTER_ADDRESS)

@@ -129,6 +129,7 @@ def test_each_name_of_an_attribute_leads_to_its_field(attributes: Json, field: s
 
 
 SECRET = "s3cret"
+TOKEN = "AAHdqTcvCH1v-GWJxfS9e_ofSA"
 SECRET_NAMES = (
     *("openai_api_key", "clientSecret", "aws.secret_access_key", "x-api-key", "accessToken", "db.user_password"),
     *("cookies", "auth", "llm.api_key.value", 'http.headers["Authorization"]', "process.environment_variable.A_KEY"),
@@ -174,6 +175,9 @@ SECRET_NAMES = (
         ("llm.client", "Options(headers={'x-own': 's3cret'})", "Options(headers=[redacted]"),
         ("http.path", "/v1?key=s3cret", "/v1?key=[redacted]"),
         ("http.query_string", "key=s3cret&model=m", "key=[redacted]&model=m"),
+        *((name, f"/b1:{TOKEN}/send", "/[redacted]/send") for name in ("url.path", "http.path", "request.uri", "note")),
+        ("note", f"Max retries exceeded with url: /a/{TOKEN} (E)", "Max retries exceeded with url: /a/[redacted] (E)"),
+        ("note", f"{TOKEN} is a/b /usr/lib/python3.11 a", f"{TOKEN} is a/b /usr/lib/python3.11 a"),
         ("any.name", " https://h/?key=s3cret", "https://h/?key=[redacted]"),
         ("any.name", "GET /a?key=s3cret failed", "GET /a?key=[redacted] failed"),
         ("any.name", "no answer (https://u:s3cret@h:80/a).", "no answer (https://[redacted]@h:80/a)."),
