@@ -1,7 +1,8 @@
 """What a consumer group has committed, asked of the broker from outside."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,19 +15,32 @@ WORKERS = "feedback-workers"
 
 def committed(found: Engines, group: str, topics: Sequence[str]) -> int:
     """Records of these topics that the group has done with: the sum of its commits over all partitions."""
-    return asyncio.run(_committed(found.kafka, group, topics))
+    with _asking(found, group, topics) as ask:
+        return ask()
 
 
-async def _committed(bootstrap: str, group: str, topics: Sequence[str]) -> int:
+@contextmanager
+def _asking(found: Engines, group: str, topics: Sequence[str]) -> Iterator[Callable[[], int]]:
+    """What asks for that sum, over one connection however often it is asked."""
+    with asyncio.Runner() as runner:
+        admin = runner.run(_started(found.kafka))
+        try:
+            yield lambda: runner.run(_committed(admin, group, topics))
+        finally:
+            runner.run(admin.close())
+
+
+async def _started(bootstrap: str) -> AIOKafkaAdminClient:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    try:
-        # Named one by one: the embedded broker cannot tell of all partitions at once.
-        places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
-        found = await admin.list_consumer_group_offsets(group, partitions=places)
-        return sum(max(found[place].offset, 0) for place in places)
-    finally:
-        await admin.close()
+    return admin
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str, topics: Sequence[str]) -> int:
+    # Named one by one: the embedded broker cannot tell of all partitions at once.
+    places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+    found = await admin.list_consumer_group_offsets(group, partitions=places)
+    return sum(max(found[place].offset, 0) for place in places)
 
 
 def until_committed(
@@ -39,4 +53,5 @@ def until_committed(
     child: Child | None = None,
 ) -> None:
     """Wait until the group has committed more than that."""
-    until(lambda: committed(found, group, topics) > more_than, what, pause=0.05, child=child)
+    with _asking(found, group, topics) as ask:
+        until(lambda: ask() > more_than, what, pause=0.05, child=child)

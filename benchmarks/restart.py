@@ -45,7 +45,7 @@ def seconds_to_commit(found: Engines, group: str, program: AbstractContextManage
 def _leaves(child: Child) -> bool:
     """Stop the program: whether it ends by itself, and so leaves its group. Plain Faust does not always."""
     try:
-        child.terminate(patience=10)
+        child.terminate(patience=5)
     except RuntimeError:
         return False
     return True

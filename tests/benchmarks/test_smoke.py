@@ -20,7 +20,7 @@ TINY = {
     "cold_join": ["--stored", "5000", "--events", "400"],
     "restart": ["--stored", "5000", "--keys", "5000"],
     "analytics": ["--rows", "3000", "--days", "2"],
-    "latency": ["--stored", "3000", "--seconds", "1", "--backlog", "2000", "--call-size", "10"],
+    "latency": ["--stored", "3000", "--seconds", "0.3", "--backlog", "2000", "--call-size", "10"],
     "otlp": ["--seconds", "0.5"],
     "reading": ["--requests", "2000", "--small", "0", "--days", "1", "--batches", "1", "--not-cold"],
     "hot_trace": [
