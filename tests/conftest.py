@@ -34,7 +34,7 @@ settings.load_profile("feedback")
 ORDER = ("chaos", "benchmarks", "browser", "over Kafka", "pipeline", "contract", "sharing", "clients", "fuzz", "unit")
 
 _sharing: set[Path] = set()
-"""The files that have tests over a pipeline which is running for all of them."""
+"""The files that have tests over a pipeline which is running for all of them, the one over Kafka apart."""
 
 _running: dict[str, ExitStack] = {}
 """What must be stopped of the pipeline of a source, by its name."""
@@ -78,8 +78,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    _sharing.update(item.path for item in items if "pipelines" in getattr(item, "fixturenames", ()))
+    _sharing.update(item.path for item in items if _shares(item))
     items.sort(key=lambda item: [ORDER.index(part) for part in _parts(item) if part in ORDER])
+
+
+def _shares(item: pytest.Item) -> bool:
+    return "pipelines" in getattr(item, "fixturenames", ()) and not over_kafka(item.nodeid)
 
 
 def _parts(item: pytest.Item) -> tuple[str, ...]:
