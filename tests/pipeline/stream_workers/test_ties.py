@@ -2,10 +2,12 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import clickhouse_connect
+import pytest
 from clickhouse_connect.driver.client import Client
 
 from query_api.clickhouse import Engines, Reader
@@ -20,11 +22,18 @@ from query_api.reading.traces import spans_of
 from query_api.settings import QuerySettings
 from schemas.ids import trace_hash_of
 from stream_workers.rollup.rollups import Hour, compute
+from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.stream_workers.stored_histories import SETTINGS, store_histories
 
 WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"
 ANYTHING = ("value", "weight", "_user", "_organisation", "models", "metadata", "is_deleted")
 DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_user"}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with clickhouse_with_tables(tmp_path_factory.mktemp("ties") / "clickhouse") as address:
+        yield address
 
 
 def tie(client: Client, chance: random.Random, feedback_id: str, names: tuple[str, ...]) -> None:
