@@ -47,7 +47,7 @@ _FIXED = {
 # To compile a statement takes 30 to 120 ms, more than to plan and run most of them. Where sums over millions of rows
 # are asked for again and again, it pays. Callers may change these.
 _DEFAULTS = dict.fromkeys(
-    (f"min_count_to_compile_{what}" for what in ("expression", "aggregate_expression", "sort_description")), "20"
+    (f"min_count_to_compile_{what}" for what in ("expression", "aggregate_expression", "sort_description")), "100"
 )
 # Another dialect would be parsed by other rules.
 _CLOSED = ("dialect",)
