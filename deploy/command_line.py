@@ -1,7 +1,6 @@
 """The command line of `feedback`: its subcommands, their options, and what each of them runs."""
 
 import argparse
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from operations.dead_letters import commands as dead_letter_commands
 from operations.erase import command as erase_command
 from operations.expire import command as expire_command
 from operations.reconcile import command as reconcile_command
+from runtime.program import run_program
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,13 +129,12 @@ def _version(_: argparse.Namespace) -> int:
 
 
 def _module(name: str) -> Callable[[argparse.Namespace], int]:
-    """Runs `python -m name` in this process."""
+    """Runs a module in this process."""
 
     def run(_: argparse.Namespace) -> int:
         # The module would read our arguments from the command line.
         sys.argv[1:] = []
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
-        return 0
+        return run_program(name)
 
     return run
 

@@ -2,10 +2,11 @@
 
 import argparse
 import os
-import runpy
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from runtime.program import run_program
 
 _ABOUT = (
     "Passes HTTP calls on to an upstream, streams included, and logs each as a request at the API of FEEDBACK_URL, with"
@@ -28,5 +29,4 @@ def _run(given: argparse.Namespace) -> int:
         if value is not None:
             os.environ[name] = str(value)
     sys.argv[1:] = []
-    runpy.run_module("gateway", run_name="__main__", alter_sys=True)
-    return 0
+    return run_program("gateway")

@@ -11,10 +11,12 @@ import re
 import time
 from pathlib import Path
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from operations.connections import CommandError, clickhouse
-from runtime.kafka_offsets import Offsets, committed_offsets, end_offsets, records_left
+from runtime.kafka_admin import kafka_admin
+from runtime.kafka_offsets import Offsets, commits_of, end_offsets, records_left
 from runtime.log_age import HIGHEST_SEQUENCES, highest_of, require_later_end, within_the_log
 from schemas.topics import INPUTS
 
@@ -100,12 +102,13 @@ async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: fl
         ends = await end_offsets(bootstrap, INPUTS)
         left = records_left(ends, {})
         started = progressed = time.monotonic()
-        while True:
-            now_left = records_left(ends, await committed_offsets(bootstrap, group, INPUTS))
-            if now_left < left:
-                left, progressed = now_left, time.monotonic()
-            if left == 0 or time.monotonic() - progressed > patience or time.monotonic() - started > deadline:
-                return left
-            await asyncio.sleep(0.1)
+        async with kafka_admin(bootstrap) as admin:
+            while True:
+                now_left = records_left(ends, await commits_of(admin, group, [TopicPartition(*each) for each in ends]))
+                if now_left < left:
+                    left, progressed = now_left, time.monotonic()
+                if left == 0 or time.monotonic() - progressed > patience or time.monotonic() - started > deadline:
+                    return left
+                await asyncio.sleep(0.1)
     except (KafkaError, TimeoutError, OSError):
         return None

@@ -4,7 +4,7 @@ import asyncio
 
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka import broker as kafka
-from deploy.up.options import python
+from deploy.up.options import program_argv
 from deploy.up.readiness import until_http_200
 from deploy.up.setup import LOOPBACK, Setup
 from deploy.up.supervisor import Command
@@ -17,7 +17,7 @@ async def clickhouse_command(setup: Setup) -> Command:
     """The command of the embedded ClickHouse."""
     place = ["--host", LOOPBACK, "--port", str(setup.options.clickhouse_port)]
     folder = str(setup.options.data_dir / "clickhouse")
-    return [*python("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], setup.environment
+    return [*program_argv("deploy.embedded.clickhouse_http"), *place, "--data-dir", folder], setup.environment
 
 
 async def until_clickhouse_ready(setup: Setup) -> None:

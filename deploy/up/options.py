@@ -37,6 +37,7 @@ def metrics_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
     return {"FEEDBACK_METRICS_PORT": str(int(port) + number)} if port.isdecimal() and int(port) else {}
 
 
-def python(module: str) -> list[str]:
+def program_argv(module: str) -> list[str]:
+    """The argv of one of our programs; its arguments may follow."""
     # -P: files in the current folder must not shadow modules.
-    return [sys.executable, "-P", "-m", module]
+    return [sys.executable, "-P", "-m", "runtime.program", module]

@@ -18,7 +18,7 @@ from deploy.up.disk import say_shortages
 from deploy.up.health import Check
 from deploy.up.lasting_log import base_of_lasting_log
 from deploy.up.losses import BrokerLosses, note_lost
-from deploy.up.options import Options, python
+from deploy.up.options import Options, program_argv
 from deploy.up.program_factory import NEVER_GIVEN_UP, ProgramFactory
 from deploy.up.readiness import health, until_http_200
 from deploy.up.setup import Setup
@@ -192,28 +192,28 @@ class System:
         await self._log_is_ready.wait()
         if self.setup.is_broker_embedded and self.edge.starts:
             self._losses.edge_starts(await end_offsets_or_none(self.setup.bootstrap))
-        return python("deploy.api"), self.setup.environment
+        return program_argv("deploy.api"), self.setup.environment
 
     async def _worker_command(self, number: int) -> Command:
-        return python("stream_workers"), {
+        return program_argv("stream_workers"), {
             **self.setup.with_offset_base(self._offset_base),
             **self._stream_ports.assign(self.workers[number].name, number),
         }
 
     async def _rollup_command(self) -> Command:
-        return python("stream_workers.rollup.app"), {
+        return program_argv("stream_workers.rollup.app"), {
             **self.setup.environment,
             **self._stream_ports.assign(self.rollup.name, len(self.workers)),
         }
 
     async def _gateway_command(self) -> Command:
         number = len(self.workers) + 1
-        return python("gateway"), self.setup.gateway_environment | self._stream_ports.assign("gateway", number)
+        return program_argv("gateway"), self.setup.gateway_environment | self._stream_ports.assign("gateway", number)
 
     async def _expire_command(self) -> Command:
         if self.setup.is_broker_embedded:  # it must not remove what belongs to an expiry that is stored in part
             await drain(self.setup.bootstrap, self.setup.consumer_group, _EXPIRE_WAITS_S, _EXPIRE_WAITS_S)
-        command = [*python("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)]
+        command = [*program_argv("deploy.cli"), "expire", "--every", str(_EXPIRE_EVERY_S)]
         return command, self.setup.with_offset_base(self._offset_base)
 
     async def _embedded_command(self) -> Command:

@@ -21,6 +21,7 @@ from stream_workers.health import HEALTH
 from stream_workers.settings import ProgramSettings
 
 _KAFKA_ANSWERS_S = 10.0
+_TASKS_END_WITHIN_S = 1.0
 
 Settings = TypeVar("Settings", bound=ProgramSettings)
 
@@ -53,7 +54,21 @@ def _kafka_fault(bootstrap: str) -> str:
     return ""
 
 
-# The rollup program is run as a module, whose logger is called so.
+class _Worker(faust.Worker):
+    """A Faust worker that ends as soon as its tasks have: mode waits up to two seconds for those that never end."""
+
+    def _gather_all(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_END_WITHIN_S))
+
+    async def _sentinel_task(self) -> None:
+        pass
+
+
+# The rollup program may be run as a module, whose logger is called so.
 _LOG_LEVELS = {"stream_workers": logging.INFO, "__main__": logging.INFO}
 
 
@@ -84,7 +99,7 @@ def run(name: Literal["worker", "rollup"], settings: type[Settings], build: Call
         return 1
     log_uncaught_errors()
     hide_pandas()
-    worker = faust.Worker(
+    worker = _Worker(
         build(read),
         loglevel="WARNING",
         logging_config=config(read.log_format, **_LOG_LEVELS),

@@ -138,5 +138,9 @@ def build_app(settings: RollupSettings) -> faust.App:
     return app
 
 
+def main() -> int:
+    return run("rollup", RollupSettings, build_app)
+
+
 if __name__ == "__main__":
-    sys.exit(run("rollup", RollupSettings, build_app))
+    sys.exit(main())

@@ -93,8 +93,7 @@ class Up:
 
     def children(self) -> dict[int, str]:
         """Process ids of the supervised programs, and what each runs."""
-        pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-        lines = {pid: command_line(pid) for pid in pids if parent(pid) == self.process.pid}
+        lines = {pid: command_line(pid) for pid in children_of(self.process.pid)}
         return {pid: line for pid, line in lines.items() if line}
 
     def child(self, words: str) -> int:
@@ -166,6 +165,14 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that another has started by its main thread."""
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it is gone, or this kernel has no such file
+        return [int(each.name) for each in Path("/proc").glob("[0-9]*") if parent(int(each.name)) == pid]
 
 
 def parent(pid: int) -> int:

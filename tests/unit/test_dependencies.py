@@ -50,7 +50,7 @@ INTERNALS = {
         "faust.transport.drivers.aiokafka:Consumer.verify_event_path",
         "faust.transport.drivers.aiokafka:Transport.Consumer",
     ],
-    "mode-streaming": ["mode:Service._execute_task"],
+    "mode-streaming": ["mode:Service._execute_task", "mode:Worker._gather_all", "mode:Worker._sentinel_task"],
     "uvicorn": [
         "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_begin",
         "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
