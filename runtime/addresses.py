@@ -6,6 +6,10 @@ from urllib.parse import urlsplit
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
+_PARAMETERS = re.compile("[?#]")
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_EACH = re.compile(r"(?<=,)(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")
+"""Between the addresses of a list."""
 _BROKER = re.compile(r"(?:\[([^\]]*)\]|([^\[\]:]*)):(\d{1,5})", re.ASCII)
 
 
@@ -46,10 +50,19 @@ def brokers(text: str) -> str:
     return ",".join(found)
 
 
-def without_password(url: str) -> str:
-    """The text without user and password, so that it may be shown. It need not be a valid address."""
-    scheme, slashes, rest = url.rpartition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+def without_password(text: str) -> str:
+    """The text without users, passwords and parameters, so that it may be shown. It need not be valid addresses.
+
+    Keys and passwords stand in parameters too: ClickHouse takes `?password=…`, and some providers `?key=…`.
+    """
+    return "".join(map(_without_password, _EACH.split(text)))
+
+
+def _without_password(url: str) -> str:
+    found = _SCHEME.match(url)
+    scheme = found[0] if found else ""
+    place, *parameters = _PARAMETERS.split(url[len(scheme) :].rpartition("@")[2], maxsplit=1)
+    return f"{scheme}{place}{'?…' if parameters else ''}"
 
 
 def url_host(host: str) -> str:

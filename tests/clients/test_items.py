@@ -114,6 +114,10 @@ def test_a_faulty_address_or_key_is_refused_by_the_name_of_its_setting(monkeypat
     with pytest.raises(ValueError, match=r"base_url \(FEEDBACK_URL\) must begin with http") as fault:
         Client()
     assert "secret" not in str(fault.value)
+    for place in ("h:x", "h:99999", "", "[::1", "h\0"):
+        with pytest.raises(ValueError, match=r"base_url \(FEEDBACK_URL\) must name a host and a port") as fault:
+            Client(f"http://user:secret@{place}")
+        assert "secret" not in str(fault.value)
     monkeypatch.setenv("FEEDBACK_API_KEY", "a\nb")
     with pytest.raises(ValueError, match=r"api_key \(FEEDBACK_API_KEY\)"):
         Client("http://127.0.0.1:9")

@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from feedback_client.clock import Clock
 from feedback_client.http_post import Poster
 from feedback_client.items import Item, feedback_item, log_item
@@ -208,6 +210,13 @@ def _checked_url(url: str) -> str:
         raise ValueError(
             f"base_url ({URL_SETTING}) must begin with http:// or https://, got {url.rpartition('@')[2]!r}"
         )
+    try:
+        parts = httpx.URL(url)
+        is_place = bool(parts.host) and (parts.port or 1) < 65_536
+    except (httpx.InvalidURL, ValueError):
+        is_place = False
+    if not is_place:
+        raise ValueError(f"base_url ({URL_SETTING}) must name a host and a port, as in http://127.0.0.1:8787")
     return url.rstrip("/").removesuffix("/v1")
 
 

@@ -50,6 +50,7 @@ def test_what_is_logged_of_a_body_fits_into_a_log() -> None:
         ),
         ({"FEEDBACK_GATEWAY_UPSTREAM": "http://localhost:8789"}, "FEEDBACK_GATEWAY_UPSTREAM must name another server"),
         ({"FEEDBACK_GATEWAY_UPSTREAM": "https://h", "FEEDBACK_URL": "nowhere"}, "(FEEDBACK_URL) must begin with http"),
+        ({"FEEDBACK_GATEWAY_UPSTREAM": "https://h", "FEEDBACK_URL": "http://h:x"}, "(FEEDBACK_URL) must name a host"),
     ],
 )
 def test_a_gateway_that_cannot_run_says_why_in_a_sentence(

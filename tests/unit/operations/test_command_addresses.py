@@ -202,6 +202,11 @@ def test_brokers_lose_the_spaces_between_them() -> None:
         ("http://me:secret@secret@db:8123", "http://db:8123"),
         ("me:secret@db:8123", "db:8123"),
         ("http://db:8123", "http://db:8123"),
+        ("http://db:8123/?user=me&password=secret", "http://db:8123/?…"),
+        ("https://h/v1?key=secret&next=http://a", "https://h/v1?…"),
+        ("https://h#secret", "https://h?…"),
+        ("https://me:secret@h, https://me:secret@i,https://j?key=secret", "https://h, https://i,https://j?…"),
+        ("me:secret@db:8123?key=secret", "db:8123?…"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
