@@ -14,13 +14,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi import checks
 
 from tests.pipeline.engines import until
 from tests.pipeline.query_api.exporting import Exports
@@ -29,16 +26,8 @@ from tests.tries import tries
 
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(2**32))
 EXAMPLES = tries(2, "SCHEMA_EXAMPLES")
-MODES = list(schemathesis.GenerationMode)
 MODES_OF_EACH = 2 if EXAMPLES > 2 else 1
 """A usual run gives an operation good calls or bad ones, as the seed chooses; a longer run both."""
-CHECKS = [
-    not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
 # A delete last, so that what the others name is there.
 ORDER = ("post", "get", "put", "patch", "delete")
 
@@ -186,11 +175,14 @@ def in_path(path: str) -> list[str]:
 def test_whatever_schemathesis_makes_of_the_document_is_answered_as_documented(
     pipeline: Pipeline, document: dict[str, Any]
 ) -> None:
+    import schemathesis  # not for all processes that collect this file: it takes long
+
     print(f"\nSEED={SEED}")
+    modes = list(schemathesis.GenerationMode)
     schema: Any = schemathesis.openapi.from_url(f"{pipeline.url}/openapi.json")
     tried = 0
     for number, (method, path, told) in enumerate(operations(document)):
-        for mode in [MODES[(SEED + number + step) % 2] for step in range(MODES_OF_EACH)]:
+        for mode in [modes[(SEED + number + step) % 2] for step in range(MODES_OF_EACH)]:
             wrong = mode is schemathesis.GenerationMode.NEGATIVE and "requestBody" not in told
             if wrong and takes_any_text(told):
                 continue
@@ -209,6 +201,17 @@ def takes_any_text(told: Operation) -> bool:
 
 
 def call_often(cases: SearchStrategy[Any]) -> None:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    conformance = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
+
     @seed(SEED)
     @settings(
         max_examples=EXAMPLES,
@@ -218,6 +221,6 @@ def call_often(cases: SearchStrategy[Any]) -> None:
     )
     @given(cases)
     def call(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, timeout=30)
+        case.call_and_validate(checks=conformance, timeout=30)
 
     call()

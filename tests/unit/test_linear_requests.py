@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import cache
 from pathlib import Path
 from time import thread_time
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -29,9 +29,7 @@ from starlette.routing import Route
 
 from deploy.embedded import clickhouse_codecs
 from deploy.embedded.clickhouse_answers import BadRequestError
-from deploy.embedded.clickhouse_app import ClickHouseHTTP
 from deploy.embedded.clickhouse_codecs import ENCODINGS, CodecError, choose, decode, encode
-from deploy.embedded.clickhouse_engine import Engine
 from deploy.embedded.clickhouse_statement import read_statement
 from tests.pipeline.workspace_isolation import PAGES
 from tests.tries import TIMES
@@ -385,6 +383,8 @@ def test_a_body_that_decodes_into_more_than_the_limit_is_refused(
 
 
 async def test_a_body_longer_than_the_limit_is_refused_before_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deploy.embedded.clickhouse_app import ClickHouseHTTP  # here, because it loads the whole of ClickHouse
+
     monkeypatch.setattr(clickhouse_codecs, "MOST_BODY_BYTES", 1_000_000)
     answered: list[MutableMapping[str, Any]] = []
     read = 0
@@ -397,7 +397,8 @@ async def test_a_body_longer_than_the_limit_is_refused_before_the_rest_is_read(m
     async def send(message: MutableMapping[str, Any]) -> None:
         answered.append(message)
 
-    front = ClickHouseHTTP(cast(Engine, None), "secret")
+    without_engine: Any = None
+    front = ClickHouseHTTP(without_engine, "secret")
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"password=secret", "scheme": "http",
              "http_version": "1.1", "headers": [(b"host", b"localhost")]}  # fmt: skip
     await front(scope, receive, send)
