@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import msgspec
@@ -40,10 +40,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
-        super().__init__(*arguments)
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in a thread of its own."""
@@ -123,8 +124,14 @@ def serve_health(
 
 
 def _refusal(call: BaseHTTPRequestHandler, allowed: frozenset[str]) -> ApiError | None:
-    if not ip_address(call.connection.getsockname()[0]).is_loopback:
+    if not _is_of_this_machine(call.connection.getsockname()[0]):
         return None
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in call.headers.items()]
     version = call.request_version.removeprefix("HTTP/")
     return refusal(headers, scheme="http", http_version=version, allowed=allowed)
+
+
+def _is_of_this_machine(address: str) -> bool:
+    own = ip_address(address)
+    # So a socket of IPv6 shows a client of IPv4.
+    return ((isinstance(own, IPv6Address) and own.ipv4_mapped) or own).is_loopback

@@ -51,6 +51,15 @@ def test_a_scraper_calls_by_a_name_that_is_allowed_or_from_another_machine_by_an
         assert _said_to((address, server.server_port), host="worker:9464") == 200
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_an_address_of_ipv6_is_served_and_guarded_as_well(host: str) -> None:
+    port = serve_health(host, 0, CollectorRegistry(), Health, Health).server_port
+    for own in ("[::1]", "127.0.0.1") if host == "::" else ("[::1]",):
+        assert _said_to((own, port)) == 200
+        assert _said_to((own, port), host="page.example:9464") == 403
+
+
 def _addresses_beside_loopback() -> list[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
