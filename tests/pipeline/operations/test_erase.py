@@ -131,7 +131,7 @@ def test_a_person_whom_no_worker_has_read_of_is_not_said_to_be_unknown(
     person = f"person-{uuid.uuid4().hex}"
     until(pipeline.is_settled, "all is read")
     for worker in pipeline.workers:
-        worker.kill()
+        worker.stop()
     try:
         pipeline.post("/v1/feedback", {"trace_id": a_trace(), "value": 1, "metadata": {"_user": person}})
         capsys.readouterr()

@@ -155,7 +155,7 @@ def test_a_trace_without_an_event_for_long_is_removed_whole_and_a_late_event_sta
         assert in_hours(pipeline) == 5
         books_are_right(pipeline, capsys)
 
-        pipeline.workers[-1].kill()
+        pipeline.workers[-1].stop()
         pipeline.add_worker()
         late = pipeline.feedback(gone, -10)
         requests.put(f"{pipeline.url}/v1/feedback/{made[0]}", json={"value": 1}, timeout=30).raise_for_status()

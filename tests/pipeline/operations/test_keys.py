@@ -154,7 +154,7 @@ def test_two_workspaces_see_nothing_of_each_other(keyed: Keyed, capsys: pytest.C
         return {"status": 404} if reply.status_code == 404 else dict(reply.json())
 
     for worker in keyed.workers:
-        worker.kill()
+        worker.stop()
     body = {"trace_id": "same", "value": 5, "metadata": {"text": "mine alone"}}
     (identity,) = keyed.call("POST", "/v1/feedback", mine, body).json()["feedback_ids"]
     assert (receipt(mine)["status"], receipt(theirs)["status"]) == ("queued", 404)

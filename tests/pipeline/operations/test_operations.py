@@ -81,7 +81,7 @@ def test_what_no_worker_has_taken_yet_waits_and_is_no_difference(
     everything_is_accounted_for(pipeline)
     _, (accepted, stored, *_) = audit_numbers()
     for worker in pipeline.workers:
-        worker.kill()
+        worker.stop()
     try:
         pipeline.post("/v1/feedback", [{"trace_id": a_trace(), "value": 1} for _ in range(30)])
         code, (now_accepted, now_stored, _, _, waiting, difference) = audit_numbers()
@@ -207,7 +207,7 @@ def test_a_letter_that_only_speaks_of_a_create_undoes_no_edit_stored_or_waiting(
     place = f"{FEEDBACK_EVENTS}/{partition}/{pipeline.sql(letter)[0]['sequence']}"
     everything_is_accounted_for(pipeline)
     for worker in pipeline.workers:
-        worker.kill()
+        worker.stop()
     try:
         pipeline.produce(FEEDBACK_EVENTS, partition, json.dumps(created).encode())
         capsys.readouterr()

@@ -39,7 +39,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
             until(pipeline.is_settled, "the workers have stored and committed everything")
             assert cli.main(["audit", *addresses(pipeline), "--bootstrap", engines.kafka]) == 0
             for worker in pipeline.workers:
-                worker.kill()
+                worker.stop()
             asyncio.run(roll_up(engines.clickhouse))
             yield pipeline
 
@@ -131,7 +131,7 @@ def worker(stopped: Pipeline) -> Iterator[Pipeline]:
     try:
         yield stopped
     finally:
-        stopped.workers[0].kill()
+        stopped.workers[0].stop()
 
 
 def test_work_under_way_is_taken_for_no_difference(stored: Pipeline) -> None:
