@@ -5,6 +5,7 @@ API keys close it, so that each test has a workspace of its own.
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from tests.pipeline.running import Pipeline
 
 Json = dict[str, Any]
 T = TypeVar("T")
+_AT_ONCE = 12
+"""How many workspaces are made together: to keep one key alone takes 50 ms of CPU, most of it for a connection."""
 
 
 class DashboardSystem(Pipeline):
@@ -38,18 +41,27 @@ class DashboardSystem(Pipeline):
         (self.page_port,) = free_ports(1)
         self.page_origin = f"http://127.0.0.1:{self.page_port}"
         self.settings = {"FEEDBACK_BROWSER_ORIGINS": self.page_origin}
+        self._unused: defaultdict[tuple[Scope, ...], list[Workspace]] = defaultdict(list)
 
     def workspace(self, *scopes: Scope) -> "Workspace":
         """A workspace that nothing else uses, with a key of these scopes, else of all."""
-        return self.key_in(f"browser-{uuid.uuid4().hex[:12]}", *scopes)
+        unused = self._unused[scopes]
+        if not unused:
+            unused += self._keys_in([f"browser-{uuid.uuid4().hex[:12]}" for _ in range(_AT_ONCE)], *scopes)
+        return unused.pop()
 
     def key_in(self, name: str, *scopes: Scope) -> "Workspace":
         """One more key of a workspace, as soon as the API knows it."""
-        secret, key = new_key(name, scopes or ("admin",), datetime.now(UTC))
-        made = Workspace(self, name, secret, key)
-        self._keep(key)
-        # An API that knows no key yet answers anyone, of the workspace `default`.
-        until(lambda: made.call("GET", "/v1/caller").json().get("workspace") == name, "the key is known")
+        (made,) = self._keys_in([name], *scopes)
+        return made
+
+    def _keys_in(self, names: Sequence[str], *scopes: Scope) -> list["Workspace"]:
+        """A new key in each of these workspaces, as soon as the API knows all."""
+        keys = [(name, *new_key(name, scopes or ("admin",), datetime.now(UTC))) for name in names]
+        made = [Workspace(self, *each) for each in keys]
+        self._keep(*(each.record for each in made))
+        for each in made:
+            until(each.is_known, "the key is known")
         return made
 
     def revoke(self, workspace: "Workspace") -> None:
@@ -57,9 +69,9 @@ class DashboardSystem(Pipeline):
         self._keep(workspace.record.revoked(datetime.now(UTC)))
         until(lambda: workspace.call("GET", "/v1/caller").status_code == 401, "the key is refused")
 
-    def _keep(self, key: ApiKey) -> None:
-        store(self.sql_client, key)
-        apart(asyncio.run, publish(self.engines.kafka, [key]))
+    def _keep(self, *keys: ApiKey) -> None:
+        store(self.sql_client, *keys)
+        apart(asyncio.run, publish(self.engines.kafka, keys))
 
     def fill(self, records: Sequence[OutgoingRecord]) -> None:
         """Send events past the edge, and wait until they are stored, and their hours and days computed."""
@@ -76,6 +88,10 @@ class Workspace:
     name: str
     key: str
     record: ApiKey
+
+    def is_known(self) -> bool:
+        """Whether the API knows the key: one that knows no key yet answers anyone, of the workspace `default`."""
+        return bool(self.call("GET", "/v1/caller").json().get("workspace") == self.name)
 
     def call(self, method: str, path: str, body: Any = None, **params: str) -> requests.Response:
         headers = {"x-portkey-api-key": self.key}

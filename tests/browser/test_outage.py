@@ -33,7 +33,7 @@ def clickhouse(system: DashboardSystem) -> Iterator[Callable[[], None]]:
 
     yield back
     back()
-    until(lambda: system.workspace(), "the API answers")
+    until(lambda: system.workspace().call("GET", "/v1/logs").ok, "the API answers")
 
 
 @pytest.fixture
