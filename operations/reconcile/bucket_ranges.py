@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from operations.reconcile.differences import Pause, Scope
 from operations.reconcile.snapshot import SETTINGS, working_table
+from stream_workers.rollup.hour_rows import find_contested
 from stream_workers.rollup.rollups import Hour
 
 ROWS_AT_ONCE = 2_000_000
@@ -66,6 +67,12 @@ def differing_buckets(client: Client, buckets: BucketRange, query: str) -> Finge
     """The result of a query for workspace, start and fingerprint, within a range."""
     rows = client.query(query, buckets.parameters).result_rows
     return {Hour(workspace, start): fingerprint for workspace, start, fingerprint in rows}
+
+
+def has_contested_copies(client: Client, buckets: BucketRange, condition: str) -> bool:
+    """Whether a copy in the hours of the range is contested. To tell which count then takes half of a comparison."""
+    within = f"{buckets.condition('hour')} AND {with_time_column(condition, 'hour')}"
+    return bool(client.query(find_contested(within), buckets.parameters).result_rows)
 
 
 def stable_differences(client: Client, compare: Compare, pause: Pause) -> list[Hour]:

@@ -13,6 +13,7 @@ from operations.reconcile.bucket_ranges import (
     bucket_name,
     bucket_ranges,
     differing_buckets,
+    has_contested_copies,
     stable_differences,
     with_time_column,
 )
@@ -61,12 +62,16 @@ def _compare(client: Client, scope: Scope, progress: Progress, condition: str) -
     columns = "workspace String, at DateTime('UTC'), content UInt64, number UInt64"
     with working_table(client, columns, "(workspace, at)") as by_hour:
         _load(client, by_hour, scope, of_hours, progress)
-        copies = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
-        ranges = bucket_ranges(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copies}", condition, scope)
+        copied = "SELECT workspace::String, hour AS at FROM feedback.feedback_hour_rows"
+        ranges = bucket_ranges(client, f"SELECT workspace, at FROM {by_hour} UNION ALL {copied}", condition, scope)
         expired_before = _expired_before(client)
         for buckets in progress.track("copies by hour compared", ranges):
             must_have_row = _must_have_row(buckets.condition(_HOUR), expired_before, buckets.since)
-            yield differing_buckets(client, buckets, _comparison(by_hour, buckets, of_hours, must_have_row))
+            copies = with_current_flag(
+                f"{buckets.condition('hour')} AND {of_hours}",
+                may_be_contested=has_contested_copies(client, buckets, condition),
+            )
+            yield differing_buckets(client, buckets, _comparison(by_hour, buckets, copies, must_have_row))
 
 
 def _load(client: Client, by_hour: str, scope: Scope, of_hours: str, progress: Progress) -> None:
@@ -100,8 +105,8 @@ def _must_have_row(rows: str, expired_before: int, since: int = 0) -> str:
     )
 
 
-def _comparison(by_hour: str, buckets: BucketRange, of_hours: str, must_have_row: str) -> str:
-    copies = with_current_flag(f"{buckets.condition('hour')} AND {of_hours}")
+def _comparison(by_hour: str, buckets: BucketRange, copies: str, must_have_row: str) -> str:
+    """SQL for the hours whose copies differ from the rows, each with its fingerprint."""
     return f"""
         SELECT workspace, toUnixTimestamp(at), sumIf(content, is_row) FROM (
             SELECT workspace, at, content, number, true AS is_row FROM {by_hour} WHERE {buckets.condition("at")}

@@ -16,13 +16,13 @@ from operations.reconcile.bucket_ranges import (
     bucket_name,
     bucket_ranges,
     differing_buckets,
+    has_contested_copies,
     stable_differences,
     with_time_column,
 )
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.removal import mutate
 from runtime.addresses import dsn
-from stream_workers.rollup.hour_rows import find_contested
 from stream_workers.rollup.rollups import Hour, compute, recompute_after_removal
 from stream_workers.rollup.statements import KEY, NUMBERS, day_rollups, hour_rollups
 
@@ -76,14 +76,9 @@ def _compare(client: Client, scope: Scope, progress: Progress, period: str, cond
     rollups = f"SELECT workspace, start AS at FROM feedback.rollup_rows WHERE period = '{period}'"
     ranges = bucket_ranges(client, f"{sources} UNION ALL {rollups}", condition, scope)
     for buckets in progress.track(f"rollups of {period}s compared", ranges):
-        may_be_contested = period == "hour" and _has_contested_copies(client, buckets, condition)
+        may_be_contested = period == "hour" and has_contested_copies(client, buckets, condition)
         comparison = _comparison(buckets, period, condition, may_be_contested=may_be_contested)
         yield differing_buckets(client, buckets, comparison)
-
-
-def _has_contested_copies(client: Client, buckets: BucketRange, condition: str) -> bool:
-    query = find_contested(_within(buckets, condition, "hour", "hour"))
-    return bool(client.query(query, buckets.parameters).result_rows)
 
 
 def _within(buckets: BucketRange, condition: str, time: str, column: str, seconds: int = 0) -> str:
