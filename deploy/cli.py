@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     from deploy.command_line import parser
     from operations.connections import CommandError, quiet_drivers
+    from operations.plain_output import PlainOutput, plain
     from runtime.known_settings import unknown_settings
     from runtime.no_pandas import hide_pandas
     from runtime.utf8 import is_utf8
@@ -51,12 +53,13 @@ def _run(arguments: Sequence[str] | None) -> int:
             quiet_drivers()
             # What a command imports stays: to look for garbage in it again and again takes a quarter of its start.
             gc.set_threshold(50_000, 10, 10)
-        code: int = options.run(options)
-        return code
+            with redirect_stdout(PlainOutput(sys.stdout)):
+                return int(options.run(options))
+        return int(options.run(options))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except CommandError as error:
-        print(f"feedback: {error}", file=sys.stderr)
+        print(plain(f"feedback: {error}", "\n"), file=sys.stderr)
         return 1
 
 

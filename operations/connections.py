@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from operations.plain_output import plain
 from runtime.addresses import brokers, dsn, http_url, without_password
 from runtime.schema_version import APPLIED, TablesError, require_tables
 
@@ -153,7 +154,7 @@ def offset_base(client: "Client", given: int | None) -> int:
 
 def table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
     """The lines of a table; columns of numbers are aligned to the right."""
-    shown = [header, *([f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows)]
+    shown = [header, *([f"{cell:,}" if isinstance(cell, int) else plain(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in shown) for i in range(len(header))]
     numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(header))]
     for line in shown:

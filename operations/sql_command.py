@@ -6,6 +6,7 @@ is told to: whoever may ask for the address may also drop every table.
 
 import argparse
 import sys
+from codecs import getincrementaldecoder
 from typing import Any
 
 from operations import command_options as options
@@ -64,5 +65,10 @@ def _print(client: Any, statement: str, form: str, *, writes: bool) -> None:
     # ClickHouse buffers the whole answer first, so that an error is not preceded by a part of an answer.
     settings = {"wait_end_of_query": "1"} | ({} if writes else {"readonly": _READ_ONLY})
     answer = client.raw_stream(statement, settings=settings, transport_settings={"X-ClickHouse-Format": form})
+    # Bytes are written as they are, but to a terminal as text that it cannot obey.
+    text = getincrementaldecoder("utf-8")("backslashreplace") if sys.stdout.isatty() else None
     while chunk := answer.read(_CHUNK_BYTES):
-        sys.stdout.buffer.write(chunk)
+        if text is None:
+            sys.stdout.buffer.write(chunk)
+        else:
+            sys.stdout.write(text.decode(chunk))
