@@ -1,10 +1,12 @@
-"""What a server answers costs the app neither memory nor time: whatever listens at an address may answer."""
+"""What a server answers costs the app neither memory nor time nor its log; anything may listen there."""
 
 import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+
+import pytest
 
 from feedback_client import Client, Counts
 from feedback_client.http_post import MOST_ANSWER_BYTES
@@ -70,6 +72,17 @@ def test_an_answer_that_comes_byte_by_byte_holds_up_nothing() -> None:
         is_taken.set()
         assert has_sent
         assert client.counts == Counts(queued=1, sent=1)
+
+
+def test_what_a_server_says_begins_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def forging(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 20\r\n\r\nno\r\nERROR forged\x1b[2J")
+
+    with answering(forging) as (client, _):
+        client.feedback(1, trace_id="t")
+        assert client.flush(30)
+    (told,) = [each.getMessage() for each in caplog.records]
+    assert "400 no  ERROR forged [2J" in told
 
 
 def test_no_answer_is_decompressed() -> None:

@@ -53,4 +53,5 @@ def _message(status: int, said: bytes) -> str:
         text = str(json.loads(said)["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
         text = said.decode(errors="replace")
-    return f"{status} {text[:300]}"
+    # It goes into the app's log, where it must not begin a line of its own.
+    return f"{status} {''.join(each if each.isprintable() else ' ' for each in text[:300])}"
