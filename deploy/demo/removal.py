@@ -5,7 +5,14 @@ again without them.
 from clickhouse_connect.driver.client import Client
 
 from deploy.demo.trace_ids import sql_is_demo
-from operations.erase.conditions import ENTRY_IN_WORKSPACE, EVENTS, Subject, dead_letter_condition, is_noted
+from operations.erase.conditions import (
+    ENTRY_IN_WORKSPACE,
+    EVENTS,
+    RETURNED_FEEDBACK,
+    Subject,
+    dead_letter_condition,
+    is_noted,
+)
 
 # The name for the notes of this erasure; no person has an empty name.
 _NOBODY = ""
@@ -17,7 +24,8 @@ _GONE_FROM_JOURNAL = f"{EVENTS} OR kind = 'request' AND {is_noted('request', 'id
 _ID_QUERIES = {
     "feedback": f"""
         SELECT toString(feedback_id) AS id FROM feedback.feedback_rows WHERE {_STANDS}
-        UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'feedback' AND {_IN_JOURNAL}""",
+        UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'feedback' AND {_IN_JOURNAL}
+        UNION DISTINCT {RETURNED_FEEDBACK}""",
     "request": f"""
         SELECT toString(request_id) AS id FROM feedback.request_log_rows WHERE {_STANDS}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal WHERE kind = 'request' AND {_IN_JOURNAL}""",

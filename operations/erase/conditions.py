@@ -12,6 +12,8 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
+from schemas.topics import FEEDBACK_EVENTS
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -51,10 +53,23 @@ ENTRY_IN_WORKSPACE = "JSONExtractString(entry, 'workspace') = {workspace:String}
 
 
 def dead_letter_condition(condition: str) -> str:
-    """SQL for dead letters whose record meets the condition, or that are about noted feedback."""
-    about = f"{condition} OR feedback_id IN {_noted('feedback')}"
+    """SQL for dead letters whose record meets the condition, or was erased before, or that are about noted feedback."""
+    places = "topic, kafka_partition, sequence"
+    is_returned = f"({places}) IN (SELECT {places} FROM feedback.erased_records)"
+    about = f"{condition} OR feedback_id IN {_noted('feedback')} OR {is_returned}"
     return f"JSONExtractString(value, 'workspace') = {{workspace:String}} AND ({about})"
 
+
+_WAS_ERASED = f"""(kafka_partition, sequence) IN (
+    SELECT kafka_partition, sequence FROM feedback.erased_records WHERE topic = '{FEEDBACK_EVENTS}'
+)"""
+# The events say nothing of whom they were erased for. Feedback that has been sent anew since is not among it.
+RETURNED_FEEDBACK = f"""
+    SELECT toString(id) AS id FROM feedback.journal
+    WHERE kind = 'feedback' AND {ENTRY_IN_WORKSPACE}
+        AND id IN (SELECT id FROM feedback.journal WHERE kind = 'feedback' AND {_WAS_ERASED})
+    GROUP BY id HAVING min({_WAS_ERASED})"""
+"""The ids of feedback of which only events are stored that were erased before, and were read again since."""
 
 EVENTS = f"kind = 'feedback' AND {is_noted('feedback', 'id')}"
 FACTS = f"kind = 'request' AND {is_noted('request', 'id')} AND position(entry, {{fact:String}}) > 0"
@@ -83,7 +98,8 @@ _ID_QUERIES = {
         UNION DISTINCT SELECT toString(feedback_id) FROM feedback.feedback_hour_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}
         UNION DISTINCT SELECT toString(id) FROM feedback.journal
-        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {ENTRY_IN_WORKSPACE}""",
+        WHERE kind = 'feedback' AND JSONExtractString(entry, '_user') = {{user:String}} AND {ENTRY_IN_WORKSPACE}
+        UNION DISTINCT {RETURNED_FEEDBACK}""",
     "request": f"""
         SELECT toString(request_id) AS id FROM feedback.request_log_rows
         WHERE workspace = {{workspace:String}} AND _user = {{user:String}}

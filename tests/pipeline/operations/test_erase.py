@@ -229,6 +229,59 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
         assert pipeline.aggregate(shared)["requests"] == 1
 
 
+def test_a_person_whom_only_a_dead_letter_names_is_erased(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person = f"person-{uuid.uuid4().hex}"
+    never_given = f"{pipeline.feedback(a_trace(), 1)[:32]}0000"
+    change = {"value": 1, "metadata": {"_user": person}}
+    requests.put(f"{pipeline.url}/v1/feedback/{never_given}", json=change, timeout=30).raise_for_status()
+    until(lambda: mentions(pipeline, person) == {"dead_letters": 1}, "the letter is stored")
+    assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+    assert rows_by_table(capsys.readouterr().out)["dead_letters"] == ["1", "0"]
+    assert mentions(pipeline, person) == {}
+
+
+def test_what_returns_of_an_erased_person_without_their_name_goes_when_they_are_erased_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after `feedback replay` from a time after their request or the create of their feedback."""
+    person, words, sql = f"person-{uuid.uuid4().hex}", f"words-{uuid.uuid4().hex}", pipeline.sql_client
+    trace = a_trace()
+    pipeline.request(trace, _user=person)
+    feedback = pipeline.feedback(trace, 9, text=words)
+    change = {"value": 8, "metadata": {"text": words}}
+    requests.put(f"{pipeline.url}/v1/feedback/{feedback}", json=change, timeout=30).raise_for_status()
+    until(lambda: pipeline.stored(feedback).get("value") == 8, "the change is stored")
+    assert pipeline.stored(feedback)["_user"] == person
+    sql.command("CREATE TABLE feedback.late_journal AS feedback.journal")
+    try:
+        sql.command(
+            "INSERT INTO feedback.late_journal SELECT * FROM feedback.journal WHERE id = {id:UUID}", {"id": feedback}
+        )
+        late = "FROM feedback.late_journal WHERE JSONExtractString(entry, 'event') ="
+        letter = (
+            "'feedback.events.v1', kafka_partition, sequence, sequence, now64(3), 'unknown_feedback', '', '', entry"
+        )
+        columns = "topic, kafka_partition, sequence, kafka_offset, recorded_at, reason, detail, key, value"
+        for returns in (
+            f"feedback.journal SELECT * {late} 'create'",
+            f"feedback.dead_letters ({columns}) SELECT {letter} {late} 'update'",
+        ):
+            assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+            until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
+            assert set(mentions(pipeline, words)) == {"late_journal"}
+            sql.command(f"INSERT INTO {returns}")
+            capsys.readouterr()
+            assert cli.main(["audit", *address(pipeline)]) == 1
+            assert "1 records that were erased are stored again" in capsys.readouterr().out
+        assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+        until(lambda: cli.main(["audit", *address(pipeline)]) == 0, "the invalidations are stored")
+        assert set(mentions(pipeline, words)) == {"late_journal"}
+    finally:
+        sql.command("DROP TABLE feedback.late_journal")
+
+
 def test_what_a_late_worker_writes_of_an_erased_person_is_told_and_goes_when_they_are_erased_again(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
