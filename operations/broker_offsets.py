@@ -6,6 +6,7 @@ the workers must have stored every accepted record.
 """
 
 import asyncio
+import math
 import os
 import re
 import time
@@ -93,7 +94,7 @@ async def end_offsets_or_none(bootstrap: str) -> Offsets | None:
         return None
 
 
-async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = 30.0) -> int | None:
+async def drain(bootstrap: str, group: str, patience: float = 10.0, deadline: float = math.inf) -> int | None:
     """Wait until the workers of this group have committed the input topics, or make no progress for `patience` seconds.
 
     Nothing may write to the topics any more. The number of records left over; None where the broker does not answer.

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.embedded import broker as embedded_broker
 from deploy.kafka.broker import KafkaBroker, free_ports
+from operations import broker_offsets
 from operations.topics import TopicError, altered_settings, create_topics
 from runtime.kafka_offsets import committed_offsets, end_offsets
 from schemas.topics import ENRICHED, FEEDBACK_EVENTS, SEGMENT_MS, TOPICS
@@ -183,3 +186,30 @@ async def test_what_a_group_committed_is_found_and_the_rest_left_out(bootstrap: 
         consumer.assign([place])
         await consumer.commit({place: 5})
     assert await committed_offsets(bootstrap, "readers", [FEEDBACK_EVENTS, ENRICHED]) == {(FEEDBACK_EVENTS, 2): 5}
+
+
+async def test_a_log_is_drained_for_as_long_as_its_workers_go_on(
+    bootstrap: str, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock moves by five seconds with each record that is stored, once it has looked for the one before."""
+    await create_topics(bootstrap, 1)
+    records, place, group = 10, TopicPartition(FEEDBACK_EVENTS, 0), f"slow-{uuid.uuid4().hex}"
+    now, looked = 0, asyncio.Event()
+
+    def clock() -> int:
+        looked.set()
+        return now
+
+    monkeypatch.setattr(broker_offsets, "time", SimpleNamespace(monotonic=clock))
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=False) as producer:
+        for _ in range(records):
+            await producer.send_and_wait(FEEDBACK_EVENTS, b"x", partition=0)
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as worker:
+        worker.assign([place])
+        drained = asyncio.create_task(broker_offsets.drain(bootstrap, group))
+        for stored in range(1, records + 1):
+            looked.clear()
+            await asyncio.wait({drained, asyncio.create_task(looked.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            await worker.commit({place: stored})
+            now += 5
+        assert await drained == 0
