@@ -10,7 +10,7 @@ from clickhouse_connect.driver.external import ExternalData
 
 from operations.reconcile.differences import Scope
 from operations.reconcile.lost_places import JournalCoverage
-from operations.reconcile.snapshot import AGGREGATES, FEEDBACK, HASH, HashRange, Snapshot, StoredTable
+from operations.reconcile.snapshot import AGGREGATES, BY_KEY, FEEDBACK, HASH, HashRange, Snapshot, StoredTable
 from operations.reconcile.verdict import UNKNOWN, Evidence, Row, Verdict, is_as_wanted, judge
 from stream_workers.io.arrow_rows import tables
 from stream_workers.io.lookup import AS_ONE_DOCUMENT, JournalStates, entries_query
@@ -85,7 +85,7 @@ def faults_in(
 ) -> dict[Place, Fault]:
     """The faults in a range. `coverage` is called where there are any. Raises what the client raises."""
     stored = _read_stored(client, snapshot, hash_range)
-    entries = f"{hash_range.of_journal} AND {snapshot.of_journal}"
+    entries = snapshot.entries_in(hash_range)
     wanted = dict(_read_wanted(client, scope, entries))
     wrong = {table: _wrong_rows(each, stored[table]) for table, each in wanted.items()}
     unknown = {table: stored[table].keys() - set(each.keys) for table, each in wanted.items()}
@@ -157,7 +157,7 @@ def _read_stored(client: Client, snapshot: Snapshot, hash_range: HashRange) -> _
     rows = client.query_arrow(
         f"SELECT name::String AS name, key, trace_hash, place, version, content FROM {snapshot.name}"
         f" WHERE {hash_range.of_snapshot}",
-        settings={"output_format_arrow_string_as_string": 1},
+        settings={"output_format_arrow_string_as_string": 1, **BY_KEY},
     )
     tables_by_name = {table.name: table for table in (FEEDBACK, AGGREGATES)}
     found: _Stored = {table: {} for table in tables_by_name.values()}
@@ -190,6 +190,7 @@ def _read_own_places(
             f"SELECT {hash_of}, sequence FROM feedback.journal WHERE {entries} AND kind = 'feedback'"
             f" AND ({hash_of}, sequence) IN (SELECT h, s FROM referred)",
             external_data=asked,
+            settings=BY_KEY,
         )
         for trace_hash, place in found.result_rows:
             own[trace_hash].add(place)
@@ -199,14 +200,15 @@ def _read_own_places(
 def _read_partitions(client: Client, entries: str) -> dict[int, int]:
     """The partition of each trace hash."""
     found = client.query(
-        f"SELECT DISTINCT bitAnd(trace_hash, {HASH}), kafka_partition FROM feedback.journal WHERE {entries}"
+        f"SELECT DISTINCT bitAnd(trace_hash, {HASH}), kafka_partition FROM feedback.journal WHERE {entries}",
+        settings=BY_KEY,
     ).result_rows
     return {int(row[0]): int(row[1]) for row in found}
 
 
 def _read_wanted(client: Client, scope: Scope, entries: str) -> Iterator[tuple[StoredTable, _Wanted]]:
     """Compute the wanted rows from the journal's entries of a range."""
-    document = client.raw_query(entries_query(entries), settings=AS_ONE_DOCUMENT, fmt="CustomSeparated")
+    document = client.raw_query(entries_query(entries), settings={**AS_ONE_DOCUMENT, **BY_KEY}, fmt="CustomSeparated")
     feedback: list[tuple[TraceState, FeedbackState]] = []
     hashes: dict[int, int] = {}
     for trace_hash, bucket in JournalStates(document).all().items():

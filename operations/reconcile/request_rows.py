@@ -14,7 +14,16 @@ from operations.progress import Progress
 from operations.reconcile.differences import Pause, RowDifference, Scope
 from operations.reconcile.hash_range import Fault, Place
 from operations.reconcile.journal import Repair, stable_faults
-from operations.reconcile.snapshot import HASH, REQUESTS, SETTINGS, HashRange, Snapshot, new_snapshot, working_table
+from operations.reconcile.snapshot import (
+    BY_KEY,
+    HASH,
+    REQUESTS,
+    SETTINGS,
+    HashRange,
+    Snapshot,
+    new_snapshot,
+    working_table,
+)
 from operations.reconcile.verdict import MISSING, UNKNOWN, WRONG, Row, Verdict
 from schemas.topics import REQUEST_LOGS
 
@@ -68,10 +77,10 @@ def _requests_without_row(
     query = f"""
         SELECT DISTINCT toString(id), bitAnd(trace_hash, {HASH}), kafka_partition, sequence
         FROM feedback.journal
-        WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal} AND {bounds}
+        WHERE kind = 'request' AND {snapshot.entries_in(hash_range)} AND {bounds}
             AND trace_hash NOT IN (SELECT trace_hash {_expiries(snapshot, hash_range)})
             AND toString(id) NOT IN (SELECT key FROM {snapshot.name} WHERE {hash_range.of_snapshot})"""
-    missing = client.query(query, scope.parameters).result_rows
+    missing = client.query(query, scope.parameters, settings=BY_KEY).result_rows
     erased = _erased_places(client, [(partition, sequence) for _, _, partition, sequence in missing])
     return {
         (REQUESTS, key): Fault(trace_hash, Verdict(MISSING, (), writes=False), ())
@@ -86,13 +95,14 @@ def _rows_without_request(
     """Rows at whose place the journal has no request with their facts."""
     entries = (
         f"FROM (SELECT toString(id) AS key, {_READ} AS told FROM feedback.journal"
-        f" WHERE kind = 'request' AND {hash_range.of_journal} AND {snapshot.of_journal})"
+        f" WHERE kind = 'request' AND {snapshot.entries_in(hash_range)})"
     )
     has_request = f"(key, place, content) IN (SELECT key, {_PLACE}, {_CONTENT} {entries})"
     is_expired = f"trace_hash IN (SELECT bitAnd(trace_hash, {HASH}) {_expiries(snapshot, hash_range)})"
     rows = f"FROM {snapshot.name} WHERE {hash_range.of_snapshot}"
     unexplained = client.query(
-        f"SELECT key, trace_hash, place, version, content {rows} AND NOT {has_request} AND NOT {is_expired}"
+        f"SELECT key, trace_hash, place, version, content {rows} AND NOT {has_request} AND NOT {is_expired}",
+        settings=BY_KEY,
     ).result_rows
     keys = _ids_in_scope(client, scope, {key for key, *_ in unexplained})
     stored_right, entered = set(), set()
@@ -133,7 +143,7 @@ def _write_with_facts(client: Client, ids: list[str]) -> None:
 
 def _expiries(snapshot: Snapshot, hash_range: HashRange) -> str:
     """The source of the expiries in a range: of the range alone, or each range would read the whole journal."""
-    return f"FROM feedback.journal WHERE kind = 'expiry' AND {hash_range.of_journal} AND {snapshot.of_journal}"
+    return f"FROM feedback.journal WHERE kind = 'expiry' AND {snapshot.entries_in(hash_range)}"
 
 
 def _ids_in_scope(client: Client, scope: Scope, keys: set[str]) -> set[str]:

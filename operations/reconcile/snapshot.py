@@ -24,6 +24,8 @@ _BUCKETS = 2**16
 _PREFIX = "reconcile_"
 _KEPT_FOR_DAYS = 7
 SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
+BY_KEY = {"force_primary_key": 1}
+"""Settings of a query for a range: it fails if it would read a whole table, which each range would do again."""
 _OF_ID = f"bitAnd(reinterpretAsUInt32(reverse(unhex(substring(toString({{id}}), 25, 8)))), {HASH})"
 
 
@@ -116,6 +118,13 @@ class Snapshot:
     def of_journal(self) -> str:
         """SQL for the entries of the journal that are compared."""
         return f"bitAnd(trace_hash, {HASH}) IN (SELECT h FROM {self.hashes})" if self.hashes else "1"
+
+    def entries_in(self, hash_range: HashRange) -> str:
+        """SQL for those of a range, which reads nothing outside of it."""
+        if not self.hashes:
+            return hash_range.of_journal
+        hashes = f"SELECT h FROM {self.hashes} WHERE h BETWEEN {hash_range.low} AND {hash_range.high}"
+        return f"{hash_range.of_journal} AND bitAnd(trace_hash, {HASH}) IN ({hashes})"
 
     def fill(self, stored: StoredTable, scope: Scope, progress: Progress) -> None:
         """Read a table once, partition by partition."""
