@@ -45,14 +45,6 @@ class Exports:
         assert one["status"] == status, one
         return one
 
-    def until_rows_are_written(self, export_id: str) -> None:
-        def written() -> bool:
-            one = self.get(export_id)
-            assert one["status"] == "in_progress", one
-            return bool(one["progress"]["rows_done"])
-
-        until(written, f"export {export_id} is under way")
-
     def signed_url(self, export_id: str) -> str:
         return str(self.answered("GET", f"/{export_id}/download")["signed_url"])
 
