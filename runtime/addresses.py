@@ -8,8 +8,6 @@ _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 _PARAMETERS = re.compile("[?#]")
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
-_EACH = re.compile(r"(?<=,)(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")
-"""Between the addresses of a list."""
 _BROKER = re.compile(r"(?:\[([^\]]*)\]|([^\[\]:]*)):(\d{1,5})", re.ASCII)
 
 
@@ -55,7 +53,12 @@ def without_password(text: str) -> str:
 
     Keys and passwords stand in parameters too: ClickHouse takes `?password=…`, and some providers `?key=…`.
     """
-    return "".join(map(_without_password, _EACH.split(text)))
+    addresses: list[list[str]] = []
+    for part in text.split(","):
+        if not addresses or _SCHEME.match(part):
+            addresses.append([])
+        addresses[-1].append(part)  # a password may have commas
+    return ",".join(_without_password(",".join(parts)) for parts in addresses)
 
 
 def _without_password(url: str) -> str:
