@@ -1,9 +1,8 @@
 """`GET /v1/logs` and `GET /v1/logs/{id}`: requests that apps have served, each with what its trace's feedback says."""
 
-from collections.abc import Collection, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -11,13 +10,9 @@ from starlette.datastructures import QueryParams
 
 from query_api.auth import REFUSALS, Caller, LogsReader, require_scope
 from query_api.clickhouse import AWAY, Engines, Reader
-from query_api.current_rows import RANK_OF_REQUESTS
 from query_api.errors import example
-from query_api.filters.conditions import Amount, conditions_on_listed_requests, milliseconds
 from query_api.filters.cursors import (
     PARAMETERS,
-    Place,
-    add_place,
     cursor_of,
     openapi_page_parameters,
     page_size_in,
@@ -26,10 +21,8 @@ from query_api.filters.cursors import (
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
 from query_api.reading.feedback_page import feedback_page
-from query_api.reading.newest_row import skip_quiet_time
 from query_api.reading.request_log_items import (
     BODIES,
-    COLUMNS,
     FEEDBACK_NOT_SHOWN,
     ListedRequestLog,
     RequestLogDetail,
@@ -39,22 +32,15 @@ from query_api.reading.request_log_items import (
 from query_api.reading.request_order import OF_FEEDBACK, RequestOrder, openapi_order_parameters, order_in
 from query_api.reading.request_order import PARAMETERS as ORDER_PARAMETERS
 from query_api.reading.request_ranking import ranked_rows
-from query_api.reading.time_windows import FIRST, FIRST_OF_TRACES, Windows
+from query_api.reading.request_rows import CURRENT_ROWS, Row, current_page, current_requests, log_rows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
-from query_api.trace_rows import requests_of_traces
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
-from schemas.ids import id_in, is_ours, trace_hash_of
+from schemas.ids import id_in, is_ours
 
 CURSOR = "l"
 MOST_FEEDBACK = 50
-
-_CURRENT = f"""
-FROM feedback.request_log_rows AS l
-PREWHERE l.workspace = {{workspace:String}} AND l.request_id IN {{ids:Array(UUID)}} AND {requests_of_traces("l")}
-ORDER BY {RANK_OF_REQUESTS} DESC LIMIT 1 BY l.request_id
-"""
 
 
 class LogPage(BaseModel):
@@ -93,7 +79,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         filters = _filters_in(query, caller, order)
         asked = reader if order.is_newest_first else ranking_reader
         async with asked.query_deadline("requests cannot be listed"):
-            sought = _rows_in(asked, query, filters, order, size + 1)
+            sought = partial(_rows_in, asked, query, filters, order, size + 1)
             rows, summaries = await _with_feedback(asked, caller, sought, filters.texts.get("trace_id"), size)
         more = _cursor_after(rows[size - 1], order) if len(rows) > size else None
         return LogPage(
@@ -136,15 +122,15 @@ def _filters_in(query: QueryParams, caller: Caller, order: RequestOrder) -> LogF
 
 
 async def _rows_in(
-    reader: Reader, query: QueryParams, filters: LogFilters, order: RequestOrder, count: int
-) -> list[dict[str, Any]]:
+    reader: Reader, query: QueryParams, filters: LogFilters, order: RequestOrder, count: int, source: str
+) -> list[Row]:
     """The first `count` of the page that a query string asks for, in this order."""
     if order.is_newest_first:
-        return await log_rows(reader, filters, place_in(query, CURSOR), count)
-    return await ranked_rows(reader, filters, order, order.place_in(query), count)
+        return await log_rows(reader, filters, place_in(query, CURSOR), count, source)
+    return await ranked_rows(reader, filters, order, order.place_in(query), count, source)
 
 
-def _cursor_after(row: dict[str, Any], order: RequestOrder) -> str:
+def _cursor_after(row: Row, order: RequestOrder) -> str:
     return cursor_of(CURSOR, row["created_at"], row["id"]) if order.is_newest_first else order.cursor(row)
 
 
@@ -162,75 +148,23 @@ async def _detail(reader: Reader, caller: Caller, row: dict[str, Any]) -> Reques
     return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=shown)
 
 
-async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int) -> list[dict[str, Any]]:
-    """The newest `count` after a place. Raises what the client raises."""
-    rows: list[dict[str, Any]] = []
-    first = FIRST_OF_TRACES if filters.ask_about_feedback else FIRST
-    sought = Windows(filters, place, datetime.now(UTC), first)
-    for window in sought:
-        found = await _different_rows(reader, window, place, count - len(rows), sought.traces)
-        rows += found
-        if len(rows) == count:
-            break
-        sought.adapt_to(len(found), count - len(rows))
-        if not rows and sought.have_just_begun and sought.look_traces_up:
-            await skip_quiet_time(reader, "request_log_rows", sought, window)
-    return rows
-
-
-async def _different_rows(
-    reader: Reader, window: LogFilters, place: Place | None, count: int, traces: Amount
-) -> list[dict[str, Any]]:
-    """The newest `count` of a window, each request once. Rows of one request differ only if somebody wrote one."""
-    rows: dict[tuple[datetime, str], dict[str, Any]] = {}
-    while missing := count - len(rows):
-        found = await reader.rows(*log_query(window, place, missing, traces))
-        rows |= {(row["created_at"], row["id"]): row for row in found}
-        if differing := [row["id"] for row in found if rows[row["created_at"], row["id"]] != row]:
-            current = await current_requests(reader, window.workspace, differing)
-            rows |= {key: row for row in current if (key := (row["created_at"], row["id"])) in rows}
-        if len(found) < missing:
-            break
-        place = Place(milliseconds(found[-1]["created_at"]), UUID(found[-1]["id"]))
-    return list(rows.values())
-
-
-async def current_requests(reader: Reader, workspace: str, ids: list[str], more: str = "") -> list[dict[str, Any]]:
-    """The current row of each of these requests; `more` are columns beside those of a list. Raises what the client
-    raises."""
-    asked = {"workspace": workspace, "ids": ids, "trace_hashes": [trace_hash_of(UUID(each)) for each in ids]}
-    return await reader.rows(f"SELECT {COLUMNS}{more} {_CURRENT}", asked)
-
-
-def log_query(
-    filters: LogFilters, place: Place | None, count: int, traces: Amount = "many"
-) -> tuple[str, dict[str, Any]]:
-    """The query of the newest `count` with its parameters, each request as often as it is stored.
-
-    ClickHouse reads the columns that are only shown of these rows alone, which it cannot do beside LIMIT BY.
-    """
-    conditions = conditions_on_listed_requests(filters, "l", traces)
-    add_place(conditions, place, "l.started_at", "l.request_id", newest_first=True)
-    query = f"""
-        SELECT {COLUMNS} FROM feedback.request_log_rows AS l WHERE {conditions.text}
-        ORDER BY l.started_at DESC, l.request_id DESC LIMIT {{count:UInt32}}
-    """
-    return query, conditions.parameters | {"count": count}
-
-
 async def _with_feedback(
     reader: Reader,
     caller: Caller,
-    sought: Coroutine[Any, Any, list[dict[str, Any]]],
+    sought: Callable[[str], Coroutine[Any, Any, list[Row]]],
     traces: Collection[str] | None,
     size: int,
-) -> tuple[list[dict[str, Any]], dict[str, TraceSummary] | None]:
+) -> tuple[list[Row], dict[str, TraceSummary] | None]:
     """The rows of a page, and the feedback on their traces: at once where the list is of given traces."""
     if traces:
-        rows, summaries = await answers_of(sought, _summaries(reader, caller, traces))
+        rows, summaries = await answers_of(sought(CURRENT_ROWS), _summaries(reader, caller, traces))
         return rows, summaries
-    rows = await sought
-    return rows, await _summaries(reader, caller, {row["trace_id"] for row in rows[:size]})
+    return await current_page(
+        reader,
+        caller.workspace,
+        sought,
+        lambda rows: _summaries(reader, caller, {row["trace_id"] for row in rows[:size]}),
+    )
 
 
 async def _summaries(reader: Reader, caller: Caller, traces: Collection[str]) -> dict[str, TraceSummary] | None:

@@ -16,22 +16,20 @@ from query_api.filters.cursors import Place, add_place
 from query_api.filters.parameters import LogFilters
 from query_api.reading.request_log_items import COLUMNS
 from query_api.reading.request_order import BY_TIME, OF_FEEDBACK, OF_REQUESTS, RankPlace, RequestOrder, add_rank_place
+from query_api.reading.request_rows import Row
 from query_api.trace_rows import trace_number
-
-Row = dict[str, Any]
 
 _SHORT = timedelta(days=2)
 """In a longer time, to read all numbers of traces takes less than to select those of the requests."""
 
 
 async def ranked_rows(
-    reader: Reader, filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int
+    reader: Reader, filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int, source: str
 ) -> list[Row]:
     """The first `count` after a place, each with its `rank`. Raises what the client raises."""
     rows: dict[tuple[datetime, str], Row] = {}
     while missing := count - len(rows):
-        found = await _rows(reader, filters, order, after, missing)
-        # A request that is stored twice is the same row twice.
+        found = await _rows(reader, filters, order, after, missing, source)
         rows |= {(row["created_at"], row["id"]): row for row in found}
         if len(found) < missing:
             break
@@ -41,23 +39,23 @@ async def ranked_rows(
 
 
 async def _rows(
-    reader: Reader, filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int
+    reader: Reader, filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int, source: str
 ) -> list[Row]:
     if order.by not in OF_FEEDBACK:
-        return await reader.rows(*ranked_query(filters, order, after, count, COLUMNS))
+        return await reader.rows(*ranked_query(filters, order, after, count, COLUMNS, source))
     keys = "toString(l.request_id) AS id, l.started_at AS created_at"
-    found = await reader.rows(*ranked_query(filters, order, after, count, keys))
-    whole = {(row["created_at"], row["id"]): row for row in await _by_key(reader, filters.workspace, found)}
+    found = await reader.rows(*ranked_query(filters, order, after, count, keys, source))
+    whole = {(row["created_at"], row["id"]): row for row in await _by_key(reader, filters.workspace, found, source)}
     keyed = [((row["created_at"], row["id"]), row["rank"]) for row in found]
     # One that an erasure has just removed is no more.
     return [whole[key] | {"rank": rank} for key, rank in keyed if key in whole]
 
 
-async def _by_key(reader: Reader, workspace: str, keys: list[Row]) -> list[Row]:
+async def _by_key(reader: Reader, workspace: str, keys: list[Row], source: str) -> list[Row]:
     if not keys:
         return []
     query = f"""
-        SELECT {COLUMNS} FROM feedback.request_log_rows AS l
+        SELECT {COLUMNS} FROM {source}
         WHERE l.workspace = {{workspace:String}} AND l.request_id IN {{ids:Array(UUID)}} AND l.started_at IN (
             SELECT fromUnixTimestamp64Milli(arrayJoin({{times:Array(Int64)}}), 'UTC')
         )
@@ -67,9 +65,9 @@ async def _by_key(reader: Reader, workspace: str, keys: list[Row]) -> list[Row]:
 
 
 def ranked_query(
-    filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int, columns: str
+    filters: LogFilters, order: RequestOrder, after: RankPlace | None, count: int, columns: str, source: str
 ) -> tuple[str, dict[str, Any]]:
-    """The query of the first `count` with its parameters, each request as often as it is stored."""
+    """The query of the first `count` with its parameters, each request as often as it stands in the source."""
     conditions = conditions_on_listed_requests(filters, "l")
     number, join = _number(filters, order, conditions)
     if order.by == BY_TIME:
@@ -80,7 +78,7 @@ def ranked_query(
         add_rank_place(conditions, order, after, number)
         sorting = f"{number} {order.direction} NULLS LAST, l.started_at DESC, l.request_id DESC"
     query = f"""
-        SELECT {columns}, {number} AS rank FROM feedback.request_log_rows AS l {join}
+        SELECT {columns}, {number} AS rank FROM {source} {join}
         WHERE {conditions.text} ORDER BY {sorting} LIMIT {{count:UInt32}}
     """
     return query, conditions.parameters | {"count": count}

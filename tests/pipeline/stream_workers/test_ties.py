@@ -14,7 +14,9 @@ from query_api.clickhouse import Engines, Reader
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
 from query_api.reading.feedback_page import feedback_page
-from query_api.reading.request_logs import current_requests, log_rows
+from query_api.reading.request_order import RequestOrder
+from query_api.reading.request_ranking import ranked_rows
+from query_api.reading.request_rows import Row, current_page, current_requests, log_rows
 from query_api.reading.stored_feedback import read_stored
 from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
 from query_api.reading.trace_summaries import summaries_with_pairs
@@ -86,27 +88,44 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str) -> N
 async def test_of_differing_rows_of_one_request_everybody_reads_the_last(url: str) -> None:
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
         store_histories(client, 2, workspaces=1, traces=6, events=50)
-        for model in ("first", "second"):
+        for share, model in ((2, "first"), (3, "second")):
             client.command(
                 f"INSERT INTO feedback.request_log_rows SELECT * REPLACE ('{model}' AS model)"
                 " FROM (SELECT * FROM feedback.request_log_rows FINAL"
-                f" WHERE workspace = '{WORKSPACE}' AND cityHash64(request_id) % 2)",
+                f" WHERE workspace = '{WORKSPACE}' AND cityHash64(request_id) % {share} = 0)",
                 settings=SETTINGS,
             )
         rows = client.query("SELECT toString(request_id), trace_id, model FROM feedback.request_logs").result_rows
     shown = {request_id: model or None for request_id, _, model in rows}
-    assert {"second"} < set(shown.values())
+    assert {"first", "second"} < set(shown.values())
     engines = Engines(QuerySettings(clickhouse_url=url))
     try:
         reader = engines.reader(30)
-        listed = await log_rows(reader, LogFilters(WORKSPACE), None, 1000)
-        assert {row["id"]: row["ai_model"] or None for row in listed} == shown
+        for order in (RequestOrder(), RequestOrder("cost")):
+            listed = await listed_requests(reader, LogFilters(WORKSPACE), order)
+            assert {row["id"]: row["ai_model"] or None for row in listed} == shown
+            for model in filter(None, set(shown.values())):
+                of_model = await listed_requests(reader, LogFilters(WORKSPACE, texts={"ai_model": (model,)}), order)
+                assert {row["id"] for row in of_model} == {each for each, own in shown.items() if own == model}
         one = [row for each in shown for row in await current_requests(reader, WORKSPACE, [each])]
         assert {row["id"]: row["ai_model"] or None for row in one} == shown
         spans = [await spans_of(reader, WORKSPACE, each, None, 100) for each in {row[1] for row in rows}]
         assert {span.id: span.ai_model for page in spans for span in page.data} == shown
     finally:
         await engines.close()
+
+
+async def listed_requests(reader: Reader, filters: LogFilters, order: RequestOrder) -> list[Row]:
+    async def sought(source: str) -> list[Row]:
+        if order.is_newest_first:
+            return await log_rows(reader, filters, None, 1000, source)
+        return await ranked_rows(reader, filters, order, None, 1000, source)
+
+    async def nothing(_: list[Row]) -> None:
+        pass
+
+    rows, _ = await current_page(reader, filters.workspace, sought, nothing)
+    return rows
 
 
 async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
