@@ -208,7 +208,7 @@ def _metadata_asked(filters: LogFilters, number: int, key: str) -> dict[str, str
 
 def _on_a_request(at: str, condition: str) -> str:
     # A request that is stored twice is the same row twice.
-    return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_log_rows WHERE {condition})"
+    return f"{at}trace_id IN (SELECT trace_id FROM feedback.request_log_rows FINAL WHERE {condition})"
 
 
 def _add_feedback_of_trace(conditions: Conditions, filters: LogFilters, table: str, alias: str, traces: Amount) -> None:

@@ -88,25 +88,34 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str) -> N
 async def test_of_differing_rows_of_one_request_everybody_reads_the_last(url: str) -> None:
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
         store_histories(client, 2, workspaces=1, traces=6, events=50)
-        for share, model in ((2, "first"), (3, "second")):
+        for share, model in ((2, "lost"), (2, "first"), (3, "second")):
             client.command(
                 f"INSERT INTO feedback.request_log_rows SELECT * REPLACE ('{model}' AS model)"
                 " FROM (SELECT * FROM feedback.request_log_rows FINAL"
                 f" WHERE workspace = '{WORKSPACE}' AND cityHash64(request_id) % {share} = 0)",
                 settings=SETTINGS,
             )
-        rows = client.query("SELECT toString(request_id), trace_id, model FROM feedback.request_logs").result_rows
-    shown = {request_id: model or None for request_id, _, model in rows}
-    assert {"first", "second"} < set(shown.values())
+        current = "SELECT toString(request_id), trace_id, model, status FROM feedback.request_logs"
+        rows = client.query(current).result_rows
+        standing = client.query("SELECT toString(feedback_id), trace_id FROM feedback.feedback").result_rows
+    shown = {request_id: model or None for request_id, _, model, _ in rows}
+    models = ["lost", *filter(None, {*shown.values()})]
+    assert {"first", "second"} < {*models}
     engines = Engines(QuerySettings(clickhouse_url=url))
     try:
         reader = engines.reader(30)
         for order in (RequestOrder(), RequestOrder("cost")):
             listed = await listed_requests(reader, LogFilters(WORKSPACE), order)
             assert {row["id"]: row["ai_model"] or None for row in listed} == shown
-            for model in filter(None, set(shown.values())):
+            for model in models:
                 of_model = await listed_requests(reader, LogFilters(WORKSPACE, texts={"ai_model": (model,)}), order)
                 assert {row["id"] for row in of_model} == {each for each, own in shown.items() if own == model}
+        for model in models:
+            # The status is asked for too, for else the models in the row of the feedback would answer.
+            asked = LogFilters(WORKSPACE, texts={"ai_model": (model,)}, statuses=tuple({row[3] for row in rows}))
+            found = await feedback_page(reader, FeedbackFilters(asked), None, 1000)
+            traces = {trace for _, trace, said, _ in rows if said == model}
+            assert {each.id for each in found} == {each for each, trace in standing if trace in traces}
         one = [row for each in shown for row in await current_requests(reader, WORKSPACE, [each])]
         assert {row["id"]: row["ai_model"] or None for row in one} == shown
         spans = [await spans_of(reader, WORKSPACE, each, None, 100) for each in {row[1] for row in rows}]
