@@ -107,9 +107,14 @@ async def join_batches(app: faust.App, settings: WorkerSettings, cache: TraceCac
         async for batch in batches_of(stream):
             await pipeline.feed(batch)
     finally:
-        await memory.stop()
-        await pipeline.stop()
-        await engines.close()
+        # Faust cancels more than once, and whatever is awaited here would end unfinished.
+        await asyncio.shield(_end(memory, pipeline, engines))
+
+
+async def _end(memory: BackgroundTask, pipeline: StagePipeline, engines: RealEngines) -> None:
+    await memory.stop()
+    await pipeline.stop()
+    await engines.close()
 
 
 def crash(app: faust.App, error: BaseException) -> None:

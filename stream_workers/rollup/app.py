@@ -117,8 +117,13 @@ async def keep_rollups(app: faust.App, settings: RollupSettings, stream: StreamT
             await asyncio.sleep(max(settings.rollup_interval_s, time.monotonic() - began))
             consumer_of(app).request_next(batch)
     finally:
-        await storage.stop()
-        await client.close()
+        # Faust cancels more than once, and whatever is awaited here would end unfinished.
+        await asyncio.shield(_end(storage, client))
+
+
+async def _end(storage: BackgroundTask, client: AsyncClient) -> None:
+    await storage.stop()
+    await client.close()
 
 
 def build_app(settings: RollupSettings) -> faust.App:

@@ -46,6 +46,8 @@ def test_no_process_outlives_a_killed_supervisor_and_the_next_stores_all_that_it
     assert mine.process.wait(60) == 0, mine.errors.read_text()
     assert "died" not in mine.errors.read_text(), "Ctrl-C reaches the supervisor alone"
     assert [line for pid, line in children.items() if not is_gone(pid)] == []
+    logged = [line for log in mine.data_dir.glob("logs/*.log") for line in log.read_text().splitlines()]
+    assert [line for line in logged if " ERROR " in line] == [], "each program closes what it has opened"
     (port,) = free_ports(1)
     with clickhouse_front(mine.data_dir / "clickhouse", port) as clickhouse:
         assert stored(clickhouse, "last") == 1000
