@@ -31,7 +31,7 @@ from stream_workers.join.decode import decode
 from tests.pipeline.engines import clickhouse_with_tables
 from tests.pipeline.running import roll_up
 from tests.tries import TIMES
-from tests.unit.stream_workers.test_replay import created, history, records
+from tests.unit.stream_workers.test_replay import created, history, records, requested
 
 PARTITIONS, BATCH_RECORDS = 3, 20
 
@@ -167,6 +167,29 @@ def test_a_removal_that_was_stored_in_part_is_carried_out_and_nothing_comes_back
     assert int(str(client.command(shown))) == 0
     assert differences(url) == []
     assert find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS) == []
+
+
+def test_a_request_of_which_the_numbers_of_its_trace_do_not_know_is_found(
+    url: str, client: Client, workers: Workers
+) -> None:
+    chance, base = random.Random(2), next_base(client)
+    event, request = created(chance, "judged", 0, "counted"), requested(chance, "judged", 1, "counted")
+    trace_hash = ids.trace_hash_of(UUID(event["feedback_id"]))
+    partition = ids.partition_of(trace_hash, PARTITIONS)
+
+    def log(topic: str, *events: dict[str, Any]) -> dict[str, list[ConsumerRecord]]:
+        return {topic: [replace(each, partition=partition) for each in records(topic, [*events], random.Random(1))]}
+
+    workers.work(log(topics.FEEDBACK_EVENTS, event), base)
+    with contextlib.suppress(Killed):
+        workers.work(log(topics.REQUEST_LOGS, request), base, 2)
+    known = "SELECT requests FROM feedback.trace_aggregates WHERE workspace = 'counted'"
+    assert int(str(client.command(known))) == 0
+    found = find_unfinished(client, PARTITIONS, 2 * BATCH_RECORDS)
+    assert (trace_hash, "counted") in found
+    workers.read([invalidation(each.workspace, each.trace_hash) for each in found], next_base(client))
+    assert int(str(client.command(known))) == 1
+    assert differences(url) == []
 
 
 def test_after_any_kill_the_traces_of_the_last_batch_are_found_and_their_events_make_them_whole(
