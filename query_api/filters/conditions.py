@@ -136,7 +136,7 @@ def said_of_requests(filters: LogFilters) -> tuple[str, ...]:
 
 def hidden_of_requests(filters: LogFilters) -> tuple[str, ...]:
     """Which filters tell something of requests that no feedback shows, by parameter."""
-    return tuple(name for name in said_of_requests(filters) if name not in ("ai_model", "ai_org", "ai_org_model"))
+    return tuple(name for name in said_of_requests(filters) if name not in (*_LISTS_OF_FEEDBACK, "ai_org_model"))
 
 
 def is_found_by_a_request(filters: LogFilters) -> bool:

@@ -16,7 +16,7 @@ from query_api.filters.cursors import Place, add_place
 from query_api.filters.parameters import LogFilters
 from query_api.reading.request_log_items import COLUMNS
 from query_api.reading.request_order import BY_TIME, OF_FEEDBACK, OF_REQUESTS, RankPlace, RequestOrder, add_rank_place
-from query_api.reading.request_rows import Row
+from query_api.reading.request_rows import Row, rows_at
 from query_api.trace_rows import trace_number
 
 _SHORT = timedelta(days=2)
@@ -45,23 +45,10 @@ async def _rows(
         return await reader.rows(*ranked_query(filters, order, after, count, COLUMNS, source))
     keys = "toString(l.request_id) AS id, l.started_at AS created_at"
     found = await reader.rows(*ranked_query(filters, order, after, count, keys, source))
-    whole = {(row["created_at"], row["id"]): row for row in await _by_key(reader, filters.workspace, found, source)}
+    whole = {(row["created_at"], row["id"]): row for row in await rows_at(reader, filters.workspace, found, source)}
     keyed = [((row["created_at"], row["id"]), row["rank"]) for row in found]
     # One that an erasure has just removed is no more.
     return [whole[key] | {"rank": rank} for key, rank in keyed if key in whole]
-
-
-async def _by_key(reader: Reader, workspace: str, keys: list[Row], source: str) -> list[Row]:
-    if not keys:
-        return []
-    query = f"""
-        SELECT {COLUMNS} FROM {source}
-        WHERE l.workspace = {{workspace:String}} AND l.request_id IN {{ids:Array(UUID)}} AND l.started_at IN (
-            SELECT fromUnixTimestamp64Milli(arrayJoin({{times:Array(Int64)}}), 'UTC')
-        )
-    """
-    times = [milliseconds(row["created_at"]) for row in keys]
-    return await reader.rows(query, {"workspace": workspace, "ids": [row["id"] for row in keys], "times": times})
 
 
 def ranked_query(

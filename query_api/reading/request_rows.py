@@ -29,12 +29,14 @@ ROWS = "feedback.request_log_rows AS l"
 CURRENT_ROWS = f"{ROWS} FINAL"
 """The same, each request once; a page of many columns takes much longer to read."""
 
-_STORED_TWICE = f"""
-SELECT 1 FROM {ROWS} PREWHERE l.workspace = {{workspace:String}} AND (l.started_at, l.request_id) IN (
+_AT_KEYS = """
+l.workspace = {workspace:String} AND (l.started_at, l.request_id) IN (
     SELECT fromUnixTimestamp64Milli(key.1, 'UTC'), key.2
-    FROM (SELECT arrayJoin(arrayZip({{times:Array(Int64)}}, {{ids:Array(UUID)}})) AS key)
+    FROM (SELECT arrayJoin(arrayZip({times:Array(Int64)}, {ids:Array(UUID)})) AS key)
 )
-GROUP BY l.started_at, l.request_id HAVING count() > 1 LIMIT 1
+"""
+_STORED_TWICE = f"""
+SELECT 1 FROM {ROWS} PREWHERE {_AT_KEYS} GROUP BY l.started_at, l.request_id HAVING count() > 1 LIMIT 1
 """
 _BY_ID = f"""
 FROM {ROWS}
@@ -62,8 +64,19 @@ async def current_page(
 
 async def _are_stored_twice(reader: Reader, workspace: str, rows: list[Row]) -> bool:
     """Whether any of these requests is stored more than once, as by a worker that was killed until a merge."""
+    return bool(await reader.rows(_STORED_TWICE, _keys_of(workspace, rows)))
+
+
+async def rows_at(reader: Reader, workspace: str, keys: list[Row], source: str) -> list[Row]:
+    """The whole rows at the times and ids of these. Raises what the client raises."""
+    if not keys:
+        return []
+    return await reader.rows(f"SELECT {COLUMNS} FROM {source} WHERE {_AT_KEYS}", _keys_of(workspace, keys))
+
+
+def _keys_of(workspace: str, rows: list[Row]) -> dict[str, Any]:
     times, ids = [milliseconds(row["created_at"]) for row in rows], [row["id"] for row in rows]
-    return bool(await reader.rows(_STORED_TWICE, {"workspace": workspace, "times": times, "ids": ids}))
+    return {"workspace": workspace, "times": times, "ids": ids}
 
 
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int, source: str) -> list[Row]:
