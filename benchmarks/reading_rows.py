@@ -155,13 +155,17 @@ def feedback_sql(month: Month, begin_ms: int, until_ms: int) -> str:
         toInt8([10, 10, 5, 5, 5, 1, 1, -1, -5, -10][1 + intDiv(h, 100) % 10]) AS value,
         toDecimal64(bitShiftRight(h, 20) % 10 < 4 ? 100 : 1 + bitShiftRight(h, 24) % 100, 9) / 100 AS weight,
         toInt8(-value) AS later_value, at_ms + 30000 + delay % 200000 AS later_ms,
-        multiIf(is_alone, 0, is_double, 2, 1) AS requests, t * 8 + k * 4 AS sequence,
+        multiIf(is_alone, 0, is_double, 2, 1) AS requests,
+        toInt64({month.start_ms}) + intDiv((n + 4) * {month.length_ms}, {month.requests}) AS asked_again_ms,
+        is_alone ? toDate(0) : toDate(fromUnixTimestamp64Milli(asked_ms, 'UTC')) AS first_day,
+        is_double ? toDate(fromUnixTimestamp64Milli(asked_again_ms, 'UTC')) : first_day AS last_day,
+        t * 8 + k * 4 AS sequence,
         concat('"text":"',
             ['title was irrelevant', 'helpful', 'too long', 'wrong figure'][1 + bitShiftRight(h, 40) % 4],
             '","source":"', ['button', 'form', 'review'][1 + bitShiftRight(h, 44) % 3], '"') AS said
     SELECT t, trace_id, trace_hash, id, kind, is_alone, is_own, on_models, arraySort(arrayDistinct(arrayMap(m ->
-        {_provider("m")}, on_models))) AS on_providers, value, weight, later_value, at_ms, later_ms, requests, sequence,
-        user, organisation, prompt, environment, specials,
+        {_provider("m")}, on_models))) AS on_providers, value, weight, later_value, at_ms, later_ms, requests,
+        first_day, last_day, sequence, user, organisation, prompt, environment, specials,
         concat('{{', said, is_own ? concat(',', specials) : '', '}}') AS metadata,
         bitAnd(trace_hash, 0x7fffffff) % {PARTITIONS} AS kafka_partition
     FROM numbers({first}, {end - first})
@@ -193,10 +197,11 @@ LATER_ROWS = _ROW.format(
 )  # fmt: skip
 _AGGREGATE = """
 (workspace, trace_id, feedback_count, weight_sum, value_weight_sum, weight_value_squared_sum, value_min, value_max,
- value_last, requests, updated_at, version)
+ value_last, requests, first_request_day, last_request_day, updated_at, version)
 SELECT '{workspace}', trace_id, countIf(stands), sumIf(weight, stands), sumIf(v * weight, stands),
     sumIf(weight * v * v, stands), if(count_ = 0, NULL, minIf(v, stands)), if(count_ = 0, NULL, maxIf(v, stands)),
-    if(count_ = 0, NULL, argMaxIf(v, changed_ms, stands)), any(requests), fromUnixTimestamp64Milli(max(changed_ms)),
+    if(count_ = 0, NULL, argMaxIf(v, changed_ms, stands)), any(requests), any(first_day), any(last_day),
+    fromUnixTimestamp64Milli(max(changed_ms)),
     bitShiftLeft(toUInt64(max(changed)), 16) + any(requests)
 FROM (
     SELECT *, {value} AS v, {stands} AS stands, {changed} AS changed, {changed_ms} AS changed_ms,

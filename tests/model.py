@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -152,6 +153,12 @@ class Model:
             standing[feedback["workspace"], feedback["trace_id"]].append(feedback)
         return {trace: self._aggregate(trace, feedback) for trace, feedback in standing.items()}
 
+    def request_days(self, trace: tuple[str, str]) -> list[int]:
+        """The days of Unix time on which the first and the last request of a trace began; 0 without requests."""
+        began = [datetime.fromisoformat(request["started_at"]) for request in self._of_trace.get(trace, [])]
+        days = [(at.astimezone(UTC).date() - date(1970, 1, 1)).days for at in began] or [0]
+        return [min(days), max(days)]
+
     def _aggregate(self, trace: tuple[str, str], standing: list[Row]) -> Row:
         pairs = [(f["value"], Decimal(str(f["weight"]))) for f in standing]
         return {
@@ -217,6 +224,8 @@ def check(model: Model, outcome: Outcome) -> None:
     for (workspace, trace_id), expected in expected_aggregates.items():
         row = aggregates[workspace, trace_id]
         assert {name: row[name] for name in expected} == expected, f"aggregate of {trace_id}"
+        days = [row["first_request_day"], row["last_request_day"]]
+        assert days == model.request_days((workspace, trace_id)), f"days of the requests of {trace_id}"
         message = json.loads(outcome.published[AGGREGATES, f"{workspace}/{trace_id}".encode()][1] or b"")
         assert {name: message[name] for name in expected} == {
             name: float(n) if isinstance(n, Decimal) else n for name, n in expected.items()

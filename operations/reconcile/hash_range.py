@@ -31,7 +31,8 @@ _STRUCTURES = {
     AGGREGATES: (
         "workspace String, trace_id String, feedback_count UInt32, weight_sum Decimal(38, 9),"
         " value_weight_sum Decimal(38, 9), weight_value_squared_sum Decimal(38, 9), value_min Nullable(Int8),"
-        " value_max Nullable(Int8), value_last Nullable(Int8), requests UInt32, updated_at DateTime64(3, 'UTC'),"
+        " value_max Nullable(Int8), value_last Nullable(Int8), requests UInt32,"
+        " first_request_day Date, last_request_day Date, updated_at DateTime64(3, 'UTC'),"
         " version UInt64, is_expired UInt8"
     ),
 }

@@ -73,7 +73,8 @@ AGGREGATES = StoredTable(
     "kafkaMurmurHash(concat(workspace::String, '/', trace_id))",
     "toUInt64(0)",
     "cityHash64(feedback_count, weight_sum, value_weight_sum, weight_value_squared_sum, ifNull(value_min, -128),"
-    " ifNull(value_max, -128), ifNull(value_last, -128), requests, updated_at)",
+    " ifNull(value_max, -128), ifNull(value_last, -128), requests, first_request_day,"
+    " last_request_day, updated_at)",
     identity="workspace, trace_id",
     is_last="is_expired",
 )

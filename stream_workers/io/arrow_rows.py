@@ -4,7 +4,7 @@ Columns are built one by one from snapshots; nothing here looks anything up. Ids
 decimals made from whole billionths, without a Python object per number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -186,6 +186,8 @@ def _aggregates(snapshots: Sequence[TraceSnapshot]) -> pa.Table:
             "value_max": pa.array([each.value_max for each in snapshots], pa.int8()),
             "value_last": pa.array([each.value_last for each in snapshots], pa.int8()),
             "requests": pa.array([each.requests for each in snapshots], pa.uint32()),
+            "first_request_day": _days([each.first_request_day for each in snapshots]),
+            "last_request_day": _days([each.last_request_day for each in snapshots]),
             "updated_at": _times([each.updated_at for each in snapshots]),
             "version": pa.array([each.version for each in snapshots], pa.uint64()),
             "is_expired": pa.array([each.is_expired for each in snapshots]).cast(pa.uint8()),
@@ -207,6 +209,11 @@ def _dead_letters(rejected_records: Sequence[RejectedRecord]) -> pa.Table:
             "value": pa.array([each.record.value or b"" for each in rejected_records], pa.binary()),
         }
     )
+
+
+def _days(days: Iterable[int]) -> "pa.Array[Any]":
+    """As ClickHouse's Date, which ends in 2149."""
+    return pa.array([min(max(day, 0), 0xFFFF) for day in days], pa.uint16())
 
 
 def _times(unix_ms: Any) -> "pa.Array[Any]":

@@ -13,6 +13,8 @@ from msgspec import field
 Specials = tuple[str, str, str, str]
 """User, organisation, prompt and environment; each empty if there is none."""
 
+_DAY_MS = 86_400_000
+
 NO_SPECIALS: Specials = ("", "", "", "")
 
 
@@ -43,13 +45,16 @@ class RequestEntry(NamedTuple):
 
 class Facts(msgspec.Struct, gc=False, array_like=True):
     """The facts of a trace's requests. `requests` maps each request id to the sequence of its first event; `models` and
-    `providers` are sorted."""
+    `providers` are sorted. The first of them began on `first_day`, the last on `last_day`, in days of Unix time.
+    """
 
     requests: dict[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     providers: list[str] = field(default_factory=list)
     specials: Specials = NO_SPECIALS
     _earliest: tuple[tuple[int, str] | None, ...] = (None, None, None, None)
+    first_day: int = 0
+    last_day: int = 0
 
     def add(self, request_id: str, fact: RequestFact, sequence: int) -> bool:
         """Add a request; a second one of the same id changes nothing. True if feedback must be rewritten."""
@@ -59,6 +64,8 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
         if request_id in self.requests:
             return False
         self.requests[request_id] = sequence
+        day = fact.started_at // _DAY_MS
+        self.first_day, self.last_day = min(self.first_day, day), max(self.last_day, day)
         changed = _insert(self.models, fact.model) | _insert(self.providers, fact.provider)
         if fact.user or fact.organisation or fact.prompt or fact.environment:
             changed |= self._add_specials((fact.started_at, request_id), fact)
@@ -67,6 +74,7 @@ class Facts(msgspec.Struct, gc=False, array_like=True):
     def _add_first(self, request_id: str, fact: RequestFact, sequence: int) -> None:
         """Add the first request, without comparing it with others: most traces have only one."""
         self.requests[request_id] = sequence
+        self.first_day = self.last_day = fact.started_at // _DAY_MS
         if fact.model:
             self.models = [fact.model]
         if fact.provider:

@@ -42,7 +42,8 @@ class FeedbackSnapshot(Struct, gc=False):
 
 
 class TraceSnapshot(Struct, gc=False):
-    """The totals of a trace; weights in billionths, `updated_at` in Unix milliseconds."""
+    """The totals of a trace; weights in billionths, `updated_at` in Unix milliseconds. The days of the first and last
+    request are in days of Unix time, 0 where none is known."""
 
     workspace: str
     trace_id: str
@@ -58,6 +59,8 @@ class TraceSnapshot(Struct, gc=False):
     version: int
     partition: int
     is_expired: bool = False
+    first_request_day: int = 0
+    last_request_day: int = 0
 
 
 def feedback_snapshots(changed: Iterable[tuple[TraceState, FeedbackState]]) -> list[FeedbackSnapshot]:
@@ -106,6 +109,8 @@ def _trace_snapshot(trace: TraceState, totals: Totals, last: FeedbackState | Non
         trace.updated_at,
         _version(trace.sequence, trace.facts),
         trace.partition,
+        first_request_day=trace.facts.first_day,
+        last_request_day=trace.facts.last_day,
     )
 
 

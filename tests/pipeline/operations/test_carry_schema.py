@@ -23,6 +23,8 @@ from tests.pipeline.running import Pipeline, roll_up
 
 FROZEN = Path(__file__).with_name("schema_0028.sql")
 FILES = [each.version for each in migrations()]
+DAYS = "first_request_day, last_request_day"
+DAYS_OF_TRACES = f"SELECT trace_id, {DAYS} FROM feedback.trace_aggregate_rows FINAL ORDER BY trace_id"
 LAST = 126  # of the files that make what the old migrations left
 _COMMENT = re.compile(r" COMMENT '(?:[^'\\]|\\.|'')*'")
 _FACTS = {
@@ -127,12 +129,12 @@ def test_a_version_to_go_to_waits_until_the_tables_are_taken_over(engines: Engin
 
 
 def rows_of(client: Client) -> dict[str, Any]:
-    """How many rows each table has, and a sum over all that they say."""
+    """How many rows each table has, and a sum over all that they say, but for what the old ones cannot say."""
     tables = client.query("SELECT name FROM system.tables WHERE database = 'feedback' AND engine LIKE '%MergeTree'")
     return {
-        name: client.query(f"SELECT count(), sum(cityHash64(*)) FROM feedback.{name}").result_rows
+        name: client.query(f"SELECT count(), sum(cityHash64(* EXCEPT ({DAYS}))) FROM feedback.{name}").result_rows
         for (name,) in tables.result_rows
-        if name != "schema_migrations"
+        if name not in ("schema_migrations", "request_day_sums")
     }
 
 
@@ -149,6 +151,9 @@ def is_rolled_up(client: Client) -> bool:
 def test_what_old_tables_hold_is_read_and_written_on(engines: Engines, client: Client, tmp_path: Path) -> None:
     stored = ["--clickhouse-url", engines.clickhouse]
     record(client, FILES, is_undone=False)
+    # A worker of this version stores them.
+    client.command("ALTER TABLE feedback.trace_aggregate_rows ADD COLUMN first_request_day Date")
+    client.command("ALTER TABLE feedback.trace_aggregate_rows ADD COLUMN last_request_day Date")
     with Pipeline(engines, tmp_path) as pipeline:
         traces = [f"old-{uuid.uuid4()}" for _ in range(30)]
         ids = [pipeline.feedback(trace, n % 11, 0.5, _user="u", tier="gold") for n, trace in enumerate(traces)]
@@ -159,13 +164,18 @@ def test_what_old_tables_hold_is_read_and_written_on(engines: Engines, client: C
         asyncio.run(roll_up(engines.clickhouse))
         assert is_rolled_up(client)
         pipeline.workers[0].stop()
-        record(client, FILES, is_undone=True)  # now it is what the old version would have left
-        for table in ("feedback_rows", "feedback_hour_rows", "journal", "request_log_rows"):
+        days = client.query(DAYS_OF_TRACES).result_rows
+        record(client, FILES, is_undone=True)
+        client.command("ALTER TABLE feedback.trace_aggregate_rows DROP COLUMN first_request_day")
+        client.command("ALTER TABLE feedback.trace_aggregate_rows DROP COLUMN last_request_day")
+        # Now it is what the old version would have left.
+        for table in ("feedback_rows", "feedback_hour_rows", "journal", "request_log_rows", "trace_aggregate_rows"):
             client.command(f"OPTIMIZE TABLE feedback.{table} FINAL")
         before = rows_of(client)
 
         assert cli.main(["migrate", *stored]) == 0
         assert rows_of(client) == before
+        assert client.query(DAYS_OF_TRACES).result_rows == days
         assert in_force(client) == [*sorted(OLD), *FILES]
         assert pipeline.stored(ids[0])["metadata_texts"] == {"tier": "gold"}
 

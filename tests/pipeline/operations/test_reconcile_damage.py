@@ -57,6 +57,7 @@ GROUP BY workspace, trace_id, id, newest ORDER BY workspace, trace_id
 AGGREGATE_COPIES = {
     "of other numbers": "feedback_count + 1 AS feedback_count",
     "of another last value": "toInt8(9) AS value_last, toInt8(9) AS value_max",
+    "of another day": "toDate(5) AS first_request_day",
     "that is older": "version - 65536 AS version, feedback_count + 1 AS feedback_count",
 }
 

@@ -134,7 +134,7 @@ def later(chance: random.Random, feedback_id: str, n: int, workspace: str, *, de
 
 def requested(chance: random.Random, trace_id: str, n: int, workspace: str) -> dict[str, Any]:
     specials = special_fields(chance)
-    at = START_MS + chance.randint(-5, 5) * 3_600_000
+    at = START_MS + chance.randint(-5, 5) * 36_000_000
     return {
         "event": "request", "workspace": workspace, "request_id": identity(chance, trace_id, workspace),
         "trace_id": trace_id, "model": chance.choice(["m1", "m2", None]), "provider": chance.choice(["p1", None]),
