@@ -86,15 +86,15 @@ def test_the_figures_are_those_of_the_rows(world: World, site: Site) -> None:
     shown = text_of(site.page("/analytics/figures", prompt_slug="p1"))
     rows = [row for row in world.stored.feedback if row["_prompt"] == "p1"]
     requests = [row for row in world.stored.requests if row["_prompt"] == "p1"]
-    judged = {row["trace_id"] for row in world.stored.feedback}
-    with_feedback = sum(row["trace_id"] in judged for row in requests)
     sums = sums_of(rows)
-    assert 0 < with_feedback < len(requests)
     assert f"Feedback Count {len(rows)} Weighted average {signed(sums.weighted_mean)}" in shown
     assert f"Mean of value × weight {signed(sums.avg)}" in shown
-    share = f"{100 * with_feedback / len(requests):.1f} %"
-    shown = text_of(site.page("/analytics/coverage", prompt_slug="p1"))
-    assert f"Coverage {share} {with_feedback} of {len(requests)} requests have feedback" in shown
+    for filters, among in (({"prompt_slug": "p1"}, requests), ({}, world.stored.requests)):
+        judged = sum(bool(world.stored.feedback_of(row["trace_id"])) for row in among)
+        assert 0 < judged < len(among)
+        said = f"Coverage {100 * judged / len(among):.1f} % {judged} of {len(among)} requests have feedback"
+        for _ in range(2):
+            assert said in text_of(site.page("/analytics/coverage", **filters)), "also from days that are kept"
 
 
 def test_the_summary_of_the_logs_is_that_of_the_rows(world: World, site: Site) -> None:
