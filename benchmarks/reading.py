@@ -73,7 +73,8 @@ def load(found: Server, requests: int, days: int, now: datetime) -> Asking:
 
 
 def warm(found: Server, questions: list[Question], rounds: int, *, strict: bool) -> dict[str, Times]:
-    """Each question and its floor in turn, so that both see the same machine; the first of each warms up."""
+    """Each question and its floor in turn, so that both see the same machine. The first of each warms up, and what the
+    API computes after it, to be kept, is waited for."""
     client, took = found.client(), {}
     for question in questions:
         times = took[question.name] = Times(question, question.make())
@@ -87,6 +88,8 @@ def warm(found: Server, questions: list[Question], rounds: int, *, strict: bool)
             if n:
                 times.warm.append(asked)
                 times.floor.append((time.perf_counter() - began) * 1000)
+            else:
+                found.until_at_rest()
         if not said and strict:
             raise RuntimeError(f"{question.name}: no answer says anything, such as {times.fresh.path}")
         print(f"{question.name}: {median(times.warm):.0f} ms, floor {median(times.floor):.0f} ms", flush=True)

@@ -22,6 +22,8 @@ from deploy.embedded.clickhouse_address import keep_address
 from deploy.kafka.broker import free_ports
 from operations.topics import create_topics
 
+_LOOKS_AT_REST = 5
+
 
 @dataclass(frozen=True)
 class Server:
@@ -76,6 +78,14 @@ class Server:
             raise RuntimeError(f"{case.path}: {error.code} {error.read().decode()[:300]}") from error
         took = (time.perf_counter() - began) * 1000
         return took, any(answer.get(name) for name in ("data", "data_points", "id", "spans", "current"))
+
+    def until_at_rest(self) -> None:
+        """Until ClickHouse runs no statement: the API may compute something after its answer."""
+        client, looks = self.client(), 0
+        while looks < _LOOKS_AT_REST:
+            running = "SELECT count() FROM system.processes WHERE query NOT LIKE '%system.processes%'"
+            looks = 0 if client.command(running) else looks + 1
+            time.sleep(0.02)
 
     def drop_file_cache(self) -> None:
         """Have the system drop the folder's files from memory."""

@@ -19,6 +19,11 @@ SELECT table, sum(parts_to_do), anyIf(latest_fail_reason, latest_fail_reason != 
 WHERE database = 'feedback' AND table IN {tables:Array(String)} AND NOT is_done
 GROUP BY table
 """
+_SUMMED = {"request_log_rows", "trace_aggregate_rows"}
+"""Tables of which request_day_sums holds sums."""
+_KEEPING = """
+SELECT query_id FROM system.processes WHERE query_kind = 'Insert' AND position(query, 'request_day_sums') > 0
+"""
 _PARTS = """
 SELECT count() FROM system.parts WHERE database = 'feedback' AND table IN {tables:Array(String)} AND active
 """
@@ -27,13 +32,24 @@ SELECT count() FROM system.parts WHERE database = 'feedback' AND table IN {table
 def mutate(
     client: Client, changes: Mapping[str, str], parameters: Mapping[str, object], progress: Progress | None = None
 ) -> None:
-    """Run an ALTER on each table, such as `DELETE WHERE …`, and return when all parts are done.
+    """Run an ALTER on each table, such as `DELETE WHERE …`, and return when all parts are done, and when nothing that
+    was computed from the rows is kept any more.
 
     CommandError where ClickHouse fails; it then continues to try by itself.
     """
     for table, change in changes.items():
         client.command(f"ALTER TABLE feedback.{table} {change}", parameters=dict(parameters), settings=_SETTINGS)
     _wait(client, changes.keys(), progress or Progress())
+    if not _SUMMED.isdisjoint(changes):
+        _forget_sums(client)
+
+
+def _forget_sums(client: Client) -> None:
+    """Empty request_day_sums once those statements have ended that may have read the rows before they were removed."""
+    under_way = set(client.query(_KEEPING).result_rows)
+    while under_way & set(client.query(_KEEPING).result_rows):
+        time.sleep(_LOOK_AGAIN_S)
+    client.command("TRUNCATE TABLE feedback.request_day_sums")
 
 
 def _wait(client: Client, tables: Iterable[str], progress: Progress) -> None:

@@ -106,6 +106,12 @@ class Reader:
         async with self._engines.place(str(asked.get("workspace", ""))):
             return list((await client.query(query, asked, settings=settings)).named_results())
 
+    async def command(self, statement: str, parameters: Mapping[str, Any], seconds: float) -> None:
+        """Run a statement that answers nothing, for this long at most, in one thread. Raises what the client raises."""
+        client = await self._engines.clickhouse()
+        settings = {"max_execution_time": math.ceil(seconds), "max_threads": 1, **_SETTINGS}
+        await client.command(statement, parameters=dict(parameters), settings=settings)
+
     @asynccontextmanager
     async def query_deadline(self, what: str, awaited: Engine = "clickhouse") -> AsyncIterator[None]:
         """Let all that is done inside take this long; ApiError 503 with `what` where an engine does not answer.

@@ -9,9 +9,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, BackgroundTasks, Path, Request
 from pydantic import BaseModel, Field
 
+from query_api.analytics.day_keeper import DayKeeper
 from query_api.analytics.feedback_groups import LAST_SEEN, by_special, groups_of_feedback
 from query_api.analytics.parameters import FAILURES, NO_ANSWER, PAGE_NAMES, PAGE_PARAMETERS, READ_FROM, page_of_groups
 from query_api.analytics.requests_by_metadata import requests_by_metadata
@@ -58,6 +59,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
     reader = engines.reader(settings.analytics_timeout_s)
     router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"])
+    keeper = DayKeeper(reader)
 
     @router.get(
         "/metadata/{key}",
@@ -65,12 +67,16 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
     )
-    async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestsWithMetadata]:
+    async def by_metadata(
+        key: MetadataKey, request: Request, caller: AnalyticsReader, after_the_answer: BackgroundTasks
+    ) -> Groups[RequestsWithMetadata]:
         page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
         async with reader.query_deadline(NO_ANSWER):
-            total, rows = await requests_by_metadata(reader, filters, key, page)
-        return Groups(total=total, data=[RequestsWithMetadata(**_with_means(row)) for row in rows])
+            found = await requests_by_metadata(reader, filters, key, page, datetime.now(UTC))
+        if found.to_keep:
+            after_the_answer.add_task(keeper.keep, found.to_keep)
+        return Groups(total=found.total, data=[RequestsWithMetadata(**_with_means(row)) for row in found.page])
 
     @router.get(
         "/feedback-metadata/{key}",

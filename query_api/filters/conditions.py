@@ -4,7 +4,7 @@ Pure. A condition always confines what it is about to the caller's workspace, an
 conditions of one set of filters may stand in one query: the same parameter has the same value in all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -123,6 +123,19 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
         conditions.add("false")
     _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias, traces)
     return conditions
+
+
+def within_any(conditions: Conditions, column: str, name: str, intervals: Sequence[tuple[datetime, datetime]]) -> None:
+    """Add that a time is in one of these intervals, whose ends are not included; `name` begins their parameters."""
+    parts = []
+    for number, ends in enumerate(intervals):
+        since, until = (f"{name}_{end}_{number}" for end in ("since", "until"))
+        parts.append(
+            f"{column} >= fromUnixTimestamp64Milli({{{since}:Int64}})"
+            f" AND {column} < fromUnixTimestamp64Milli({{{until}:Int64}})"
+        )
+        conditions.parameters |= zip((since, until), map(milliseconds, ends), strict=True)
+    conditions.add(" OR ".join(parts) or "false")
 
 
 def said_of_requests(filters: LogFilters) -> tuple[str, ...]:

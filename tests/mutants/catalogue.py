@@ -36,6 +36,11 @@ RESENT = (
     "::test_a_request_that_is_sent_again_keeps_one_row_and_its_later_entries_alone"
 )
 
+KEPT_DAYS = (
+    "tests/pipeline/query_api/test_request_days.py"
+    "::test_an_answer_is_that_of_the_rows_whatever_happens_after_a_day_is_kept"
+)
+
 MUTANTS = (
     Mutant(
         "the row of a request is stored before its entry in the journal",
@@ -557,5 +562,40 @@ MUTANTS = (
         "index_granularity = 1024",
         "index_granularity = 8192",
         "tests/pipeline/query_api/test_rows_read.py::test_a_trace_of_months_ago_is_found_by_keys",
+    ),
+    Mutant(
+        "a day that is kept is computed anew once its requests have changed",
+        "query_api/analytics/request_days.py",
+        """changed["requests_block"] <= kept.requests_block""",
+        "True",
+        KEPT_DAYS,
+    ),
+    Mutant(
+        "a day that is kept is computed anew once its feedback has changed",
+        "query_api/analytics/request_days.py",
+        """changed["traces_block"] <= kept.traces_block""",
+        "True",
+        KEPT_DAYS,
+    ),
+    Mutant(
+        "a day that is kept is computed anew once rows were removed",
+        "query_api/analytics/request_days.py",
+        """kept.removal == now["removal"]""",
+        "True",
+        KEPT_DAYS,
+    ),
+    Mutant(
+        "a trace of several days counts once",
+        "query_api/analytics/day_keeper.py",
+        "feedback > 0 AND t.first_day = day AND t.last_day = day AS is_alone",
+        "feedback > 0 AND t.first_day = day AS is_alone",
+        KEPT_DAYS,
+    ),
+    Mutant(
+        "the last day of a trace's requests is that of the latest",
+        "stream_workers/join/request_facts.py",
+        "max(self.last_day, day)",
+        "day",
+        REPLAY,
     ),
 )

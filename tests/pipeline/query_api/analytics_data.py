@@ -5,7 +5,7 @@ import random
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -131,7 +131,7 @@ def insert(client: Client, stored: Stored) -> None:
     _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in [*former, *deleted, *feedback]])
     insert_requests(client, stored.requests)
     aggregates = [
-        {
+        _days_of_requests(stored, trace_id) | {
             "workspace": stored.workspace, "trace_id": trace_id, "feedback_count": len(group), "version": 1,
             "weight_sum": sum((row["weight"] for row in group), Decimal(0)),
             "value_weight_sum": total(group), "requests": len(stored.requests_of(trace_id)),
@@ -142,6 +142,14 @@ def insert(client: Client, stored: Stored) -> None:
     replaced = [row | {"version": 0, "feedback_count": 1, "value_weight_sum": Decimal(10)} for row in aggregates]
     for rows in (aggregates, replaced):
         _write(client, "trace_aggregate_rows", rows)
+
+
+def _days_of_requests(stored: Stored, trace_id: str) -> Row:
+    """As a worker stores them, or as one that did not know them."""
+    days = sorted(row["started_at"].date() for row in stored.requests_of(trace_id))
+    if not days or murmur2(trace_id.encode()) % 4 == 0:
+        days = [date(1970, 1, 1)]
+    return {"first_request_day": days[0], "last_request_day": days[-1]}
 
 
 def insert_requests(client: Client, requests: list[Row]) -> None:

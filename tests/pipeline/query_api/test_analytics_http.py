@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from query_api.analytics import requests_by_metadata
+from query_api.analytics import feedback_of_groups, request_days
 from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.pipeline.query_api.analytics_data import START, Row, sums_of, total
@@ -158,14 +158,22 @@ def test_one_feedback_is_its_own_mean(world: World) -> None:
     assert found["difference"]["avg"]["low"] is None
 
 
-@pytest.mark.parametrize("read", ["the traces of the page", "all traces for these of the page", "all traces"])
+@pytest.mark.parametrize(
+    "read", ["the traces of the page", "all traces for these of the page", "all traces", "days that are kept"]
+)
 @pytest.mark.parametrize("key", ["_organisation", "tier"])
 def test_requests_are_grouped_by_any_key_of_their_metadata(
     world: World, key: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests_by_metadata, "_ALL_TO_THESE", 10**9 if read == "all traces" else 0)
+    monkeypatch.setattr(feedback_of_groups, "_ALL_TO_THESE", 10**9 if read == "all traces" else 0)
     if read == "all traces for these of the page":
-        monkeypatch.setattr(requests_by_metadata, "MOST_LOOKED_UP", -1)
+        monkeypatch.setattr(feedback_of_groups, "MOST_LOOKED_UP", -1)
+    if read == "days that are kept":
+        world.get(f"groups/metadata/{key}", **ALL_TIME)
+        kept = "SELECT count(), countIf(notEmpty(groups.value)) FROM feedback.request_day_sums WHERE key = {k:String}"
+        assert world.client.query(kept, {"k": key}).result_rows == [(21, 4)]
+    else:
+        monkeypatch.setattr(request_days, "SETTLED", timedelta(days=10_000))
     expected = []
     for value, rows in grouped(world.stored.requests, lambda row: text_of(row, key)).items():
         traces = {row["trace_id"]: world.stored.feedback_of(row["trace_id"]) for row in rows}

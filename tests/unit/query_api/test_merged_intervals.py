@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from query_api.analytics.requests_by_metadata import merged_intervals
+from query_api.analytics.feedback_of_groups import merged_intervals
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS feedback.request_day_sums;
