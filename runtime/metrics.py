@@ -221,7 +221,7 @@ DEAD_LETTERS = Counter(
 TASKS = {
     "edge and worker": ("watching memory",),
     "edge": ("reading API keys from Kafka", "connecting to Kafka"),
-    "query": ("reading API keys from ClickHouse", "removing old exports"),
+    "query": ("reading API keys from ClickHouse", "removing old exports", "keeping sums of days"),
     "rollup": ("watching ClickHouse's disks",),
     "gateway": ("watching the event loop",),
 }

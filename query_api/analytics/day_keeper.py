@@ -1,7 +1,9 @@
 """Computes what the requests of whole days add up to, and keeps it for the next question (request_days.py)."""
 
+import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import date
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -9,12 +11,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from query_api.analytics.request_days import DAY, NOW, STATE, DaysOfKey, kept_days, state_in
 from query_api.clickhouse import Reader
 from query_api.trace_rows import trace_number
+from runtime.background_tasks import BackgroundTask
 from runtime.log_setup import safe_error_text
 from runtime.schema_version import TablesError
 
 _REQUESTS_AT_ONCE = 2_000_000
 _LONGEST_S = 300
-_MOST_AT_ONCE = 2
+_MOST_WAITING = 8
 
 log = logging.getLogger(__name__)
 
@@ -30,44 +33,59 @@ _OTHERS = ("trace", "value", "requests")
 
 
 class DayKeeper:
-    """Keeps days after an answer that could have used them: one key of a workspace once at a time, and few at once."""
+    """Keeps days after the answers that could have used them, one question after the other."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._under_way: set[tuple[str, str]] = set()
+        self._asked: asyncio.Queue[DaysOfKey] = asyncio.Queue(_MOST_WAITING)
+        self._task = BackgroundTask("keeping sums of days", self._keep_what_is_asked)
+
+    def ask(self, days: DaysOfKey) -> None:
+        """Have what is not kept of these days computed soon. If too much waits already, a later question asks again."""
+        if not self._asked.full():
+            self._asked.put_nowait(days)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Compute what is asked for until the end of the block."""
+        self._task.start()
+        try:
+            yield
+        finally:
+            await self._task.stop()
+
+    async def _keep_what_is_asked(self) -> None:
+        while True:
+            await self.keep(await self._asked.get())
 
     async def keep(self, days: DaysOfKey) -> None:
-        """Compute what is not kept of these days, and keep it. What is left undone, the next question begins again."""
-        of = days.of.workspace, days.of.key
-        if of in self._under_way or len(self._under_way) >= _MOST_AT_ONCE:
-            return
-        self._under_way.add(of)
+        """Compute what is not kept of these days, and keep it. What fails is left to the next question."""
         try:
-            await self._keep(days)
+            kept = await kept_days(self._reader, days)
+            missing = [day for day in days.each() if day not in kept]
+            for some in _portions(missing, await self._requests_of(days)) if missing else ():
+                await self._compute(days, some)
         except (ClickHouseError, TablesError, OSError) as error:
             log.warning("what days of requests add up to is not kept: %s", safe_error_text(error))
-        finally:
-            self._under_way.remove(of)
 
-    async def _keep(self, days: DaysOfKey) -> None:
-        kept = await kept_days(self._reader, days)
+    async def _requests_of(self, days: DaysOfKey) -> dict[date, int]:
         rows = await self._reader.rows(_COUNTED, days.parameters)
-        counts = {row["day"]: row["requests"] for row in rows}
-        missing = [(day, counts.get(day, 0)) for day in days.each() if day not in kept]
-        for some in _portions(missing):
-            (now,) = await self._reader.rows(NOW)
-            if not now["is_settled"]:
-                return
+        return {row["day"]: row["requests"] for row in rows}
+
+    async def _compute(self, days: DaysOfKey, some: list[date]) -> None:
+        """Nothing while rows are being removed: what is computed then would not be right for long."""
+        (now,) = await self._reader.rows(NOW)
+        if now["is_settled"]:
             these = {"days": some, "first": some[0], "end": some[-1] + DAY, "state": tuple(state_in(now))}
             await self._reader.command(_keeping(days.of.value), days.parameters | these, _LONGEST_S)
 
 
-def _portions(days: Iterable[tuple[date, int]]) -> Iterator[list[date]]:
+def _portions(days: Iterable[date], requests: Mapping[date, int]) -> Iterator[list[date]]:
     """The days in their order, with few enough requests at once for ClickHouse's memory."""
     portion, held = [], 0
-    for day, requests in days:
+    for day in days:
         portion.append(day)
-        held += requests
+        held += requests.get(day, 0)
         if held >= _REQUESTS_AT_ONCE:
             yield portion
             portion, held = [], 0

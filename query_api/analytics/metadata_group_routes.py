@@ -4,12 +4,14 @@ A special field is the column of its name, so that one which a feedback takes fr
 says nothing under the key is the group with the empty value.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Path, Request
+from fastapi import APIRouter, FastAPI, Path, Request
 from pydantic import BaseModel, Field
 
 from query_api.analytics.day_keeper import DayKeeper
@@ -58,8 +60,14 @@ class FeedbackGroup(_Means):
 def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     """The routes."""
     reader = engines.reader(settings.analytics_timeout_s)
-    router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"])
     keeper = DayKeeper(reader)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with keeper.running():
+            yield
+
+    router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"], lifespan=lifespan)
 
     @router.get(
         "/metadata/{key}",
@@ -67,15 +75,13 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
     )
-    async def by_metadata(
-        key: MetadataKey, request: Request, caller: AnalyticsReader, after_the_answer: BackgroundTasks
-    ) -> Groups[RequestsWithMetadata]:
+    async def by_metadata(key: MetadataKey, request: Request, caller: AnalyticsReader) -> Groups[RequestsWithMetadata]:
         page = page_of_groups(request.query_params)
         filters = filters_in_query(request.query_params, caller.workspace, PAGE_NAMES, time_required=True)
         async with reader.query_deadline(NO_ANSWER):
             found = await requests_by_metadata(reader, filters, key, page, datetime.now(UTC))
         if found.to_keep:
-            after_the_answer.add_task(keeper.keep, found.to_keep)
+            keeper.ask(found.to_keep)
         return Groups(total=found.total, data=[RequestsWithMetadata(**_with_means(row)) for row in found.page])
 
     @router.get(

@@ -176,7 +176,7 @@ def _prepared() -> Path:
         *sorted((REPOSITORY / "deploy" / "clickhouse").glob("*.sql")),
         REPOSITORY / "operations" / "migrate.py",
     ]:
-        digest.update(source.read_bytes())
+        digest.update(source.name.encode() + source.read_bytes())
     kept = REPOSITORY / ".pytest_cache" / "tables"
     kept.mkdir(parents=True, exist_ok=True)
     folder = kept / digest.hexdigest()[:16]

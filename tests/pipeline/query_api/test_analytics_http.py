@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from query_api.analytics import feedback_of_groups, request_days
+from query_api.analytics.day_keeper import DayKeeper
+from query_api.analytics.request_days import DaysOfKey, KeyOfRequests
 from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
 from stream_workers.rollup.rollups import compute, stale_hours
 from tests.pipeline.query_api.analytics_data import START, Row, sums_of, total
@@ -169,7 +171,9 @@ def test_requests_are_grouped_by_any_key_of_their_metadata(
     if read == "all traces for these of the page":
         monkeypatch.setattr(feedback_of_groups, "MOST_LOOKED_UP", -1)
     if read == "days that are kept":
-        world.get(f"groups/metadata/{key}", **ALL_TIME)
+        value = f"r.{key}::String" if key == "_organisation" else "r.metadata_texts[{group_key:String}]"
+        days = DaysOfKey(KeyOfRequests("default", key, value), date(2025, 10, 20), date(2025, 11, 10))
+        world.runner.run(DayKeeper(world.reader).keep(days))
         kept = "SELECT count(), countIf(notEmpty(groups.value)) FROM feedback.request_day_sums WHERE key = {k:String}"
         assert world.client.query(kept, {"k": key}).result_rows == [(21, 4)]
     else:

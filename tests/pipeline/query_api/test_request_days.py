@@ -1,11 +1,13 @@
 """Days of requests that are kept: whatever changes, the answer is the one that the rows give."""
 
+import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from operations.removal import mutate
@@ -16,7 +18,7 @@ from query_api.analytics.request_days import DaysOfKey, KeyOfRequests, kept_days
 from query_api.analytics.requests_by_metadata import RequestGroups
 from query_api.clickhouse import Reader
 from query_api.filters.parameters import LogFilters
-from tests.pipeline.query_api.analytics_world import World
+from tests.pipeline.query_api.analytics_world import World, queries_over
 
 SINCE, UNTIL = datetime(2026, 3, 1, 6, tzinfo=UTC), datetime(2026, 3, 6, 18, tzinfo=UTC)
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -113,6 +115,13 @@ class Requests:
         self.judge((trace_id, [number, other], 2))
 
 
+async def until_kept(reader: Reader, days: DaysOfKey) -> None:
+    while True:
+        if len(await kept_days(reader, days)) == len(days.each()):
+            return
+        await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def requests(world: World) -> Requests:
     return Requests(world)
@@ -184,6 +193,23 @@ def test_what_is_stored_while_a_day_is_computed_is_seen(
     requests.keep(Reading(requests.world.engines, 60))
     assert requests.kept() == ALL_DAYS - {date(2026, 3, 2)}
     assert requests.answer() == requests.answer_of_rows(monkeypatch)
+
+
+def test_a_question_has_its_days_kept_for_the_next_one(world: World) -> None:
+    since, until = date(2025, 10, 20), date(2025, 11, 10)
+    days = DaysOfKey(KeyOfRequests("default", "_environment", "r._environment::String"), since, until)
+
+    async def ask() -> None:
+        app = queries_over(world.url)
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://a") as api:
+            app.state.authenticator.mark_fresh(2**62)
+            asked = {"time_of_generation_min": str(since), "time_of_generation_max": str(until)}
+            answer = await api.get("/v1/analytics/groups/metadata/_environment", params=asked)
+            assert answer.status_code == 200
+            await asyncio.wait_for(until_kept(world.reader, days), 60)
+
+    world.runner.run(ask())
 
 
 def test_a_key_that_nobody_has_or_that_has_very_many_values_is_not_kept(

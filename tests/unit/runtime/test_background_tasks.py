@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,9 @@ from ingest_api.kafka.api_key_feed import ApiKeyFeed
 from ingest_api.kafka.producer_connection import ProducerConnection
 from ingest_api.settings import Settings
 from query_api import api_key_feed as query_key_feed
+from query_api.analytics import day_keeper
+from query_api.analytics.day_keeper import DayKeeper
+from query_api.analytics.request_days import DaysOfKey, KeyOfRequests
 from query_api.exports import runs
 from query_api.exports.runs import Runs
 from runtime import background_tasks
@@ -195,7 +198,7 @@ class Away:
     def reader(self, seconds: float) -> "Away":
         return self
 
-    async def rows(self, query: str) -> list[Any]:
+    async def rows(self, query: str, parameters: object = None) -> list[Any]:
         raise OSError("away")
 
 
@@ -220,6 +223,14 @@ async def export_sweeper_runs(stack: AsyncExitStack) -> BackgroundTask:
     return exports._sweeper
 
 
+async def day_keeper_runs(stack: AsyncExitStack) -> BackgroundTask:
+    keeper = DayKeeper(Away())  # type: ignore[arg-type]
+    await stack.enter_async_context(keeper.running())
+    for _ in range(2):
+        keeper.ask(DaysOfKey(KeyOfRequests("w", "k", ""), date(2026, 1, 1), date(2026, 1, 2)))
+    return keeper._task
+
+
 async def stored_keys_run(stack: AsyncExitStack) -> BackgroundTask:
     made: list[BackgroundTask] = []
 
@@ -240,6 +251,7 @@ LIFELONG = {
     producer_connection_runs: (producer_connection, "AIOKafkaProducer"),
     export_sweeper_runs: (runs, "sweep"),
     stored_keys_run: (query_key_feed, "now_ms"),
+    day_keeper_runs: (day_keeper, "kept_days"),
 }
 
 
