@@ -24,17 +24,18 @@ _ENVIRONMENT = "if(JSONHas(entry, 'home_environment'), JSONExtractString(entry, 
 def trace_number(alias: str = "") -> str:
     """A trace as a number of 128 bits, which no two traces share. A table of numbers takes half as long to build and to
     look into as one of texts."""
-    return f"reinterpretAsUInt128(sipHash128({alias}{'.' * bool(alias)}trace_id))"
+    return f"reinterpretAsUInt128(sipHash128({_at(alias)}trace_id))"
 
 
-def feedback_of_traces(alias: str) -> str:
+def feedback_of_traces(alias: str = "") -> str:
     """That a row of feedback.feedback_rows is where feedback on the traces of `trace_hashes` is.
 
     It names the partition too: of all parts that hold a month, few are looked into.
     """
+    at = _at(alias)
     return f"""
     (
-        {alias}.home_environment, sipHash64({alias}.home_organisation) % 4, {alias}.created_at, {alias}.feedback_id
+        {at}home_environment, sipHash64({at}home_organisation) % 4, {at}created_at, {at}feedback_id
     ) IN (
         SELECT environment, quarter, fromUnixTimestamp64Milli(arrayJoin([ms - 1, ms, ms + 1]), 'UTC'), id FROM (
             SELECT id, {_CREATED} AS ms, {_ENVIRONMENT} AS environment,
@@ -46,9 +47,9 @@ def feedback_of_traces(alias: str) -> str:
     """
 
 
-def requests_of_traces(alias: str) -> str:
+def requests_of_traces(alias: str = "") -> str:
     """That a row of feedback.request_log_rows is where a request on the traces of `trace_hashes` is."""
-    return _requests(f"{alias}.", _OF_TRACES)
+    return _requests(_at(alias), _OF_TRACES)
 
 
 def requests_beside(feedback: str) -> str:
@@ -65,6 +66,10 @@ def _requests(at: str, of_traces: str) -> str:
         PREWHERE {of_traces} AND kind = 'request'
     )
     """
+
+
+def _at(alias: str) -> str:
+    return f"{alias}." if alias else ""
 
 
 def hashes_of(workspace: str, traces: Iterable[str]) -> dict[str, Any]:

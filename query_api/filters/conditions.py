@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from query_api.current_rows import RANK
+from query_api.filters.metadata_conditions import map_says, metadata_asked, says
 from query_api.filters.parameters import SPECIALS, LogFilters
-from query_api.trace_rows import hashes_of, requests_beside, requests_of_traces
+from query_api.trace_rows import feedback_of_traces, hashes_of, requests_beside, requests_of_traces
 
-Amount = Literal["few", "some", "many"]
-"""How many traces the time that is asked for may hold: thousands, tens of thousands, or any number. Few and some are
-looked up, many are read through."""
+Amount = Literal["named", "few", "some", "many"]
+"""Which traces are asked about: those of the parameter `trace_hashes`, or all in a time that may hold thousands, tens
+of thousands, or any number. Many are read through, others are looked up."""
 
 MOST_LOOKED_UP = 3_000
 """To look up more keys in the small granules of the numbers of traces takes longer than to read all numbers."""
@@ -40,10 +41,6 @@ _TEXTS = {
 _OF_REQUESTS_ALONE = ("ai_model", "ai_org", "span_id")
 _LISTS_OF_FEEDBACK = {"ai_model": "models", "ai_org": "providers"}
 _PLACES = 30
-# The expression of the index by_metadata_text of feedback.request_log_rows.
-_TEXTS_IN_METADATA = (
-    "arrayMap((key, text) -> concat(key, '\\x1F', text), mapKeys({at}metadata_texts), mapValues({at}metadata_texts))"
-)
 
 
 @dataclass
@@ -68,10 +65,10 @@ def conditions_on_requests(filters: LogFilters, alias: str = "", traces: Amount 
     """Which rows of feedback.request_logs are asked for, by `started_at`; `alias` is its name in the query."""
     at = f"{alias}." if alias else ""
     conditions = _of_workspace(filters, at)
-    _add_times(conditions, filters, f"{at}started_at")
+    add_times(conditions, filters, f"{at}started_at")
     _add_what_a_request_is(conditions, filters, at, tuple(_TEXTS))
     for number, key in enumerate(filters.metadata):
-        conditions.add(_request_says(at, number, key), **_metadata_asked(filters, number, key))
+        conditions.add(says(filters, number, key, at), **metadata_asked(filters, number, key))
     _add_feedback_of_trace(conditions, filters, "feedback.request_log_rows", alias, traces)
     return conditions
 
@@ -93,13 +90,16 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
     """
     at = f"{alias}." if alias else ""
     conditions = _of_workspace(filters, at)
-    _add_times(conditions, filters, f"{at}created_at")
+    add_times(conditions, filters, f"{at}created_at")
     for name, values in filters.texts.items():
         if name not in _OF_REQUESTS_ALONE:
             conditions.add(f"{at}{_TEXTS[name]} IN {{{name}:Array(String)}}", **{name: list(values)})
     beside = ""
+    if traces == "named":
+        conditions.add(feedback_of_traces(alias))
+        beside = f" AND {requests_of_traces()}"
     # To read a column of all requests takes no longer than to look these up; to read metadata takes ten times as long.
-    if traces == "few" and is_found_by_metadata_of_requests(filters):
+    elif traces == "few" and is_found_by_metadata_of_requests(filters):
         left = f"SELECT {at}feedback_id FROM feedback.feedback_rows AS {alias or 'asked'} WHERE {conditions.text}"
         beside = f" AND {requests_beside(left)}"
     asked = said_of_requests(filters)
@@ -113,12 +113,14 @@ def conditions_on_feedback(filters: LogFilters, alias: str = "", traces: Amount 
         _add_what_a_request_is(request, filters, "", _OF_REQUESTS_ALONE)
         conditions.add(_on_a_request(at, request.text + beside), **request.parameters)
     for number, key in enumerate(filters.metadata):
-        condition = _metadata_is(at, number, key)
+        condition = says(filters, number, key, at)
         if key not in SPECIALS and not filters.own_metadata_alone:
-            says = f"workspace = {{workspace:String}} AND {_request_says('', number, key)}"
-            elsewhere = _on_a_request(at, says + beside)
-            condition = f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {condition}, {elsewhere})"
-        conditions.add(condition, **_metadata_asked(filters, number, key))
+            on_request = f"workspace = {{workspace:String}} AND {says(filters, number, key, '')}{beside}"
+            condition = (
+                f"if(mapContains({at}metadata_texts, {{key_{number}:String}}), {map_says(number, key, at)},"
+                f" {_on_a_request(at, on_request)})"
+            )
+        conditions.add(condition, **metadata_asked(filters, number, key))
     if filters.has_feedback is False:
         conditions.add("false")
     _add_feedback_of_trace(conditions, replace(filters, has_feedback=None), "feedback.feedback_rows", alias, traces)
@@ -172,7 +174,8 @@ def _of_workspace(filters: LogFilters, at: str) -> Conditions:
     return Conditions([f"{at}workspace = {{workspace:String}}"], {"workspace": filters.workspace})
 
 
-def _add_times(conditions: Conditions, filters: LogFilters, column: str) -> None:
+def add_times(conditions: Conditions, filters: LogFilters, column: str) -> None:
+    """That a time is in the range asked for."""
     if filters.since:
         conditions.add(f"{column} >= fromUnixTimestamp64Milli({{since:Int64}})", since=milliseconds(filters.since))
     if filters.until:
@@ -198,25 +201,6 @@ def _add_what_a_request_is(conditions: Conditions, filters: LogFilters, at: str,
             for number in range(len(filters.provider_models))
         ]
         conditions.add(" OR ".join(texts_of), **names)
-
-
-def _metadata_is(at: str, number: int, key: str) -> str:
-    if key in SPECIALS:
-        return f"{at}{key} = {{text_{number}:String}}"
-    return f"{at}metadata_texts[{{key_{number}:String}}] = {{text_{number}:String}}"
-
-
-def _request_says(at: str, number: int, key: str) -> str:
-    """The same of a request, with a hint to the index that knows which granules may hold one."""
-    if key in SPECIALS:
-        return _metadata_is(at, number, key)
-    text = f"concat({{key_{number}:String}}, '\\x1F', {{text_{number}:String}})"
-    return f"indexHint(has({_TEXTS_IN_METADATA.format(at=at)}, {text})) AND {_metadata_is(at, number, key)}"
-
-
-def _metadata_asked(filters: LogFilters, number: int, key: str) -> dict[str, str]:
-    text = {f"text_{number}": filters.metadata[key]}
-    return text if key in SPECIALS else {f"key_{number}": key} | text
 
 
 def _on_a_request(at: str, condition: str) -> str:

@@ -14,9 +14,10 @@ from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
 from query_api.reading.newest_row import skip_quiet_time
 from query_api.reading.orphans import named_by_age, orphaned_before
+from query_api.reading.rare_metadata import traces_that_say
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import FIRST, FIRST_BESIDE_ALL, FIRST_OF_TRACES, Windows
-from query_api.trace_rows import feedback_of_traces, hashes_of
+from query_api.trace_rows import hashes_of
 
 COLUMNS = """
     f.workspace AS workspace, toString(f.feedback_id) AS id, f.trace_id AS trace_id, f.value AS value,
@@ -26,6 +27,8 @@ COLUMNS = """
     f.is_deleted AS is_deleted
 """
 """A row of feedback.feedback_rows called `f`, as `orphans.named_by_age` and then `receipts.current_of` take it."""
+_ENOUGH = 4
+"""Where the first window holds such a part of the page, a window not much longer holds the rest."""
 
 
 class ListedFeedback(CurrentFeedback):
@@ -44,17 +47,31 @@ async def feedback_page(
         before = await orphaned_before(reader)
         shared = replace(shared, until=min(shared.until or before, before))
     asks_for_all = filters == FeedbackFilters(LogFilters(shared.workspace, shared.since, shared.until))
-    sought = Windows(shared, place, datetime.now(UTC), _first_window(shared))
+    first = _first_window(shared)
+    has_dear_windows = asks_for_all or first != FIRST
+    sought = Windows(shared, place, datetime.now(UTC), first)
+    hashes: list[int] | None = None
     for window in sought:
         asked = replace(filters, shared=window)
-        found = await reader.rows(*feedback_query(asked, place, count - len(rows), sought.traces))
+        found = await reader.rows(*feedback_query(asked, place, count - len(rows), sought.traces, hashes))
         rows += found
         if len(rows) == count:
             break
         sought.adapt_to(len(found), count - len(rows))
-        if not rows and sought.have_just_begun and (sought.look_traces_up or asks_for_all):
-            await skip_quiet_time(reader, "feedback_rows", sought, window)
+        if sought.have_just_begun and len(rows) * _ENOUGH < count:
+            hashes = await _traces_of_the_rest(reader, shared, window)
+            if hashes is not None:
+                sought.name_traces()
+            elif not rows and has_dear_windows:
+                await skip_quiet_time(reader, "feedback_rows", sought, window)
     return await listed(reader, filters, rows)
+
+
+async def _traces_of_the_rest(reader: Reader, filters: LogFilters, latest: LogFilters) -> list[int] | None:
+    """Hashes of the traces that all feedback before the latest window is on, where they are few and to be found."""
+    if latest.since in (None, filters.since) or not is_found_by_metadata_of_requests(filters):
+        return None
+    return await traces_that_say(reader, replace(filters, until=latest.since))
 
 
 def _first_window(filters: LogFilters) -> timedelta:
@@ -73,15 +90,17 @@ async def listed(reader: Reader, filters: FeedbackFilters, rows: list[dict[str, 
 
 
 def feedback_query(
-    filters: FeedbackFilters, place: Place | None, count: int, traces: Amount = "many"
+    filters: FeedbackFilters, place: Place | None, count: int, traces: Amount = "many", hashes: list[int] | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """The query of the newest `count` with its parameters."""
-    conditions = conditions_on_listed_feedback(filters, "f", traces)
+    """The query of the newest `count` with its parameters; `hashes` are those of the traces that are named."""
+    parameters = {"count": count, "trace_hashes": hashes or []}
     if trace_ids := filters.shared.texts.get("trace_id"):
-        conditions.add(feedback_of_traces("f"), **hashes_of(filters.shared.workspace, trace_ids))
+        traces = "named"
+        parameters |= hashes_of(filters.shared.workspace, trace_ids)
+    conditions = conditions_on_listed_feedback(filters, "f", traces)
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     query = f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f FINAL WHERE {conditions.text}
         ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
     """
-    return query, conditions.parameters | {"count": count}
+    return query, conditions.parameters | parameters

@@ -16,7 +16,7 @@ FIRST = timedelta(minutes=20)
 """How long the first window is, which fills nearly every page."""
 FIRST_OF_TRACES = timedelta(minutes=2)
 """The same where the traces of a window are looked up one by one."""
-FIRST_BESIDE_ALL = timedelta(days=1)
+FIRST_BESIDE_ALL = timedelta(hours=6)
 """The same where something is read whole for each window, however short."""
 _FEW_TRACES, _SOME_TRACES = timedelta(minutes=30), timedelta(days=1)
 _LEAST_GROWTH, _MOST_GROWTH = 2.0, 40.0
@@ -46,6 +46,7 @@ class Windows:
             self._until = min(after_place, filters.until) if filters.until else after_place
         self._growth = _GROWTH_AFTER_NONE
         self._adapted = 0
+        self._is_named = False
         self._newest: datetime | None = None
 
     @property
@@ -57,6 +58,10 @@ class Windows:
     def have_just_begun(self) -> bool:
         """Whether the latest window was the first."""
         return self._adapted == 1
+
+    def name_traces(self) -> None:
+        """The traces of all that is left are known: it is found by their keys, and so asked for at once."""
+        self._is_named = True
 
     def skip_to(self, newest: datetime) -> None:
         """Nothing is stored between the latest window and this time: go on from there as from the start."""
@@ -84,7 +89,9 @@ class Windows:
             begin -= length
             yield replace(filters, since=begin, until=until)
             until, length = begin, length * self._growth
-            self.traces = "many"
+            self.traces = "named" if self._is_named else "many"
+            if self._is_named:
+                break
             if self._newest:
                 begin = until = newest = self._newest + _MILLISECOND
                 self._newest, length = None, self._first

@@ -128,7 +128,7 @@ def insert(client: Client, stored: Stored) -> None:
     former = [row | {"version": 1, "value": 10, "models": ["gone"], "_user": "gone"} for row in feedback[::3]]
     doomed = [row | {"feedback_id": uuid.uuid4(), "version": 1} for row in feedback[::5]]
     deleted = [*doomed, *(row | {"version": 2, "is_deleted": 1} for row in doomed)]
-    _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in [*former, *deleted, *feedback]])
+    insert_feedback(client, [*former, *deleted, *feedback])
     insert_requests(client, stored.requests)
     aggregates = [
         _days_of_requests(stored, trace_id) | {
@@ -152,18 +152,42 @@ def _days_of_requests(stored: Stored, trace_id: str) -> Row:
     return {"first_request_day": days[0], "last_request_day": days[-1]}
 
 
-def insert_requests(client: Client, requests: list[Row]) -> None:
+def insert_feedback(client: Client, rows: list[Row]) -> None:
+    """Write these versions of feedback, and what the journal tells of their creation."""
+    _write(
+        client,
+        "journal",
+        [
+            _entry(row, "feedback", row["created_at"], {
+                "event": "create", "created_at": row["created_at"].isoformat(), "home_environment": "",
+            })
+            for row in rows
+        ],
+    )  # fmt: skip
+    _write(client, "feedback_rows", [row | {"updated_at": row["created_at"]} for row in rows])
+
+
+def insert_requests(client: Client, requests: list[Row], sequence: int = 1) -> None:
     """Write these requests, once more if they are there, and what the journal tells of them."""
-    journal = [
-        {
-            "trace_hash": murmur2(trace_key(row["workspace"], row["trace_id"])), "kind": "request",
-            "id": row["request_id"], "sequence": 1, "kafka_partition": 0, "recorded_at": row["started_at"],
-            "line": f'[0,0,1,{{"event":"fact","started_at":{milliseconds(row["started_at"])}}}]',
-        }
-        for row in requests
-    ]  # fmt: skip
-    _write(client, "journal", journal)
-    _write(client, "request_log_rows", [row | {"received_at": row["started_at"], "sequence": 1} for row in requests])
+    _write(
+        client,
+        "journal",
+        [
+            _entry(row, "request", row["started_at"], {
+                "event": "fact", "started_at": milliseconds(row["started_at"])
+            })
+            for row in requests
+        ],
+    )  # fmt: skip
+    rows = [row | {"received_at": row["started_at"], "sequence": sequence} for row in requests]
+    _write(client, "request_log_rows", rows)
+
+
+def _entry(row: Row, kind: str, at: datetime, entry: Row) -> Row:
+    return {
+        "trace_hash": murmur2(trace_key(row["workspace"], row["trace_id"])), "kind": kind, "id": row[f"{kind}_id"],
+        "sequence": 1, "kafka_partition": 0, "recorded_at": at, "line": f"[0,0,1,{json.dumps(entry)}]",
+    }  # fmt: skip
 
 
 def _write(client: Client, table: str, rows: list[Row]) -> None:

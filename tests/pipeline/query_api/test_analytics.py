@@ -101,7 +101,7 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
 
 
 @settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
-@given(given=some_of(ALL, 3), times=RANGES, traces=st.sampled_from(get_args(Amount)))
+@given(given=some_of(ALL, 3), times=RANGES, traces=st.sampled_from(sorted({*get_args(Amount)} - {"named"})))
 @example({"weighted_feedback_min": "0"}, WHOLE, "many")
 @example({"weighted_feedback_max": "2"}, WHOLE, "many")
 @example({"weighted_feedback_max": "2"}, WHOLE, "few")

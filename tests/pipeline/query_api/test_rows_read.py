@@ -16,6 +16,7 @@ from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from tests.pipeline.query_api.analytics_world import World
 from tests.pipeline.stream_workers.stored_histories import store_records
 
+TABLES = ("request_log_rows", "feedback_rows", "trace_aggregate_rows")
 TRACES = 200_000
 HOUR = {"time_of_generation_min": "2024-05-10T00:00:00Z", "time_of_generation_max": "2024-05-10T01:00:00Z"}
 """One of some 4,400, with 45 requests, whose traces stand near each other: granules of requests have 1,024 rows."""
@@ -24,25 +25,30 @@ MOST = 2 * TRACES // 3
 
 @pytest.fixture(scope="module")
 def stored(world: World) -> Iterator[World]:
-    """Half a year of requests, one on each of many traces, and the numbers of these traces."""
+    """Half a year of requests, one on each of many traces, and these traces' numbers; feedback of three months."""
     at = f"toDateTime64('2024-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(number * {184 * 86_400 // TRACES})"
     trace = "'default', concat('old-', leftPad(toString(number), 9, '0'))"
     for table, columns, values in (
         (
             "request_log_rows",
-            "request_id, started_at, received_at, metadata, sequence",
-            f"generateUUIDv4(number), {at}, {at}, '{{}}', 1",
+            "request_id, started_at, received_at, status, metadata, sequence",
+            f"generateUUIDv4(number), {at}, {at}, 500, '{{}}', 1",
+        ),
+        (
+            "feedback_rows",
+            "feedback_id, created_at, updated_at, value, weight, join_state, metadata, home_environment, version",
+            f"generateUUIDv4(number), {at}, {at}, 1, 1, 'joined', '{{\"source\":\"form\"}}', 'other', 1",
         ),
         ("trace_aggregate_rows", "feedback_count, weight_sum, value_weight_sum, version", "1, 1, 1, 1"),
     ):
         world.client.command(
             f"INSERT INTO feedback.{table} (workspace, trace_id, {columns})"
-            f" SELECT {trace}, {values} FROM numbers({TRACES})"
+            f" SELECT {trace}, {values} FROM numbers({TRACES // 2 if table == 'feedback_rows' else TRACES})"
         )
-    for table in ("request_log_rows", "trace_aggregate_rows"):
+    for table in TABLES:
         world.client.command(f"OPTIMIZE TABLE feedback.{table} FINAL")
     yield world
-    for table in ("request_log_rows", "trace_aggregate_rows"):
+    for table in TABLES:
         world.client.command(f"DELETE FROM feedback.{table} WHERE startsWith(trace_id, 'old-')")
 
 
@@ -103,6 +109,15 @@ def test_after_a_quiet_night_a_page_still_reads_few_traces(stored: World) -> Non
     assert read() < MOST, f"{read()} rows"
 
 
+def test_after_a_quiet_night_feedback_by_status_is_sought_where_the_last_came(stored: World) -> None:
+    """Each of two windows reads the status of all requests; the second would be all time if the night did not count."""
+    with rows_read() as read:
+        query = {"status_code": "500", "time_of_generation_max": "2024-04-01T18:00:00Z"}
+        reply = stored.runner.run(stored.api.get("/v1/feedback", params=query))
+    assert len(reply.json()["data"]) == 50
+    assert read() < 2.1 * TRACES, f"{read()} rows"
+
+
 def test_reading_all_of_it_is_counted(stored: World) -> None:
     half_a_year = {"time_of_generation_min": "2024-01-01", "time_of_generation_max": "2024-08-01"}
     with rows_read() as read:
@@ -137,9 +152,15 @@ def old(stored: World) -> tuple[str, str, str]:
     trace, at = "old-judged", "2024-03-10T12:00:00.123Z"
     trace_hash = murmur2(trace_key("default", trace))
     request_id, feedback_id = (str(new_id(trace_hash, 1_710_072_000_123)) for _ in range(2))
-    common = {"workspace": "default", "trace_id": trace, "metadata": {"batch": "b-7"}}
-    request = {"event": "request", "request_id": request_id, "started_at": at, "received_at": at, **common}
-    feedback = {"event": "create", "feedback_id": feedback_id, "value": 3, "weight": 0.5, "created_at": at, **common}
+    common = {"workspace": "default", "trace_id": trace}
+    request = {
+        "event": "request", "request_id": request_id, "started_at": at, "received_at": at,
+        "metadata": {"batch": "b-7", "session": "s-7"}, **common,
+    }  # fmt: skip
+    feedback = {
+        "event": "create", "feedback_id": feedback_id, "value": 3, "weight": 0.5, "created_at": at,
+        "metadata": {"batch": "b-7", "form": "f-7"}, **common,
+    }  # fmt: skip
     store_records(
         stored.client,
         {topic: [_record(topic, event)] for topic, event in ((REQUEST_LOGS, request), (FEEDBACK_EVENTS, feedback))},
@@ -161,6 +182,9 @@ def _record(topic: str, event: dict[str, Any]) -> Any:
         ("feedback?trace_id={0}", 4),
         ("feedback/{2}", 4),
         ('logs?metadata={{"batch":"b-7"}}', 6),
+        ('feedback?metadata={{"batch":"b-7"}}', 8),
+        ('feedback?metadata={{"form":"f-7"}}', 8),
+        ('feedback?metadata={{"session":"s-7"}}', 8),
     ],
 )
 def test_a_trace_of_months_ago_is_found_by_keys(

@@ -1,5 +1,6 @@
 """Windows of time ask together for what the filters ask for, each moment once, newest first."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -105,6 +106,20 @@ def test_time_in_which_nothing_came_is_skipped_and_windows_are_short_again() -> 
     windows.adapt_to(51, 0)
     assert not windows.have_just_begun
     assert next(each).until == second.since
+
+
+def test_what_is_left_is_asked_for_at_once_when_its_traces_are_named() -> None:
+    windows = Windows(LogFilters("w", since=NOW - timedelta(days=300)), None, NOW, FIRST_OF_TRACES)
+    first, *others = _named_after_the_first(windows)
+    assert [(each.since, each.until) for each in others] == [(NOW - timedelta(days=300), first.since)]
+    assert windows.traces == "named"
+
+
+def _named_after_the_first(windows: Windows) -> Iterator[LogFilters]:
+    for window in windows:
+        yield window
+        windows.adapt_to(0, 51)
+        windows.name_traces()
 
 
 def _holds(window: LogFilters, at: datetime) -> bool:
