@@ -41,11 +41,14 @@ def mutate(
         client.command(f"ALTER TABLE feedback.{table} {change}", parameters=dict(parameters), settings=_SETTINGS)
     _wait(client, changes.keys(), progress or Progress())
     if not _SUMMED.isdisjoint(changes):
-        _forget_sums(client)
+        forget_sums(client)
 
 
-def _forget_sums(client: Client) -> None:
-    """Empty request_day_sums once those statements have ended that may have read the rows before they were removed."""
+def forget_sums(client: Client) -> None:
+    """Empty request_day_sums once those statements have ended that may have read the rows before they were removed.
+
+    `mutate` does so by itself; whoever may have been killed within it does so again.
+    """
     under_way = set(client.query(_KEEPING).result_rows)
     while under_way & set(client.query(_KEEPING).result_rows):
         time.sleep(_LOOK_AGAIN_S)

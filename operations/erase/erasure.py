@@ -31,7 +31,7 @@ from operations.erase.conditions import (
 )
 from operations.erase.events import delete_feedback, invalidate, wait_until_committed
 from operations.progress import Progress
-from operations.removal import mutate
+from operations.removal import forget_sums, mutate
 from runtime.addresses import dsn
 from schemas.topics import FEEDBACK_EVENTS, REQUEST_LOGS
 from stream_workers.rollup.rollups import Hour, recompute_after_removal
@@ -68,6 +68,8 @@ def erase(
             _note_ids(client, subject)
             after = count(client, subject)
             if not any(after.values()):
+                # A run that was killed may have removed the last of their rows, and not yet what was summed of them.
+                forget_sums(client)
                 mutate(client, {"erasures_under_way": f"DELETE WHERE {OWN_NOTES}"}, subject.parameters, progress)
                 break
     return before, after

@@ -3,6 +3,7 @@
 ClickHouse numbers blocks of rows as they become readable, and notes each removal of rows. A day is kept with the
 numbers of the newest blocks of requests and traces, and the newest removal, that there were before it was computed. So
 it is still right if there was no other removal since, and no newer block has a request of the day or a trace with one.
+Tables that are restored from a backup have their blocks numbered anew, so nothing counts that was kept of others.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,15 +25,22 @@ _STORED = f"""
 SELECT day, {STATE} FROM feedback.request_day_sums WHERE {_OF_KEY} AND day >= {{first:Date}} AND day < {{end:Date}}
 ORDER BY made_at DESC LIMIT 1 BY day
 """
-NOW = """
+_IS_READ = "database = 'feedback' AND %s IN ('request_log_rows', 'trace_aggregate_rows')"
+NOW = f"""
 SELECT
     maxIf(max_block_number, table = 'request_log_rows') AS requests_block,
     maxIf(max_block_number, table = 'trace_aggregate_rows') AS traces_block,
     (
-        SELECT (sipHash64(max((create_time, mutation_id))), countIf(NOT is_done) = 0) FROM system.mutations
-        WHERE database = 'feedback' AND table IN ('request_log_rows', 'trace_aggregate_rows')
+        SELECT (sipHash64(arraySort(groupArray((table, newest)))), max(has_more) = 0) FROM (
+            SELECT table, max(toUInt64OrZero(extract(mutation_id, '[0-9]+'))) AS newest, max(NOT is_done) AS has_more
+            FROM system.mutations WHERE {_IS_READ % "table"} GROUP BY table
+        )
     ) AS mutations,
-    mutations.1 AS removal, mutations.2 AS is_settled
+    (
+        SELECT sipHash64(arraySort(groupArray((name, uuid, metadata_modification_time)))) FROM system.tables
+        WHERE {_IS_READ % "name"}
+    ) AS tables,
+    sipHash64(mutations.1, tables) AS removal, mutations.2 AS is_settled
 FROM system.parts WHERE database = 'feedback' AND active
 """
 _IS_NEWER = "toUInt64OrZero(splitByChar('_', _part)[3]) > {%(block)s:UInt64} AND _block_number > {%(block)s:UInt64}"
@@ -72,7 +80,7 @@ first_request_day = last_request_day AND first_request_day IN {kept_days:Array(D
 
 
 class State(NamedTuple):
-    """The newest blocks of requests and traces, and a number that tells the newest removal of any."""
+    """The newest blocks of requests and traces, and a number that tells the tables and the newest removal of each."""
 
     requests_block: int
     traces_block: int

@@ -10,6 +10,7 @@ import requests
 from clickhouse_connect.driver.httpclient import HttpClient
 
 from deploy import cli
+from operations import removal
 from operations.audit import audit
 from operations.connections import CommandError
 from operations.erase import erasure
@@ -227,6 +228,30 @@ def test_an_erasure_that_was_killed_at_any_step_is_finished_by_the_next(
         until(lambda: pipeline.count(by_user, k=other) == 2, "the other's rollups stand")
         assert pipeline.stored(kept)["models"] == ["model"]
         assert pipeline.aggregate(shared)["requests"] == 1
+
+
+def test_an_erasure_that_was_killed_before_kept_sums_were_forgotten_is_finished_by_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = f"person-{uuid.uuid4().hex}"
+    pipeline.request(a_trace(), "model", _user=person)
+    of_person = "SELECT count() FROM feedback.request_logs WHERE _user = {u:String}"
+    until(lambda: pipeline.count(of_person, u=person) == 1, "the request is stored")
+    sums = "INSERT INTO feedback.request_day_sums (workspace, key, day, `groups.value`)"
+    pipeline.sql_client.command(f"{sums} SELECT 'default', '_user', today(), [{{u:String}}]", {"u": person})
+    assert "request_day_sums" in mentions(pipeline, person)
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removal, "forget_sums", killed)
+        patched.setattr(erasure, "forget_sums", killed)
+        with pytest.raises(Killed):
+            cli.main(["erase", "--user", person, *address(pipeline)])
+    assert pipeline.count(of_person, u=person) == 0, "it was killed after the removal"
+    assert cli.main(["erase", "--user", person, *address(pipeline)]) == 0
+    assert mentions(pipeline, person) == {}
 
 
 def test_a_person_whom_only_a_dead_letter_names_is_erased(

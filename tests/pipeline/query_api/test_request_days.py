@@ -178,6 +178,38 @@ def test_a_change_leaves_the_other_days_as_they_are_kept(requests: Requests) -> 
     assert requests.kept() == ALL_DAYS - {date(2026, 3, 2)}
 
 
+def test_each_removal_is_seen_however_soon_it_follows_another(requests: Requests) -> None:
+    """ClickHouse counts removals of each table by itself, and notes their time in seconds."""
+    for _ in range(12):
+        requests.delete()
+        requests.keep()
+        assert requests.kept() == ALL_DAYS
+        requests.world.client.command(
+            "ALTER TABLE feedback.trace_aggregate_rows DELETE WHERE workspace = {w:String} AND trace_id = 't12'",
+            {"w": requests.workspace},
+            settings={"mutations_sync": 2},
+        )
+        assert requests.kept() == set()
+        requests.keep()
+
+
+def test_nothing_counts_that_was_kept_of_a_table_that_stood_here_before(requests: Requests) -> None:
+    """ClickHouse numbers the blocks of a table anew when it is restored from a backup."""
+    name = f"earlier_{uuid.uuid4().hex}"
+    ask = requests.world.client
+    requests.keep()
+    ask.command(f"CREATE TABLE feedback.{name} AS feedback.trace_aggregate_rows")
+    ask.command(f"INSERT INTO feedback.{name} SELECT * FROM feedback.trace_aggregate_rows")
+    ask.command(f"EXCHANGE TABLES feedback.{name} AND feedback.trace_aggregate_rows")
+    try:
+        assert requests.kept() == set()
+        requests.keep()
+        assert requests.kept() == ALL_DAYS
+    finally:
+        ask.command(f"EXCHANGE TABLES feedback.{name} AND feedback.trace_aggregate_rows")
+        ask.command(f"DROP TABLE feedback.{name}")
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_is_stored_while_a_day_is_computed_is_seen(
     requests: Requests, when: str, monkeypatch: pytest.MonkeyPatch
