@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 
-from runtime.times import rfc3339_of
+from runtime.times import parse_time, rfc3339_of
 
 RANGES = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
@@ -21,6 +21,8 @@ RANGES = {
     "90d": ("Last 90 days", timedelta(days=90)),
 }
 DEFAULT_RANGE = "24h"
+_OPEN = timedelta(days=365)
+"""How far a chosen time reaches that has one end only."""
 SINCE, UNTIL = "time_of_generation_min", "time_of_generation_max"
 META = "meta."
 KEY = "key"
@@ -88,11 +90,22 @@ class PageQuery:
     def times(self, now: datetime) -> tuple[str, str]:
         """The begin and the exclusive end of the time, as the API takes them."""
         if not self.range:
-            until = self.get(UNTIL) or rfc3339_of(now)
-            return self.get(SINCE) or rfc3339_of(now - timedelta(days=365)), until
+            return self._chosen_times(now)
         # Until the next whole second, so that the newest rows are included.
         until_at = now.replace(microsecond=0) + timedelta(seconds=1)
         return rfc3339_of(until_at - RANGES[self.range][1]), rfc3339_of(until_at)
+
+    def _chosen_times(self, now: datetime) -> tuple[str, str]:
+        """The two times of the query. Where one is missing, it lies on its side of the other, wherever that is."""
+        since, until = self.get(SINCE), self.get(UNTIL)
+        try:
+            return (
+                since or rfc3339_of(min(parse_time(until), now) - _OPEN),
+                until or rfc3339_of(now if parse_time(since) < now else parse_time(since) + _OPEN),
+            )
+        except (ValueError, OverflowError):
+            # The API says what is wrong with the one that is given.
+            return since or rfc3339_of(now - _OPEN), until or rfc3339_of(now)
 
     def for_api(self, now: datetime, *others: str) -> list[tuple[str, str]]:
         """The parameters of the API: filters, times, and `others` that the API takes under the same name."""

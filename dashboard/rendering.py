@@ -116,6 +116,14 @@ def url_path(url: str) -> str:
     return url
 
 
+def metadata_text(value: Any) -> str:
+    """A value of metadata as text, in the form by which the API filters: a text as it is, anything else as JSON; empty
+    for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def pretty_json(value: Any) -> str:
     """Indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
@@ -144,6 +152,7 @@ def environment() -> Environment:
             percent,
             utc,
             url_path,
+            metadata_text,
             pretty_json,
             in_path,
         )

@@ -117,7 +117,7 @@ def fields_over_time(
     return {"times": _seconds(graph), "series": series, "bucket_s": _width(graph)}
 
 
-_BUCKETS_S = {"minute": 60, "10_minutes": 600, "hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+_BUCKETS_S = {"minute": 60, "10_minutes": 600, "hour": 3600, "day": 86_400, "week": 7 * 86_400, "month": 31 * 86_400}
 
 
 def _seconds(graph: Mapping[str, Any]) -> list[float]:

@@ -3,10 +3,11 @@
 
 const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 }));
 const inWords = (options) => { const format = new Intl.DateTimeFormat(undefined, options); return (at) => format.format(at * 1000); };
-const clock = inWords({ hour: "2-digit", minute: "2-digit" }), day = inWords({ day: "numeric", month: "short" });
+const clock = inWords({ hour: "2-digit", minute: "2-digit" }), day = inWords({ day: "numeric", month: "short" }), month = inWords({ month: "short", year: "numeric" });
 const moment = inWords({ dateStyle: "medium", timeStyle: "short" });
 const isMidnight = (at) => new Date(at * 1000).getHours() + new Date(at * 1000).getMinutes() === 0;
-const timesBelow = (_, splits, __, ___, step) => splits.map((at) => (step >= 86_400 || isMidnight(at) ? day : clock)(at));
+// A time is told as shortly as tells it from the others below the chart.
+const timesBelow = (_, splits, __, ___, step) => splits.map((at) => (step >= 28 * 86_400 ? month : step >= 86_400 || isMidnight(at) ? day : clock)(at));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class TimeChart extends HTMLElement {
@@ -82,7 +83,7 @@ class TimeChart extends HTMLElement {
     this.at = Math.min(Math.max(before + step, 0), this.times.length - 1);
     if (!event.shiftKey || this.from === null) this.from = this.at;
     const [first, last] = [this.at, this.from].sort((one, other) => one - other);
-    const left = this.plot.valToPos(this.times[first], "x"), right = this.plot.valToPos(this.times[last] + this.bucket, "x");
+    const left = this.plot.valToPos(this.times[first], "x"), right = this.plot.valToPos(this.endOf(last), "x");
     this.plot.setSelect({ left, width: right - left, top: 0, height: this.plot.over.clientHeight }, false);
     this.plot.setCursor({ left: this.plot.valToPos(this.times[this.at], "x"), top: 0 });
     say([moment(this.times[this.at]), ...this.shown.map((each) => `${each.name} ${told(each.values[this.at])}`)].join(", "));
@@ -90,8 +91,11 @@ class TimeChart extends HTMLElement {
 
   // A click on a bucket, too, which fingers can do.
   look(first, last) {
-    if (this.dataset.zoom) this.go(this.times[first], this.times[last] + this.bucket);
+    if (this.dataset.zoom) this.go(this.times[first], this.endOf(last));
   }
+
+  // Months are not all as long as each other, nor are days.
+  endOf(index) { return this.times[index + 1] ?? this.times[index] + this.bucket; }
 
   go(first, last) {
     const at = (seconds) => new Date(seconds * 1000).toISOString();

@@ -7,6 +7,8 @@ if (!document.cookie.includes("feedback_zone=" + encodeURIComponent(zone)))
 
 const today = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const earlier = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const otherYear = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const shortestFor = (at, now = new Date()) => (at.toDateString() === now.toDateString() ? today : at.getFullYear() === now.getFullYear() ? earlier : otherYear);
 
 // A time, shown in the viewer's zone; the title says it in UTC.
 customElements.define("local-time", class extends HTMLElement {
@@ -16,7 +18,7 @@ customElements.define("local-time", class extends HTMLElement {
   show() {
     const at = new Date(this.getAttribute("datetime"));
     if (isNaN(at)) return;
-    this.textContent = (at.toDateString() === new Date().toDateString() ? today : earlier).format(at);
+    this.textContent = shortestFor(at).format(at);
   }
 });
 

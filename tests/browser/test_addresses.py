@@ -118,6 +118,15 @@ def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled:
     expect(page).not_to_have_url(re.compile("time_of_generation"))
 
 
+def test_a_time_of_another_year_says_its_year(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page_without_parts("/logs?time_of_generation_min=2019-12-01T00:00:00Z")
+    expect(page.locator(".chosen")).to_contain_text("1 Dec 2019, 01:00")
+    expect(page.locator("#rows tbody tr")).to_have_count(3)
+    expect(page.locator("#rows tbody")).not_to_contain_text(re.compile(r"\d{4}, "))
+    page.goto("/logs?time_of_generation_max=2019-12-01T00:00:00Z")
+    expect(page.locator("#rows .empty")).to_be_visible()
+
+
 def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: Visit) -> None:
     somebody = visitor(filled)
     page = somebody.page_with("facets", "figures", "charts", path="/logs")
@@ -151,6 +160,19 @@ def test_a_key_of_metadata_is_a_facet_and_a_filter(filled: Workspace, visitor: V
         facets.get_by_role("link", name=re.compile("pro *2")).click()
         expect(page.locator(f"{part} dd").first).to_have_text("2")
         assert query_of(page)["meta.plan"] == ["pro"]
+
+
+def test_the_focus_stays_on_a_facet_whose_count_changes(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("one"), request_log("two", model="gpt-4o-mini"))
+    page = visitor(workspace).page_with("facets", path="/logs")
+    facet = page.locator("#facets a").filter(has_text=re.compile("gpt-4o-mini"))
+    expect(facet).to_contain_text("1")
+    facet.focus()
+    workspace.log(request_log("three", model="gpt-4o-mini"))
+    page.keyboard.press("Enter")
+    expect(facet).to_contain_text("2")
+    expect(facet).to_be_focused()
+    expect(facet).to_have_attribute("aria-current", "true")
 
 
 def test_every_filter_of_the_api_can_be_set_from_the_page(filled: Workspace, visitor: Visit) -> None:

@@ -32,3 +32,19 @@ def test_a_time_on_a_chart_is_chosen_by_keys_and_by_a_click(furnished: Workspace
     page.goto("/logs?range=30d")
     page.locator("time-chart .u-over").click()
     assert chosen_days(page) == 1
+
+
+def test_a_month_on_a_chart_has_its_own_length_and_its_year(furnished: Workspace, visitor: Visit) -> None:
+    times = "time_of_generation_min=2022-01-01T00:00:00Z"
+    page = visitor(furnished, timezone_id="UTC").page_with("overview", path=f"/logs?{times}")
+    chart = page.locator("time-chart")
+    for month, days in (("Jan", 31), ("Feb", 28)):
+        chart.focus()
+        chart.press("ArrowRight")
+        if month == "Feb":
+            chart.press("ArrowRight")
+        chart.press("Enter")
+        assert chosen_days(page) == days
+        page.goto(f"/logs?{times}")
+    years = page.evaluate("timesBelow(null, [1640995200, 1672531200], null, null, 31536000)")
+    assert years == ["Jan 2022", "Jan 2023"]

@@ -72,6 +72,34 @@ def test_a_key_without_the_scope_sees_no_forms(workspace: Workspace, visitor: Vi
     assert page.get_by_role("button", name=re.compile("Add|Correct|Delete")).count() == 0
 
 
+def test_metadata_of_every_kind_leads_to_the_requests_that_say_it(workspace: Workspace, visitor: Visit) -> None:
+    said = {"flag": True, "size": 5, "list": {"a": [1, "ö"]}, "plan": "pro"}
+    said |= {"nothing": None, "blank": " ", "long": "x" * 9999}
+    workspace.log(request_log("one", **said), request_log("other", flag=False))
+    workspace.rate("one", 3, flag=False, comment={"why": None})
+    page = visitor(workspace).page_without_parts("/trace?id=one")
+    expect(page.locator("blockquote")).to_have_text('{"why":null}')
+    page.locator(".opinions summary").click()
+    expect(page.locator(".opinions .fact").filter(has_text="flag")).to_have_text("flag false")
+    facts = page.locator(".facts")
+    for key, text in (("flag", "true"), ("size", "5"), ("list", '{"a":[1,"ö"]}'), ("plan", "pro")):
+        page.goto("/trace?id=one")
+        facts.locator("div").filter(has=page.get_by_text(key, exact=True)).get_by_role("link", name=text).click()
+        expect(page.locator(".chosen")).to_contain_text(text)
+        expect(page.locator("#rows tbody tr")).to_have_count(1)
+    page.goto("/trace?id=one")
+    for key in ("nothing", "blank", "long"):
+        expect(facts.locator("div").filter(has=page.get_by_text(key, exact=True)).get_by_role("link")).to_have_count(0)
+
+
+def test_a_trace_of_more_requests_than_it_shows_leads_to_all_of_them(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(*(request_log("a/long #1") for _ in range(101)))
+    page = visitor(workspace).page_without_parts("/trace?id=a%2Flong%20%231")
+    page.get_by_role("link", name="All requests of this trace").click()
+    expect(page.locator(".chosen")).to_contain_text("a/long #1")
+    expect(page.locator("#rows tbody tr")).to_have_count(50)
+
+
 def test_each_request_of_a_trace_shows_its_own_conversation(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(
         request_log("tree", said="First", span_id="a", span_name="retrieve"),

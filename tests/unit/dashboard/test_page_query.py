@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from dashboard.page_query import PageQuery
 from query_api.facets.fields import MOST_FILTERED
 
@@ -47,6 +49,23 @@ def test_of_a_range_and_two_times_the_range_counts() -> None:
     assert query_of(f"{times}&range=1h").times(NOW)[1].startswith("2026-11-02T12")
     assert query_of(times).times(NOW) == ("2020-01-01", "2020-01-02")
     assert query_of(times).range_label == "Chosen time"
+
+
+@pytest.mark.parametrize(
+    ("asked", "since", "until"),
+    [
+        ("min=2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z", "2026-11-02T12"),
+        ("min=2027-11-01T00:00:00Z", "2027-11-01T00:00:00Z", "2028-10-31"),
+        ("max=2026-11-01T00:00:00Z", "2025-11-01", "2026-11-01T00:00:00Z"),
+        ("max=2020-01-02T00:00:00Z", "2019-01-02", "2020-01-02T00:00:00Z"),
+        ("max=2027-11-01T00:00:00Z", "2025-11-02", "2027-11-01T00:00:00Z"),
+        ("min=yesterday", "yesterday", "2026-11-02T12"),
+    ],
+)
+def test_a_time_with_one_end_begins_before_it_ends(asked: str, since: str, until: str) -> None:
+    begin, end = query_of(f"time_of_generation_{asked}").times(NOW)
+    assert begin.startswith(since)
+    assert end.startswith(until)
 
 
 def test_a_choice_is_marked_where_all_its_filters_are_set_and_no_other_of_them() -> None:

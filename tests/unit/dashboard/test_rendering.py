@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.rendering import money, short_count, url_path
+from dashboard.rendering import metadata_text, money, short_count, url_path
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,11 @@ def test_a_large_count_is_short_whatever_its_size(number: float | None, text: st
 )
 def test_the_path_of_an_address_says_what_was_called(url: str, path: str) -> None:
     assert url_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), ("", ""), ("a 'b'", "a 'b'"), (True, "true"), (5, "5"), (1.5, "1.5"), ({"a": ["ä"]}, '{"a":["ä"]}')],
+)
+def test_a_value_of_metadata_is_written_as_filters_take_it(value: object, text: str) -> None:
+    assert metadata_text(value) == text
