@@ -20,6 +20,7 @@ from query_api.analytics.parameters import FAILURES, NO_ANSWER, PAGE_NAMES, PAGE
 from query_api.analytics.requests_by_metadata import requests_by_metadata
 from query_api.analytics.responses import Groups
 from query_api.analytics.sources import GroupedBy, Number
+from query_api.any_text import ANY_TEXT
 from query_api.auth import AnalyticsReader
 from query_api.clickhouse import Engines
 from query_api.filters.parameters import SPECIALS, filters_in_query, openapi_parameters
@@ -70,7 +71,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     router = APIRouter(prefix="/v1/analytics/groups", tags=["analytics"], lifespan=lifespan)
 
     @router.get(
-        "/metadata/{key}",
+        f"/metadata/{{key:{ANY_TEXT}}}",
         summary="Requests by a key of their metadata",
         responses=FAILURES,
         openapi_extra={"parameters": _PARAMETERS},
@@ -85,7 +86,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return Groups(total=found.total, data=[RequestsWithMetadata(**_with_means(row)) for row in found.page])
 
     @router.get(
-        "/feedback-metadata/{key}",
+        f"/feedback-metadata/{{key:{ANY_TEXT}}}",
         summary="Feedback by a key of its metadata",
         responses=FAILURES,
         openapi_extra={"parameters": [*_PARAMETERS, READ_FROM]},

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
-from starlette.convertors import Convertor, register_url_convertor
 
+from query_api.any_text import ANY_TEXT
 from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.current_rows import RANK, RANK_OF_REQUESTS
@@ -55,21 +55,6 @@ _SPAN_TOTAL = f"""
 SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l
 PREWHERE l.workspace = {{workspace:String}} AND l.trace_id = {{trace_id:String}} AND {requests_of_traces("l")}
 """
-
-
-class _AnyText(Convertor[str]):
-    """The rest of a path whatever it holds, line ends too."""
-
-    regex = "(?s:.*)"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("any_text", _AnyText())
 
 
 class TraceSpan(RequestLogFields):
@@ -134,7 +119,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         del each["example"]  # a cursor is only good where it was given
 
     @router.get(
-        "/v1/traces/{trace_id:any_text}",
+        f"/v1/traces/{{trace_id:{ANY_TEXT}}}",
         summary="Everything on a trace",
         description="Percent-encode what a path cannot hold; slashes may stay as they are. Spans and feedback come in"
         " pages of `page_size`, each with its own cursor.",

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -202,6 +203,13 @@ def test_requests_are_grouped_by_any_key_of_their_metadata(
     ]
     assert [group for page in pages for group in page["data"]] == expected
     assert {page["total"] for page in pages} == {len(expected)}
+
+
+@pytest.mark.parametrize("key", ["a/b", "a?b#c%", "ä\n"])
+@pytest.mark.parametrize("what", ["metadata", "feedback-metadata"])
+def test_a_key_of_metadata_may_hold_any_text(world: World, what: str, key: str) -> None:
+    (group,) = world.get(f"groups/{what}/{quote(key, safe='')}", **ALL_TIME)["data"]
+    assert group["metadata_value"] == ""
 
 
 @pytest.mark.parametrize("key", ["_user", "tier"])
