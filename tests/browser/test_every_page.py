@@ -40,6 +40,8 @@ class Faults:
         page.evaluate(_TRIM, MOST_ALIKE)
         if with_tab:
             self.keyboard[name] = keyboard.faults(page)
+            # The link that skips to the content covers the brand as long as it has the focus.
+            page.evaluate("document.activeElement.blur()")
         self.axe[name] = axe.faults(page)
 
 
