@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from schemas.topics import AGGREGATES, DEAD, ENRICHED, FEEDBACK_EVENTS, REQUEST_
 
 SPECIALS = ("_user", "_organisation", "_prompt", "_environment")
 Row = dict[str, Any]
+_NO_DAY = date(1970, 1, 1)
 
 
 class Model:
@@ -153,10 +154,10 @@ class Model:
             standing[feedback["workspace"], feedback["trace_id"]].append(feedback)
         return {trace: self._aggregate(trace, feedback) for trace, feedback in standing.items()}
 
-    def request_days(self, trace: tuple[str, str]) -> list[int]:
-        """The days of Unix time on which the first and the last request of a trace began; 0 without requests."""
+    def request_days(self, trace: tuple[str, str]) -> list[date]:
+        """The days on which the first and the last request of a trace began; in 1970 without requests."""
         began = [datetime.fromisoformat(request["started_at"]) for request in self._of_trace.get(trace, [])]
-        days = [(at.astimezone(UTC).date() - date(1970, 1, 1)).days for at in began] or [0]
+        days = [at.astimezone(UTC).date() for at in began] or [_NO_DAY]
         return [min(days), max(days)]
 
     def _aggregate(self, trace: tuple[str, str], standing: list[Row]) -> Row:
@@ -224,8 +225,8 @@ def check(model: Model, outcome: Outcome) -> None:
     for (workspace, trace_id), expected in expected_aggregates.items():
         row = aggregates[workspace, trace_id]
         assert {name: row[name] for name in expected} == expected, f"aggregate of {trace_id}"
-        days = [row["first_request_day"], row["last_request_day"]]
-        assert days == model.request_days((workspace, trace_id)), f"days of the requests of {trace_id}"
+        days = [_date_of(row[name]) for name in ("first_request_day", "last_request_day")]
+        assert days == model.request_days((workspace, trace_id)), f"days of the requests of {trace_id}: {days}"
         message = json.loads(outcome.published[AGGREGATES, f"{workspace}/{trace_id}".encode()][1] or b"")
         assert {name: message[name] for name in expected} == {
             name: float(n) if isinstance(n, Decimal) else n for name, n in expected.items()
@@ -248,6 +249,11 @@ def check(model: Model, outcome: Outcome) -> None:
     assert outcome.dead == model.dead, _sets("dead letters", outcome.dead, model.dead)
     journal, expected_journal = outcome.journal - outcome.gone, model.journal - outcome.gone
     assert journal == expected_journal, _sets("journal", journal, expected_journal)
+
+
+def _date_of(day: date | int) -> date:
+    """ClickHouse answers a date, and a worker stores its number."""
+    return day if isinstance(day, date) else _NO_DAY + timedelta(days=day)
 
 
 def parsed(value: bytes | None) -> Row:
