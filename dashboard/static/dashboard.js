@@ -67,17 +67,20 @@ document.addEventListener("htmx:after:swap", () => document.querySelectorAll("li
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx.target?.id) document.body.dispatchEvent(new Event(`${ctx.target.id}-came`));
 });
-let polling = null;
+const polls = {};
+const isTyped = (source) => [...source.querySelectorAll("input")].some((each) => each.value !== each.defaultValue);
 document.addEventListener("htmx:before:request", (event) => {
-  const source = event.detail.ctx.sourceElement;
-  if (!source.hasAttribute("data-live")) return;
-  const isList = source.id === "rows";
-  const isInUse = source.querySelector("details[open]") || (!isList && source.matches(":hover, :focus-within"));
-  if (document.hidden || isPaused() || isInUse) return event.preventDefault();
-  if (isList) polling = event.detail.ctx;
+  const source = event.detail.ctx.sourceElement, isLive = source.hasAttribute("data-live"), isList = source.id === "rows";
+  // The feedback of a trace asks until it shows what was given: also while lists are paused, but not under a form in use.
+  if (!isLive && source.id !== "trace-feedback") return;
+  const isInUse = source.querySelector("details[open]") || (isLive ? !isList && source.matches(":hover, :focus-within") : isTyped(source));
+  if ((isLive && (document.hidden || isPaused())) || isInUse) return event.preventDefault();
+  if (isList || !isLive) polls[source.id] = event.detail.ctx;
 });
-// What is opened in the list stays open: an answer on its way would close it.
-document.addEventListener("toggle", (event) => { if (event.target.open && event.target.closest("#rows")) polling?.request.abort(); }, true);
+// What is opened or typed stays: an answer on its way would close or empty it.
+const keep = (target) => polls[target.closest("#rows, #trace-feedback")?.id]?.request.abort();
+document.addEventListener("toggle", ({ target }) => { if (target.open) keep(target); }, true);
+document.addEventListener("input", ({ target }) => keep(target));
 
 // Of two clicks the second counts: what the first one asked for would take its link away before it is answered.
 let asked = null;

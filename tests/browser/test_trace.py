@@ -53,6 +53,27 @@ def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Worksp
     assert figure(page, "Feedback Count") == "0"
 
 
+def test_what_is_opened_or_typed_soon_after_feedback_was_given_stays(workspace: Workspace, visitor: Visit) -> None:
+    """For some seconds the drawer asks every second whether the new feedback is stored."""
+    workspace.log(request_log("at once"))
+    somebody = visitor(workspace)
+    somebody.context.clock.install()
+    page = somebody.page_without_parts("/logs?open=at+once")
+    feedback = page.locator("#trace-feedback")
+    for opened in (True, False):
+        add(page, "4", "0.5", "Nearly right")
+        expect(feedback.locator("blockquote")).to_have_count(1 if opened else 2)
+        typed = feedback.get_by_label("Comment")
+        if opened:
+            feedback.locator(".opinions summary").click()
+            typed = feedback.locator(".opinions").get_by_label("Value")
+        typed.fill("-6")
+        somebody.skip_an_interval()
+        page.evaluate("fetch(location.href).then(reply => reply.text())")  # longer than an answer takes
+        expect(typed).to_have_value("-6")
+        typed.fill(typed.evaluate("field => field.defaultValue"))
+
+
 def test_a_value_that_the_api_refuses_is_told(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(request_log("refused"))
     somebody = visitor(workspace)
