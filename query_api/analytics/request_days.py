@@ -66,10 +66,9 @@ SELECT day, max(of_requests) AS requests_block, max(of_traces) AS traces_block F
 )
 GROUP BY day
 """
-KEPT = """
+KEPT = f"""
 SELECT * FROM feedback.request_day_sums
-WHERE workspace = {workspace:String} AND key = {group_key:String}
-    AND (day, requests_block, traces_block, removal) IN {kept:Array(Tuple(Date, UInt64, UInt64, UInt64))}
+WHERE {_OF_KEY} AND (day, {STATE}) IN {{kept:Array(Tuple(Date, UInt64, UInt64, UInt64))}}
 LIMIT 1 BY day
 """
 """A query for the rows of the days that `parameters_of` names."""
