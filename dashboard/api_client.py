@@ -43,14 +43,21 @@ class ViewerApi:
         """The JSON in the answer to a GET."""
         return await self._call("GET", path, parameters=parameters)
 
-    async def send(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON in the answer to a call with a JSON body."""
-        return await self._call(method, path, body=body)
+    async def send(self, method: str, path: str, body: Any = None, *, idempotency_key: str = "") -> Any:
+        """The JSON in the answer to a call with a JSON body. Under an idempotency key a repeated call counts once."""
+        headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
+        return await self._call(method, path, body=body, headers=headers)
 
-    async def _call(self, method: str, path: str, parameters: Parameters = (), body: Any = None) -> Any:
+    async def _call(
+        self, method: str, path: str, parameters: Parameters = (), body: Any = None, headers: Mapping[str, str] = {}
+    ) -> Any:
         try:
             answer = await self._http.request(
-                method, path, params=httpx.QueryParams(list(parameters)), json=body, headers=self._headers
+                method,
+                path,
+                params=httpx.QueryParams(list(parameters)),
+                json=body,
+                headers={**self._headers, **headers},
             )
         except httpx.InvalidURL as error:
             raise ApiError("this asks for more than an address can hold: ask for less at a time") from error

@@ -1,5 +1,7 @@
 """The forms that add, correct and delete feedback on a trace. Each returns to the page that it was sent from."""
 
+import hashlib
+import json
 import time
 from math import isfinite
 from typing import Any
@@ -16,6 +18,8 @@ from runtime.http_errors import ApiError
 
 COMMENT = "comment"
 """The metadata key of a comment."""
+ONCE = "once"
+"""The field of a form with a token of its own."""
 FRESH = "fresh"
 """The parameter with the Unix seconds until which a page waits for feedback that was just accepted."""
 _STORED_WITHIN_S = 8
@@ -32,7 +36,7 @@ def routes(pages: Pages) -> list[BaseRoute]:
             **_rating(form),
             "metadata": {COMMENT: comment} if comment else {},
         }
-        await viewer.api.send("POST", "/v1/feedback", body)
+        await viewer.api.send("POST", "/v1/feedback", body, idempotency_key=_key_of(form, body))
         return _back(form)
 
     async def change(request: Request, viewer: Viewer) -> Response:
@@ -50,6 +54,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
         pages.post("/feedback/change", change),
         pages.post("/feedback/delete", delete),
     ]
+
+
+def _key_of(form: dict[str, str], body: dict[str, Any]) -> str:
+    """The same for the same words of the same form, so that feedback counts once which is sent again because nobody
+    knows whether it has come. Other words are other feedback. Empty for a form without its token."""
+    if not form.get(ONCE):
+        return ""
+    return hashlib.sha256(json.dumps([form[ONCE], body]).encode()).hexdigest()
 
 
 def _rating(form: dict[str, str]) -> dict[str, Any]:

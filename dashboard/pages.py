@@ -39,6 +39,12 @@ SECURITY_HEADERS = {
 LIST = "section#rows"
 """The element that asks, as htmx reports it, when a list refreshes."""
 _OUTAGE = "outage"
+_INTO_FORM = {
+    "hx-retarget": "closest form",
+    "hx-reselect": ".refused",
+    "hx-reswap": "beforeend show:none",
+    "hx-push-url": "false",
+}
 _CLIENT_LEFT = 499
 _PART = re.compile(r"[a-z]+#([a-z-]{1,40})")
 _MOST_FORM_BYTES = 200_000
@@ -145,10 +151,13 @@ class Pages:
 
     async def _to_sign_in(self, request: Request) -> Response:
         """Send the viewer to the page to sign in; or, if the API needs no key, back to the page without their key."""
-        back = _page_of(request) if request.method == "GET" else "/logs"
+        back = _page_of(request)
         is_needless = session.key_of(request) is not None and await self._needs_no_key()
         location = back if is_needless else f"/sign-in?next={quote(back, safe='')}"
         answer: Response
+        if _keeps_form(request) and not is_needless:
+            error = ApiError("your key is no longer valid: sign in in another tab, then send this again", status=401)
+            return self._refused(request, error, sign_in=location)
         if request.headers.get("hx-request"):
             answer = Response(status_code=204, headers=SECURITY_HEADERS | {"hx-redirect": location})
         else:
@@ -164,7 +173,15 @@ class Pages:
             return False
         return True
 
+    def _refused(self, request: Request, error: ApiError, sign_in: str = "") -> Response:
+        """What a form says of itself, under which all stays that was typed."""
+        answer = self.render(request, None, "refused.html", error.status, error=error, sign_in=sign_in)
+        answer.headers.update(_INTO_FORM)
+        return answer
+
     def _error_page(self, request: Request, viewer: Viewer | None, error: ApiError) -> Response:
+        if _keeps_form(request):
+            return self._refused(request, error)
         # A list that refreshes keeps its rows; the error is shown above it.
         is_poll = request.headers.get("hx-source") == LIST
         part = _OUTAGE if is_poll else _part_of(request)
@@ -193,6 +210,11 @@ def _require_own_request(request: Request) -> None:
         raise ApiError("this form was sent by a page of another site", status=403)
 
 
+def _keeps_form(request: Request) -> bool:
+    """Whether a script has sent a form, which can stay where it is."""
+    return request.method == "POST" and "hx-request" in request.headers
+
+
 def _part_of(request: Request) -> str:
     """The id of the part of a page that a script asks for; empty for a whole page."""
     target = _PART.fullmatch(request.headers.get("hx-target", ""))
@@ -200,12 +222,13 @@ def _part_of(request: Request) -> str:
 
 
 def _page_of(request: Request) -> str:
-    """The address of the page that is asked for; of a part, that of the page which shows it."""
-    asked = own_path(_address(request.url))
-    if not _part_of(request):
+    """The address of the page that is asked for; of a part or a form, that of the page which shows it."""
+    asked = own_path(_address(request.url)) if request.method == "GET" else "/logs"
+    if request.method == "GET" and not _part_of(request):
         return asked
+    shown = request.headers.get("hx-current-url") or request.headers.get("referer", "")
     try:
-        return own_path(_address(urlsplit(request.headers.get("hx-current-url", ""))), asked)
+        return own_path(_address(urlsplit(shown)), asked)
     except ValueError:
         return asked
 

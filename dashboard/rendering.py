@@ -11,6 +11,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -162,5 +163,6 @@ def environment() -> Environment:
         "ranges": RANGES,
         "filter_names": FILTER_NAMES,
         "export_formats": FORMATS,
+        "new_token": lambda: uuid4().hex,
     }
     return made

@@ -90,6 +90,23 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   asked = ctx;
 });
 
+// A form that changes something is on its way once, however often it is pressed. What it was told before is told no more.
+const sent = new WeakSet();
+document.addEventListener("htmx:config:request", (event) => {
+  const { method, form } = event.detail.ctx.request;
+  if (method !== "POST") return;
+  if (sent.has(form)) return event.preventDefault();
+  sent.add(form);
+  form.querySelector(".refused")?.remove();
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => sent.delete(ctx.request.form));
+document.addEventListener("htmx:error", ({ detail: { ctx: { request } } }) => {
+  if (request.method !== "POST") return;
+  const told = Object.assign(document.createElement("p"), { className: "problem refused", role: "alert" });
+  told.textContent = "The server does not answer, so it is not known whether this has come. Send it again.";
+  request.form.append(told);
+});
+
 // What is chosen in the bar counts at once, what is typed in a menu when it is applied: there may be more to type.
 document.addEventListener("change", (event) => {
   const { target } = event;
@@ -127,8 +144,14 @@ const elementAt = ({ id, region, words }) => (id ? document.getElementById(id)
   : [...(document.getElementById(region)?.querySelectorAll("a[href], button, summary") ?? [])].find((each) => wordsOf(each) === words && each.checkVisibility()));
 document.addEventListener("htmx:before:swap", () => { if (document.activeElement !== document.body) lost = placeOf(document.activeElement); });
 document.addEventListener("focusin", () => { lost = null; });
-document.addEventListener("htmx:after:swap", () => {
-  if (lost && document.activeElement === document.body) elementAt(lost)?.focus({ preventScroll: true });
+// What stood around it has it where that is gone, and is seen where a form has changed it.
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (!lost || document.activeElement !== document.body) return;
+  const around = document.getElementById(lost.region);
+  const again = elementAt(lost) ?? around;
+  if (again && again === around) again.tabIndex = -1;
+  again?.focus({ preventScroll: true });
+  if (ctx.request.method === "POST") around?.scrollIntoView({ block: "start" });
 });
 
 const rows = () => [...document.querySelectorAll("table.rows tbody tr")];

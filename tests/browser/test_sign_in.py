@@ -60,6 +60,31 @@ def test_a_revoked_key_ends_the_session_at_the_next_click_and_poll(workspace: Wo
     expect(looking).to_have_url(re.compile("/sign-in.next=%2Flogs$"))
 
 
+def test_a_form_that_a_revoked_key_sends_keeps_what_was_typed(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("typed"))
+    other = workspace.system.key_in(workspace.name)
+    somebody = visitor(workspace)
+    somebody.expect("status of 401")
+    page = somebody.page("/trace?id=typed")
+    form = page.locator("form.rate")
+    form.get_by_label("Value").fill("4")
+    form.get_by_label("Comment").fill("A long comment")
+    workspace.system.revoke(workspace)
+    form.get_by_role("button", name="Add").click()
+    with page.expect_popup() as opened:
+        form.get_by_role("link", name="Sign in").click()
+    beside = opened.value
+    expect(beside.get_by_role("alert")).to_contain_text("was revoked")
+    beside.get_by_label("API key").fill("fbk_nonsense")
+    beside.get_by_role("button", name="Sign in").click()
+    expect(beside.get_by_role("alert")).to_be_visible()
+    beside.get_by_label("API key").fill(other.key)
+    beside.get_by_role("button", name="Sign in").click()
+    expect(beside).to_have_url(re.compile(r"/trace\?id=typed$"))
+    form.get_by_role("button", name="Add").click()
+    expect(page.locator("#trace-feedback blockquote")).to_have_text("A long comment")
+
+
 def test_two_workspaces_see_only_their_own(workspace: Workspace, visitor: Visit) -> None:
     other = workspace.system.workspace()
     for own in (workspace, other):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.dashboard_system import Workspace, request_log
 from tests.browser.visitor import Visitor
@@ -74,14 +74,56 @@ def test_what_is_opened_or_typed_soon_after_feedback_was_given_stays(workspace: 
         typed.fill(typed.evaluate("field => field.defaultValue"))
 
 
-def test_a_value_that_the_api_refuses_is_told(workspace: Workspace, visitor: Visit) -> None:
+def test_a_value_that_the_api_refuses_is_told_and_stays_to_be_corrected(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(request_log("refused"))
     somebody = visitor(workspace)
     somebody.expect("status of 400")
     page = somebody.page("/trace?id=refused")
-    page.locator("form.rate").evaluate("form => form.noValidate = true")
-    add(page, "11", "1", "")
-    expect(page.locator("main")).to_contain_text(re.compile("value must be .*10"))
+    form = page.locator("form.rate")
+    form.evaluate("form => form.noValidate = true")
+    for refused in ("11", "12"):
+        add(page, refused, "1", "A long comment")
+        expect(form.get_by_role("alert")).to_have_count(1)
+        expect(form.get_by_role("alert")).to_contain_text(re.compile(f"alue must be .*10, got {refused}"))
+    expect(page).to_have_url(re.compile(r"/trace\?id=refused$"))
+    expect(form.get_by_label("Comment")).to_have_value("A long comment")
+    form.get_by_label("Value").fill("10")
+    form.get_by_role("button", name="Add").click()
+    expect(page.locator("#trace-feedback blockquote")).to_have_text("A long comment")
+
+
+def test_feedback_that_is_sent_twice_counts_once(workspace: Workspace, visitor: Visit) -> None:
+    """Pressed twice; and pressed again after an answer that was lost."""
+    workspace.log(request_log("twice"))
+    somebody = visitor(workspace)
+    somebody.expect("ERR_FAILED|Failed to fetch|htmx:error")
+    page = somebody.page("/trace?id=twice")
+    form, comments = page.locator("form.rate"), page.locator("#trace-feedback blockquote")
+    form.get_by_label("Value").fill("3")
+    form.get_by_label("Comment").fill("Pressed twice")
+    form.get_by_role("button", name="Add").dblclick()
+    expect(comments).to_have_text(["Pressed twice"])
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch(max_redirects=0)
+        route.abort()
+
+    page.route("**/feedback/add", lose_the_answer, times=1)
+    add(page, "4", "1", "Sent again")
+    expect(form.get_by_role("alert")).to_contain_text("not known whether this has come")
+    form.get_by_role("button", name="Add").click()
+    expect(comments).to_have_text(["Sent again", "Pressed twice"])
+    add(page, "5", "1", "Another")
+    expect(comments).to_have_text(["Another", "Sent again", "Pressed twice"])
+
+
+def test_what_a_form_has_changed_is_seen_and_read_on_from(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("long", said="Line\n" * 200))
+    page = visitor(workspace).page_without_parts("/logs?open=long")
+    add(page, "4", "1", "Below all that")
+    told = page.locator("#trace-feedback").get_by_text("Accepted")
+    expect(told).to_be_in_viewport()
+    expect(page.locator("form.rate").get_by_role("button", name="Add")).to_be_focused()
 
 
 def test_a_key_without_the_scope_sees_no_forms(workspace: Workspace, visitor: Visit) -> None:

@@ -30,7 +30,7 @@ def site(*, is_open: bool) -> httpx.AsyncClient:
     async def page(*_: object) -> JSONResponse:
         return JSONResponse("the page")
 
-    app = Starlette(routes=[pages.get("/page", page), *no_such_page.routes(pages)])
+    app = Starlette(routes=[pages.get("/page", page), pages.post("/form", page), *no_such_page.routes(pages)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
@@ -69,3 +69,17 @@ async def test_no_address_leads_them_to_another_server(address: str) -> None:
     asked = {"accept": "text/html", "cookie": f"{SESSION_COOKIE}=old"}
     reply = await site(is_open=True).get(f"http://localhost{address}", headers=asked)
     assert (reply.status_code, reply.headers["location"]) == (303, "/logs")
+
+
+async def test_who_sends_a_form_keeps_it_and_is_told_where_to_sign_in() -> None:
+    sent = {"hx-request": "true", "hx-current-url": "http://localhost/logs?open=a", "sec-fetch-site": "same-origin"}
+    reply = await site(is_open=False).post("/form", headers=sent)
+    assert (reply.status_code, reply.headers["hx-retarget"]) == (401, "closest form")
+    assert "hx-redirect" not in reply.headers
+    assert f"/sign-in?next={quote('/logs?open=a', safe='')}" in reply.text
+
+
+async def test_who_sends_a_form_without_a_script_comes_back_to_its_page() -> None:
+    sent = {"referer": "http://localhost/logs?open=a", "sec-fetch-site": "same-origin"}
+    reply = await site(is_open=False).post("/form", headers=sent)
+    assert reply.headers["location"] == f"/sign-in?next={quote('/logs?open=a', safe='')}"
