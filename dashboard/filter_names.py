@@ -1,6 +1,8 @@
 """The names of the API's filters on pages."""
 
 FILTER_NAMES = {
+    "time_of_generation_min": "From",
+    "time_of_generation_max": "Until",
     "ai_model": "Model",
     "ai_org": "Provider",
     "prompt_slug": "Prompt",

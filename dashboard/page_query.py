@@ -78,6 +78,18 @@ class PageQuery:
         return asked if asked in RANGES else DEFAULT_RANGE
 
     @property
+    def time_fault(self) -> str:
+        """What is wrong between the two times of the query, in a sentence; empty if nothing is."""
+        try:
+            since, until = parse_time(self.get(SINCE)), parse_time(self.get(UNTIL))
+            if since < until:
+                return ""
+        except (ValueError, OverflowError):
+            # One is missing, or the API says what is wrong with it.
+            return ""
+        return "Until must be later than From" if since == until else "From is later than Until"
+
+    @property
     def range_label(self) -> str:
         """The time range in words."""
         return RANGES[self.range][0] if self.range else "Chosen time"

@@ -36,6 +36,15 @@ customElements.define("local-field", class extends HTMLElement {
   }
 });
 
+// Of two times the second must be the later one; of a menu that is closed nothing is asked.
+const checkTimes = (menu) => {
+  const [since, until] = menu.querySelectorAll("local-field");
+  const isWrong = menu.open && since?.time && until?.time && new Date(since.time) >= new Date(until.time);
+  until?.firstElementChild.setCustomValidity(isWrong ? "Until must be later than From" : "");
+};
+document.addEventListener("toggle", ({ target }) => target.id === "more-filters" && checkTimes(target), true);
+document.addEventListener("input", ({ target }) => target.closest("local-field") && checkTimes(target.closest("details")));
+
 // A button between light and dark. What the system wants needs no choice to be kept.
 customElements.define("theme-switch", class extends HTMLElement {
   connectedCallback() {
@@ -120,10 +129,11 @@ document.addEventListener("change", (event) => {
   menu.querySelector("input").focus();
 }, true);
 
-// Times that are typed take the place of a range, else a range takes that of times.
+// Times that are typed take the place of a range, else a range takes that of times; so does one that is chosen just now.
 document.addEventListener("formdata", ({ target: form, formData }) => {
   const fields = [...form.querySelectorAll("local-field")];
-  if (fields.some((each) => each.isTyped && each.time)) formData.delete("range");
+  const isChosen = form.elements.range?.selectedOptions?.[0]?.defaultSelected === false;
+  if (!isChosen && fields.some((each) => each.isTyped && each.time)) formData.delete("range");
   for (const each of fields) formData.set(each.firstElementChild.name, formData.get("range") ? "" : each.time);
 });
 
@@ -149,8 +159,11 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (!lost || document.activeElement !== document.body) return;
   const around = document.getElementById(lost.region);
   const again = elementAt(lost) ?? around;
-  if (again && again === around) again.tabIndex = -1;
   again?.focus({ preventScroll: true });
+  if (again && document.activeElement !== again) {
+    again.tabIndex = -1;
+    again.focus({ preventScroll: true });
+  }
   if (ctx.request.method === "POST") around?.scrollIntoView({ block: "start" });
 });
 
@@ -197,10 +210,15 @@ document.addEventListener("htmx:after:swap", () => {
   if (!opened && wasOpen) document.getElementById(current)?.querySelector("a.open")?.focus();
   wasOpen = opened;
 });
+// Of what lies above the page, Esc closes the uppermost: the browser the help, this a menu, else the drawer.
 const close = () => {
+  const menus = [...document.querySelectorAll("details.menu[open]")];
+  for (const each of menus) {
+    if (each.contains(document.activeElement)) each.querySelector("summary").focus();
+    each.open = false;
+  }
   const drawer = document.getElementById("drawer");
-  if (drawer && !drawer.hidden) press(drawer.querySelector("a.close"));
-  for (const each of document.querySelectorAll("details.menu[open]")) each.open = false;
+  if (!menus.length && drawer?.hidden === false) press(drawer.querySelector("a.close"));
 };
 const keys = {
   "/": () => document.getElementById("search")?.focus(),
@@ -210,7 +228,7 @@ const keys = {
   p: () => document.querySelector("live-switch")?.click(),
 };
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") return close();
+  if (event.key === "Escape") return document.getElementById("help").open || close();
   const writes = event.target.closest?.("input, select, textarea, dialog, [contenteditable]");
   if (writes || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
   event.preventDefault();

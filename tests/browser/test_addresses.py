@@ -118,6 +118,41 @@ def test_a_time_is_typed_in_the_viewers_zone_and_kept_to_the_millisecond(filled:
     expect(page).not_to_have_url(re.compile("time_of_generation"))
 
 
+@pytest.mark.parametrize("path", ["/logs", "/feedback", "/analytics", "/requests"])
+def test_times_the_wrong_way_round_are_told_in_words_and_can_be_swapped(
+    filled: Workspace, visitor: Visit, path: str
+) -> None:
+    somebody = visitor(filled)
+    somebody.expect("status of 400")
+    page, asked = somebody.page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{path}?time_of_generation_min=2026-01-02T00:00:00Z&time_of_generation_max=2026-01-01T00:00:00Z")
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(page.get_by_role("alert")).to_contain_text("From is later than Until")
+    expect(page.locator("main")).not_to_contain_text("time_of_generation")
+    page.wait_for_load_state("networkidle")
+    assert not [each for each in asked if "time_of_generation" in each and f"{path}?" not in each]
+    page.get_by_role("link", name="Swap them").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert query_of(page)["time_of_generation_min"] == ["2026-01-01T00:00:00Z"]
+
+
+def test_a_time_that_is_typed_the_wrong_way_round_is_not_sent(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).page_without_parts("/logs")
+    page.get_by_label("Time range").select_option("other")
+    since, until = (page.get_by_label(each, exact=True) for each in ("From", "Until"))
+    since.fill("2026-01-02T08:30")
+    until.fill("2026-01-02T08:30")
+    until.press("Enter")
+    assert until.evaluate("field => field.validationMessage") == "Until must be later than From"
+    assert query_of(page) == {}
+    # What is not applied stands in the way of nothing else.
+    page.keyboard.press("Escape")
+    expect(page.locator("#more-filters > summary")).to_be_focused()
+    page.get_by_label("Time range").select_option("7d")
+    expect(page).to_have_url(re.compile("range=7d"))
+
+
 def test_a_time_of_another_year_says_its_year(filled: Workspace, visitor: Visit) -> None:
     page = visitor(filled).page_without_parts("/logs?time_of_generation_min=2019-12-01T00:00:00Z")
     expect(page.locator(".chosen")).to_contain_text("1 Dec 2019, 01:00")

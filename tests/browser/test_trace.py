@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser import axe
 from tests.browser.dashboard_system import Workspace, request_log
 from tests.browser.visitor import Visitor
 
@@ -38,16 +39,26 @@ def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Worksp
     expect(page.locator("td.count")).to_have_text("1")
     expect(page.locator(".figures")).to_contain_text("+4.00")
 
-    drawer.locator(".opinions summary").click()
+    drawer.locator(".opinions summary.quiet").click()
     drawer.locator(".opinions").get_by_label("Value").fill("-6")
     drawer.get_by_role("button", name="Correct").click()
     expect(drawer.locator(".opinions .pair")).to_contain_text("value −6, weight 0.5")
-    expect(drawer.locator(".opinions summary")).to_contain_text("2 events")
+    expect(drawer.locator(".opinions summary.quiet")).to_contain_text("2 events")
     expect(page.locator(".figures")).to_contain_text("−6.00")
 
-    drawer.locator(".opinions summary").click()
-    drawer.get_by_role("button", name="Delete").click()
+    drawer.locator(".opinions summary.quiet").click()
+    # Esc takes nothing but the question away; Enter opens it again.
+    drawer.locator(".confirm > summary").click()
+    expect(drawer.get_by_role("button", name="Delete for good")).to_be_visible()
+    assert not axe.faults(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(drawer.get_by_role("button", name="Delete for good")).to_be_hidden()
+    expect(drawer.locator(".confirm > summary")).to_be_focused()
+    for key in ("Enter", "Tab", "Enter"):
+        page.keyboard.press(key)
     expect(drawer.locator(".opinions")).to_contain_text("Deleted")
+    expect(drawer.locator(".opinions li").first).to_be_focused()
     somebody.skip_an_interval()
     expect(page.locator("td.count")).to_have_text("0")
     assert figure(page, "Feedback Count") == "0"
@@ -65,7 +76,7 @@ def test_what_is_opened_or_typed_soon_after_feedback_was_given_stays(workspace: 
         expect(feedback.locator("blockquote")).to_have_count(1 if opened else 2)
         typed = feedback.get_by_label("Comment")
         if opened:
-            feedback.locator(".opinions summary").click()
+            feedback.locator(".opinions summary.quiet").click()
             typed = feedback.locator(".opinions").get_by_label("Value")
         typed.fill("-6")
         somebody.skip_an_interval()
@@ -142,7 +153,7 @@ def test_metadata_of_every_kind_leads_to_the_requests_that_say_it(workspace: Wor
     workspace.rate("one", 3, flag=False, comment={"why": None})
     page = visitor(workspace).page_without_parts("/trace?id=one")
     expect(page.locator("blockquote")).to_have_text('{"why":null}')
-    page.locator(".opinions summary").click()
+    page.locator(".opinions summary.quiet").click()
     expect(page.locator(".opinions .fact").filter(has_text="flag")).to_have_text("flag false")
     facts = page.locator(".facts")
     for key, text in (("flag", "true"), ("size", "5"), ("list", '{"a":[1,"ö"]}'), ("plan", "pro")):

@@ -73,3 +73,19 @@ def test_a_choice_is_marked_where_all_its_filters_are_set_and_no_other_of_them()
     assert query_of("weighted_feedback_min=0.01&user=ada").agrees(liked)
     assert not query_of("weighted_feedback_min=0.01&weighted_feedback_max=3").agrees(liked)
     assert not query_of("user=ada").agrees(liked)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "fault"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", ""),
+        ("2026-01-01T00:00:00%2B02:00", "2025-12-31T23:00:00Z", ""),
+        ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "From is later than Until"),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "Until must be later than From"),
+        ("2026-01-02T00:00:00Z", "", ""),
+        ("", "2026-01-02T00:00:00Z", ""),
+        ("never", "2026-01-02T00:00:00Z", ""),
+    ],
+)
+def test_two_times_the_wrong_way_round_are_a_fault(since: str, until: str, fault: str) -> None:
+    assert query_of(f"time_of_generation_min={since}&time_of_generation_max={until}").time_fault == fault
