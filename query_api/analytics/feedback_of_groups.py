@@ -22,6 +22,9 @@ FROM ({}) AS j GROUP BY place
 _TRACES = "SELECT count() AS traces FROM feedback.trace_aggregate_rows WHERE workspace = {workspace:String}"
 _ALL_TO_THESE = 2
 """From so many times as many traces as a page has requests on, the page's are picked out before they are grouped."""
+_IN_ALL_GRANULES = 100_000
+"""The traces of so many requests are in nearly all granules, so it is faster to read every column of all traces than to
+choose them by a few columns first."""
 _MOST_GAPS = 100
 _UNIT = timedelta(milliseconds=1)
 _NO_FEEDBACK = {"feedback_count": 0, "value_weight": 0, "weight": 0, "requests_with_feedback": 0}
@@ -38,10 +41,10 @@ async def feedback_of_groups(
     seen = merged_intervals((group["first_seen"], group["last_seen"]) for group in groups)
     conditions = Conditions([*asked.parts], {**asked.parameters, "page": page, "places": [*range(1, len(page) + 1)]})
     within_any(conditions, "r.started_at", "seen", [(first, last + _UNIT) for first, last in seen])
+    number = sum(group["requests"] for group in groups)
     if beside_days:
-        joined = _with_those_of_days(conditions.text, value)
+        joined = _with_those_of_days(conditions.text, value, reads_all=number >= _IN_ALL_GRANULES)
     else:
-        number = sum(group["requests"] for group in groups)
         (stored,) = await reader.rows(_TRACES, asked.parameters)
         if number * _ALL_TO_THESE >= stored["traces"]:
             joined = _beside_all_traces(_requests(value, f"WHERE {conditions.text} AND place > 0"))
@@ -78,7 +81,7 @@ def _beside_all_traces(requests: str) -> str:
     """
 
 
-def _beside_these_traces(requests: str, traces: str) -> str:
+def _beside_these_traces(requests: str, traces: str, *, reads_all: bool = False) -> str:
     """FINAL would take longer to put together the numbers of all traces, of which few are left."""
     return f"""
     SELECT place, number, feedback_count, value_weight_sum, weight_sum FROM (
@@ -86,6 +89,7 @@ def _beside_these_traces(requests: str, traces: str) -> str:
             SELECT {trace_number()} AS trace, feedback_count, value_weight_sum, weight_sum, is_expired, version,
                 _block_number
             FROM feedback.trace_aggregate_rows WHERE workspace = {{workspace:String}} AND ({traces})
+            SETTINGS optimize_move_to_prewhere = {int(not reads_all)}
         ) AS a INNER JOIN ({requests}) AS asked ON asked.trace = a.trace
         ORDER BY {RANK} DESC LIMIT 1 BY trace, place
     )
@@ -93,7 +97,7 @@ def _beside_these_traces(requests: str, traces: str) -> str:
     """
 
 
-def _with_those_of_days(asked: str, value: str) -> str:
+def _with_those_of_days(asked: str, value: str, *, reads_all: bool) -> str:
     """A trace that is of one kept day is in the numbers of that day, and in no others."""
     requests = f"""
     SELECT trace, place, sum(number) AS number FROM (
@@ -105,7 +109,7 @@ def _with_those_of_days(asked: str, value: str) -> str:
     GROUP BY trace, place
     """
     return f"""
-    {_beside_these_traces(requests, f"NOT ({IS_OF_A_KEPT_DAY})")}
+    {_beside_these_traces(requests, f"NOT ({IS_OF_A_KEPT_DAY})", reads_all=reads_all)}
     UNION ALL
     SELECT {_place("groups.value")} AS place, groups.with_feedback, groups.feedback_count, groups.value_weight_sum,
         groups.weight_sum

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from query_api.clickhouse import Reader
+from runtime.concurrent_calls import answers_of
 
 SETTLED = timedelta(hours=6)
 """A day that ended so long ago is kept. Until then, feedback on its requests comes all the time."""
@@ -149,12 +150,12 @@ async def kept_days(reader: Reader, days: DaysOfKey) -> KeptDays:
     stored = {row["day"]: state_in(row) for row in rows}
     if not stored:
         return {}
-    (now,) = await reader.rows(NOW)
     since = {
         "requests_block": min(each.requests_block for each in stored.values()),
         "traces_block": min(each.traces_block for each in stored.values()),
     }
-    changed = {row["day"]: row for row in await reader.rows(_CHANGED, days.parameters | since)}
+    (now,), newer = await answers_of(reader.rows(NOW), reader.rows(_CHANGED, days.parameters | since))
+    changed = {row["day"]: row for row in newer}
     return {day: state for day, state in stored.items() if _is_right(state, now, changed.get(day))}
 
 
