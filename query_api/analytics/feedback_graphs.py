@@ -85,8 +85,8 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         asked = graph_question(query, caller.workspace, ("read_from",), over_time=over_time)
         chosen = plan_asked(query, asked.filters, asked.when, "model" if by_model else None)
         async with reader.query_deadline(NO_ANSWER):
-            sums = await sums_of_feedback(reader, asked.filters, asked.when, chosen, by_model=by_model)
-        return FoundSums(asked, sums, chosen.read_from)
+            sums, read = await sums_of_feedback(reader, asked.filters, asked.when, chosen, by_model=by_model)
+        return FoundSums(asked, sums, read.read_from)
 
     @router.get("/feedbacks", summary="How much feedback", responses=FAILURES, openapi_extra={"parameters": _MANY})
     async def feedbacks(request: Request, caller: AnalyticsReader) -> FeedbackTimeGraph[SignTotals, SignTotalsAt]:

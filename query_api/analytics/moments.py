@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from query_api.analytics.plan import Plan, rows_alone
-from query_api.analytics.sources import Number, by_bucket
+from query_api.analytics.plan import Plan
+from query_api.analytics.sources import LACKS, Number, by_bucket
 from query_api.analytics.statistics import Moments
 from query_api.analytics.time_buckets import Timeline
 from query_api.clickhouse import Reader
@@ -23,8 +23,6 @@ MOMENTS = {
     "vvww_sum": Number(f"sum((toInt32(f.value) * f.value) * ({_W} * {_W}))", "sum(r.squared_value_weight_sum)"),
 }
 _NAMES = tuple(MOMENTS)
-LACKS = {"lacks": Number("false", "max(r.last_seen = toDateTime64(0, 3, 'UTC'))", "max")}
-"""Whether the rollups that were read are of a time when they had no squares, and are not computed anew yet."""
 
 
 def moments_of(row: Mapping[str, Any]) -> Moments:
@@ -36,7 +34,5 @@ async def moments_over_time(
     reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan
 ) -> tuple[dict[datetime, Moments], Plan]:
     """Moments by the start of their bucket, and the plan by which they were read."""
-    rows = await by_bucket(reader, filters, when, chosen, MOMENTS | LACKS)
-    if any(row["lacks"] for _, row in rows):
-        return await moments_over_time(reader, filters, when, rows_alone(when))
-    return {start: moments_of(row) for start, row in rows}, chosen
+    rows, read = await by_bucket(reader, filters, when, chosen, MOMENTS | LACKS)
+    return {start: moments_of(row) for start, row in rows}, read

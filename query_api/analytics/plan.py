@@ -1,15 +1,15 @@
 """Where the numbers of a question are read from: from rollups as far as they know the answer, else from rows.
 
-Pure. Rollups know whole UTC hours and days, by environment and one more dimension. So they serve a question that
-filters on nothing else, and whose buckets begin on whole hours; what is left at the ends, and the latest hours, come
-from rows.
+Pure. Rollups know whole UTC hours and days, by environment and one more dimension, or by environment, prompt and model.
+So they serve a question that filters on nothing else, and whose buckets begin on whole hours; what is left at the ends,
+and the latest hours, come from rows.
 Promises that the pieces of a plan follow on each other, cover the timeline, and give the numbers that rows alone give.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from query_api.analytics.time_buckets import Timeline
 from query_api.filters.conditions import said_of_requests
@@ -40,11 +40,15 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """The pieces, and what of the rollups' dimension and of their environment is asked: any value in each list."""
+    """The pieces, and what of the rollups' dimension and of their environment is asked: any value in each list.
+
+    Of prompts by model, `keys` are prompts, and `models` are asked beside them.
+    """
 
     pieces: tuple[Piece, ...]
-    dimension: Dimension | Literal["all"] = "all"
+    dimension: Dimension | Literal["all", "prompt_model"] = "all"
     keys: tuple[tuple[str, ...], ...] = ()
+    models: tuple[tuple[str, ...], ...] = ()
     environments: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -64,18 +68,22 @@ def plan(filters: LogFilters, when: Timeline, by: Dimension | None, now: datetim
     asked = _asked(filters)
     if asked is None or any(cut != _hour_of(cut) for cut in when.starts[1:]):
         return rows
-    environments = tuple(values for dimension, values in asked if dimension == "environment")
     dimensions = {dimension for dimension, _ in asked} | ({by} if by else set())
     dimensions.discard("environment")
-    if len(dimensions) > 1:
+    is_of_pairs = dimensions == {"prompt", "model"}
+    if len(dimensions) > 1 and not is_of_pairs:
         return rows
-    keys = tuple(values for dimension, values in asked if dimension != "environment")
+    values_of = {name: tuple(values for each, values in asked if each == name) for name in get_args(Dimension)}
     # A feedback on several models counts once, however many of them are asked for.
-    if by != "model" and "model" in dimensions and any(len(values) > 1 for values in keys):
+    if by != "model" and any(len(values) > 1 for values in values_of["model"]):
         return rows
     days = all(cut == _day_of(cut) for cut in when.starts[1:])
     pieces = _pieces(when.since, min(when.until, _hour_of(now - FRESH)), when.until, days)
-    return Plan(pieces, next(iter(dimensions), "all"), keys, environments)
+    environments = values_of["environment"]
+    if is_of_pairs:
+        return Plan(pieces, "prompt_model", values_of["prompt"], values_of["model"], environments)
+    dimension = next(iter(dimensions), None)
+    return Plan(pieces, dimension or "all", values_of[dimension] if dimension else (), (), environments)
 
 
 def _asked(filters: LogFilters) -> list[tuple[Dimension, tuple[str, ...]]] | None:

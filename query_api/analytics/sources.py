@@ -5,15 +5,16 @@ can be added. So they are the same wherever they come from.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from query_api.analytics.plan import Dimension, Piece, Plan
+from query_api.analytics.plan import Dimension, Piece, Plan, rows_alone
 from query_api.analytics.time_buckets import Timeline
 from query_api.clickhouse import Reader
 from query_api.filters.conditions import Conditions, conditions_on_feedback, milliseconds
 from query_api.filters.parameters import LogFilters
+from runtime.concurrent_calls import answers_of
 
 
 class Number(NamedTuple):
@@ -39,6 +40,17 @@ class GroupedBy:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+LACKS = {"lacks": Number("false", "max(r.last_seen = toDateTime64(0, 3, 'UTC'))", "max")}
+"""Whether the rollups that were read are of a time when they had no squares, and are not computed anew yet."""
+_PROMPT, _MODEL = "JSONExtractString(r.key, 1)", "JSONExtractString(r.key, 2)"
+"""What the key of a rollup of prompts by model says."""
+_SUM = "bitAnd(r.version, bitShiftLeft(toUInt128(1), 104) - 1)"
+"""Of the versions of all rows that were read for a rollup: what is above is its epoch."""
+_IS_VALID = """
+(r.workspace, r.period, r.start, toUInt32(bitShiftRight(r.version, 104))) NOT IN (
+    SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
+)
+"""
 _CREATED, _START = "fromUnixTimestamp64Milli({%s:Int64})", "toDateTime({%s:UInt32}, 'UTC')"
 
 
@@ -49,11 +61,37 @@ async def by_bucket(
     chosen: Plan,
     numbers: Mapping[str, Number],
     by: GroupedBy | None = None,
-) -> list[tuple[datetime, dict[str, Any]]]:
-    """The rows of `grouped_query`, each after the start of its bucket. Raises what the client raises."""
-    rows = await reader.rows(*grouped_query(filters, when, chosen, numbers, by))
+) -> tuple[list[tuple[datetime, dict[str, Any]]], Plan]:
+    """The rows of `grouped_query`, each after the start of its bucket, and the plan by which they were read: from rows
+    alone where rollups lack something. Raises what the client raises."""
+    rows, lacks = await answers_of(
+        reader.rows(*grouped_query(filters, when, chosen, numbers, by)), lacks_models(reader, filters, chosen)
+    )
+    if lacks or any(row.get("lacks") for row in rows):
+        return await by_bucket(reader, filters, when, rows_alone(when), numbers, by)
     start_of = dict(zip(map(milliseconds, when.cuts), when.starts, strict=True))
-    return [(start_of[row["cut"]], row) for row in rows]
+    return [(start_of[row["cut"]], row) for row in rows], chosen
+
+
+async def lacks_models(reader: Reader, filters: LogFilters, chosen: Plan) -> bool:
+    """Whether a plan needs rollups by prompt and model that are not there yet: those of before have none until they are
+    computed anew. Raises what the client raises.
+
+    The same rows are read for a prompt and for its models, so the sums in their versions are equal.
+    """
+    if chosen.dimension != "prompt_model":
+        return False
+    parameters: dict[str, Any] = {}
+    asked = _asked_of_rollups(parameters, filters, replace(chosen, models=()))
+    of_prompts = _asked_of_rollups(parameters, filters, replace(chosen, dimension="prompt", models=()))
+    (found,) = await reader.rows(
+        f"""
+        SELECT sumIf({_SUM}, r.dimension = 'prompt') != sumIf({_SUM}, r.dimension = 'prompt_model') AS lacks
+        FROM feedback.rollup_rows AS r FINAL WHERE (({asked}) OR ({of_prompts})) AND {_IS_VALID}
+        """,
+        parameters,
+    )
+    return bool(found["lacks"])
 
 
 def grouped_query(
@@ -63,9 +101,9 @@ def grouped_query(
     that was asked for, `group_value` and the numbers by their names."""
     parameters: dict[str, Any] = {"cuts": [milliseconds(cut) for cut in when.cuts]}
     of_rows = [piece for piece in chosen.pieces if piece.source == "rows"]
-    of_rollups = [piece for piece in chosen.pieces if piece.source != "rows"]
     selects = [_of_rows(parameters, filters, of_rows, numbers, by)] if of_rows else []
-    selects += [_of_rollups(parameters, filters, chosen, of_rollups, numbers, by)] if of_rollups else []
+    if len(of_rows) < len(chosen.pieces):
+        selects.append(_of_rollups(parameters, filters, chosen, numbers, by))
     together = ", ".join(f"{number.of_both}({name}) AS {name}" for name, number in numbers.items())
     text = (
         f"SELECT cut, group_value, {together} FROM ({' UNION ALL '.join(selects)}) AS parts GROUP BY cut, group_value"
@@ -106,11 +144,26 @@ def _of_rollups(
     parameters: dict[str, Any],
     filters: LogFilters,
     chosen: Plan,
-    pieces: list[Piece],
     numbers: Mapping[str, Number],
     by: GroupedBy | None,
 ) -> str:
     """Of whole hours and days, at one look."""
+    asked = _asked_of_rollups(parameters, filters, chosen)
+    key = _PROMPT if chosen.dimension == "prompt_model" else "r.key"
+    group = "''"
+    if by:
+        is_of_models = by.dimension == "model" and chosen.dimension == "prompt_model"
+        group = "r.environment::String" if by.dimension == "environment" else _MODEL if is_of_models else key
+    return f"""
+    SELECT {_cut(parameters, "toInt64(toUnixTimestamp(r.start)) * 1000")} AS cut, {group} AS group_value,
+        {", ".join(f"{number.of_rollups} AS {name}" for name, number in numbers.items())}
+    FROM feedback.rollups AS r WHERE {asked} GROUP BY cut, group_value
+    """
+
+
+def _asked_of_rollups(parameters: dict[str, Any], filters: LogFilters, chosen: Plan) -> str:
+    """What is asked of a rollup `r`. Adds its parameters."""
+    pieces = [piece for piece in chosen.pieces if piece.source != "rows"]
     asked = Conditions(
         ["r.workspace = {workspace:String}", f"r.dimension = '{chosen.dimension}'"], {"workspace": filters.workspace}
     )
@@ -118,17 +171,13 @@ def _of_rollups(
     asked.parts.append(" OR ".join(f"(r.period = '{piece.source}' AND {time})" for piece, time in times))
     # Their key is empty, and known to be: three quarters of the partitions need not be looked at.
     keys = (("",),) if chosen.dimension == "all" else chosen.keys
-    for column, lists in (("environment", chosen.environments), ("key", keys)):
-        for number, values in enumerate(lists):
-            name = f"rollup_{column}_{number}"
-            asked.add(f"r.{column} IN {{{name}:Array(String)}}", **{name: list(values)})
+    key = _PROMPT if chosen.dimension == "prompt_model" else "r.key"
+    for column, lists in (("r.environment", chosen.environments), (key, keys), (_MODEL, chosen.models)):
+        for values in lists:
+            name = f"rollup_{len(asked.parameters)}"
+            asked.add(f"{column} IN {{{name}:Array(String)}}", **{name: list(values)})
     parameters |= asked.parameters
-    group = "''" if by is None else "r.environment::String" if by.dimension == "environment" else "r.key"
-    return f"""
-    SELECT {_cut(parameters, "toInt64(toUnixTimestamp(r.start)) * 1000")} AS cut, {group} AS group_value,
-        {", ".join(f"{number.of_rollups} AS {name}" for name, number in numbers.items())}
-    FROM feedback.rollups AS r WHERE {asked.text} GROUP BY cut, group_value
-    """
+    return asked.text
 
 
 def _cut(parameters: Mapping[str, Any], milliseconds_since_1970: str) -> str:

@@ -63,10 +63,11 @@ class Sums:
 
 async def sums_of_feedback(
     reader: Reader, filters: LogFilters, when: Timeline, chosen: Plan, *, by_model: bool = False
-) -> dict[tuple[datetime, str], Sums]:
-    """Sums by the start of their bucket and by model: "" where none is known, or where models are not asked."""
-    rows = await by_bucket(reader, filters, when, chosen, _NUMBERS, BY_MODEL if by_model else None)
+) -> tuple[dict[tuple[datetime, str], Sums], Plan]:
+    """Sums by the start of their bucket and by model: "" where none is known, or where models are not asked. And the
+    plan by which they were read."""
+    rows, read = await by_bucket(reader, filters, when, chosen, _NUMBERS, BY_MODEL if by_model else None)
     return {
         (start, row["group_value"]): Sums(row["n"], row["weight"], row["value_weight"], tuple(row["value_counts"]))
         for start, row in rows
-    }
+    }, read

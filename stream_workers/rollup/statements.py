@@ -31,9 +31,9 @@ IS_VALID = f"""
 _LACKS = "max({row}.feedback_count > 0 AND {row}.last_seen = toDateTime64(0, 3, 'UTC'))"
 _GROUPS = """
 ARRAY JOIN
-    ['all', 'organisation', 'prompt', 'user', 'model'] AS dimension,
-    ['', _organisation, _prompt, _user, model::String] AS key,
-    [of_feedback, of_feedback, of_feedback, of_feedback, of_models] AS sums
+    ['all', 'organisation', 'prompt', 'user', 'model', 'prompt_model'] AS dimension,
+    ['', _organisation, _prompt, _user, model::String, toJSONString([_prompt, model::String])] AS key,
+    [of_feedback, of_feedback, of_feedback, of_feedback, of_models, of_models] AS sums
 """
 
 
@@ -169,7 +169,8 @@ WHERE workspace IN {workspaces:Array(String)}
 GROUP BY workspace, period, start
 """
 
-# Each row of an hour is in one group of dimension `model`. It adds 2·version + 2 if one is added for each that counts.
+# Each row of an hour is in one group of dimension `prompt_model`. It adds 2·version + 2 if one is added for each that
+# counts. Rollups of before have no groups of this dimension, so they are computed anew.
 STALE = f"""
 SELECT workspace, toUnixTimestamp(hour) FROM (
     SELECT workspace, hour, sum(toUInt128(version) * 2 + 2) AS known FROM feedback.feedback_hour_rows FINAL
@@ -179,7 +180,7 @@ SELECT workspace, toUnixTimestamp(hour) FROM (
 LEFT JOIN (
     SELECT workspace, start AS hour, sum({SUM} + feedback_count) AS computed, {_LACKS.format(row="r")} AS lacks
     FROM feedback.rollup_rows AS r FINAL
-    WHERE period = 'hour' AND dimension = 'model' AND {IS_VALID}
+    WHERE period = 'hour' AND dimension = 'prompt_model' AND {IS_VALID}
     GROUP BY workspace, hour
 ) AS hours USING (workspace, hour)
 WHERE known > ifNull(computed, 0) OR lacks
@@ -187,7 +188,7 @@ UNION DISTINCT
 SELECT workspace, toUnixTimestamp(day) FROM (
     SELECT workspace, toDateTime(toStartOfDay(start), 'UTC') AS day, sum(if(period = 'hour', {SUM}, 0)) AS known,
         sum(if(period = 'day', {SUM}, 0)) AS computed, {_LACKS.format(row="r")} AS lacks
-    FROM feedback.rollup_rows AS r FINAL WHERE dimension = 'model' AND start >= {KEPT_SINCE} AND {IS_VALID}
+    FROM feedback.rollup_rows AS r FINAL WHERE dimension = 'prompt_model' AND start >= {KEPT_SINCE} AND {IS_VALID}
     GROUP BY workspace, day
 )
 WHERE known > computed OR lacks

@@ -78,6 +78,9 @@ def filters_between(given: dict[str, str], since: datetime, until: datetime) -> 
     age=st.sampled_from([timedelta(0), timedelta(days=3), timedelta(days=30)]),
 )
 @example({"ai_model": "m1,m2"}, WHOLE, "day", "UTC", False, timedelta(days=30))
+@example({"prompt_slug": "p1,p2"}, WHOLE, "day", "UTC", True, timedelta(days=30))
+@example({"prompt_slug": "p1", "ai_model": "m1,m2", "environment": "staging"}, WHOLE, "day", "UTC", True, timedelta(3))
+@example({"prompt_slug": "p1", "ai_model": "m1"}, WHOLE, "hour", "UTC", False, timedelta(days=30))
 def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     world: World, given: dict[str, str], times: tuple[datetime, datetime], bucket: Any, zone: str, by_model: bool,
     age: timedelta,
@@ -86,7 +89,9 @@ def test_sums_are_the_same_from_rollups_from_rows_and_from_plain_python(
     chosen = plan(filters, when, "model" if by_model else None, START + age)
 
     def sums(way: Plan) -> dict[tuple[datetime, str], Sums]:
-        return world.runner.run(sums_of_feedback(world.reader, filters, when, way, by_model=by_model))
+        found, read = world.runner.run(sums_of_feedback(world.reader, filters, when, way, by_model=by_model))
+        assert read == way
+        return found
 
     groups: dict[tuple[datetime, str], list[Row]] = defaultdict(list)
     for row in feedback_asked(world.stored, filters):

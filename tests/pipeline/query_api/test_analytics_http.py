@@ -450,3 +450,34 @@ def test_until_rollups_of_before_are_computed_anew_rows_tell_what_they_cannot(wo
     world.runner.run(compute(world.asynchronous, stale))
     assert world.runner.run(stale_hours(world.asynchronous)) == []
     assert (read_from(), answers()) == ("rollups", before)
+
+
+@pytest.mark.parametrize("missing", ["true", "period = 'day'", "JSONExtractString(key, 1) = 'p1'"])
+def test_until_prompts_are_rolled_up_by_model_rows_tell_their_models(world: World, missing: str) -> None:
+    questions: list[tuple[str, dict[str, str]]] = [
+        ("graphs/feedbacks/ai-models", {"prompt_slug": "p1"}),
+        ("graphs/feedbacks/weighted", {"prompt_slug": "p1", "ai_model": "m1", "bucket": "day"}),
+        ("graphs/feedbacks/intervals", {"prompt_slug": "p1", "ai_model": "m1", "bucket": "day"}),
+        ("groups/feedback", {"by": "ai_model", "prompt_slug": "p1"}),
+        ("groups/feedback", {"by": "prompt_slug", "ai_model": "m1"}),
+    ]
+
+    def answers(**also: str) -> list[dict[str, Any]]:
+        return [world.get(path, **ALL_TIME, **more, **also) for path, more in questions]
+
+    def read_from() -> set[str]:
+        return {answer.pop("read_from", "") for answer in found}
+
+    found = before = answers()
+    assert read_from() == {"rollups", ""}
+    found = answers(read_from="rows")
+    assert (read_from(), found) == ({"rows", ""}, before)
+    world.client.command(
+        f"ALTER TABLE feedback.rollup_rows DELETE WHERE dimension = 'prompt_model' AND {missing}"
+        " SETTINGS mutations_sync = 2"
+    )
+    found = answers()
+    assert (read_from(), found) == ({"rows", ""}, before)
+    world.runner.run(compute(world.asynchronous, world.runner.run(stale_hours(world.asynchronous))))
+    found = answers()
+    assert (read_from(), found) == ({"rollups", ""}, before)

@@ -1,6 +1,7 @@
 """Hours and days equal a plain model, whatever was edited, deleted or joined late, and whoever writes too late."""
 
 import asyncio
+import json
 import random
 import re
 import uuid
@@ -69,7 +70,8 @@ def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
         if row["is_deleted"]:
             continue
         keys = [("all", ""), ("organisation", row["_organisation"]), ("prompt", row["_prompt"]), ("user", row["_user"])]
-        keys += [("model", model) for model in row["models"] or [""]]
+        for model in row["models"] or [""]:
+            keys += [("model", model), ("prompt_model", json.dumps([row["_prompt"], model], separators=(",", ":")))]
         for dimension, key in keys:
             hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
             for period, start in (("hour", hour), ("day", hour.replace(hour=0))):

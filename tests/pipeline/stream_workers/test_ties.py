@@ -1,5 +1,6 @@
 """Rows of one place under one version that say different things: whoever reads, the same one of them stands."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -172,7 +173,8 @@ def check_rollups(client: Client, rows: list[dict[str, Any]]) -> None:
     groups: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
         keys = [("all", ""), *((name, row[column]) for name, column in DIMENSIONS.items())]
-        keys += [("model", model) for model in row["models"] or [""]]
+        for model in row["models"] or [""]:
+            keys += [("model", model), ("prompt_model", json.dumps([row["_prompt"], model], separators=(",", ":")))]
         for dimension, key in keys:
             for period in ("hour", "day"):
                 groups[period, dimension, row["_environment"], key, row["value"]] += 1

@@ -98,6 +98,19 @@ def test_models_are_told_by_their_own_dimension_and_by_no_other() -> None:
     assert sources(planned({"user": "u"}, by="model")) == ["rows"]
 
 
+def test_prompts_by_model_are_told_by_rollups_of_both() -> None:
+    models_of_a_prompt = planned({"prompt_slug": "p", "ai_model": "m,n", "environment": "e"}, by="model")
+    assert (models_of_a_prompt.dimension, models_of_a_prompt.read_from) == ("prompt_model", "rollups")
+    assert (models_of_a_prompt.keys, models_of_a_prompt.models) == ((("p",),), (("m", "n", "m,n"),))
+    assert models_of_a_prompt.environments == (("e",),)
+    for by in (None, "prompt", "environment"):
+        of_one_model = planned({"prompt_slug": "p", "ai_model": "m"}, by=by)
+        assert (of_one_model.dimension, of_one_model.read_from) == ("prompt_model", "rollups")
+    assert planned({"ai_model": "m"}, by="prompt").dimension == "prompt_model"
+    assert planned({"prompt_slug": "p", "ai_model": "m,n"}).read_from == "rows"
+    assert planned({"prompt_slug": "p", "user": "u"}, by="model").read_from == "rows"
+
+
 def test_groups_are_told_by_one_dimension_and_by_environment_beside_it() -> None:
     of_prompt = planned({"environment": "e", "prompt_slug": "p"}, by="prompt")
     assert (of_prompt.dimension, of_prompt.keys, of_prompt.environments) == ("prompt", (("p",),), (("e",),))
