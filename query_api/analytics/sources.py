@@ -46,11 +46,13 @@ _PROMPT, _MODEL = "JSONExtractString(r.key, 1)", "JSONExtractString(r.key, 2)"
 """What the key of a rollup of prompts by model says."""
 _SUM = "bitAnd(r.version, bitShiftLeft(toUInt128(1), 104) - 1)"
 """Of the versions of all rows that were read for a rollup: what is above is its epoch."""
-_IS_VALID = """
-(r.workspace, r.period, r.start, toUInt32(bitShiftRight(r.version, 104))) NOT IN (
-    SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
-)
+_COUNTS = """
+r.start >= (SELECT rollups_since FROM feedback.policy)
+    AND (r.workspace, r.period, r.start, toUInt32(bitShiftRight(r.version, 104))) NOT IN (
+        SELECT workspace, period, start, epoch FROM feedback.rollup_void_epochs
+    )
 """
+"""Whether a rollup is one of those that the view shows, or is of a group that has become empty."""
 _CREATED, _START = "fromUnixTimestamp64Milli({%s:Int64})", "toDateTime({%s:UInt32}, 'UTC')"
 
 
@@ -87,7 +89,7 @@ async def lacks_models(reader: Reader, filters: LogFilters, chosen: Plan) -> boo
     (found,) = await reader.rows(
         f"""
         SELECT sumIf({_SUM}, r.dimension = 'prompt') != sumIf({_SUM}, r.dimension = 'prompt_model') AS lacks
-        FROM feedback.rollup_rows AS r FINAL WHERE (({asked}) OR ({of_prompts})) AND {_IS_VALID}
+        FROM feedback.rollup_rows AS r FINAL WHERE (({asked}) OR ({of_prompts})) AND {_COUNTS}
         """,
         parameters,
     )

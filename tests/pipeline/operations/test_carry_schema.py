@@ -154,6 +154,8 @@ def test_what_old_tables_hold_is_read_and_written_on(engines: Engines, client: C
     # A worker of this version stores them.
     client.command("ALTER TABLE feedback.trace_aggregate_rows ADD COLUMN first_request_day Date")
     client.command("ALTER TABLE feedback.trace_aggregate_rows ADD COLUMN last_request_day Date")
+    dimensions = "'all' = 1, 'organisation' = 2, 'prompt' = 3, 'user' = 4, 'model' = 5, 'prompt_model' = 6"
+    client.command(f"ALTER TABLE feedback.rollup_rows MODIFY COLUMN dimension Enum8({dimensions})")
     with Pipeline(engines, tmp_path) as pipeline:
         traces = [f"old-{uuid.uuid4()}" for _ in range(30)]
         ids = [pipeline.feedback(trace, n % 11, 0.5, _user="u", tier="gold") for n, trace in enumerate(traces)]
