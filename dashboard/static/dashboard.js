@@ -36,13 +36,12 @@ customElements.define("local-field", class extends HTMLElement {
   }
 });
 
-// Of two times the second must be the later one; of a menu that is closed nothing is asked.
+// Of two times that are typed the second must be the later one. What is chosen in the bar does not wait for that.
 const checkTimes = (menu) => {
   const [since, until] = menu.querySelectorAll("local-field");
-  const isWrong = menu.open && since?.time && until?.time && new Date(since.time) >= new Date(until.time);
+  const isWrong = since?.time && until?.time && new Date(since.time) >= new Date(until.time);
   until?.firstElementChild.setCustomValidity(isWrong ? "Until must be later than From" : "");
 };
-document.addEventListener("toggle", ({ target }) => target.id === "more-filters" && checkTimes(target), true);
 document.addEventListener("input", ({ target }) => target.closest("local-field") && checkTimes(target.closest("details")));
 
 // A button between light and dark. What the system wants needs no choice to be kept.
@@ -120,6 +119,7 @@ document.addEventListener("htmx:error", ({ detail: { ctx: { request } } }) => {
 document.addEventListener("change", (event) => {
   const { target } = event;
   const isOther = target.name === "range" && target.value === "other";
+  if (!target.closest(".sheet")) for (const each of document.querySelectorAll("local-field input")) each.setCustomValidity("");
   if (!isOther && !target.closest(".sheet")) return;
   event.stopPropagation();
   if (!isOther) return;
@@ -152,18 +152,24 @@ const wordsOf = (element) => element.textContent.replace(/[▲▼]/g, "").trim()
 const placeOf = (element) => ({ id: element.id, region: element.parentElement?.closest("[id]")?.id, words: wordsOf(element) });
 const elementAt = ({ id, region, words }) => (id ? document.getElementById(id)
   : [...(document.getElementById(region)?.querySelectorAll("a[href], button, summary") ?? [])].find((each) => wordsOf(each) === words && each.checkVisibility()));
-document.addEventListener("htmx:before:swap", () => { if (document.activeElement !== document.body) lost = placeOf(document.activeElement); });
+// Until it has come, or for good where it is gone, what stands around it has the focus, and is seen where a form has changed it.
+let around = null;
+document.addEventListener("htmx:before:swap", () => {
+  if (![document.body, around].includes(document.activeElement)) lost = placeOf(document.activeElement);
+});
 document.addEventListener("focusin", () => { lost = null; });
-// What stood around it has it where that is gone, and is seen where a form has changed it.
+const focus = (element) => {
+  element.focus({ preventScroll: true });
+  if (document.activeElement === element) return;
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+};
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (!lost || document.activeElement !== document.body) return;
-  const around = document.getElementById(lost.region);
-  const again = elementAt(lost) ?? around;
-  again?.focus({ preventScroll: true });
-  if (again && document.activeElement !== again) {
-    again.tabIndex = -1;
-    again.focus({ preventScroll: true });
-  }
+  if (!lost || ![document.body, around].includes(document.activeElement)) return;
+  const sought = lost, again = elementAt(sought);
+  around = document.getElementById(sought.region);
+  if (again ?? around) focus(again ?? around);
+  if (!again) lost = sought;
   if (ctx.request.method === "POST") around?.scrollIntoView({ block: "start" });
 });
 

@@ -42,6 +42,7 @@ def empty_addresses() -> dict[str, str]:
     """Those that look different in an empty workspace, and those that tell of an error."""
     pages = addresses("nobody")
     wrong = {"a filter that is wrong": "/logs?cost_min=cheap", "a figure that is wrong": "/analytics?cost_min=cheap",
+             "times that are wrong": "/feedback?time_of_generation_min=2026-01-02&time_of_generation_max=2026-01-01",
              "signing in": "/sign-in"}  # fmt: skip
     differing = ("logs", "logs with a trace", "feedback", "trace", "analytics", "requests", "exports")
     return {name: pages[name] for name in differing} | wrong

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 
+from playwright.sync_api import expect
+
 from tests.browser import layout
 from tests.browser.dashboard_system import Workspace, request_log
 from tests.browser.furnished import addresses
@@ -37,3 +39,9 @@ def test_menus_open_inside_the_window(furnished: Workspace, visitor: Visit) -> N
                 assert box is not None
                 assert 0 <= box["x"] <= width - box["width"], (path, name, width)
                 menu.locator("summary").click()
+
+
+def test_the_question_before_a_key_is_revoked_is_seen_in_a_narrow_window(workspace: Workspace, visitor: Visit) -> None:
+    page = visitor(workspace, viewport={"width": 360, "height": 740}).page("/keys")
+    page.locator(".keys-table summary").click()
+    expect(page.get_by_role("button", name="Revoke for good")).to_be_in_viewport()
