@@ -1,5 +1,7 @@
 """Filters of feedback as conditions on a row of feedback.feedback, or of its table, with every value bound. Pure."""
 
+from itertools import chain, product
+
 from query_api.filters.conditions import Amount, Conditions, conditions_on_feedback
 from query_api.filters.feedback_parameters import COMMENT_KEY, FeedbackFilters
 from query_api.filters.parameter_values import Range
@@ -15,6 +17,7 @@ JOIN_STATE = (
 _STORED = {"joined": ["joined"], "pending": ["pending"], "orphaned": ["pending", "orphaned"]}
 _AGES = {"pending": ">=", "orphaned": "<"}
 _PLACES = 30
+_MOST_MIXED = 3
 
 
 def conditions_on_listed_feedback(filters: FeedbackFilters, alias: str, traces: Amount = "many") -> Conditions:
@@ -25,10 +28,20 @@ def conditions_on_listed_feedback(filters: FeedbackFilters, alias: str, traces: 
         _add_range(conditions, f"{alias}.{name}", name, limits)
     comment = f"{alias}.metadata_texts['{COMMENT_KEY}']"
     for number, word in enumerate(filters.words):
-        conditions.add(
-            f"positionCaseInsensitiveUTF8({comment}, {{word_{number}:String}}) > 0", **{f"word_{number}": word}
-        )
+        named = {f"word_{number}_{place}": each for place, each in enumerate(spellings(word))}
+        found = (f"positionCaseInsensitiveUTF8({comment}, {{{name}:String}}) > 0" for name in named)
+        conditions.add(f"({' OR '.join(found)})", **named)
     return conditions
+
+
+def spellings(word: str) -> list[str]:
+    """How a word may be written besides upper and lower case letter by letter: the capitals of ß are SS. Of a word with
+    many of them either all or none are ß."""
+    parts = word.casefold().split("ss")
+    joints = len(parts) - 1
+    ways = product(("ss", "ß"), repeat=joints) if joints <= _MOST_MIXED else (("ss",) * joints, ("ß",) * joints)
+    written = ["".join(chain(*zip(parts, (*way, ""), strict=True))) for way in ways]
+    return list(dict.fromkeys([word, *written])) if joints else [word]
 
 
 def _add_join_state(conditions: Conditions, filters: FeedbackFilters, alias: str) -> None:

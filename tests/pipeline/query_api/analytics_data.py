@@ -31,6 +31,7 @@ COMMENTS = (
     "Zu LANGSAM, \u00dcber alles",
     'too slow: "no\\way"',
     "Too too fast",
+    "Gro\u00dfartig, aber muss nach STRASSE und Fu\u00df geordnet sein",
     "\u041c\u0435\u0434\u043b\u0435\u043d\u043d\u043e!",
     5,
 )
@@ -245,7 +246,7 @@ def feedback_listed(stored: Stored, filters: FeedbackFilters) -> list[Row]:
         row
         for row in feedback_asked(stored, filters.shared)
         if stored_as in (None, row["join_state"])
-        and all(word.lower() in text_of(row, "comment").lower() for word in filters.words)
+        and all(word.casefold() in text_of(row, "comment").casefold() for word in filters.words)
         and all(
             (limits.least is None or row[name] >= limits.least) and (limits.most is None or row[name] <= limits.most)
             for name, limits in (("value", filters.value), ("weight", filters.weight))

@@ -20,7 +20,20 @@ OWN = {
     "value_max": ["0", "-4"],
     "weight_min": ["0.1", "0.111111111", "0.1111111111"],
     "weight_max": ["0.9", "0.55555555"],
-    "comment": ["slow", "TOO", "langsam über", "too fast", '"no\\way"', "мЕД", "5", "o l"],
+    "comment": [
+        "slow",
+        "TOO",
+        "langsam über",
+        "too fast",
+        '"no\\way"',
+        "мЕД",
+        "5",
+        "o l",
+        "GROSSARTIG",
+        "straße",
+        "fuss",
+        "muß",
+    ],
 }
 
 
@@ -47,6 +60,7 @@ def filters_of(query: dict[str, str]) -> FeedbackFilters:
 @example({}, "worst", 7)
 @example({}, "best", 7)
 @example({"comment": "too slow"}, "newest", 20)
+@example({"comment": "GROSSARTIG straße fuss MUSS"}, "newest", 20)
 @example({"join_state": "orphaned"}, "newest", 20)
 def test_feedback_is_listed_as_plain_python_lists_it(
     world: World, query: dict[str, str], order: str, size: int

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
+from query_api.filters.feedback_conditions import spellings
 from query_api.filters.feedback_parameters import (
     NAMES,
     FeedbackFilters,
@@ -74,3 +75,17 @@ def test_the_openapi_document_lists_every_filter_and_the_refusal_of_an_unknown_o
         feedback_filters_in({"coment": "slow"}, "w")
     assert error.value.param == "coment"
     assert {"comment", "join_state", "user"} <= set(error.value.message.replace(",", "").split())
+
+
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("slow", ["slow"]),
+        ("GROSS", ["GROSS", "gross", "groß"]),
+        ("Straße", ["Straße", "strasse", "straße"]),
+        ("assess", ["assess", "aßess", "asseß", "aßeß"]),
+        ("ss" * 9, ["ss" * 9, "ß" * 9]),
+    ],
+)
+def test_a_word_is_sought_in_either_spelling_of_its_sharp_s(word: str, written: list[str]) -> None:
+    assert sorted(spellings(word)) == sorted(written)
