@@ -9,36 +9,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.pictures import Picture, picture_of
+
+Part = str | Picture
+
 
 @dataclass(frozen=True)
 class Message:
-    """One message: its role and its text. `is_answer`: it comes from the response."""
+    """One message: its role, and its texts and pictures. `is_answer`: it comes from the response."""
 
     role: str
-    text: str
+    parts: tuple[Part, ...]
     is_answer: bool = False
 
 
 def conversation(request: Any, response: Any) -> list[Message]:
     """The messages in order; none if the bodies have no known format."""
-    said = [Message(role, text) for role, text in _sent(request) if text]
-    answered = [Message(role, text, is_answer=True) for role, text in _answered(response) if text]
+    said = [Message(role, parts) for role, parts in _sent(request) if parts]
+    answered = [Message(role, parts, is_answer=True) for role, parts in _answered(response) if parts]
     return said + answered
 
 
-def _sent(body: Any) -> Iterator[tuple[str, str]]:
+def _sent(body: Any) -> Iterator[tuple[str, tuple[Part, ...]]]:
     if not isinstance(body, dict):
         return
     for name in ("system", "instructions"):
         if body.get(name):
-            yield "system", _text(body[name])
+            yield "system", _parts(body[name])
     for name in ("messages", "input", "prompt"):
         if body.get(name):
             yield from _messages(body[name])
             return
 
 
-def _answered(body: Any) -> Iterator[tuple[str, str]]:
+def _answered(body: Any) -> Iterator[tuple[str, tuple[Part, ...]]]:
     if not isinstance(body, dict):
         return
     if isinstance(choices := body.get("choices"), list):
@@ -48,39 +52,45 @@ def _answered(body: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(output := body.get("output"), list):
         yield from _messages(output)
     elif "content" in body:
-        yield str(body.get("role") or "assistant"), _text(body["content"])
+        yield str(body.get("role") or "assistant"), _parts(body["content"])
 
 
-def _messages(value: Any) -> Iterator[tuple[str, str]]:
+def _messages(value: Any) -> Iterator[tuple[str, tuple[Part, ...]]]:
     if isinstance(value, str):
-        yield "user", value
+        yield "user", _parts(value)
         return
     for item in value if isinstance(value, list) else ():
         if isinstance(item, str):
-            yield "user", item
+            yield "user", _parts(item)
         elif isinstance(item, dict):
             role = str(item.get("role") or item.get("type") or "message")
-            yield role, _text(item.get("content"))
+            yield role, _parts(item.get("content"))
             for call in item.get("tool_calls") or () if isinstance(item.get("tool_calls"), list) else ():
-                yield "tool call", _json(call.get("function", call) if isinstance(call, dict) else call)
+                yield "tool call", (_json(call.get("function", call) if isinstance(call, dict) else call),)
 
 
-def _text(content: Any) -> str:
-    """The text of a content: itself, or the parts of a list, those without text as JSON."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "\n".join(filter(None, map(_part, content)))
-    return "" if content is None else _json(content)
+def _parts(content: Any) -> tuple[Part, ...]:
+    """The parts of a content: itself, or those of a list, those that are neither text nor picture as JSON. Texts that
+    follow each other are one."""
+    if not isinstance(content, list):
+        text = content if isinstance(content, str) else "" if content is None else _json(content)
+        return (text,) if text else ()
+    parts: list[Part] = []
+    for part in (each for each in map(_part, content) if each):
+        if isinstance(part, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += f"\n{part}"
+        else:
+            parts.append(part)
+    return tuple(parts)
 
 
-def _part(part: Any) -> str:
+def _part(part: Any) -> Part:
     if isinstance(part, dict):
         for name in ("text", "input_text", "output_text", "refusal"):
             if isinstance(part.get(name), str):
                 return str(part[name])
         kind = part.get("type")
-        return f"[{kind}]" if kind in ("image_url", "input_image", "image", "input_audio", "file") else _json(part)
+        return picture_of(part) or (f"[{kind}]" if kind in ("input_audio", "file") else _json(part))
     return part if isinstance(part, str) else _json(part)
 
 

@@ -193,3 +193,20 @@ def test_each_request_of_a_trace_shows_its_own_conversation(workspace: Workspace
     page.get_by_role("link", name="Open as a page").click()
     expect(page).to_have_url(re.compile("/trace"))
     expect(page.locator("h1.id")).to_have_text("tree")
+
+
+def test_a_picture_of_a_message_is_shown_and_none_is_loaded_from_elsewhere(
+    workspace: Workspace, visitor: Visit
+) -> None:
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+    logged = request_log("pictures")
+    logged["request"]["body"]["messages"][0]["content"] = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{pixel}"}},
+        {"type": "image_url", "image_url": {"url": "https://pictures.example/cat.png"}},
+        {"type": "image_url", "image_url": {"url": "javascript:alert(1)"}},
+    ]
+    workspace.log(logged)
+    page = visitor(workspace).quiet_page("/trace?id=pictures")
+    assert page.locator(".talk img").evaluate_all("all => all.map(each => each.naturalWidth)") == [1]
+    expect(page.locator(".talk a")).to_have_text("https://pictures.example/cat.png")
+    assert not axe.faults(page)

@@ -14,7 +14,8 @@ TURNS = [("system", "be brief"), ("user", "a title?"), ("assistant", "Dawn")]
 
 
 def turns_of(one: Json) -> list[tuple[str, str]]:
-    return [(each.role, each.text) for each in conversation(one.get("request_body"), one.get("response_body"))]
+    found = conversation(one.get("request_body"), one.get("response_body"))
+    return [(each.role, "\n".join(map(str, each.parts))) for each in found]
 
 
 def parts(role: str, text: str) -> Json:
