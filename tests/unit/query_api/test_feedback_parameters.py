@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from query_api.filters.feedback_conditions import conditions_on_listed_feedback
-from query_api.filters.feedback_conditions import spellings
+from query_api.filters.feedback_conditions import conditions_on_listed_feedback, spellings
 from query_api.filters.feedback_parameters import (
     NAMES,
     FeedbackFilters,
