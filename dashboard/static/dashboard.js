@@ -185,10 +185,12 @@ const go = (step) => {
   current = row.id;
   for (const each of all) each.toggleAttribute("aria-selected", false);
   row.setAttribute("aria-selected", "true");
-  const link = row.querySelector("a.open");
-  link?.focus({ preventScroll: true });
+  const link = row.querySelector("a.open"), drawer = document.getElementById("drawer");
   row.scrollIntoView({ block: "nearest" });
-  if (document.getElementById("drawer")?.hidden === false) press(link);
+  if (drawer?.hidden !== false) return link?.focus({ preventScroll: true });
+  // Whoever goes on reads on in the trace: keys that scroll must not move the list behind it.
+  if (!drawer.contains(document.activeElement)) drawer.focus({ preventScroll: true });
+  press(link);
 };
 
 // What has come to a live list, and what the page waits for, said once to whoever cannot see it.

@@ -232,6 +232,8 @@ def test_the_keyboard_opens_the_drawer_and_comes_back_to_the_row(filled: Workspa
     for _ in range(2):
         page.keyboard.press("j")
     expect(drawer.locator("h1")).to_have_text(traces(page)[3])
+    # The keys that scroll go on scrolling the trace, and Tab leads into it.
+    expect(drawer).to_be_focused()
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(links.nth(3)).to_be_focused()

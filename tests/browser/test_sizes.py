@@ -45,3 +45,13 @@ def test_the_question_before_a_key_is_revoked_is_seen_in_a_narrow_window(workspa
     page = visitor(workspace, viewport={"width": 360, "height": 740}).page("/keys")
     page.locator(".keys-table summary").click()
     expect(page.get_by_role("button", name="Revoke for good")).to_be_in_viewport()
+
+
+def test_no_number_of_the_tables_of_requests_is_cut_off(furnished: Workspace, visitor: Visit) -> None:
+    page = visitor(furnished).page()
+    whole(page, "/requests?range=7d")
+    tables = page.locator(".group-tables .scroll")
+    expect(tables).to_have_count(2)
+    for width in (1280, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert tables.evaluate_all("all => all.map(each => each.scrollWidth - each.clientWidth)") == [0, 0], width
