@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from query_api.clickhouse import Reader
-from query_api.filters.conditions import Amount, is_found_by_a_request, is_found_by_metadata_of_requests
+from query_api.filters.conditions import Amount, Conditions, is_found_by_a_request, is_found_by_metadata_of_requests
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.feedback_conditions import conditions_on_listed_feedback
 from query_api.filters.feedback_parameters import FeedbackFilters
@@ -17,6 +17,7 @@ from query_api.reading.orphans import named_by_age, orphaned_before
 from query_api.reading.rare_metadata import traces_that_say
 from query_api.reading.receipts import CurrentFeedback, current_of
 from query_api.reading.time_windows import FIRST, FIRST_BESIDE_ALL, FIRST_OF_TRACES, Windows
+from query_api.trace_journal import TraceJournal
 from query_api.trace_rows import hashes_of
 
 COLUMNS = """
@@ -89,18 +90,35 @@ async def listed(reader: Reader, filters: FeedbackFilters, rows: list[dict[str, 
     return [ListedFeedback(id=row["id"], **current_of(row).model_dump()) for row in named]
 
 
+async def feedback_on(
+    reader: Reader, workspace: str, trace_id: str, journal: TraceJournal, count: int
+) -> list[ListedFeedback]:
+    """The newest `count` on one trace, of which this is the journal. Raises what the client raises."""
+    if not journal.may_have_feedback:
+        return []
+    filters = FeedbackFilters(LogFilters(workspace, texts={"trace_id": (trace_id,)}))
+    conditions = conditions_on_listed_feedback(filters, "f")
+    conditions.add(journal.feedback("f"), **journal.keys)
+    return await listed(reader, filters, await reader.rows(*_page_query(conditions, count)))
+
+
 def feedback_query(
     filters: FeedbackFilters, place: Place | None, count: int, traces: Amount = "many", hashes: list[int] | None = None
 ) -> tuple[str, dict[str, Any]]:
     """The query of the newest `count` with its parameters; `hashes` are those of the traces that are named."""
-    parameters = {"count": count, "trace_hashes": hashes or []}
+    parameters = {"trace_hashes": hashes or []}
     if trace_ids := filters.shared.texts.get("trace_id"):
         traces = "named"
         parameters |= hashes_of(filters.shared.workspace, trace_ids)
     conditions = conditions_on_listed_feedback(filters, "f", traces)
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
+    query, asked = _page_query(conditions, count)
+    return query, asked | parameters
+
+
+def _page_query(conditions: Conditions, count: int) -> tuple[str, dict[str, Any]]:
     query = f"""
         SELECT {COLUMNS} FROM feedback.feedback_rows AS f FINAL WHERE {conditions.text}
         ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
     """
-    return query, conditions.parameters | parameters
+    return query, conditions.parameters | {"count": count}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -18,11 +19,9 @@ from query_api.filters.cursors import (
     page_size_in,
     place_in,
 )
-from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters, filters_in_query, openapi_parameters
-from query_api.reading.feedback_page import feedback_page
+from query_api.reading.feedback_page import feedback_on
 from query_api.reading.request_log_items import (
-    BODIES,
     FEEDBACK_NOT_SHOWN,
     ListedRequestLog,
     RequestLogDetail,
@@ -32,9 +31,10 @@ from query_api.reading.request_log_items import (
 from query_api.reading.request_order import OF_FEEDBACK, RequestOrder, openapi_order_parameters, order_in
 from query_api.reading.request_order import PARAMETERS as ORDER_PARAMETERS
 from query_api.reading.request_ranking import ranked_rows
-from query_api.reading.request_rows import CURRENT_ROWS, Row, current_page, current_requests, log_rows
+from query_api.reading.request_rows import CURRENT_ROWS, Row, current_page, current_request, log_rows
 from query_api.reading.trace_summaries import TraceSummary, summaries_of, summaries_with_pairs
 from query_api.settings import QuerySettings
+from query_api.trace_journal import TraceJournal, journal_beside, journal_of
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 from schemas.ids import id_in, is_ours
@@ -102,10 +102,10 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         if identity is None or not is_ours(identity):
             raise _none(log_id, "ids of requests are UUIDs of version 8, as POST /v1/logs answers them")
         async with reader.query_deadline("the request cannot be read"):
-            rows = await current_requests(reader, caller.workspace, [str(identity)], BODIES)
-            if not rows:
-                raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
-            return await _detail(reader, caller, rows[0])
+            found = await _request(reader, caller, identity)
+        if found is None:
+            raise _none(log_id, "none was accepted under it, it is not stored yet, or it is no longer kept")
+        return found
 
     return router
 
@@ -134,18 +134,35 @@ def _cursor_after(row: Row, order: RequestOrder) -> str:
     return cursor_of(CURSOR, row["created_at"], row["id"]) if order.is_newest_first else order.cursor(row)
 
 
-async def _detail(reader: Reader, caller: Caller, row: dict[str, Any]) -> RequestLogDetail:
-    """The request of this row, with the feedback of its trace where the caller may read that."""
-    if "feedback.read" not in caller.scopes:
-        return RequestLogDetail(**fields_of(row), **parts_of(row), **FEEDBACK_NOT_SHOWN)
-    on_trace = LogFilters(caller.workspace, texts={"trace_id": (row["trace_id"],)})
-    summaries, feedback = await answers_of(
-        summaries_of(reader, caller.workspace, [row["trace_id"]]),
-        feedback_page(reader, FeedbackFilters(on_trace), None, MOST_FEEDBACK),
+async def _request(reader: Reader, caller: Caller, identity: UUID) -> RequestLogDetail | None:
+    journal = await journal_beside(reader, caller.workspace, identity)
+    trace_id = journal.trace_of(identity)
+    row, told = await answers_of(
+        current_request(reader, caller.workspace, identity, journal),
+        _detail_of_feedback(reader, caller, journal, trace_id),
     )
-    feedback_summary = summaries.get(row["trace_id"], TraceSummary()).feedback_summary
-    shown = feedback if summaries else []
-    return RequestLogDetail(**fields_of(row), **parts_of(row), **feedback_summary, feedback=shown)
+    if row is None:
+        return None
+    if row["trace_id"] != trace_id:
+        journal = await journal_of(reader, caller.workspace, row["trace_id"])
+        told = await _detail_of_feedback(reader, caller, journal, row["trace_id"])
+    return RequestLogDetail(**fields_of(row), **parts_of(row), **told)
+
+
+async def _detail_of_feedback(
+    reader: Reader, caller: Caller, journal: TraceJournal, trace_id: str | None
+) -> dict[str, Any]:
+    """What a request tells of the feedback on its trace, as far as the caller may read that."""
+    if trace_id is None:
+        return {}
+    if "feedback.read" not in caller.scopes:
+        return FEEDBACK_NOT_SHOWN
+    summaries, feedback = await answers_of(
+        summaries_of(reader, caller.workspace, [trace_id]),
+        feedback_on(reader, caller.workspace, trace_id, journal, MOST_FEEDBACK),
+    )
+    feedback_summary = summaries.get(trace_id, TraceSummary()).feedback_summary
+    return feedback_summary | {"feedback": feedback if summaries else []}
 
 
 async def _with_feedback(

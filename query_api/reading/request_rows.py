@@ -16,11 +16,10 @@ from query_api.filters.conditions import Amount, conditions_on_listed_requests, 
 from query_api.filters.cursors import Place, add_place
 from query_api.filters.parameters import LogFilters
 from query_api.reading.newest_row import skip_quiet_time
-from query_api.reading.request_log_items import COLUMNS
+from query_api.reading.request_log_items import BODIES, COLUMNS
 from query_api.reading.time_windows import FIRST, FIRST_OF_TRACES, Windows
-from query_api.trace_rows import requests_of_traces
+from query_api.trace_journal import TraceJournal, in_text
 from runtime.concurrent_calls import answers_of
-from schemas.ids import trace_hash_of
 
 Row = dict[str, Any]
 Beside = TypeVar("Beside")
@@ -30,19 +29,9 @@ CURRENT_ROWS = f"{ROWS} FINAL"
 """The same, each request once; a page of many columns takes much longer to read."""
 
 _AT_KEYS = """
-l.workspace = {workspace:String} AND (l.started_at, l.request_id) IN (
-    SELECT fromUnixTimestamp64Milli(key.1, 'UTC'), key.2
-    FROM (SELECT arrayJoin(arrayZip({times:Array(Int64)}, {ids:Array(UUID)})) AS key)
-)
+l.workspace = {workspace:String} AND (l.started_at, l.request_id) IN {keys:Array(Tuple(DateTime64(3, 'UTC'), UUID))}
 """
-_STORED_TWICE = f"""
-SELECT 1 FROM {ROWS} PREWHERE {_AT_KEYS} GROUP BY l.started_at, l.request_id HAVING count() > 1 LIMIT 1
-"""
-_BY_ID = f"""
-FROM {ROWS}
-PREWHERE l.workspace = {{workspace:String}} AND l.request_id IN {{ids:Array(UUID)}} AND {requests_of_traces("l")}
-ORDER BY {RANK_OF_REQUESTS} DESC LIMIT 1 BY l.request_id
-"""
+_STORED = f"SELECT l.started_at AS created_at, toString(l.request_id) AS id FROM {ROWS} PREWHERE {_AT_KEYS}"
 
 
 async def current_page(
@@ -64,7 +53,8 @@ async def current_page(
 
 async def _are_stored_twice(reader: Reader, workspace: str, rows: list[Row]) -> bool:
     """Whether any of these requests is stored more than once, as by a worker that was killed until a merge."""
-    return bool(await reader.rows(_STORED_TWICE, _keys_of(workspace, rows)))
+    stored = await reader.rows(_STORED, _keys_of(workspace, rows))
+    return len(stored) > len({(row["created_at"], row["id"]) for row in stored})
 
 
 async def rows_at(reader: Reader, workspace: str, keys: list[Row], source: str) -> list[Row]:
@@ -75,8 +65,7 @@ async def rows_at(reader: Reader, workspace: str, keys: list[Row], source: str) 
 
 
 def _keys_of(workspace: str, rows: list[Row]) -> dict[str, Any]:
-    times, ids = [milliseconds(row["created_at"]) for row in rows], [row["id"] for row in rows]
-    return {"workspace": workspace, "times": times, "ids": ids}
+    return {"workspace": workspace, "keys": [(in_text(milliseconds(row["created_at"])), row["id"]) for row in rows]}
 
 
 async def log_rows(reader: Reader, filters: LogFilters, place: Place | None, count: int, source: str) -> list[Row]:
@@ -122,8 +111,12 @@ def _log_query(
     return query, conditions.parameters | {"count": count}
 
 
-async def current_requests(reader: Reader, workspace: str, ids: list[str], more: str = "") -> list[Row]:
-    """The current row of each of these requests; `more` are columns beside those of a list. Raises what the client
-    raises."""
-    asked = {"workspace": workspace, "ids": ids, "trace_hashes": [trace_hash_of(UUID(each)) for each in ids]}
-    return await reader.rows(f"SELECT {COLUMNS}{more} {_BY_ID}", asked)
+async def current_request(reader: Reader, workspace: str, identity: UUID, journal: TraceJournal) -> Row | None:
+    """The current row of a request on a trace of this journal, with its bodies. Raises what the client raises."""
+    query = f"""
+        SELECT {COLUMNS}{BODIES} FROM {ROWS}
+        PREWHERE l.workspace = {{workspace:String}} AND l.request_id = {{id:UUID}} AND {journal.requests("l")}
+        ORDER BY {RANK_OF_REQUESTS} DESC LIMIT 1
+    """
+    rows = await reader.rows(query, {"workspace": workspace, "id": str(identity), **journal.keys})
+    return next(iter(rows), None)

@@ -15,22 +15,14 @@ from query_api.filters.cursors import Place, add_place
 from query_api.reading.feedback_page import COLUMNS
 from query_api.reading.orphans import named_by_age
 from query_api.reading.receipts import CurrentFeedback, current_of
-from query_api.trace_rows import feedback_of_traces, hashes_of
+from query_api.trace_journal import Entry, TraceJournal, changes_of
 from schemas.ids import trace_key
 from schemas.murmur2 import murmur2
 
 MOST_EVENTS = 20
 
-_TOTALS = f"""
-SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
-    SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows AS f
-    PREWHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {feedback_of_traces("f")}
-    GROUP BY {PLACE}
-)
-"""
-# Another trace or workspace may share the hash, so ids and workspace are asked for as well. A create or a delete that
-# is repeated is accepted and changes nothing, so only the first of either has happened. A vote is different: each later
-# create of it is a change, and so is a delete unless another came right before it.
+# Another trace or workspace may share the hash, so ids and workspace are asked for as well. `changes_of` says what of
+# the events is history.
 _HISTORY = """
 SELECT toString(id) AS feedback_id, entry, event = 'create' AND number > 1 AS again,
     count() OVER (PARTITION BY id) AS events FROM (
@@ -67,6 +59,10 @@ class TraceFeedback(BaseModel):
     history: list[HistoryEntry] = Field(description="The latest twenty events, in order.")
 
 
+History = tuple[int, list[HistoryEntry]]
+"""How many events there are, and the latest of them in order."""
+
+
 class FeedbackTotals(BaseModel):
     """How much feedback a trace has, exact."""
 
@@ -80,41 +76,55 @@ class FeedbackTotals(BaseModel):
         return cls(total=len(feedback) - deleted, deleted=deleted)
 
 
-async def feedback_totals(reader: Reader, workspace: str, trace_id: str) -> FeedbackTotals:
+async def feedback_totals(reader: Reader, workspace: str, trace_id: str, journal: TraceJournal) -> FeedbackTotals:
     """Raises what the client raises."""
-    asked = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
-    (row,) = await reader.rows(_TOTALS, asked)
+    query = f"""
+        SELECT countIf(NOT last.1) AS total, countIf(last.1 AND last.2 != 'expired') AS deleted FROM (
+            SELECT argMax((is_deleted, join_state), {RANK}) AS last FROM feedback.feedback_rows AS f
+            PREWHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}} AND {journal.feedback("f")}
+            GROUP BY {PLACE}
+        )
+    """
+    (row,) = await reader.rows(query, {"workspace": workspace, "trace_id": trace_id, **journal.keys})
     return FeedbackTotals(**row)
 
 
 async def feedback_with_history(
-    reader: Reader, workspace: str, trace_id: str, place: Place | None, count: int
+    reader: Reader, workspace: str, trace_id: str, journal: TraceJournal, place: Place | None, count: int
 ) -> list[tuple[datetime, TraceFeedback]]:
     """The newest `count` after a place, each with the time of its creation. Raises what the client raises."""
+    if not journal.may_have_feedback:
+        return []
     conditions = Conditions(
-        ["f.workspace = {workspace:String}", "f.trace_id = {trace_id:String}", feedback_of_traces("f")],
-        {"workspace": workspace, "trace_id": trace_id, "count": count, **hashes_of(workspace, [trace_id])},
+        ["f.workspace = {workspace:String}", "f.trace_id = {trace_id:String}", journal.feedback("f")],
+        {"workspace": workspace, "trace_id": trace_id, "count": count, **journal.keys},
     )
     add_place(conditions, place, "f.created_at", "f.feedback_id", newest_first=True)
     # Time and trace of a feedback never change, so its place is found in whatever version.
     found = await reader.rows(
         f"""
-        SELECT {COLUMNS} FROM feedback.feedback_rows AS f PREWHERE {conditions.text}
+        SELECT {COLUMNS}, bitShiftRight(f.version, 16) AS sequence
+        FROM feedback.feedback_rows AS f PREWHERE {conditions.text}
         QUALIFY row_number() OVER (PARTITION BY {PLACE} ORDER BY {RANK} DESC) = 1 AND f.join_state != 'expired'
         ORDER BY f.created_at DESC, f.feedback_id DESC LIMIT {{count:UInt32}}
         """,
         conditions.parameters,
     )
     rows = await named_by_age(reader, found)
-    histories = await _histories(reader, workspace, trace_id, [row["id"] for row in rows])
+    histories = await _histories(reader, workspace, trace_id, journal, rows)
     return [(row["created_at"], _with_history(row, *histories.get(row["id"], (0, [])))) for row in rows]
 
 
 async def _histories(
-    reader: Reader, workspace: str, trace_id: str, ids: list[str]
-) -> dict[str, tuple[int, list[HistoryEntry]]]:
-    if not ids:
+    reader: Reader, workspace: str, trace_id: str, journal: TraceJournal, rows: list[dict[str, Any]]
+) -> dict[str, History]:
+    if not rows:
         return {}
+    events_of = journal.events_of_feedback(workspace)
+    # A row may tell of an event that came after the look into the journal.
+    if all(row["id"] in events_of and row["sequence"] <= events_of[row["id"]][-1].sequence for row in rows):
+        return {row["id"]: _history(events_of[row["id"]]) for row in rows}
+    ids = [row["id"] for row in rows]
     asked = {"workspace": workspace, "hash": murmur2(trace_key(workspace, trace_id)), "ids": ids, "most": MOST_EVENTS}
     events: dict[str, int] = {}
     changes: dict[str, list[HistoryEntry]] = defaultdict(list)
@@ -122,6 +132,13 @@ async def _histories(
         events[row["feedback_id"]] = row["events"]
         changes[row["feedback_id"]].append(_change(msgspec.json.decode(row["entry"]), bool(row["again"])))
     return {identity: (events[identity], latest_first[::-1]) for identity, latest_first in changes.items()}
+
+
+def _history(entries: list[Entry]) -> History:
+    """What `_HISTORY` answers of one feedback, from all of its entries."""
+    changes = changes_of(entries)
+    latest = [_change(msgspec.json.decode(each.text), again) for each, again in changes[-MOST_EVENTS:]]
+    return len(changes), latest
 
 
 def _change(event: dict[str, Any], again: bool) -> HistoryEntry:

@@ -14,8 +14,8 @@ from query_api.auth import REFUSALS, FeedbackReader, LogsReader
 from query_api.clickhouse import AWAY, Engines, Reader
 from query_api.current_rows import RANK, RANK_OF_REQUESTS
 from query_api.errors import example
-from query_api.exact_quotients import quotient
-from query_api.filters.conditions import conditions_on_requests
+from query_api.exact_quotients import float_of, quotient_of
+from query_api.filters.conditions import Conditions, conditions_on_requests
 from query_api.filters.cursors import (
     Place,
     add_place,
@@ -30,7 +30,7 @@ from query_api.reading.request_log_items import COLUMNS, RequestLogFields, field
 from query_api.reading.span_tree import Span, in_tree_order
 from query_api.reading.trace_feedback import FeedbackTotals, TraceFeedback, feedback_totals, feedback_with_history
 from query_api.settings import QuerySettings
-from query_api.trace_rows import hashes_of, requests_of_traces
+from query_api.trace_journal import TraceJournal, journal_of
 from runtime.concurrent_calls import answers_of
 from runtime.http_errors import ApiError
 from schemas.ids import canonical_trace_id
@@ -40,20 +40,10 @@ SPANS, FEEDBACK = "s", "f"
 _PARAMETERS = ("span_cursor", "feedback_cursor", "page_size")
 # The view trace_aggregates by hand: FINAL would read whatever overlaps the granule that holds this trace.
 _NUMBERS = f"""
-SELECT * EXCEPT is_expired FROM (
-    SELECT feedback_count, toFloat64(weight_sum) AS weight_sum, toFloat64(value_weight_sum) AS value_weight_sum,
-        toFloat64(weight_value_squared_sum) AS weight_value_squared_sum, value_min, value_max, value_last,
-        if(feedback_count = 0, NULL, {quotient("a.value_weight_sum", "a.feedback_count")}) AS mean_value_weight,
-        if(weight_sum = 0, NULL, {quotient("a.value_weight_sum", "a.weight_sum")}) AS weighted_mean,
-        updated_at, is_expired
-    FROM feedback.trace_aggregate_rows AS a WHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}}
-    ORDER BY {RANK} DESC LIMIT 1
-)
-WHERE NOT is_expired
-"""
-_SPAN_TOTAL = f"""
-SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l
-PREWHERE l.workspace = {{workspace:String}} AND l.trace_id = {{trace_id:String}} AND {requests_of_traces("l")}
+SELECT feedback_count, weight_sum, value_weight_sum, weight_value_squared_sum, value_min, value_max, value_last,
+    updated_at, is_expired
+FROM feedback.trace_aggregate_rows PREWHERE workspace = {{workspace:String}} AND trace_id = {{trace_id:String}}
+ORDER BY {RANK} DESC LIMIT 1
 """
 
 
@@ -143,14 +133,12 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         refuse_unknown(query, _PARAMETERS)
         trace_id, count = canonical_trace_id(trace_id), page_size_in(query)
         span_place, place = place_in(query, SPANS, "span_cursor"), place_in(query, FEEDBACK, "feedback_cursor")
-        of_trace = {"workspace": workspace, "trace_id": trace_id}
         async with reader.query_deadline("the trace cannot be read"):
-            numbers, spans, feedback = await answers_of(
-                reader.rows(_NUMBERS, of_trace),
-                spans_of(reader, workspace, trace_id, span_place, count),
-                _feedback(reader, workspace, trace_id, place, count),
+            aggregates, (spans, feedback) = await answers_of(
+                _aggregates(reader, workspace, trace_id),
+                _pages(reader, workspace, trace_id, span_place, place, count),
             )
-        if not spans.total and not numbers and not feedback.total + feedback.deleted:
+        if not spans.total and not aggregates and not feedback.total + feedback.deleted:
             raise ApiError(
                 f"nothing is stored of the trace {trace_id[:60]!r}: no request and no feedback came with it, or it is"
                 " still on its way",
@@ -160,7 +148,7 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
         return Trace(
             trace_id=trace_id,
             join_state=_join_state(spans.total, feedback),
-            aggregates=TraceAggregates(**numbers[0]) if numbers else TraceAggregates(),
+            aggregates=aggregates or TraceAggregates(),
             spans=spans,
             feedback=feedback,
         )
@@ -168,9 +156,37 @@ def create_router(settings: QuerySettings, engines: Engines) -> APIRouter:
     return router
 
 
-def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
+async def _aggregates(reader: Reader, workspace: str, trace_id: str) -> TraceAggregates | None:
+    """None where there are none, or no more."""
+    for row in await reader.rows(_NUMBERS, {"workspace": workspace, "trace_id": trace_id}):
+        if not row.pop("is_expired"):
+            count, weight, total = row["feedback_count"], row["weight_sum"], row["value_weight_sum"]
+            sums = {name: float_of(row[name]) for name in row if name.endswith("_sum")}
+            return TraceAggregates(
+                **row | sums,
+                mean_value_weight=quotient_of(total, count) if count else None,
+                weighted_mean=quotient_of(total, weight) if weight else None,
+            )
+    return None
+
+
+async def _pages(
+    reader: Reader, workspace: str, trace_id: str, span_place: Place | None, place: Place | None, size: int
+) -> tuple[SpanPage, FeedbackOfTrace]:
+    journal = await journal_of(reader, workspace, trace_id)
+    return await answers_of(
+        spans_of(reader, workspace, trace_id, journal, span_place, size),
+        _feedback(reader, workspace, trace_id, journal, place, size),
+    )
+
+
+def _of_trace(workspace: str, trace_id: str, journal: TraceJournal) -> Conditions:
     conditions = conditions_on_requests(LogFilters(workspace, texts={"trace_id": (trace_id,)}), "l")
-    conditions.add(requests_of_traces("l"), **hashes_of(workspace, [trace_id]))
+    conditions.add(journal.requests("l"), **journal.keys)
+    return conditions
+
+
+def _span_query(conditions: Conditions, place: Place | None, count: int) -> tuple[str, dict[str, Any]]:
     add_place(conditions, place, "l.started_at", "l.request_id", newest_first=False)
     query = f"""
         SELECT {COLUMNS} FROM feedback.request_log_rows AS l PREWHERE {conditions.text}
@@ -180,12 +196,16 @@ def _span_query(workspace: str, trace_id: str, place: Place | None, count: int) 
     return query, conditions.parameters | {"count": count}
 
 
-async def spans_of(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> SpanPage:
-    rows = await reader.rows(*_span_query(workspace, trace_id, place, size + 1))
+async def spans_of(
+    reader: Reader, workspace: str, trace_id: str, journal: TraceJournal, place: Place | None, size: int
+) -> SpanPage:
+    """A page of the requests of a trace. Raises what the client raises."""
+    rows = await reader.rows(*_span_query(_of_trace(workspace, trace_id, journal), place, size + 1))
     total = len(rows)
     if place or total > size:
-        of_trace = {"workspace": workspace, "trace_id": trace_id, **hashes_of(workspace, [trace_id])}
-        total = (await reader.rows(_SPAN_TOTAL, of_trace))[0]["total"]
+        all_spans = _of_trace(workspace, trace_id, journal)
+        count = f"SELECT uniqExact(l.request_id) AS total FROM feedback.request_log_rows AS l PREWHERE {all_spans.text}"
+        total = (await reader.rows(count, all_spans.parameters))[0]["total"]
     page = rows[:size]
     more = cursor_of(SPANS, page[-1]["created_at"], page[-1]["id"]) if len(rows) > size else None
     order = in_tree_order([Span(row["span_id"], row["parent_span_id"]) for row in page])
@@ -193,11 +213,13 @@ async def spans_of(reader: Reader, workspace: str, trace_id: str, place: Place |
     return SpanPage(total=total, data=spans, next_cursor=more)
 
 
-async def _feedback(reader: Reader, workspace: str, trace_id: str, place: Place | None, size: int) -> FeedbackOfTrace:
-    found = await feedback_with_history(reader, workspace, trace_id, place, size + 1)
+async def _feedback(
+    reader: Reader, workspace: str, trace_id: str, journal: TraceJournal, place: Place | None, size: int
+) -> FeedbackOfTrace:
+    found = await feedback_with_history(reader, workspace, trace_id, journal, place, size + 1)
     page, is_whole = found[:size], not place and len(found) <= size
     feedback = [each for _, each in page]
-    totals = FeedbackTotals.of(feedback) if is_whole else await feedback_totals(reader, workspace, trace_id)
+    totals = FeedbackTotals.of(feedback) if is_whole else await feedback_totals(reader, workspace, trace_id, journal)
     more = cursor_of(FEEDBACK, page[-1][0], page[-1][1].id) if len(found) > size else None
     return FeedbackOfTrace(**totals.model_dump(), data=feedback, next_cursor=more)
 

@@ -11,18 +11,20 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from query_api import trace_journal
 from query_api.clickhouse import Engines, Reader
 from query_api.filters.feedback_parameters import FeedbackFilters
 from query_api.filters.parameters import LogFilters
 from query_api.reading.feedback_page import feedback_page
 from query_api.reading.request_order import RequestOrder
 from query_api.reading.request_ranking import ranked_rows
-from query_api.reading.request_rows import Row, current_page, current_requests, log_rows
+from query_api.reading.request_rows import Row, current_page, current_request, log_rows
 from query_api.reading.stored_feedback import read_stored
 from query_api.reading.trace_feedback import feedback_totals, feedback_with_history
 from query_api.reading.trace_summaries import summaries_with_pairs
 from query_api.reading.traces import spans_of
 from query_api.settings import QuerySettings
+from query_api.trace_journal import MOST_ENTRIES, journal_beside, journal_of
 from schemas.ids import trace_hash_of
 from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.engines import clickhouse_with_tables
@@ -57,7 +59,7 @@ def tie(client: Client, chance: random.Random, feedback_id: str, names: tuple[st
     )
 
 
-async def test_of_rows_under_one_version_everybody_reads_the_same(url: str) -> None:
+async def test_of_rows_under_one_version_everybody_reads_the_same(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(7)
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
         store_histories(client, 1, workspaces=1, traces=6, events=50)
@@ -81,12 +83,16 @@ async def test_of_rows_under_one_version_everybody_reads_the_same(url: str) -> N
         pairs = {pair.id: (pair.value, pair.weight) for each in numbers.values() for pair in each.pairs}
         assert pairs == {each: row[:2] for each, row in shown.items() if rows[each]["trace_id"] in numbers}
         assert await receipts(reader, ids) == shown
-        assert await on_traces(reader, traces) == shown
+        for most in (0, MOST_ENTRIES):
+            monkeypatch.setattr(trace_journal, "MOST_ENTRIES", most)
+            assert await on_traces(reader, traces) == shown
     finally:
         await engines.close()
 
 
-async def test_of_differing_rows_of_one_request_everybody_reads_the_last(url: str) -> None:
+async def test_of_differing_rows_of_one_request_everybody_reads_the_last(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False) as client:
         store_histories(client, 2, workspaces=1, traces=6, events=50)
         for share, model in ((2, "lost"), (2, "first"), (3, "second")):
@@ -117,12 +123,27 @@ async def test_of_differing_rows_of_one_request_everybody_reads_the_last(url: st
             found = await feedback_page(reader, FeedbackFilters(asked), None, 1000)
             traces = {trace for _, trace, said, _ in rows if said == model}
             assert {each.id for each in found} == {each for each, trace in standing if trace in traces}
-        one = [row for each in shown for row in await current_requests(reader, WORKSPACE, [each])]
-        assert {row["id"]: row["ai_model"] or None for row in one} == shown
-        spans = [await spans_of(reader, WORKSPACE, each, None, 100) for each in {row[1] for row in rows}]
-        assert {span.id: span.ai_model for page in spans for span in page.data} == shown
+        for most in (0, MOST_ENTRIES):
+            monkeypatch.setattr(trace_journal, "MOST_ENTRIES", most)
+            assert await requests_by_id(reader, [*shown]) == shown
+            assert await spans(reader, {row[1] for row in rows}) == shown
     finally:
         await engines.close()
+
+
+async def requests_by_id(reader: Reader, ids: list[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for identity in map(UUID, ids):
+        journal = await journal_beside(reader, WORKSPACE, identity)
+        row = await current_request(reader, WORKSPACE, identity, journal)
+        found |= {row["id"]: row["ai_model"] or None} if row else {}
+    return found
+
+
+async def spans(reader: Reader, traces: set[str]) -> dict[str, str | None]:
+    journals = {trace: await journal_of(reader, WORKSPACE, trace) for trace in traces}
+    pages = [await spans_of(reader, WORKSPACE, trace, of, None, 100) for trace, of in journals.items()]
+    return {span.id: span.ai_model for page in pages for span in page.data}
 
 
 async def listed_requests(reader: Reader, filters: LogFilters, order: RequestOrder) -> list[Row]:
@@ -150,9 +171,10 @@ async def receipts(reader: Reader, ids: list[str]) -> dict[str, Any]:
 async def on_traces(reader: Reader, traces: set[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for trace in traces:
-        told = await feedback_with_history(reader, WORKSPACE, trace, None, 1000)
+        journal = await journal_of(reader, WORKSPACE, trace)
+        told = await feedback_with_history(reader, WORKSPACE, trace, journal, None, 1000)
         standing = {each.id: each.feedback for _, each in told if each.feedback}
-        totals = await feedback_totals(reader, WORKSPACE, trace)
+        totals = await feedback_totals(reader, WORKSPACE, trace, journal)
         assert (totals.total, totals.deleted) == (len(standing), len(told) - len(standing))
         found |= {each: (at.value, at.weight, at.user or "", at.models) for each, at in standing.items()}
     return found
