@@ -9,6 +9,7 @@ from datetime import date
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from query_api.analytics.request_days import DAY, NOW, STATE, DaysOfKey, kept_days, state_in
+from query_api.analytics.request_measures import COST_SUM
 from query_api.clickhouse import Reader
 from query_api.trace_rows import trace_number
 from runtime.background_tasks import BackgroundTask
@@ -26,7 +27,7 @@ SELECT toDate(started_at) AS day, count() AS requests FROM feedback.request_log_
 WHERE workspace = {workspace:String} AND started_at >= {first:Date} AND started_at < {end:Date} GROUP BY day
 """
 _SUMS = (
-    "value", "requests", "cost", "tokens", "tokens_n", "first_seen", "last_seen",
+    "value", "requests", "cost_sum", "tokens", "tokens_n", "first_seen", "last_seen",
     "with_feedback", "feedback_count", "value_weight_sum", "weight_sum",
 )  # fmt: skip
 _OTHERS = ("trace", "value", "requests")
@@ -114,7 +115,7 @@ def _keeping(value: str) -> str:
 def _day_groups(value: str) -> str:
     return f"""
     SELECT
-        day, value, sum(number) AS requests, sum(costs) AS cost, sum(token_sum) AS tokens, sum(token_n) AS tokens_n,
+        day, value, sum(number) AS requests, sum(costs) AS cost_sum, sum(token_sum) AS tokens, sum(token_n) AS tokens_n,
         min(first) AS first_seen, max(last) AS last_seen,
         sumIf(number, is_alone) AS with_feedback, sumIf(toUInt64(feedback), is_alone) AS feedback_count,
         sumIf(value_weights, is_alone) AS value_weight_sum, sumIf(weights, is_alone) AS weight_sum,
@@ -126,7 +127,7 @@ def _day_groups(value: str) -> str:
             feedback > 0 AND t.first_day = day AND t.last_day = day AS is_alone
         FROM (
             SELECT toDate(started_at) AS day, {value} AS value, {trace_number("r")} AS trace, count() AS number,
-                sum(ifNull(r.cost, 0)) AS costs, sum(toUInt128(ifNull(r.total_tokens, 0))) AS token_sum,
+                {COST_SUM} AS costs, sum(toUInt128(ifNull(r.total_tokens, 0))) AS token_sum,
                 count(r.total_tokens) AS token_n, min(started_at) AS first, max(started_at) AS last
             FROM feedback.request_log_rows AS r FINAL
             WHERE workspace = {{workspace:String}} AND day IN {{days:Array(Date)}}

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from query_api.analytics.request_days import IS_OF_A_KEPT_DAY, KEPT
+from query_api.analytics.request_days import IS_OF_A_KEPT_DAY, KEPT, KeyOfRequests
 from query_api.clickhouse import Reader
 from query_api.current_rows import RANK
 from query_api.filters.conditions import MOST_LOOKED_UP, Conditions, within_any
+from query_api.filters.metadata_conditions import says_one_of
 from query_api.trace_rows import trace_number
 
 _SUMS = """
@@ -31,29 +32,32 @@ _NO_FEEDBACK = {"feedback_count": 0, "value_weight": 0, "weight": 0, "requests_w
 
 
 async def feedback_of_groups(
-    reader: Reader, asked: Conditions, value: str, groups: list[dict[str, Any]], *, beside_days: bool
+    reader: Reader, asked: Conditions, of: KeyOfRequests, groups: list[dict[str, Any]], *, beside_days: bool
 ) -> dict[str, dict[str, Any]]:
     """The feedback of each group, by its `metadata_value`; of kept days too if `asked` is what is asked beside these.
 
-    `asked` are conditions on a request `r`, and `value` is SQL for its value. Raises what the client raises.
+    `asked` are conditions on a request `r`. Raises what the client raises.
     """
     page = [group["metadata_value"] for group in groups]
     seen = merged_intervals((group["first_seen"], group["last_seen"]) for group in groups)
     conditions = Conditions([*asked.parts], {**asked.parameters, "page": page, "places": [*range(1, len(page) + 1)]})
     within_any(conditions, "r.started_at", "seen", [(first, last + _UNIT) for first, last in seen])
+    is_of_page, said = says_one_of(of.key, of.value, page, "r.")
+    conditions.parameters |= said
     number = sum(group["requests"] for group in groups)
     if beside_days:
-        joined = _with_those_of_days(conditions.text, value, reads_all=number >= _IN_ALL_GRANULES)
+        chosen = _requests(of.value, f"PREWHERE {is_of_page} WHERE {conditions.text}")
+        joined = _with_those_of_days(chosen, reads_all=number >= _IN_ALL_GRANULES)
     else:
         (stored,) = await reader.rows(_TRACES, asked.parameters)
         if number * _ALL_TO_THESE >= stored["traces"]:
-            joined = _beside_all_traces(_requests(value, f"WHERE {conditions.text} AND place > 0"))
+            joined = _beside_all_traces(_requests(of.value, f"WHERE {conditions.text} AND place > 0"))
         else:
             # A request that is stored twice is the same row twice.
-            of_page = f"{conditions.text} AND {value} IN {{page:Array(String)}}"
+            of_page = f"{conditions.text} AND {is_of_page}"
             traces = f"trace_id IN (SELECT r.trace_id FROM feedback.request_log_rows AS r WHERE {of_page})"
             joined = _beside_these_traces(
-                _requests(value, f"PREWHERE {value} IN {{page:Array(String)}} WHERE {conditions.text}"),
+                _requests(of.value, f"PREWHERE {is_of_page} WHERE {conditions.text}"),
                 traces if number <= MOST_LOOKED_UP else "true",
             )
     rows = await reader.rows(_SUMS.format(joined), conditions.parameters)
@@ -97,11 +101,11 @@ def _beside_these_traces(requests: str, traces: str, *, reads_all: bool = False)
     """
 
 
-def _with_those_of_days(asked: str, value: str, *, reads_all: bool) -> str:
+def _with_those_of_days(requests: str, *, reads_all: bool) -> str:
     """A trace that is of one kept day is in the numbers of that day, and in no others."""
     requests = f"""
     SELECT trace, place, sum(number) AS number FROM (
-        {_requests(value, f"PREWHERE {value} IN {{page:Array(String)}} WHERE {asked}")}
+        {requests}
         UNION ALL
         SELECT others.trace, {_place("others.value")} AS place, others.requests
         FROM ({KEPT}) ARRAY JOIN others WHERE place > 0

@@ -115,6 +115,15 @@ def _whole_sum(column: str, places: int) -> str:
     return f"ifNull(sum(toInt128(round(r.{column} * 1e{places}))), 0)"
 
 
+COST_SUM = _whole_sum("cost", _COST_PLACES)
+"""SQL for what requests `r` cost, in billionths of a cent."""
+
+
+def cents(cost_sum: int) -> float:
+    """US cents."""
+    return float(Fraction(cost_sum, 10**_COST_PLACES))
+
+
 def _mean(total: int, n: int, places: int = 0) -> float | None:
     return float(Fraction(total, n * 10**places)) if n else None
 
@@ -125,7 +134,7 @@ def _percent(part: int, whole: int) -> float | None:
 
 def _cost(row: Row) -> Cost:
     total, n = row.get("cost_sum", 0), row.get("cost_n", 0)
-    return Cost(total=float(Fraction(total, 10**_COST_PLACES)), avg=_mean(total, n, _COST_PLACES), n=n)
+    return Cost(total=cents(total), avg=_mean(total, n, _COST_PLACES), n=n)
 
 
 def _mean_latency(row: Row) -> MeanLatency:
@@ -177,7 +186,7 @@ ERRORS = Measure(_ERRORS, lambda row: Total(total=row.get("errors", 0)))
 ERROR_RATE = Measure(_REQUESTS | _ERRORS, _error_rate)
 USERS = Measure(_USERS, lambda row: Total(total=row.get("users", 0)))
 USER_REQUESTS = Measure(_USERS | {"requests_of_users": "countIf(r._user != '')"}, _user_requests)
-COST = Measure({"cost_n": "count(r.cost)", "cost_sum": _whole_sum("cost", _COST_PLACES)}, _cost)
+COST = Measure({"cost_n": "count(r.cost)", "cost_sum": COST_SUM}, _cost)
 MEAN_LATENCY = Measure(_MEAN_LATENCY, _mean_latency)
 LATENCY = Measure(
     _MEAN_LATENCY | {"latency_percentiles": f"quantilesExact({_LEVELS})(r.response_time_ms)"}, _latency

@@ -1,7 +1,9 @@
 """Requests by what they say under one key of their metadata, and the feedback on their traces: a page of groups.
 
 Groups are found first, without their feedback, and feedback is looked up for those of the page alone: of a key that has
-thousands of values a page is a few requests. Whole days are read from what is kept of them (request_days.py).
+thousands of values a page is a few requests. So of a key whose values few requests share, groups are only counted, and
+what the requests of the page add up to is found by an index. Whole days are read from what is kept of them
+(request_days.py).
 """
 
 from dataclasses import dataclass
@@ -21,24 +23,39 @@ from query_api.analytics.request_days import (
     time_beside,
     whole_days,
 )
+from query_api.analytics.request_measures import COST_SUM, cents
 from query_api.clickhouse import Reader
-from query_api.filters.conditions import conditions_on_requests, within_any
+from query_api.filters.conditions import Conditions, conditions_on_requests, within_any
+from query_api.filters.metadata_conditions import says_one_of
 from query_api.filters.parameters import SPECIALS, LogFilters
 
 _OF_ROWS = """
 SELECT
-    {value} AS metadata_value, count() AS requests, sum(ifNull(r.cost, 0)) AS cost,
+    {value} AS metadata_value, count() AS requests, {cost} AS cost_sum,
     sum(toUInt128(ifNull(r.total_tokens, 0))) AS tokens, count(r.total_tokens) AS tokens_n,
     min(r.started_at) AS first_seen, max(r.started_at) AS last_seen
 FROM feedback.request_logs AS r WHERE {asked} GROUP BY metadata_value
 """
+_COUNTED = """
+SELECT {value} AS metadata_value, count() AS requests FROM feedback.request_logs AS r WHERE {asked}
+GROUP BY metadata_value
+"""
+_SAMPLE = """
+SELECT uniqExact(value) AS values, countIf(value = '') AS without FROM (
+    SELECT {value} AS value FROM feedback.request_log_rows AS r WHERE {asked} LIMIT {{sample:UInt32}}
+)
+"""
+_ORDER = "requests DESC, metadata_value"
+_SAMPLED = 100_000
+_FEW = 20
+"""Requests with one value, on average of a sample: up to here a page of fifty values is found by the index."""
 _OF_ROWS_AND_DAYS = """
-SELECT metadata_value, sum(each.requests) AS requests, sum(each.cost) AS cost, sum(each.tokens) AS tokens,
+SELECT metadata_value, sum(each.requests) AS requests, sum(each.cost_sum) AS cost_sum, sum(each.tokens) AS tokens,
     sum(each.tokens_n) AS tokens_n, min(each.first_seen) AS first_seen, max(each.last_seen) AS last_seen
 FROM (
     {rows}
     UNION ALL
-    SELECT groups.value, groups.requests, groups.cost, groups.tokens, groups.tokens_n, groups.first_seen,
+    SELECT groups.value, groups.requests, groups.cost_sum, groups.tokens, groups.tokens_n, groups.first_seen,
         groups.last_seen
     FROM ({kept}) ARRAY JOIN groups
 ) AS each
@@ -73,20 +90,46 @@ async def requests_by_metadata(
         beside = time_beside(kept, filters.since, filters.until)
         within_any(asked, "r.started_at", "beside", beside)
         asked.parameters |= parameters_of(kept)
-    groups = _OF_ROWS.format(value=value, asked=asked.text)
-    if kept:
-        groups = _OF_ROWS_AND_DAYS.format(rows=groups, kept=KEPT)
-    total, rows = await group_page(reader, groups, asked.parameters, "requests DESC, metadata_value", page)
-    feedback = await feedback_of_groups(reader, asked, value, rows, beside_days=bool(kept)) if rows else {}
+    if kept or not await _has_few_requests_each(reader, filters, of):
+        groups = _OF_ROWS.format(value=value, cost=COST_SUM, asked=asked.text)
+        if kept:
+            groups = _OF_ROWS_AND_DAYS.format(rows=groups, kept=KEPT)
+        total, rows = await group_page(reader, groups, asked.parameters, _ORDER, page)
+    else:
+        total, rows = await _counted_first(reader, asked, of, page)
+    feedback = await feedback_of_groups(reader, asked, of, rows, beside_days=bool(kept)) if rows else {}
 
     is_worth_keeping = total <= MOST_GROUPS and any(row["metadata_value"] for row in rows)
     return RequestGroups(
         total,
-        [_with_mean(row) | feedback[row["metadata_value"]] for row in rows],
+        [_read(row) | feedback[row["metadata_value"]] for row in rows],
         days if days and is_worth_keeping and len(kept) < len(days.each()) else None,
     )
 
 
-def _with_mean(row: dict[str, Any]) -> dict[str, Any]:
+async def _has_few_requests_each(reader: Reader, filters: LogFilters, of: KeyOfRequests) -> bool:
+    """Whether the index finds the requests of a page: they say something under a key that it knows, few the same."""
+    if of.key in SPECIALS:
+        return False
+    asked = conditions_on_requests(LogFilters(filters.workspace, filters.since, filters.until), "r")
+    sample = _SAMPLE.format(value=of.value, asked=asked.text)
+    (found,) = await reader.rows(sample, asked.parameters | of.parameters | {"sample": _SAMPLED})
+    return bool(found["values"] * _FEW >= _SAMPLED and not found["without"])
+
+
+async def _counted_first(
+    reader: Reader, asked: Conditions, of: KeyOfRequests, page: Page
+) -> tuple[int, list[dict[str, Any]]]:
+    """How many groups there are, and those of the page, whose sums are looked up."""
+    counted = _COUNTED.format(value=of.value, asked=asked.text)
+    total, found = await group_page(reader, counted, asked.parameters, _ORDER, page)
+    if not found:
+        return total, []
+    is_of_page, said = says_one_of(of.key, of.value, [each["metadata_value"] for each in found], "r.")
+    groups = _OF_ROWS.format(value=of.value, cost=COST_SUM, asked=f"{asked.text} AND {is_of_page}")
+    return total, await reader.rows(f"SELECT * FROM ({groups}) ORDER BY {_ORDER}", asked.parameters | said)
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
     tokens, n = row.pop("tokens"), row.pop("tokens_n")
-    return row | {"avg_tokens": tokens / n if n else None}
+    return row | {"cost": cents(row.pop("cost_sum")), "avg_tokens": tokens / n if n else None}

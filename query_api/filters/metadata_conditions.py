@@ -4,6 +4,9 @@ The index by_metadata_pair of both tables knows which rows say a text under a ke
 expression, and ClickHouse answers it without a look at metadata.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from query_api.filters.parameters import SPECIALS, LogFilters
 
 _BETWEEN = "\x1f"
@@ -26,6 +29,18 @@ def map_says(number: int, key: str, at: str) -> str:
     if key in SPECIALS:
         return f"{at}{key} = {{text_{number}:String}}"
     return f"{at}metadata_texts[{{key_{number}:String}}] = {{text_{number}:String}}"
+
+
+def says_one_of(key: str, value: str, texts: Sequence[str], at: str) -> tuple[str, dict[str, Any]]:
+    """That a row itself says one of these texts under a key, and the parameters; `value` is SQL for what it says, with
+    the empty text if it says nothing."""
+    parameters: dict[str, Any] = {"said": list(texts)}
+    is_said = f"{value} IN {{said:Array(String)}}"
+    if key in SPECIALS or "" in texts:
+        return is_said, parameters
+    parameters["said_pairs"] = [f"{key}{_BETWEEN}{text}" for text in texts]
+    pair = f"hasAny({_PAIRS.format(at=at)}, {{said_pairs:Array(String)}})"
+    return (f"{pair} AND {is_said}" if any(_BETWEEN in key + text for text in texts) else pair), parameters
 
 
 def metadata_asked(filters: LogFilters, number: int, key: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from query_api.analytics import feedback_of_groups, request_days
+from query_api.analytics import feedback_of_groups, request_days, requests_by_metadata
 from query_api.analytics.day_keeper import DayKeeper
 from query_api.analytics.request_days import DaysOfKey, KeyOfRequests
 from query_api.analytics.t_distribution import reach_of_95_percent, two_sided_p
@@ -162,13 +162,20 @@ def test_one_feedback_is_its_own_mean(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", ["the traces of the page", "all traces for these of the page", "all traces", "days that are kept"]
+    "read",
+    ["the traces of the page", "all traces for these of the page", "all traces", "days that are kept", "counted first"],
 )
 @pytest.mark.parametrize("key", ["_organisation", "tier"])
 def test_requests_are_grouped_by_any_key_of_their_metadata(
     world: World, key: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feedback_of_groups, "_ALL_TO_THESE", 10**9 if read == "all traces" else 0)
+    if read == "counted first":
+
+        async def few(*_: Any) -> bool:
+            return True
+
+        monkeypatch.setattr(requests_by_metadata, "_has_few_requests_each", few)
     if read == "all traces for these of the page":
         monkeypatch.setattr(feedback_of_groups, "MOST_LOOKED_UP", -1)
     if read == "days that are kept":

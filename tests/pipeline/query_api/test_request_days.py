@@ -52,7 +52,7 @@ class Requests:
             {
                 "workspace": self.workspace, "request_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{trace_id} {number}"),
                 "trace_id": trace_id, "started_at": at(number), "received_at": at(number), "sequence": 1,
-                "metadata": f'{{"{KEY}":"{says}"}}' if says else "{}", "cost": number / 8,
+                "metadata": f'{{"{KEY}":"{says}"}}' if says else "{}", "cost": number / 10,
                 "total_tokens": number % 5 or None,
             }
             for trace_id, number, says in requests
