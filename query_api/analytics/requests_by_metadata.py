@@ -113,8 +113,8 @@ async def _has_few_requests_each(reader: Reader, filters: LogFilters, of: KeyOfR
         return False
     asked = conditions_on_requests(LogFilters(filters.workspace, filters.since, filters.until), "r")
     sample = _SAMPLE.format(value=of.value, asked=asked.text)
-    (found,) = await reader.rows(sample, asked.parameters | of.parameters | {"sample": _SAMPLED})
-    return bool(found["values"] * _FEW >= _SAMPLED and not found["without"])
+    found = await reader.rows(sample, asked.parameters | of.parameters | {"sample": _SAMPLED})
+    return any(each["values"] * _FEW >= _SAMPLED and not each["without"] for each in found)
 
 
 async def _counted_first(
