@@ -86,14 +86,14 @@ async def lacks_models(reader: Reader, filters: LogFilters, chosen: Plan) -> boo
     parameters: dict[str, Any] = {}
     asked = _asked_of_rollups(parameters, filters, replace(chosen, models=()))
     of_prompts = _asked_of_rollups(parameters, filters, replace(chosen, dimension="prompt", models=()))
-    (found,) = await reader.rows(
+    found = await reader.rows(
         f"""
         SELECT sumIf({_SUM}, r.dimension = 'prompt') != sumIf({_SUM}, r.dimension = 'prompt_model') AS lacks
         FROM feedback.rollup_rows AS r FINAL WHERE (({asked}) OR ({of_prompts})) AND {_COUNTS}
         """,
         parameters,
     )
-    return bool(found["lacks"])
+    return any(each["lacks"] for each in found)
 
 
 def grouped_query(
