@@ -305,6 +305,21 @@ MUTANTS = (
         "::test_days_of_requests_begin_in_the_viewers_zone_also_if_clocks_change",
     ),
     Mutant(
+        "feedback that a form sends again counts once",
+        "dashboard/feedback_forms.py",
+        "[form[ONCE], body]",
+        "[form[ONCE], time.time(), body]",
+        "tests/unit/dashboard/test_feedback_forms.py"
+        "::test_the_same_words_of_a_form_are_one_feedback_and_others_are_another",
+    ),
+    Mutant(
+        "a form that was refused stays with what was typed",
+        "dashboard/pages.py",
+        "if _keeps_form(request) and not is_needless:",
+        "if not _keeps_form(request) and not is_needless:",
+        "tests/unit/dashboard/test_refused_key.py::test_who_sends_a_form_keeps_it_and_is_told_where_to_sign_in",
+    ),
+    Mutant(
         "a file holds what the page shows and no more",
         "dashboard/export_order.py",
         "for name, value in query.for_api(now):",
