@@ -16,8 +16,8 @@ LAST_SEEN = {"last_seen": Number("max(f.created_at)", "max(r.last_seen)", "max")
 
 
 def by_special(key: str) -> GroupedBy:
-    """By a special field in force. Of users there are so many that a day has as many groups as rows."""
-    return GroupedBy(f"[f.{key}::String]", None if key == "_user" else DIMENSION_OF[key])
+    """By a special field in force."""
+    return GroupedBy(f"[f.{key}::String]", DIMENSION_OF[key])
 
 
 async def groups_of_feedback(
