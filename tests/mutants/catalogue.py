@@ -613,4 +613,49 @@ MUTANTS = (
         "day",
         REPLAY,
     ),
+    Mutant(
+        "the models of a prompt are told by rows until they are rolled up",
+        "query_api/analytics/sources.py",
+        """any(each["lacks"] for each in found)""",
+        "False",
+        "tests/pipeline/query_api/test_analytics_http.py"
+        "::test_until_prompts_are_rolled_up_by_model_rows_tell_their_models",
+    ),
+    Mutant(
+        "feedback on several models counts under each model of its prompt",
+        "stream_workers/rollup/statements.py",
+        "of_models, of_models] AS sums",
+        "of_models, of_feedback] AS sums",
+        "tests/pipeline/stream_workers/test_rollups.py::test_rollups_equal_a_plain_model_however_late_some_are_written",
+    ),
+    Mutant(
+        "hours without rollups by prompt and model are computed anew",
+        "stream_workers/rollup/statements.py",
+        "period = 'hour' AND dimension = 'prompt_model'",
+        "period = 'hour' AND dimension = 'model'",
+        "tests/pipeline/query_api/test_analytics_http.py"
+        "::test_until_prompts_are_rolled_up_by_model_rows_tell_their_models",
+    ),
+    Mutant(
+        "costs are added up as whole numbers",
+        "query_api/analytics/request_measures.py",
+        """COST_SUM = _whole_sum("cost", _COST_PLACES)""",
+        """COST_SUM = f"toInt128(sum(ifNull(r.cost, 0)) * 1e{_COST_PLACES})" """,
+        KEPT_DAYS,
+    ),
+    Mutant(
+        "a history is asked for anew where a row tells of a later event",
+        "query_api/reading/trace_feedback.py",
+        """row["sequence"] <= events_of[row["id"]][-1].sequence""",
+        "True",
+        "tests/pipeline/query_api/test_trace_journal.py"
+        "::test_what_came_after_the_look_into_the_journal_is_in_the_history_of_the_row_that_tells_it",
+    ),
+    Mutant(
+        "a pair that may look like another is looked up in the row",
+        "query_api/filters/metadata_conditions.py",
+        "any(_BETWEEN in key + text for text in texts)",
+        "False",
+        "tests/unit/query_api/test_metadata_conditions.py::test_pairs_that_may_look_like_others_are_looked_up_as_well",
+    ),
 )
