@@ -40,7 +40,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """The pieces, and what of the rollups' dimension and of their environment is asked: any value in each list.
+    """The pieces, and what of the rollups' dimension and of their environment is asked: any value in each list. Nothing
+    is asked of them where all pieces are rows.
 
     Of prompts by model, `keys` are prompts, and `models` are asked beside them.
     """
@@ -79,6 +80,8 @@ def plan(filters: LogFilters, when: Timeline, by: Dimension | None, now: datetim
         return rows
     days = all(cut == _day_of(cut) for cut in when.starts[1:])
     pieces = _pieces(when.since, min(when.until, _hour_of(now - FRESH)), when.until, days)
+    if all(piece.source == "rows" for piece in pieces):
+        return rows
     environments = values_of["environment"]
     if is_of_pairs:
         return Plan(pieces, "prompt_model", values_of["prompt"], values_of["model"], environments)

@@ -459,6 +459,22 @@ def test_until_rollups_of_before_are_computed_anew_rows_tell_what_they_cannot(wo
     assert (read_from(), answers()) == ("rollups", before)
 
 
+def test_models_of_a_prompt_in_less_than_a_whole_hour_are_told_by_rows(world: World) -> None:
+    hour = min(row["created_at"] for row in world.stored.feedback).replace(minute=0, second=0, microsecond=0)
+    part = {
+        "time_of_generation_min": json_time(hour),
+        "time_of_generation_max": json_time(hour + timedelta(minutes=59)),
+    }
+    questions: list[tuple[str, dict[str, str]]] = [
+        ("graphs/feedbacks/ai-models", {"prompt_slug": "p1"}),
+        ("graphs/feedbacks/weighted", {"prompt_slug": "p1", "ai_model": "m1"}),
+        ("groups/feedback", {"by": "ai_model", "prompt_slug": "p1"}),
+        ("comparison", {"ai_model": "m1", "prompt_slug": "p1", "baseline_prompt_slug": "p2"}),
+    ]
+    for path, more in questions:
+        assert world.get(path, **part, **more) == world.get(path, **part, **more, read_from="rows")
+
+
 @pytest.mark.parametrize("missing", ["true", "period = 'day'", "JSONExtractString(key, 1) = 'p1'"])
 def test_until_prompts_are_rolled_up_by_model_rows_tell_their_models(world: World, missing: str) -> None:
     questions: list[tuple[str, dict[str, str]]] = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.analytics.plan import Dimension, Plan, plan
+from query_api.analytics.plan import Dimension, Plan, plan, rows_alone
 from query_api.analytics.time_buckets import BUCKETS, Bucket, Timeline, timeline, zone_of
 from query_api.filters.parameters import filters_in
 from tests.buckets import coarse_enough
@@ -109,6 +109,13 @@ def test_prompts_by_model_are_told_by_rollups_of_both() -> None:
     assert planned({"ai_model": "m"}, by="prompt").dimension == "prompt_model"
     assert planned({"prompt_slug": "p", "ai_model": "m,n"}).read_from == "rows"
     assert planned({"prompt_slug": "p", "user": "u"}, by="model").read_from == "rows"
+
+
+def test_a_time_without_a_whole_hour_is_told_by_rows_and_of_rollups_nothing_is_asked() -> None:
+    ends = {"time_of_generation_min": "2026-10-01T10:30:00Z", "time_of_generation_max": "2026-10-01T11:30:00Z"}
+    filters = filters_in({**ends, "prompt_slug": "p", "ai_model": "m"}, "w")
+    when = timeline(SINCE, SINCE + timedelta(hours=1), "day", zone_of("UTC"))
+    assert plan(filters, when, None, LATER) == rows_alone(when)
 
 
 def test_groups_are_told_by_one_dimension_and_by_environment_beside_it() -> None:
