@@ -51,6 +51,9 @@ def routes(pages: Pages) -> list[BaseRoute]:
         if not problem:
             overview, users, codes = found
             rate, latency, tokens, cost = (part_of(overview, part) for part in _OF_OVERVIEW)
+            if not cost["summary"]["n"]:
+                # That nobody tells what requests cost does not mean that they are free.
+                cost["summary"] = cost["summary"] | {"total": None}
             context |= {
                 "sums": {"rate": rate["summary"], "latency": latency["summary"], "tokens": tokens["summary"],
                          "cost": cost["summary"], "users": users["summary"]},
@@ -58,9 +61,11 @@ def routes(pages: Pages) -> list[BaseRoute]:
                 "charts": (
                     ("Requests and errors", "bars", fields_over_time(rate, {"Requests": "requests", "Errors": "errors"},
                                                                      {"Errors": "bad"})),
-                    ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"})),
+                    ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"},
+                                                                unit="ms")),
                     ("Tokens", "lines", fields_over_time(tokens, {"Input": "input", "Output": "output"})),
-                    ("Cost in US dollars", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"}, 100)),
+                    ("Cost in US dollars", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"},
+                                                                    "dollars")),
                 ),
             }  # fmt: skip
         return pages.render(request, viewer, "requests_charts.html", **context)

@@ -1,7 +1,7 @@
 """Turns graphs of the API into the data of charts. Pure.
 
 A chart has `times` in seconds since 1970, `bucket_s`, the width of a bucket, and `series` of `name`, `values`, and the
-value of the `whole` time.
+value of the `whole` time. A series with a `unit`, which is `dollars`, `ms` or `mean`, is written as pages write these.
 """
 
 from collections.abc import Mapping
@@ -79,9 +79,9 @@ def mean_over_time(graph: Mapping[str, Any], name: str = "weighted_mean") -> dic
     return {
         "times": _seconds(graph),
         "series": [
-            series("95 % from", f"{name}_low", faint=True),
-            series("to", f"{name}_high", faint=True),
-            series("Weighted average", name, colour="accent"),
+            series("95 % from", f"{name}_low", faint=True, unit="mean"),
+            series("to", f"{name}_high", faint=True, unit="mean"),
+            series("Weighted average", name, colour="accent", unit="mean"),
             series("n", "n", faint=True, scale="n"),
         ],
         "bands": [{"series": [2, 1]}],
@@ -97,21 +97,22 @@ def part_of(graph: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 
 def fields_over_time(
-    graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None, unit: float = 1
+    graph: Mapping[str, Any], fields: Mapping[str, str], colours: Mapping[str, str] | None = None, unit: str = ""
 ) -> dict[str, Any]:
     """Several fields of one graph as one chart, like `counts_over_time`. A missing value leaves a gap.
 
-    `fields` are fields of the API by the label of the series, `colours` CSS variables by the same label. A `unit` of
-    100 makes dollars of cents.
+    `fields` are fields of the API by the label of the series, `colours` CSS variables by the same label. The unit
+    `dollars` makes dollars of cents.
     """
 
     def shown(number: float | None) -> float | None:
-        return number if number is None or unit == 1 else number / unit
+        return number / 100 if number is not None and unit == "dollars" else number
 
     points = graph["data_points"]
     series = [
         {"name": name, "values": [shown(point[field]) for point in points], "whole": shown(graph["summary"][field])}
         | ({"colour": colours[name]} if colours and name in colours else {})
+        | ({"unit": unit} if unit else {})
         for name, field in fields.items()
     ]
     return {"times": _seconds(graph), "series": series, "bucket_s": _width(graph)}

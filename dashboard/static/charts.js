@@ -1,13 +1,37 @@
 // Charts over time, drawn by uPlot in the colours of the page. Dragging across one zooms the page into that time.
 "use strict";
 
-const told = (value) => (value == null ? "–" : value.toLocaleString(undefined, Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 }));
+const minus = (text) => text.replace("-", "−");
+const written = (value, options) => minus(value.toLocaleString(undefined, options));
+const digits = (value) => (Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 });
+const fixed = (count) => ({ minimumFractionDigits: count, maximumFractionDigits: count });
+// Numbers as the page writes them beside the chart, by the unit of their series.
+const units = {
+  dollars: (value) => `$${written(value, Math.abs(value) < 1 && value ? digits(value) : fixed(2))}`,
+  ms: (value) => (value < 10_000 ? `${written(value, fixed(0))} ms` : `${written(value / 1000, fixed(1))} s`),
+  mean: (value) => written(value, { ...fixed(2), signDisplay: "exceptZero" }),
+};
+const told = (value, unit) => (value == null ? "–" : units[unit] ? units[unit](value) : written(value, digits(value)));
 const inWords = (options) => { const format = new Intl.DateTimeFormat(undefined, options); return (at) => format.format(at * 1000); };
 const clock = inWords({ hour: "2-digit", minute: "2-digit" }), day = inWords({ day: "numeric", month: "short" }), month = inWords({ month: "short", year: "numeric" });
 const moment = inWords({ dateStyle: "medium", timeStyle: "short" });
 const isMidnight = (at) => new Date(at * 1000).getHours() + new Date(at * 1000).getMinutes() === 0;
 // A time is told as shortly as tells it from the others below the chart.
 const timesBelow = (_, splits, __, ___, step) => splits.map((at) => (step >= 28 * 86_400 ? month : step >= 86_400 || isMidnight(at) ? day : clock)(at));
+// Beside the chart large numbers are short. Six digits tell two steps apart, and how small the numbers are.
+const numbersBeside = (_, splits) => {
+  const most = Math.max(...splits.map(Math.abs));
+  const [size, unit] = [[1e9, "B"], [1e6, "M"], [1e5, "k"]].find(([least]) => most >= least) || [1, ""];
+  const one = unit === "k" ? 1000 : size;
+  return splits.map((each) => written(each / one, { maximumSignificantDigits: 6 }) + (each ? unit : ""));
+};
+const wholeSteps = Array.from({ length: 45 }, (_, power) => [1, 2, 5][power % 3] * 10 ** Math.floor(power / 3));
+const areWhole = (series) => series.every((each) => each.values.every((value) => Number.isInteger(value ?? 0)));
+// A line through one point has no length: without its dot, a value that has no neighbours would not show.
+const alone = (plot, index, shows) => {
+  const values = plot.data[index];
+  return shows ? null : [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null);
+};
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class TimeChart extends HTMLElement {
@@ -51,14 +75,14 @@ class TimeChart extends HTMLElement {
         label: each.name, stroke: each.faint ? undefined : stroke, width: bars || each.faint ? 0 : 2, spanGaps: false, scale: each.scale || "y",
         fill: bars ? stroke : undefined,
         paths: bars ? uPlot.paths.bars({ size: [0.8], align: 1 }) : undefined,
-        points: { show: !bars && !each.faint && chart.times.length < 100 },
-        value: (_, top, __, index) => told(index == null ? each.whole : each.values[index]),
+        points: { show: !bars && !each.faint && chart.times.length < 100, filter: bars || each.faint ? () => [] : alone },
+        value: (_, top, __, index) => told(index == null ? each.whole : each.values[index], each.unit),
       };
     });
     const bands = (chart.bands || []).map((band) => ({ series: band.series, fill: colour("--accent-soft") }));
     this.plot = new uPlot({
       width: this.clientWidth || 600, height: this.height, series: [{ label: "Time", value: (_, at) => (at == null ? "all of it" : moment(at)) }, ...series], bands,
-      axes: [{ ...axis, size: 28 * size, space: 70 * size, values: timesBelow }, { ...axis, size: 56 * size }],
+      axes: [{ ...axis, size: 28 * size, space: 70 * size, values: timesBelow }, { ...axis, size: 56 * size, values: numbersBeside, ...(areWhole(chart.series) && { incrs: wholeSteps }) }],
       // A bar stands right of the start of its bucket, the last one too.
       scales: { x: { range: (_, first, last) => [first, bars || first === last ? last + chart.bucket_s : last] }, y: { range: chart.range || ((_, low, high) => [Math.min(0, low), high || 1]) } },
       legend: { live: true }, cursor: { drag: { x: true, y: false, setScale: false }, points: { show: !bars } },
@@ -86,7 +110,7 @@ class TimeChart extends HTMLElement {
     const left = this.plot.valToPos(this.times[first], "x"), right = this.plot.valToPos(this.endOf(last), "x");
     this.plot.setSelect({ left, width: right - left, top: 0, height: this.plot.over.clientHeight }, false);
     this.plot.setCursor({ left: this.plot.valToPos(this.times[this.at], "x"), top: 0 });
-    say([moment(this.times[this.at]), ...this.shown.map((each) => `${each.name} ${told(each.values[this.at])}`)].join(", "));
+    say([moment(this.times[this.at]), ...this.shown.map((each) => `${each.name} ${told(each.values[this.at], each.unit)}`)].join(", "));
   }
 
   // A click on a bucket, too, which fingers can do.

@@ -37,10 +37,11 @@ def test_for_longer_times_and_for_means_the_api_chooses() -> None:
 def test_cents_are_drawn_as_dollars_and_a_missing_value_stays_missing() -> None:
     points = [{"timestamp": f"2026-11-0{day}T00:00:00Z", "total": cents} for day, cents in ((1, 250), (2, None))]
     chart = fields_over_time(
-        {"data_points": points, "bucket": "day", "summary": {"total": 250}}, {"Cost": "total"}, {}, 100
+        {"data_points": points, "bucket": "day", "summary": {"total": 250}}, {"Cost": "total"}, {}, "dollars"
     )
     assert chart["series"][0]["values"] == [2.5, None]
     assert chart["series"][0]["whole"] == 2.5
+    assert chart["series"][0]["unit"] == "dollars"
 
 
 @pytest.mark.parametrize(
