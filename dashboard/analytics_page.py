@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from dashboard import facets
-from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, two_values, with_time_before, without
+from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, key_of, two_values, with_time_before, without
 from dashboard.group_table import BY, PAGE_SIZE, GroupTable
 from dashboard.interval_bars import scale_of
 from dashboard.list_page import get_or_none
@@ -136,16 +136,23 @@ async def _groups(request: Request, viewer: Viewer, query: PageQuery, now: datet
     }
 
 
-async def _comparison(_: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
+async def _comparison(request: Request, viewer: Viewer, query: PageQuery, now: datetime) -> dict[str, Any]:
     kind = against(query)
     values = [] if kind == BEFORE else await _values(viewer, query, now, kind)
     sides = with_time_before(query, now) if kind == BEFORE else two_values(query, now, kind, values)
     comparison = await _compared(viewer, sides) if sides else None
-    return {"kind": kind, "against_label": AGAINST, "values": values, "sides": sides, "comparison": comparison}
+    return {
+        "kind": kind,
+        "against_label": AGAINST,
+        "keys": list(dict.fromkeys(key for key in (key_of(kind), _table(request).key) if key)),
+        "values": values,
+        "sides": sides,
+        "comparison": comparison,
+    }
 
 
 async def _values(viewer: Viewer, query: PageQuery, now: datetime, field: str) -> list[str]:
-    """The values of a field of feedback, the most frequent first."""
+    """The values of a field of feedback or of a metadata key, the most frequent first."""
     asked = [*without(query, field).for_api(now), ("by", field), ("page_size", _MOST_VALUES)]
     found = await viewer.api.get("/v1/analytics/groups/feedback", asked)
     return [each["value"] for each in found["data"] if each["value"]]

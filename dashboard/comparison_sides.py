@@ -1,10 +1,11 @@
-"""The two groups of feedback in a comparison: a time and the time before it, or two values of a field. Pure."""
+"""The two groups of feedback in a comparison: a time and the time before it, or two values of a field or of a metadata
+key. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.page_query import SINCE, UNTIL, PageQuery
+from dashboard.page_query import META, SINCE, UNTIL, PageQuery
 from runtime.times import parse_time
 
 BEFORE = "before"
@@ -17,6 +18,9 @@ AGAINST = {
 }
 
 
+OF_A_KEY = "metadata."
+
+
 @dataclass(frozen=True)
 class Sides:
     """The labels of both groups, and the parameters of the API for them."""
@@ -27,9 +31,14 @@ class Sides:
 
 
 def against(query: PageQuery) -> str:
-    """The kind of comparison, one of AGAINST."""
+    """The kind of comparison: one of AGAINST, or `metadata.KEY`; any other name is a metadata key."""
     asked = query.get("against", BEFORE)
-    return asked if asked in AGAINST else BEFORE
+    return asked if asked in AGAINST or asked.startswith(OF_A_KEY) else f"{OF_A_KEY}{asked}"
+
+
+def key_of(kind: str) -> str:
+    """The metadata key whose values are compared; empty if none is."""
+    return kind.removeprefix(OF_A_KEY) if kind.startswith(OF_A_KEY) else ""
 
 
 def with_time_before(query: PageQuery, now: datetime) -> Sides:
@@ -56,10 +65,21 @@ def two_values(query: PageQuery, now: datetime, field: str, values: Sequence[str
     other = query.get("other") or next((each for each in values if each != one), "")
     if not one or not other:
         return None
-    asked = without(query, field).for_api(now)
-    return Sides(one, other, [*asked, (field, one), (f"baseline_{field}", other)])
+    of_one, of_other = (_having(query, field, value).for_api(now) for value in (one, other))
+    # The keys that both sides share are told of both: all of metadata is one parameter.
+    differing = "metadata" if key_of(field) else field
+    return Sides(one, other, [*of_one, (f"baseline_{differing}", dict(of_other)[differing])])
+
+
+def _having(query: PageQuery, field: str, value: str) -> PageQuery:
+    return without(query, field).set({_filter_of(field): value})
 
 
 def without(query: PageQuery, field: str) -> PageQuery:
-    """The query without a filter on the field."""
-    return PageQuery(tuple(each for each in query.items if each[0] != field))
+    """The query without a filter on the field or the metadata key."""
+    return PageQuery(tuple(each for each in query.items if each[0] != _filter_of(field)))
+
+
+def _filter_of(field: str) -> str:
+    key = key_of(field)
+    return f"{META}{key}" if key else field
