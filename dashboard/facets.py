@@ -25,22 +25,23 @@ _COUNTS_REQUESTS, _COUNTS_FEEDBACK = "/v1/logs/facets", "/v1/feedback/facets"
 
 @dataclass(frozen=True)
 class Counted:
-    """What is counted, by which fields, and the API's routes that count these and the keys of metadata."""
+    """What one of them is called, by which fields they are counted, and the API's routes that count these and the keys
+    of metadata."""
 
-    what: str
+    one: str
     fields: tuple[str, ...]
     path: str
     path_of_keys: str
 
 
 REQUESTS = Counted(
-    "requests",
+    "request",
     ("ai_model", "ai_org", "prompt_slug", "environment", "status_code", "organisation", "user"),
     _COUNTS_REQUESTS,
     _COUNTS_REQUESTS,
 )
 FEEDBACK = Counted(
-    "feedbacks",
+    "feedback",
     ("ai_model", "ai_org", "prompt_slug", "environment", "organisation", "user"),
     _COUNTS_FEEDBACK,
     _COUNTS_FEEDBACK,
@@ -67,7 +68,7 @@ def facet_routes(pages: Pages, page: str, counted: Counted) -> list[BaseRoute]:
             by_key=by_key,
             newest=NEWEST,
             page=page,
-            counted=counted,
+            facet_of=counted,
         )
 
     async def keys(request: Request, viewer: Viewer) -> Response:

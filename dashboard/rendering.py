@@ -8,6 +8,7 @@ import hashlib
 import json
 from contextlib import suppress
 from datetime import UTC
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,8 +54,15 @@ def short_count(number: float | None) -> str:
         # What is rounded up to a thousand of a unit is one of the next.
         if abs(number) >= size * 0.9995:
             scaled = number / size
-            return f"{scaled:.3g}{unit}" if abs(scaled) < 999.5 else f"{scaled:,.0f}{unit}"
+            # Of three digits the last may be a 0: numbers below each other have as many.
+            short = f"{scaled:#.3g}".rstrip(".")
+            return f"{short}{unit}" if abs(scaled) < 999.5 else f"{scaled:,.0f}{unit}"
     return f"{number:g}"
+
+
+def counted(number: float, one: str) -> str:
+    """A count with what is counted, whose plural ends in s."""
+    return f"{count(number)} {one}{'' if number == 1 else 's'}"
 
 
 def signed(number: float | None, places: int = 2) -> str:
@@ -86,8 +94,8 @@ def money(cents: float | None) -> str:
         return f"${dollars:,.2f}"
     if dollars < _LEAST_DOLLARS:
         return f"<${_LEAST_DOLLARS:.6f}"
-    whole, _, decimals = f"{float(f'{dollars:.3g}'):.6f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0'):0<2}"
+    rounded = float(f"{dollars:.3g}")
+    return f"${rounded:.{min(2 - floor(log10(rounded)), 6)}f}"
 
 
 def rate(number: float) -> str:
@@ -144,6 +152,7 @@ def environment() -> Environment:
         each.__name__: each
         for each in (
             count,
+            counted,
             short_count,
             signed,
             value_text,

@@ -73,7 +73,7 @@ def _size(number: float, reach: float | None) -> str:
 
 
 def _places(reach: float | None) -> int:
-    """The decimal places that are significant, given the error."""
+    """The decimal places that are significant, given the error, and no fewer than the sides have."""
     if not reach:
         return 2
-    return min(max(-floor(log10(reach)), 1), 4)
+    return min(max(-floor(log10(reach)), 2), 4)

@@ -89,7 +89,7 @@ def test_numbers_and_charts_renew_themselves_unless_somebody_uses_them(growing: 
     expect(figure).to_have_text("1")
     expect(legend).to_contain_text("Positive1")
     coverage = page.locator("#coverage")
-    expect(coverage).to_contain_text("1 of 6 requests have feedback")
+    expect(coverage).to_contain_text("1 of 6 requests with feedback")
     page.locator("#charts time-chart").last.focus()
     growing.rate("trace-1", 4)
     page.clock.run_for(61_000)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from dashboard.rendering import metadata_text, money, short_count, url_path
+from dashboard.rendering import counted, metadata_text, money, short_count, url_path
 
 
 @pytest.mark.parametrize(
     ("cents", "text"),
     [
         (None, "–"), (0, "$0.00"), (123_456, "$1,234.56"), (91.74, "$0.917"), (0.0237, "$0.000237"),
-        (0.00432, "$0.000043"), (0.1, "$0.001"), (50, "$0.50"), (0.00001, "<$0.000001"), (99.99, "$1.00"),
+        (0.00432, "$0.000043"), (0.1, "$0.00100"), (50, "$0.500"), (0.00001, "<$0.000001"), (99.99, "$1.00"),
     ],
 )  # fmt: skip
 def test_cents_are_written_as_dollars_with_the_digits_that_count(cents: float | None, text: str) -> None:
@@ -19,12 +19,17 @@ def test_cents_are_written_as_dollars_with_the_digits_that_count(cents: float | 
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        (None, "–"), (0, "0"), (999, "999"), (1000, "1k"), (1234, "1.23k"), (999_499, "999k"), (999_600, "1M"),
-        (12_345_678, "12.3M"), (999_999_999, "1B"), (10_400_000_000, "10.4B"), (12_345_678_901_234, "12,346B"),
+        (None, "–"), (0, "0"), (999, "999"), (1000, "1.00k"), (1234, "1.23k"), (999_499, "999k"), (999_600, "1.00M"),
+        (12_345_678, "12.3M"), (999_999_999, "1.00B"), (10_400_000_000, "10.4B"), (12_345_678_901_234, "12,346B"),
     ],
 )  # fmt: skip
 def test_a_large_count_is_short_whatever_its_size(number: float | None, text: str) -> None:
     assert short_count(number) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 users"), (1, "1 user"), (2000, "2,000 users")])
+def test_one_is_counted_in_the_singular(number: float, text: str) -> None:
+    assert counted(number, "user") == text
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ def sample(n: int) -> dict[str, Any]:
 
 
 def test_the_verdict_on_a_difference_names_its_size_its_error_and_how_rare_it_is() -> None:
-    better = "Better by 0.8 ± 0.3; chance explains this less than 1 time in 1,000,000."
+    better = "Better by 0.80 ± 0.29; chance explains this less than 1 time in 1,000,000."
     assert judged(0.8, 0.15, 500, 400) == ComparisonVerdict(better, "good")
-    assert judged(-0.8, 0.24, 500, 400).sentence == "Worse by 0.8 ± 0.5; chance explains this 1 time in 1,100."
-    assert judged(0.2, 0.25).sentence == "No clear difference: +0.2 ± 0.5; chance explains this 42 times in 100."
+    assert judged(-0.8, 0.24, 500, 400).sentence == "Worse by 0.80 ± 0.47; chance explains this 1 time in 1,100."
+    assert judged(0.2, 0.25).sentence == "No clear difference: +0.20 ± 0.49; chance explains this 42 times in 100."
 
 
 @given(value=st.floats(-20, 20), error=st.floats(1e-3, 10), n=st.integers(2, 10**6), m=st.integers(2, 10**6))
