@@ -65,8 +65,15 @@ class GroupTable:
 
     def logs_of(self, group: Mapping[str, Any]) -> str | None:
         """The address of the requests with feedback of this group; None if no filter selects them."""
+        return self._of(group, "/logs", has_feedback="true")
+
+    def feedback_of(self, group: Mapping[str, Any]) -> str | None:
+        """The address of this group's feedback, the worst first; None if no filter selects it."""
+        return self._of(group, "/feedback", order="worst")
+
+    def _of(self, group: Mapping[str, Any], page: str, **settings: str) -> str | None:
         if not group["value"]:
             return None
         kept = [each for each in self.query.items if each[0] in ("range", SINCE, UNTIL) or each in self.query.filters]
         name = f"{META}{self.key}" if self.key else self.by
-        return PageQuery(tuple(kept)).set({name: group["value"], "has_feedback": "true"}).link("/logs")
+        return PageQuery(tuple(kept)).set({name: group["value"], **settings}).link(page)

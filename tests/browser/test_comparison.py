@@ -23,6 +23,11 @@ def test_two_releases_are_compared_from_the_table_or_by_the_name_of_the_key(
     expect(comparison.locator("dt")).to_have_text(["2.0", "1.9"])
     expect(comparison.locator("dd.big")).to_have_text(["+7.50", "−3.00"])
     expect(comparison.locator(".verdict")).to_contain_text("Better by 10.5")
+    page.locator("#groups").get_by_role("link", name="3", exact=True).click()
+    expect(page.locator("tbody .pair .sr")).to_have_text(
+        ["value −4, weight 1.0", "value −3, weight 1.0", "value −2, weight 1.0"]
+    )
+    page.go_back()
     comparison.get_by_label("First").select_option("1.9")
     comparison.get_by_label("Compared with").select_option("2.0")
     expect(comparison.locator(".verdict")).to_contain_text("Worse by 10.5")

@@ -41,6 +41,30 @@ def test_menus_open_inside_the_window(furnished: Workspace, visitor: Visit) -> N
                 menu.locator("summary").click()
 
 
+def test_what_is_looked_for_in_a_table_is_seen_in_a_narrow_window(furnished: Workspace, visitor: Visit) -> None:
+    somebody = visitor(furnished, viewport={"width": 360, "height": 740})
+    page = somebody.page_with("groups", path="/analytics?range=7d&by=organisation&sort=weighted_mean")
+    average = page.locator("#groups tbody .mean").first
+    expect(average).to_be_visible()
+    average.scroll_into_view_if_needed()
+    page.locator("#groups .scroll").evaluate("region => { region.scrollLeft = 0; }")
+    box = average.bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= 348
+
+
+def test_the_file_of_an_export_is_seen_in_a_narrow_window(workspace: Workspace, visitor: Visit) -> None:
+    workspace.log(request_log("exported"))
+    page = visitor(workspace, viewport={"width": 360, "height": 740}).page_with(path="/logs")
+    page.get_by_text("Export", exact=True).click()
+    page.get_by_role("button", name="Make a file").click()
+    file = page.get_by_role("link", name="Download")
+    expect(file).to_be_visible()
+    box = file.bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= 348
+
+
 def test_the_question_before_a_key_is_revoked_is_seen_in_a_narrow_window(workspace: Workspace, visitor: Visit) -> None:
     page = visitor(workspace, viewport={"width": 360, "height": 740}).page("/keys")
     page.locator(".keys-table summary").click()
