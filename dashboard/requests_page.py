@@ -1,5 +1,6 @@
 """`/requests`: counts, errors, latency and cost of requests."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,14 @@ COLUMNS = {
     "cost": "Cost",
 }
 """What the tables tell of a group; one of them is what they are sorted by."""
+MEANINGS = {
+    "error_count": "A status of 400 or more, or none of HTTP",
+    "p50_latency": "Half of the requests took this long, or less",
+    "p90_latency": "90 % of the requests took this long, or less",
+    "p99_latency": "99 % of the requests took this long, or less",
+}
+
+Graph = Mapping[str, Any]
 
 
 def routes(pages: Pages) -> list[BaseRoute]:
@@ -51,22 +60,11 @@ def routes(pages: Pages) -> list[BaseRoute]:
         if not problem:
             overview, users, codes = found
             rate, latency, tokens, cost = (part_of(overview, part) for part in _OF_OVERVIEW)
-            if not cost["summary"]["n"]:
-                # That nobody tells what requests cost does not mean that they are free.
-                cost["summary"] = cost["summary"] | {"total": None}
             context |= {
                 "sums": {"rate": rate["summary"], "latency": latency["summary"], "tokens": tokens["summary"],
                          "cost": cost["summary"], "users": users["summary"]},
                 "codes": codes["data_points"],
-                "charts": (
-                    ("Requests and errors", "bars", fields_over_time(rate, {"Requests": "requests", "Errors": "errors"},
-                                                                     {"Errors": "bad"})),
-                    ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"},
-                                                                unit="ms")),
-                    ("Tokens", "lines", fields_over_time(tokens, {"Input": "input", "Output": "output"})),
-                    ("Cost in US dollars", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"},
-                                                                    "dollars")),
-                ),
+                "charts": _charts(rate, latency, tokens, cost),
             }  # fmt: skip
         return pages.render(request, viewer, "requests_charts.html", **context)
 
@@ -83,7 +81,14 @@ def routes(pages: Pages) -> list[BaseRoute]:
         found, problem = await _all(viewer, [(f"{_GROUPS}/{path}", asked) for _, path, _, _ in _TABLES])
         shown = [] if problem else list(zip(_TABLES, found, strict=True))
         return pages.render(
-            request, viewer, "requests_tables.html", tables=shown, problem=problem, columns=COLUMNS, sorting=sorting
+            request,
+            viewer,
+            "requests_tables.html",
+            tables=shown,
+            problem=problem,
+            columns=COLUMNS,
+            meanings=MEANINGS,
+            sorting=sorting,
         )
 
     return [
@@ -92,6 +97,23 @@ def routes(pages: Pages) -> list[BaseRoute]:
         pages.get(f"{_PATH}/tables", tables),
         *facets.facet_routes(pages, _PATH, facets.REQUESTS),
     ]
+
+
+def _charts(rate: Graph, latency: Graph, tokens: Graph, cost: Graph) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    """The charts, each with its name and how it is drawn."""
+    if not cost["summary"]["n"]:
+        # That nobody tells what requests cost does not mean that they are free.
+        cost = {**cost, "summary": {**cost["summary"], "total": None}}
+    return (
+        (
+            "Requests and errors",
+            "bars",
+            fields_over_time(rate, {"Requests": "requests", "Errors": "errors"}, {"Errors": "bad"}),
+        ),
+        ("Latency in ms", "lines", fields_over_time(latency, {"p50": "p50", "p90": "p90", "p99": "p99"}, unit="ms")),
+        ("Tokens", "lines", fields_over_time(tokens, {"Input": "input", "Output": "output"})),
+        ("Cost in US dollars", "bars", fields_over_time(cost, {"Cost": "total"}, {"Cost": "accent"}, "dollars")),
+    )
 
 
 async def _all(viewer: Viewer, asked: list[tuple[str, list[tuple[str, str]]]]) -> tuple[list[Any], ApiError | None]:

@@ -1,5 +1,6 @@
 """What a page says while its numbers are counted, and how numbers stand below the heads of their columns."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -60,3 +61,15 @@ def test_one_request_and_one_feedback_are_told_in_the_singular(workspace: Worksp
         expect(page.locator("#facets .total")).to_have_text(text)
     page = somebody.page_with("charts", path="/requests")
     expect(page.locator("#charts .aside").first).to_have_text("1 user")
+
+
+def test_what_no_request_tells_is_not_told_as_nothing(workspace: Workspace, visitor: Visit) -> None:
+    log = request_log("silent")
+    del log["response"]["body"]["usage"]
+    workspace.log(log)
+    somebody = visitor(workspace)
+    page = somebody.page_with("charts", "tables", path="/requests")
+    expect(page.locator("#charts .number-cards")).to_contain_text("no request tells them")
+    expect(page.get_by_role("columnheader", name="p90").first).to_have_attribute("title", re.compile("90 %"))
+    page = somebody.page_with("summary", path="/logs")
+    expect(page.locator("#summary dl > div").filter(has_text="Tokens").locator("dd")).to_have_text("–")
