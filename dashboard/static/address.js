@@ -26,6 +26,20 @@ document.addEventListener("htmx:after:swap", () => {
   for (const link of document.querySelectorAll("[data-of] a[href]")) follow(link, "href");
   for (const chart of document.querySelectorAll("[data-of] [data-zoom]")) follow(chart, "data-zoom");
 });
+
+// Another page is opened at the time of this one, and about the same users, prompts and so on.
+const carriers = ["/logs", "/feedback", "/analytics", "/requests"];
+const carry = () => {
+  const nav = document.querySelector("nav[data-carries]");
+  const names = nav?.dataset.carries.split(" ") ?? [];
+  const items = [...new URLSearchParams(location.search)].filter(([name]) => names.includes(name) || name.startsWith("meta."));
+  for (const link of nav?.querySelectorAll("a:not([aria-current])") ?? []) {
+    if (carriers.includes(link.pathname)) link.search = new URLSearchParams(items);
+  }
+};
+carry();
+document.addEventListener("htmx:after:swap", carry);
+
 document.addEventListener("formdata", ({ target: form, formData }) => {
   if (form.method !== "get" || !partOf(form) || !isHere(new URL(form.action))) return;
   fill(formData, followed([...formData], partOf(form).dataset.of));

@@ -272,3 +272,29 @@ def test_each_page_has_views_of_its_own(filled: Workspace, visitor: Visit) -> No
         page.locator("saved-views li a").press("Enter")
         expect(page).to_have_url(re.compile(r"\?"))
         assert query_of(page) == chosen
+
+
+def test_another_page_is_opened_with_the_time_and_the_subject_of_this_one(filled: Workspace, visitor: Visit) -> None:
+    page = visitor(filled).quiet_page("/logs?range=7d&status_code=200&meta.plan=pro&columns=model")
+    pages = page.get_by_role("navigation", name="Pages")
+    page.locator("#facets").get_by_role("link", name=re.compile("gpt-4o")).click()
+    expect(page).to_have_url(re.compile("ai_model=gpt-4o"))
+
+    pages.get_by_role("link", name="Analytics").click()
+    expect(page).to_have_url(re.compile("/analytics"))
+    carried = {"range": ["7d"], "meta.plan": ["pro"], "ai_model": ["gpt-4o"]}
+    assert query_of(page) == carried
+    pages.get_by_role("link", name="Feedback").click()
+    expect(page).to_have_url(re.compile("/feedback"))
+    assert query_of(page) == carried
+    expect(pages.get_by_role("link", name="Feedback")).to_have_attribute("href", "/feedback")
+
+    pages.get_by_role("link", name="Requests").click()
+    expect(page).to_have_url(re.compile("/requests"))
+    page.get_by_label("Time range").select_option("30d")
+    expect(page).to_have_url(re.compile("range=30d"))
+    pages.get_by_role("link", name="Logs").click()
+    expect(page).to_have_url(re.compile("/logs"))
+    assert query_of(page) == carried | {"range": ["30d"]}
+    page.get_by_role("link", name="Feedback API").click()
+    expect(page).to_have_url(re.compile("/logs$"))
