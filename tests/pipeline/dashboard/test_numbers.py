@@ -92,21 +92,21 @@ def test_the_figures_are_those_of_the_rows(world: World, site: Site) -> None:
     for filters, among in (({"prompt_slug": "p1"}, requests), ({}, world.stored.requests)):
         judged = sum(bool(world.stored.feedback_of(row["trace_id"])) for row in among)
         assert 0 < judged < len(among)
-        said = f"Coverage {100 * judged / len(among):.1f} % {judged} of {len(among)} requests have feedback"
+        said = f"Coverage {100 * judged / len(among):.1f} % {judged} of {len(among)} requests with feedback"
         for _ in range(2):
             assert said in text_of(site.page("/analytics/coverage", **filters)), "also from days that are kept"
 
 
 def test_the_summary_of_the_logs_is_that_of_the_rows(world: World, site: Site) -> None:
-    shown = text_of(site.page("/logs/summary", environment="staging", total_units_max="60"))
+    shown = text_of(site.page("/logs/summary", environment="production", total_units_max="60"))
     small = [row for row in world.stored.requests if row["total_tokens"] is not None and row["total_tokens"] <= 60]
-    rows = [row for row in small if row["_environment"] == "staging"]
+    rows = [row for row in small if row["_environment"] == "production"]
     errors = sum(not 100 <= row["status"] < 400 for row in rows)
     took, tokens, costs = (
         [row[name] for row in rows if row[name] is not None] for name in ("response_time_ms", "total_tokens", "cost")
     )
     traces = {row["trace_id"] for row in small}
-    given = [row for row in world.stored.feedback if row["_environment"] == "staging" and row["trace_id"] in traces]
+    given = [row for row in world.stored.feedback if row["_environment"] == "production" and row["trace_id"] in traces]
     assert min(errors, len(costs), len(given)) > 0
     for told in (
         f"Requests {len(rows)} Errors {errors} {100 * errors / len(rows):.1f} %",
@@ -198,10 +198,10 @@ def test_the_verdict_is_that_on_the_apis_comparison(world: World, site: Site) ->
 def test_a_part_that_cannot_be_told_says_so_where_it_stands(site: Site, part: str) -> None:
     html = site.page(f"/analytics/{part}", 400, time_of_generation_min="yesterday")
     assert f'<section id="{part}"' in html
-    assert ("time_of_generation_min must be" in text_of(html)) == (part == "figures")
+    assert ("From must be" in text_of(html)) == (part == "figures")
 
 
 def test_a_faulty_filter_is_told_beside_the_filters_and_the_page_still_stands(site: Site) -> None:
     html = site.page("/feedback", 400, join_state="lost")
-    assert "join_state must be pending, joined or orphaned" in text_of(html)
+    assert "State must be pending, joined or orphaned" in text_of(html)
     assert 'id="filters"' in html
