@@ -20,10 +20,6 @@ def add(page: Page, value: str, weight: str, comment: str) -> None:
     form.get_by_role("button", name="Add").click()
 
 
-def figure(page: Page, name: str) -> str:
-    return page.locator(".figures div").filter(has_text=name).locator("dd").inner_text()
-
-
 def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Workspace, visitor: Visit) -> None:
     workspace.log(request_log("rated", said="How do I reset it?"))
     somebody = visitor(workspace)
@@ -61,7 +57,7 @@ def test_feedback_is_added_corrected_and_deleted_in_the_drawer(workspace: Worksp
     expect(drawer.locator(".opinions li").first).to_be_focused()
     somebody.skip_an_interval()
     expect(page.locator("td.count")).to_have_text("0")
-    assert figure(page, "Feedback Count") == "0"
+    expect(page.locator(".figures div").filter(has_text="Feedback Count").locator("dd")).to_have_text("0")
 
 
 def test_what_is_opened_or_typed_soon_after_feedback_was_given_stays(workspace: Workspace, visitor: Visit) -> None:
