@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from dashboard import facets
-from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, key_of, two_values, with_time_before, without
+from dashboard.comparison_sides import AGAINST, BEFORE, Sides, against, two_values, with_time_before, without
+from dashboard.group_fields import key_of
 from dashboard.group_table import BY, PAGE_SIZE, GroupTable
 from dashboard.interval_bars import scale_of
 from dashboard.list_page import get_or_none

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dashboard.page_query import META, SINCE, UNTIL, PageQuery
+from dashboard.group_fields import field_of, filter_of, key_of
+from dashboard.page_query import SINCE, UNTIL, PageQuery
 from runtime.times import parse_time
 
 BEFORE = "before"
@@ -16,9 +17,6 @@ AGAINST = {
     "environment": "Environments",
     "organisation": "Organisations",
 }
-
-
-OF_A_KEY = "metadata."
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,7 @@ class Sides:
 
 def against(query: PageQuery) -> str:
     """The kind of comparison: one of AGAINST, or `metadata.KEY`; any other name is a metadata key."""
-    asked = query.get("against", BEFORE)
-    return asked if asked in AGAINST or asked.startswith(OF_A_KEY) else f"{OF_A_KEY}{asked}"
-
-
-def key_of(kind: str) -> str:
-    """The metadata key whose values are compared; empty if none is."""
-    return kind.removeprefix(OF_A_KEY) if kind.startswith(OF_A_KEY) else ""
+    return field_of(query.get("against", BEFORE), AGAINST)
 
 
 def with_time_before(query: PageQuery, now: datetime) -> Sides:
@@ -72,14 +64,9 @@ def two_values(query: PageQuery, now: datetime, field: str, values: Sequence[str
 
 
 def _having(query: PageQuery, field: str, value: str) -> PageQuery:
-    return without(query, field).set({_filter_of(field): value})
+    return without(query, field).set({filter_of(field): value})
 
 
 def without(query: PageQuery, field: str) -> PageQuery:
     """The query without a filter on the field or the metadata key."""
-    return PageQuery(tuple(each for each in query.items if each[0] != _filter_of(field)))
-
-
-def _filter_of(field: str) -> str:
-    key = key_of(field)
-    return f"{META}{key}" if key else field
+    return PageQuery(tuple(each for each in query.items if each[0] != filter_of(field)))

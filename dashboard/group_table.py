@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.page_query import META, SINCE, UNTIL, PageQuery
+from dashboard.group_fields import field_of, filter_of, key_of
+from dashboard.page_query import SINCE, UNTIL, PageQuery
 from dashboard.sorting import Sorting
 
 BY = {
@@ -15,7 +16,6 @@ BY = {
     "user": "User",
 }
 PAGE_SIZE = 25
-_OF_A_KEY = "metadata."
 _DEFAULT_BY = "ai_model"
 _RISING_FIRST = ("value",)
 
@@ -29,8 +29,7 @@ class GroupTable:
     @property
     def by(self) -> str:
         """The name of the field in the API; any other name is a metadata key."""
-        asked = self.query.get("by", _DEFAULT_BY)
-        return asked if asked in BY or asked.startswith(_OF_A_KEY) else f"{_OF_A_KEY}{asked}"
+        return field_of(self.query.get("by", _DEFAULT_BY), BY)
 
     @property
     def label(self) -> str:
@@ -40,7 +39,7 @@ class GroupTable:
     @property
     def key(self) -> str:
         """The metadata key; empty if the table is by a field."""
-        return "" if self.by in BY else self.by.removeprefix(_OF_A_KEY)
+        return key_of(self.by)
 
     @property
     def sorting(self) -> Sorting:
@@ -75,5 +74,4 @@ class GroupTable:
         if not group["value"]:
             return None
         kept = [each for each in self.query.items if each[0] in ("range", SINCE, UNTIL) or each in self.query.filters]
-        name = f"{META}{self.key}" if self.key else self.by
-        return PageQuery(tuple(kept)).set({name: group["value"], **settings}).link(page)
+        return PageQuery(tuple(kept)).set({filter_of(self.by): group["value"], **settings}).link(page)

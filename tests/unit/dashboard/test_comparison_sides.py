@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.comparison_sides import against, key_of, two_values
+from dashboard.comparison_sides import against, two_values
+from dashboard.group_fields import key_of
 from dashboard.page_query import PageQuery
 
 _NOW = datetime(2026, 12, 1, tzinfo=UTC)
