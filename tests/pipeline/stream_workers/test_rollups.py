@@ -1,7 +1,6 @@
 """Hours and days equal a plain model, whatever was edited, deleted or joined late, and whoever writes too late."""
 
 import asyncio
-import json
 import random
 import re
 import uuid
@@ -24,6 +23,7 @@ from stream_workers.rollup.statements import COLUMNS, READ, READ_UNCONTESTED
 from tests.pipeline.engines import REPOSITORY, clickhouse_with_tables, until
 from tests.pipeline.running import Pipeline
 from tests.pipeline.sql_data import narrowed
+from tests.pipeline.stream_workers.rollup_groups import groups_of
 from tests.pipeline.stream_workers.test_pipeline import a_trace
 from tests.tries import tries
 
@@ -69,10 +69,7 @@ def expected(rows: list[Row]) -> dict[Group, tuple[Any, ...]]:
     for row in newest.values():
         if row["is_deleted"]:
             continue
-        keys = [("all", ""), ("organisation", row["_organisation"]), ("prompt", row["_prompt"]), ("user", row["_user"])]
-        for model in row["models"] or [""]:
-            keys += [("model", model), ("prompt_model", json.dumps([row["_prompt"], model], separators=(",", ":")))]
-        for dimension, key in keys:
+        for dimension, key in groups_of(row):
             hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
             for period, start in (("hour", hour), ("day", hour.replace(hour=0))):
                 groups[period, dimension, start.replace(tzinfo=None), row["_environment"], key].append(row)

@@ -1,6 +1,5 @@
 """Rows of one place under one version that say different things: whoever reads, the same one of them stands."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -28,11 +27,11 @@ from query_api.trace_journal import MOST_ENTRIES, journal_beside, journal_of
 from schemas.ids import trace_hash_of
 from stream_workers.rollup.rollups import Hour, compute
 from tests.pipeline.engines import clickhouse_with_tables
+from tests.pipeline.stream_workers.rollup_groups import groups_of
 from tests.pipeline.stream_workers.stored_histories import SETTINGS, store_histories
 
 WORKSPACE, ALL = "w0", "FROM feedback.feedback_rows"
 ANYTHING = ("value", "weight", "_user", "_organisation", "models", "metadata", "is_deleted")
-DIMENSIONS = {"organisation": "_organisation", "prompt": "_prompt", "user": "_user"}
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +193,7 @@ async def compute_all(url: str, client: Client) -> None:
 def check_rollups(client: Client, rows: list[dict[str, Any]]) -> None:
     groups: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
-        keys = [("all", ""), *((name, row[column]) for name, column in DIMENSIONS.items())]
-        for model in row["models"] or [""]:
-            keys += [("model", model), ("prompt_model", json.dumps([row["_prompt"], model], separators=(",", ":")))]
-        for dimension, key in keys:
+        for dimension, key in groups_of(row):
             for period in ("hour", "day"):
                 groups[period, dimension, row["_environment"], key, row["value"]] += 1
     found = client.query(
