@@ -40,7 +40,7 @@ async def feedback_of_groups(
     """
     page = [group["metadata_value"] for group in groups]
     seen = merged_intervals((group["first_seen"], group["last_seen"]) for group in groups)
-    conditions = Conditions([*asked.parts], {**asked.parameters, "page": page, "places": [*range(1, len(page) + 1)]})
+    conditions = Conditions([*asked.parts], {**asked.parameters, "places": [*range(1, len(page) + 1)]})
     within_any(conditions, "r.started_at", "seen", [(first, last + _UNIT) for first, last in seen])
     is_of_page, said = says_one_of(of.key, of.value, page, "r.")
     conditions.parameters |= said
@@ -66,7 +66,7 @@ async def feedback_of_groups(
 
 
 def _place(value: str) -> str:
-    return f"transform({value}, {{page:Array(String)}}, {{places:Array(UInt16)}}, 0::UInt16)"
+    return f"transform({value}, {{said:Array(String)}}, {{places:Array(UInt16)}}, 0::UInt16)"
 
 
 def _requests(value: str, chosen: str) -> str:

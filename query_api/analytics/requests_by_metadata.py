@@ -80,8 +80,8 @@ async def requests_by_metadata(
     of = KeyOfRequests(filters.workspace, key, value)
     assert filters.since
     assert filters.until
-    is_of_time_alone = filters == LogFilters(filters.workspace, filters.since, filters.until)
-    days = whole_days(of, filters.since, filters.until, now) if is_of_time_alone else None
+    of_time = LogFilters(filters.workspace, filters.since, filters.until)
+    days = whole_days(of, filters.since, filters.until, now) if filters == of_time else None
     kept = await kept_days(reader, days) if days else {}
 
     asked = conditions_on_requests(filters, "r")
@@ -90,7 +90,7 @@ async def requests_by_metadata(
         beside = time_beside(kept, filters.since, filters.until)
         within_any(asked, "r.started_at", "beside", beside)
         asked.parameters |= parameters_of(kept)
-    if kept or not await _has_few_requests_each(reader, filters, of):
+    if kept or not await _has_few_requests_each(reader, of_time, of):
         groups = _OF_ROWS.format(value=value, cost=COST_SUM, asked=asked.text)
         if kept:
             groups = _OF_ROWS_AND_DAYS.format(rows=groups, kept=KEPT)
@@ -107,11 +107,12 @@ async def requests_by_metadata(
     )
 
 
-async def _has_few_requests_each(reader: Reader, filters: LogFilters, of: KeyOfRequests) -> bool:
-    """Whether the index finds the requests of a page: they say something under a key that it knows, few the same."""
+async def _has_few_requests_each(reader: Reader, of_time: LogFilters, of: KeyOfRequests) -> bool:
+    """Whether the index finds the requests of a page: those of the time say something under a key that it knows, few
+    the same."""
     if of.key in SPECIALS:
         return False
-    asked = conditions_on_requests(LogFilters(filters.workspace, filters.since, filters.until), "r")
+    asked = conditions_on_requests(of_time, "r")
     sample = _SAMPLE.format(value=of.value, asked=asked.text)
     found = await reader.rows(sample, asked.parameters | of.parameters | {"sample": _SAMPLED})
     return any(each["values"] * _FEW >= _SAMPLED and not each["without"] for each in found)
